@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from cipark_sd.basis import Basis
-from cipark_sd.wording import interval, listed, number, percent
+from cipark_sd.wording import beside, listed, number, percent, rounded, with_unit
 
 #: Where :func:`output` has put the time.
 _TIME = re.compile(r" at (-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(?=$|,)")
@@ -54,8 +54,17 @@ class Bounds:
                 f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
             )
 
+    def ends(self) -> tuple[str, str]:
+        """Both ends with two digits of the width and two of their own at least; "open" where nothing bounds."""
+        width = self.high - self.low if self.low is not None and self.high is not None else math.inf
+        low, high = (
+            "open" if end is None else rounded(end, width) if math.isfinite(width) else number(end, digits=3)
+            for end in (self.low, self.high)
+        )
+        return low, high
+
     def __str__(self) -> str:
-        return f"{interval(self.low, self.high)} ({percent(self.level)}, {self.by})"
+        return f"{' to '.join(self.ends())} ({percent(self.level)}, {self.by})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,11 @@ class Headline:
 
     @property
     def value(self) -> str:
-        """Number and unit."""
-        return f"{number(self.number)} {self.unit}".rstrip()
+        """Number and unit, with the digits that the interval carries where there is one."""
+        bounds = self.interval
+        return with_unit(
+            number(self.number) if bounds is None else beside(self.number, bounds.low, bounds.high), self.unit
+        )
 
     @property
     def conditions(self) -> str:
@@ -204,12 +216,11 @@ def in_words(record: Headline) -> str:
     elif bounds.low is None and bounds.high is None:
         text += f", bounded on neither side by the data (at {percent(bounds.level)})"
     elif bounds.low is None or bounds.high is None:
-        side = f"at most {number(bounds.high)}" if bounds.low is None else f"at least {number(bounds.low)}"  # type: ignore[arg-type]
+        low, high = bounds.ends()
+        side = f"at most {high}" if bounds.low is None else f"at least {low}"
         text += f", {side} ({percent(bounds.level)}); the data leave the other side open"
     else:
-        text += (
-            f", between {number(bounds.low, digits=3)} and {number(bounds.high, digits=3)} ({percent(bounds.level)})"
-        )
+        text += f", between {' and '.join(bounds.ends())} ({percent(bounds.level)})"
     return text
 
 
@@ -252,7 +263,11 @@ def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str
             by_estimand.setdefault(record.estimand, []).append((folder, record))
     for estimand, pairs in by_estimand.items():
         for group in _differing(pairs):
-            numbers = "; ".join(f"{record.value} in {folder} ({_conditions(record)})" for folder, record in group)
+            # with more digits than an interval carries: in fewer they may be equal
+            numbers = "; ".join(
+                f"{with_unit(number(record.number), record.unit)} in {folder} ({_conditions(record)})"
+                for folder, record in group
+            )
             sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in group])}")
     return sentences
 

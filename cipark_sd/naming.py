@@ -23,6 +23,18 @@ def canonical(label: str) -> str:
     return _BLANKS.sub("_", text.strip()).lower()
 
 
+def spelling(name: str, text: str) -> str:
+    """How a canonical name is written in a text; the name itself where it is not found.
+
+    >>> spelling("_class_", "y = __class__ / 2"), spelling("birth_rate", "x = Birth  Rate"), spelling("a", "b")
+    ('__class__', 'Birth Rate', 'a')
+    """
+    blanks = r"[ \t\r\n_]+"
+    pattern = rf"(?<![^\W_])(?:{blanks.join(map(re.escape, name.split('_')))})(?!\w)"
+    match = re.search(pattern, text, re.IGNORECASE)
+    return plain_label(match[0]) if match else name
+
+
 def plain_label(label: str) -> str:
     """The modeller's name without protecting quotes and with single blanks, for people to read.
 

@@ -48,6 +48,25 @@ def split_key(key: str) -> tuple[str, tuple[str, ...]]:
     return base, tuple(tail.removesuffix("]").split(",")) if bracket else ()
 
 
+class _Key(str):
+    """A canonical key that knows how it was written, for messages."""
+
+    written: str
+
+    def __new__(cls, name: str) -> "_Key":
+        key = super().__new__(cls, override_key(name))
+        key.written = written(name)
+        return key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Key, (self.written,)
+
+
+def written(key: str) -> str:
+    """An override's name as whoever set it wrote it, where that is known."""
+    return str(getattr(key, "written", key))
+
+
 def _as_override(value: object, *, name: str, where: str) -> Override:
     """``value`` in one of the forms of :data:`Override`."""
     reader = _Given(name, where)
@@ -207,7 +226,7 @@ def _checked(overrides: Mapping[str, object], where: str) -> dict[str, Override]
     merged: dict[str, Override] = {}
     for name, value in overrides.items():
         try:
-            _put(merged, override_key(name), _as_override(value, name=name, where=where))
+            _put(merged, _Key(name), _as_override(value, name=name, where=where))
         except CiparkError as problem:
             problems.append(problem)
     raise_all(where, problems)
@@ -305,7 +324,7 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
         if variable is None:
             # a modeller's name and its plain spelling are one name, offered once
             near = dict.fromkeys(labels) if len(problems) < MOST_SUGGESTED else {}
-            problems.append(UnknownName(base.replace("_", " "), near, where=model.name))
+            problems.append(UnknownName(written(key).partition("[")[0].strip(), near, where=model.name))
             continue
         if isinstance(variable, Series) and isinstance(value, float):
             # a constant in place of data, as in Vensim; one point is held before and after
@@ -313,7 +332,7 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
         try:
             _check_kind(model, variable, value, where)
             if elements:
-                single[base, _check_elements(model, variable, elements)] = _check_single(variable, value, where)
+                single[base, _check_elements(model, variable, elements, key)] = _check_single(variable, value, where)
             else:
                 whole[base] = _check_size(model, variable, value, where)
         except CiparkError as problem:
@@ -358,18 +377,19 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
     raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)
 
 
-def _check_elements(model: Model, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
+def _check_elements(model: Model, variable: Variable, elements: Sequence[str], key: str) -> tuple[str, ...]:
+    spelt = [part.strip() for part in written(key).partition("[")[2].rstrip().removesuffix("]").split(",")]
     if len(elements) != len(variable.dims):
         raise InvalidValue(
             f"the subscript of {variable.label!r}",
-            ", ".join(elements),
+            ", ".join(spelt),
             f"{len(variable.dims)} element(s)",
             where=model.name,
         )
-    for element, dim in zip(elements, variable.dims, strict=True):
+    for element, shown, dim in zip(elements, spelt, variable.dims, strict=True):
         dimension = model.dimension_by_name[dim]
         if element not in dimension.elements:
-            raise UnknownName(element, dimension.element_labels, kind=f"element of {dimension.label}", where=model.name)
+            raise UnknownName(shown, dimension.element_labels, kind=f"element of {dimension.label}", where=model.name)
     return tuple(elements)
 
 

@@ -34,6 +34,7 @@ class Section:
         self.problems = problems
         self._start = len(problems)
         self._keys_read: set[str] = set()
+        self._undecided = False
         self.content: Mapping[str, object] = content if isinstance(content, Mapping) else {}
         self._placed: Mapping[str, object] = (
             within._placed if within is not None and not isinstance(content, LinedTable) else self.content
@@ -81,6 +82,7 @@ class Section:
             if value == option:
                 return option
         if isinstance(value, str):
+            self._undecided = True
             self.problems.append(UnknownName(value, options, kind=key, where=self.at(key), listing=listing))
         else:
             self.wrong(key, "one of " + ", ".join(options))
@@ -139,7 +141,10 @@ class Section:
         """Note every key that nothing asked for.
 
         Where such a key is a misspelling of one that is not there, what else was noted of the table follows from that.
+        Where a word is none that is known, which keys belong beside it is not known either.
         """
+        if self._undecided:
+            return
         unread = [key for key in self.content if key not in self._keys_read]
         absent = [key for key in self._keys_read if key not in self.content]
         if any(difflib.get_close_matches(key, absent, n=1, cutoff=0.75) for key in unread):

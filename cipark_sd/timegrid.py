@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,44 @@ def end_of(time: float) -> datetime.date:
 _CALENDAR = (1500, 2500)
 
 
+class Dates(Protocol):
+    """How times of a model are dates: a time is the end of its date."""
+
+    def time_of(self, date: datetime.date) -> float:
+        """Model time of the end of a date."""
+        ...
+
+    def date_at(self, time: float) -> datetime.date | None:
+        """The date whose end a time is; None where it is none."""
+        ...
+
+
+class CalendarYears:
+    """Times are decimal years."""
+
+    def time_of(self, date: datetime.date) -> float:
+        """A decimal year."""
+        return decimal_year(date)
+
+    def date_at(self, time: float) -> datetime.date | None:
+        """The date, of a year that people write with four digits."""
+        return end_of(time) if _CALENDAR[0] < time < _CALENDAR[1] else None
+
+
+def calendar_years(units: str) -> Dates | None:
+    """How times in these units are dates; None where they are none."""
+    return CalendarYears() if units.strip().lower() in _YEARS else None
+
+
 def time_label(time: float, units: str) -> str:
     """A model time as people write it: a date where the model counts calendar years, else the number.
 
     >>> time_label(2019.9014, "Year"), time_label(12.5, "Year"), time_label(2000.0, "Day")
     ('2019-11-25', '12.5', '2000')
     """
-    dated = units.strip().lower() in _YEARS and _CALENDAR[0] < time < _CALENDAR[1]
-    return end_of(time).isoformat() if dated else f"{time:.6g}"
+    dates = calendar_years(units)
+    date = None if dates is None else dates.date_at(time)
+    return f"{time:.6g}" if date is None else date.isoformat()
 
 
 def when(time: float, units: str) -> str:

@@ -67,6 +67,62 @@ def interval(
     return " to ".join(texts)
 
 
+def rounded(value: float, width: float) -> str:
+    """A number to two digits of the width of its interval, and to two of its own at least.
+
+    >>> rounded(56.7563, 37.3), rounded(303.6, 364.0), rounded(1886.24, 9.5), rounded(0.0341, 0.38), rounded(0.0, 3.0)
+    ('57', '300', '1886.2', '0.034', '0')
+    """
+    if not (math.isfinite(value) and math.isfinite(width)) or width <= 0:
+        return number(value)
+    sizes = [math.floor(math.log10(size)) for size in (width, abs(value)) if size > 0]
+    places = 1 - min(sizes)
+    if value == 0 or abs(value) < 1e-6 or abs(value) >= 1e12 or places > 12:
+        return number(value)
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def beside(value: float, low: float | None, high: float | None) -> str:
+    """A number with the digits that its interval carries; an open side reaches as far as the other one.
+
+    >>> beside(56.7563, 39.0, 76.3), beside(0.8426, 0.633, None), beside(0.1905, None, None)
+    ('57', '0.84', '0.19')
+    """
+    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
+    if len(ends) == 2:
+        return rounded(value, ends[1] - ends[0])
+    return rounded(value, 2 * abs(value - ends[0])) if ends else number(value, digits=2)
+
+
+#: Units that are no counted things, or are the same in the plural.
+_WITHOUT_PLURAL = {
+    *("dmnl", "people", "yuan", "sheep", "fish", "deer", "percent", "money", "water", "energy", "capital", "fraction"),
+    *("biomass", "mol", "bar", "lux", "rad", "hertz", "celsius", "kelvin", "min", "sec", "index", "data", "men"),
+}
+
+
+def with_unit(text: str, unit: str) -> str:
+    """A number and its unit, the thing that is counted in the plural but for one of it.
+
+    A unit that is no English noun by the look of it stands as it is.
+
+    >>> with_unit("57", "firm"), with_unit("1", "firm"), with_unit("0.5", "fox/Year"), with_unit("3", "MUSD")
+    ('57 firms', '1 firm', '0.5 foxes/Year', '3 MUSD')
+    >>> with_unit("4", "country"), with_unit("2", "km2"), with_unit("2", "Minutes"), with_unit("2", "")
+    ('4 countries', '2 km2', '2 Minutes', '2')
+    """
+    noun, slash, per = unit.partition("/")
+    word = noun.strip()
+    counted = re.fullmatch(r"[A-Za-z]?[a-z]{2,}", word) and word.lower() not in _WITHOUT_PLURAL
+    # three letters without a vowel are an abbreviation, and a plural stays one
+    if text not in ("1", "-1") and counted and re.search("[aeiou]", word) and not re.search("[^s]s$", word):
+        if re.search("[^aeiou]y$", word):
+            word = word[:-1] + "ies"
+        else:
+            word += "es" if re.search("(s|x|ch|sh)$", word) else "s"
+    return f"{text} {word}{slash}{per}".rstrip()
+
+
 def percent(level: float) -> str:
     """A level as it is printed.
 

@@ -18,6 +18,7 @@ from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
+from cipark_sd.timegrid import time_label
 
 FILE = "sensitivity.toml"
 
@@ -40,7 +41,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
     blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
     outputs = tuple(_output(table, problems) for table in top.tables("output"))
-    moments = tuple(_moment(table, problems) for table in top.tables("moment"))
+    moments = tuple(_moment(table, problems, problem.model.time.units) for table in top.tables("moment"))
     drains = tuple(_drain(table, problems) for table in top.tables("drain"))
     every = top.number("every", 0.0)
     top.note_unread()
@@ -161,10 +162,10 @@ def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
     return names
 
 
-def _moment(content: object, problems: list[CiparkError]) -> Moment:
+def _moment(content: object, problems: list[CiparkError], units: str) -> Moment:
     section = Section(content, "moment", problems)
     time = section.number("time", 0.0)
-    label = section.text("label", f"{time:g}")
+    label = section.text("label", time_label(time, units))
     if "time" not in section:
         section.wrong("time", "a number")
     section.note_unread()

@@ -24,7 +24,7 @@ from calibration.report.sections.groups import sentences as group_sentences
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
-from cipark_sd.wording import interval, number, percent
+from cipark_sd.wording import beside, interval, number, percent
 
 #: What the estimates of groups are worth.
 POOLED = (
@@ -60,9 +60,9 @@ def _show_estimates(fit: Fit) -> None:
     rows = [
         (
             line.name,
-            number(line.estimate),
-            "" if line.standard_error is None else number(line.standard_error),
-            number(line.prior_median),
+            line.shown,
+            "" if line.standard_error is None else number(line.standard_error, digits=3),
+            number(line.prior_median, digits=3),
             interval(line.prior_low, line.prior_high),
             line.profile,
             line.verdict,
@@ -78,7 +78,7 @@ def _show_predictions(fit: Fit) -> None:
     rows = [
         (
             profile.name,
-            number(profile.estimate),
+            beside(profile.estimate, profile.lower, profile.upper),
             profile.sides.interval,
             interval(profile.prior_low, profile.prior_high),
             prediction_verdict(fit, profile),

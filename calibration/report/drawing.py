@@ -67,13 +67,6 @@ def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     return ticks
 
 
-def whole_years(axis: "Axes") -> None:
-    """Ticks at whole numbers of the model's unit of time, since a half-year reads as a date that it is not."""
-    from matplotlib.ticker import MaxNLocator
-
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10], integer=True))
-
-
 def whole_counts(axis: "Axes") -> None:
     """Ticks at whole numbers of what is counted."""
     from matplotlib.ticker import MaxNLocator

@@ -22,13 +22,13 @@ from calibration.report.drawing import (
     panels,
     plain_log,
     whole_counts,
-    whole_years,
     wrapped,
 )
 from calibration.report.figures_fit import draw_levels
 from calibration.study.calendar import Calendar
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -140,7 +140,7 @@ def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
 
 @styled
 def forecast_figure(
-    rows: Sequence[ForecastRow], levels: Mapping[str, Sequence[FittedRow]], *, time_label: str
+    rows: Sequence[ForecastRow], levels: Mapping[str, Sequence[FittedRow]], *, time: TimeAxis
 ) -> "Figure":
     """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
     observations = list(dict.fromkeys(row.observation for row in rows))
@@ -150,19 +150,19 @@ def forecast_figure(
         n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
         for number, scenario in enumerate(scenarios):
             chosen = [row for row in rows if row.observation == name and row.scenario == scenario]
-            time = [row.time for row in chosen]
+            at = [row.time for row in chosen]
             q = np.array([row.quantiles for row in chosen])
             colour = PALETTE[number % len(PALETTE)]
-            axis.fill_between(time, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
-            axis.fill_between(time, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
-            axis.plot(time, q[:, 4], ".-", color=colour, label=scenario, ms=4)
+            axis.fill_between(at, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
+            axis.fill_between(at, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
+            axis.plot(at, q[:, 4], ".-", color=colour, label=scenario, ms=4)
         axis.set_title(f"{name} (n = {n}; {chosen[0].n_draws} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
-        whole_years(axis)
+        first = min([row.end for row in levels.get(name, ())] + [row.time for row in rows if row.observation == name])
+        axes[-1].set_xlabel(time.on(axis, first, max(row.time for row in rows if row.observation == name)))
         whole_counts(axis)
         axis.legend(loc="upper left")
-    axes[-1].set_xlabel(time_label)
     return figure
 
 

@@ -19,13 +19,13 @@ from calibration.report.drawing import (
     panels,
     plain_log,
     whole_counts,
-    whole_years,
     wrapped,
 )
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.wording import percent
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def fit_figure(
     rows: Sequence[FittedRow],
     *,
     axis_labels: Mapping[str, str],
-    time_label: str,
+    time: TimeAxis,
 ) -> "Figure":
     """Model courses with the dated counts above, and the residuals of all fitted numbers below.
 
@@ -77,15 +77,14 @@ def fit_figure(
     for axis in axes:
         # a point at the very end is not to be cut in half
         axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
-        whole_years(axis)
-    axes[-1].set_xlabel(time_label)
+        axes[-1].set_xlabel(time.on(axis, float(times[0]), float(times[-1])))
     figure.align_ylabels(axes)
     return figure
 
 
 @styled
 def answer_figure(
-    times: Array, course: Array, levels: Sequence[FittedRow], *, axis_label: str, time_label: str
+    times: Array, course: Array, levels: Sequence[FittedRow], *, axis_label: str, time: TimeAxis
 ) -> "Figure":
     """One course with its dated numbers, so small that its letters can be read on a phone.
 
@@ -102,11 +101,10 @@ def answer_figure(
     axis.plot(times, course, color=MODEL, lw=2, label="model")
     draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels])
     axis.set_ylabel(wrapped(axis_label, 30))
-    axis.set_xlabel(time_label)
+    axis.set_xlabel(time.on(axis, float(times[0]), float(times[-1]), most=7))
     axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
     axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
     whole_counts(axis)
-    whole_years(axis)
     axis.legend(loc="best", fontsize=9)
     axis.tick_params(labelsize=9.5)
     for label in (axis.xaxis.label, axis.yaxis.label):
@@ -163,6 +161,8 @@ def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
 @styled
 def waterfall_figure(optimum: Reached) -> "Figure":
     """How far below the best each search ended, best first; what is closer than a thousandth counts as the best."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = panels(1, 1, 2.4)
     axis, gaps, floor = axes[0], optimum.waterfall, 1e-3
     axis.axhline(ARRIVED, color=GREY, lw=0.8, ls="--")
@@ -171,7 +171,7 @@ def waterfall_figure(optimum: Reached) -> "Figure":
     plain_log(axis, "y")
     ticks = [floor, *(10.0**decade for decade in range(-2, 9) if decade < 1 or gaps.max() > 10**decade / 2)]
     axis.set_yticks(ticks, [f"≤ {floor:g}", *(f"{tick:g}" for tick in ticks[1:])])
-    whole_years(axis)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("search, best first")
     axis.set_ylabel("log density below the best")
     axis.set_title(f"{optimum.n_arrived} of {len(gaps)} searches ended within {ARRIVED:g} of the best (dashed)")

@@ -15,7 +15,6 @@ from calibration.report.drawing import (
     panels,
     plain_log,
     whole_counts,
-    whole_years,
     wrapped,
 )
 from calibration.report.figures_fit import draw_levels
@@ -24,6 +23,7 @@ from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ PAIR_POINTS, PAIR_MOST = 800, 7
 
 
 @styled
-def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, time_label: str) -> "Figure":
+def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, time: TimeAxis) -> "Figure":
     """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up."""
     known = {observation.name: observation for observation in observations}
     figure, axes = panels(max(1, len(bands)), 1, 2.1)
@@ -42,19 +42,20 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
         if not len(band.times):
             axis.set_title(f"{band.observation}: the model has no value")
             continue
-        time, q = band.times, band.quantiles
-        axis.fill_between(time, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
-        axis.fill_between(time, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
-        axis.plot(time, q[2], color=MODEL, label="median")
+        at, q = band.times, band.quantiles
+        axis.fill_between(at, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
+        axis.fill_between(at, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
+        axis.plot(at, q[2], color=MODEL, label="median")
         n = draw_levels(axis, [(number.time, number.lower, number.upper, number.use) for number in band.observed])
         axis.set_title(f"{band.observation} (n = {n})")
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
         axis.set_ylabel(wrapped(observation.label, 30) + added)
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(q))))
-        whole_years(axis)
+        axis.set_xlabel(time.on(axis, float(at[0]), float(at[-1])))
         whole_counts(axis)
         axis.legend(loc="upper left")
-    axes[-1].set_xlabel(time_label)
+    for axis in axes[:-1]:
+        axis.set_xlabel("")
     figure.align_ylabels(axes)
     return figure
 
@@ -102,6 +103,7 @@ def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "
                     axis.text(0.5, 0.5, f"{value:+.2f}", ha="center", va="center", transform=axis.transAxes,
                               fontsize=6 + 4 * abs(value), color=f"{0.65 * (1 - abs(value)):.2f}")  # fmt: skip
                 continue
+            axis.set_label(space.names[i] if row == column else f"{space.names[j]} (across) and {space.names[i]} (up)")
             on_log = [space.parameters[k].scale == "log" for k in (j, i)]
             if row == column:
                 edges = _edges(draws[:, i], on_log[0])

@@ -26,7 +26,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.errors import InvalidValue
 from cipark_sd.records import of_this_version, read_record, write_record
-from cipark_sd.wording import interval
+from cipark_sd.wording import beside, interval, number, rounded
 
 #: The file of findings within the folder of output.
 FILE = "findings-calibrate.zip"
@@ -212,6 +212,13 @@ class Estimate:
     low_side: str
     high_side: str
     verdict: str
+
+    @property
+    def shown(self) -> str:
+        """The estimate with the digits that its interval carries, or the standard error; of a held one all digits."""
+        if self.low_side:
+            return beside(self.estimate, self.profile_low, self.profile_high)
+        return number(self.estimate) if self.standard_error is None else rounded(self.estimate, 4 * self.standard_error)
 
     @property
     def profile(self) -> str:

@@ -15,6 +15,7 @@ from cipark_sd.estimands import of_output, unit_of
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.naming import canonical
+from cipark_sd.plotting.time_axis import TimeAxis, of_units
 from cipark_sd.scenarios import override_key, resolve, split_key
 
 
@@ -115,11 +116,9 @@ class StudyFacts:
         return frozenset(deviation.name for pool in self.pools for deviation in pool.innovations)
 
     @property
-    def time_label(self) -> str:
-        """The label of an axis of model time."""
-        if self.calendar.unit == "decimal year":
-            return "Year" if self.time_units.strip().lower() in ("year", "years") else f"Time [{self.time_units}]"
-        return f"Time [{self.calendar.unit}s since {self.calendar.origin}]"
+    def time(self) -> TimeAxis:
+        """How an axis of model time is drawn: with dates where the study has some."""
+        return TimeAxis(of_units(self.time_units).label, self.calendar)
 
     def unit(self, name: str) -> str:
         """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""

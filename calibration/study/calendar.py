@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 
 from calibration.study.time_units import TimeUnit, unit_in
-from cipark_sd.timegrid import decimal_year, end_of, number_or_date
+from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_date
 
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -101,18 +101,18 @@ class Calendar:
         >>> Calendar().label(2018.0), Calendar().label(2019.9014), Calendar().label(12.5)
         ('2017-12-31', '2019-11-25', '12.5')
         """
-        date = self._date(time)
+        date = self.date_at(time)
         if date is None or abs(self.time_of(date) - time) > _NEAR:
             return f"{time:g}"
         return date.isoformat()
 
-    def _date(self, time: float) -> datetime.date | None:
+    def date_at(self, time: float) -> datetime.date | None:
+        """The date whose end a model time is; None where there is none."""
         origin = self.origin
         try:
             match self.unit:
                 case "decimal year":
-                    # a model that counts years from some start of its own has no dates
-                    return end_of(time) if 1500 < time < 2500 else None
+                    return CalendarYears().date_at(time) if self.model_unit in (None, "year") else None
                 case _ if origin is None:
                     return None
                 case "second" | "minute" | "hour":

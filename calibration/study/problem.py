@@ -48,7 +48,7 @@ from calibration.study.sections import (
     parameter_section,
 )
 from calibration.study.terms import read_observation
-from calibration.study.variants import Variant, read_variants, variant_problems
+from calibration.study.variants import Variant, read_variants, variant_problems, with_own_structure
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
@@ -239,6 +239,7 @@ def read_problem(
     problems += time_problems(model, span, observations, holdout)
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), [problem.placed(_places(top)) for problem in problems])
+    rivals = with_own_structure(model, scenario, rivals)
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)
     parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)

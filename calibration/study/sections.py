@@ -195,7 +195,7 @@ def read_prior(section: Section, content: object, key: str = "prior") -> Prior |
     """A family with its numbers, from the table ``key`` of a section."""
     before = len(section.problems)
     inner = Section(content, key, section.problems, within=section)
-    family = FAMILIES[inner.choice("family", tuple(FAMILIES))]
+    family = FAMILIES[inner.choice("family", tuple(FAMILIES), listing="a prior is one of")]
     if len(section.problems) > before:
         return None
     numbers = {field: inner.number(field) for field in family.__slots__}

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.model.variables import Constant
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
+from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.toml_lines import place
 
 
@@ -34,6 +36,29 @@ def read_variants(tables: Sequence[object], kind: str, problems: list[CiparkErro
     variants = tuple(_variant(table, kind, problems) for table in tables)
     problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
     return variants
+
+
+def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Variant, ...]) -> tuple[Variant, ...]:
+    """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
+
+    A rival is the study's own structure where all that it sets is as the study, its ``scenario`` or the file has it.
+    """
+    if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
+        return rivals
+    taken = {variant.name for variant in rivals}
+    name = next(name for name in ("base", "own", "own structure") if name not in taken)
+    return (Variant(name, "the study's own structure", Scenario(name, {})), *rivals)
+
+
+def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bool:
+    values = {
+        override_key(label): value
+        for name in {split_key(key)[0] for key in settings.overrides}
+        if isinstance(constant := model.by_name.get(name), Constant)
+        for label, value in constant_values(model, constant).items()
+    }
+    values |= {key: value for key, value in scenario.overrides.items() if isinstance(value, float)}
+    return all(values.get(key) == value for key, value in settings.overrides.items())
 
 
 def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:

@@ -151,9 +151,6 @@ class Criterion:
     how: How
     value: float
 
-    def __str__(self) -> str:
-        return f"{self.outcome} at {self.at:g} {self.how} than {self.value:g}"
-
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

@@ -12,6 +12,7 @@ from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, w
 from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
+from cipark_sd.naming import spelling
 
 
 def checked_model(
@@ -51,13 +52,14 @@ def checked_model(
     problems += _ambiguous(path.name, variables, dimensions, macros)
     problems += _self_calling(path.name, macros)
     macro_names = frozenset(macro.name for macro in macros)
-    problems += unknown_references(path.name, variables, dimensions, (), macro_names)
+    text = raw.decode("utf-8", "replace")
+    problems += unknown_references(path.name, variables, dimensions, (), macro_names, text)
     names = [variable.name for variable in variables]
     for macro in macros:
         # inside a macro a dollar marks a variable of the model itself
         extra = (*macro.parameters, *(f"{name}$" for name in (*names, "time", *_GIVEN)), *_GIVEN)
         where = f"{path.name}, macro {macro.name}"
-        problems += unknown_references(where, macro.variables, dimensions, extra, macro_names)
+        problems += unknown_references(where, macro.variables, dimensions, extra, macro_names, text)
     raise_all(str(path), problems)
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
@@ -158,8 +160,12 @@ def unknown_references(
     dimensions: Sequence[Dimension],
     extra: Collection[str],
     macros: frozenset[str],
+    text: str,
 ) -> list[CiparkError]:
-    """One error for each name in the equations that stands for nothing; ``extra`` are known beside the variables."""
+    """One error for each name in the equations that stands for nothing; ``extra`` are known beside the variables.
+
+    ``text`` is the file, in which the name is looked up as its writer spelt it.
+    """
     variables = tuple(variables)
     subscripts = {dimension.name for dimension in dimensions} | {
         e for dimension in dimensions for e in dimension.elements
@@ -168,6 +174,13 @@ def unknown_references(
     labels = [variable.label for variable in variables]
     subscript_labels = [label for d in dimensions for label in (d.label, *d.element_labels)]
     problems: list[CiparkError] = []
+
+    def unknown(name: str, known: Sequence[str], kind: str, place: str) -> UnknownName:
+        # nobody reads so many that the file had to be searched for all of them
+        if len(problems) >= MOST_SUGGESTED:
+            return UnknownName(name, (), kind=kind, where=place)
+        return UnknownName(spelling(name, text), known, kind=kind, where=place)
+
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         reported: set[str] = set()
@@ -176,13 +189,11 @@ def unknown_references(
             for ref in references(expr):
                 if ref.name not in names and ref.name not in reported:
                     reported.add(ref.name)
-                    near = labels if len(problems) < MOST_SUGGESTED else ()
-                    problems.append(UnknownName(ref.name, near, where=place))
+                    problems.append(unknown(ref.name, labels, "variable", place))
                 for sub in ref.subscripts:
                     if sub.removesuffix("!") not in subscripts and sub not in reported:
                         reported.add(sub)
-                        near = subscript_labels if len(problems) < MOST_SUGGESTED else ()
-                        problems.append(UnknownName(sub, near, kind="dimension or element", where=place))
+                        problems.append(unknown(sub, subscript_labels, "dimension or element", place))
     return problems
 
 

@@ -19,7 +19,10 @@ ROWS = 8
 
 
 def describe(figure: "Figure") -> str:
-    """The numbers of a figure: where labelled lines begin and end, and their largest; of named rows their middle.
+    """The numbers of a figure, in words.
+
+    Of lines where they begin and end, and what lies beyond; of clouds of points and of histograms where nine tenths of
+    them are; of named rows their bar or point, of a map of cells the largest.
 
     Returns
     -------
@@ -39,9 +42,17 @@ def _panel(axes: "Axes") -> Iterator[str]:
     names = [label.get_text() for label in axes.get_yticklabels()]
     parts = list(_cells(axes, names)) or list(_rows(axes, names) if _named(names) else _lines(axes))
     if parts:
-        title = _plain(axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel())
+        below = "" if _named(names) else axes.get_xlabel()
+        # a label of axes is drawn nowhere: who draws a panel without words beside it says here what it is of
+        title = _own(axes) or _plain(axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel() or below)
         text = "; ".join(parts)
         yield f"{title}: {text}." if title else f"{text[:1].upper()}{text[1:]}."
+
+
+def _own(axes: "Axes") -> str:
+    """The label of axes, but for those that matplotlib makes itself."""
+    label = _plain(str(axes.get_label()))
+    return "" if label.startswith("<") else label
 
 
 def _cells(axes: "Axes", names: list[str]) -> Iterator[str]:
@@ -68,22 +79,95 @@ def _named(names: list[str]) -> bool:
 
 
 def _lines(axes: "Axes") -> Iterator[str]:
-    n_lines = 0
-    for line in axes.lines:
-        label = str(line.get_label())
+    """Of each line its ends and its largest, of a cloud of points its middle and reach; of axes without labels all."""
+    drawn = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
+    # marks of thresholds and centres, which go across the whole panel, are none of the numbers
+    unlabelled = [
+        line for line in axes.lines if line.get_transform() == axes.transData and np.size(line.get_xdata()) > 2
+    ]
+    for line in (drawn or unlabelled)[:LINES]:
         x, y = (np.asarray(values, dtype=float) for values in line.get_data())
         known = np.isfinite(x) & np.isfinite(y)
-        if label.startswith("_") or not known.any() or n_lines == LINES:
+        if not known.any():
             continue
-        n_lines += 1
-        first, last = (number(float(y[known][end]), digits=3) for end in (0, -1))
-        ends = f"{number(float(x[known][0]))} to {number(float(x[known][-1]))}"
-        if known.sum() == 1:
-            yield f"{_plain(label)} {last}"
+        label = _plain(str(line.get_label())) if drawn else "" if _own(axes) else _plain(axes.get_ylabel())
+        x, y = x[known], y[known]
+        if line.get_linestyle() in ("None", "") and (len(x) > 1 and (np.diff(x) <= 0).any()):
+            yield _cloud(label, axes, x, y)
         else:
-            most = number(float(y[known].max()), digits=3)
-            largest = "" if most in (first, last) else f", {most} at most"
-            yield f"{_plain(label)} from {first} to {last}{largest} ({ends})"
+            yield _course(label, axes, x, y)
+    for cloud in () if drawn or unlabelled else _clouds(axes):
+        yield _cloud("", axes, *cloud)
+    if not axes.lines:
+        yield from _histograms(axes)
+
+
+def _course(label: str, axes: "Axes", x: Array, y: Array) -> str:
+    first, last = (number(float(y[end]), digits=3) for end in (0, -1))
+    if len(x) == 1:
+        return f"{label} {last}".strip()
+    beyond = [
+        f"{word} {text} at {_across(axes, float(x[place]))}"
+        for word, place in (("most", y.argmax()), ("least", y.argmin()))
+        if (text := number(float(y[place]), digits=3)) not in (first, last)
+    ]
+    text = f"{label} from {first} to {last}".strip()
+    return f"{', '.join([text, *beyond])} ({_across(axes, float(x[0]))} to {_across(axes, float(x[-1]))})"
+
+
+def _cloud(label: str, axes: "Axes", x: Array, y: Array) -> str:
+    """The middle nine tenths of points both ways, and how they go together."""
+    from scipy.stats import spearmanr
+
+    ways = [
+        f"{(not _own(axes) and _plain(name)) or side} {number(float(low), digits=2)} to {number(float(high), digits=2)}"
+        for side, name, (low, high) in (
+            ("across", axes.get_xlabel(), np.quantile(x, (0.05, 0.95))),
+            ("up", axes.get_ylabel(), np.quantile(y, (0.05, 0.95))),
+        )
+    ]
+    varies = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
+    rank = f", rank correlation {float(spearmanr(x, y).statistic):+.2f}" if varies else ""
+    return f"{label} {len(x)} points, nine tenths in {' and '.join(ways)}{rank}".strip()
+
+
+def _clouds(axes: "Axes") -> Iterator[tuple[Array, Array]]:
+    from matplotlib.collections import PathCollection
+
+    for collection in axes.collections:
+        if isinstance(collection, PathCollection):
+            x, y = np.ma.filled(np.ma.asarray(collection.get_offsets(), dtype=float), np.nan).T
+            known = np.isfinite(x) & np.isfinite(y)
+            if known.sum() > 1:
+                yield x[known], y[known]
+
+
+def _histograms(axes: "Axes") -> Iterator[str]:
+    """Of outlines and bars of counts the middle and the range of nine tenths."""
+    from matplotlib.patches import Rectangle, StepPatch
+
+    outlines: list[tuple[str, Array, Array]] = []
+    for patch in axes.patches:
+        if isinstance(patch, StepPatch):
+            values, edges_of, _ = patch.get_data()
+            label = str(patch.get_label())
+            outlines.append(("" if label.startswith("_") else _plain(label), np.array(values), np.array(edges_of)))
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_width() > 0]
+    if bars and not outlines:
+        ends = [bar.get_x() for bar in bars] + [bars[-1].get_x() + bars[-1].get_width()]
+        outlines = [("", np.array([bar.get_height() for bar in bars]), np.array(ends))]
+    for label, counts, edges in outlines[:LINES]:
+        heights = np.clip(np.nan_to_num(counts), 0, None)
+        if heights.sum() <= 0 or (np.diff(edges) <= 0).any():
+            continue
+        share = np.concatenate([[0.0], np.cumsum(heights)]) / heights.sum()
+        low, middle, high = (number(float(value), digits=2) for value in np.interp((0.05, 0.5, 0.95), share, edges))
+        yield f"{label} {middle} in the middle, nine tenths from {low} to {high}".strip()
+
+
+def _across(axes: "Axes", value: float) -> str:
+    """A place on the axis below: a date where that is one of dates."""
+    return str(axes.fmt_xdata(value)) if axes.fmt_xdata is not None else number(value)
 
 
 def _rows(axes: "Axes", names: list[str]) -> Iterator[str]:

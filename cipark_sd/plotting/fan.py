@@ -7,6 +7,7 @@ import numpy as np
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import of_units
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,7 +59,9 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
         units = str(course.attrs.get("units", ""))
         axes.set_ylabel(str(course.attrs.get("long_name", name)) + (f" [{units}]" if units else ""))
     panels[0].legend(frameon=False, fontsize=8)
-    panels[-1].set_xlabel(str(runs["time"].attrs.get("units", "")) or "time")
+    axis = of_units(runs["time"].attrs.get("units"))
+    for axes in panels:
+        panels[-1].set_xlabel(axis.on(axes, float(times[0]), float(times[-1])))
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     return figure

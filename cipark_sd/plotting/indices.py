@@ -18,8 +18,8 @@ from cipark_sd.plotting.panels import (
     note,
     outputs_of,
     strongest,
+    timed,
     titled,
-    years,
 )
 from cipark_sd.plotting.paper import TINY, styled
 from cipark_sd.sensitivities.ranking import Moment
@@ -81,8 +81,9 @@ def _over_time(
             axes.set_ylim(0, 1.02)
             axes.margins(x=0)
         panels[row, 0].set_ylabel("share of variance")
+    label = timed(panels.ravel(), indices)
     for axes in panels[-1]:
-        years(axes, indices)
+        axes.set_xlabel(label)
     return figure, panels
 
 
@@ -146,7 +147,7 @@ def heat_map(indices: "xr.Dataset", index: str = "ST", *, long_name: str = "tota
         axes.invert_yaxis()
         axes.set_title(output, loc="left")
         figure.colorbar(mesh, ax=axes, shrink=0.9, label=long_name)
-    years(panels[-1, 0], indices)
+    panels[-1, 0].set_xlabel(timed(panels[:, 0], indices, most=9))
     note(figure, f"Grey: no index, since the output does not vary yet. {made(indices)}")
     return figure
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.plotting.panels import COLOURS, note, titled, with_unit
+from cipark_sd.plotting.panels import COLOURS, note, timed, titled
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _SHOWN = 6
 def plot_loops(dominance: "xr.Dataset") -> "Figure":
     """The strongest loops in run 0, reinforcing above and balancing below zero, and each with its band over draws."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     times = dominance["time"].to_numpy()
     up, down = (dominance[name].transpose("run", "loop", "time").to_numpy() for name in ("reinforcing", "balancing"))
@@ -47,10 +46,10 @@ def plot_loops(dominance: "xr.Dataset") -> "Figure":
     for axes in (areas, *panels):
         axes.tick_params(labelsize=SMALL)
         axes.margins(x=0)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     panels[0].set_ylim(0, 1)
     bottom.supylabel("share of scores", fontsize=SMALL)
-    bottom.supxlabel(with_unit("time", dominance["time"].attrs.get("units", "")).lower(), fontsize=SMALL)
+    timed([areas], dominance, most=9)
+    bottom.supxlabel(timed(panels, dominance, most=4), fontsize=SMALL)
     over = (
         f"below: thin line the file's own constants, band and line 80 % and median of {draws} draws; "
         if draws > 1

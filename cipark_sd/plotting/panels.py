@@ -10,6 +10,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import of_units
 from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
@@ -53,12 +54,10 @@ def with_unit(text: str, unit: object) -> str:
     return f"{text} [{known}]" if not is_dimensionless(known) else text
 
 
-def years(axes: "Axes", dataset: "xr.Dataset | xr.DataArray") -> None:
-    """Whole numbers on the axis of time, never 2012.5, and its unit."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(with_unit("time", dataset["time"].attrs.get("units", "")).lower())
+def timed(panels: "Iterable[Axes]", dataset: "xr.Dataset | xr.DataArray", *, most: int = 6) -> str:
+    """Put the axis of time on panels; its label."""
+    times, axis = dataset["time"].to_numpy(), of_units(dataset["time"].attrs.get("units"))
+    return [axis.on(axes, float(times[0]), float(times[-1]), most=most) for axes in panels][-1]
 
 
 def note(figure: "Figure", text: str) -> None:

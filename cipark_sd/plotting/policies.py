@@ -9,7 +9,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
-from cipark_sd.plotting.panels import note
+from cipark_sd.plotting.panels import note, timed
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.timegrid import when
 
@@ -83,8 +83,8 @@ def plot_tornado(
         axes.spines[["top", "right", "left"]].set_visible(False)
         return figure
     several = of["rival"].nunique() > 1
-    source = "Rivals by weight: m" if first == WEIGHTED else f"Rival {first}: m" if several else "M"
-    how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each rival" if several else "")
+    source = "Structures by weight: m" if first == WEIGHTED else f"Structure {first}: m" if several else "M"
+    how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each structure" if several else "")
     return _finished(figure, axes, "x", "Effects of each policy", f"{how}. {caption}")
 
 
@@ -119,7 +119,6 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.margins(x=0.01)
-        axes.locator_params(axis="x", nbins=5, prune="upper")
     # when all is drawn: a limit that is set stops the shared axis from growing
     if min(lowest) >= 0:
         panels[0].set_ylim(bottom=0)
@@ -130,7 +129,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     units = result[outcome].attrs.get("units")
     figure.supylabel(f"{label} [{units}]" if units else label, fontsize=9)
     for axes in panels[: len(shown)][-columns:]:
-        axes.set_xlabel(str(result["time"].attrs.get("units", "time")), fontsize=9)
+        axes.set_xlabel(timed(panels[: len(shown)], result, most=5), fontsize=9)
     figure.suptitle("The largest effects over time", fontsize=11, x=0.02, ha="left")
     note(figure, f"{_rival(result)}{caption}")
     return figure
@@ -139,7 +138,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
 def _rival(result: "xr.Dataset") -> str:
     """Whose draws a figure of the first rival shows; nothing to say where there is one structure only."""
     name = str(result["rival"].to_numpy()[0])
-    return "" if name == ONLY else f"Rival {name}. "
+    return "" if name == ONLY else f"Structure {name}. "
 
 
 def plot_shapley(
@@ -164,7 +163,7 @@ def plot_shapley(
         axes.hlines(row, low50, high50, color=_BLUE, linewidth=4, label="50 %" if first else "")
         of_rivals = np.nanmean(values[factor, 1:], axis=-1)
         axes.plot(of_rivals, np.full(len(of_rivals), row), "|", color="black", markersize=11, alpha=0.6,
-                  label="Shapley under other rivals" if first and len(of_rivals) else None)  # fmt: skip
+                  label="Shapley under other structures" if first and len(of_rivals) else None)  # fmt: skip
         for name, marker, colour in (("leave one out", "<", PALETTE[1]), ("add one in", ">", PALETTE[2])):
             alone = float(shapley[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
             axes.plot(alone, row - 0.36, marker, color=colour, markersize=6, label=name if first else None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical
 from cipark_sd.plotting.observed import Observed
+from cipark_sd.plotting.time_axis import of_units
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,7 +50,6 @@ def plot_run(
         Without any variable, or for a result with more dimensions than time and subscripts.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     if not variables:
         raise InvalidValue("the variables", [], "at least one", where="plot_run")
@@ -67,10 +67,10 @@ def plot_run(
             axes, result, names, units, [series for series in observations if canonical(series.variable) in names]
         )
     figure.align_ylabels(list(panels))
-    # quarters of a year or of ten units would make 2012.5 out of whole numbers
-    panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    time = result["time"]
-    panels[-1].set_xlabel(_with_units(str(time.attrs.get("long_name", "time")).capitalize(), time.attrs.get("units")))
+    time = result["time"].to_numpy()
+    axis = of_units(result["time"].attrs.get("units"))
+    for axes in panels:
+        panels[-1].set_xlabel(axis.on(axes, float(time[0]), float(time[-1])))
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     figure.supxlabel(_caption(result) if caption is None else caption, fontsize=7, color="0.35", x=0.02, ha="left")

@@ -16,9 +16,9 @@ from cipark_sd.plotting.panels import (
     names_of,
     note,
     outputs_of,
+    timed,
     titled,
     with_unit,
-    years,
 )
 from cipark_sd.plotting.paper import SMALL, TINY, styled
 from cipark_sd.plotting.runs import PALETTE
@@ -129,10 +129,19 @@ def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
 
 
 @styled
-def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
-    """Median and bands of 50, 75, 90 and 95 % of the runs, for each output."""
-    outputs = outputs_of(fans)
+def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
+    """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
+
+    Parameters
+    ----------
+    first : bool
+        The first output alone, so small that the letters can be read on a phone.
+    """
+    outputs = outputs_of(fans)[: 1 if first else None]
     figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)
+    if first:
+        figure.set_size_inches(4.4, 2.9)
+        panels[0, 0].tick_params(labelsize=9.5)
     times = fans["time"].to_numpy()
     levels = sorted(float(p) for p in fans["percentile"].to_numpy())
     for axes, output in zip(panels[:, 0], outputs, strict=True):
@@ -153,9 +162,11 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = ()) -> "Figure":
             axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
         axes.set_title(with_unit(output, at["units"].item()))
         axes.margins(x=0)
-    panels[0, 0].legend(loc="upper left")
-    years(panels[-1, 0], fans)
-    if moments:
+    panels[0, 0].legend(loc="upper left", fontsize=9 if first else None)
+    panels[-1, 0].set_xlabel(timed(panels[:, 0], fans, most=7 if first else 9), fontsize=10 if first else None)
+    if first:
+        panels[0, 0].title.set_fontsize(10)
+    elif moments:
         note(figure, "Bands: central shares of the runs. Dotted: " + ", ".join(moment.label for moment in moments))
     return figure
 
@@ -184,6 +195,7 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
         panels[0, j].plot(columns[j][few], values[few], ".", markersize=2, color=PALETTE[0], alpha=0.5, rasterized=True)
         panels[0, j].plot(*_running_mean(columns[j][finite], values[finite]), color="black", linewidth=1.3)
         panels[0, j].set_title(names[j], fontsize=SMALL)
+        panels[0, j].set_label(f"{names[j]} (across) and {output} (up)")
         for i in range(1, n):
             axes = panels[i, j]
             if j >= i:
@@ -199,6 +211,7 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
                 vmax=high,
                 rasterized=True,
             )
+            axes.set_label(f"{names[j]} (across) and {names[i]} (up)")
             if j == 0:
                 axes.set_ylabel(names[i], fontsize=SMALL)
     for axes in panels.ravel():

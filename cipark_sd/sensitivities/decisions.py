@@ -9,6 +9,7 @@ from pathlib import Path
 from cipark_sd.experiments.catalogue import FILE, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Expected, Outcome, Policy, Uncertainty
 from cipark_sd.model.model import Model
+from cipark_sd.timegrid import when
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,13 @@ class Claim:
     policy: str
     outcome: Outcome
     expected: Expected
+    time_units: str = ""
 
     def __str__(self) -> str:
         expected = self.expected
         times = "" if expected.factor == 1 else f"{expected.factor:g} times "
-        return f"{self.policy}: {self.outcome.title} at {expected.at:g} {expected.how} than {times}{expected.than}"
+        at = when(expected.at, self.time_units)
+        return f"{self.policy}: {self.outcome.title} {at} {expected.how} than {times}{expected.than}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,11 @@ class Choice:
     outcome: Outcome
     at: float
     policies: tuple[str, ...]
+    time_units: str = ""
 
     def __str__(self) -> str:
         most = "most" if self.outcome.better == "more" else "least"
-        return f"{most} {self.outcome.title} at {self.at:g}"
+        return f"{most} {self.outcome.title} {when(self.at, self.time_units)}"
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,14 @@ def decisions_of(catalogue: Catalogue) -> Decisions:
     """A catalogue as claims and choices: strategies by the outcome of ``[robustness]`` and by the headline."""
     outcomes, robustness = catalogue.outcome_by_id, catalogue.robustness
     claims = tuple(
-        Claim(policy.id, outcomes[expected.outcome], expected)
+        Claim(policy.id, outcomes[expected.outcome], expected, catalogue.time_units)
         for policy in catalogue.policies
         for expected in policy.expected
     )
     strategies = robustness.strategies if robustness else tuple(policy.id for policy in catalogue.strategies)
     ranked = [(robustness.outcome, robustness.at)] if robustness else []
     choices = tuple(
-        Choice(outcomes[outcome], at, strategies)
+        Choice(outcomes[outcome], at, strategies, catalogue.time_units)
         for outcome, at in dict.fromkeys([*ranked, catalogue.headline])
         if len(strategies) > 1
     )

@@ -1,11 +1,13 @@
 """What the indices say, in words: the factors that matter for an output at a time, with intervals and courses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cipark_sd.timegrid import time_label
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,6 +51,12 @@ class Ranked:
     course: tuple[tuple[float, float], ...]
 
 
+def dated(dataset: "xr.Dataset") -> Callable[[float], str]:
+    """How the times of a result are written: as dates where its model counts calendar years."""
+    units = str(dataset["time"].attrs.get("units", ""))
+    return lambda time: time_label(float(time), units)
+
+
 def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
     """The factors with the highest total indices; empty where there is no index at that time."""
     at = indices.sel(output=output)
@@ -88,7 +96,7 @@ def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
 
 def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
     """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
-    lines = []
+    lines, date = [], dated(indices)
     for output in map(str, indices["output"].to_numpy()):
         for moment in moments:
             rows = ranked(indices, output, moment, count=count)
@@ -99,7 +107,7 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
             # one at least, since otherwise nothing is said
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
             parts = [
-                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most in {row.peak_time:.6g} with "
+                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most at {date(row.peak_time)} with "
                 f"{row.peak:.2f})"
                 for row in rows
             ]

@@ -28,7 +28,7 @@ DRAWN = replace(RATE, number=0.21, kind="median", basis=Basis("posterior", 400, 
 
 def test_a_record_says_what_it_is_and_what_it_is_conditional_on() -> None:
     assert str(RATE) == (
-        "parameter rate: 0.2034 1/year [MAP optimum, 0.15 to open (90 %, profile likelihood); given pace = 1]"
+        "parameter rate: 0.20 1/year [MAP optimum, 0.15 to open (90 %, profile likelihood); given pace = 1]"
     )
     assert DRAWN.estimate == "posterior median"
     assert DRAWN.conditions == "given pace = 1; posterior, 400 draws, not converged"

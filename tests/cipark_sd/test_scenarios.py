@@ -123,7 +123,7 @@ Stock = INTEG(flow, 1) ~~| table((0,0), (1,1)) ~~|
     ("changes", "message"),
     [
         ({"rat": 1}, "has no variable 'rat'; did you mean 'rate'"),
-        ({"pool[Est]": 1}, "has no element of D 'est'; did you mean 'West' or 'East'"),
+        ({"pool[Est]": 1}, "has no element of D 'Est'; did you mean 'West' or 'East'"),
         ({"pool[East, West]": 1}, r"expected 1 element\(s\)"),
         ({"rate[East]": 1}, r"expected 0 element\(s\)"),
         ({"pool": [1, 2, 3]}, "expected 2 numbers"),

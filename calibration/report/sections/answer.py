@@ -40,7 +40,7 @@ class First(ReportPart):
             fit = findings.fit
             label = next(entry.label for entry in fit.study.observations if entry.name == shown)
             parts = (fit.curves.times, fit.curves.courses[shown], fit.curves.levels.get(shown, ()))
-            options = {"axis_label": label, "time_label": fit.study.time_label}
+            options = {"axis_label": label, "time": fit.study.time}
             yield Drawing("answer", figures_fit.answer_figure, parts, options)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

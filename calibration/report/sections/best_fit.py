@@ -124,7 +124,7 @@ def parameter_table(fit: Fit) -> Table:
         units = fit.study.units.get(estimated.name, "") if estimated.target == "model" else ""
         prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
         error = "" if line.standard_error is None else number(line.standard_error, digits=3)
-        estimate = (number(line.estimate, digits=4), error)
+        estimate = (line.shown, error)
         rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, estimated.why))
     level = percent(fit.level)
     head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",

@@ -39,7 +39,7 @@ class Data(ReportPart):
         fit = findings.fit
         options = {
             "axis_labels": {observation.name: observation.label for observation in fit.study.observations},
-            "time_label": fit.study.time_label,
+            "time": fit.study.time,
         }
         parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
         yield Drawing("fit", figures_fit.fit_figure, parts, options)
@@ -48,7 +48,7 @@ class Data(ReportPart):
                 "bands",
                 figures_posterior.bands_figure,
                 (findings.assessment.bands, fit.study.observations),
-                {"time_label": fit.study.time_label},
+                {"time": fit.study.time},
             )
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

@@ -58,7 +58,7 @@ class Forecasts(ReportPart):
                 "forecast",
                 figures_assessment.forecast_figure,
                 (own_rows(findings.assessment.forecasts), findings.fit.curves.levels),
-                {"time_label": findings.fit.study.time_label},
+                {"time": findings.fit.study.time},
             )
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

@@ -12,7 +12,7 @@ from calibration.report.sections.best_fit import kind_of, profile_bounds, profil
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, number, percent
+from cipark_sd.wording import beside, interval, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,15 @@ class Predictions(ReportPart):
 def prediction_table(fit: Fit) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
-        (profile.name, number(profile.estimate), profile.sides.interval, interval(profile.prior_low,
-         profile.prior_high), prediction_verdict(fit, profile))
+        (
+            profile.name,
+            beside(profile.estimate, profile.lower, profile.upper),
+            profile.sides.interval,
+            interval(profile.prior_low, profile.prior_high),
+            prediction_verdict(fit, profile),
+        )
         for profile in fit.predictions
-    ]  # fmt: skip
+    ]
     level = percent(fit.predictions[0].threshold.level)
     head = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
     return Table(head, tuple(rows), "Numbers of the model that the study reports.")

@@ -179,7 +179,7 @@ class About:
             return
         structures = {
             "first": f"structure {self.first}",
-            "mixture": f"rivals by weight ({self.weighted})",
+            "mixture": f"structures by weight ({self.weighted})",
             "futures": "",
         }
         yield Headline(

@@ -13,7 +13,7 @@ from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures, Words
-from cipark_sd.wording import listed, number
+from cipark_sd.wording import listed, number, rounded, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
     for title, policy, row in sorted(sure, key=lambda row: -abs(row[2]["median"]))[:EFFECTS]:
         yield f"{title}: {_change(row, unit)}{_over_structures(of[of['policy'] == policy], about)}."
-    base = f"With nothing changed: {number(rows[0][2]['base'])} {unit}".rstrip()
+    base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
     verb = "has" if len(sure) == 1 else "have"
     agreed = f"{len(sure)} of {len(rows)} policies {verb} an effect of one sign in 90 % of them"
     yield f"{base}, the mean of the draws; {agreed}."
@@ -90,8 +90,8 @@ def _change(row: dict[str, float], unit: str) -> str:
     """A difference in words, with the range of 90 % of the draws, which lies on one side of nothing."""
     way = "more" if row["median"] > 0 else "less"
     low, high = sorted(abs(row[end]) for end in ("low90", "high90"))
-    size = f"{number(abs(row['median']), digits=3)} {unit}".rstrip()
-    return f"{size} {way}, between {number(low, digits=3)} and {number(high, digits=3)} in 90 % of the draws"
+    size = with_unit(rounded(abs(row["median"]), high - low), unit)
+    return f"{size} {way}, between {rounded(low, high - low)} and {rounded(high, high - low)} in 90 % of the draws"
 
 
 def _over_structures(rows: "pd.DataFrame", about: About) -> str:

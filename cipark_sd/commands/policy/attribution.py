@@ -113,10 +113,10 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
-    source = f" (rival {about.first})" if about.several else ""
+    source = f" (structure {about.first})" if about.several else ""
     source += f", {variant}" if variant else ""
     caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{source} ({about.of_draws})"
-    head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over rivals")
+    head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over structures")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
 
@@ -135,7 +135,7 @@ def _interactions(dataset: "xr.Dataset", about: About) -> Table:
     rows = [(titles[i], signed(values[i, 0]), band(values[i].min(), values[i].max())) for i in order]
     caption = f"What pairs are worth together beyond one by one (the largest six; {about.of_draws})"
     worth = about.first if about.several else "worth"
-    return _without_rivals(Table(("pair", worth, "over rivals"), tuple(rows), caption), about)
+    return _without_rivals(Table(("pair", worth, "over structures"), tuple(rows), caption), about)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     head = ["", "policy"]
     for time in times:
         head += [catalogue.date(time), "50 %", "90 %", "P>0"]
-    head += ["MC error", *(["over rivals"] if about.several else []), *(["expected"] if claims else [])]
+    head += ["MC error", *(["over structures"] if about.several else []), *(["expected"] if claims else [])]
     rows = []
     for policy in catalogue.policies[1:]:
         by_policy = of[of["policy"] == policy.id]
@@ -110,9 +110,11 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         rows.append((*row, f"{differences['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times)
-    source = f"; rival {first}" if about.several else ""
-    source = f"; rivals by weight ({about.weighted})" if shown == WEIGHTED else source
-    last = f"; MC error{' and the range of medians over rivals' if about.several else ''} {catalogue.when(times[0])}"
+    source = f"; structure {first}" if about.several else ""
+    source = f"; structures by weight ({about.weighted})" if shown == WEIGHTED else source
+    last = (
+        f"; MC error{' and the range of medians over structures' if about.several else ''} {catalogue.when(times[0])}"
+    )
     content = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{source}{last})"
     return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
 

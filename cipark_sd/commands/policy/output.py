@@ -35,7 +35,7 @@ class _Rivals(Words[Findings]):
     """What each structure says and what its draws are."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        yield Section("The rival structures", tuple(_rivals(findings.about)))
+        yield Section("The structures", tuple(_rivals(findings.about)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def _rivals(about: About) -> list[Block]:
         weight = about.weights[rival.id]
         shown = "" if math.isnan(weight) else f"{weight:.3f}"
         rows.append((rival.id, rival.title, about.bases[rival.id].label, shown, about.unreliable.get(rival.id, "")))
-    caption = "Rival structures. Weights, where there are any, are of predictions and not probabilities of being true."
-    head = ("rival", "what it says", "draws", "weight", "terms that the weights cannot judge")
+    caption = "Structures. Weights, where there are any, are of predictions and not probabilities of being true."
+    head = ("structure", "what it says", "draws", "weight", "terms that the weights cannot judge")
     return [Table(head, tuple(rows), caption)]
 
 

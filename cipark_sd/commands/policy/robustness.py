@@ -15,6 +15,7 @@ from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
     StrategyOutcomes,
     caption,
+    demanded,
     heading,
     over_futures,
     settings_of,
@@ -219,7 +220,7 @@ def _stability_table(result: RobustnessFindings, about: About) -> Table:
         )
         for winner in result.winners
     ]
-    columns = ("rivals", "another one under") if n > 1 else ()
+    columns = ("structures", "another one under") if n > 1 else ()
     head = ("by", "the best", "in resamples", "rank, 90 %", *columns)
     return Table(head, tuple(rows), f"How stable that is ({about.of_draws})")
 
@@ -235,7 +236,7 @@ def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures
         if failure.box is not None:
             caption_of = f"Futures in which '{title}' does not meet the demands."
             boxes += pictures.show(_stem(result, failure), caption_of)
-    demands = ", ".join(map(str, settings_of(about.catalogue).criteria))
+    demands = demanded(about.catalogue)
     return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *boxes]
 
 
@@ -305,8 +306,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
     def sections_of(self, result: RobustnessFindings, about: About, pictures: Pictures) -> Iterator[Section]:
         """Costs, measures, winners and their stability; where strategies fail."""
         meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, result.measures.columns[1:])]
-        criteria = settings_of(about.catalogue).criteria
-        meanings += ["demands: " + ", ".join(map(str, criteria))] if criteria else []
+        meanings += [f"demands: {demands}"] if (demands := demanded(about.catalogue)) else []
         costs: list[Block] = [Paragraph(_equal(result, about)), _cost_table(result, about)] if result.costs else []
         blocks: list[Block] = [
             *map(Paragraph, result.doubts),

@@ -17,6 +17,7 @@ from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
 from cipark_sd.experiments.run import time_position
 from cipark_sd.failures import Failures, labels
 from cipark_sd.scenarios import override_key
+from cipark_sd.wording import listed, number
 
 
 def settings_of(catalogue: Catalogue) -> Robustness:
@@ -65,6 +66,16 @@ class StrategyOutcomes:
     def doubts(self) -> tuple[str, ...]:
         """In words, what a reader must know of the futures."""
         return (f"{self.failed} futures are left out, since a run in them fails.",) if self.failed else ()
+
+
+def demanded(catalogue: Catalogue) -> str:
+    """All demands on a strategy; empty for none."""
+    demands = (
+        f"{catalogue.outcome_by_id[criterion.outcome].title} {catalogue.when(criterion.at)} {criterion.how} than "
+        f"{number(criterion.value)}"
+        for criterion in settings_of(catalogue).criteria
+    )
+    return listed(demands, none="")
 
 
 def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
@@ -145,4 +156,4 @@ def caption(about: About, n: int) -> str:
 def over_futures(about: About, n: int) -> str:
     """What ``n`` futures are sampled over."""
     by = "by weight" if settings_of(about.catalogue).weighted else "each as often"
-    return f"{n} futures" + (f" over {len(about.rivals)} rivals, {by}" if about.several else "")
+    return f"{n} futures" + (f" over {len(about.rivals)} structures, {by}" if about.several else "")

@@ -32,7 +32,7 @@ class First(Words[Findings]):
             numbers=numbers,
             fit="No data stand behind these numbers." if unseen else findings.rests_on[0],
             cannot=" ".join([*(findings.rests_on if unseen else findings.rests_on[1:]), EQUATIONS]),
-            picture=next(pictures.show("fan", f"How far outputs go {findings.over}: median and bands."), None),
+            picture=next(pictures.show("answer", f"How far it goes {findings.over}: median and bands."), None),
         )
         if numbers:
             yield Section("In short", (answer,))
@@ -48,11 +48,9 @@ def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
 def _range(record: Headline) -> str:
     bounds = record.interval
     assert bounds is not None
-    assert bounds.low is not None
-    assert bounds.high is not None
     return (
-        f"{record.dated}: {record.value} at the median, {number(bounds.low, digits=3)} to "
-        f"{number(bounds.high, digits=3)} in {percent(bounds.level)} of the runs."
+        f"{record.dated}: {record.value} at the median, {' to '.join(bounds.ends())} in {percent(bounds.level)} of the "
+        "runs."
     )
 
 

@@ -22,6 +22,7 @@ from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.sensitivities.response import output_problem
 from cipark_sd.study import STOCKS, PlainModel, Study, find_study, stock_names
+from cipark_sd.timegrid import time_label
 
 T = TypeVar("T")
 
@@ -98,7 +99,9 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         added = [Output(f"{o.label}, {label}", o.variable, world, o.range) for o in question.outputs]
         question = replace(question, outputs=(*question.outputs, *added))
     if request.moments:
-        question = replace(question, moments=tuple(Moment(f"{time:g}", time) for time in request.moments))
+        question = replace(
+            question, moments=tuple(Moment(time_label(time, study.model.time.units), time) for time in request.moments)
+        )
     return Target(study, question)
 
 

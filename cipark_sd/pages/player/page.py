@@ -28,6 +28,7 @@ from cipark_sd.pages.player.trace import trace
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
+from cipark_sd.wording import with_unit
 
 #: The parts of the script, in order.
 SCRIPTS = (
@@ -115,6 +116,9 @@ def as_json(contents: Contents) -> dict[str, object]:
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
         "levers": levers,
         "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
+        "plurals": {
+            v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
+        },
         "structures": structures,
         "kernel": base64.b64encode(made.module).decode(),
         "trace": trace(contents, times),

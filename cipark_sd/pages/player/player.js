@@ -133,7 +133,7 @@ function capital(text) {
 }
 
 function withUnits(text, units) {
-  return units ? `${text} ${units}` : text;
+  return units ? `${text} ${/^[−-]?1$/.test(text) ? units : page.plurals[units] || units}` : text;
 }
 
 function moved() {

@@ -56,7 +56,10 @@ def test_the_page_begins_with_numbers_their_range_and_how_well_it_fits(fit: Fit,
         assert record.value in line
         assert record.interval is not None
         assert record.interval.low is not None
-        assert f"between {record.interval.low:.3g} and " in line
+        low, high = record.interval.ends()
+        assert f"between {low} and {high} " in line
+        # two digits of its width at most, and the number as many
+        assert max(len(number.strip("-0.").replace(".", "")) for number in (low, high)) <= 3
     judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low)]
     inside = [row for row in judged if row.low <= row.upper and row.lower <= row.high]
     assert found.fit.startswith(
@@ -84,7 +87,7 @@ def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
         (Bounds(None, None, 0.95, "x"), "bounded on neither side by the data (at 95 %)"),
         (Bounds(1.5, None, 0.95, "x"), "at least 1.5 (95 %); the data leave the other side open"),
         (Bounds(None, 1.5, 0.95, "x"), "at most 1.5 (95 %); the data leave the other side open"),
-        (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23.5 (90 %)"),
+        (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23 (90 %)"),
     ):
         assert headline.in_words(replace(record, interval=interval)).endswith(words)
     both = [replace(record, conditional_on=("a = 1",)), replace(record, conditional_on=("a = 1",), title="other")]

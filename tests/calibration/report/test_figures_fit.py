@@ -25,6 +25,7 @@ from calibration.report.figures_fit import (
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal, Uniform
 from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.time_axis import TimeAxis
 
 
 def axis() -> Any:
@@ -70,7 +71,7 @@ def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
     rows = [row("a", 1, 0.5), row("b", 2, -1.5), row("a", 3, 4.5), row("a", 4, np.nan), row("a", 5, 1, "holdout")]
     figure = fit_figure(
         np.array([0.0, 5.0, 10.0]), {"a": np.array([-1.0, 2.0, 3.0])}, {}, rows, axis_labels={"a": "A [firm]"},
-        time_label="Year",
+        time=TimeAxis("Year"),
     )  # fmt: skip
     above, below = figure.axes
     assert below.lines[0].get_ydata()[0] == 0
@@ -100,7 +101,7 @@ def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
 def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
     courses = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0])}
     labels = {"a": "A", "b": "B"}
-    figure = fit_figure(np.array([0.0, 1.0]), courses, {}, [row("a", 1, 0)], axis_labels=labels, time_label="Year")
+    figure = fit_figure(np.array([0.0, 1.0]), courses, {}, [row("a", 1, 0)], axis_labels=labels, time=TimeAxis("Year"))
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Year"]
 
 
@@ -112,7 +113,7 @@ def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing
         course,
         [row("a", 4, 0), row("a", 7, 0, "check")],
         axis_label="Firms",
-        time_label="Year",
+        time=TimeAxis("Year"),
     ).axes
     model, fitted, compared = drawn.lines
     assert points(model) == [[0, lowest], [5, 9], [10, 12]]
@@ -130,7 +131,7 @@ def test_an_axis_of_counts_starts_at_nothing() -> None:
         {},
         [row("a", 1, 0)],
         axis_labels={"a": "A"},
-        time_label="Year",
+        time=TimeAxis("Year"),
     )
     assert figure.axes[0].get_ylim()[0] == 0
 

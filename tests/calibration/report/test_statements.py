@@ -31,6 +31,7 @@ from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
 from cipark_sd.checks.file import read_checks
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
@@ -240,7 +241,7 @@ def test_the_main_figure_draws_course_numbers_and_residuals_where_they_are(fit: 
     times, course = np.linspace(0, 8, 9), np.arange(9.0)
     rows = [replace(row, end=float(i), lower=2.0 * i, upper=2.0 * i + 1) for i, row in enumerate(fit.rows, start=1)]
     figure = fit_figure(
-        times, {"left": course}, {"left": rows}, rows, axis_labels={"left": "left [firm]"}, time_label="year"
+        times, {"left": course}, {"left": rows}, rows, axis_labels={"left": "left [firm]"}, time=TimeAxis("year")
     )
     above, below = figure.axes
     assert above.lines[0].get_xydata().tolist() == np.column_stack([times, course]).tolist()
@@ -279,7 +280,7 @@ def test_bands_of_forecasts_are_the_central_ninety_and_fifty_per_cent() -> None:
         ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0, quantiles, 100)
         for year in (2020, 2021)
     ]
-    figure = forecast_figure(rows, {}, time_label="year")
+    figure = forecast_figure(rows, {}, time=TimeAxis("year"))
     outer, inner = (collection.get_paths()[0].get_extents() for collection in figure.axes[0].collections)
     ends = [(LEVELS[round(box.y0)], LEVELS[round(box.y1)]) for box in (outer, inner)]
     assert ends == [(0.05, 0.95), (0.25, 0.75)]

@@ -123,7 +123,7 @@ def test_a_syntax_error_names_the_variable_and_the_place(write_mdl: Write) -> No
 
 
 def test_an_unknown_name_in_an_equation_gets_a_suggestion(write_mdl: Write) -> None:
-    with pytest.raises(UnknownName, match="the equation of 'b' has no variable 'birth_rat'; did you mean 'Birth Rate'"):
+    with pytest.raises(UnknownName, match="the equation of 'b' has no variable 'birth rat'; did you mean 'Birth Rate'"):
         read_model(write_mdl("Birth Rate = 1 ~~|\nb = birth rat * 2 ~~|\n"))
 
 

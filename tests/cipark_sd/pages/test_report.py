@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.figure import Figure
@@ -148,7 +149,7 @@ def test_numbers_of_figures_are_in_their_alternative_texts(tmp_path: Path) -> No
     save_figure(figure, tmp_path / "a.svg")
     text = render([(Page("t", "", (Section("s", (Picture("a.svg", "All rabbits."),)),)), tmp_path)])
     assert (
-        'alt="All rabbits. head &lt;count&gt;: rabbits from 1 to 4, 9 at most (2010 to 2012)." '
+        'alt="All rabbits. head &lt;count&gt;: rabbits from 1 to 4, most 9 at 2011 (2010 to 2012)." '
         'src="data:image/svg+xml;base64,' in text
     )
 
@@ -162,6 +163,23 @@ def test_named_rows_of_a_figure_are_told_from_the_top(tmp_path: Path) -> None:
     assert describe(figure) == "Grass 0.5; Foxes 0.25."
     axes.invert_yaxis()
     assert describe(figure) == "Foxes 0.25; Grass 0.5."
+
+
+def test_clouds_and_histograms_are_told_by_where_nine_tenths_of_them_are() -> None:
+    figure = Figure()
+    scatter, outline, profile = figure.subplots(3)
+    across = np.arange(101.0)
+    scatter.plot(across[::-1], -across[::-1], ".")
+    scatter.lines[0].set_linestyle("None")
+    scatter.set_label("a (across) and b (up)")
+    outline.stairs([0, 1, 8, 1, 0], [0, 1, 2, 3, 4, 5], label="posterior")
+    profile.plot([1, 2, 3, 4], [2.0, 0.0, 1.0, 2.0])
+    profile.axhline(1.9)
+    profile.set_ylabel("fall")
+    assert describe(figure) == (
+        "a (across) and b (up): 101 points, nine tenths in across 5 to 95 and up -95 to -5, rank correlation -1.00. "
+        "Posterior 2.5 in the middle, nine tenths from 1.5 to 3.5. fall: fall from 2 to 2, least 0 at 2 (1 to 4)."
+    )
 
 
 # --- headline numbers of several folders ------------------------------------------------------------------------------
@@ -211,7 +229,7 @@ def test_a_page_prints_its_headline_numbers_first_and_keeps_them(tmp_path: Path)
 def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path) -> None:
     said, text = combined_of(tmp_path, FIT, PRIOR)
     sentence = (
-        "Rabbits at 9 has several numbers: 120 rabbit in out-0 (MAP optimum; given Foxes = 3); 80 rabbit in out-1 "
+        "Rabbits at 9 has several numbers: 120 rabbits in out-0 (MAP optimum; given Foxes = 3); 80 rabbits in out-1 "
         "(prior median; prior, 64 draws, no data seen). They differ in the study (data, priors or scenario), the kind "
         "of estimate, the draws and what the number is conditional on."
     )

@@ -56,7 +56,7 @@ def test_the_tornado_has_the_largest_effect_on_top_and_other_structures_as_ticks
     assert axes.get_xlabel() == "Cash at 5: difference to base"
     assert [line.get_xdata()[0] for line in axes.lines if line.get_color() == "black"] == [0]
     assert figure._suptitle.get_text() == "Effects of each policy"
-    assert caption(figure) == "Rival M0: median, 50 and 90 %; grey: medians under each rival. Made up."
+    assert caption(figure) == "Structure M0: median, 50 and 90 %; grey: medians under each structure. Made up."
 
 
 def test_the_tornado_is_of_the_mixture_where_there_is_one_and_of_the_only_structure_else() -> None:
@@ -64,7 +64,7 @@ def test_the_tornado_is_of_the_mixture_where_there_is_one_and_of_the_only_struct
     figure = plot_tornado(frame, "cash", 5.0)
     assert dots(figure.axes[0], "o") == [[[1.5, 0]]]
     assert dots(figure.axes[0], "|") == [[[1, 0], [2, 0]]]
-    assert caption(figure).startswith("Rivals by weight: median, 50 and 90 %; grey: medians under each rival.")
+    assert caption(figure).startswith("Structures by weight: median, 50 and 90 %; grey: medians under each structure.")
     assert figure.axes[0].get_xlabel() == "cash at 5: difference to base"
     assert caption(plot_tornado(frame[:1], "cash", 5.0)).startswith("Median, 50 and 90 %.")
     for outcome, at in (("money", 5.0), ("cash", 6.0)):
@@ -105,10 +105,13 @@ def test_fans_are_of_the_first_structure_with_the_base_beside_them() -> None:
     assert [text.get_text() for text in first.get_legend().get_texts()] == labels
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [f"P{i}  title P{i}" for i in (1, 2, 3)]
     assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
-    assert (fourth.get_xlabel(), [axes.get_xlabel() for axes in (first, second, third)]) == ("", ["", "Year", "Year"])
+    assert (fourth.get_xlabel(), [axes.get_xlabel() for axes in (first, second, third)]) == (
+        "",
+        ["", "Time [Year]", "Time [Year]"],
+    )
     assert figure._supylabel.get_text() == "Cash [yuan]"
     assert figure._suptitle.get_text() == "The largest effects over time"
-    assert caption(figure) == "Rival M0. Made up."
+    assert caption(figure) == "Structure M0. Made up."
     assert first.get_ylim()[0] == 0
 
 
@@ -147,7 +150,7 @@ def test_mechanisms_are_bars_of_their_means_in_order_with_what_others_say() -> N
     assert dots(axes, ">") == [[[-57, -0.36]], [[43, 0.64]], [[93, 1.64]]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "C", "A"]
     assert axes.get_ylim() == (-0.8, pytest.approx(2.6))
-    labels = ["Shapley, mean", "90 %", "50 %", "Shapley under other rivals", "leave one out", "add one in"]
+    labels = ["Shapley, mean", "90 %", "50 %", "Shapley under other structures", "leave one out", "add one in"]
     assert sorted(text.get_text() for text in axes.get_legend().get_texts()) == sorted(labels)
     assert axes.get_xlabel() == "Cash at 5"
     low, high = axes.get_xlim()
@@ -156,7 +159,7 @@ def test_mechanisms_are_bars_of_their_means_in_order_with_what_others_say() -> N
     assert high == pytest.approx(190 + margin)
     assert low == pytest.approx(-95 - margin - 0.03 * (190 + 95 + 2 * margin))
     assert figure._suptitle.get_text() == "What each mechanism did of the difference between all and none"
-    assert caption(figure) == "Rival M0. Made up."
+    assert caption(figure) == "Structure M0. Made up."
     alone = plot_shapley(found.isel(rival=[0]), "cash", 5.0)
-    assert "Shapley under other rivals" not in [text.get_text() for text in alone.axes[0].get_legend().get_texts()]
+    assert "Shapley under other structures" not in [text.get_text() for text in alone.axes[0].get_legend().get_texts()]
     assert alone.axes[0].get_xlabel() == "cash at 5"

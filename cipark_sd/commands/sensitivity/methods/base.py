@@ -118,9 +118,10 @@ def interval(value: float, low: float, high: float) -> str:
 
 def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
     """The strongest constant of each output over time."""
-    from cipark_sd.sensitivities.ranking import leaders
+    from cipark_sd.sensitivities.ranking import dated, leaders
 
+    date = dated(effects)
     for output in outputs(effects):
         spans = leaders(effects, output)
-        text = "; ".join(f"{name} from {start:g} to {end:g}" for start, end, name in spans)
+        text = "; ".join(f"{name} from {date(start)} to {date(end)}" for start, end, name in spans)
         yield f"{output}: the strongest constant is {text}." if spans else f"{output}: no constant leads for long."

@@ -12,6 +12,7 @@ from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.loops import leads, loop_dominance, read_loops, takeovers
+from cipark_sd.sensitivities.ranking import dated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,8 @@ class Loops(Method):
         """Who leads when."""
         scores = findings.of("loops")
         if scores is not None:
-            spans = [f"{name} from {start:.6g} to {end:.6g}" for start, end, name in takeovers(scores)]
+            date = dated(scores)
+            spans = [f"{name} from {date(start)} to {date(end)}" for start, end, name in takeovers(scores)]
             yield f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}."
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
@@ -53,10 +55,11 @@ class Loops(Method):
         scores = findings.of("loops")
         if scores is None:
             return {}
+        date = dated(scores)
         rows = [
             {
                 "loop": lead.name,
-                "leads": "; ".join(f"{start:g} to {end:g}" for start, end in lead.spans),
+                "leads": "; ".join(f"{date(start)} to {date(end)}" for start, end in lead.spans),
                 "largest": lead.largest,
                 "at": lead.at,
                 "share_of_draws": lead.share,
@@ -97,14 +100,18 @@ class Loops(Method):
 
 
 def _leads_table(scores: "xr.Dataset") -> Table:
-    draws = scores.sizes["run"] - 1
+    draws, date = scores.sizes["run"] - 1, dated(scores)
     rows = []
     for lead in leads(scores):
-        spans = "; ".join(f"{start:g} to {end:g}" for start, end in lead.spans)
-        row = [lead.name, spans or "never", f"{lead.largest:.0%} in {lead.at:g}" if lead.largest >= 0.005 else "none"]
+        spans = "; ".join(f"{date(start)} to {date(end)}" for start, end in lead.spans)
+        row = [
+            lead.name,
+            spans or "never",
+            f"{lead.largest:.0%} at {date(lead.at)}" if lead.largest >= 0.005 else "none",
+        ]
         if draws:
             low, middle, high = lead.begins
-            row += [f"{lead.share:.0%}", f"{middle:.5g} ({low:.5g} to {high:.5g})" if lead.share > 0 else ""]
+            row += [f"{lead.share:.0%}", f"{date(middle)} ({date(low)} to {date(high)})" if lead.share > 0 else ""]
         rows.append(tuple(row))
     head = ("loop", "leads", "largest share")
     head_draws = ("leads in draws", "longest lead begins (80 % of these draws)")

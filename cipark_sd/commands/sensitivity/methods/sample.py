@@ -102,6 +102,7 @@ class Sample(Method):
         runs = findings.of("sample")
         if runs is None:
             return
+        yield Drawing("answer", plot.fan_chart, (fan(runs),), {"first": True})
         yield Drawing("fan", plot.fan_chart, (fan(runs), findings.moments))
         sobol, shapley = findings.of("sobol"), findings.of("shapley")
         leading = sobol if sobol is not None else shapley

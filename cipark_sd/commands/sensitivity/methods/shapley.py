@@ -19,7 +19,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import shapley_sentences
+from cipark_sd.sensitivities.ranking import dated, shapley_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ class Shapley(Method):
 
 
 def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
-    times = effects["time"].to_numpy()
+    times, date = effects["time"].to_numpy(), dated(effects)
     for output, moment, point in over_outputs(findings, effects):
         share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
         if np.isnan(share).all():
@@ -123,7 +123,7 @@ def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
             peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
             text = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
             name = str(point["parameter"].to_numpy()[i])
-            rows.append((str(place), name, text, f"{times[peak]:.6g} ({course[i, peak]:.2f})"))
+            rows.append((str(place), name, text, f"{date(times[peak])} ({course[i, peak]:.2f})"))
         deviation = float(np.sqrt(point["variance"]))
         caption = (
             f"{output}, {moment.label}, {findings.over}: standard deviation {deviation:.3g} {point['units'].item()}"

@@ -1,6 +1,6 @@
 """Sobol indices: shares of the variance over time, single and total, and those of pairs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,7 +19,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, gaps, kept_at_half, negligible, ranked, sentences
+from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, kept_at_half, negligible, ranked, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,8 +111,9 @@ class Sobol(Method):
         indices = findings.of("sobol")
         if indices is None:
             return {}
+        date = dated(indices)
         lines = [
-            asdict(row) | {"course": "; ".join(f"{t:g}: {v:.2f}" for t, v in row.course)}
+            asdict(row) | {"course": "; ".join(f"{date(t)}: {v:.2f}" for t, v in row.course)}
             for output in outputs(indices)
             for moment in findings.moments
             for row in ranked(indices, output, moment, count=_RANKED)
@@ -193,11 +194,11 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
             f"{float(np.sqrt(point['variance'])):.3g} {point['units'].item()}; single effects make up "
             f"{float(point['S1'].sum()):.0%} of the variance"
         )
-        yield _ranking(rows, findings.of("tornado"), caption)
+        yield _ranking(rows, findings.of("tornado"), caption, dated(indices))
     yield from _pairs(findings, indices)
 
 
-def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> Table:
+def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, date: Callable[[float], str]) -> Table:
     """Indices with intervals and course, and where the output goes with each constant."""
     head = ["", "constant", "total index", "first index", "in the first five", "total index over time"]
     cells = [
@@ -207,7 +208,7 @@ def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> 
             interval(row.total, row.low, row.high),
             f"{row.first:.2f}",
             f"{row.leading:.0%} of resamples",
-            _course(row),
+            _course(row, date),
         ]
         for row in rows
     ]
@@ -219,12 +220,12 @@ def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str) -> 
     return Table(tuple(head), tuple(map(tuple, cells)), caption)
 
 
-def _course(row: Ranked) -> str:
+def _course(row: Ranked, date: Callable[[float], str]) -> str:
     """The index at some instants at which there is one, and at its largest."""
     known = [(time, value) for time, value in row.course if np.isfinite(value)]
     shown = sorted({round(i) for i in np.linspace(0, len(known) - 1, min(_COURSE, len(known)))})
-    text = ", ".join(f"{known[i][0]:.6g}: {known[i][1]:.2f}" for i in shown)
-    return f"{text}; most in {row.peak_time:.6g} ({row.peak:.2f})"
+    text = ", ".join(f"{date(known[i][0])}: {known[i][1]:.2f}" for i in shown)
+    return f"{text}; most at {date(row.peak_time)} ({row.peak:.2f})"
 
 
 def _pairs(findings: Findings, indices: "xr.Dataset") -> Iterator[Table]:
@@ -242,7 +243,7 @@ def _pairs(findings: Findings, indices: "xr.Dataset") -> Iterator[Table]:
                 f"{output}, {moment.label}",
                 names[upper[0][i]],
                 names[upper[1][i]],
-                f"{value[i]:.3f} +- {width[i]:.3f}",
+                f"{value[i]:.3f} ± {width[i]:.3f}",
             )
             for i in order
             if value[i] > width[i]
@@ -259,7 +260,8 @@ def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
     spans = gaps(indices, output)
     if not spans:
         return f"{output} has indices at all times."
-    text = "; ".join(f"from {start:g} to {end:g}, since {reason}" for start, end, reason in spans)
+    date = dated(indices)
+    text = "; ".join(f"from {date(start)} to {date(end)}, since {reason}" for start, end, reason in spans)
     return f"{output} has no indices {text}: a share of next to nothing would be a number without meaning."
 
 
@@ -269,8 +271,8 @@ def _until_sentences(indices: "xr.Dataset") -> Iterator[str]:
     if "until" in facts:
         reached = "reached" if facts["until_reached"] else "not reached"
         yield (
-            f"Intervals of +-{facts['until']:g} {reached} with {facts['rows']} rows: the widest is "
-            f"+-{facts['widest']:.3f}."
+            f"Intervals of ±{facts['until']:g} {reached} with {facts['rows']} rows: the widest is "
+            f"±{facts['widest']:.3f}."
         )
 
 
@@ -285,4 +287,4 @@ def _width_sentences(findings: Findings, indices: "xr.Dataset") -> Iterator[str]
             if in_common is None
             else f"; {in_common[0]} of its first {in_common[1]} were that at half the rows already"
         )
-        yield f"{output}, {moment.label}: the widest interval of a total index is +-{np.nanmax(width):.3f}{stable}."
+        yield f"{output}, {moment.label}: the widest interval of a total index is ±{np.nanmax(width):.3f}{stable}."

@@ -73,9 +73,9 @@ USUAL = {"slow": (-25.04, -32.2, -19.2), "fast": (14.75, 8.2, 25.3), "nothing": 
 def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) -> None:
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     assert numbers_said(findings) == (
-        "Half the pace: 25 firm less, between 19.2 and 32.2 in 90 % of the draws.",
-        "Twice the pace: 14.8 firm more, between 8.2 and 25.3 in 90 % of the draws.",
-        "With nothing changed: 84.97 firm, the mean of the draws; "
+        "Half the pace: 25 firms less, between 19 and 32 in 90 % of the draws.",
+        "Twice the pace: 15 firms more, between 8.2 and 25 in 90 % of the draws.",
+        "With nothing changed: 85 firms, the mean of the draws; "
         "2 of 3 policies have an effect of one sign in 90 % of them.",
     )
     # an interval that takes in zero is no effect, however large the median

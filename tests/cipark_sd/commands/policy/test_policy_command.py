@@ -59,7 +59,7 @@ def test_the_first_lines_say_what_the_draws_are(written):
         "Basis and assumptions",
         "Expectations: built in, informed or undecided",
         "Effects of each policy",
-        "The rival structures",
+        "The structures",
         "Limitations",
     ]
     first = page.sections[1]

@@ -216,7 +216,7 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
     futures = records["Wealth at 2040, with the strategy 'Quota of 80 tons'"]
     assert futures.number == measures.loc["quota", "mean"]
     # futures are of all structures
-    assert futures.conditional_on == ("300 futures over 2 rivals, each as often",)
+    assert futures.conditional_on == ("300 futures over 2 structures, each as often",)
     worth = pd.read_csv(folder / "information.csv").set_index("kind").loc["everything"]
     known = records["value of perfect information for Wealth at 2040"]
     assert known.number == worth["value"]
