@@ -138,7 +138,8 @@ def _slopes(value: Array, gains: CountFamily, gained: Array, mean: Array, spread
     few = np.where(many, 0.0, usable)
     whole = np.arange(_most_losses(float(np.max(few, initial=0.0))) + 1, dtype=float)
     whole = whole.reshape((-1,) + (1,) * max(value.ndim, losses.ndim))
-    slopes = _weighed(value, gains, gained, spread, few, whole)
+    # the next value of what falls takes as many losses at least
+    slopes = _weighed(value, gains, gained, spread, few, whole + np.maximum(-value - 1.0, 0.0))
     if not many.any():
         return slopes
     large = np.where(many, usable, MOST_LOSSES)
