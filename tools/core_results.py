@@ -181,7 +181,7 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
             for layer in (False, True):
                 sample = weighted(_windows(with_reform, joined=joined, layer=layer), theta)
                 evidence, error, size = sample.evidence(sample.residents)
-                other = weighted(_windows(without, joined=joined, layer=layer), theta)
+                unreformed = weighted(_windows(without, joined=joined, layer=layer), theta)
                 after = sample.resampled(sample.residents, draws)
                 rows.append(
                     {
@@ -193,7 +193,7 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
                         "worth": size,
                         "left_out": sample.left_out(sample.residents),
                         **{key: sample.later(sample.residents, origin) for key, origin in ORIGINS.items()},
-                        "reform": evidence - other.evidence(other.residents)[0],
+                        "reform": evidence - unreformed.evidence(unreformed.residents)[0],
                         **{key: _quantiles(after[:, names.index(parameter)]) for key, parameter in WAITING.items()},
                     }
                 )

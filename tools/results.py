@@ -131,6 +131,12 @@ def kept_headlines(name: str) -> Headlines:
     return folders | ({name: list(RECORDS[name](result))} if name in RECORDS else {})
 
 
+class Label(str):
+    """The text by which a row of a table is known, which no new result changes."""
+
+    __slots__ = ()
+
+
 class Ambiguous(dict):
     """Stands for records that a claim cannot tell apart: to read a number of them is an error."""
 
@@ -189,17 +195,20 @@ def claims(page: Mapping, results: Mapping[str, Numbers]) -> Iterator[list[tuple
                 slots["headline"] = results[result]["headlines"][name]
             for literal, field, spec, _ in formatter.parse(claim["text"] if isinstance(claim, dict) else claim):
                 value = formatter.get_field(field, (), slots)[0] if field else None
-                parts.append((literal, format(value, spec or "") if field else None))
+                label = isinstance(value, str) and row is not None and not any(number for _, number in parts)
+                shown = Label(value) if label else format(value, spec or "")
+                parts.append((literal, shown if field else None))
             yield parts
 
 
 def pattern(parts: list[tuple[str, str | None]], *, exact: bool) -> re.Pattern[str]:
-    """A claim as it may stand in a page, lines broken anywhere; not exact: whatever numbers stand there."""
+    """A claim as it may stand in a page, lines broken anywhere; not exact: whatever stands there, but for labels."""
     text = ""
     for literal, number in parts:
         text += _words(literal)
         if number is not None:
-            text += "(" + (_words(number) if exact else r"[^\s|]+?") + ")"
+            changing = r"[^|]+?" if " " in number else r"[^\s|]+?"
+            text += "(" + (_words(number) if exact or isinstance(number, Label) else changing) + ")"
     return re.compile(text + r"(?![\d.]*\d)")
 
 

@@ -100,7 +100,7 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
     folder = folder / "cipark-output" / "great_stone"
     fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     rows = pd.read_csv(folder / "fitted.csv").set_index("label")
-    batch = rows.loc["residents 2019-07-02"]
+    batch = rows.loc["residents 2018-05-08"]
     model_parameters = list(pd.read_csv(folder / "fisher_information.csv", index_col=0).index)
     ends = {name: [side["lower"], side["upper"]] for name, side in fit["profiles"].items()}
     bounded: dict[str, list[str]] = {sides: [] for sides in SIDES}
@@ -118,6 +118,7 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
         "alone": alone,
         "count_leaning": len(model_parameters) - len(alone),
         "policy": policy,
+        "course": _course(pd.read_csv(folder / "course_errors.csv").set_index("observation").loc["residents"]),
         "batch": {
             "observed": float(batch["lower"]),
             "expected": float(batch["expected"]),
@@ -126,6 +127,13 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
             "one_in": float(f"{1 / norm.sf(batch['residual']):.2g}"),
         },
     }
+
+
+def _course(row: pd.Series) -> Numbers:
+    """How a series and the model part, shares in per cent."""
+    shares = ("bias", "variance", "covariance", "without_phase", *(name for name in row.index if "chance" in name))
+    numbers = {name: float(value) * (100 if name in shares else 1) for name, value in row.items()}
+    return numbers | {"earlier": -numbers["phase"]}
 
 
 def _park_policy(folder: Path) -> Numbers:
@@ -373,10 +381,10 @@ SECTORS = ("great_stone_lifecycle", "great_stone_core_lifecycle", "great_stone_l
 
 def _sectors(folder: Path, printed: str) -> Numbers:
     """Estimates, profiles and verdicts of sectors that are fitted alone."""
-    found: Numbers = {}
+    sectors: Numbers = {}
     for name in SECTORS:
         fit = json.loads((folder / name / "fit.json").read_text(encoding="utf-8"))
-        found[name] = {
+        sectors[name] = {
             parameter: {
                 "estimate": fit["parameters"][parameter],
                 "low": side["lower"],
@@ -385,7 +393,7 @@ def _sectors(folder: Path, printed: str) -> Numbers:
             }
             for parameter, side in fit["profiles"].items()
         }
-    return found
+    return sectors
 
 
 def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:

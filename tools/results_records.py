@@ -129,6 +129,18 @@ def _windows(make: Maker, lines: Any) -> Records:
         yield make.scored(estimand, line["evidence"], line["error"], "log evidence", (draws,))
 
 
+def of_ceremonies(record: Numbers) -> Records:
+    """Evidences of the residents' windows under each reading of the ceremonies, and of the reform."""
+    make = Maker(record, model_digest("core.mdl"), "great_stone_core")
+    for row in make.numbers["rows"]:
+        reading = f"{row['model']} model, {row['windows']} windows, firms wait: {row['layer']}"
+        draws = f"{make.numbers['draws']:,} draws of its prior, weighted by the likelihood"
+        estimand = f"log evidence of the residents' windows, {reading}"
+        yield make.scored(estimand, row["evidence"], row["error"], "log evidence", (draws,))
+        estimand = f"log evidence for the reform of 2017, {reading}"
+        yield make(estimand, row["reform"], "log evidence", conditional_on=(draws,))
+
+
 def of_forecast(record: Numbers) -> Records:
     """Residents of the frozen forecast at the ends of two years, by structure and scenario."""
     make = Maker(record, model_digest("core.mdl"), "great_stone_core")
@@ -198,6 +210,7 @@ RECORDS: dict[str, Callable[[Numbers], Records]] = {
     "core_checks": partial(of_checks, "core.mdl"),
     "core_fit": of_core,
     "core_forecast": of_forecast,
+    "ceremonies": of_ceremonies,
     "park_on_core_windows": of_park_on_core_windows,
     "park_structures": of_structures,
     "park_certificate": of_certificate,

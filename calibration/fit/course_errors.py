@@ -86,7 +86,7 @@ def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
     expected = density.by_term(theta[None])
     (rng,) = named_streams(np.random.default_rng(problem.method.seed), ["course errors"])
     drawn = replicate_by_term(density, np.repeat(theta[None], SETS, axis=0), rng)
-    first, found = 0, []
+    first, errors = 0, []
     for observation in problem.observations:
         members = _members(observation)
         if len(members) >= ENOUGH:
@@ -98,9 +98,9 @@ def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
                 sd.append(float(family.sd(values[:, 0], density.spread(term.noise, theta[None]))[0]))
                 sets.append(drawn[first + place][:, 0])
             series = _Series.of(observation, [term for _, term in members], np.array(model), np.array(sd))
-            found.append(series.errors(np.column_stack(sets)))
+            errors.append(series.errors(np.column_stack(sets)))
         first += len(observation.terms)
-    return tuple(found)
+    return tuple(errors)
 
 
 def _members(observation: Observation) -> list[tuple[int, Count]]:
@@ -122,7 +122,7 @@ class _Series:
     """
 
     name: str
-    seen: Array
+    numbers: Array
     model: Array
     sd: Array
     times: Array
@@ -132,14 +132,14 @@ class _Series:
 
     @classmethod
     def of(cls, observation: Observation, terms: Sequence[Count], model: Array, sd: Array) -> "_Series":
-        seen = np.array([(term.lower + term.upper) / 2 for term in terms])
+        observed = np.array([(term.lower + term.upper) / 2 for term in terms])
         starts = np.array([term.quantity.start for term in terms])
         ends = np.array([term.quantity.end for term in terms])
         follows = observation.kind == "increments" and bool((starts[1:] == ends[:-1]).all())
         whole = observation.kind in ("increments", "flow")
         return cls(
             observation.name,
-            seen,
+            observed,
             model,
             sd,
             ends if follows or not whole else (starts + ends) / 2,
@@ -150,7 +150,7 @@ class _Series:
 
     def errors(self, sets: Array) -> CourseErrors:
         """The figures, and how often ``sets : (k, n)`` of the model's own have larger ones."""
-        whole = np.vstack([self.seen, sets])
+        whole = np.vstack([self.numbers, sets])
         with np.errstate(invalid="ignore", divide="ignore"):
             residuals = (np.log(whole) - np.log(self.model) if self.relative else whole - self.model) / self.sd
         actual, course = self._course(whole), self._course(self.model[None])[0]
@@ -172,7 +172,7 @@ class _Series:
         }
         return CourseErrors(
             observation=self.name,
-            n=len(self.seen),
+            n=len(self.numbers),
             running_total=self.start is not None,
             rmse=float(np.sqrt(squares[0])),
             mean_error=float((actual[0] - course).mean()),
@@ -203,7 +203,7 @@ class _Series:
         # of shifts that leave the same the smallest
         shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]
         moved = np.stack([np.interp(self.times - shift, times, values) for shift in shifts])
-        squares = np.stack([((actual - one) ** 2).mean(axis=1) for one in moved])
+        squares = np.stack([((actual - shifted) ** 2).mean(axis=1) for shifted in moved])
         best = squares.argmin(axis=0)
         return shifts[best], squares[best, np.arange(len(best))]
 
@@ -215,14 +215,14 @@ def _autocorrelation(residuals: Array) -> Array:
         return np.asarray((away[:, 1:] * away[:, :-1]).sum(axis=1) / (away**2).sum(axis=1))
 
 
-def course_words(found: Sequence[CourseErrors]) -> Iterator[str]:
+def course_words(series: Sequence[CourseErrors]) -> Iterator[str]:
     """For each series a sentence of its figures, and one of those that chance does not bring."""
-    tests = sum(len(errors.chance) for errors in found)
-    for errors in found:
-        what = "running totals" if errors.running_total else "numbers"
+    tests = sum(len(errors.chance) for errors in series)
+    for errors in series:
+        noun = "running totals" if errors.running_total else "numbers"
         side = "above" if errors.mean_error > 0 else "below"
         yield (
-            f"{errors.observation}: its {errors.n} {what} lie {number(errors.rmse, digits=2)} from the model (root "
+            f"{errors.observation}: its {errors.n} {noun} lie {number(errors.rmse, digits=2)} from the model (root "
             f"mean square), {number(abs(errors.mean_error), digits=2)} {side} it on average. Of the square "
             f"{errors.bias:.0%} is bias, {errors.variance:.0%} unequal variation and {errors.covariance:.0%} unequal "
             "covariation (Theil)."

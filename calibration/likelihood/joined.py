@@ -40,7 +40,7 @@ def _step(family: ShareFamily, logs: Array, counts: Array, reached: Array, total
     """From log probabilities ``(n, p)`` of ``counts`` to those ``(n, q)`` of ``reached``, by the ``pair : (n, 2)``."""
     with np.errstate(invalid="ignore", divide="ignore"):
         chance = pair[:, 0] / pair.sum(axis=1)
-    more = reached[None, :] - counts[:, None]
-    moved = family.log_density(more[None], (total - counts)[None, :, None], chance[:, None, None])
+    joining = reached[None, :] - counts[:, None]
+    moved = family.log_density(joining[None], (total - counts)[None, :, None], chance[:, None, None])
     with np.errstate(invalid="ignore"):
         return np.asarray(np.logaddexp.reduce(logs[:, :, None] + moved, axis=1))

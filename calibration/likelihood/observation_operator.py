@@ -158,7 +158,7 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
 
 def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> NDArray[np.intp]:
     """The steps up to ``last`` that a course needs: those around its instants, and ``points`` at even distances."""
-    around = [_bracket(times, instant)[0] + more for instant in instants for more in (0, 1)]
+    around = [_bracket(times, instant)[0] + further for instant in instants for further in (0, 1)]
     regular = np.arange(0, last + 1, max(last // points, 1) if points else 1)
     return np.unique(np.clip([*regular, *around, last], 0, last))
 

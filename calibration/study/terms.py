@@ -485,7 +485,7 @@ class Terms:
         if "start_time" in self.section:
             self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
         # members of the whole that are not in the part
-        others = (*denominator, *((name, -sign) for name, sign in numerator))
+        outside = (*denominator, *((name, -sign) for name, sign in numerator))
         terms: list[Term] = []
         start, before = self.section.number("start", math.nan), 0.0
         earlier: tuple[tuple[float, float, float], ...] = ()
@@ -495,7 +495,7 @@ class Terms:
                 pair = (Quantity(numerator, "at", row.time, row.time), Quantity(denominator, "at", row.time, row.time))
                 terms.append(self._share(row, pair, noise))
                 continue
-            pair = (Quantity(numerator, "between", start, row.time), Quantity(others, "at", row.time, row.time))
+            pair = (Quantity(numerator, "between", start, row.time), Quantity(outside, "at", row.time, row.time))
             term = replace(self._share(row, (*pair, *windows), noise), since=Since(before, earlier))
             least = max((low for low, _, _ in earlier), default=before)
             if term.upper < least:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from calibration.fit.optimise import optimise
 from calibration.likelihood.observation_operator import INTEGRAL, reader
 from calibration.likelihood.posterior import posterior
+from calibration.readings.reporting import Reporting
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
-from calibration.study.observations import Count, Quantity
+from calibration.study.observations import Count, Quantity, ReadQuantity, Share
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
@@ -297,7 +298,7 @@ def test_the_park_study_reads_and_uses_each_firm_once() -> None:
     problem = read_problem(STUDIES / "great_stone")
     entries = [t for t in problem.fitted_terms if t.label.startswith("residents")]
     assert sum(t.lower for t in entries if isinstance(t, Count)) == 60
-    assert sum(parameter.use == "CAL" for parameter in problem.space) == 11
+    assert sum(parameter.use == "CAL" for parameter in problem.space) == 13
     checks = [t.label for t in problem.terms if t.use == "check"]
     assert "residents 2015-04-30" in checks
 
@@ -326,12 +327,35 @@ def test_a_date_that_is_only_looked_at_merges_the_windows_on_both_sides(make: Ma
         make(OBSERVATION + 'check_at = ["3"]\n')
 
 
-def test_ceremonies_end_windows_and_none_lies_between_them_and_the_days_before() -> None:
-    core = read_problem(STUDIES / "great_stone_core")
-    found = {t.label: t for t in core.fitted_terms if isinstance(t, Count)}
-    first, forum = found["residents 2015-05-12"], found["residents 2019-07-02"]
-    assert (first.quantity.start, first.lower, forum.lower) == (2012.0, 7, 12)
-    assert min(t.quantity.end - t.quantity.start for t in found.values()) > 10 / 365
+@pytest.mark.parametrize("name", ["great_stone", "great_stone_core", "great_stone_curves"])
+def test_ceremonies_are_events_at_which_those_who_wait_get_their_certificates(name: str) -> None:
+    found = {t.label: t for t in read_problem(STUDIES / name).fitted_terms if isinstance(t, Count)}
+    assert [found[f"residents {date}"].lower for date in ("2014-12-24", "2015-05-12", "2019-07-01", "2019-07-02")] == [
+        0, 7, 1, 11,
+    ]  # fmt: skip
+    for term in found.values():
+        layers = {q.reading for q in term.quantities if isinstance(q, ReadQuantity)}
+        (layer,) = layers
+        assert isinstance(layer, Reporting)
+        # each ceremony lies at the end of the window that ends with it
+        assert layer.events == tuple(found[f"residents {date}"].quantity.end for date in ("2015-05-12", "2019-07-02"))
+
+
+def test_firms_at_work_are_told_given_the_last_count_of_residents() -> None:
+    """Each total is the last dated count by that day, and each firm at work is counted once."""
+    for name, label in (("great_stone", "operating"), ("great_stone_core", "working")):
+        problem = read_problem(STUDIES / name)
+        counts = sorted(
+            (t.quantity.end, t.level[0])
+            for t in problem.fitted_terms
+            if isinstance(t, Count) and t.label.startswith("residents") and t.level is not None
+        )
+        shares = [t for t in problem.terms if isinstance(t, Share) and t.label.startswith(f"{label} 20")]
+        for share in shares:
+            day = share.quantities[0].end
+            assert share.total == [count for end, count in counts if end <= day + 1e-9][-1], share.label
+        fitted = [share for share in shares if share.use == "fit"]
+        assert [share.since.before for share in fitted if share.since] == [0, 3, 3, 3][: len(fitted)]
 
 
 def test_an_observation_that_is_fitted_on_request_is_fitted_whole(make: Make, tmp_path: Path) -> None:
