@@ -67,9 +67,9 @@ def compare(case: Case, repeats: int) -> None:
     show_times("  the kernels alone", in_turn(inner, repeats=repeats, clock=time.thread_time), base="run")
     many, weights = case.inputs(BATCH, dates=dates), np.ones((len(case.saved), len(dates), BATCH))
     backward: dict[str, Callable[[], object]] = {"run": lambda: engine.execute(case.program, many)}
-    for wanted in (case.drawn, case.program.params):
-        way = adjoint(case.program, wanted)
-        backward[f"gradient by {len(wanted)}"] = lambda way=way: engine.execute_back(  # type: ignore[misc]
+    for parameters in (case.drawn, case.program.params):
+        way = adjoint(case.program, parameters)
+        backward[f"gradient by {len(parameters)}"] = lambda way=way: engine.execute_back(  # type: ignore[misc]
             way, many, lambda values, runs: weights[:, :, runs]
         )
     times = in_turn(backward, repeats=repeats, clock=time.thread_time)

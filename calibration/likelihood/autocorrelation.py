@@ -78,6 +78,23 @@ class Series:
         with np.errstate(invalid="ignore", over="ignore"):
             return np.asarray(-0.5 * ((scores - mean) ** 2 / variance + np.log(variance) - scores**2))
 
+    def log_gain_slopes(self, scores: Array, phi: Array, weights: Array) -> tuple[Array, Array]:
+        """Derivatives by ``scores : (n, m)`` and by ``phi``, ``(n,)``, of the gains times ``weights : (m,)``.
+
+        The gains are those of the fitted terms given the earlier ones.
+        """
+        observed = np.flatnonzero(self.fitted)
+        before, after, factors = observed[:-1], observed[1:], weights[observed[1:]]
+        lags = np.abs(self.times[after] - self.times[before]) / self.memory.lag
+        phi = phi[:, None]
+        past, by_phi = phi**lags, lags * phi ** (lags - 1)
+        new, variance = scores[:, after] - past * scores[:, before], 1 - past**2
+        by_scores = np.zeros_like(scores)
+        by_scores[:, after] += factors * (scores[:, after] - new / variance)
+        by_scores[:, before] += factors * new * past / variance
+        by_past = new * scores[:, before] / variance - (new / variance) ** 2 * past + past / variance
+        return by_scores, (factors * by_past * by_phi).sum(axis=1)
+
     def only(self, chosen: NDArray[np.bool_]) -> "Series":
         """The series of some of its terms, ``chosen : (m,)``."""
         return replace(self, members=self.members[chosen], times=self.times[chosen], fitted=self.fitted[chosen])

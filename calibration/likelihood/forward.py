@@ -16,7 +16,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.registry import Engine
-from cipark_sd.errors import RunFailed
+from cipark_sd.errors import InvalidValue, RunFailed
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock, StockPiece
@@ -25,6 +25,7 @@ from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 if TYPE_CHECKING:
     from cipark_sd.engines.plan import RunPlan
     from cipark_sd.engines.repeated import Repeated
+    from cipark_sd.engines.reverse import Weigh
     from cipark_sd.engines.settings import Settings
 
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
@@ -140,6 +141,19 @@ class ForwardModel:
         if not isinstance(self.engine, CompiledEngine):
             return None
         return Repeated(self.engine, *self._fixed, self._parameters)
+
+    def back(self, values: Array, weigh: "Weigh") -> Array:
+        """The derivatives ``(n, n_model_parameters)`` of the sum of outputs times what ``weigh`` makes of them.
+
+        Raises
+        ------
+        UnsupportedFeature, InvalidValue
+            Where the model or the engine has none.
+        """
+        if self._repeated is None:
+            expected = "one that has derivatives"
+            raise InvalidValue("the engine", self.engine.name, expected, where=self.problem.model.name)
+        return np.asarray(self._repeated.back(values, weigh).T)
 
     def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""

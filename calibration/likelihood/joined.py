@@ -44,3 +44,44 @@ def _step(family: ShareFamily, logs: Array, counts: Array, reached: Array, total
     moved = family.log_density(joining[None], (total - counts)[None, :, None], chance[:, None, None])
     with np.errstate(invalid="ignore"):
         return np.asarray(np.logaddexp.reduce(logs[:, :, None] + moved, axis=1))
+
+
+def joined_slopes(term: Share, values: Array) -> Array:
+    """Derivatives ``(n, n_quantities)`` of the log of the sum of :func:`joined_log_mass` over the term's own interval.
+
+    Each window's chance is carried forward by itself: there are few of them.
+    """
+    since = term.since
+    assert since is not None
+    pairs = values.reshape(len(values), -1, 2)
+    family, n_windows = term.noise.family, pairs.shape[1]
+    logs, slopes = np.zeros((len(values), 1)), np.zeros((len(values), 1, n_windows))
+    counts = np.array([since.before])
+    windows = [*enumerate(since.earlier, start=1), (0, (np.ceil(term.lower), term.upper, term.total))]
+    for place, (low, high, total) in windows:
+        reached = np.arange(max(low, since.before) if place else low, min(high, total) + 1)
+        if not place:
+            shares = _shares(logs, 1)
+            logs = logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+            slopes = slopes - (shares[..., None] * slopes).sum(axis=1, keepdims=True)
+        chance = pairs[:, place, 0] / pairs[:, place].sum(axis=1)
+        gained, left = reached[None, :] - counts[:, None], total - counts
+        moved = logs[:, :, None] + family.log_density(gained[None], left[None, :, None], chance[:, None, None])
+        shares = _shares(moved, 1)
+        moves = family.slope(np.clip(gained, 0, left[:, None])[None], left[None, :, None], chance[:, None, None])
+        logs = np.logaddexp.reduce(moved, axis=1)
+        slopes = (shares[..., None] * slopes[:, :, None]).sum(axis=1)
+        slopes[..., place] += (shares * np.where(shares > 0, moves, 0.0)).sum(axis=1)
+        counts = reached
+    by_chance = (_shares(logs, 1)[..., None] * slopes).sum(axis=1)
+    whole = pairs.sum(axis=2)
+    chance = pairs[..., 0] / whole
+    return np.stack([by_chance * (1 - chance) / whole, -by_chance * chance / whole], axis=2).reshape(values.shape)
+
+
+def _shares(logs: Array, axis: int) -> Array:
+    """Shares of a sum whose summands have these logarithms; none of a sum of nothing."""
+    top = logs.max(axis=axis, keepdims=True, initial=-np.inf)
+    powers = np.exp(logs - np.where(np.isfinite(top), top, 0.0))
+    total = powers.sum(axis=axis, keepdims=True)
+    return np.asarray(powers / np.where(total > 0, total, 1.0))

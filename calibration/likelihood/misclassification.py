@@ -42,6 +42,22 @@ def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
         return np.asarray(np.log(density))
 
 
+def recoded_slopes(counts: Array, known_totals: Array, matrix: Array) -> Array:
+    """Derivatives ``(n, n_true, n_reported)`` of :func:`recoded` by the entries of the matrix, as if each were free.
+
+    The derivative of a sum of products by a row's entry is the same sum with one member less, who was reported there.
+    """
+    logs = recoded(counts, known_totals, matrix)
+    slopes = np.zeros_like(matrix)
+    for true, total in enumerate(known_totals.tolist()):
+        for reported, count in enumerate(counts.tolist()):
+            if total > 0 and count > 0:
+                fewer, remaining = known_totals.copy(), counts.copy()
+                fewer[true], remaining[reported] = total - 1, count - 1
+                slopes[:, true, reported] = total * np.exp(recoded(remaining, fewer, matrix) - logs)
+    return slopes
+
+
 def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:
     """Counts in all categories but the last, up to ``limits``, and their masses ``(n, n_points)``; none that is nil."""
     from scipy.special import gammaln, xlogy

@@ -114,6 +114,27 @@ class Reader:
                 quantities[:, course.places] = course.reading.read(times, along, course.windows, numbers or {})
         return quantities
 
+    def back(
+        self, values: Array, by_quantities: Array, numbers: Mapping[str, Array] | None = None
+    ) -> tuple[Array, dict[str, Array]]:
+        """Derivatives ``(n, n_quantities)`` of something by the quantities to those by what they are read from.
+
+        Returns
+        -------
+        (n_outputs, n_times, n) and a mapping of str to (n,)
+            By the outputs ``values : (n, n_outputs, n_times)``, and by the parameters of readings.
+        """
+        by_outputs = np.asarray(self._sparse.T @ by_quantities.T).reshape(len(self.outputs), len(self.times), -1)
+        by_numbers: dict[str, Array] = {}
+        for course in self.courses:
+            used = np.flatnonzero(course.weights)
+            along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))
+            times, by_windows = self.times[: course.n_steps], by_quantities[:, course.places]
+            by_course, by_parameters = course.reading.back(times, along, course.windows, numbers or {}, by_windows)
+            by_outputs[used, : course.n_steps] += course.weights[used][:, None, None] * by_course.T
+            by_numbers |= {name: by_numbers.get(name, 0.0) + slope for name, slope in by_parameters.items()}
+        return by_outputs, by_numbers
+
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that readings take."""

@@ -38,11 +38,12 @@ class Posterior:
         return self.problem.space
 
     @cached_property
-    def _is_model(self) -> NDArray[np.bool_]:
+    def is_model(self) -> NDArray[np.bool_]:
+        """Which parameters are the model's ``(k,)``."""
         return np.array([parameter.target == "model" for parameter in self.space])
 
     @cached_property
-    def _slots(self) -> tuple[slice, ...]:
+    def slots(self) -> tuple[slice, ...]:
         """Where each term's quantities stand."""
         ends = np.cumsum([len(term.quantities) for term in self.problem.terms])
         starts = [0, *ends[:-1]]
@@ -51,18 +52,21 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        values = theta[:, self._is_model]
+        values = theta[:, self.is_model]
         if not self.reader.courses:
             return self.reader.of_places(self.runner.at(values, *self.reader.places))
-        numbers = {name: self._number(name, theta) for name in self.reader.parameters}
-        return self.reader(self.runner(values), numbers)
+        return self.reader(self.runner(values), self.numbers(theta))
+
+    def numbers(self, theta: Array) -> dict[str, Array]:
+        """The parameters ``(n,)`` of readings, by name."""
+        return {name: self._number(name, theta) for name in self.reader.parameters}
 
     def by_term(self, theta: Array) -> list[Array]:
         """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""
         values = self.quantities(theta)
         return [
             expected_numbers(term, values[:, slot], self.matrix(term, theta))
-            for term, slot in zip(self.problem.terms, self._slots, strict=True)
+            for term, slot in zip(self.problem.terms, self.slots, strict=True)
         ]
 
     def pointwise(
@@ -80,11 +84,11 @@ class Posterior:
         values = self.quantities(theta)
         chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit" or not fitted_only]
         logs = np.zeros((len(theta), len(self.problem.terms)))
-        for members, slots in self._groups:
+        for members, slots in self.groups:
             term = self.problem.terms[members[0]]
             # a density that is only looked at may cost more than all that are fitted
             if term.use == "fit" or not fitted_only:
-                logs[:, members] = self._group_log_density(term, values[:, slots], theta, members)
+                logs[:, members] = self.group_log_density(term, values[:, slots], theta, members)
         for series in self.series:
             if not set(chosen).isdisjoint(series.members):
                 logs[:, series.members] += self._memory_gain(series, values, theta, known)
@@ -109,7 +113,7 @@ class Posterior:
         """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""
         columns = []
         for i, term, family in self.measured(series):
-            mean = expected_numbers(term, values[:, self._slots[i]])[:, 0]
+            mean = expected_numbers(term, values[:, self.slots[i]])[:, 0]
             columns.append(family.score(np.array(term.lower), mean, self.spread(term.noise, theta)))
         return np.stack(columns, axis=1)
 
@@ -125,7 +129,7 @@ class Posterior:
         return self._number(series.memory.phi, theta)
 
     @cached_property
-    def _groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
+    def groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
         """Terms that are computed together, and where their quantities stand ``(n_terms, n_quantities of each)``.
 
         Exact counts under the same noise and with the same use differ in numbers only; every other term stands alone.
@@ -138,11 +142,11 @@ class Posterior:
                 key = (term.noise, term.gains is None, term.denominator is None, term.use)
             groups.setdefault(key, []).append(i)
         return tuple(
-            (members, np.array([np.arange(self._slots[i].start, self._slots[i].stop) for i in members]))
+            (members, np.array([np.arange(self.slots[i].start, self.slots[i].stop) for i in members]))
             for members in groups.values()
         )
 
-    def _group_log_density(self, term: Term, values: Array, theta: Array, members: list[int]) -> Array:
+    def group_log_density(self, term: Term, values: Array, theta: Array, members: list[int]) -> Array:
         """``(n, n_terms)`` of terms like ``term``; ``values : (n, n_terms, n_quantities of each)``."""
         spread = self.spread(term.noise, theta)[:, None]
         terms = [self.problem.terms[i] for i in members]

@@ -47,19 +47,55 @@ class Reading(ABC):
         numbers : arrays (n,) by the name of a parameter
         """
 
+    @abstractmethod
+    def back(
+        self,
+        times: Array,
+        course: Array,
+        windows: Sequence[tuple[float, float]],
+        numbers: Mapping[str, Array],
+        by_windows: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Derivatives of something by the course ``(n, m)`` and, by their names, by the parameters ``(n,)``.
+
+        ``by_windows : (n, n_windows)`` are those by what is read; other arguments are as of :meth:`read`.
+        """
+
 
 def at(times: Array, course: Array, instant: float) -> Array:
     """The course ``(n,)`` at an instant of the run, by a straight line between two steps."""
-    step = int(np.clip(np.searchsorted(times, instant, side="right") - 1, 0, max(len(times) - 2, 0)))
-    if len(times) == 1:
-        return course[:, 0]
-    share = (instant - times[step]) / (times[step + 1] - times[step])
+    step, share = _step(times, instant)
     # an end of the step takes nothing from the other end, which may be no number
     if share <= 0:
         return course[:, step]
     if share >= 1:
         return course[:, step + 1]
     return np.asarray((1 - share) * course[:, step] + share * course[:, step + 1])
+
+
+def _step(times: Array, instant: float) -> tuple[int, float]:
+    """The step in which an instant lies, and which share of it has gone by."""
+    if len(times) == 1:
+        return 0, 0.0
+    step = int(np.clip(np.searchsorted(times, instant, side="right") - 1, 0, len(times) - 2))
+    return step, float((instant - times[step]) / (times[step + 1] - times[step]))
+
+
+def add_at(by_course: Array, times: Array, instant: float, slope: Array) -> None:
+    """Add to the derivative by a course ``(n, m)`` that by its value at an instant ``(n,)``; undoes :func:`at`."""
+    step, share = _step(times, instant)
+    if share < 1:
+        by_course[:, step] += (1 - max(share, 0.0)) * slope
+    if share > 0:
+        by_course[:, step + 1] += min(share, 1.0) * slope
+
+
+def add_between(by_course: Array, times: Array, start: float, end: float, slopes: Array) -> None:
+    """Add that by the values ``(n, q)`` of :func:`between`."""
+    start, end = max(start, float(times[0])), min(end, float(times[-1]))
+    add_at(by_course, times, start, slopes[:, 0])
+    by_course[:, (times > start) & (times < end)] += slopes[:, 1:-1]
+    add_at(by_course, times, end, slopes[:, -1])
 
 
 def between(times: Array, course: Array, start: float, end: float) -> tuple[Array, Array]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.readings.base import Reading, between
+from calibration.readings.base import Reading, add_between, between
 from cipark_sd.arrays import Array
 
 
@@ -28,6 +29,25 @@ class Metric(Reading):
         """Each window by itself."""
         return np.stack([self.of(*between(times, course, start, end)) for start, end in windows], axis=1)
 
+    def back(
+        self,
+        times: Array,
+        course: Array,
+        windows: Sequence[tuple[float, float]],
+        numbers: Mapping[str, Array],
+        by_windows: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Of the values that decide the metric."""
+        by_course = np.zeros_like(course)
+        for (start, end), by_window in zip(windows, by_windows.T, strict=True):
+            slopes = self.slopes(*between(times, course, start, end))
+            add_between(by_course, times, start, end, slopes * by_window[:, None])
+        return by_course, {}
+
+    @abstractmethod
+    def slopes(self, times: Array, values: Array) -> Array:
+        """Derivatives ``(n, q)`` of :meth:`of` by the values."""
+
     @abstractmethod
     def of(self, times: Array, values: Array) -> Array:
         """The metric ``(n,)`` of values ``(n, q)`` at times ``(q,)``; NaN where a value is none."""
@@ -43,6 +63,9 @@ class Maximum(Metric):
     def of(self, times: Array, values: Array) -> Array:
         return np.asarray(values.max(axis=1))
 
+    def slopes(self, times: Array, values: Array) -> Array:
+        return _alone(values, np.argmax(values, axis=1))
+
 
 @dataclass(frozen=True, slots=True)
 class Minimum(Metric):
@@ -53,6 +76,9 @@ class Minimum(Metric):
 
     def of(self, times: Array, values: Array) -> Array:
         return np.asarray(values.min(axis=1))
+
+    def slopes(self, times: Array, values: Array) -> Array:
+        return _alone(values, np.argmin(values, axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +109,23 @@ class TimeOfMaximum(Metric):
         inner = (top == middle) & np.isfinite(instant)
         return np.where(bad, np.nan, np.where(inner, instant, times[top]))
 
+    def slopes(self, times: Array, values: Array) -> Array:
+        result = np.zeros_like(values)
+        if len(times) < 3:
+            return result
+        top = np.argmax(values, axis=1)
+        middle, rows = np.clip(top, 1, len(times) - 2), np.arange(len(values))
+        a, b, c = (values[rows, middle + shift] for shift in (-1, 0, 1))
+        before, after = times[middle] - times[middle - 1], times[middle + 1] - times[middle]
+        down, up = (b - a) / before, (c - b) / after
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scale = (before + after) / 2 / (down - up) ** 2
+            by_down, by_up = -up * scale / before, down * scale / after
+        inner = (top == middle) & np.isfinite(by_down) & np.isfinite(by_up)
+        for shift, slope in ((-1, -by_down), (0, by_down - by_up), (1, by_up)):
+            result[rows, middle + shift] = np.where(inner, slope, 0.0)
+        return result
+
 
 @dataclass(frozen=True, slots=True)
 class FirstAbove(Metric):
@@ -104,6 +147,19 @@ class FirstAbove(Metric):
         instant = np.where(reached.any(axis=1), instant, np.inf)
         return np.where(np.isnan(values).any(axis=1), np.nan, instant)
 
+    def slopes(self, times: Array, values: Array) -> Array:
+        result, rows = np.zeros_like(values), np.arange(len(values))
+        first = np.argmax(values >= self.threshold, axis=1)
+        before = np.maximum(first - 1, 0)
+        low, high = values[rows, before], values[rows, first]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = (self.threshold - low) / (high - low)
+            pace = (times[first] - times[before]) / (high - low)
+            # what is reached from the start, or never, does not move
+            result[rows, before] = np.where(first > 0, (share - 1) * pace, 0.0)
+            result[rows, first] += np.where(first > 0, -share * pace, 0.0)
+        return result
+
 
 @dataclass(frozen=True, slots=True)
 class FirstBelow(Metric):
@@ -116,3 +172,13 @@ class FirstBelow(Metric):
 
     def of(self, times: Array, values: Array) -> Array:
         return FirstAbove(-self.threshold).of(times, -values)
+
+    def slopes(self, times: Array, values: Array) -> Array:
+        return -FirstAbove(-self.threshold).slopes(times, -values)
+
+
+def _alone(values: Array, places: NDArray[np.intp]) -> Array:
+    """1 at one place of each row, else 0."""
+    result = np.zeros_like(values)
+    result[np.arange(len(values)), places] = 1.0
+    return result

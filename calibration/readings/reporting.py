@@ -12,10 +12,11 @@ for the dates of reports. The same holds of batches that wait together.
 Source: Kingman 1993, Poisson Processes, section 5.1 (displacement theorem).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.readings.base import Reading
 from cipark_sd.arrays import Array
@@ -65,41 +66,119 @@ class Reporting(Reading):
         columns = [released[end] - (released[start] if np.isfinite(start) else 0.0) for start, end in windows]
         return np.stack(columns, axis=1)
 
+    def back(
+        self,
+        times: Array,
+        course: Array,
+        windows: Sequence[tuple[float, float]],
+        numbers: Mapping[str, Array],
+        by_windows: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """From the last stop to the first: what waits at each of them carries the derivatives of all later releases."""
+        share, rate = (_number(value, numbers, len(course)) for value in (self.share, self.rate))
+        by_released: dict[float, Array] = {}
+        for window, by_window in zip(windows, by_windows.T, strict=True):
+            for stop, sign in zip(window, (-1.0, 1.0), strict=True):
+                if np.isfinite(stop):
+                    by_released[stop] = by_released.get(stop, np.zeros(len(course))) + sign * by_window
+        grid, stops, places = self._grid(times, sorted(by_released))
+        along, first = _on(times, course, grid), int(places[0])
+        widths, left = _until_stops(grid, places)
+        remaining = _remaining(widths, left, rate)
+        rise = np.diff(along[:, first:], axis=1)
+        came = np.add.reduceat(rise * remaining, places[:-1] - first, axis=1) if len(stops) else rise[:, :0]
+        states = list(self._waiting(stops, came, share, rate))
+        by_along, by_came = np.zeros_like(along), np.zeros_like(came)
+        by_waiting, by_share, by_rate = (np.zeros(len(course)) for _ in range(3))
+        for stop, slope in by_released.items():
+            by_along[:, np.searchsorted(grid, stop)] += slope
+        for i in reversed(range(len(stops))):
+            span, waited, arrived = states[i]
+            by_waiting = by_waiting - by_released.get(stops[i], np.zeros(len(course)))
+            if stops[i] in self.events:
+                by_share -= by_waiting * arrived
+                by_waiting = by_waiting * (1 - share)
+            by_came[:, i] = by_waiting
+            by_waiting = by_waiting * np.exp(-rate * span)
+            by_rate -= by_waiting * span * waited
+        by_cells = np.repeat(by_came, np.diff(places), axis=1)
+        by_along[:, first + 1 : places[-1] + 1] += by_cells * remaining
+        by_along[:, first : places[-1]] -= by_cells * remaining
+        by_rate += (by_cells * rise * _remaining_slope(widths, left, rate)).sum(axis=1)
+        slopes = zip((self.share, self.rate), (by_share, by_rate), strict=True)
+        return _off(times, by_along, grid), {name: slope for name, slope in slopes if isinstance(name, str)}
+
+    def _grid(self, times: Array, instants: Sequence[float]) -> tuple[Array, list[float], NDArray[np.intp]]:
+        """Where the course is read, the stops after the beginning, and the places of the beginning and these stops."""
+        stops = sorted({*instants, *(event for event in self.events if self.begin < event <= instants[-1])})
+        later = [stop for stop in stops if stop > self.begin]
+        inside = times[(times > self.begin) & (times < stops[-1])]
+        grid = np.unique(np.concatenate([[self.begin], inside, stops]))
+        return grid, later, np.searchsorted(grid, [self.begin, *later])
+
+    def _waiting(
+        self, stops: Sequence[float], came: Array, share: Array, rate: Array
+    ) -> Iterator[tuple[float, Array, Array]]:
+        """For each stop the time since the one before, what waited then, and what waits now, before an event."""
+        waiting, position = np.zeros(len(came)), self.begin
+        for stop, new in zip(stops, came.T, strict=True):
+            arrived = waiting * np.exp(-rate * (stop - position)) + new
+            yield stop - position, waiting, arrived
+            waiting = arrived * (1 - share) if stop in self.events else arrived
+            position = stop
+
     def _released(
         self, times: Array, course: Array, instants: Sequence[float], share: Array, rate: Array
     ) -> dict[float, Array]:
         """All that was released up to each instant, an event at that instant included."""
-        events = {event for event in self.events if self.begin < event <= instants[-1]}
-        stops = sorted({*instants, *events})
-        later = [stop for stop in stops if stop > self.begin]
-        inside = times[(times > self.begin) & (times < stops[-1])]
-        grid = np.unique(np.concatenate([[self.begin], inside, stops]))
-        along = _on(times, course, grid)
-        first = int(np.searchsorted(grid, self.begin))
-        places = np.searchsorted(grid, [self.begin, *later])
-        remaining = _remaining(np.diff(grid[first:]), np.repeat(later, np.diff(places)) - grid[first + 1 :], rate)
-        came = np.diff(along[:, first:], axis=1) * remaining
-        came = np.add.reduceat(came, places[:-1] - first, axis=1) if later else came
-        released = {stop: along[:, np.searchsorted(grid, stop)] for stop in stops}
-        waiting, position = np.zeros(len(course)), self.begin
-        for stop, new in zip(later, came.T, strict=True):
-            waiting = waiting * np.exp(-rate * (stop - position)) + new
-            if stop in events:
-                waiting = waiting * (1 - share)
-            released[stop] = released[stop] - waiting
-            position = stop
+        grid, stops, places = self._grid(times, instants)
+        along, first = _on(times, course, grid), int(places[0])
+        came = np.diff(along[:, first:], axis=1) * _remaining(*_until_stops(grid, places), rate)
+        came = np.add.reduceat(came, places[:-1] - first, axis=1) if stops else came
+        released = {stop: along[:, np.searchsorted(grid, stop)] for stop in {*instants, *stops}}
+        for stop, (_, _, arrived) in zip(stops, self._waiting(stops, came, share, rate), strict=True):
+            released[stop] = released[stop] - (arrived * (1 - share) if stop in self.events else arrived)
         return released
 
 
 def _on(times: Array, course: Array, grid: Array) -> Array:
     """The course ``(n, m)`` on another grid ``(q,)``, straight between two times."""
+    step, after, share = _steps(times, grid)
+    return np.asarray(course[:, step] * (1 - share) + course[:, after] * share)
+
+
+def _off(times: Array, by_grid: Array, grid: Array) -> Array:
+    """Derivatives by a course on another grid to those by the course itself; undoes :func:`_on`."""
+    step, after, share = _steps(times, grid)
+    by_course = np.zeros((len(times), len(by_grid)))
+    np.add.at(by_course, step, (by_grid * (1 - share)).T)
+    np.add.at(by_course, after, (by_grid * share).T)
+    return by_course.T
+
+
+def _steps(times: Array, grid: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """For each of the grid the time before and after it, and the share of the way between them."""
     step = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 1)
     after = np.minimum(step + 1, len(times) - 1)
     width = times[after] - times[step]
     share = np.where(width > 0, (grid - times[step]) / np.where(width > 0, width, 1.0), 0.0)
     # at a step nothing is taken from the next one, which may be no number
-    after = np.where(share > 0, after, step)
-    return np.asarray(course[:, step] * (1 - share) + course[:, after] * share)
+    return step, np.where(share > 0, after, step), share
+
+
+def _until_stops(grid: Array, places: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Widths ``(q,)`` of the grid from the first place on, and how long before the next stop each of them ends."""
+    cells = grid[int(places[0]) :]
+    return np.diff(cells), np.repeat(grid[places[1:]], np.diff(places)) - cells[1:]
+
+
+def _remaining_slope(widths: Array, left: Array, rate: Array) -> Array:
+    """The derivative of :func:`_remaining` by the rate."""
+    x = rate[:, None] * widths
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # by its series where it would cancel
+        fall = np.where(x > 1e-4, (x * np.exp(-x) + np.expm1(-x)) / x**2, -0.5 + x / 3)
+    return np.asarray(fall * widths * np.exp(-rate[:, None] * left) - left * _remaining(widths, left, rate))
 
 
 def _remaining(widths: Array, left: Array, rate: Array) -> Array:

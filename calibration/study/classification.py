@@ -91,6 +91,26 @@ class Coding:
             into[:, row.order[-1]] = left
         return result
 
+    def matrix_slopes(self, theta: Array, names: Sequence[str]) -> dict[str, Array]:
+        """Derivatives of :meth:`matrix` by the parameters of its rows, by their names."""
+        slopes: dict[str, Array] = {}
+        whole = self.matrix(theta, names)
+        for place, (label, row) in enumerate(zip(self.true, self.rows, strict=True)):
+            sticks = self._sticks(label, row)
+            if not isinstance(row, Dirichlet) or any(stick.name not in names for stick in sticks):
+                continue
+            left = np.ones(len(theta))
+            for position, (stick, i) in enumerate(zip(sticks, row.order, strict=False)):
+                share = theta[:, names.index(stick.name)]
+                moved = np.zeros_like(whole)
+                moved[:, place, i] = left
+                for later in row.order[position + 1 :]:
+                    with np.errstate(divide="ignore", invalid="ignore"):
+                        moved[:, place, later] = -whole[:, place, later] / (1 - share)
+                slopes[stick.name] = moved
+                left = left * (1 - share)
+        return slopes
+
 
 def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[str, Coding]:
     """The ``[[coding]]`` tables of a study by name; problems are added to the list."""

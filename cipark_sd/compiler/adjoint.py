@@ -77,8 +77,8 @@ class Adjoint:
     n_outputs: int
 
 
-def adjoint(program: Program, wanted: Sequence[str]) -> Adjoint:
-    """The way back of a program, for derivatives by the parameters that are ``wanted``.
+def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
+    """The way back of a program, for derivatives by some of its parameters.
 
     Raises
     ------
@@ -96,14 +96,14 @@ def adjoint(program: Program, wanted: Sequence[str]) -> Adjoint:
                 where=f"{program.name}, derivatives by reverse mode",
                 alternative="take value_and_jacobian, which goes forward",
             )
-    return _Way(program, wanted).build()
+    return _Way(program, parameters).build()
 
 
 class _Way:
-    def __init__(self, program: Program, wanted: Sequence[str]) -> None:
-        self.program, self.wanted, self.graph = program, wanted, Graph()
+    def __init__(self, program: Program, parameters: Sequence[str]) -> None:
+        self.program, self.parameters, self.graph = program, parameters, Graph()
         self.stages = _STAGES[program.method.removesuffix("_auto")]
-        self.active = _moving(program, {program.param_position[n] for n in wanted if n in program.param_position})
+        self.active = _moving(program, {program.param_position[n] for n in parameters if n in program.param_position})
         self.finite = _finite(program)
         self.series: list[tuple[Kind, int, int]] = []
         self.tape: list[int] = []
@@ -124,8 +124,8 @@ class _Way:
             for node in program.rates_only if stage else observed:
                 copies[node] = self._copied(node, copies, stage)
         states = {("state", i): (s.initial, s.rate) for i, s in enumerate(program.states)}
-        kept = {("cell", i): (c.initial, c.following) for i, c in enumerate(program.cells)}
-        moving = {key: reads[0] for key, reads in (states | kept).items() if not self.active.isdisjoint(reads)}
+        cells_read = {("cell", i): (c.initial, c.following) for i, c in enumerate(program.cells)}
+        moving = {key: reads[0] for key, reads in (states | cells_read).items() if not self.active.isdisjoint(reads)}
         levels = {key: g.source("cell", i) for i, key in enumerate(moving)}
         moved, entering = self._step(levels, observed)
         zero = g.const(0.0)
@@ -293,7 +293,7 @@ class _Way:
         zero = g.const(0.0)
         nodes = {program.nodes[n].payload: n for n in range(len(program.nodes)) if program.nodes[n].op == "param"}
         gradient = []
-        for name in self.wanted:
+        for name in self.parameters:
             node = nodes.get(program.param_position.get(name, -1))
             gradient.append((name, zero if node is None else self.added.get(node, zero)))
         roots = {n for c in cells for n in (c.initial, c.following)} | {n for _, n in gradient}
@@ -337,14 +337,14 @@ def _payload(node: Node) -> int:
 
 def _reached(nodes: Sequence[Node], roots: Iterable[int]) -> list[int]:
     """The nodes that some need, in order."""
-    seen: set[int] = set()
+    reached: set[int] = set()
     stack = list(roots)
     while stack:
         node = stack.pop()
-        if node not in seen:
-            seen.add(node)
+        if node not in reached:
+            reached.add(node)
             stack.extend(nodes[node].args)
-    return sorted(seen)
+    return sorted(reached)
 
 
 def _moving(program: Program, params: set[int]) -> set[int]:
@@ -365,10 +365,10 @@ def _moving(program: Program, params: set[int]) -> set[int]:
                 moves = (node.op, node.payload) in moving
             if moves:
                 active.add(position)
-        more = {key for key, reads in parts.items() if not active.isdisjoint(reads)} - moving
-        if not more:
+        added = {key for key, reads in parts.items() if not active.isdisjoint(reads)} - moving
+        if not added:
             return active
-        moving |= more
+        moving |= added
 
 
 def _finite(program: Program) -> list[bool]:

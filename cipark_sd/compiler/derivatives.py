@@ -142,6 +142,6 @@ def _of_several(g: Graph, op: str, args: list[int], place: int, factor: int, val
 
 def _one_power_less(g: Graph, a: int, b: int, value: int) -> int:
     """``a^(b - 1)`` from ``value``, which is ``a^b``: a division costs less than a power."""
-    zero, one = g.const(0.0), g.const(1.0)
-    of_nothing = g.select(g.lt(one, b), zero, g.select(g.op("eq", b, one), one, g.const(math.inf)))
+    zero, unit = g.const(0.0), g.const(1.0)
+    of_nothing = g.select(g.lt(unit, b), zero, g.select(g.op("eq", b, unit), unit, g.const(math.inf)))
     return g.select(g.op("eq", a, zero), of_nothing, g.div(value, a))

@@ -74,27 +74,27 @@ class CompiledEngine(ABC):
         return result
 
     def run_back(
-        self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64], wanted: Sequence[str], weigh: Weigh
+        self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64], parameters: Sequence[str], weigh: Weigh
     ) -> tuple[Values, Values]:
         """The outputs of :meth:`run` and the derivatives (n_wanted, n_runs) of what ``weigh`` weighs them for.
 
         Parameters
         ----------
-        wanted : sequence of str
+        parameters : sequence of str
             Constants of the flat model, or names of initial values (:func:`cipark_sd.engines.settings.start_name`).
         """
         program = program_for(plan.model, plan.outputs, settings, method=plan.method)
         inputs = inputs_for(plan, program, settings, runs)
         groups = by_orders(program, inputs)
         if groups is None:
-            return self.execute_back(adjoint_of(program, tuple(wanted)), inputs, weigh)
+            return self.execute_back(adjoint_of(program, tuple(parameters)), inputs, weigh)
         outputs = np.empty((len(plan.outputs), int(plan.saved.sum()), len(runs)))
-        gradient = np.empty((len(wanted), len(runs)))
+        gradient = np.empty((len(parameters), len(runs)))
         for orders, members in groups:
             group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
             group_inputs = inputs_for(plan, group_program, part(settings, members), runs[members])
             outputs[:, :, members], gradient[:, members] = self.execute_back(
-                adjoint_of(group_program, tuple(wanted)),
+                adjoint_of(group_program, tuple(parameters)),
                 group_inputs,
                 lambda values, places, members=members: weigh(values, members[places]),  # type: ignore[misc]
             )

@@ -125,6 +125,6 @@ def tangents_of(program: Program) -> Program:
     return remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
 
 
-def adjoint_of(program: Program, wanted: tuple[str, ...]) -> Adjoint:
+def adjoint_of(program: Program, parameters: tuple[str, ...]) -> Adjoint:
     """The program's way back (see :func:`cipark_sd.compiler.adjoint.adjoint`), made once."""
-    return remember(_ADJOINTS, (id(program), wanted), lambda: (program, adjoint(program, wanted)))[1]
+    return remember(_ADJOINTS, (id(program), parameters), lambda: (program, adjoint(program, parameters)))[1]

@@ -11,7 +11,8 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values
 from cipark_sd.engines.compiled import CompiledEngine, by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan
-from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.programs import adjoint_of, program_for
+from cipark_sd.engines.reverse import Weigh
 from cipark_sd.engines.settings import Settings, start_name, with_numbers
 
 
@@ -45,6 +46,24 @@ class Repeated:
         result = self.engine.run(self.plan, self._with(values), inputs.runs)
         return result[places % n_outputs, places // n_outputs]
 
+    def back(self, values: Values, weigh: Weigh) -> Values:
+        """The derivatives ``(n_numbers, n_runs)`` by the numbers of all outputs times what ``weigh`` makes of them.
+
+        Raises
+        ------
+        UnsupportedFeature, InvalidValue
+            Where the model or the engine does not go back.
+        """
+        inputs = self._inputs(values)
+        if by_orders(self._program, inputs) is None:
+            return self.engine.execute_back(adjoint_of(self._program, self._names), inputs, weigh)[1]
+        return self.engine.run_back(self.plan, self._with(values), inputs.runs, self._names, weigh)[1]
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """The constants of the program that the numbers are."""
+        return tuple(start_name(name) if starts else name for name, starts in self.numbers.items())
+
     def _with(self, values: Values) -> Settings:
         return with_numbers(self.settings, self.numbers, values)
 
@@ -61,8 +80,7 @@ class Repeated:
     def _single(self) -> tuple[Inputs, NDArray[np.intp], NDArray[np.intp]]:
         """Inputs of one run, the columns of numbers that the program reads, and the constants that they are."""
         single = inputs_for(self.plan, self._program, self._with(self._nothing), np.zeros(1, dtype=np.uint64))
-        names = [start_name(name) if starts else name for name, starts in self.numbers.items()]
-        slots = [self._program.param_position.get(name, -1) for name in names]
+        slots = [self._program.param_position.get(name, -1) for name in self._names]
         read = np.flatnonzero(np.array(slots, dtype=np.intp) >= 0)
         return single, read, np.array(slots, dtype=np.intp)[read]
 

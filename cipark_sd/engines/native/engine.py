@@ -28,8 +28,9 @@ from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inp
 
 #: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
 FEW = 4
-#: Bytes of tape that a worker keeps at once where it can, and those that one block may have.
-TAPE, MOST_TAPE = 2**22, 2**32
+#: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
+#: together; and no block may have more than the last of these.
+TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
 #: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
 #: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
 #: on it is worth the second compilation.
@@ -102,7 +103,8 @@ class NativeEngine(CompiledEngine):
         gradient = np.empty((n_blocks, 1, len(way.back.outputs), lanes))
 
         def part(first: int, last: int) -> None:
-            some = min(last - first, max(1, TAPE // bytes_of_one))
+            together = min(TOGETHER // lanes, LARGER_TAPE // bytes_of_one)
+            some = min(last - first, max(1, together, TAPE // bytes_of_one))
             tape = np.empty((some, n_rows, n_slots, lanes))
             rows = (n_rows * n_slots * lanes, n_slots * lanes, n_rows - 1)
             for begin in range(first, last, some):

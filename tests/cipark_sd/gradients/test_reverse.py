@@ -195,6 +195,7 @@ def test_neither_workers_nor_pieces_of_tape_change_a_bit(
     whole = gradient(NativeEngine())
     assert np.array_equal(whole, gradient(NativeEngine(workers=2)))
     monkeypatch.setattr(native_engine, "TAPE", 1)
+    monkeypatch.setattr(native_engine, "TOGETHER", 8)
     assert np.array_equal(whole, gradient(NativeEngine()))
     monkeypatch.setattr(native_engine, "MOST_TAPE", 1)
     with pytest.raises(TapeTooLong, match="more than"):

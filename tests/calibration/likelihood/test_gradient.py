@@ -1,0 +1,181 @@
+"""The gradient of the log posterior against differences of the log posterior."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import MODEL
+
+from calibration.likelihood.gradient import log_posterior_and_gradient
+from calibration.likelihood.misclassification import recoded, recoded_slopes
+from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.free_density import prior_draws
+from calibration.study.classification import Coding, Dirichlet
+from calibration.study.library import STUDIES
+from calibration.study.prior_slopes import prior_slope
+from calibration.study.priors import (
+    Beta,
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    LogitNormal,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Prior,
+    StudentT,
+    Triangular,
+    Uniform,
+    distribution,
+)
+from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
+from cipark_sd.errors import InvalidValue
+
+#: Of the larger of the slope and what rounding of the log density leaves of a difference.
+CLOSE = 1e-5
+
+
+def check(density: Posterior, theta: Array) -> None:
+    """Both numbers at ``theta : (n, k)``; differences take the best of three steps, as kinks and rounding ask for."""
+    logs, gradient = log_posterior_and_gradient(density, theta)
+    np.testing.assert_allclose(logs, density.log_posterior(theta), rtol=1e-12)
+    for place, name in enumerate(density.space.names):
+        best = np.full(len(theta), np.inf)
+        for relative in (1e-4, 1e-5, 1e-6):
+            step = relative * np.abs(theta[:, place]) + 1e-9
+            up, down = theta.copy(), theta.copy()
+            up[:, place] += step
+            down[:, place] -= step
+            slope = (density.log_posterior(up) - density.log_posterior(down)) / (up - down)[:, place]
+            scale = np.abs(slope) + 1e-4 * np.abs(logs) / np.abs(theta[:, place])
+            best = np.minimum(best, np.abs(gradient[:, place] - slope) / scale)
+        assert best.max() < CLOSE, name
+
+
+def possible(density: Posterior, n: int, n_drawn: int = 60) -> Array:
+    """Some draws of the prior with which the data are possible."""
+    drawn = prior_draws(density.space, n_drawn, np.random.default_rng(1))
+    return drawn[np.isfinite(density.log_posterior(drawn))][:n]
+
+
+@pytest.mark.parametrize("study", ["flu_1978", "hare_lynx", "great_stone_core"])
+def test_gradients_of_studies_are_differences(study: str) -> None:
+    density = posterior(read_problem(STUDIES / study), choose("native"))
+    check(density, possible(density, 3))
+
+
+def test_gradients_of_every_kind_of_term_are_differences() -> None:
+    """All observations of the park fitted: net counts, intervals, shares, breakdowns, two codings, one table twice."""
+    problem = read_problem(STUDIES / "great_stone", fit_also=["origins, management coding", "origins by window"])
+    density = posterior(problem, choose("native"))
+    whole = with_terms(density, [replace(term, use="fit", weight=0.7) for term in problem.terms])
+    assert any("management" in name for name in whole.space.names)
+    check(whole, possible(whole, 2, 400))
+
+
+#: Series that remember, of each kind of measurement, and a ratio among them.
+REMEMBERED = """[model]
+file = "leaving.mdl"
+[[observation]]
+name = "stock"
+table = "stock.csv"
+kind = "{kind}"
+{variable}
+family = "{family}"
+sd = "sd"
+autocorrelation = "phi"
+[[parameter]]
+name = "size"
+prior = {{ family = "lognormal", median = 100, sigma = 0.2 }}
+[[parameter]]
+name = "rate"
+prior = {{ family = "gamma", shape = 4, scale = 0.05 }}
+[[parameter]]
+name = "sd"
+target = "noise"
+prior = {{ family = "half-normal", sd = 0.5 }}
+[[parameter]]
+name = "phi"
+target = "noise"
+prior = {{ family = "uniform", low = 0, high = 0.99 }}
+"""
+
+
+@pytest.mark.parametrize("family", ["normal", "lognormal", "student-t"])
+@pytest.mark.parametrize("kind", ["level", "ratio"])
+def test_gradients_through_residuals_that_remember_are_differences(tmp_path: Path, family: str, kind: str) -> None:
+    (tmp_path / "leaving.mdl").write_text(MODEL)
+    scale = 1.0 if kind == "level" else 0.01
+    rows = [(1, 80, "fit"), (3, 57, "fit"), (4, 50, "check"), (5, 33, "fit"), (6.5, 22, "fit")]
+    table = "time,value,use\n" + "".join(f"{time},{scale * value},{use}\n" for time, value, use in rows)
+    (tmp_path / "stock.csv").write_text(table)
+    whole = 'variable = "stock"' if kind == "level" else 'numerator = "stock"\ndenominator = "size"'
+    variable = f'{whole}\nuse = "use"'
+    (tmp_path / "problem.toml").write_text(REMEMBERED.format(kind=kind, family=family, variable=variable))
+    density = posterior(read_problem(tmp_path), choose("numpy"))
+    check(density, np.array([[100.0, 0.22, 0.3, 0.4], [90.0, 0.18, 0.5, 0.9]]))
+
+
+PRIORS: list[Prior] = [
+    *(Normal(1.2, 0.5), LogNormal(0.5, 0.4), LogitNormal(0.3, 0.8), Uniform(0.1, 0.9), LogUniform(0.1, 0.9)),
+    *(Triangular(0.1, 0.5, 0.9), Beta(2.0, 3.5), Gamma(2.0, 0.3), HalfNormal(0.7), Exponential(0.4)),
+    *(StudentT(0.2, 0.5, 4.0), HalfCauchy(0.6)),
+]
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: type(prior).__name__)
+def test_slopes_of_a_prior_are_differences(prior: Prior) -> None:
+    at, step = np.array([0.2, 0.4, 0.7]), 1e-6
+    density = distribution(prior, 0.05, 0.95).log_density
+    slopes = (density(at + step) - density(at - step)) / (2 * step)
+    np.testing.assert_allclose(prior_slope(prior, at), slopes, rtol=1e-7, atol=1e-8)
+
+
+def sides() -> Iterator[tuple[int, int]]:
+    yield from ((true, reported) for true in range(3) for reported in range(3))
+
+
+def test_slopes_of_what_was_coded_twice_are_differences() -> None:
+    matrix = np.array([[[0.7, 0.2, 0.1], [0.3, 0.5, 0.2], [0.25, 0.25, 0.5]]])
+    counts, totals = np.array([4.0, 0.0, 5.0]), np.array([5.0, 3.0, 1.0])
+    slopes = recoded_slopes(counts, totals, matrix)
+    for true, reported in sides():
+        moved = np.zeros_like(matrix)
+        moved[0, true, reported] = 1e-6
+        ends = recoded(counts, totals, matrix + moved), recoded(counts, totals, matrix - moved)
+        assert slopes[0, true, reported] == pytest.approx((ends[0] - ends[1]).item() / 2e-6, rel=1e-6, abs=1e-8)
+
+
+def test_slopes_of_a_coding_are_differences() -> None:
+    rows = (Dirichlet((8.0, 1.0, 1.0)), Dirichlet((1.0, 0.0, 2.0)), (0.2, 0.3, 0.5))
+    coding = Coding("told", ("a", "b", "c"), ("x", "y", "z"), rows)
+    names = tuple(parameter.name for parameter in coding.parameters)
+    theta = np.array([[0.7, 0.4, 0.6]])
+    slopes = coding.matrix_slopes(theta, names)
+    assert set(slopes) == set(names)
+    for place, name in enumerate(names):
+        step = np.zeros((1, 3))
+        step[0, place] = 1e-6
+        expected = (coding.matrix(theta + step, names) - coding.matrix(theta - step, names)) / 2e-6
+        np.testing.assert_allclose(slopes[name], expected, atol=1e-9)
+
+
+def test_where_the_density_is_zero_the_gradient_is_too() -> None:
+    density = posterior(read_problem(STUDIES / "flu_1978"), choose("numpy"))
+    theta = np.array([possible(density, 1)[0], possible(density, 1)[0]])
+    theta[1, 0] = -1.0
+    logs, gradient = log_posterior_and_gradient(density, theta)
+    assert np.isneginf(logs[1])
+    assert not gradient[1].any()
+    assert gradient[0].all()
+
+
+def test_an_engine_without_derivatives_says_so() -> None:
+    density = posterior(read_problem(STUDIES / "flu_1978"), choose("pysd"))
+    with pytest.raises(InvalidValue, match="one that has derivatives"):
+        log_posterior_and_gradient(density, np.array([[1.7, 0.5, 0.1]]))
