@@ -211,13 +211,13 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
     return replace(observation, terms=tuple(term(read) for read in observation.terms))
 
 
-def differing_names(model: Model, groups: Sequence[Group], own: Collection[str]) -> frozenset[str]:
-    """Canonical names of what differs between groups: stocks, auxiliaries, and constants with values of ``own``."""
+def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:
+    """Canonical names of what differs between groups: stocks, auxiliaries, and constants that are ``separate``."""
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
     held = {split_key(override_key(name))[0] for group in groups for name, _ in group.held}
-    return frozenset(names | held | {split_key(override_key(name))[0] for name in own})
+    return frozenset(names | held | {split_key(override_key(name))[0] for name in separate})
 
 
 def with_groups(
@@ -253,7 +253,8 @@ def _ranged(variable: Variable, changed: Callable[[Expr], Expr], n: int) -> Vari
     dims = (RANGE, *variable.dims)
 
     def spanned(subscripts: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
-        return {"subscripts": (RANGE, *subscripts), "exceptions": tuple((RANGE, *each) for each in exceptions)}
+        ranged = tuple((RANGE, *exception) for exception in exceptions)
+        return {"subscripts": (RANGE, *subscripts), "exceptions": ranged}
 
     match variable:
         case Auxiliary(pieces=equations):
