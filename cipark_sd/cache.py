@@ -185,7 +185,8 @@ def _make_room(newest: Path, limit: int) -> None:
                 about = entry.stat()
                 entries.append((about.st_mtime_ns, about.st_size, entry.path))
     total = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
+    # in order only where there is too much
+    for _, size, path in sorted(entries) if total > limit else ():
         if total <= limit:
             return
         if path != str(newest):

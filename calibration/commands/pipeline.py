@@ -23,6 +23,7 @@ from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.console import Bars, progress_bars
 from cipark_sd.engines.registry import choose
+from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.failures import ALLOWED
 
@@ -68,7 +69,7 @@ def calibrate(settings: Settings) -> Calibration:
     chosen_scenarios(problem, settings.scenarios)
     method = problem.method
     engine = settings.engine
-    density = posterior(problem, choose(engine))
+    density = posterior(problem, choose(engine, settings.workers or processors()))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars:

@@ -101,8 +101,8 @@ def names(*, compiled: bool | None = None, fixed_step: bool | None = None) -> tu
 
 
 @cache
-def choose(name: str) -> Engine:
-    """The engine of that name.
+def choose(name: str, workers: int = 1) -> Engine:
+    """The engine of that name, on so many threads if it has any use for them; they change no bit.
 
     Raises
     ------
@@ -116,4 +116,5 @@ def choose(name: str) -> Engine:
     if not row.installed:
         expected = f"one that is installed (pip install 'cipark-sd[{row.extra}]')"
         raise InvalidValue("the engine", name, expected, where="cipark_sd")
-    return cast(Engine, getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)())
+    made = getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)
+    return cast(Engine, made(workers=workers) if hasattr(made, "workers") else made())

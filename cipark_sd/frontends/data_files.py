@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.frontends.externals import read_tagged, tags_of
 from cipark_sd.frontends.file_state import series_bytes, with_contents
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
@@ -28,6 +29,7 @@ _Points = dict[tuple[str, tuple[str, ...]], dict[float, float]]
 def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Model:
     """``model`` with the values of its data variables from files; of several files that have one, the last counts.
 
+    ``?name=FILE`` says which spreadsheet a tag of the model stands for (Vensim: Model > Settings > XLS Files).
     Only data variables take them: a column that bears the name of a variable with an equation is passed over, as in
     Vensim. How a value is found between two times is what the model says of the variable (``:RAW:`` and its like).
 
@@ -45,12 +47,16 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     """
     if not files:
         return model
+    tagged = _tagged(model, [str(file) for file in files if str(file).startswith("?")], where)
+    tables = [Path(file) for file in files if not str(file).startswith("?")]
+    contents, problems = [series_bytes(file, where=where) for file in tagged.values()], list[CiparkError]()
+    if tagged:
+        model = read_tagged(model, tagged)
     points: _Points = {}
-    contents, problems = [], list[CiparkError]()
     n_subscripts = {variable.name: len(variable.dims) for variable in model.series}
-    if not n_subscripts:
+    if tables and not n_subscripts:
         raise InvalidValue("the model", model.name, "a model that has data variables without values", where=where)
-    for file in map(Path, files):
+    for file in tables:
         try:
             raw = _content(file, where)
             read = {key: values for key, values in _read(file, raw, n_subscripts).items() if values}
@@ -68,8 +74,21 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
         _filled(model, variable, points) if isinstance(variable, Series) else variable for variable in model.variables
     )
     digest = with_contents(model.digest, contents)
-    origin = model.origin and replace(model.origin, series=tuple(Path(file).resolve() for file in files))
+    named = (*tagged.values(), *(file.resolve() for file in tables))
+    origin = model.origin and replace(model.origin, series=named)
     return replace(model, variables=variables, digest=digest, origin=origin)
+
+
+def _tagged(model: Model, entries: Sequence[str], where: str) -> dict[str, Path]:
+    """The file of each tag, as entries ``?name=FILE`` have it."""
+    known, files = tags_of(model), dict[str, Path]()
+    for entry in entries:
+        tag, _, file = entry.partition("=")
+        if tag not in known or not file:
+            expected = f"?tag=FILE with a tag of the model: {', '.join(known) or 'it has none'}"
+            raise InvalidValue("the tag", entry, expected, where=where)
+        files[tag] = Path(file).resolve()
+    return files
 
 
 def _filled(model: Model, variable: Series, points: _Points) -> Series:

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
-from cipark_sd.frontends.external_files import check_separator, located
+from cipark_sd.frontends.external_files import check_separator, external_names, located
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Series, TablePiece, Variable
@@ -41,13 +42,45 @@ def read_externals(model: Model) -> Model:
     return replace(model, variables=tuple(variables))
 
 
-def _read(model: Model, variable: Variable) -> Variable:
+def tags_of(model: Model) -> list[str]:
+    """The tags, ``?name``, behind which the model's numbers stand in spreadsheets; what each is, its user says."""
+    names = external_names(model.variables, model.macros, model.range_files)
+    return [name for name in names if name.startswith("?")]
+
+
+def read_tagged(model: Model, tags: Mapping[str, Path]) -> Model:
+    """``model`` with what stands behind these tags, each a file that the user named.
+
+    Raises
+    ------
+    EquationError, Problems
+    """
+    problems: list[CiparkError] = []
+    variables: list[Variable] = []
+    for variable in model.variables:
+        try:
+            variables.append(_read(model, variable, tags))
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(model.name, problems)
+    return replace(model, variables=tuple(variables))
+
+
+def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None = None) -> Variable:
+    """A variable with the numbers of all its files, or of those with these tags alone."""
+
+    def wanted(piece: Piece | TablePiece | ExternalPiece) -> External | None:
+        source = _outside(piece)
+        return source if tags is None or (source is not None and source.file in tags) else None
+
     match variable:
-        case Constant() | Lookup() | Series() if any(_outside(piece) is not None for piece in variable.pieces):
+        case Constant() | Lookup() | Series() if any(wanted(piece) is not None for piece in variable.pieces):
             pieces: list[Any] = []
             for piece in variable.pieces:
-                source = _outside(piece)
-                pieces += [piece] if source is None else _pieces(model, variable, piece, source)
+                source = wanted(piece)
+                if source is not None and tags is not None:
+                    source = replace(source, file=str(tags[source.file]))
+                pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
             changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
             return changed
         case _:
@@ -63,9 +96,9 @@ def _outside(piece: Piece | TablePiece | ExternalPiece) -> External | None:
             return None
 
 
-def _pieces(model: Model, variable: _InFiles, piece: Any, source: External) -> Iterator[Any]:
-    """A piece for each element, with its number or points."""
-    for elements, value in _values(model, variable, piece, source):
+def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, named: bool) -> Iterator[Any]:
+    """A piece for each element, with its number or points; ``named`` says that the user named the file."""
+    for elements, value in _values(model, variable, piece, source, named=named):
         match variable:
             case Constant():
                 yield Piece(Const(float(value)), elements)
@@ -76,14 +109,14 @@ def _pieces(model: Model, variable: _InFiles, piece: Any, source: External) -> I
 
 
 def _values(
-    model: Model, variable: _InFiles, piece: ExternalPiece | TablePiece, source: External
+    model: Model, variable: _InFiles, piece: ExternalPiece | TablePiece, source: External, *, named: bool
 ) -> list[tuple[tuple[str, ...], Any]]:
     """For each combination of elements of a piece its number, or its points as a table."""
     coords = _coordinates(model, piece.subscripts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            array = _loaded(model, variable, source, coords)
+            array = _loaded(model, variable, source, coords, named=named)
         except CiparkError:
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
@@ -112,7 +145,7 @@ def _coordinates(model: Model, subscripts: tuple[str, ...]) -> Mapping[str, list
     return coords
 
 
-def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[str, list[str]]) -> Any:
+def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[str, list[str]], *, named: bool) -> Any:
     from pysd.py_backend.external import ExtConstant, ExtData, ExtLookup
 
     assert model.origin is not None
@@ -122,12 +155,13 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
             f"a file behind the tag {source.file!r}",
             variable=variable.label,
             where=model.name,
-            alternative="write the file's own name into the equation",
+            alternative=f"say which file that is (--series '{source.file}=FILE', in Python read_model(series=[…]))",
         )
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself
-    located(model.origin.path, source.file, model.origin.allowed)
+    if not named:
+        located(model.origin.path, source.file, model.origin.allowed)
     check_separator(model.origin.path, source.file, source.tab)
     place = (source.file, source.tab)
     reader: Any

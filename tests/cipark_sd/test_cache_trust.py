@@ -1,12 +1,14 @@
 """The cache takes nothing from anybody else: whose entries, folder and key they are, and under which key."""
 
 import os
+import shutil
 import stat
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from counted import exponent, steps
 
 from cipark_sd import cache
 from cipark_sd.engines.native import engine as native
@@ -167,3 +169,27 @@ def test_the_least_recently_used_entries_go_first(folder: Path, monkeypatch: pyt
     assert cache.cached("models", "a") == bytes(100)
     cache.keep("models", "d", bytes(100))
     assert sorted(path.name for path in (folder / "models").iterdir()) == ["a", "c", "d"]
+
+
+def test_writing_an_entry_grows_with_those_that_are_there_and_reading_one_does_not(folder: Path) -> None:
+    """A write looks at the size of each entry once, to know whether there are too many."""
+    cache.keep("models", KEY, b"content")
+    assert cache.cached("models", KEY) == b"content"
+
+    def beside(n: int) -> None:
+        (folder / "models").mkdir(mode=0o700, exist_ok=True)
+        for i in range(n):
+            (folder / "models" / f"{i:064x}").touch()
+        cache.keep("models", KEY, b"content")
+
+    def write(n: int) -> float:
+        beside(n)
+        return steps(lambda: cache.keep("models", KEY, b"content"))
+
+    def read(n: int) -> float:
+        beside(n)
+        return steps(lambda: cache.cached("models", KEY))
+
+    assert read(10) == read(160)
+    shutil.rmtree(folder / "models")
+    assert exponent(write, 80, 640) < 1.05

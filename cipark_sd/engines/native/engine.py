@@ -35,6 +35,8 @@ TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
 #: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
 #: on it is worth the second compilation.
 WIDE, SHARE, MANY = 16, 0.1, 64
+#: Blocks that a thread has at least: below, starting it takes longer than it saves.
+LEAST_BLOCKS = 4
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
@@ -127,7 +129,7 @@ class NativeEngine(CompiledEngine):
 
     def _in_parts(self, n_blocks: int, part: Callable[[int, int], None]) -> None:
         """Some blocks for each worker."""
-        workers = max(1, min(self.workers, n_blocks))
+        workers = max(1, min(self.workers, n_blocks // LEAST_BLOCKS))
         edges = [n_blocks * i // workers for i in range(workers + 1)]
         if workers == 1:
             part(0, n_blocks)

@@ -3,23 +3,24 @@
 Costs are counted, never timed: instructions of a kernel, steps of the interpreter, bytes at the peak.
 """
 
-import math
 import re
-import sys
-import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+from counted import exponent, peak, steps
 from places import CORPUS
 
 from cipark_sd.compiler.lower import lower
+from cipark_sd.engines.native import engine as native
 from cipark_sd.engines.native import ir
 from cipark_sd.engines.native import kernel as kernels
+from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import flat_model
+from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
@@ -103,11 +104,6 @@ def test_a_long_table_is_searched_with_the_numbers_of_a_chain(
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def exponent(work: Callable[[int], float], small: int, large: int) -> float:
-    """The power of the size with which counted work grows."""
-    return math.log(work(large) / work(small)) / math.log(large / small)
-
-
 def instructions(text: str) -> list[int]:
     """The lines of each function of a module."""
     return [len(body.splitlines()) for body in re.findall(r"^define .*?^}", text, re.MULTILINE | re.DOTALL)]
@@ -142,25 +138,6 @@ def total(n: int) -> str:
     )
 
 
-def steps(run: Callable[[], object]) -> int:
-    """The bytecode instructions that the interpreter executes."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize("text", [stocks, chain, total])
 def test_writing_out_and_lowering_grow_with_the_model(write_mdl: Write, text: Callable[[int], str]) -> None:
     def work(n: int) -> float:
@@ -189,6 +166,64 @@ def test_a_run_grows_with_its_variables_and_an_ensemble_with_its_runs(write_mdl:
     assert exponent(runs, 64, 4096) < 0.6
 
 
+def test_reading_grows_with_the_file(write_mdl: Write) -> None:
+    def read(n: int) -> Callable[[], object]:
+        path = write_mdl(chain(n))
+        return lambda: read_model(path)
+
+    read(2)()
+    assert exponent(lambda n: steps(read(n)), 25, 100) < 1.05
+    assert exponent(lambda n: peak(read(n)), 100, 800) < 1.05
+
+
+def test_all_variables_at_all_times_grow_with_their_numbers(write_mdl: Write) -> None:
+    """Not even a copy of what is written is made beside: the peak is little more than the result."""
+    model = read_model(write_mdl(chain(20) + "p = 1 ~~|\n", final=8, step=0.125, saveper=0.125))
+    names = [v.name for v in model.variables if v.name not in CONTROL]
+
+    def all_of(n: int) -> Callable[[], Any]:
+        return lambda: ensemble(model, {"p": np.linspace(0.5, 1.5, n)}, save=names, workers=1, chunk=64)
+
+    all_of(64)()
+    assert exponent(lambda n: peak(all_of(n)), 512, 4096) < 1.05
+    assert peak(all_of(4096)) < 1.2 * all_of(4096)().nbytes
+
+    def times(n: int) -> float:
+        span = Scenario("", final_time=n / 8)
+        simulate(model, span)
+        return steps(lambda: simulate(model, span))
+
+    assert exponent(times, 64, 1024) < 0.05
+
+
+@pytest.mark.parametrize("n_runs", [1024, 4096])
+def test_threads_share_the_runs(write_mdl: Write, monkeypatch: pytest.MonkeyPatch, n_runs: int) -> None:
+    """The largest share falls with the number of threads; a batch that is too small for them is left whole."""
+    model = read_model(write_mdl("p = 1 ~~|\nx = INTEG(p, 0) ~~|\n"))
+    shares: list[int] = []
+    call = native._call
+
+    def counted(loaded: Any, arrays: Any, seed: int, first: int, last: int, *rest: Any) -> None:
+        shares.append(last - first)
+        call(loaded, arrays, seed, first, last, *rest)
+
+    monkeypatch.setattr(native, "_call", counted)
+
+    expected = ensemble(model, {"p": np.linspace(0, 1, n_runs)}, save=["x"], workers=1)["x"].values.T[None]
+
+    def largest(workers: int, n: int = n_runs) -> float:
+        shares.clear()
+        planned = plan(model, Scenario(), save=["x"], times=None, method=None)
+        shared = replace(planned.settings, numbers={**planned.settings.numbers, "p": np.linspace(0, 1, n)})
+        values = choose("native", workers).run(planned, shared, np.arange(n, dtype=np.uint64))
+        np.testing.assert_array_equal(values, expected[:, :, :: (n_runs - 1) // (n - 1)])
+        assert len(shares) == workers or n < n_runs
+        return max(shares)
+
+    assert exponent(largest, 1, 8) == -1.0
+    assert largest(8, 2) == len(shares) == 1
+
+
 def test_a_kernel_grows_with_its_program_and_no_function_of_it_does(write_mdl: Write) -> None:
     made = {n: instructions(kernels.kernel(program(write_mdl(stocks(n)))).text) for n in (400, 1600)}
     assert exponent(lambda n: sum(made[n]), 400, 1600) < 1.05
@@ -205,15 +240,11 @@ def test_a_table_grows_with_the_logarithm_of_its_points(write_mdl: Write) -> Non
 
 
 def test_memory_of_saved_times_grows_with_their_number() -> None:
-    def work(n: int) -> float:
-        tracemalloc.start()
+    def work(n: int) -> None:
         grid = time_grid(0.0, float(n), 1.0, 1.0, where="test")
         saved_indices(grid, grid.saved_times.tolist(), where="test")
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return peak
 
-    assert exponent(work, 2_000, 32_000) < 1.1
+    assert exponent(lambda n: peak(lambda: work(n)), 2_000, 32_000) < 1.1
 
 
 def test_a_stock_is_saved_forty_thousand_times(write_mdl: Write) -> None:

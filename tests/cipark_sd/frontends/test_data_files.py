@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue, MissingData, Problems, UnsupportedFeature
+from cipark_sd.frontends.file_state import current_digest
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
@@ -134,8 +135,70 @@ def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path:
 
 def test_a_tag_for_a_spreadsheet_is_refused_by_name(write_mdl: Write) -> None:
     path = write_mdl("a = GET DIRECT CONSTANTS('?costs', 'Sheet1', 'B2') ~~|")
-    with pytest.raises(UnsupportedFeature, match=r"'a' uses a file behind the tag '\?costs'.*the file's own name"):
+    with pytest.raises(
+        UnsupportedFeature,
+        match=r"'a' uses a file behind the tag '\?costs'.*--series '\?costs=FILE'",
+    ):
         simulate(read_model(path), save=["a"])
+
+
+TAGGED = """
+R: p, q ~~|
+a[R] = GET DIRECT CONSTANTS('?costs', 'Sheet1', 'B2') ~~|
+t = GET XLS LOOKUPS('?more', 'Sheet1', 'A', 'B2') ~~|
+rain := GET XLS DATA('?costs', 'Sheet1', 'A', 'C2') ~~|
+snow ~~|
+out = a[q] + t(1) + rain + snow ~~|
+"""
+
+
+def book(path: Path, *rows: tuple[object, ...]) -> Path:
+    workbook = openpyxl.Workbook()
+    assert workbook.active is not None
+    workbook.active.title = "Sheet1"
+    for row in rows:
+        workbook.active.append(row)
+    workbook.save(path)
+    return path
+
+
+def test_a_tag_is_the_spreadsheet_that_the_user_says(write_mdl: Write, tmp_path: Path) -> None:
+    """Wherever that lies: it was not the model that named it."""
+    path = write_mdl(TAGGED)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    book(elsewhere / "a.xlsx", ("", "x", "y"), (0, 1.5, 10), (10, 2.5, 20))
+    book(elsewhere / "b.xlsx", ("", "x"), (0, 100), (2, 300))
+    (tmp_path / "snow.csv").write_text("Time,snow\n0,1000\n10,1000\n")
+    given = [f"?costs={elsewhere / 'a.xlsx'}", f"?more={elsewhere / 'b.xlsx'}", str(tmp_path / "snow.csv")]
+    model = read_model(path, series=given)
+    run = simulate(model)
+    # constants go along the row
+    assert float(run["out"][0]) == 10 + 200 + 10 + 1000
+    assert float(run["out"].sel(time=10)) == 10 + 200 + 20 + 1000
+    options = [part for entry in given for part in ("--series", entry)]
+    done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", *options])
+    assert done.exit_code == 0, done.output
+    assert current_digest(model) == model.digest
+    book(elsewhere / "b.xlsx", ("", "x"), (0, 100), (2, 301))
+    assert current_digest(model) != model.digest
+    with pytest.raises(UnsupportedFeature, match=r"the tag '\?more'"):
+        simulate(read_model(path, series=[given[0], given[2]]))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("?cost=a.xlsx", r"a tag of the model: \?costs, \?more"),
+        ("?costs", r"\?tag=FILE"),
+        ("?costs=nowhere.xlsx", "a file that exists"),
+    ],
+)
+def test_a_tag_that_the_model_does_not_have_and_a_file_that_is_not_there_are_named(
+    write_mdl: Write, entry: str, message: str
+) -> None:
+    with pytest.raises(InvalidValue, match=message):
+        read_model(write_mdl(TAGGED), series=[entry])
 
 
 DRIVEN = """

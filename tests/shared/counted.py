@@ -1,0 +1,42 @@
+"""Work that is counted, never timed: instructions of the interpreter and bytes, and the power with which they grow."""
+
+import math
+import sys
+import tracemalloc
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+def exponent(work: Callable[[int], float], small: int, large: int) -> float:
+    """The power of the size with which counted work grows."""
+    return math.log(work(large) / work(small)) / math.log(large / small)
+
+
+def steps(run: Callable[[], object]) -> int:
+    """The bytecode instructions that the interpreter executes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def peak(run: Callable[[], object]) -> float:
+    """The bytes that are allocated at most at a time."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
