@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.wording import without_exponents
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -22,7 +24,7 @@ def say(text: str = "", *, bold: bool = False) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
-    Console(width=width, highlight=False).print(text, style="bold" if bold else None, markup=False)
+    Console(width=width, highlight=False).print(without_exponents(text), style="bold" if bold else None, markup=False)
 
 
 def print_table(
@@ -35,6 +37,7 @@ def print_table(
     right : sequence of int, optional
         Positions of the columns that align to the right; without it those after the first that hold no words.
     """
+    rows = [[without_exponents(cell) for cell in row] for row in rows]
     if right is None:
         right = [i for i in range(1, len(columns)) if not any(is_text(row[i]) for row in rows)]
     if sys.stdout.isatty():

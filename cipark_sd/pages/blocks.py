@@ -91,5 +91,11 @@ class Page:
 
 
 def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
-    """Headline records as a table."""
-    return Table(HEAD, tuple(cells(record) for record in records), caption)
+    """Headline records as a table; what all of them have in common stands once, in the caption."""
+    rows = [cells(record) for record in records]
+    shared = [i for i in range(3, len(HEAD)) if len(rows) > 1 and len({row[i] for row in rows}) == 1]
+    common = "; ".join(filter(None, (rows[0][i] for i in shared)))
+    words = f"all of these: {common}" if common else ""
+    parts = ". ".join(filter(None, (caption, words if caption else words[:1].upper() + words[1:])))
+    columns = [i for i in range(len(HEAD)) if i not in shared]
+    return Table(tuple(HEAD[i] for i in columns), tuple(tuple(row[i] for i in columns) for row in rows), parts)

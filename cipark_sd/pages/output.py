@@ -1,17 +1,23 @@
 """What a command leaves in its folder: the tables, figures and page that its parts make of its findings."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cipark_sd.files import write_table
 from cipark_sd.pages.blocks import Block, Page, Section
 from cipark_sd.pages.page import write_page
 from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.timegrid import Dates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Table = Sequence[Mapping[str, object]] | pd.DataFrame
 
 F = TypeVar("F")
 #: The page that runs the model, where a command has left one.
@@ -41,6 +47,7 @@ def write(
     draws: str = "",
     workers: int = 1,
     only: Iterable[Part[F]] | None = None,
+    dates: Dates | None = None,
 ) -> list[Path]:
     """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
 
@@ -54,13 +61,15 @@ def write(
         Processes that draw; they change no byte.
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
+    dates : Dates, optional
+        Where times are dates, for a column beside each column ``time`` of a frame.
     """
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
     drawings = [drawing for part in writing for drawing in part.drawings(findings)]
     with drawn(drawings, folder, workers) as figures:
         written = [
-            write_table(folder / f"{name}.csv", table, draws=draws)
+            write_table(folder / f"{name}.csv", _dated(table, dates), draws=draws)
             for part in writing
             for name, table in part.tables(findings).items()
         ]
@@ -68,6 +77,16 @@ def write(
     names = frozenset(drawing.name for part in parts for drawing in part.drawings(findings))
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
     return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
+
+
+def _dated(table: "Table", dates: Dates | None) -> "Table":
+    """A frame with dates beside its times; other tables as they are."""
+    if isinstance(table, Sequence) or dates is None or "time" not in table or "date" in table:
+        return table
+    texts = [date.isoformat() if (date := dates.date_at(float(time))) else "" for time in table["time"]]
+    columns = list(table.columns)
+    columns.insert(columns.index("time") + 1, "date")
+    return table.assign(date=texts)[columns]
 
 
 def again(

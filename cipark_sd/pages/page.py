@@ -159,6 +159,8 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 #: Under sentences of a study.
 _OWN = "The study's own words. What was computed follows."
 
+#: Headline numbers before those that are folded away.
+HEADLINES = 8
 #: Where the list of contents goes, which is known last; no text of a page has this character.
 _CONTENTS = "\x00"
 
@@ -167,7 +169,9 @@ def _headlines(page: Page) -> Iterator[Section]:
     if page.headlines:
         # what the model says of the world comes before its constants
         ordered = sorted(page.headlines, key=lambda record: record.estimand.startswith("parameter "))
-        yield Section("Headline numbers", (headline_table(ordered),))
+        leading, behind = ordered[:HEADLINES], ordered[HEADLINES:]
+        folded = (Folded(f"{len(behind)} more", (headline_table(behind),)),) if behind else ()
+        yield Section("Headline numbers", (headline_table(leading), *folded))
 
 
 def _first(sections: Iterable[Section]) -> Iterator[Block]:

@@ -44,12 +44,14 @@ def _panel(axes: "Axes") -> Iterator[str]:
     if parts:
         below = "" if _named(names) else axes.get_xlabel()
         # a label of axes is drawn nowhere: who draws a panel without words beside it says here what it is of
-        title = _own(axes) or _plain(axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel() or below)
+        title = _axes_label(axes) or _plain(
+            axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel() or below
+        )
         text = "; ".join(parts)
         yield f"{title}: {text}." if title else f"{text[:1].upper()}{text[1:]}."
 
 
-def _own(axes: "Axes") -> str:
+def _axes_label(axes: "Axes") -> str:
     """The label of axes, but for those that matplotlib makes itself."""
     label = _plain(str(axes.get_label()))
     return "" if label.startswith("<") else label
@@ -90,7 +92,7 @@ def _lines(axes: "Axes") -> Iterator[str]:
         known = np.isfinite(x) & np.isfinite(y)
         if not known.any():
             continue
-        label = _plain(str(line.get_label())) if drawn else "" if _own(axes) else _plain(axes.get_ylabel())
+        label = _plain(str(line.get_label())) if drawn else "" if _axes_label(axes) else _plain(axes.get_ylabel())
         x, y = x[known], y[known]
         if line.get_linestyle() in ("None", "") and (len(x) > 1 and (np.diff(x) <= 0).any()):
             yield _cloud(label, axes, x, y)
@@ -119,13 +121,11 @@ def _cloud(label: str, axes: "Axes", x: Array, y: Array) -> str:
     """The middle nine tenths of points both ways, and how they go together."""
     from scipy.stats import spearmanr
 
-    ways = [
-        f"{(not _own(axes) and _plain(name)) or side} {number(float(low), digits=2)} to {number(float(high), digits=2)}"
-        for side, name, (low, high) in (
-            ("across", axes.get_xlabel(), np.quantile(x, (0.05, 0.95))),
-            ("up", axes.get_ylabel(), np.quantile(y, (0.05, 0.95))),
-        )
-    ]
+    named = not _axes_label(axes)
+    ways = []
+    for side, name, values in (("across", axes.get_xlabel(), x), ("up", axes.get_ylabel(), y)):
+        low, high = (number(float(end), digits=2) for end in np.quantile(values, (0.05, 0.95)))
+        ways.append(f"{(named and _plain(name)) or side} {low} to {high}")
     varies = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
     rank = f", rank correlation {float(spearmanr(x, y).statistic):+.2f}" if varies else ""
     return f"{label} {len(x)} points, nine tenths in {' and '.join(ways)}{rank}".strip()

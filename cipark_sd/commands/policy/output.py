@@ -13,6 +13,7 @@ from cipark_sd.commands.policy.parts import PARTS, part
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.timegrid import calendar_years
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = N
         title=f"{about.catalogue.title}: policies",
         identity=about.identity,
         draws=about.label,
+        dates=calendar_years(about.catalogue.time_units),
         # the first tells what all have found
         only=None if drawn is None else (every[0], drawn),
     )

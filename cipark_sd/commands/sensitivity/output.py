@@ -14,6 +14,7 @@ from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
 from cipark_sd.results import write_netcdf
+from cipark_sd.timegrid import calendar_years
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,7 +109,14 @@ def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
     written.append(write_text(folder / "summary.txt", text))
     title = f"Which assumptions matter: {findings.facts.title}"
     return written + output.write(
-        parts(), findings, folder, title=title, identity=_identity(findings), draws=basis.label, workers=workers
+        parts(),
+        findings,
+        folder,
+        title=title,
+        identity=_identity(findings),
+        draws=basis.label,
+        workers=workers,
+        dates=calendar_years(findings.facts.time_units),
     )
 
 
