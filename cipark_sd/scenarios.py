@@ -401,7 +401,7 @@ def _check_single(variable: Variable, value: Override, where: str) -> float | Ti
 
 def _check_size(model: Model, variable: Variable, value: Override, where: str) -> Override:
     if isinstance(value, tuple):
-        size = len(model.elements(variable))
+        size = model.n_elements(variable)
         if len(value) != size:
             if size == 1:
                 text = ",".join(f"{number:g}" for number in value)

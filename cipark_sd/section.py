@@ -98,14 +98,18 @@ class Section:
         self.wrong(key, "a finite number")
         return math.nan if default is None else default
 
-    def whole(self, key: str, default: int, *, least: int = 0) -> int:
+    def whole(self, key: str, default: int, *, least: int = 0, most: int | None = None) -> int:
         """A whole number."""
         value = self.raw(key)
         if value is None:
             return default
-        if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        if (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and least <= value <= (value if most is None else most)
+        ):
             return value
-        self.wrong(key, f"a whole number, at least {least}")
+        self.wrong(key, f"a whole number, at least {least}" + ("" if most is None else f" and at most {most:,}"))
         return default
 
     def flag(self, key: str) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Fit a model's parameters to observed data.")
 @click.argument("study", shell_complete=completing.studies, required=False)
-@click.option("--starts", type=click.IntRange(min=1), help="Number of local searches (default: the study's).")
+@click.option("--starts", type=click.IntRange(1, 100_000), help="Number of local searches (default: the study's).")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers (default: the study's).")
 @click.option("--estimate", type=click.Choice(["map", "ml"]), help="Maximum a posteriori, or maximum likelihood.")
 @click.option(
@@ -36,12 +36,16 @@ if TYPE_CHECKING:
     help="Importance sampling, with chains where its weights cannot be trusted; or chains at once.",
 )
 @click.option(
-    "--steps", type=click.IntRange(min=200), default=6000, show_default=True, help="Largest number of steps of chains."
+    "--steps",
+    type=click.IntRange(200, 10_000_000),
+    default=6000,
+    show_default=True,
+    help="Largest number of steps of chains.",
 )
 @click.option(
     "--keep",
     "draws",
-    type=click.IntRange(min=100),
+    type=click.IntRange(100, 1_000_000),
     default=2500,
     show_default=True,
     help="Posterior draws to keep of each ensemble.",
@@ -62,9 +66,7 @@ if TYPE_CHECKING:
     default=0,
     help="Number of synthetic data sets to fit.",
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes for hold-out, rivals and self-test; they change no result."
-)
+@options.workers("Processes for hold-out, rivals and self-test; they change no result.")
 @options.dask
 @options.allow_failed
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")

@@ -218,13 +218,17 @@ def fixed_section(content: object, problems: list[CiparkError]) -> Fixed:
     return fixed
 
 
+#: Searches of one fit.
+MOST_STARTS = 100_000
+
+
 def method_section(section: Section) -> Method:
     default = Method()
     method = Method(
         section.choice("estimate", ("map", "ml"), default.estimate),
         section.choice("optimiser", OPTIMISERS, default.optimiser),
-        section.whole("starts", default.starts, least=1),
-        section.whole("fast_starts", default.fast_starts, least=1),
+        section.whole("starts", default.starts, least=1, most=MOST_STARTS),
+        section.whole("fast_starts", default.fast_starts, least=1, most=MOST_STARTS),
         section.whole("seed", default.seed),
         section.number("level", default.level),
     )

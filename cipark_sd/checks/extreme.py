@@ -50,7 +50,7 @@ def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Co
 
 
 def _ends(model: Model, constant: Constant) -> Iterator[Condition]:
-    size = len(model.elements(constant))
+    size = model.n_elements(constant)
     values = _values(constant)
     lower, upper = constant.limits
     if lower is None and values and min(values) > 0:

@@ -55,7 +55,7 @@ _SHARE, _RUNS = 0.2, 1000
 @options.engine
 @options.method
 @options.allow_failed
-@options.workers
+@options.workers()
 @options.dask
 @click.option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
 @click.option("--fresh", is_flag=True, help="Remove the store and start anew.")

@@ -83,8 +83,16 @@ method = click.option(
 fresh = click.option("--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")
 
 
-#: Who computes: threads or processes of this machine, or a cluster.
-workers = click.option("--workers", type=click.IntRange(min=1), help="Threads; they change no result.")
+#: Threads or processes of one command.
+MOST_WORKERS = 1024
+
+
+def workers(purpose: str = "Threads; they change no result.") -> Callable[[F], F]:
+    """``--workers``: threads or processes of this machine."""
+    return click.option("--workers", type=click.IntRange(min=1, max=MOST_WORKERS), help=purpose)
+
+
+#: Or who computes: a cluster.
 dask = click.option(
     "--dask",
     metavar="local|ADDRESS",

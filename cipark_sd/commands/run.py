@@ -273,7 +273,7 @@ def default_columns(model: Model) -> tuple[str, ...]:
     columns: list[str] = []
     width = 0
     for variable in scalar_first:
-        width += len(model.elements(variable))
+        width += model.n_elements(variable)
         if columns and width > _COLUMNS:
             break
         columns.append(variable.label)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
-from cipark_sd.compiler.array_sizes import MOST_SUMMED, check_array_sizes
+from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_sizes, own_references, too_many_terms
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
@@ -25,7 +25,6 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
-    children,
     rebuild,
 )
 from cipark_sd.model.model import Model
@@ -44,7 +43,6 @@ from cipark_sd.model.variables import (
 )
 
 #: Reductions over ``dim!``; where no subscript is marked, XMILE's ``max`` and ``min`` of an array take all of it.
-REDUCTIONS = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select")
 #: Functions of a whole vector, along its last subscript.
 VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix", "vector_elm_map")
 ALLOCATIONS = ("allocate_available", "allocate_by_priority")
@@ -262,7 +260,7 @@ class _Unroller:
         """What the summed subscripts are, one binding a term, in the order in which they first appear."""
         names: list[str] = []
         for argument in arguments:
-            for ref in _own_references(argument):
+            for ref in own_references(argument):
                 for sub in ref.subscripts:
                     summed = sub.endswith("!") or (unmarked and sub in self.subscripts.dimensions and sub not in bound)
                     if summed and sub not in names:
@@ -270,8 +268,7 @@ class _Unroller:
         choices = [self.subscripts.dimensions[name.removesuffix("!")].elements for name in names]
         self._summed += math.prod(map(len, choices))
         if self._summed > MOST_SUMMED:
-            reason = f"adds up more than {MOST_SUMMED:,} terms, counted over all its elements; use smaller ranges"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise too_many_terms(self.subscripts.where, self.variable.label, self._summed)
         return [{**bound, **dict(zip(names, elements, strict=True))} for elements in product(*choices)]
 
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -353,7 +350,7 @@ class _Unroller:
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
-        for ref in _own_references(expr):
+        for ref in own_references(expr):
             dims = [sub for sub in ref.subscripts if sub in self.subscripts.dimensions]
             if dims:
                 return dims
@@ -388,21 +385,6 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
-
-
-def _own_references(expr: Expr) -> Iterator[Ref]:
-    """References in ``expr`` but for those inside a reduction of their own."""
-    match expr:
-        case Call(function, _) if function in REDUCTIONS:
-            return
-        case Ref():
-            yield expr
-        case Apply(Ref() as table, argument):
-            yield table
-            yield from _own_references(argument)
-        case _:
-            for child in children(expr):
-                yield from _own_references(child)
 
 
 def _number(expr: Expr) -> float | None:

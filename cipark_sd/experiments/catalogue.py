@@ -43,6 +43,8 @@ BETTER: tuple[Better, ...] = ("more", "less")
 RIVALS = ("equal", "weighted")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
+#: Futures, draws and settings of a search.
+MOST = 1_000_000
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
 SERIES = "series"
 #: The file of a catalogue in its folder.
@@ -261,7 +263,7 @@ class _Reader(ValueReader):
             tuple(
                 self.criterion(Section(e, "[robustness] criterion", self.problems)) for e in section.tables("criteria")
             ),
-            section.whole("futures", 500, least=20),
+            section.whole("futures", 500, least=20, most=MOST),
             section.whole("seed", 1),
             section.text("balance", ""),
             section.number("budget") if "budget" in section else None,
@@ -289,9 +291,9 @@ class _Reader(ValueReader):
             section.number("at"),
             section.number("budget") if "budget" in section else None,
             section.number("tail", 0.1),
-            section.whole("draws", 64, least=8),
-            section.whole("population", 40, least=8),
-            section.whole("generations", 40, least=1),
+            section.whole("draws", 64, least=8, most=MOST),
+            section.whole("population", 40, least=8, most=MOST),
+            section.whole("generations", 40, least=1, most=MOST),
             section.whole("seed", 1),
         )
         section.note_unread()

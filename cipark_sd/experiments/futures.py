@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, SettingsTask, at_steps
+from cipark_sd.experiments.run import OnProgress, SettingsTask, at_steps, check_memory
 from cipark_sd.failures import Failures
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
@@ -135,6 +135,7 @@ def run_futures(
     """
     pool = pool or Workers()
     scenario, instants = at_steps(model, scenario, times)
+    check_memory(len(futures), 8 * len(policies) * len(outcomes) * len(times))
     values = np.empty((len(outcomes), len(policies), len(futures), len(times)))
     tasks, places = [], []
     for position, rival in enumerate(futures.rivals):

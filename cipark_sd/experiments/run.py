@@ -1,6 +1,7 @@
 """Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,6 +95,7 @@ def run_policies(
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
     scenario, instants = at_steps(model, scenario, times)
     pool, length = pool or Workers(), lengths.pop()
+    check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
     tasks = [
         SettingsTask(
             model, rival.scenario | policy.scenario, draws[rival.id], tuple(outcomes), instants, scenario, engine,
@@ -115,6 +117,24 @@ def run_policies(
     for rival, of_rival in zip(rivals, ran, strict=True):
         _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, of_rival)
     return _dataset(model, policies, rivals, draws, outcomes, times, instants, ran, engine)
+
+
+def check_memory(n: int, size: int) -> None:
+    """Raise where the outcomes of ``n`` draws, each of ``size`` bytes, would not fit into the memory of the machine.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        # a system that does not say: the run ends with what it says then
+        return
+    if n * size > there:
+        needed = f"{n * size / 1e9:,.0f} GB of outcomes are more than the {there / 1e9:,.0f} GB of memory"
+        expected = f"{there // size:,} at most: {needed}; run fewer, or save fewer times"
+        raise InvalidValue("the number of runs of each policy", n, expected, where="cipark policy")
 
 
 @dataclass(frozen=True, eq=False)

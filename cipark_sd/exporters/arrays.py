@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from itertools import product
 
-from cipark_sd.compiler.unroll import REDUCTIONS, VECTOR_FUNCTIONS, folded
+from cipark_sd.compiler.array_sizes import REDUCTIONS
+from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, folded
 from cipark_sd.exporters.functions import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model

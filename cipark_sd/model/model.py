@@ -1,13 +1,14 @@
 """A whole model: variables, dimensions, macros, time and the drawing, as one value."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from cipark_sd.errors import UnknownName
+from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
 from cipark_sd.tasks.shared import MadeOnce
@@ -15,6 +16,8 @@ from cipark_sd.tasks.shared import MadeOnce
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]
 
+#: Elements of one variable, beyond which none is named.
+MOST_ELEMENTS = 200_000
 #: Control variables, by canonical name; they are variables of the model too.
 CONTROL = ("initial_time", "final_time", "time_step", "saveper")
 
@@ -196,12 +199,26 @@ class Model(MadeOnce):
         return tuple(variable for variable in self.variables if isinstance(variable, Series))
 
     def elements(self, variable: Variable) -> tuple[tuple[str, ...], ...]:
-        """All combinations of elements that a variable spans, the last dimension fastest; one empty tuple if scalar."""
+        """All combinations of elements that a variable spans, the last dimension fastest; one empty tuple if scalar.
+
+        Raises
+        ------
+        EquationError
+            For more than :data:`MOST_ELEMENTS`, before any is named.
+        """
+        size = self.n_elements(variable)
+        if size > MOST_ELEMENTS:
+            reason = f"stands for {size:,} elements; at most {MOST_ELEMENTS:,} are computed"
+            raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
         combinations: tuple[tuple[str, ...], ...] = ((),)
         for dim in variable.dims:
             members = self.dimension_by_name[dim].elements
             combinations = tuple((*head, member) for head in combinations for member in members)
         return combinations
+
+    def n_elements(self, variable: Variable) -> int:
+        """How many they are."""
+        return math.prod(len(self.dimension_by_name[dim].elements) for dim in variable.dims)
 
 
 @dataclass(frozen=True, repr=False)

@@ -62,7 +62,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "array of stocks": (cube("INTEG(1, 0)"), "at most 200,000 are computed: use ranges with fewer elements"),
     "sum": (
         "A: (A1-A3000) ~~| B: (B1-B3000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
-        "adds up more than 2,000,000 terms",
+        "adds up 9,000,000 terms or more, counted over all its elements; at most 2,000,000 are",
     ),
     "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements, more than 100000"),
     "number of an element": (f"A: (A1-A{'9' * 5000}) ~~| y[A] = 1 ~~|", "has more than 18 digits"),

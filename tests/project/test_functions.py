@@ -8,9 +8,10 @@ from itertools import product
 
 import pytest
 
+from cipark_sd.compiler.array_sizes import REDUCTIONS
 from cipark_sd.compiler.functions import FUNCTIONS
 from cipark_sd.compiler.statefuls import STATEFULS
-from cipark_sd.compiler.unroll import ALLOCATIONS, REDUCTIONS, VECTOR_FUNCTIONS
+from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS
 from cipark_sd.exporters import functions as xmile
 from cipark_sd.exporters import vensim_words
 from cipark_sd.frontends.calls import Meaning, WrongCall

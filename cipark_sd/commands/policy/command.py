@@ -26,7 +26,7 @@ from cipark_sd.engines.registry import names
 @click.option(
     "--runs",
     "n_draws",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, 1_000_000),
     default=500,
     show_default=True,
     help="Runs of each policy under each rival structure, one for each draw.",
@@ -39,7 +39,7 @@ from cipark_sd.engines.registry import names
     "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )
 @options.allow_failed
-@click.option("--workers", type=click.IntRange(min=1), help="With --dask local: processes; they change no result.")
+@options.workers("With --dask local: processes; they change no result.")
 @options.dask
 @options.keep_runs
 @options.fresh

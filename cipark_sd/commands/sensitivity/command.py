@@ -8,6 +8,9 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
 
+#: Rows of a Sobol design, of which there are 2^30.
+_ROWS = click.IntRange(max=1 << 30)
+
 
 class _Methods(click.Choice[str]):
     """The methods of the registry, which is read when it is needed: it loads numerical packages."""
@@ -30,13 +33,13 @@ class _Methods(click.Choice[str]):
 @click.option("--range", "share", type=float, help="Of a bare model: constants vary by this share.  [default: 0.2]")
 @options.leave_out("Of a bare model")
 @click.option("--method", "methods", multiple=True, type=_Methods(), help="Only this method; repeatable.")
-@click.option("--rows", type=int, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
+@click.option("--rows", type=_ROWS, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2.")
 @click.option(
     "--until",
     type=click.FloatRange(0, min_open=True),
     help="Double the sample until 95 % intervals are within ± this.",
 )
-@click.option("--most-rows", type=int, default=1 << 16, show_default=True, help="Largest sample for --until.")
+@click.option("--most-rows", type=_ROWS, default=1 << 16, show_default=True, help="Largest sample for --until.")
 @click.option(
     "--pairs",
     shell_complete=completing.variables("constant"),
@@ -56,16 +59,16 @@ class _Methods(click.Choice[str]):
 )
 @options.seed(1)
 @click.option(
-    "--resamples", type=click.IntRange(min=2), default=100, show_default=True, help="Resamples of the bootstrap."
+    "--resamples", type=click.IntRange(2, 100_000), default=100, show_default=True, help="Resamples of the bootstrap."
 )
-@options.workers
+@options.workers()
 @options.dask
 @options.allow_failed
 @options.keep_runs
 @click.option(
     "--loops",
     "loop_draws",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 100_000),
     metavar="N",
     help="Loop dominance, with bands over N draws (needs the extra loops).",
 )
