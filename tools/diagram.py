@@ -2,6 +2,8 @@
 
     python tools/diagram.py models/cipark.mdl models/diagram
 
+Views alone, as `tools/sketch.py --views` writes them, are drawn as well.
+
 Stocks are boxes, flows thick pipes with a valve, clouds ellipses, causes thin arrows, shadow variables grey in angle
 brackets. What is drawn is what stands in the file, so a sketch arranged by hand in Vensim is drawn as arranged.
 """
@@ -46,7 +48,29 @@ def is_stock(item: Item) -> bool:
 def label(item: Item) -> str:
     """The name on one to three lines, in angle brackets for a shadow variable."""
     name = f"<{item[2]}>" if item[8] == "2" else item[2]
-    return "\n".join(textwrap.wrap(name, 12 if is_stock(item) else 17))
+    return "\n".join(textwrap.wrap(name, 14 if is_stock(item) else 17))
+
+
+def size_of_name(name: str) -> Point:
+    """Half width and half height of a name as it is drawn."""
+    lines = textwrap.wrap(name, 17)
+    return (3.05 * max(map(len, lines)) + 3, 6.5 * len(lines) + 1)
+
+
+def arc(start: Point, middle: Point, end: Point, n: int) -> list[Point]:
+    """``n`` points of the circle through three points, from the first to the last; of a line where they lie on one."""
+    (ax, ay), (bx, by), (cx, cy) = start, middle, end
+    twice = 2 * (ax * (by - cy) + bx * (cy - ay) + cx * (ay - by))
+    if abs(twice) < 1e-6 * math.dist(start, end) ** 2:
+        return [(ax + (cx - ax) * i / (n - 1), ay + (cy - ay) * i / (n - 1)) for i in range(n)]
+    a, b, c = (x * x + y * y for x, y in (start, middle, end))
+    x = (a * (by - cy) + b * (cy - ay) + c * (ay - by)) / twice
+    y = (a * (cx - bx) + b * (ax - cx) + c * (bx - ax)) / twice
+    radius, first = math.dist((x, y), start), math.atan2(ay - y, ax - x)
+    turns = [(math.atan2(v - y, u - x) - first) % math.tau for u, v in (middle, end)]
+    sweep = turns[1] if turns[0] < turns[1] else turns[1] - math.tau
+    angles = (first + sweep * i / (n - 1) for i in range(n))
+    return [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
 
 
 def half_box(item: Item) -> Point:
@@ -55,8 +79,7 @@ def half_box(item: Item) -> Point:
         return (9, 9)
     if is_stock(item):
         return (57, 25)
-    lines = label(item).split("\n")
-    return (3.3 * max(map(len, lines)) + 4, 7.5 * len(lines) + 2)
+    return size_of_name(f"<{item[2]}>" if item[8] == "2" else item[2])
 
 
 def at_border(inside: Point, half: Point, outside: Point) -> Point:
@@ -81,6 +104,59 @@ def draw_pipe(axes: Axes, item: Item, boxes: dict[int, Item], places: dict[int, 
     if item[4] == "4":
         before = path[1] if math.dist(path[1], goal) > 1 else path[0]
         arrow(axes, before, at_border(goal, half_box(boxes[end]), before), 20, 3.2, BLUE)
+
+
+def arc_of(item: Item, places: dict[int, Point]) -> list[Point]:
+    """The arc of an arrow from the middle of its cause to that of its effect."""
+    start, end = places[int(item[2])], places[int(item[3])]
+    x, y = (float(v) for v in re.findall(r"-?\d+", ",".join(item).split("|")[1]))
+    middle = (x, y) if (x, y) != (0, 0) else ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    return arc(start, middle, end, 120)
+
+
+def covers(item: Item, point: Point) -> bool:
+    """Whether a point lies on what is drawn for an item."""
+    middle = (float(item[3]), float(item[4]))
+    return all(abs(p - q) < h for p, q, h in zip(point, middle, half_box(item), strict=True))
+
+
+def valves_for(boxes: dict[int, Item]) -> dict[int, Point]:
+    """Where arrows end: in the middle of an item, and of a flow at its valve, which has the number before its name."""
+    places = {number: (float(item[3]), float(item[4])) for number, item in boxes.items()}
+    return places | {number: places[number - 1] for number, item in boxes.items() if is_flow(item)}
+
+
+def passing(items: list[Item]) -> list[tuple[str, str, str]]:
+    """The arrows of a view that pass over a name or a box: cause, effect, and what they pass over."""
+    boxes = {int(item[1]): item for item in items if item[0] != "1"}
+    places, found = valves_for(boxes), []
+    for item in (item for item in items if item[0] == "1" and item[7] != "22"):
+        start, end = int(item[2]), int(item[3])
+        own = {number - shift for number in (start, end) for shift in (0, 1) if shift == 0 or is_flow(boxes[number])}
+        line = arc_of(item, places)
+        found += [
+            (boxes[start][2], boxes[end][2], other[2])
+            for number, other in boxes.items()
+            if number not in own and not is_flow(other) and any(covers(other, point) for point in line)
+        ]
+    return found
+
+
+def draw_arrow(axes: Axes, item: Item, boxes: dict[int, Item], places: dict[int, Point]) -> None:
+    """An arc from the border of a cause to that of its effect; the head is drawn along its last piece."""
+    start, end = int(item[2]), int(item[3])
+    line = arc_of(item, places)
+
+    def on(number: int, point: Point) -> bool:
+        return all(abs(p - q) < h for p, q, h in zip(point, places[number], half_box(boxes[number]), strict=True))
+
+    first = next((i for i, point in enumerate(line) if not on(start, point)), 0)
+    last = next((i for i in range(len(line) - 1, first, -1) if not on(end, line[i])), len(line) - 1)
+    shown = line[first : last + 1]
+    if len(shown) > 2:
+        axes.plot(*zip(*shown, strict=True), color=GREY, linewidth=0.7, zorder=1, solid_capstyle="butt")
+        back = next((p for p in reversed(shown) if math.dist(p, shown[-1]) > 8), shown[0])
+        arrow(axes, back, shown[-1], 9, 0.7, GREY)
 
 
 def draw_item(axes: Axes, item: Item) -> None:
@@ -112,19 +188,18 @@ def render(title: str, items: list[Item], stem: Path) -> None:
     places = {number: (float(item[3]), float(item[4])) for number, item in boxes.items()}
     low, high = (min(x for x, _ in places.values()) - 80, max(x for x, _ in places.values()) + 110)
     top, bottom = (min(y for _, y in places.values()) - 40, max(y for _, y in places.values()) + 50)
-    # an arrow that ends at the name of a flow is drawn to its valve, which has the number before
-    places |= {number: places[number - 1] for number, item in boxes.items() if is_flow(item)}
-    figure, axes = plt.subplots(figsize=((high - low) / 100, (bottom - top) / 100))
+    places = valves_for(boxes)
+    figure = plt.figure(figsize=((high - low) / 100, (bottom - top + 30) / 100))
+    # a hundred units of the sketch are an inch, so that names are as wide as `size_of_name` says
+    axes = figure.add_axes((0, 0, 1, (bottom - top) / (bottom - top + 30)))
     axes.set(xlim=(low, high), ylim=(bottom, top), aspect="equal")
     axes.axis("off")
-    axes.set_title(title, loc="left", fontsize=15, weight="bold")
+    axes.set_title(title, loc="left", fontsize=12, weight="bold")
     for item in (item for item in items if item[0] == "1"):
-        start, end = int(item[2]), int(item[3])
         if item[7] == "22":
             draw_pipe(axes, item, boxes, places)
         else:
-            tail = at_border(places[start], half_box(boxes[start]), places[end])
-            arrow(axes, tail, at_border(places[end], half_box(boxes[end]), places[start]), 9, 0.7, GREY)
+            draw_arrow(axes, item, boxes, places)
     for item in boxes.values():
         draw_item(axes, item)
     figure.savefig(

@@ -1,10 +1,12 @@
 """Write the sketch section of a Vensim model: one view per group, stocks and flows where a table puts them.
 
     python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml
+    python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml --views models/diagram/cipark.sketch
 
-Equations are never touched. Each variable stands in the view of its group; a cause from another group stands there as a
-shadow variable. Variables without a place in the table are put on free cells of the grid by simulated annealing, which
-keeps arrows short and off the names of others; the generator is seeded, so the same input gives the same sketch.
+Equations are never touched. Each variable stands in the view that names it, or in that of its group; a cause from
+another view stands there as a shadow variable. Variables without a place in the table are put on free cells of the grid
+by simulated annealing, which keeps arrows short and off the names of others; the generator is seeded, so the same input
+gives the same sketch. An arrow that would still pass over a name, a box or along a pipe is bent around it.
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ import math
 import random
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagram import arc, size_of_name
 
 MARK = "\\\\\\---/// Sketch information - do not modify anything except names"
-COLUMN, ROW = 150, 86
+COLUMN, ROW = 134, 78
 MARGIN = 110
 FONT = "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0"
 Cell = tuple[int, int]
@@ -102,14 +108,13 @@ def pipes_of(equations: dict[str, Equation], fixed: dict[str, Cell]) -> dict[str
     return pipes
 
 
-def build_view(title: str, equations: dict[str, Equation], fixed: dict[str, Cell], size: Cell) -> View:
-    """Places all variables of a group and the shadows of their causes."""
-    of_view = [e for e in equations.values() if e.group == title]
-    if unknown := set(fixed) - {e.name for e in of_view}:
-        raise SystemExit(f"the layout of view {title!r} places {sorted(unknown)}, which the model does not have there")
-    pipes = pipes_of(equations, fixed)
-    names = {e.name for e in of_view}
+def build_view(title: str, names: set[str], equations: dict[str, Equation], fixed: dict[str, Cell], size: Cell) -> View:
+    """Places some variables and the shadows of their causes."""
+    of_view = [e for e in equations.values() if e.name in names]
     shadows = {cause for e in of_view for cause in e.causes} - names
+    if unknown := set(fixed) - names - shadows:
+        raise SystemExit(f"the layout of view {title!r} places {sorted(unknown)}, which the model does not have there")
+    pipes = pipes_of(equations, {name: cell for name, cell in fixed.items() if name in names})
     arrows = [(cause, e.name) for e in of_view for cause in e.causes if not (cause in pipes and e.name in pipes[cause])]
     clouds = {}
     for flow, (source, target) in pipes.items():
@@ -142,7 +147,7 @@ def point(cell: Cell) -> tuple[float, float]:
 def blocked(start: tuple[float, float], end: tuple[float, float], name: tuple[float, float]) -> bool:
     """Whether the arrow passes through the box of a name (Liang and Barsky's clipping, 1984)."""
     (x, y), (u, v) = start, end
-    across, up = 0.40 * COLUMN, 0.30 * ROW
+    across, up = 0.41 * COLUMN, 0.30 * ROW
     if not (min(x, u) - across < name[0] < max(x, u) + across and min(y, v) - up < name[1] < max(y, v) + up):
         return False
     low, high = 0.0, 1.0
@@ -286,23 +291,123 @@ def draw(view: View, equations: dict[str, Equation]) -> list[str]:
         lines.append(f"11,{valve},0,{x},{y},6,8,34,3,0,0,1,0,0,0")
         u, v = (x + 16 + 3 * len(flow), y) if upright else (x, y + 24)
         lines.append(f"10,{numbers[flow]},{flow},{u},{v},56,14,40,3,0,0,-1,0,0,0")
-    for cause, effect in view.arrows:
-        lines.append(f"1,{number()},{numbers[cause]},{numbers[effect]},0,0,0,0,0,64,0,-1--1--1,,1|(0,0)|")
+    for (cause, effect), (x, y) in zip(view.arrows, bends(view, spot, equations), strict=True):
+        shape = int((x, y) != (0, 0))
+        lines.append(f"1,{number()},{numbers[cause]},{numbers[effect]},{shape},0,0,0,0,64,0,-1--1--1,,1|({x},{y})|")
     return lines
 
 
-def sketch(text: str, layout: dict[str, dict[str, list[int]]]) -> dict[str, list[str]]:
+#: How far the middle of an arrow may be moved aside, as a share of its length.
+BENDS = (0.0, 0.07, -0.07, 0.13, -0.13, 0.2, -0.2, 0.28, -0.28, 0.37, -0.37, 0.47, -0.47, 0.6, -0.6, 0.75, -0.75)
+
+
+def bends(view: View, spot: Callable[[Cell], tuple[int, int]], equations: dict[str, Equation]) -> list[tuple[int, int]]:
+    """The middle of each arrow's arc, (0, 0) for a straight one: over no name or box, along no pipe, few crossings."""
+    places = {name: spot(cell) for name, cell in view.cells.items()}
+    boxes: list[tuple[str, float, float, float, float]] = []
+    for name, (x, y) in places.items():
+        if name in view.pipes:
+            upright = any(end is not None and view.cells[end][0] == view.cells[name][0] for end in view.pipes[name])
+            half = size_of_name(name)
+            boxes.append((name, x, y, 9, 9))
+            boxes.append((name, x + 16 + 3 * len(name) if upright else x, y if upright else y + 24, *half))
+        elif name not in view.shadows and equations[name].is_stock:
+            boxes.append((name, x, y, 58, 26))
+        else:
+            boxes.append((name, x, y, *size_of_name(f"<{name}>" if name in view.shadows else name)))
+    boxes += [("", *spot(cell), 17, 11) for cell in view.clouds.values()]
+    limits = np.array([[x - w - 4, x + w + 4, y - h - 3, y + h + 3] for _, x, y, w, h in boxes])
+    owners = np.array([name for name, *_ in boxes])
+    pipes = []
+    for flow, ends in view.pipes.items():
+        x, y = places[flow]
+        for end in ends:
+            u, v = places[end] if end else spot(view.clouds[flow])
+            pipes += [(x, u, y, y), (u, u, y, v)] if u != x else [(x, x, y, v)]
+    corridors = np.array([[min(a, b) - 6, max(a, b) + 6, min(c, d) - 6, max(c, d) + 6] for a, b, c, d in pipes])
+    page = np.array([limits[:, 0].min(), limits[:, 1].max(), limits[:, 2].min(), limits[:, 3].max()])[None]
+    chosen: dict[int, tuple[float, np.ndarray, tuple[int, int]]] = {}
+    for _ in range(2):
+        for index, (cause, effect) in enumerate(view.arrows):
+            start, end = places[cause], places[effect]
+            others = np.array([line for i, (_, line, _) in chosen.items() if i != index]).reshape(-1, 40, 2)
+            foreign = limits[(owners != cause) & (owners != effect)]
+            options = []
+            for bend in BENDS:
+                middle = (
+                    round((start[0] + end[0]) / 2 + bend * (end[1] - start[1])),
+                    round((start[1] + end[1]) / 2 - bend * (end[0] - start[0])),
+                )
+                line = np.array(arc(start, middle, end, 40))
+                own = [limits[owners == name] for name in (cause, effect)]
+                free = line[~inside(line, np.concatenate(own)).any(axis=1)]
+                cost = 2.5 * abs(bend) + 30 * inside(free, foreign).any(axis=0).sum()
+                cost += 60 * (not inside(free, page).all())
+                if len(corridors):
+                    along = inside(free, corridors).sum(axis=0)
+                    cost += 0.4 * (along > 0).sum() + 1.5 * np.maximum(along - 4, 0).sum()
+                if len(others) and cost < min((option[0] for option in options), default=math.inf):
+                    cost += 0.6 * meetings(line[::3], others[:, ::3]) + 2.0 * touching(free[::2], others[:, ::2])
+                options.append((float(cost), line, middle if bend else (0, 0)))
+            chosen[index] = min(options, key=lambda option: option[0])
+    return [chosen[index][2] for index in range(len(view.arrows))]
+
+
+def inside(points: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Which of the points ``(n, 2)`` lie in which of the boxes ``(m, 4)``: left, right, top, bottom."""
+    x, y = points[:, :1], points[:, 1:]
+    return (x > limits[:, 0]) & (x < limits[:, 1]) & (y > limits[:, 2]) & (y < limits[:, 3])
+
+
+def meetings(line: np.ndarray, others: np.ndarray) -> int:
+    """How many of the other lines ``(m, k, 2)`` a line ``(n, 2)`` crosses."""
+
+    def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+        return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
+
+    a, b = line[:-1, None, None], line[1:, None, None]
+    c, d = others[None, :, :-1], others[None, :, 1:]
+    crossed = (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
+    return int(crossed.any(axis=(0, 2)).sum())
+
+
+def touching(line: np.ndarray, others: np.ndarray) -> int:
+    """How many other lines a line runs along: nearer than 5 over a good part of it."""
+    if not len(line):
+        return 0
+    apart = line[None, :, None] - others[:, None]
+    near = np.hypot(apart[..., 0], apart[..., 1]).min(axis=2) < 5
+    return int((near.mean(axis=1) > 0.25).sum())
+
+
+def names_by_view(equations: dict[str, Equation], layout: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """The variables of each view: those that it names, or those of the group of its title that no other view names."""
+    listed = [name for table in layout.values() for name in table.get("names", ())]
+    if wrong := {name for name in listed if name not in equations or listed.count(name) > 1}:
+        raise SystemExit(f"the layout names {sorted(wrong)}, which the model does not have or two views want")
+    places = {
+        title: set(table["names"])
+        if "names" in table
+        else {e.name for e in equations.values() if e.group == title and e.name not in listed}
+        for title, table in layout.items()
+    }
+    if missing := set(equations) - set().union(*places.values()):
+        raise SystemExit(f"the layout has no view for {sorted(missing)}")
+    return places
+
+
+def sketch(text: str, layout: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The lines of each view by title, in the order of the layout."""
     equations = read_equations(text)
-    if missing := {e.group for e in equations.values()} - set(layout):
-        raise SystemExit(f"the layout has no table for the groups {sorted(missing)}")
+    names = names_by_view(equations, layout)
     with ProcessPoolExecutor() as pool:
-        return dict(zip(layout, pool.map(_view, layout, layout.values(), [equations] * len(layout)), strict=True))
+        lines = pool.map(_view, layout, names.values(), layout.values(), [equations] * len(layout))
+        return dict(zip(layout, lines, strict=True))
 
 
-def _view(title: str, table: dict[str, list[int]], equations: dict[str, Equation]) -> list[str]:
-    fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name != "size"}
-    return draw(build_view(title, equations, fixed, (table["size"][0], table["size"][1])), equations)
+def _view(title: str, names: set[str], table: dict[str, Any], equations: dict[str, Equation]) -> list[str]:
+    fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name not in ("size", "names")}
+    return draw(build_view(title, names, equations, fixed, (table["size"][0], table["size"][1])), equations)
 
 
 def with_views(text: str, views: Iterable[list[str]]) -> str:
@@ -324,10 +429,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("layout", type=Path)
+    parser.add_argument("--views", type=Path, help="write the views to this file, and leave the model as it is")
     arguments = parser.parse_args()
     text = arguments.model.read_text(encoding="utf-8")
     views = sketch(text, tomllib.loads(arguments.layout.read_text(encoding="utf-8")))
-    arguments.model.write_text(with_views(text, views.values()), encoding="utf-8")
+    if arguments.views:
+        arguments.views.write_text("\n".join(line for lines in views.values() for line in (MARK, *lines)) + "\n")
+    else:
+        arguments.model.write_text(with_views(text, views.values()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from cipark_sd.experiments.definition import (
     Expected,
     Factor,
     How,
+    KnockoutGroup,
+    Knockouts,
     Lever,
     Measurement,
     Outcome,
@@ -130,6 +132,7 @@ class _Reader(ValueReader):
             measurements=self.read_all(top, "measurement", self.measurement),
             robustness=self.robustness(self.table(top, "robustness")) if "robustness" in top else None,
             design=self.design(self.table(top, "design")) if "design" in top else None,
+            knockouts=self.knockouts(self.table(top, "knockouts")) if "knockouts" in top else None,
             own_rivals=bool(rivals),
             note=note,
             money=money,
@@ -301,6 +304,24 @@ class _Reader(ValueReader):
             section.wrong("tail", "a share between 0 and 1")
         return design
 
+    def knockouts(self, section: Section) -> Knockouts:
+        outcome, near = section.text("outcome"), section.number("near", 0.1)
+        groups = tuple(
+            self.group(Section(e, f"[knockouts] group {number}", self.problems, within=section))
+            for number, e in enumerate(section.tables("group"), 1)
+        )
+        section.note_unread()
+        if not 0 < near < 1:
+            section.wrong("near", "a share between 0 and 1: a smaller change of the outcome is none")
+        if not groups:
+            section.wrong("group", "at least one [[knockouts.group]]")
+        return Knockouts(outcome, near, groups)
+
+    def group(self, section: Section) -> KnockoutGroup:
+        group = KnockoutGroup(section.text("title"), section.number("at"), self.some_names(section, "policies"))
+        section.note_unread()
+        return group
+
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
         return outcome, section.number("at", times[-1] if times else math.nan)
@@ -321,6 +342,11 @@ class _Reader(ValueReader):
             known = policies + [strategy.id for strategy in catalogue.strategies]
             self.known(robust.strategies, known, "strategy", "[robustness]")
             self.budget(catalogue)
+        if catalogue.knockouts is not None:
+            for group in catalogue.knockouts.groups:
+                where = f"[knockouts] {group.title!r}"
+                references.append((where, catalogue.knockouts.outcome, group.at))
+                self.known(group.policies, [name for name in policies if name != BASE], "policy", where)
         if catalogue.design is not None:
             references.append(("[design]", catalogue.design.outcome, catalogue.design.at))
             if not catalogue.levers:

@@ -212,6 +212,24 @@ class Design:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class KnockoutGroup:
+    """Policies that take something away, by id, and the time at which what is left is looked at."""
+
+    title: str
+    at: float
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Knockouts:
+    """What is taken away, and how small a change of the outcome, as a share of the base, is none."""
+
+    outcome: str
+    near: float
+    groups: tuple[KnockoutGroup, ...]
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """A file of policy experiments, checked against a model.
@@ -247,6 +265,7 @@ class Catalogue:
     measurements: tuple[Measurement, ...] = ()
     robustness: Robustness | None = None
     design: Design | None = None
+    knockouts: Knockouts | None = None
     own_rivals: bool = True
     note: str = ""
     money: str = ""

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 Polarity = Literal["R", "B", ""]
 #: Loops under none of the names.
 OTHERS = "other loops"
+#: Names that are told apart where the model's author has given none: the strongest; the rest are other loops.
+MOST = 20
+#: The band over draws: 90 %, and the middle.
+BAND = (0.05, 0.5, 0.95)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def loop_dominance(
     names: Sequence[NamedLoop] = (),
     *,
     draws: Sequence[Mapping[str, float]] = (),
+    most: int = MOST,
     timeout: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "xr.Dataset":
@@ -93,6 +98,8 @@ def loop_dominance(
         The first that holds is a loop's name; without any, each loop stands for itself.
     draws : sequence of mapping of str to float
         Constants by name, one mapping a draw.
+    most : int
+        So many loops at most stand for themselves, by their mean share in run 0; a loop that has a name always does.
     timeout : float
         Seconds for the search in one run.
 
@@ -120,14 +127,19 @@ def loop_dominance(
         if progress is not None:
             progress(number + 1, len(draws) + 1)
     labels = [_label(variables, polarity, names) for variables, polarity, _ in runs[0].loops]
-    order = list(dict.fromkeys([*(loop.name for loop in names), *labels, *([OTHERS] if names else [])]))
+    strength: dict[str, float] = dict.fromkeys((loop.name for loop in names), np.inf)
+    for label, (_, _, score) in zip(labels, runs[0].loops, strict=True):
+        strength[label] = strength.get(label, 0.0) + float(score.mean())
+    kept = sorted(strength, key=lambda name: -strength[name])[: max(most, len(names))] if not names else list(strength)
+    labels = [label if label in kept else OTHERS for label in labels]
+    order = list(dict.fromkeys([*(loop.name for loop in names), *labels, OTHERS]))
     times = runs[0].times
     shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
     for number, run in enumerate(runs):
         for variables, polarity, score in run.loops:
             label = _label(variables, polarity, names)
-            if label in order:
-                shares["balancing" if polarity.startswith("B") else "reinforcing"][number, order.index(label)] += score
+            place = order.index(label if label in order else OTHERS)
+            shares["balancing" if polarity.startswith("B") else "reinforcing"][number, place] += score
     reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
     # a loop that has a name is told of even where it never does anything
     known = {loop.name for loop in names}
@@ -227,6 +239,47 @@ def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> l
     times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
     return spans(np.where(active, total.argmax(axis=0), -1), times, names, least)
+
+
+def leading(dominance: "xr.Dataset") -> Array:
+    """In which share of the draws each name has the largest share of scores, ``(loop, time)``; NaN without draws."""
+    total = (dominance["reinforcing"] + dominance["balancing"]).transpose("run", "loop", "time").to_numpy()[1:]
+    if not len(total):
+        return np.full(total.shape[1:], np.nan)
+    first = np.where(total.sum(axis=1) > 0, total.argmax(axis=1), -1)
+    return np.stack([(first == place).mean(axis=0) for place in range(total.shape[1])])
+
+
+def bands(dominance: "xr.Dataset") -> Array:
+    """:data:`BAND` of each name's share over the draws, ``(3, loop, time)``; of run 0 where there are none."""
+    total = (dominance["reinforcing"] + dominance["balancing"]).transpose("run", "loop", "time").to_numpy()
+    return np.asarray(np.quantile(total[1:] if len(total) > 1 else total, BAND, axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class CommonLead:
+    """A span in which one name leads in more draws than any other, and the shares of them, at least and at most."""
+
+    start: float
+    end: float
+    name: str
+    least: float
+    most: float
+
+
+def common_leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[CommonLead]:
+    """Which name leads in most draws, and when, for spans of at least so much time; empty without draws."""
+    shares, times = leading(dominance), dominance["time"].to_numpy()
+    if not np.isfinite(shares).all():
+        return []
+    common = np.where(shares.sum(axis=0) > 0, shares.argmax(axis=0), -1)
+    names = [str(name) for name in dominance["loop"].to_numpy()]
+    found = []
+    for start, end, name in spans(common, times, dominance["loop"].to_numpy(), least):
+        within = (times >= start) & (times < end) & (common == names.index(name))
+        course = shares[names.index(name)][within]
+        found.append(CommonLead(start, end, name, float(course.min()), float(course.max())))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from cipark_sd.library import bundled
 sys.path.insert(0, str(ROOT / "tools"))
 
 import results as numbers
-from causal_loops import AGAIN, LINKS, OUTSIDE, PLACES, draw
+from causal_loops import draw, faults, read_diagram
 from core_results import Weighted
 
 WHEN, STEP = 2018.0, 1 / 128
-#: Residents on the way to work are those that are registered.
-STANDS_FOR = {("Residents", "Working Firms"): "Registered Firms"}
+CORE = read_diagram(ROOT / "tools" / "core.causal.toml")
+LINKS = CORE.links
 
 
 def _pushed(text: str, names: set[str]) -> str:
@@ -45,7 +45,7 @@ def _pushed(text: str, names: set[str]) -> str:
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, float], float]:
     """How each variable has moved three steps after each was pushed, by the sign of the open gains."""
-    causes = {STANDS_FOR.get((link.cause, link.effect), link.cause.strip("<>")) for link in LINKS}
+    causes = {CORE.stands_for.get(f"{link.cause} -> {link.effect}", link.cause.strip("<>")) for link in LINKS}
     file = tmp_path_factory.mktemp("pushed") / "core.mdl"
     file.write_text(_pushed(bundled("core.mdl").read_text(encoding="utf-8"), causes), encoding="utf-8")
     model = read_model(file)
@@ -64,7 +64,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, fl
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: f"{link.cause} to {link.effect}")
 def test_each_link_of_the_diagram_is_in_the_model_with_its_sign(link, answers) -> None:
-    cause = STANDS_FOR.get((link.cause, link.effect), link.cause.strip("<>"))
+    cause = CORE.stands_for.get(f"{link.cause} -> {link.effect}", link.cause.strip("<>"))
     up, down = (np.sign(answers[cause, link.effect, gain]) for gain in (0.35, -0.35))
     if link.sign == "?":
         assert (up, down) == (1, -1)
@@ -74,9 +74,9 @@ def test_each_link_of_the_diagram_is_in_the_model_with_its_sign(link, answers) -
 
 
 def test_the_figure_is_that_of_its_script(tmp_path: Path) -> None:
-    places = {*PLACES, *OUTSIDE, *AGAIN}
-    assert all({link.cause, link.effect} <= places for link in LINKS)
-    draw(tmp_path / "core_loops")
+    assert all({link.cause, link.effect} <= set(CORE.standing) for link in LINKS)
+    assert faults(read_model(bundled("core.mdl")), CORE) == []
+    assert draw(CORE, tmp_path / "core_loops") == 0
     kept = (ROOT / "docs" / "figures" / "core_loops.svg").read_text(encoding="utf-8")
     names = lambda text: sorted(re.findall(r">([^<>]+)</text>", text))  # noqa: E731
     assert names((tmp_path / "core_loops.svg").read_text(encoding="utf-8")) == names(kept)

@@ -7,7 +7,17 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.loops import NamedLoop, leads, loop_dominance, read_loops, takeovers
+from cipark_sd.sensitivities.loops import (
+    OTHERS,
+    NamedLoop,
+    bands,
+    common_leads,
+    leading,
+    leads,
+    loop_dominance,
+    read_loops,
+    takeovers,
+)
 from cipark_sd.simulation import simulate
 
 LOGISTIC = """
@@ -85,3 +95,33 @@ def test_all_mistakes_of_a_names_file_are_told_at_once(tmp_path, logistic):
     )
     with pytest.raises(CiparkError, match=r"(?s)did you mean 'People'.*no polarity 'X'; known: 'R', 'B'"):
         read_loops(path, logistic)
+
+
+def test_the_share_of_draws_in_which_a_loop_leads_is_that_of_the_rates_that_have_crossed(logistic):
+    rates = (0.8, 1.0, 1.25, 1.6)
+    found = loop_dominance(logistic, NAMES, draws=[{"Rate": rate} for rate in rates])
+    shares, times = leading(found), found["time"].to_numpy()
+    crossings = np.array([half_full(logistic, rate) for rate in rates])
+    for time in (1.0, 3.0, 3.8, 4.2, 5.2, 7.0):
+        place, name = int(np.abs(times - time).argmin()), found["loop"].to_numpy().tolist().index("crowding")
+        assert shares[name, place] == np.mean(crossings < time)
+    first, second = common_leads(found)
+    assert (first.name, second.name) == ("growth", "crowding")
+    assert first.end == pytest.approx(np.median(crossings), abs=0.5)
+    assert (first.most, second.most) == (1.0, 1.0)
+    low, middle, high = bands(found)[:, name, int(np.abs(times - 4.2).argmin())]
+    course = (found["reinforcing"] + found["balancing"]).sel(loop="crowding").sel(time=4.2, method="nearest")[1:]
+    assert (low, middle, high) == pytest.approx(np.quantile(course, (0.05, 0.5, 0.95)).tolist(), abs=0.05)
+
+
+def test_without_names_the_weak_loops_stand_together(logistic):
+    one = loop_dominance(logistic, most=1)
+    assert one["loop"].to_numpy().tolist()[1:] == [OTHERS]
+    total = (one["reinforcing"] + one["balancing"]).sum("loop")
+    np.testing.assert_allclose(total[0, 2:], 1.0, atol=1e-6)
+
+
+def test_without_draws_no_share_is_told(logistic):
+    found = loop_dominance(logistic, NAMES)
+    assert np.isnan(leading(found)).all()
+    assert common_leads(found) == []

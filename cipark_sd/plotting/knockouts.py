@@ -1,0 +1,110 @@
+"""Knock-outs as bars: what is lost with each, before and after the data."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cipark_sd.plotting.panels import note
+from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
+from cipark_sd.plotting.runs import PALETTE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_AFTER, _BEFORE, _OTHERS = PALETTE[0], "0.6", "0.25"
+#: Letters of a knock-out's title in one line, and the inches that a row takes.
+_LETTERS, _ROW = 46, 0.27
+#: Changes beyond this share are drawn at the edge, with an arrow.
+_MOST = 1.0
+
+
+@styled
+def plot_knockouts(
+    table: "pd.DataFrame",
+    structure: str,
+    *,
+    near: float,
+    titles: Sequence[str],
+    outcome: str,
+    caption: str = "",
+) -> "Figure":
+    """A panel for each group: thin and thick bars are 90 and 50 %, the dot the median; in the grey band there is none.
+
+    Numbers at the right are the hundreds of draws with fewer, none and more, after the data where there are some.
+    Ticks are the medians after the data under each other structure.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cipark_sd.experiments.knockouts.knockout_table`.
+    structure : str
+        Whose bars are drawn.
+    titles : sequence of str
+        Of the groups, in the order of the table.
+    """
+    from matplotlib.figure import Figure
+
+    groups = list(table["group"].drop_duplicates())
+    policies = [list(table[table["group"] == group]["policy"].drop_duplicates()) for group in groups]
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.42 * len(groups) + _ROW * sum(map(len, policies))), layout="constrained")
+    panels = figure.subplots(
+        len(groups), 1, sharex=True, squeeze=False, height_ratios=[len(names) for names in policies]
+    ).ravel()
+    for axes, group, names, title in zip(panels, groups, policies, titles, strict=True):
+        _panel(axes, table[table["group"] == group], names, structure, near)
+        axes.set_title(title, loc="left", weight="bold")
+    panels[0].set_title("fewer, none, more\nof 100 draws", loc="right", fontsize=TINY)
+    panels[-1].set_xlim(-_MOST - 0.02, _MOST + 0.4)
+    ticks = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1]
+    panels[-1].set_xticks(ticks, [f"{100 * tick:+.0f}" if tick else "0" for tick in ticks])
+    panels[-1].set_xlabel(f"change of {outcome[0].lower()}{outcome[1:]}, % of the base")
+    seen = (table["draws"] == "posterior").any()
+    how = "Dot, thick and thin bar: median, 50 and 90 %. "
+    how += "Grey: prior, blue: posterior. " if seen else ""
+    several = table["structure"].nunique() > 1
+    how += f"Structure {structure}; ticks: medians of the other structures that have it. " if several else ""
+    note(figure, f"{how}Shaded: no effect, less than {near:.0%}. {caption}")
+    return figure
+
+
+def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structure: str, near: float) -> None:
+    axes.axvspan(-near, near, color="0.93", zorder=0, linewidth=0)
+    axes.axvline(0, color="0.3", linewidth=0.7, zorder=1)
+    labels = []
+    for place, name in enumerate(names):
+        of = of_group[of_group["policy"] == name]
+        labels.append(textwrap.fill(str(of["title"].iloc[0]), _LETTERS))
+        own = of[of["structure"] == structure]
+        seen = (own["draws"] == "posterior").any()
+        for draws, colour, shift in (("prior", _BEFORE, -0.19), ("posterior", _AFTER, 0.19)):
+            for row in own[own["draws"] == draws].to_dict("records"):
+                y = place + (shift if seen else 0.0)
+                low90, low50, median, high50, high90 = (
+                    min(row[key], _MOST) for key in ("low90", "low50", "median", "high50", "high90")
+                )
+                axes.hlines(y, low90, high90, color=colour, linewidth=1.0, zorder=3)
+                axes.hlines(y, low50, high50, color=colour, linewidth=3.6, zorder=3)
+                axes.plot(median, y, "o", color="white", markeredgecolor=colour, markersize=3.4, zorder=4)
+                if row["high90"] > _MOST:
+                    axes.plot(_MOST, y, ">", color=colour, markersize=3, zorder=4)
+                if draws == ("posterior" if seen else "prior"):
+                    shares = ", ".join(f"{100 * row[answer]:.0f}" for answer in ("fewer", "none", "more"))
+                    axes.text(
+                        1.0,
+                        place,
+                        shares,
+                        transform=axes.get_yaxis_transform(),
+                        fontsize=SMALL,
+                        va="center",
+                        ha="right",
+                    )
+        others = of[(of["structure"] != structure) & (of["draws"] == ("posterior" if seen else "prior"))]
+        medians = others[~others["idle"].astype(bool)]["median"].clip(upper=_MOST)
+        axes.plot(medians, [place + (0.19 if seen else 0.0)] * len(medians), "|", color=_OTHERS, markersize=4.5,
+                  markeredgewidth=0.6, zorder=5)  # fmt: skip
+    axes.set_yticks(range(len(names)), labels)
+    axes.tick_params(labelsize=SMALL, left=False)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.spines["left"].set_visible(False)
