@@ -52,10 +52,7 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        values = theta[:, self.is_model]
-        if not self.reader.courses:
-            return self.reader.of_places(self.runner.at(values, *self.reader.places))
-        return self.reader(self.runner(values), self.numbers(theta))
+        return self.reader.of_places(self.runner.at(theta[:, self.is_model], *self.reader.places), self.numbers(theta))
 
     def numbers(self, theta: Array) -> dict[str, Array]:
         """The parameters ``(n,)`` of readings, by name."""
