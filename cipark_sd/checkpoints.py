@@ -172,6 +172,23 @@ class Checkpoint:
         warnings.warn(f"{self.path} {reason}: it is not used, and computed anew", CheckpointWarning, stacklevel=3)
 
 
+def as_arrays(record: object) -> Arrays:
+    """A frozen value as of :mod:`cipark_sd.records` in arrays alone.
+
+    Raises
+    ------
+    TypeError
+        For a record that holds anything else.
+    """
+    text, arrays = packed(record)
+    return {_TEXT: np.array(text), **{str(number): array for number, array in enumerate(arrays)}}
+
+
+def from_arrays(kind: type[T], stored: Arrays) -> T:
+    """Undoes :func:`as_arrays`."""
+    return unpacked(kind, str(stored[_TEXT]), lambda number: stored[str(number)])
+
+
 @dataclass(frozen=True)
 class Checkpoints:
     """Entries of a folder.
@@ -228,15 +245,24 @@ class Checkpoints:
         TypeError
             For a record that holds anything else.
         """
+        record = self.kept(kind, label, *parts)
+        if record is None:
+            record = make()
+            self.keep(as_arrays(record), label, *parts)
+        return record
+
+    def kept(self, kind: type[T], label: str, *parts: object) -> T | None:
+        """The record that is kept, or None."""
         entry = self.entry(label, *parts)
         stored = entry.load()
-        if stored is not None:
-            self._reused.append(entry.key)
-            return unpacked(kind, str(stored[_TEXT]), lambda number: stored[str(number)])
-        made = make()
-        text, arrays = packed(made)
-        entry.save({_TEXT: np.array(text), **{str(number): array for number, array in enumerate(arrays)}})
-        return made
+        if stored is None:
+            return None
+        self._reused.append(entry.key)
+        return from_arrays(kind, stored)
+
+    def keep(self, record: Arrays, label: str, *parts: object) -> None:
+        """Keep a record as :func:`as_arrays` gives it."""
+        self.entry(label, *parts).save(record)
 
     @property
     def reused(self) -> int:

@@ -6,15 +6,13 @@ from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
-from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of
+from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of, pool_of
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
 from calibration.report.console import show_groups
 from cipark_sd.console import progress_bars, say
-from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue
-from cipark_sd.tasks.pool import Pool, Progress
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.tasks.pool import Progress
 from cipark_sd.wording import percent
 
 
@@ -35,7 +33,7 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     stages = Stages(
         settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
     )
-    with progress_bars() as bars, _pool(settings) as workers:
+    with progress_bars() as bars, pool_of(settings) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.completed, now.total, ", ".join(now.running))
@@ -51,15 +49,6 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
             workers=workers,
             on_stage=show_stage,
         )
-
-
-def _pool(settings: Settings) -> Pool:
-    """Processes of this machine, or the workers of a cluster."""
-    if settings.dask is not None:
-        from cipark_sd.tasks.cluster import Cluster
-
-        return Cluster(settings.dask, settings.workers, settings.checkpoints)
-    return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
 def show_assessment(assessment: Assessment, deviations: Collection[str] = ()) -> None:

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     default=0,
     help="Number of synthetic data sets to fit.",
 )
-@options.workers("Processes for hold-out, rivals and self-test; they change no result.")
+@options.workers("Processes; they change no result (default: one a processor).")
 @options.dask
 @options.allow_failed
 @click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")

@@ -26,6 +26,8 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.failures import ALLOWED
+from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def calibrate(settings: Settings) -> Calibration:
     density = posterior(problem, choose(engine, settings.workers or processors()))
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     checkpoints = _fit_checkpoints(density, settings, n)
-    with progress_bars() as bars:
+    with progress_bars() as bars, pool_of(settings) as pool:
         bars.show("searches", 0, n)
 
         def searched(n_done: int, total: int, best: float) -> None:
@@ -85,14 +87,15 @@ def calibrate(settings: Settings) -> Calibration:
             estimate=method.estimate,
             optimiser=method.optimiser,
             checkpoints=checkpoints,
+            pool=pool,
             on_progress=searched,
         )
         profiles: list[Profile] = []
         predictions: list[PredictionProfile] = []
         if settings.profiles and not optimum.interrupted:
-            profiles, optimum = profiling.profiles(optimum, checkpoints, bars)
+            profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
         if settings.profiles and not optimum.interrupted:
-            predictions, optimum = profiling.predictions(optimum, engine, checkpoints, bars)
+            predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
         sampled = settings.posterior or bool(problem.pools)
         draws = _sampled(density, settings, bars) if sampled and not optimum.interrupted else None
     compared = _replication(optimum, settings)
@@ -100,6 +103,15 @@ def calibrate(settings: Settings) -> Calibration:
     failed = failed_draws(density, theta, method.seed, settings.allow_failed)
     looked_at = tuple(profiles), tuple(predictions)
     return Calibration(optimum, *looked_at, engine, compared, failed, draws, checkpoints.reused)
+
+
+def pool_of(settings: Settings) -> Pool:
+    """Processes of this machine, or the workers of a cluster."""
+    if settings.dask is not None:
+        from cipark_sd.tasks.cluster import Cluster
+
+        return Cluster(settings.dask, settings.workers, settings.checkpoints)
+    return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
 def keep_draws(made: Calibration, folder: Path) -> list[Path]:

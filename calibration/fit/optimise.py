@@ -12,11 +12,14 @@ import numpy as np
 
 from calibration.fit.box_search import minimise
 from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
+from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
 from calibration.study.sections import Optimiser
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
+from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.records import RecordTask, records
 
 #: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
 START_TAIL = 0.02
@@ -108,6 +111,7 @@ def optimise(
     estimate: str = "map",
     optimiser: Optimiser = "l-bfgs-b",
     checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
@@ -115,7 +119,7 @@ def optimise(
     The first start is the prior medians or what the study says instead, the others a Latin hypercube in the unit cube
     of the priors. The searches depend on ``rng`` only. The density of a prior is taken on the parameter's scale.
     Searches that are done are kept in ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and
-    ``starts`` included.
+    ``starts`` included. Without a ``pool`` all are done in this process.
 
     Raises
     ------
@@ -132,6 +136,7 @@ def optimise(
         rng=rng,
         optimiser=optimiser,
         checkpoints=checkpoints,
+        pool=pool,
         on_progress=on_progress,
     )
 
@@ -143,6 +148,7 @@ def maximise(
     rng: np.random.Generator,
     optimiser: Optimiser = "l-bfgs-b",
     checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of any objective; arguments and errors as of :func:`optimise`."""
@@ -150,35 +156,47 @@ def maximise(
         check_least_squares(goal)
     points = _starts(goal, starts, rng)
     stepwise = stepwise_parameters(goal, points)
-    searches: list[Search] = []
-    interrupted = False
     if stepwise:
         points = points[:MOST_GLOBAL]
     n_global = len(points) if stepwise else int(optimiser == "differential-evolution")
-    streams = rng.spawn(n_global)
+    streams = [*rng.spawn(n_global), *[None] * (len(points) - n_global)]
+    shared = SharedGoal.of(goal)
+    tasks = [
+        RecordTask(SearchFrom(shared, point, optimiser, stream), "search", (number,))
+        for number, (point, stream) in enumerate(zip(points, streams, strict=True), start=1)
+    ]
+    best_so_far = -np.inf
 
-    def search(number: int, point: Array) -> Search:
-        def make() -> Search:
-            # the global search is part of what is kept of a search
-            if number <= n_global:
-                return local_search(goal, _global_search(goal, streams[number - 1]), optimiser)
-            return local_search(goal, point, optimiser)
+    def tell(n_done: int, search: Search) -> None:
+        nonlocal best_so_far
+        best_so_far = max(best_so_far, search.log_density)
+        if on_progress is not None:
+            on_progress(n_done, len(points), best_so_far)
 
-        return checkpoints.recall(Search, make, "search", number)
-
-    try:
-        for index, point in enumerate(points):
-            searches.append(search(index + 1, point))
-            if on_progress is not None:
-                on_progress(index + 1, len(points), max(search.log_density for search in searches))
-    except KeyboardInterrupt:
-        if not searches:
-            raise
-        interrupted = True
+    found, interrupted = records(Search, tasks, checkpoints, pool, tell)
+    searches = [search for search in found if search is not None]
+    if not searches:
+        raise KeyboardInterrupt
     searches.sort(key=lambda search: -search.log_density)
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+
+
+@dataclass(frozen=True, eq=False)
+class SearchFrom:
+    """A search from ``point : (n_free,)`` of the box, or with a ``stream`` a global one and then a local one."""
+
+    shared: SharedGoal
+    point: Array
+    optimiser: Optimiser
+    stream: np.random.Generator | None = None
+
+    def __call__(self) -> Search:
+        """The search."""
+        goal = self.shared.goal
+        start = self.point if self.stream is None else _global_search(goal, self.stream)
+        return local_search(goal, start, self.optimiser)
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:

@@ -1,20 +1,23 @@
 """The profiles of one calibration, with a bar; what is done is kept and stays when the user stops."""
 
-from dataclasses import replace
-from functools import partial
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
-from calibration.fit.threshold import threshold
+from calibration.fit.shared_goal import SharedGoal
+from calibration.fit.threshold import Threshold, threshold
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
-from cipark_sd.engines.registry import choose
+from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.records import RecordTask, records
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
@@ -22,62 +25,101 @@ JOINT_STARTS = 10
 PRIOR_DRAWS = 2000
 
 
-def profiles(optimum: Optimum, checkpoints: Checkpoints, bars: Bars) -> tuple[list[Profile], Optimum]:
+@dataclass(frozen=True, eq=False)
+class ProfileOf:
+    """The profile of a free parameter, walked from an optimum."""
+
+    shared: SharedGoal
+    theta: Array
+    stepwise: tuple[str, ...]
+    name: str
+    level: float
+
+    def __call__(self) -> Profile:
+        """The profile."""
+        # of all that was searched a profile asks for the end alone
+        optimum = Optimum(self.theta, math.nan, math.nan, (), False, self.shared.goal, self.stepwise)
+        return profile(optimum, self.name, level=self.level)
+
+
+def profiles(
+    optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
+) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
-    if problem.pools:
-        # the best joint fit of groups and of how much they differ says nothing of either
-        return [], optimum
     # innovations are many, and none of them is asked about
     innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
     names = [name for name in optimum.goal.space.names if name not in innovations]
-    level = problem.method.level
+    level, shared = problem.method.level, SharedGoal.of(optimum.goal)
+    tasks = [
+        RecordTask(ProfileOf(shared, optimum.theta, optimum.stepwise, name, level), "profile", (name, level))
+        for name in names
+    ]
     bars.show("profiles", 0, len(names))
-    profiles: list[Profile] = []
-    try:
-        for name in names:
-            make = partial(profile, optimum, name, level=level)
-            profiles.append(checkpoints.recall(Profile, make, "profile", name, level))
-            bars.show("profiles", len(profiles), len(names), name)
-    except KeyboardInterrupt:
-        return profiles, replace(optimum, interrupted=True)
-    return profiles, optimum
+
+    def tell(n_done: int, made: Profile) -> None:
+        bars.show("profiles", n_done, len(names), made.name)
+
+    found, interrupted = records(Profile, tasks, checkpoints, pool, tell)
+    return [made for made in found if made is not None], replace(optimum, interrupted=interrupted)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionOf:
+    """The profile of a prediction beside what the priors alone give; arguments as of :func:`prediction_profile`."""
+
+    shared: SharedGoal
+    theta: Array
+    prediction: Prediction
+    rule: Threshold
+    held: tuple[str, ...]
+    best: Array
+
+    def __call__(self) -> PredictionProfile:
+        """The profile."""
+        goal = self.shared.goal
+        problem, name = goal.density.problem, self.prediction.name
+        value = reported(problem, self.prediction, goal.density.runner.engine)
+        made = prediction_profile(goal, self.theta, name, value, rule=self.rule, held=self.held, best=self.best)
+        return _beside_prior(made, value, problem)
 
 
 def predictions(
-    optimum: Optimum, engine: str, checkpoints: Checkpoints, bars: Bars
+    optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
-    rule = threshold(optimum.goal, problem.method.level)
-    profiles: list[PredictionProfile] = []
-    if not problem.predictions or problem.pools:
-        return profiles, optimum
+    rule, n = threshold(optimum.goal, problem.method.level), len(problem.predictions)
+    if not n:
+        return [], optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
-    bars.show("predictions", 0, len(problem.predictions))
-    try:
-        best = optimum.theta
-        if len(goal.free) > len(optimum.goal.free):
-            rng = np.random.default_rng([problem.method.seed, 5])
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, checkpoints=checkpoints.within("joint"))
-            if joint.interrupted:
-                # a profile from half a search would be kept as if it were whole
-                raise KeyboardInterrupt
-            best = joint.theta
-        for prediction in problem.predictions:
+    bars.show("predictions", 0, n)
+    best = optimum.theta
+    if len(goal.free) > len(optimum.goal.free):
+        rng = np.random.default_rng([problem.method.seed, 5])
+        try:
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, checkpoints=checkpoints.within("joint"), pool=pool)
+        except KeyboardInterrupt:
+            return [], replace(optimum, interrupted=True)
+        if joint.interrupted:
+            # a profile from half a search would be kept as if it were whole
+            return [], replace(optimum, interrupted=True)
+        best = joint.theta
+    shared = SharedGoal.of(goal)
+    tasks = [
+        RecordTask(
+            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best),
+            "prediction",
+            (prediction, rule.level),
+        )
+        for prediction in problem.predictions
+    ]
 
-            def make(prediction: Prediction = prediction) -> PredictionProfile:
-                value = reported(problem, prediction, choose(engine))
-                profile = prediction_profile(
-                    goal, optimum.theta, prediction.name, value, rule=rule, held=optimum.stepwise, best=best
-                )
-                return _beside_prior(profile, value, problem)
+    def tell(n_done: int, made: PredictionProfile) -> None:
+        bars.show("predictions", n_done, n, made.name)
 
-            profiles.append(checkpoints.recall(PredictionProfile, make, "prediction", prediction, rule.level))
-            bars.show("predictions", len(profiles), len(problem.predictions), prediction.name)
-    except KeyboardInterrupt:
-        return profiles, replace(optimum, interrupted=True)
-    return profiles, optimum
+    found, interrupted = records(PredictionProfile, tasks, checkpoints, pool, tell)
+    return [made for made in found if made is not None], replace(optimum, interrupted=interrupted)
 
 
 def _beside_prior(profile: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:

@@ -87,7 +87,8 @@ def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, 
             if term.use != "fit":
                 continue
             weights = np.array([terms[i].weight for i in members])
-            logs += density.group_log_density(term, values[:, slots], theta, members) @ weights
+            by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
+            logs += weights @ density.group_log_density(members, by_term, theta)
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
             counts = [terms[i] for i in members]
             if isinstance(term, Count) and term.lower == term.upper:

@@ -80,24 +80,45 @@ class Reader:
         return csr_array(self.weights)
 
     @cached_property
+    def _read(self) -> NDArray[np.bool_]:
+        """Which of all outputs at all times are read ``(n_outputs * n_times,)``."""
+        read = np.asarray(self.weights.any(axis=0)).reshape(len(self.outputs), len(self.times))
+        for course in self.courses:
+            read[np.flatnonzero(course.weights), : course.n_steps] = True
+        return read.reshape(-1)
+
+    @cached_property
     def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Pairs of outputs and times, by their numbers, that the linear map reads."""
-        columns = np.flatnonzero(self.weights.any(axis=0))
+        """Pairs of outputs and times, by their numbers, that are read."""
+        columns = np.flatnonzero(self._read)
         return columns // len(self.times), columns % len(self.times)
 
     @cached_property
     def _of_places(self) -> "csr_array":
         from scipy.sparse import csr_array
 
-        return csr_array(self.weights[:, self.weights.any(axis=0)])
+        return csr_array(self.weights[:, self._read])
 
-    def of_places(self, values: Array) -> Array:
-        """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`, where there are no courses.
+    @cached_property
+    def _rows(self) -> tuple[tuple[NDArray[np.intp], ...], ...]:
+        """For each course and each output in it, which of :attr:`places` it is."""
+        number = np.cumsum(self._read).reshape(len(self.outputs), len(self.times)) - 1
+        return tuple(
+            tuple(number[output, : course.n_steps] for output in np.flatnonzero(course.weights))
+            for course in self.courses
+        )
 
-        The bits are those of a call with all outputs.
-        """
+    def of_places(self, values: Array, numbers: Mapping[str, Array]) -> Array:
+        """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`; the bits are those of a
+        call with all outputs."""
         with np.errstate(invalid="ignore", over="ignore"):
-            return np.asarray((self._of_places @ values).T)
+            quantities = self._of_places @ values
+            for course, rows in zip(self.courses, self._rows, strict=True):
+                used = course.weights[np.flatnonzero(course.weights)]
+                along = sum((weight * values[row] for weight, row in zip(used, rows, strict=True)), start=np.array(0.0))
+                times = self.times[: course.n_steps]
+                quantities[course.places] = course.reading.read(times, along.T, course.windows, numbers).T
+        return np.asarray(quantities.T)
 
     def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:
         """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read.

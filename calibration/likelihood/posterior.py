@@ -52,10 +52,7 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        values = theta[:, self.is_model]
-        if not self.reader.courses:
-            return self.reader.of_places(self.runner.at(values, *self.reader.places))
-        return self.reader(self.runner(values), self.numbers(theta))
+        return self.reader.of_places(self.runner.at(theta[:, self.is_model], *self.reader.places), self.numbers(theta))
 
     def numbers(self, theta: Array) -> dict[str, Array]:
         """The parameters ``(n,)`` of readings, by name."""
@@ -82,19 +79,30 @@ class Posterior:
         """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
-        chosen = [i for i, term in enumerate(self.problem.terms) if term.use == "fit" or not fitted_only]
-        logs = np.zeros((len(theta), len(self.problem.terms)))
-        for members, slots in self.groups:
-            term = self.problem.terms[members[0]]
-            # a density that is only looked at may cost more than all that are fitted
-            if term.use == "fit" or not fitted_only:
-                logs[:, members] = self.group_log_density(term, values[:, slots], theta, members)
-        for series in self.series:
-            if not set(chosen).isdisjoint(series.members):
-                logs[:, series.members] += self._memory_gain(series, values, theta, known)
-        if weighted:
-            logs *= [term.weight for term in self.problem.terms]
-        return logs[:, chosen]
+        # all arrays run over the points fastest, as the model's runs do
+        by_quantity = np.ascontiguousarray(values.T)
+        logs = np.zeros((len(self.problem.terms), len(theta)))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for members, slots in self.groups:
+                # a density that is only looked at may cost more than all that are fitted
+                if not fitted_only or self.problem.terms[members[0]].use == "fit":
+                    logs[members] = self.group_log_density(members, by_quantity[slots], theta)
+            for series in self.series:
+                if not fitted_only or self._is_fit[series.members].any():
+                    logs[series.members] += self._memory_gain(series, values, theta, known).T
+        if weighted and self._weights is not None:
+            logs *= self._weights[:, None]
+        return (logs[self._is_fit] if fitted_only else logs).T
+
+    @cached_property
+    def _is_fit(self) -> NDArray[np.bool_]:
+        return np.array([term.use == "fit" for term in self.problem.terms])
+
+    @cached_property
+    def _weights(self) -> Array | None:
+        """Of the terms; None where all are 1."""
+        weights = np.array([term.weight for term in self.problem.terms])
+        return None if (weights == 1).all() else weights
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
@@ -146,18 +154,22 @@ class Posterior:
             for members in groups.values()
         )
 
-    def group_log_density(self, term: Term, values: Array, theta: Array, members: list[int]) -> Array:
-        """``(n, n_terms)`` of terms like ``term``; ``values : (n, n_terms, n_quantities of each)``."""
-        spread = self.spread(term.noise, theta)[:, None]
-        terms = [self.problem.terms[i] for i in members]
-        with np.errstate(over="ignore"):
-            if isinstance(term, Count) and term.lower == term.upper:
-                observed = np.array([term.lower for term in terms if isinstance(term, Count)])
-                expected = expected_numbers(term, values)
-                logs = number_family(term, expected).log_density(observed, expected[..., 0], spread)
-            else:
-                logs = term_log_density(term, values[:, 0], spread[:, 0], self.matrix(term, theta))[:, None]
-        return np.where(np.isfinite(values).all(axis=-1) & ~np.isnan(logs), logs, -np.inf)
+    def group_log_density(self, members: list[int], values: Array, theta: Array) -> Array:
+        """``(n_terms, n)`` of terms that are computed together; ``values : (n_terms, n_quantities of each, n)``."""
+        term = self.problem.terms[members[0]]
+        spread = self.spread(term.noise, theta)
+        if isinstance(term, Count) and term.lower == term.upper:
+            expected = expected_numbers(term, values.transpose(0, 2, 1))
+            logs = number_family(term, expected).log_density(self._observed[members, None], expected[..., 0], spread)
+        else:
+            alone = np.ascontiguousarray(values[0].T)
+            logs = term_log_density(term, alone, spread, self.matrix(term, theta))
+        return np.where(np.isfinite(values).all(axis=1) & ~np.isnan(logs), logs, -np.inf)
+
+    @cached_property
+    def _observed(self) -> Array:
+        """The lower end of each count ``(n_terms,)``, NaN for a breakdown."""
+        return np.array([np.nan if isinstance(term, Breakdown) else term.lower for term in self.problem.terms])
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""
@@ -168,6 +180,8 @@ class Posterior:
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         prior = self.space.log_prior(theta)
         possible = np.isfinite(prior)
+        if possible.all():
+            return prior + self.log_likelihood(theta)
         total = np.full(len(theta), -np.inf)
         if possible.any():
             total[possible] = prior[possible] + self.log_likelihood(theta[possible])

@@ -12,8 +12,10 @@ for the dates of reports. The same holds of batches that wait together.
 Source: Kingman 1993, Poisson Processes, section 5.1 (displacement theorem).
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +63,11 @@ class Reporting(Reading):
     ) -> Array:
         """What was released within each window, or by its end."""
         share, rate = (_number(value, numbers, len(course)) for value in (self.share, self.rate))
-        ends = {instant for window in windows for instant in window if np.isfinite(instant)}
-        released = self._released(times, course, sorted(ends), share, rate)
-        columns = [released[end] - (released[start] if np.isfinite(start) else 0.0) for start, end in windows]
-        return np.stack(columns, axis=1)
+        layout = _layout(self, tuple(times.tolist()), tuple(windows))
+        released = self._released(layout, course.T, share, rate)
+        within = released[layout.ends]
+        within[layout.inner] -= released[layout.starts[layout.inner]]
+        return within.T
 
     def back(
         self,
@@ -127,18 +130,112 @@ class Reporting(Reading):
             waiting = arrived * (1 - share) if stop in self.events else arrived
             position = stop
 
-    def _released(
-        self, times: Array, course: Array, instants: Sequence[float], share: Array, rate: Array
-    ) -> dict[float, Array]:
-        """All that was released up to each instant, an event at that instant included."""
-        grid, stops, places = self._grid(times, instants)
-        along, first = _on(times, course, grid), int(places[0])
-        came = np.diff(along[:, first:], axis=1) * _remaining(*_until_stops(grid, places), rate)
-        came = np.add.reduceat(came, places[:-1] - first, axis=1) if stops else came
-        released = {stop: along[:, np.searchsorted(grid, stop)] for stop in {*instants, *stops}}
-        for stop, (_, _, arrived) in zip(stops, self._waiting(stops, came, share, rate), strict=True):
-            released[stop] = released[stop] - (arrived * (1 - share) if stop in self.events else arrived)
+    def _released(self, layout: "_Layout", course: Array, share: Array, rate: Array) -> Array:
+        """All that was released up to each stop ``(n_stops, n)``, an event at that instant included.
+
+        Arrays run over the points fastest; ``course : (m, n)``.
+        """
+        along = course[layout.step]
+        ahead, between = course[layout.after[layout.moved]], layout.ahead[layout.moved, None]
+        along[layout.moved] = along[layout.moved] * (1 - between) + ahead * between
+        released = along[layout.stops]
+        if not layout.n_later:
+            return released
+        came = np.add.reduceat(np.diff(along[layout.first :], axis=0) * layout.remaining(rate), layout.segments)
+        kept = np.exp(-rate * layout.gaps[:, None])
+        waiting = np.zeros_like(rate)
+        for row, stop in enumerate(range(len(released) - layout.n_later, len(released))):
+            waiting = waiting * kept[row] + came[row]
+            if layout.is_event[stop]:
+                waiting = waiting * (1 - share)
+            released[stop] -= waiting
         return released
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """What the releases of a course need and no number moves, the course on a ``grid`` that has all stops.
+
+    Parameters
+    ----------
+    step, after, ahead : (q,)
+        The time of the course before each place of the grid and the next one, and how far behind the first the place
+        lies, as a share of the time between.
+    first : int
+        Where waiting begins on the grid.
+    stops, is_event : (n_stops,)
+        Ends of windows and events: their places on the grid.
+    n_later : int
+        How many of the stops lie behind the beginning.
+    segments, gaps : (n_later,)
+        Where the widths of the grid up to each later stop begin, and the time from the stop before.
+    widths, which, left : (p,), (r,), (r,)
+        Different widths of the grid from the beginning on, which of them each is, and how long before its stop each
+        ends.
+    ends, starts, inner : (n_windows,)
+        Stops at which windows end and start, and whether they start at one.
+    """
+
+    step: NDArray[np.intp]
+    after: NDArray[np.intp]
+    ahead: Array
+    first: int
+    stops: NDArray[np.intp]
+    is_event: tuple[bool, ...]
+    n_later: int
+    segments: NDArray[np.intp]
+    gaps: Array
+    widths: Array
+    which: NDArray[np.intp]
+    left: Array
+    ends: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    inner: NDArray[np.bool_]
+
+    @cached_property
+    def moved(self) -> NDArray[np.intp]:
+        """Places that lie between two times; others take nothing from the next one, which may be no number."""
+        return np.flatnonzero(self.ahead > 0)
+
+    def remaining(self, rate: Array) -> Array:
+        """Of what comes in evenly over each width, the share ``(r, n)`` that still waits at the stop.
+
+        ``(1 - exp(-rate h)) / (rate h)`` of it waits at the end of a width ``h``.
+        """
+        x = rate * self.widths[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            there = np.where(x > 1e-12, -np.expm1(-x) / x, 1.0)
+        return np.asarray(there[self.which] * np.exp(-rate * self.left[:, None]))
+
+
+@lru_cache(maxsize=64)
+def _layout(reading: Reporting, course: tuple[float, ...], windows: tuple[tuple[float, float], ...]) -> _Layout:
+    """For a course known at some times and windows of it."""
+    times = np.array(course)
+    instants = sorted({instant for window in windows for instant in window if np.isfinite(instant)})
+    grid, later, places = reading._grid(times, instants)
+    step, after, ahead = _steps(times, grid)
+    cells, left = _until_stops(grid, places)
+    widths, which = np.unique(cells, return_inverse=True)
+    stops = sorted({*instants, *later})
+    rows = {stop: row for row, stop in enumerate(stops)}
+    return _Layout(
+        step=step,
+        after=after,
+        ahead=ahead,
+        first=int(places[0]),
+        stops=np.searchsorted(grid, stops),
+        is_event=tuple(stop in reading.events for stop in stops),
+        n_later=len(later),
+        segments=places[:-1] - places[0],
+        gaps=np.diff([reading.begin, *later]),
+        widths=widths,
+        which=which,
+        left=left,
+        ends=np.array([rows[end] for _, end in windows]),
+        starts=np.array([rows.get(start, 0) for start, _ in windows]),
+        inner=np.array([math.isfinite(start) for start, _ in windows]),
+    )
 
 
 def _on(times: Array, course: Array, grid: Array) -> Array:

@@ -1,0 +1,40 @@
+"""An objective that searches and profiles in other processes share: it is sent as what it is made of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.fit.objective import Objective
+from calibration.likelihood.posterior import On
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
+from cipark_sd.tasks.shared import MadeOnce
+
+
+@dataclass(frozen=True, eq=False)
+class SharedGoal(MadeOnce):
+    """The fields of an :class:`Objective`, its density as a problem and the name of an engine."""
+
+    problem: CalibrationProblem
+    engine: str
+    base: Array
+    free: NDArray[np.intp]
+    with_prior: NDArray[np.bool_]
+    steps: Array
+
+    @staticmethod
+    def of(goal: Objective) -> "SharedGoal":
+        """An objective as it is sent; in this process nothing is made anew."""
+        density = goal.density
+        shared = SharedGoal(
+            density.problem, density.runner.engine.name, goal.base, goal.free, goal.with_prior, goal.steps
+        )
+        shared.__dict__["goal"] = goal
+        return shared
+
+    @cached_property
+    def goal(self) -> Objective:
+        """The objective, made once in each process."""
+        return Objective(On(self.engine)(self.problem), self.base, self.free, self.with_prior, self.steps)
