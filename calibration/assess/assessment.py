@@ -11,6 +11,7 @@ from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
 from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
+from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
@@ -67,6 +68,7 @@ class Assessment:
     future: tuple[FutureWeight, ...] = ()
     groups: tuple[GroupValue, ...] = ()
     drawn_predictions: tuple[DrawnPrediction, ...] = ()
+    effect_lines: tuple[EffectLine, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -161,6 +163,7 @@ def assess(
         future,
         tuple(group_values(drawn, stream(8))),
         tuple(drawn_predictions(drawn)) if problem.pools else (),
+        tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (),
     )
 
 
