@@ -4,6 +4,7 @@ Only what is asked for is kept, so memory does not grow with what a model comput
 threads, and none of that changes a bit of the result.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -150,8 +151,10 @@ def ensemble(
         raise InvalidValue("the numbers of the runs", known_as.shape, f"({n_runs},)", where=model.name)
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
-        inside = np.searchsorted(batch.members, members)
-        settings_inside = with_reductions(part(batch.settings, inside), reductions, grid, saved_times, where=model.name)
+        inside = batch.settings
+        if len(members) < len(batch.members):
+            inside = part(batch.settings, np.searchsorted(batch.members, members))
+        settings_inside = with_reductions(inside, reductions, grid, saved_times, where=model.name)
         values = runner.run(planned, settings_inside, known_as[members])
         columns.fill(arrays, members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
@@ -330,8 +333,12 @@ def elements_drawn(
         raise UnknownName(name, [*known, *model.by_name], where=model.name)
     if not isinstance(variable, Constant | Stock):
         raise InvalidValue(f"a drawn {kind(variable)}", variable.label, "a constant or a stock", where=model.name)
-    if not np.isfinite(array).all():
+    is_finite = math.isfinite(array.item()) if array.size == 1 else bool(np.isfinite(array).all())
+    if not is_finite:
         raise InvalidValue(f"a draw of {variable.label!r}", float("nan"), "finite numbers", where=model.name)
+    is_stock = isinstance(variable, Stock)
+    if not variable.dims and not elements and array.ndim == 1:
+        return [(base, np.ascontiguousarray(array), is_stock)]
     every = model.elements(variable)
     if elements:
         if elements not in every:
@@ -344,7 +351,6 @@ def elements_drawn(
         raise InvalidValue(
             f"the draws of {variable.label!r}", array.shape, f"({n_runs}, {len(every)})", where=model.name
         )
-    is_stock = isinstance(variable, Stock)
     return [(flat_name(base, e), np.ascontiguousarray(array[:, i]), is_stock) for i, e in enumerate(every)]
 
 
