@@ -20,7 +20,8 @@ from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.native.engine import NativeEngine
+from cipark_sd.engines.native.courses import Courses
+from cipark_sd.engines.native.engine import MANY, NativeEngine
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
@@ -137,6 +138,7 @@ def ensemble(
     saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
+    courses = Courses(columns, arrays)
     reduced = np.empty((len(reductions), n_runs))
     # PySD keeps state for the whole process
     workers = (workers or processors()) if runner.compiled else 1
@@ -156,7 +158,9 @@ def ensemble(
             inside = part(batch.settings, np.searchsorted(batch.members, members))
         settings_inside = with_reductions(inside, reductions, grid, saved_times, where=model.name)
         values = runner.run(planned, settings_inside, known_as[members])
-        columns.fill(arrays, members, values)
+        # runs that follow each other are a slice, which is copied four times as fast as places one by one
+        together = members[-1] - members[0] + 1 == len(members)
+        courses.fill(slice(members[0], members[-1] + 1) if together else members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
 
@@ -185,10 +189,13 @@ def ensemble(
 def chunk_in_cache(n_bytes: int) -> int:
     """Runs of so many bytes of output whose outputs stay close to the processor until they are in place.
 
-    >>> chunk_in_cache(600_000), chunk_in_cache(100), chunk_in_cache(10**9)
-    (8, 83880, 8)
+    Of few runs with much output it is one block of a kernel, whose outputs are put in place as they were written.
+
+    >>> chunk_in_cache(600_000), chunk_in_cache(200_000), chunk_in_cache(100), chunk_in_cache(10**9)
+    (8, 8, 83880, 8)
     """
-    return max(LANES, CACHE // max(n_bytes, 1) // LANES * LANES)
+    in_cache = CACHE // max(n_bytes, 1) // LANES * LANES
+    return in_cache if in_cache >= MANY else LANES
 
 
 def chunk_size(n_runs: int, workers: int) -> int:
