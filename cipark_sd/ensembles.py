@@ -4,6 +4,7 @@ Only what is asked for is kept, so memory does not grow with what a model comput
 threads, and none of that changes a bit of the result.
 """
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +20,8 @@ from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.native.engine import NativeEngine
+from cipark_sd.engines.native.courses import Courses
+from cipark_sd.engines.native.engine import MANY, NativeEngine
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
@@ -136,6 +138,7 @@ def ensemble(
     saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
+    courses = Courses(columns, arrays)
     reduced = np.empty((len(reductions), n_runs))
     # PySD keeps state for the whole process
     workers = (workers or processors()) if runner.compiled else 1
@@ -150,10 +153,14 @@ def ensemble(
         raise InvalidValue("the numbers of the runs", known_as.shape, f"({n_runs},)", where=model.name)
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
-        inside = np.searchsorted(batch.members, members)
-        settings_inside = with_reductions(part(batch.settings, inside), reductions, grid, saved_times, where=model.name)
+        inside = batch.settings
+        if len(members) < len(batch.members):
+            inside = part(batch.settings, np.searchsorted(batch.members, members))
+        settings_inside = with_reductions(inside, reductions, grid, saved_times, where=model.name)
         values = runner.run(planned, settings_inside, known_as[members])
-        columns.fill(arrays, members, values)
+        # runs that follow each other are a slice, which is copied four times as fast as places one by one
+        together = members[-1] - members[0] + 1 == len(members)
+        courses.fill(slice(members[0], members[-1] + 1) if together else members, values)
         reduced[:, members] = values[len(columns.flat) :, -1]
         return len(members)
 
@@ -182,10 +189,13 @@ def ensemble(
 def chunk_in_cache(n_bytes: int) -> int:
     """Runs of so many bytes of output whose outputs stay close to the processor until they are in place.
 
-    >>> chunk_in_cache(600_000), chunk_in_cache(100), chunk_in_cache(10**9)
-    (8, 83880, 8)
+    Of few runs with much output it is one block of a kernel, whose outputs are put in place as they were written.
+
+    >>> chunk_in_cache(600_000), chunk_in_cache(200_000), chunk_in_cache(100), chunk_in_cache(10**9)
+    (8, 8, 83880, 8)
     """
-    return max(LANES, CACHE // max(n_bytes, 1) // LANES * LANES)
+    in_cache = CACHE // max(n_bytes, 1) // LANES * LANES
+    return in_cache if in_cache >= MANY else LANES
 
 
 def chunk_size(n_runs: int, workers: int) -> int:
@@ -330,8 +340,12 @@ def elements_drawn(
         raise UnknownName(name, [*known, *model.by_name], where=model.name)
     if not isinstance(variable, Constant | Stock):
         raise InvalidValue(f"a drawn {kind(variable)}", variable.label, "a constant or a stock", where=model.name)
-    if not np.isfinite(array).all():
+    is_finite = math.isfinite(array.item()) if array.size == 1 else bool(np.isfinite(array).all())
+    if not is_finite:
         raise InvalidValue(f"a draw of {variable.label!r}", float("nan"), "finite numbers", where=model.name)
+    is_stock = isinstance(variable, Stock)
+    if not variable.dims and not elements and array.ndim == 1:
+        return [(base, np.ascontiguousarray(array), is_stock)]
     every = model.elements(variable)
     if elements:
         if elements not in every:
@@ -344,7 +358,6 @@ def elements_drawn(
         raise InvalidValue(
             f"the draws of {variable.label!r}", array.shape, f"({n_runs}, {len(every)})", where=model.name
         )
-    is_stock = isinstance(variable, Stock)
     return [(flat_name(base, e), np.ascontiguousarray(array[:, i]), is_stock) for i, e in enumerate(every)]
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def dataset(
     for name, (dims, values, about) in coords.items():
         coordinate = {name: xr.Variable(dims, values, dict(about), fastpath=True)}
         if dims == (name,):
-            indexes[name] = PandasIndex(values, name, coord_dtype=values.dtype)
+            indexes[name] = _index(name, values)
             coordinate = indexes[name].create_variables(coordinate)
         variables |= coordinate
     made: xr.Dataset = construct(
@@ -141,6 +141,24 @@ def dataset(
         indexes=indexes,
     )
     return made
+
+
+#: Indexes of as many small coordinates are kept: the runs and the times of call after call are the same.
+_KEPT, _SMALL = 64, 2**15
+
+
+def _index(name: str, values: NDArray[Any]) -> PandasIndex:
+    """The index of a coordinate; pandas takes longer to make one than some models take to run."""
+    if values.nbytes > _SMALL or values.dtype == object:
+        return PandasIndex(values, name, coord_dtype=values.dtype)
+    return _kept_index(name, values.dtype.str, values.tobytes())
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_index(name: str, dtype: str, content: bytes) -> PandasIndex:
+    # a frombuffer view cannot be written to, and an index never is
+    values = np.frombuffer(content, dtype=dtype)
+    return PandasIndex(values, name, coord_dtype=values.dtype)
 
 
 @xr.register_dataset_accessor("cp")  # type: ignore[no-untyped-call]

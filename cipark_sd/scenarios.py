@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +26,7 @@ _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 Override = float | tuple[float, ...] | Table | TimeSeries
 
 
+@lru_cache(maxsize=4096)
 def override_key(name: str) -> str:
     """The canonical form of ``Name`` or ``Name[element, element]``.
 
@@ -317,12 +319,12 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
     problems: list[CiparkError] = []
     whole: dict[str, Override] = {}
     single: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
-    labels = [variable.label for variable in model.variables]
     for key, value in scenario.overrides.items():
         base, elements = split_key(key)
         variable = model.by_name.get(base)
         if variable is None:
             # a modeller's name and its plain spelling are one name, offered once
+            labels = (variable.label for variable in model.variables)
             near = dict.fromkeys(labels) if len(problems) < MOST_SUGGESTED else {}
             problems.append(UnknownName(written(key).partition("[")[0].strip(), near, where=model.name))
             continue

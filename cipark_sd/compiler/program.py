@@ -139,6 +139,16 @@ class Program:
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @cached_property
+    def settled(self) -> bool:
+        """Whether every run needs as many stages as were built, whatever its constants and its time step are."""
+
+        def needs(order: Order) -> float | int | Table | None:
+            return self.nodes[order.order].payload if self.nodes[order.order].op == "const" else None
+
+        numbers = [(order, needs(order)) for order in self.orders]
+        return all(o.time is None and isinstance(n, float) and int(n) == o.built for o, n in numbers)
+
+    @cached_property
     def dynamic(self) -> tuple[int, ...]:
         """The per-step nodes that the states need, in order."""
         roots = [s.rate for s in self.states] + [c.following for c in self.cells]

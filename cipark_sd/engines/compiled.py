@@ -129,7 +129,7 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
 
 def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
     """Runs grouped by the stages that their delays need; ``None`` when all need what the program has."""
-    if not program.orders:
+    if program.settled:
         return None
     step = inputs.grid.step
     needed = []

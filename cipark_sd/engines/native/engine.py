@@ -232,6 +232,16 @@ def _load(program: Program, lanes: int) -> Loaded:
     return Loaded(_SIGNATURE(owner.get_function_address("run")), made.workspace, owner)
 
 
+def jit(text: str, name: str, signature: Any) -> Loaded:
+    """A function of LLVM assembly as machine code of this process; none of it is from disk."""
+    from llvmlite import binding as llvm
+
+    _machine()
+    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine_for_jit())
+    owner.finalize_object()
+    return Loaded(signature(owner.get_function_address(name)), 0, owner)
+
+
 def machine_for_jit() -> Any:
     """A target machine of its own for an execution engine, which takes possession of it."""
     from llvmlite import binding as llvm
