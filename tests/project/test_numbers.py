@@ -272,3 +272,14 @@ def test_a_changed_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_counts_as_a_number(text: str, found: list[str]) -> None:
     assert numbers.numbers(text) == found
+
+
+def test_new_numbers_go_into_the_row_of_their_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are known by their first text, which may have blanks; a text after it may change."""
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("| Pool Size | old words | 1 |\n| Pool | undecided | 2 |\n", encoding="utf-8")
+    rows = [{"name": "Pool", "class": "built in", "n": 20}, {"name": "Pool Size", "class": "new words", "n": 10}]
+    claim = {"each": "result[rows]", "text": "| {row[name]} | {row[class]} | {row[n]:d} |"}
+    numbers.write_page({"file": "page.md", "claims": [claim]}, {"result": {"rows": rows}})
+    assert page.read_text(encoding="utf-8") == "| Pool Size | new words | 10 |\n| Pool | built in | 20 |\n"
