@@ -186,7 +186,9 @@ def _reported(model: Model, prediction: Prediction) -> Reported:
     return Reported(
         prediction.name,
         label if prediction.against is None else f"change of {label}",
-        of_output(model, prediction.parts, prediction.time, under=under, against=against),
+        # what would have been reported is another quantity than what the model has
+        of_output(model, prediction.parts, prediction.time, under=under, against=against)
+        + ("" if prediction.reading is None else ", as reported"),
         unit_of(model, prediction.parts[0][0]),
     )
 

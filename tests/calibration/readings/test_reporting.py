@@ -14,6 +14,7 @@ from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.predicted import reported
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.readings.reporting import Reporting
+from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -159,6 +160,9 @@ def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:
     times = np.arange(0, 8 + 1e-9, 2**-12)
     expected = layer.read(times, 2000 * (1 - np.exp(-0.25 * times))[None], [(-np.inf, 8.0)], {})[0, 0]
     assert found[0] == pytest.approx(expected, rel=0.02)
+    # another quantity than the model's own, so that no page sets one beside the other
+    (facts,) = study_facts(problem).predictions
+    assert "as reported" in facts.estimand
     # nobody waits
     assert found[1] == pytest.approx(1500 * (1 - np.exp(-0.2 * 8)), rel=0.02)
     with pytest.raises(CiparkError, match="the name of an observation with 'reported'"):
