@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: What a knock-out may do.
-ANSWERS = ("fewer", "none", "more")
 Answer = Literal["fewer", "none", "more"]
+#: What a knock-out may do.
+ANSWERS: tuple[Answer, ...] = ("fewer", "none", "more")
 #: Before and after the data.
 PRIOR, POSTERIOR = "prior", "posterior"
 #: A change below this share is none at all: the mechanism is switched off already.
@@ -56,7 +56,7 @@ def knockout_table(
 ) -> "pd.DataFrame":
     """One row for each knock-out, structure and set of draws.
 
-    Columns: ``group, policy, title, time, structure, draws`` (prior or posterior), ``n``, ``independent`` (what they
+    Columns: ``group, policy, title, time, structure, when`` (prior or posterior), ``n``, ``independent`` (what they
     are worth), ``idle`` (nothing is there to take away), median and bands of the change, and the shares of draws with
     each of the :data:`ANSWERS`.
 
@@ -89,7 +89,7 @@ def knockout_table(
                             "title": titles[policy],
                             "time": group.at,
                             "structure": rival,
-                            "draws": name,
+                            "when": name,
                             "n": facts.n,
                             "independent": min(float(facts.n), worth),
                             "idle": bool(len(before)) and float((np.abs(before) < _NOTHING).mean()) >= IDLE,
@@ -124,7 +124,7 @@ def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> 
     of = frame[(frame["policy"] == policy) & (frame["group"] == group)]
     judged = []
     for structure in of["structure"].drop_duplicates():
-        rows = {str(row["draws"]): row for row in of[of["structure"] == structure].to_dict("records")}
+        rows = {str(row["when"]): row for row in of[of["structure"] == structure].to_dict("records")}
         tallies = {name: Tally(row[answer] * row["n"], row["n"]) for name, row in rows.items() if row["n"]}
         if PRIOR not in tallies:
             continue
@@ -154,12 +154,9 @@ def _posterior_share(classified: Classified) -> float:
     return min((tally.share for tally in tallies), default=0.0)
 
 
-def range_over(frame: "pd.DataFrame", policy: str, group: str, draws: str, column: str) -> Sequence[float]:
+def range_over(frame: "pd.DataFrame", policy: str, group: str, when: str, column: str) -> Sequence[float]:
     """The smallest and the largest number of a column over the structures that have something to take away."""
     of = frame[
-        (frame["policy"] == policy)
-        & (frame["group"] == group)
-        & (frame["draws"] == draws)
-        & ~frame["idle"].astype(bool)
+        (frame["policy"] == policy) & (frame["group"] == group) & (frame["when"] == when) & ~frame["idle"].astype(bool)
     ]
     return (float(of[column].min()), float(of[column].max())) if len(of) else ()

@@ -60,7 +60,7 @@ def plot_knockouts(
     ticks = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1]
     panels[-1].set_xticks(ticks, [f"{100 * tick:+.0f}" if tick else "0" for tick in ticks])
     panels[-1].set_xlabel(f"change of {outcome[0].lower()}{outcome[1:]}, % of the base")
-    seen = (table["draws"] == "posterior").any()
+    seen = (table["when"] == "posterior").any()
     how = "Dot, thick and thin bar: median, 50 and 90 %. "
     how += "Grey: prior, blue: posterior. " if seen else ""
     several = table["structure"].nunique() > 1
@@ -77,9 +77,9 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
         of = of_group[of_group["policy"] == name]
         labels.append(textwrap.fill(str(of["title"].iloc[0]), _LETTERS))
         own = of[of["structure"] == structure]
-        seen = (own["draws"] == "posterior").any()
+        seen = (own["when"] == "posterior").any()
         for draws, colour, shift in (("prior", _BEFORE, -0.19), ("posterior", _AFTER, 0.19)):
-            for row in own[own["draws"] == draws].to_dict("records"):
+            for row in own[own["when"] == draws].to_dict("records"):
                 y = place + (shift if seen else 0.0)
                 low90, low50, median, high50, high90 = (
                     min(row[key], _MOST) for key in ("low90", "low50", "median", "high50", "high90")
@@ -100,7 +100,7 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
                         va="center",
                         ha="right",
                     )
-        others = of[(of["structure"] != structure) & (of["draws"] == ("posterior" if seen else "prior"))]
+        others = of[(of["structure"] != structure) & (of["when"] == ("posterior" if seen else "prior"))]
         medians = others[~others["idle"].astype(bool)]["median"].clip(upper=_MOST)
         axes.plot(medians, [place + (0.19 if seen else 0.0)] * len(medians), "|", color=_OTHERS, markersize=4.5,
                   markeredgewidth=0.6, zorder=5)  # fmt: skip

@@ -74,11 +74,11 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
     knockouts = _knockouts(about.catalogue)
     group = knockouts.groups[number]
     frame = result.table[result.table["group"] == group.title]
-    seen = (frame["draws"] == POSTERIOR).any()
+    seen = (frame["when"] == POSTERIOR).any()
     first = frame[frame["structure"] == about.first]
     rows = []
     for policy in group.policies:
-        of = first[first["policy"] == policy].set_index("draws")
+        of = first[first["policy"] == policy].set_index("when")
         cells = [str(of["title"].iloc[0])]
         for draws in (PRIOR, POSTERIOR) if seen else (PRIOR,):
             if draws not in of.index:

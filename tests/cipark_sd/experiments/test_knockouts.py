@@ -47,6 +47,10 @@ def test_shares_and_quantiles_are_those_of_the_changes_against_the_base_of_the_s
     assert (row["title"], row["n"], row["idle"]) == ("no cut", 5, False)
 
 
+def test_no_column_has_the_name_that_a_file_gives_to_what_its_draws_are():
+    assert "draws" not in knockout_table(ASKED, runs({"M0": EVEN}))
+
+
 @pytest.mark.parametrize(
     ("prior", "posterior", "said"),
     [
@@ -86,7 +90,7 @@ def test_all_structures_have_to_agree_but_those_that_have_nothing_to_take_away()
 def test_a_structure_with_borrowed_draws_has_no_posterior_of_its_own():
     two = {"M0": EVEN, "M1": EVEN}
     frame = knockout_table(ASKED, runs(two), runs(two), {"M0": 300.0})
-    assert frame[frame["draws"] == "posterior"]["structure"].tolist() == ["M0"]
+    assert frame[frame["when"] == "posterior"]["structure"].tolist() == ["M0"]
 
 
 def test_what_no_data_inform_is_drawn_alike_before_and_after(tmp_path):
