@@ -30,7 +30,7 @@ def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float
     chains = drawn.sampled
     if isinstance(chains, ImportanceDraws):
         return chains.evidence
-    free, logs = chains.second_half, chains.log_density[:, chains.n_steps // 2 :]
+    free, logs = chains.second_half, chains.log_density[:, chains.n_left_out :]
     k, half = free.shape[-1], free.shape[1] // 2
     fitted = free[:, :half].reshape(-1, k)
     proposal = stats.multivariate_normal(fitted.mean(axis=0), np.atleast_2d(np.cov(fitted.T)))

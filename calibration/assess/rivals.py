@@ -27,7 +27,7 @@ from calibration.sampling.convergence import Convergence, Criteria, as_numbers, 
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, SHORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.sample import ImportanceDraws, importance
+from calibration.sampling.sample import ImportanceDraws, NotWeighed, importance
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -344,14 +344,14 @@ def left_out(
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     without = with_terms(density, terms)
     effort = replace(effort, criteria=MIXED)
-    weighed: ImportanceDraws | str = ""
+    weighed: ImportanceDraws | NotWeighed | None = None
     if start is not None and effort.sampler == "importance":
         theta, log_densities = start
         log_weights = -density.problem.terms[chosen].weight * log_densities
         stream = rng.spawn(1)[0]
         begin = (theta, log_weights)
         weighed = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)
-        if isinstance(weighed, str):
+        if isinstance(weighed, NotWeighed):
             effort = replace(effort, sampler="chains")
     if isinstance(weighed, ImportanceDraws):
         theta, mixed = weighed.theta.reshape(-1, weighed.theta.shape[-1]), weighed.reaches(MIXED)

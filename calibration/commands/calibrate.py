@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
 @click.option(
     "--sampler",
-    type=click.Choice(["importance", "chains"]),
+    type=click.Choice(["importance", "nuts", "chains"]),
     default="importance",
     show_default=True,
-    help="Importance sampling, with chains where its weights cannot be trusted; or chains at once.",
+    help="Importance sampling, with another one where its weights cannot be trusted; or one of these at once: the "
+    "no-U-turn sampler, ensemble chains.",
 )
 @click.option(
     "--steps",

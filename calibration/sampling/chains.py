@@ -85,13 +85,18 @@ class Chains:
 
     @property
     def second_half(self) -> Array:
-        """The second half ``(n_ensembles, n_kept, n_walkers, k)``."""
-        return self.position[:, self.n_steps // 2 :]
+        """What is kept, of ensembles the second half ``(n_ensembles, n_kept, n_walkers, k)``."""
+        return self.position[:, self.n_left_out :]
+
+    @property
+    def n_left_out(self) -> int:
+        """Steps before what is kept: the first half."""
+        return self.n_steps // 2
 
     @property
     def n_stranded(self) -> int:
         """Walkers that what is kept begins with far below all others."""
-        second_half = self.log_density[:, self.n_steps // 2 :]
+        second_half = self.log_density[:, self.n_left_out :]
         return int(stranded(second_half, self.position.shape[-1]).sum())
 
     @property

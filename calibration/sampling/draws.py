@@ -24,6 +24,7 @@ from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.free_density import prior_draws
 from calibration.sampling.sample import ImportanceDraws, Sampled, sample
+from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
@@ -45,6 +46,12 @@ OF_IMPORTANCE = (
     "Draws are independent: they were drawn by importance weights, each chain from points of its own, and there are "
     "as many as the points are worth. Moments, limits, effective sizes and Monte Carlo errors of all weighted points "
     "stand in the group convergence."
+)
+
+
+OF_TRAJECTORIES = (
+    "A chain is one of the no-U-turn sampler, without the draws that adapted it. Moments, limits, effective sizes and "
+    "Monte Carlo errors of the whole run stand in the group convergence."
 )
 
 
@@ -98,7 +105,7 @@ def draw_whole(
 def thinned(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
     """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
     # not step by step, where neighbours are different walkers and look independent
-    free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_steps // 2 :])
+    free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_left_out :])
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
     theta = Unconstrained(density.space).theta(free[:, chosen])
     return PosteriorDraws(density, chains, theta, logs[:, chosen])
@@ -211,6 +218,14 @@ def _size(sampled: Sampled) -> dict[str, object]:
     """Of what was sampled, and what a reader has to know of the draws."""
     if isinstance(sampled, ImportanceDraws):
         return {"points": sampled.n_points, "pareto_k": sampled.pareto_k, "draws": OF_IMPORTANCE}
+    if isinstance(sampled, TrajectoryDraws):
+        return {
+            "draws_of_each_chain": sampled.n_steps,
+            "gradients": sampled.n_gradients,
+            "diverged": sampled.diverged,
+            "energy": sampled.energy,
+            "draws": OF_TRAJECTORIES,
+        }
     return {"steps": sampled.n_steps, "walkers": sampled.position.shape[2], "draws": OF_CHAINS}
 
 

@@ -11,8 +11,8 @@ from cipark_sd.checkpoints import NOT_KEPT
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
-#: ``importance`` goes over to chains where its weights cannot be trusted.
-Sampler = Literal["importance", "chains"]
+#: ``importance`` goes over to ``nuts`` of many parameters, else to ``chains``, where its weights cannot be trusted.
+Sampler = Literal["importance", "nuts", "chains"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Effort:
         What every parameter has to reach for the sampler to end before the budget is used up.
     confirmed : bool
         Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
-    sampler : {"importance", "chains"}
+    sampler : {"importance", "nuts", "chains"}
         What is tried first.
     effective : float
         Effective draws of the parameter known worst that importance sampling goes on to.

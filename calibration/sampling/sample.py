@@ -1,8 +1,10 @@
-"""A posterior's draws: adaptive importance sampling first, ensembles of chains where its weights cannot be trusted.
+"""A posterior's draws: adaptive importance sampling first, another sampler where its weights cannot be trusted.
 
 Importance sampling works in normal scores of the prior, or in coordinates without walls where the posterior lies so far
 out in a prior that its scores run out of digits. Its weights are trusted where the Pareto shape of their tail is at
-most 0.7 and every parameter reaches what is wanted; else chains are started, from annealed draws of their own.
+most 0.7 and every parameter reaches what is wanted. Else trajectories follow the gradient of a posterior of many
+parameters, from the same annealed draws; with few parameters, or without a gradient, ensembles of chains are started,
+from annealed draws of their own.
 """
 
 import math
@@ -21,15 +23,19 @@ from calibration.sampling.importance import RELIABLE, smoothed
 from calibration.sampling.innovations import ScaledScores, suited
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.starts import annealed_draws
+from calibration.sampling.trajectories import MANY, TrajectoryDraws, follow
 from calibration.sampling.weighted import drawn_apart, weighted_convergence, worst_size
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoint
+from cipark_sd.errors import InvalidValue, UnsupportedFeature
 
 #: Draws of the prior that are annealed for one ensemble: the least, and for each walker.
 POPULATION = (200, 4)
 #: Those for importance sampling: the least, and for each parameter; and moves of each at each weight, since the
 #: proposal that is fitted to them adapts.
 FIRST, FIRST_MOVES = (400, 40), 3
+#: Those for trajectories alone, for each parameter.
+NUTS_FIRST = 10
 #: Score beyond which a start is too far out in a prior.
 FAR = 6.0
 
@@ -84,6 +90,15 @@ class ImportanceDraws:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class NotWeighed:
+    """Why importance sampling gave no draws, and the annealed ones that it began with, as scores."""
+
+    reason: str
+    annealed: Array | None
+
+
+#: Trajectories are chains too.
 Sampled = Chains | ImportanceDraws
 
 
@@ -104,14 +119,23 @@ def sample(
         When no draw from the prior is possible.
     """
     streams = rng.spawn(effort.ensembles)
-    reason = ""
+    reason, k = "", len(density.space)
+    annealed: Array | None = None
     if effort.sampler == "importance":
         weighed = importance(density, rng.spawn(1)[0], effort, per_chain=per_chain, on_block=on_block)
         if isinstance(weighed, ImportanceDraws):
             return weighed
-        reason = weighed
+        reason, annealed = weighed.reason, weighed.annealed
+    elif effort.sampler == "nuts":
+        n = max(FIRST[0], NUTS_FIRST * k)
+        annealed = annealed_draws(NormalScores(density), n, rng.spawn(1)[0], density.problem.title, moves=FIRST_MOVES)
+    if effort.sampler == "nuts" or (k > MANY and annealed is not None):
+        followed = _followed(density, annealed, rng.spawn(1)[0], effort, reason, on_block)
+        if isinstance(followed, TrajectoryDraws):
+            return followed
+        reason = followed
     target = FreeDensity(density)
-    walkers = effort.n_walkers(len(density.space))
+    walkers = effort.n_walkers(k)
     least, per_walker = POPULATION
 
     def start() -> Array:
@@ -128,6 +152,24 @@ def sample(
     return chains.because(reason)
 
 
+def _followed(
+    density: Posterior,
+    annealed: Array | None,
+    rng: np.random.Generator,
+    effort: Effort,
+    reason: str,
+    on_block: OnBlock | None,
+) -> TrajectoryDraws | str:
+    """Draws by trajectories, or why there are none, after the ``reason`` why weights were not trusted."""
+    before = f"{reason}; " if reason else ""
+    if annealed is None or not (np.abs(annealed) < FAR).all():
+        return f"{before}no trajectories were followed: the posterior lies too far out in a prior"
+    try:
+        return follow(density, annealed, rng, effort, reason=reason, on_block=on_block)
+    except (UnsupportedFeature, InvalidValue) as problem:
+        return f"{before}there is no gradient: {problem}"
+
+
 def importance(
     density: Posterior,
     rng: np.random.Generator,
@@ -136,7 +178,7 @@ def importance(
     per_chain: int,
     start: tuple[Array, Array] | None = None,
     on_block: OnBlock | None = None,
-) -> ImportanceDraws | str:
+) -> "ImportanceDraws | NotWeighed":
     """Draws by importance sampling, or the reason why there are none to be trusted.
 
     Parameters
@@ -148,9 +190,10 @@ def importance(
     k = len(density.space)
     scores = NormalScores(density)
     n = max(FIRST[0], FIRST[1] * k)
+    annealed: Array | None = None
     coordinates: NormalScores | ScaledScores | FreeDensity = scores
     if start is None:
-        points = annealed_draws(scores, n, starting, density.problem.title, moves=FIRST_MOVES)
+        points = annealed = annealed_draws(scores, n, starting, density.problem.title, moves=FIRST_MOVES)
         log_weights = np.zeros(len(points))
     else:
         points, log_weights = scores.scores(start[0]), start[1]
@@ -182,13 +225,13 @@ def importance(
         on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),
     )
     if weighted is None:
-        return "too few of its points would have had weight"
+        return NotWeighed("too few of its points would have had weight", annealed)
     draws = _drawn(density, coordinates, weighted, effort.ensembles, per_chain, drawing)
     if draws.reaches(effort.criteria):
         return draws
     if draws.pareto_k > RELIABLE:
-        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}"
-    return f"{weighted.n_points:,} points were worth too few draws"
+        return NotWeighed(f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}", annealed)
+    return NotWeighed(f"{weighted.n_points:,} points were worth too few draws", annealed)
 
 
 def _drawn(

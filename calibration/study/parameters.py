@@ -192,6 +192,10 @@ class ParameterSpace:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
         return np.asarray(self._of_priors("log_density", values).sum(axis=-1))
 
+    def log_priors(self, values: Array) -> Array:
+        """Log density ``(…, k)`` of each of ``values : (…, k)``."""
+        return self._of_priors("log_density", values)
+
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
         return np.asarray((self._of_priors("log_density", values) + self.log_slopes(values)).sum(axis=-1))

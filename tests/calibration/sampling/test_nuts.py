@@ -1,0 +1,167 @@
+"""The no-U-turn sampler: distributions that are known, its warnings, and a study with a gradient."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_study import small_study
+
+from calibration.likelihood.posterior import posterior
+from calibration.sampling import sample
+from calibration.sampling.convergence import convergence
+from calibration.sampling.draws import draw
+from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.normal_scores import NormalScores
+from calibration.sampling.nuts import Trajectories, returned_energy, run
+from calibration.sampling.sloped_scores import SlopedScores
+from calibration.sampling.trajectories import TrajectoryDraws
+from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
+from cipark_sd.engines.registry import choose
+
+SHORT = Effort(ensembles=2, block=60, most_steps=120, sampler="nuts")
+
+
+def gaussian(covariance: Array) -> Trajectories:
+    precision = np.linalg.inv(covariance)
+
+    def target(points: Array) -> tuple[Array, Array]:
+        slopes = -points @ precision
+        return 0.5 * (points * slopes).sum(axis=1), slopes
+
+    rng = np.random.default_rng(3)
+    start = rng.standard_normal((16, len(covariance)))
+    adapted = run(target, (start, *target(start)), 0.3, 60, rng, adapt=True)
+    return run(target, (adapted.points[:, -1], adapted.log_density[:, -1], adapted.slopes), adapted.step, 400, rng)
+
+
+def test_a_normal_distribution_is_sampled() -> None:
+    covariance = np.array([[1.0, 0.9, 0.0], [0.9, 1.2, 0.2], [0.0, 0.2, 0.3]])
+    drawn = gaussian(covariance)
+    for line, variance in zip(convergence(["a", "b", "c"], drawn.points[:, :, None]), np.diag(covariance), strict=True):
+        assert line.r_hat < 1.01
+        assert line.ess_bulk > 1000
+        assert abs(line.mean) < 4 * line.mcse_mean
+        assert line.sd == pytest.approx(np.sqrt(variance), rel=0.04)
+    found = np.cov(drawn.points.reshape(-1, 3).T)
+    np.testing.assert_allclose(found, covariance, atol=0.06)
+    assert not drawn.diverged.any()
+    assert returned_energy(drawn.energy).min() > 0.5
+
+
+def test_tails_and_a_wall_are_sampled() -> None:
+    """A gamma of shape 3 through its logarithm: skewed, its mean and variance known."""
+
+    def target(points: Array) -> tuple[Array, Array]:
+        return (3 * points - np.exp(points)).sum(axis=1), 3 - np.exp(points)
+
+    rng = np.random.default_rng(4)
+    start = rng.standard_normal((16, 2)) * 0.3 + 1
+    adapted = run(target, (start, *target(start)), 0.3, 60, rng, adapt=True)
+    drawn = run(target, (start, *target(start)), adapted.step, 500, rng)
+    values = np.exp(drawn.points)
+    for line in convergence(["a", "b"], values[:, :, None]):
+        assert abs(line.mean - 3) < 4 * line.mcse_mean
+        assert line.sd == pytest.approx(np.sqrt(3), rel=0.06)
+
+
+def test_a_cliff_is_a_divergence_and_what_lies_beyond_is_never_drawn() -> None:
+    def target(points: Array) -> tuple[Array, Array]:
+        inside = points[:, 0] < 0.5
+        return np.where(inside, -0.5 * (points**2).sum(axis=1), -np.inf), np.where(inside[:, None], -points, 0.0)
+
+    rng = np.random.default_rng(5)
+    start = -np.abs(rng.standard_normal((8, 1)))
+    drawn = run(target, (start, *target(start)), 0.5, 200, rng)
+    assert 0.05 < drawn.diverged.mean() < 0.95
+    assert drawn.points.max() < 0.5
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    first, again = (gaussian(np.eye(3)) for _ in range(2))
+    assert np.array_equal(first.points, again.points)
+    assert first.n_gradients == again.n_gradients
+
+
+def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
+    density = posterior(small_study(tmp_path), choose("numpy"))
+    scores = NormalScores(density)
+    cloud = np.random.default_rng(0).standard_normal((50, 2)) * 0.4
+    target = SlopedScores.around(scores, cloud)
+    points = target.points_of(cloud[:4])
+    np.testing.assert_allclose(target.scores_of(points), cloud[:4], atol=1e-12)
+    logs, slopes = target(points)
+    inside = scores.log_prior(cloud[:4]) + scores.log_likelihood(cloud[:4])
+    np.testing.assert_allclose(logs, inside, rtol=1e-12)
+    for place in range(2):
+        step = np.zeros(2)
+        step[place] = 1e-6
+        slope = (target(points + step)[0] - target(points - step)[0]) / 2e-6
+        np.testing.assert_allclose(slopes[:, place], slope, rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> TrajectoryDraws:
+    density = posterior(small_study(tmp_path_factory.mktemp("nuts")), choose("native"))
+    sampled = draw(density, np.random.default_rng(1), effort=SHORT).sampled
+    assert isinstance(sampled, TrajectoryDraws)
+    return sampled
+
+
+def test_trajectories_agree_with_importance_sampling(drawn: TrajectoryDraws, tmp_path: Path) -> None:
+    density = posterior(small_study(tmp_path), choose("native"))
+    weighed = draw(density, np.random.default_rng(1), effort=EFFORT).sampled
+    assert weighed.sampler == "importance"
+    for own, other in zip(drawn.lines, weighed.lines, strict=True):
+        assert abs(own.mean - other.mean) < 4 * np.hypot(own.mcse_mean, other.mcse_mean)
+        assert own.sd == pytest.approx(other.sd, rel=0.15)
+
+
+def test_draws_are_the_same_whatever_the_workers(drawn: TrajectoryDraws, tmp_path: Path) -> None:
+    from cipark_sd.engines.native.engine import NativeEngine
+
+    density = posterior(small_study(tmp_path), NativeEngine(workers=2))
+    again = draw(density, np.random.default_rng(1), effort=SHORT).sampled
+    assert isinstance(again, TrajectoryDraws)
+    assert np.array_equal(again.position, drawn.position)
+
+
+def test_what_is_not_as_it_should_be_is_said(drawn: TrajectoryDraws) -> None:
+    good = replace(drawn, diverged=0.0, cut=0.0, energy=0.8)
+    assert good.sound
+    assert good.sentence.endswith("none of the chains lacks energy (E-BFMI 0.80, at least 0.3).")
+    assert "16 chains of" in good.sentence
+    few = replace(good, diverged=0.004)
+    assert few.sound
+    assert "0.40% of the trajectories diverged, few enough (up to 1% are)." in few.sentence
+    many = replace(good, diverged=0.02)
+    assert not many.sound
+    assert not many.reaches(EFFORT.criteria)
+    assert "2.00% of the trajectories diverged, too many to trust the draws" in many.sentence
+    flat = replace(good, energy=0.12)
+    assert not flat.sound
+    assert "only 0.12 of its energy anew at a time (E-BFMI), less than 0.3" in flat.sentence
+    cut = replace(good, cut=0.2)
+    assert cut.sound
+    assert "20% of the trajectories were cut at 1,024 steps" in cut.sentence
+    assert "(importance sampling was tried first: k is 0.9)" in good.because("k is 0.9").sentence
+
+
+def test_many_parameters_follow_trajectories_where_weights_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order: weights first, then trajectories of many parameters, ensembles where there is no gradient."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    effort = replace(SHORT, sampler="importance", walkers=24, least_steps=40, most_steps=60, block=20)
+    monkeypatch.setattr(sample, "RELIABLE", -9.0)
+    few = draw(density, np.random.default_rng(1), effort=effort).sampled
+    assert few.sampler == "chains"
+    monkeypatch.setattr(sample, "MANY", 1)
+    many = draw(density, np.random.default_rng(1), effort=effort).sampled
+    assert many.sampler == "nuts"
+    assert "importance sampling was tried first: Pareto k" in many.sentence
+    no_gradient = posterior(read_problem(tmp_path), choose("wasm"))
+    instead = draw(no_gradient, np.random.default_rng(1), effort=effort).sampled
+    assert instead.sampler == "chains"
+    assert "there is no gradient" in instead.sentence
