@@ -245,13 +245,13 @@ class Checkpoints:
         TypeError
             For a record that holds anything else.
         """
-        record = self.kept(kind, label, *parts)
+        record = self.recorded(kind, label, *parts)
         if record is None:
             record = make()
             self.keep(as_arrays(record), label, *parts)
         return record
 
-    def kept(self, kind: type[T], label: str, *parts: object) -> T | None:
+    def recorded(self, kind: type[T], label: str, *parts: object) -> T | None:
         """The record that is kept, or None."""
         entry = self.entry(label, *parts)
         stored = entry.load()

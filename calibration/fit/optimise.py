@@ -173,8 +173,8 @@ def maximise(
         if on_progress is not None:
             on_progress(n_done, len(points), best_so_far)
 
-    found, interrupted = records(Search, tasks, checkpoints, pool, tell)
-    searches = [search for search in found if search is not None]
+    ended, interrupted = records(Search, tasks, checkpoints, pool, tell)
+    searches = [search for search in ended if search is not None]
     if not searches:
         raise KeyboardInterrupt
     searches.sort(key=lambda search: -search.log_density)

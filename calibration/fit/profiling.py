@@ -60,8 +60,8 @@ def profiles(
     def tell(n_done: int, made: Profile) -> None:
         bars.show("profiles", n_done, len(names), made.name)
 
-    found, interrupted = records(Profile, tasks, checkpoints, pool, tell)
-    return [made for made in found if made is not None], replace(optimum, interrupted=interrupted)
+    reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
+    return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +118,8 @@ def predictions(
     def tell(n_done: int, made: PredictionProfile) -> None:
         bars.show("predictions", n_done, n, made.name)
 
-    found, interrupted = records(PredictionProfile, tasks, checkpoints, pool, tell)
-    return [made for made in found if made is not None], replace(optimum, interrupted=interrupted)
+    reached, interrupted = records(PredictionProfile, tasks, checkpoints, pool, tell)
+    return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)
 
 
 def _beside_prior(profile: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:

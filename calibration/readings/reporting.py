@@ -142,10 +142,10 @@ class Reporting(Reading):
         if not layout.n_later:
             return released
         came = np.add.reduceat(np.diff(along[layout.first :], axis=0) * layout.remaining(rate), layout.segments)
-        kept = np.exp(-rate * layout.gaps[:, None])
+        fall = np.exp(-rate * layout.gaps[:, None])
         waiting = np.zeros_like(rate)
         for row, stop in enumerate(range(len(released) - layout.n_later, len(released))):
-            waiting = waiting * kept[row] + came[row]
+            waiting = waiting * fall[row] + came[row]
             if layout.is_event[stop]:
                 waiting = waiting * (1 - share)
             released[stop] -= waiting
@@ -169,7 +169,7 @@ class _Layout:
         How many of the stops lie behind the beginning.
     segments, gaps : (n_later,)
         Where the widths of the grid up to each later stop begin, and the time from the stop before.
-    widths, which, left : (p,), (r,), (r,)
+    widths, cells, left : (p,), (r,), (r,)
         Different widths of the grid from the beginning on, which of them each is, and how long before its stop each
         ends.
     ends, starts, inner : (n_windows,)
@@ -186,7 +186,7 @@ class _Layout:
     segments: NDArray[np.intp]
     gaps: Array
     widths: Array
-    which: NDArray[np.intp]
+    cells: NDArray[np.intp]
     left: Array
     ends: NDArray[np.intp]
     starts: NDArray[np.intp]
@@ -205,7 +205,7 @@ class _Layout:
         x = rate * self.widths[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
             there = np.where(x > 1e-12, -np.expm1(-x) / x, 1.0)
-        return np.asarray(there[self.which] * np.exp(-rate * self.left[:, None]))
+        return np.asarray(there[self.cells] * np.exp(-rate * self.left[:, None]))
 
 
 @lru_cache(maxsize=64)
@@ -215,8 +215,8 @@ def _layout(reading: Reporting, course: tuple[float, ...], windows: tuple[tuple[
     instants = sorted({instant for window in windows for instant in window if np.isfinite(instant)})
     grid, later, places = reading._grid(times, instants)
     step, after, ahead = _steps(times, grid)
-    cells, left = _until_stops(grid, places)
-    widths, which = np.unique(cells, return_inverse=True)
+    apart, left = _until_stops(grid, places)
+    widths, cells = np.unique(apart, return_inverse=True)
     stops = sorted({*instants, *later})
     rows = {stop: row for row, stop in enumerate(stops)}
     return _Layout(
@@ -230,7 +230,7 @@ def _layout(reading: Reporting, course: tuple[float, ...], windows: tuple[tuple[
         segments=places[:-1] - places[0],
         gaps=np.diff([reading.begin, *later]),
         widths=widths,
-        which=which,
+        cells=cells,
         left=left,
         ends=np.array([rows[end] for _, end in windows]),
         starts=np.array([rows.get(start, 0) for start, _ in windows]),

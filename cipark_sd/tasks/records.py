@@ -57,7 +57,7 @@ def records(
     ----------
     on_record : function of how many records there are and the one that came last
     """
-    made = [checkpoints.kept(kind, task.label, *task.parts) for task in tasks]
+    made = [checkpoints.recorded(kind, task.label, *task.parts) for task in tasks]
     waiting = [i for i, record in enumerate(made) if record is None]
     n_done = 0
     try:
