@@ -154,11 +154,11 @@ def tested(name: str, first: int, n: int, seed: int, folder: Path) -> list[tuple
     problem, start = problem_of(case), time.process_time()
     sets = []
     for number, rng in enumerate(np.random.default_rng([seed, 11]).spawn(n)):
-        kept = folder / f"{name}-{seed}-{number}.json"
+        path = folder / f"{name}-{seed}-{number}.json"
         if number >= first:
-            if not kept.exists():
-                write_text(kept, json.dumps(data_set(case, problem, rng)))
-            sets.append(json.loads(kept.read_text(encoding="utf-8")))
+            if not path.exists():
+                write_text(path, json.dumps(data_set(case, problem, rng)))
+            sets.append(json.loads(path.read_text(encoding="utf-8")))
     failed = sum(not entry["converged"] for entry in sets)
     click.echo(f"{name}: {len(sets)} data sets, {time.process_time() - start:.0f} s of processor time")
     rows = []

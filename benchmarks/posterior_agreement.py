@@ -112,11 +112,11 @@ def rows_of(name: str, seeds: int, other_seeds: int) -> list[tuple[str, ...]]:
         t, place, p = largest(base, numbers)
         apart = np.abs(base.mean(axis=0) - numbers.mean(axis=0))[::3] / sds
         cells = (f"{apart.max():.3f}", f"{t:.1f}", labels[place], f"{p:.2f}")
-        told = ""
+        apart_in_evidence = ""
         if np.isfinite(logs).all():
             error = np.sqrt(evidence.var(ddof=1) / seeds + logs.var(ddof=1) / other_seeds)
-            told = f"{evidence.mean() - logs.mean():+.3f} ± {error:.3f}"
-        rows.append((name, sampler, str(len(names)), f"{seeds}, {other_seeds}", *cells, told))
+            apart_in_evidence = f"{evidence.mean() - logs.mean():+.3f} ± {error:.3f}"
+        rows.append((name, sampler, str(len(names)), f"{seeds}, {other_seeds}", *cells, apart_in_evidence))
         click.echo(" | ".join(rows[-1]))
     printed = PUBLISHED.get(name, ())
     for parameter, mean, text in zip(names, base.mean(axis=0)[::3], printed, strict=False):

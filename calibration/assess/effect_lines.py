@@ -45,7 +45,7 @@ class LinePoint:
     median, low, high, share, share_low, share_high :
         Of the weighted draws, central 90 %: the change of the total, and as share of the total; NaN where the weights
         cannot be trusted.
-    kept, kept_share :
+    as_drawn, kept_share :
         Medians of the draws as they are, the other parameters not following.
     pareto_k : float
         Of the weights; 0 at the held value.
@@ -58,7 +58,7 @@ class LinePoint:
     share: float
     share_low: float
     share_high: float
-    kept: float
+    as_drawn: float
     kept_share: float
     pareto_k: float
 
@@ -114,14 +114,9 @@ def held_constants(problem: CalibrationProblem) -> list[Ranged]:
         value = fixed.get(variable.name, _number(variable))
         if variable.name in estimated | changed or variable.name not in reached or value is None:
             continue
-        if (
-            low is None
-            or high is None
-            or not low < high
-            or without_scale(problem.model, variable.label, value, variable.units)
-        ):
+        if low is None or high is None or without_scale(problem.model, variable.label, value, variable.units):
             continue
-        if low <= value <= high:
+        if low <= value <= high and low < high:
             ranged.append(Ranged(variable.label, variable.units, value, low, high))
     return ranged
 
@@ -186,11 +181,11 @@ def _point(value: float, before: Array, after: Array, weights: Array, pareto_k: 
     usable = np.isfinite(share) & (weights > 0)
     if not usable.any():
         return LinePoint(value, *(math.nan,) * 8, pareto_k)
-    kept = float(np.median(difference[usable])), float(np.median(share[usable]))
+    as_drawn = float(np.median(difference[usable])), float(np.median(share[usable]))
     if pareto_k > RELIABLE:
-        return LinePoint(value, *(math.nan,) * 6, *kept, pareto_k)
+        return LinePoint(value, *(math.nan,) * 6, *as_drawn, pareto_k)
     ends = [_weighted(column[usable], weights[usable]) for column in (difference, share)]
-    return LinePoint(value, *ends[0], *ends[1], *kept, pareto_k)
+    return LinePoint(value, *ends[0], *ends[1], *as_drawn, pareto_k)
 
 
 def _weighted(values: Array, weights: Array) -> tuple[float, float, float]:

@@ -83,7 +83,7 @@ def test_a_line_is_that_of_new_fits(problem: CalibrationProblem) -> None:
         assert point.share == pytest.approx(-point.value / (1 + point.value), rel=1e-9)
     # ten firms came whatever the scheme is believed to bring, so that the number follows the share
     assert middle.median == pytest.approx(-10 * 1.15 / 2.15, rel=0.12)
-    assert middle.kept == pytest.approx(-10 * 1.15 / 1.25, rel=0.12)
+    assert middle.as_drawn == pytest.approx(-10 * 1.15 / 1.25, rel=0.12)
     far = lift.points[-1]
     assert far.pareto_k > 0.7
     assert np.isnan([far.median, far.share, far.share_high]).all()
