@@ -77,7 +77,8 @@ def plot_tornado(
         fontsize=8,
     )
     axes.set_ylim(-0.7, len(differences) - 0.3)
-    axes.set_xlabel(f"{title or outcome} {when(at, time_units)}: difference to base")
+    below = f"{title or outcome} {when(at, time_units)}: difference to base"
+    axes.set_xlabel(below if most is None else textwrap.fill(below, 36))
     if most is not None:
         # the page says what is drawn, in letters of its own
         axes.spines[["top", "right", "left"]].set_visible(False)

@@ -123,7 +123,9 @@ class About:
         return f"{'; '.join(parts)}{fit}{weighted}"
 
     def _structures(self, basis: Basis, names: Sequence[str]) -> str:
-        described = f"{'each of ' if len(names) == len(self.bases) else ''}{len(names)} structures"
+        described = f"{len(names)} structure{'' if len(names) == 1 else 's'}"
+        if len(names) == len(self.bases):
+            described = f"each of {described}"
         if basis.origin == "laplace":
             return f"{described}, k the largest of them"
         lent = basis.origin == "borrowed"

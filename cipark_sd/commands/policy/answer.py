@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.effects import Effects, numbers, shown_rival
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
-from cipark_sd.commands.policy.words import signed
 from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
@@ -99,9 +100,8 @@ def _over_structures(rows: "pd.DataFrame", about: About) -> str:
     medians = rows[rows["rival"] != WEIGHTED]["median"].dropna()
     if not about.several or medians.empty:
         return ""
-    return (
-        f"; over the {len(medians)} structures the median goes from {signed(medians.min())} to {signed(medians.max())}"
-    )
+    low, high = (rounded(float(end), float(np.ptp(medians))) for end in (medians.min(), medians.max()))
+    return f"; over the {len(medians)} structures the median goes from {low} to {high}"
 
 
 def _signs(signs: Signs, about: About) -> tuple[str, ...]:

@@ -333,7 +333,8 @@ function legend() {
 
 function changesOf(pin) {
   const told_ = page.levers.filter((lever) => lever.id in pin.levers)
-    .map((lever) => `${lever.title} ${withUnits(String(pin.levers[lever.id]), lever.units)}`);
+    .map((lever) => [lever, pin.levers[lever.id]])
+    .map(([lever, value]) => `${lever.title} ${monthOf(lever, value) || withUnits(String(value), lever.units)}`);
   if (pin.structure) told_.unshift(page.structures[pin.structure].title);
   return told_.join("; ") || page.base;
 }

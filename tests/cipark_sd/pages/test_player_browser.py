@@ -373,6 +373,9 @@ def test_nothing_is_wider_than_a_phone_and_the_limit_stays_in_view(
         browser.click("pin")
         browser.rest()
         assert browser.run("return document.documentElement.scrollWidth") == 390
+        # more outcomes than a phone has room for are reached by pushing them aside
+        browser.run("document.querySelectorAll('.tabs label').forEach((label) => { label.style.minWidth = '20rem'; })")
+        assert browser.run("return document.documentElement.scrollWidth") == 390
         sizes = browser.run(
             "return Array.from(document.querySelectorAll('#chart text'), (t) => +t.getAttribute('font-size'))"
         )
