@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from undrawn import undrawn
 
 from calibration.assess import baselines, rivals, self_test
-from calibration.commands import assess
+from calibration.commands import pipeline
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
@@ -111,7 +111,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         few = Effort(ensembles=2, walkers=24, block=50, most_steps=100, least_steps=100)
         patch.setattr(baselines, "EFFORT", few)
         # in this process, where little is sampled
-        patch.setattr(assess, "Workers", lambda _, kept: Workers(0, kept))
+        patch.setattr(pipeline, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})
         patch.setattr(rivals.fit_rivals, "__kwdefaults__", {**rivals.fit_rivals.__kwdefaults__, "refit": few})
         patch.setattr(Figure, "savefig", undrawn)

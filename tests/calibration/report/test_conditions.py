@@ -38,6 +38,7 @@ from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.wording import without_exponents
 
 X = (1.0, 2.0, 4.0, 5.0, 7.0, 8.0, 11.0, 13.0)
 #: A line with an intercept, and numbers around it.
@@ -95,7 +96,7 @@ def test_the_data_s_call_is_said_with_the_lines_that_answer_it(
     assert '[[parameter]] with name = "b" and prior = { family = "lognormal", median = 0.1, sigma = 1 }' in said
     console.show(fit)
     shown = " ".join(capsys.readouterr().out.split())
-    assert said in shown
+    assert without_exponents(said) in shown
     assert said in repr(page(Findings(fit), Pictures()).sections[0])
     assert said in record(fit)["conditions"]["warnings"]  # type: ignore[index]
     # what it tells one to write frees the constant, and then nothing asks for more
