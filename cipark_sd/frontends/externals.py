@@ -69,15 +69,15 @@ def read_tagged(model: Model, tags: Mapping[str, Path]) -> Model:
 def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None = None) -> Variable:
     """A variable with the numbers of all its files, or of those with these tags alone."""
 
-    def wanted(piece: Piece | TablePiece | ExternalPiece) -> External | None:
+    def source_of(piece: Piece | TablePiece | ExternalPiece) -> External | None:
         source = _outside(piece)
         return source if tags is None or (source is not None and source.file in tags) else None
 
     match variable:
-        case Constant() | Lookup() | Series() if any(wanted(piece) is not None for piece in variable.pieces):
+        case Constant() | Lookup() | Series() if any(source_of(piece) is not None for piece in variable.pieces):
             pieces: list[Any] = []
             for piece in variable.pieces:
-                source = wanted(piece)
+                source = source_of(piece)
                 if source is not None and tags is not None:
                     source = replace(source, file=str(tags[source.file]))
                 pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
