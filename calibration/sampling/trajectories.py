@@ -146,8 +146,8 @@ def follow(
             raise
         interrupted = True
     n_gradients += sum(block.n_gradients for block in blocks)
-    drawn = _result(density, target, blocks, lines, n_gradients, effort.ensembles)
-    return replace(drawn, interrupted=interrupted, reason=reason)
+    result = _result(density, target, blocks, lines, n_gradients, effort.ensembles)
+    return replace(result, interrupted=interrupted, reason=reason)
 
 
 def _by_ensemble(values: Array, n_ensembles: int) -> Array:
