@@ -7,7 +7,7 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
 
     python benchmarks/posterior.py influenza predation --seeds 16
     python benchmarks/posterior.py park --seeds 10
-    python benchmarks/posterior.py walk_32 --seeds 2
+    python benchmarks/posterior.py walk_32 walk_60 --seeds 1 --sampler nuts
 
 ``park`` is the study of today; ``first_park``, with 17 parameters, is the one that it came from.
 ``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step
@@ -19,15 +19,17 @@ without their own coordinates.
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from measure import show, show_machine
 
+from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling import sample
 from calibration.sampling.draws import PosteriorDraws, draw
+from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
@@ -128,13 +130,17 @@ def density_of(name: str, folder: Path) -> Posterior:
     return posterior(read_problem(walk(folder, WALKS[name]) if name in WALKS else FOLDERS[name]), choose("native"))
 
 
-def sampled(density: Posterior, seeds: int) -> list[Fit]:
+def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
     """The study's posterior by each seed, after a run that pays for the compiler."""
-    density.log_posterior(prior_draws(density.space, 64, np.random.default_rng(0)))
+    points = prior_draws(density.space, 64, np.random.default_rng(0))
+    density.log_posterior(points)
+    if effort.sampler == "nuts":
+        log_posterior_and_gradient(density, points[:32])
     fits = []
     for seed in range(seeds):
         start = time.process_time()
-        drawn = draw(density, np.random.default_rng([seed, 2]))
+        drawn = draw(density, np.random.default_rng([seed, 2]), effort=effort)
+        print(f"seed {seed}: {drawn.sampled.sentence}")
         fits.append(Fit(time.process_time() - start, drawn))
     return fits
 
@@ -175,16 +181,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="*", default=["influenza", "predation"], metavar="STUDY")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--sampler", choices=["importance", "nuts", "chains"], default="importance")
     arguments = parser.parse_args()
     unknown = set(arguments.studies) - {*FOLDERS, *WALKS, *SHOCKS}
     if unknown:
         parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS, *SHOCKS])}")
     show_machine()
+    effort = replace(EFFORT, sampler=arguments.sampler)
     head = ("study", "k", "converged", "CPU s", "mean", "tail", "true mean", "mean/s", "tail/s", "true/s")
     rows = []
     for name in arguments.studies:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(row(name, sampled(density_of(name, Path(folder)), arguments.seeds)))
+            rows.append(row(name, sampled(density_of(name, Path(folder)), arguments.seeds, effort)))
         show(f"effective draws of the worst parameter, {arguments.seeds} seeds", head, rows)
 
 

@@ -2,7 +2,7 @@
 
 A gradient of many points costs little more than one of a few, so chains wait for nobody: one that has ended its
 trajectory begins the next at the following tick. Trees are built without recursion, with one momentum and one sum of
-momenta recorded for each level.
+momenta kept for each level.
 
 Source: Hoffman and Gelman 2014, JMLR 15, 1593-1623 (trees, step size by dual averaging); Betancourt 2017,
 arXiv:1701.02434, appendix A (multinomial sampling, criterion by the sum of momenta); Phan, Pradhan and Jankowiak 2019,
@@ -174,7 +174,7 @@ def run(
     start : (n, k), (n,), (n, k)
         Points, log densities and gradients.
     step : float
-        The step size; with ``adapt`` where its adaptation begins, and trajectories are recorded shorter meanwhile.
+        The step size; with ``adapt`` where its adaptation begins, and trajectories are kept shorter meanwhile.
     """
     n, k = start[0].shape
     trees = _Trees(*start, rng)

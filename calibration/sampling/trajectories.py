@@ -7,7 +7,7 @@ converged or the budget is used up.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
 
 @dataclass(frozen=True, eq=False)
 class TrajectoryDraws(Chains):
-    """Chains of draws by trajectories, one walker each; nothing of them is left out.
+    """Chains of draws by trajectories, each in the place of an ensemble's walker; nothing of them is left out.
 
     Parameters
     ----------
@@ -68,11 +68,11 @@ class TrajectoryDraws(Chains):
     @property
     def sentence(self) -> str:
         """How they were made, and what of them is not as it should be."""
-        n_chains, n_draws, _, _ = self.position.shape
+        n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
         words = (
-            f"No-U-turn sampler{before}: {n_chains} chains of {n_draws:,} draws each, after {sum(ADAPTING)} that "
-            f"adapted it; {self.n_gradients:,} gradients."
+            f"No-U-turn sampler{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
+            f"{sum(ADAPTING)} that adapted it; {self.n_gradients:,} gradients."
         )
         return " ".join([words, *self.warnings])
 
@@ -138,7 +138,7 @@ def follow(
             current = (blocks[-1].points[:, -1], blocks[-1].log_density[:, -1], blocks[-1].slopes)
             theta = _theta(target, blocks)
             n_draws = theta.shape[1]
-            lines = convergence(density.space.names, theta[:, :, None])
+            lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
             if on_block is not None:
                 on_block(n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
@@ -146,7 +146,13 @@ def follow(
             raise
         interrupted = True
     n_gradients += sum(block.n_gradients for block in blocks)
-    return _result(density, target, blocks, lines, n_gradients, interrupted, reason)
+    result = _result(density, target, blocks, lines, n_gradients, effort.ensembles)
+    return replace(result, interrupted=interrupted, reason=reason)
+
+
+def _by_ensemble(values: Array, n_ensembles: int) -> Array:
+    """Chains ``(n, n_draws, …)`` as walkers of ensembles ``(n_ensembles, n_draws, n_walkers, …)``."""
+    return values.reshape(n_ensembles, -1, *values.shape[1:]).swapaxes(1, 2)
 
 
 def _joined(blocks: Sequence[Trajectories], name: str) -> Array:
@@ -165,8 +171,7 @@ def _result(
     blocks: Sequence[Trajectories],
     lines: tuple[Convergence, ...],
     n_gradients: int,
-    interrupted: bool,
-    reason: str,
+    n_ensembles: int,
 ) -> TrajectoryDraws:
     free = FreeDensity(density)
     scores = target.scores_of(_joined(blocks, "points"))
@@ -174,12 +179,10 @@ def _result(
     likelihood = _joined(blocks, "log_density") - target.scores.log_prior(scores)
     energy = returned_energy(_joined(blocks, "energy"))
     return TrajectoryDraws(
-        flat.reshape(scores.shape)[:, :, None],
-        (likelihood + free.log_prior(flat).reshape(likelihood.shape))[:, :, None],
-        np.full(len(scores), 1.0),
+        _by_ensemble(flat.reshape(scores.shape), n_ensembles),
+        _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
+        np.full(n_ensembles, 1.0),
         lines,
-        interrupted,
-        reason,
         diverged=float(_joined(blocks, "diverged").mean()),
         cut=float((_joined(blocks, "depth") >= DEEPEST).mean()),
         energy=float(energy.min()),
