@@ -11,6 +11,7 @@ R-hat between walkers of an ensemble that sits in one of two modes sees nothing.
   that course. An ESS from it is noisy, and too large as a rule where the course spans a few autocorrelation times, so
   it counts where it is lower beyond doubt. With one walker an ensemble both are the usual ESS. Bulk is that of the
   rank-normalised values, tail the lesser of those of the 5 % and 95 % quantiles.
+- Of many walkers both are taken from at least five hundred steps, evenly thinned; moments and quantiles from all.
 - **MCSE** of the mean is the standard deviation over the root of the ESS of the mean. That of a quantile is half the
   distance between the two values that the share below it would reach one standard error either side, by the ESS of
   that share.
@@ -34,6 +35,9 @@ from cipark_sd.arrays import Array
 
 #: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed.
 SURE = 2.0
+#: Steps at least that mixing is judged by: of longer chains every second one, every third, and so on. A chain that is
+#: still judged then mixes over many steps, and one of its autocorrelation times keeps most of what it says.
+JUDGED = 500
 #: Ends of the central 95 % and the median: the quantiles that are printed.
 QUANTILES = (0.025, 0.5, 0.975)
 
@@ -148,21 +152,23 @@ def _of_quantity(name: str, values: Array) -> Convergence:
     if ordered[0] == ordered[-1]:
         none = math.nan
         return Convergence(name, none, none, none, mean, 0.0, low, median, high, none, none, none, none, none)
-    sizes = [_effective_at(values, quantile) for quantile in (low, median, high)]
+    # one walker by itself says no more than its steps
+    thinned = values[:, :: max(1, values.shape[1] // JUDGED)] if values.shape[2] > 1 else values
+    sizes = [_effective_at(thinned, quantile) for quantile in (low, median, high)]
     of_low, of_median, of_high = (
         quantile_error(ordered, share, size) for share, size in zip(QUANTILES, sizes, strict=True)
     )
     return Convergence(
         name,
-        float(array_stats.rhat(values.reshape(len(values), -1), chain_axis=0, draw_axis=1, method="rank")),
-        effective(normal_scores(values)),
-        min(_effective_at(values, float(np.quantile(ordered, share))) for share in (0.05, 0.95)),
+        float(array_stats.rhat(thinned.reshape(len(values), -1), chain_axis=0, draw_axis=1, method="rank")),
+        effective(normal_scores(thinned)),
+        min(_effective_at(thinned, float(np.quantile(ordered, share))) for share in (0.05, 0.95)),
         mean,
         sd,
         low,
         median,
         high,
-        float(sd / np.sqrt(effective(values))),
+        float(sd / np.sqrt(effective(thinned))),
         of_low,
         of_median,
         of_high,

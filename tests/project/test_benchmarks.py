@@ -22,6 +22,7 @@ SCRIPTS = (
     "large",
     "memory",
     "gradient",
+    "density",
     "agreement",
     "sensitivity",
     "self_test",
