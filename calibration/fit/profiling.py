@@ -47,6 +47,9 @@ def profiles(
 ) -> tuple[list[Profile], Optimum]:
     """Profiles of all fitted parameters; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
+    if problem.pools:
+        # the best joint fit of groups and of how much they differ says nothing of either
+        return [], optimum
     # innovations are many, and none of them is asked about
     innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
     names = [name for name in optimum.goal.space.names if name not in innovations]
@@ -90,7 +93,7 @@ def predictions(
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
     rule, n = threshold(optimum.goal, problem.method.level), len(problem.predictions)
-    if not n:
+    if not n or problem.pools:
         return [], optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, n)
