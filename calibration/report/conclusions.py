@@ -273,7 +273,8 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
     """What these data cannot tell."""
     text = fit.study.questions.unknown
     if assessment is not None:
-        blind = [line.name for line in assessment.contractions if line.untouched]
+        deviations = fit.study.deviations
+        blind = [line.name for line in assessment.contractions if line.untouched and line.name not in deviations]
         text += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
         if assessment.comparison:
             close = near_best(assessment.comparison)

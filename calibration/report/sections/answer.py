@@ -69,6 +69,8 @@ def question(findings: Findings) -> str:
     compared = findings.assessment is not None and bool(findings.assessment.comparison)
     if compared:
         return fit.study.questions.caused
+    if fit.study.pools:
+        return "What do the groups say of each other, and of a new one?"
     names = listed(dict.fromkeys(row.observation for row in fit.rows if row.use == "fit"))
     if fit.predictions:
         return f"What does the model say, fitted to {names}?"

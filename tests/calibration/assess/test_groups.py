@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from calibration.assess.groups import NEW, TYPICAL, group_values
+from calibration.assess.groups import NEW, TYPICAL, drawn_predictions, group_values
 from calibration.commands.pipeline import Settings, calibrate
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings
+from calibration.report.sections.answer import question
 from calibration.report.sections.groups import sentences
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import Effort
@@ -246,9 +248,18 @@ def test_a_fit_by_likelihood_alone_is_refused(tmp_path: Path) -> None:
 
 def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -> None:
     write(tmp_path, between='{ family = "half-normal", sd = 5 }')
+    text = '[[prediction]]\nname = "gain"\nvariable = "Gain"\nat = "1"\n'
+    with (tmp_path / "problem.toml").open("a", encoding="utf-8") as file:
+        file.write(text)
     made = calibrate(Settings(tmp_path, "native", starts=2))
     assert made.draws is not None
-    assert not made.profiles
+    assert (made.profiles, made.predictions) == ((), ())
+    drawn = drawn_predictions(made.draws)
+    by_group = [line for line in group_values(made.draws, np.random.default_rng(1)) if line.fitted == 1]
+    assert [line.name for line in drawn] == [f"gain, {name}" for name in SCHOOLS]
+    # what is predicted of a school is the effect itself
+    assert [line.quantiles for line in drawn] == [pytest.approx(line.quantiles) for line in by_group]
     fit = fit_findings(made)
     assert fit.study.deviations == {f"Effect Deviation[{name}]" for name in SCHOOLS}
     assert "[[group]]" in made.replication.why
+    assert question(Findings(fit)) == "What do the groups say of each other, and of a new one?"
