@@ -265,6 +265,20 @@ def test_a_rival_that_sets_what_is_estimated_is_refused_with_the_other_faults(tm
     assert "each once" in str(caught.value)
 
 
+def test_rivals_have_the_study_s_own_structure_among_them(tmp_path):
+    def names(more):
+        return [variant.name for variant in small_study(tmp_path, more).rivals]
+
+    slow = rival("slow", "pace = 0.5")
+    assert names("") == []
+    assert names(slow) == ["base", "slow"]
+    assert small_study(tmp_path, slow).rivals[0].why == "the study's own structure"
+    assert names(slow + rival("M0")) == ["slow", "M0"]
+    # what is set as the file has it changes nothing
+    assert names(rival("as it is", "pace = 1") + slow) == ["as it is", "slow"]
+    assert names(rival("base", "pace = 0.5")) == ["own", "base"]
+
+
 def test_a_rival_with_an_unknown_name_is_told_the_known_one(tmp_path):
     with pytest.raises(Exception, match=r"did you mean 'pace'"):
         small_study(tmp_path, '[[rival]]\nname = "x"\nset = { "pase" = 1 }\n')
