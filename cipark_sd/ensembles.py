@@ -230,8 +230,13 @@ def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Bat
             yield compute(*piece)
         return
     with ThreadPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(compute, *piece) for piece in pieces]):
-            yield future.result()
+        try:
+            for future in as_completed([pool.submit(compute, *piece) for piece in pieces]):
+                yield future.result()
+        except BaseException:
+            # whoever stops does not wait for what has not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _batches(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
 import numpy as np
 
 from calibration.fit import profiling
@@ -98,6 +99,9 @@ def calibrate(settings: Settings) -> Calibration:
             predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
         sampled = settings.posterior or bool(problem.pools)
         draws = _sampled(density, settings, bars) if sampled and not optimum.interrupted else None
+    if optimum.interrupted or (draws is not None and draws.sampled.interrupted):
+        # figures and pages of it take longer than somebody waits who has pressed a key
+        click.echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
     compared = _replication(optimum, settings)
     theta = None if draws is None else draws.flat
     failed = failed_draws(density, theta, method.seed, settings.allow_failed)

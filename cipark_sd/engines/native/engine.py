@@ -37,6 +37,8 @@ TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
 WIDE, SHARE, MANY = 16, 0.1, 64
 #: Blocks that a thread has at least: below, starting it takes longer than it saves.
 LEAST_BLOCKS = 4
+#: Steps of blocks, some tenths of a second, from which on a call has a thread of its own and can be stopped.
+LONG = 200_000
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
@@ -156,7 +158,7 @@ def _call(
     strides = np.array([*arrays.strides, *rows], dtype=np.int64)
     addresses = [v.ctypes.data + 8 * first * stride for v, stride in zip(arrays.series, arrays.strides, strict=True)]
     series = np.array([*addresses, address], dtype=np.int64)
-    loaded.call(
+    arguments = (
         last - first,
         arrays.params[first:].ctypes.data,
         workspace.ctypes.data,
@@ -173,6 +175,21 @@ def _call(
         seed,
         arrays.runs[first * arrays.lanes :].ctypes.data,
     )
+    if (last - first) * len(arrays.saved) < LONG or threading.current_thread() is not threading.main_thread():
+        loaded.call(*arguments)
+        return
+    # Python hears Ctrl-C between its own instructions only. Who is stopped leaves the thread to the end of the process;
+    # it holds the arrays that it writes to.
+    held = (arrays, out, workspace, pipes, strides, series)
+    ended = threading.Event()
+
+    def run(_: object) -> None:
+        loaded.call(*arguments)
+        ended.set()
+
+    threading.Thread(target=run, args=(held,), daemon=True).start()
+    while not ended.wait(0.1):
+        pass
 
 
 _WIDTHS: dict[str, int] = {}
