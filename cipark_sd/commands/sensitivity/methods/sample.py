@@ -1,6 +1,6 @@
 """A sample of runs: how far outputs go, their modes of behaviour, and what moves the whole distribution."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,8 +12,9 @@ from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.behaviour import FEWEST, measures, mode_shares
-from cipark_sd.sensitivities.ranking import strongest_names
+from cipark_sd.sensitivities.ranking import dated, strongest_names
 from cipark_sd.sensitivities.sample import fan, pawn, sample
+from cipark_sd.wording import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ class Sample(Method):
             return
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
-            _measures_table(_measured(runs), drivers.isel(time=0, drop=True), runs.sizes["run"]),
+            _measures_table(_measured(runs), drivers.isel(time=0, drop=True), runs.sizes["run"], dated(runs)),
             _modes_table(runs),
             *pictures.show_all("scatter_", "The output against its four strongest constants, and these in pairs."),
         )
@@ -143,7 +144,7 @@ def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
     return table
 
 
-def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int) -> Table:
+def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int, date: Callable[[float], str]) -> Table:
     rows = []
     for line in table.to_dict("records"):
         driver = drivers.sel(output=line["measure"])
@@ -152,7 +153,8 @@ def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int) -> Tab
         share = line["runs_with_a_value"] / n
         # of a measure that most runs do not have, slices say little
         names = ", ".join(str(driver["parameter"].to_numpy()[i]) for i in order[:3]) if share > 0.5 else ""
-        numbers = (f"{line[p]:.5g}" if share > 0 else "" for p in (5.0, 50.0, 95.0))
+        written = date if line["measure"].rpartition(": ")[2].startswith("time ") else number
+        numbers = (written(float(line[p])) if share > 0 else "" for p in (5.0, 50.0, 95.0))
         rows.append((str(line["measure"]), *numbers, f"{share:.0%}", names))
     return Table(
         ("measure", "5 %", "median", "95 %", "runs that have it", "moved most by"),
