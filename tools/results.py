@@ -81,7 +81,7 @@ def inputs(result: Result) -> dict[str, str]:
 def compute(result: Result) -> tuple[Numbers, Headlines]:
     """Run a result's commands in an empty folder; its numbers, and the headline records of each folder of output."""
     with tempfile.TemporaryDirectory() as folder:
-        return result.numbers(Path(folder)), written_headlines(Path(folder))
+        return result.numbers(Path(folder)), {} if result.shares_records else written_headlines(Path(folder))
 
 
 def written_headlines(folder: Path) -> Headlines:
@@ -333,7 +333,8 @@ def main(arguments: Sequence[str]) -> None:
         if len(options.names) != 1:
             parser.error("--from is of one result")
         result = RESULTS[options.names[0]]
-        keep(result, result.read(options.folder, ""), written_headlines(options.folder))
+        records = {} if result.shares_records else written_headlines(options.folder)
+        keep(result, result.read(options.folder, ""), records)
     elif options.unsaid:
         print(*(fault for page in index() for fault in faults(page, all_kept())), sep="\n")
     elif options.names or options.stale or options.pages:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
@@ -54,6 +55,8 @@ class Result:
     read: Callable[[Path, str], Numbers]
     cheap: bool = False
     files: str = ""
+    #: Whether the headline records in the folder are those of another result, which keeps them.
+    shares_records: bool = False
 
     def numbers(self, folder: Path) -> Numbers:
         """Run the commands and read the numbers."""
@@ -173,6 +176,74 @@ def _park_policy(folder: Path) -> Numbers:
         "expectations": len(claims),
         "classes": {kind: int((claims["class"] == kind).sum()) for kind in ("built in", "informed", "undecided")},
     }
+
+
+KNOCKOUTS = "cipark policy great_stone_knockouts --part knockouts --runs 200"
+
+
+def _park_knockouts(folder: Path, printed: str) -> Numbers:
+    """Knock-outs by group, and every claim of the park study with its probabilities before and after the counts."""
+    output = folder / "cipark-output"
+    frame = pd.read_csv(output / "great_stone_knockouts-policy" / "knockouts.csv")
+    after = frame[frame["when"] == "posterior"]
+    groups = []
+    for title, of_group in frame.groupby("group", sort=False):
+        rows = []
+        for policy, of in of_group.groupby("policy", sort=False):
+            base = of[of["structure"] == "M0"].set_index("when")
+            active = of[(of["when"] == "posterior") & ~of["idle"].astype(bool)]["median"]
+            answers = ("median", "fewer", "none", "more")
+            rows.append(
+                {
+                    "id": policy,
+                    "title": of["title"].iloc[0],
+                    "verdict": of["verdict"].iloc[0],
+                    "medians": [float(active.min()), float(active.max())],
+                    **{
+                        draws: {key: float(base.loc[draws, key]) for key in answers}
+                        | {"band": [float(base.loc[draws, key]) for key in ("low90", "high90")]}
+                        for draws in ("prior", "posterior")
+                    },
+                }
+            )
+        groups.append({"title": title, "year": int(of_group["time"].iloc[0]) - 1, "rows": rows})
+    return {
+        "command": KNOCKOUTS,
+        "groups": groups,
+        "draws": int(after["n"].max()),
+        "prior_draws": int(frame[frame["when"] == "prior"]["n"].max()),
+        "structures": int(frame["structure"].nunique()),
+        "claims": _claims(pd.read_csv(output / "great_stone-policy" / "claims.csv")),
+    }
+
+
+def _claims(frame: pd.DataFrame) -> list[Numbers]:
+    """One entry for each claim: its class, and its probabilities in the base and over the structures that have it."""
+    rows = []
+    for (_, expected), of in frame.groupby(["policy", "expected"], sort=False):
+        active = of[~of["no_effect"].astype(bool)]
+        base = of[of["structure"] == "M0"].iloc[0]
+        side = of["side"].fillna("").iloc[0]
+        rows.append(
+            {
+                "asked_of": "full",
+                "claim": f"{of['title'].iloc[0]}: {expected}",
+                "class": f"{of['class'].iloc[0]}{', against it' if side == 'against' else ''}",
+                "base": [float(base["prior"]), float(base["posterior"])],
+                **{key: [float(active[key].min()), float(active[key].max())] for key in ("prior", "posterior")},
+                "structures": len(active),
+                "of": len(of),
+            }
+        )
+    return rows
+
+
+def _park_loops(folder: Path, printed: str) -> Numbers:
+    file = folder / park_loops.FILE
+    if not file.exists():
+        park_loops.scored(folder).to_netcdf(file, engine="h5netcdf")
+    with xr.open_dataset(file, engine="h5netcdf") as scores:
+        return park_loops.numbers(scores.load())
 
 
 def _unreformed() -> list[str]:
@@ -459,6 +530,24 @@ RESULTS: dict[str, Result] = {
             _sectors,
         ),
         Result("park_fit", ("cipark calibrate --no-compare-pysd", "cipark policy"), PARK, _park_fit),
+        Result(
+            "park_knockouts",
+            (
+                "cipark calibrate --all",
+                "cipark policy",
+                KNOCKOUTS,
+            ),
+            (*PARK, f"{STUDIES}/great_stone_knockouts/policies.toml"),
+            _park_knockouts,
+            shares_records=True,
+        ),
+        Result(
+            "park_loops",
+            ("cipark calibrate --all", "python tools/results.py park_loops"),
+            (*PARK, "models/cipark.loops.toml"),
+            _park_loops,
+            shares_records=True,
+        ),
         Result(
             "park_structures",
             ("cipark calibrate --all", "cipark policy --part all"),

@@ -11,13 +11,14 @@ import numpy as np
 from cipark_sd.claims import BUILT_IN, INFORMED
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
-from cipark_sd.experiments.knockouts import POSTERIOR, PRIOR, knockout_table, range_over, verdict
+from cipark_sd.experiments.knockouts import ANSWERS, POSTERIOR, PRIOR, knockout_table, range_over, verdict
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -78,16 +79,16 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
     first = frame[frame["structure"] == about.first]
     rows = []
     for policy in group.policies:
-        of = first[first["policy"] == policy].set_index("when")
+        of = first[first["policy"] == policy]
         cells = [str(of["title"].iloc[0])]
-        for draws in (PRIOR, POSTERIOR) if seen else (PRIOR,):
-            if draws not in of.index:
+        for when in (PRIOR, POSTERIOR) if seen else (PRIOR,):
+            if not (of["when"] == when).any():
                 cells += ["-"] * 4
                 continue
-            row = of.loc[draws]
+            row = numbers(of[of["when"] == when])
             cells += [percent([row["median"]]), percent([row["low50"], row["high50"]])]
             cells += [percent([row["low90"], row["high90"]])]
-            cells.append(", ".join(f"{100 * row[answer]:.0f}" for answer in ("fewer", "none", "more")))
+            cells.append(", ".join(f"{100 * row[answer]:.0f}" for answer in ANSWERS))
         if about.several:
             cells.append(percent(range_over(frame, policy, group.title, POSTERIOR if seen else PRIOR, "median")) or "-")
         rows.append((*cells, str(verdict(frame, policy, group.title))))
@@ -155,7 +156,9 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
     def tables_of(self, result: KnockoutsFound, about: About) -> "dict[str, pd.DataFrame]":
         """Every distribution, with the verdict of its knock-out."""
         table = result.table
-        verdicts = [str(verdict(table, row.policy, row.group)) for row in table.itertuples()]
+        places = list(zip(map(str, table["policy"]), map(str, table["group"]), strict=True))
+        said = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
+        verdicts = [said[place] for place in places]
         return {"knockouts": table.assign(verdict=verdicts)}
 
     def drawings_of(self, result: KnockoutsFound, about: About) -> Iterator[Drawing]:

@@ -221,3 +221,51 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
     known = records["value of perfect information for Wealth at 2040"]
     assert known.number == worth["value"]
     assert known.interval.high - known.number == pytest.approx(1.959964 * worth["error"])
+
+
+KNOCK_OUT = """
+title = "growth"
+times = [10]
+[headline]
+outcome = "firms"
+at = 10
+[model]
+file = "growth.mdl"
+[[outcome]]
+id = "firms"
+title = "Firms"
+variable = "Firms"
+[[policy]]
+id = "none"
+title = "no growth"
+set = { "Rate" = 0 }
+[[policy]]
+id = "idle"
+title = "no shadow"
+set = { "Shadow" = 0 }
+[[uncertainty]]
+id = "rate"
+name = "Rate"
+range = [0.05, 0.15]
+[knockouts]
+outcome = "firms"
+[[knockouts.group]]
+title = "without"
+at = 10
+policies = ["none", "idle"]
+"""
+
+
+def test_a_knock_out_is_what_the_closed_form_says(tmp_path, write_mdl):
+    text = "Firms= INTEG(Rate*Firms,1) ~ ~ |\nRate= 0.1 ~ ~ |\nShadow= 1 ~ ~ |\n"
+    write_mdl(text, name="growth.mdl", final=10, step=1 / 128)
+    (tmp_path / "policies.toml").write_text(KNOCK_OUT, encoding="utf-8")
+    shown = run(tmp_path, "--part", "knockouts", *DRAWS, "-o", tmp_path / "out")
+    assert shown.exit_code == 0
+    table = pd.read_csv(tmp_path / "out" / "knockouts.csv").set_index("policy")
+    assert table.loc["none", "median"] == pytest.approx(np.exp(-10 * 0.1) - 1, abs=0.02)
+    assert table.loc["none", ["fewer", "none", "more"]].tolist() == [1.0, 0.0, 0.0]
+    assert bool(table.loc["idle", "idle"])
+    assert "no growth" in shown.output
+    assert "100, 0, 0" in shown.output
+    assert "Of 2 knock-outs" in shown.output
