@@ -28,7 +28,7 @@ from calibration.assess.self_test import EFFORT
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.predicted import reported
 from calibration.likelihood.replicate import numbers, replaced, replicate
-from calibration.sampling.draws import draw
+from calibration.sampling.draws import draw, problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.predictions import Prediction
@@ -152,9 +152,10 @@ def tested(name: str, first: int, n: int, seed: int, folder: Path) -> list[tuple
     """Rows of the table of one study, from the data sets ``first`` to ``n``."""
     case = CASES[name]
     problem, start = problem_of(case), time.process_time()
-    sets = []
+    # another version of the study has data sets of its own
+    digest, sets = problem_digest(problem)[:12], []
     for number, rng in enumerate(np.random.default_rng([seed, 11]).spawn(n)):
-        path = folder / f"{name}-{seed}-{number}.json"
+        path = folder / f"{name}-{digest}-{seed}-{number}.json"
         if number >= first:
             if not path.exists():
                 write_text(path, json.dumps(data_set(case, problem, rng)))

@@ -39,7 +39,9 @@ PUBLISHED = {
     "influenza": ("1.73", "0.54", ""),
     "predation": ("0.55", "0.028", "0.80", "0.024", "34.0", "5.9", "0.25", "0.25"),
 }
+#: Live points of nested sampling, and of a quick look.
 LIVE = 250
+QUICK_LIVE = 40
 SAMPLERS = ("importance", "chains", "nested")
 
 
@@ -66,15 +68,18 @@ def ours(density: Posterior, sampler: str, seed: int) -> tuple[Array, float]:
     return numbers, float(evidence[0]) if evidence is not None else np.nan
 
 
-def nested(density: Posterior, seed: int) -> tuple[Array, float]:
+def nested(density: Posterior, seed: int, live: int = LIVE) -> tuple[Array, float]:
     """The same by dynesty."""
-    import dynesty
+    try:
+        import dynesty
+    except ImportError:
+        raise click.ClickException("nested sampling needs dynesty: pip install dynesty") from None
 
     sampler = dynesty.NestedSampler(
         lambda theta: max(float(density.log_likelihood(theta[None])[0]), -1e300),
         lambda share: density.space.from_unit(share),
         len(density.space),
-        nlive=LIVE,
+        nlive=live,
         rstate=np.random.default_rng([seed, 13]),
     )
     sampler.run_nested(dlogz=0.01, print_progress=False)
@@ -82,10 +87,11 @@ def nested(density: Posterior, seed: int) -> tuple[Array, float]:
     return summary(results.samples, results.importance_weights()), float(results.logz[-1])
 
 
-def sampled(density: Posterior, sampler: str, seeds: int) -> tuple[Array, Array]:
+def sampled(density: Posterior, sampler: str, seeds: int, live: int = LIVE) -> tuple[Array, Array]:
     """Summaries ``(seeds, 3 k)`` and log evidences ``(seeds,)``."""
     runs = [
-        nested(density, seed) if sampler == "nested" else ours(density, sampler, seed) for seed in range(1, seeds + 1)
+        nested(density, seed, live) if sampler == "nested" else ours(density, sampler, seed)
+        for seed in range(1, seeds + 1)
     ]
     return np.array([run[0] for run in runs]), np.array([run[1] for run in runs])
 
@@ -98,7 +104,7 @@ def largest(first: Array, second: Array) -> tuple[float, int, float]:
     return float(t[least]), least, min(1.0, float(p[least]) * len(p))
 
 
-def rows_of(name: str, seeds: int, other_seeds: int) -> list[tuple[str, ...]]:
+def rows_of(name: str, seeds: int, other_seeds: int, live: int) -> list[tuple[str, ...]]:
     """A row for each other sampler, and for what was published."""
     density = posterior(read_problem(FOLDERS[name]), choose("native"))
     start = time.process_time()
@@ -108,7 +114,7 @@ def rows_of(name: str, seeds: int, other_seeds: int) -> list[tuple[str, ...]]:
     labels = [f"{part} of {parameter}" for parameter in names for part in ("mean", "low end", "high end")]
     rows = []
     for sampler in SAMPLERS[1:]:
-        numbers, logs = sampled(density, sampler, other_seeds)
+        numbers, logs = sampled(density, sampler, other_seeds, live)
         t, place, p = largest(base, numbers)
         apart = np.abs(base.mean(axis=0) - numbers.mean(axis=0))[::3] / sds
         cells = (f"{apart.max():.3f}", f"{t:.1f}", labels[place], f"{p:.2f}")
@@ -132,11 +138,12 @@ def rows_of(name: str, seeds: int, other_seeds: int) -> list[tuple[str, ...]]:
 @click.argument("names", nargs=-1, type=click.Choice(list(FOLDERS)))
 @click.option("--seeds", default=10, show_default=True, help="Of importance sampling.")
 @click.option("--other-seeds", default=4, show_default=True, help="Of each other sampler.")
+@click.option("--live", default=LIVE, show_default=True, help="Live points of nested sampling.")
 @click.option("--quick", is_flag=True, help="Two seeds of a small study.")
-def main(names: tuple[str, ...], seeds: int, other_seeds: int, quick: bool) -> None:
+def main(names: tuple[str, ...], seeds: int, other_seeds: int, live: int, quick: bool) -> None:
     if quick:
-        names, seeds, other_seeds = ("leaving",), 2, 2
-    rows = [row for name in names or FOLDERS for row in rows_of(name, seeds, other_seeds)]
+        names, seeds, other_seeds, live = ("leaving",), 2, 2, QUICK_LIVE
+    rows = [row for name in names or FOLDERS for row in rows_of(name, seeds, other_seeds, live)]
     head = ("study", "against", "parameters", "seeds", "means apart, sd", "largest |t|", "of", "p", "log evidence")
     show("Posteriors against independent ones", head, rows)
     show_machine()
