@@ -1,74 +1,70 @@
-"""Laws that every engine keeps: what a variable is called, where it stands and how large its unit is change no run.
+"""Laws that hold of every model, whatever is right: other names, another order of equations, a stock in other units.
 
-That an error falls with the step as the method says stands in test_engine.py and test_adaptive.py.
+That the error falls as it must when the step is halved is asked for by ``test_engine.py``.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from places import ROOT
+from hypothesis import HealthCheck, given, settings
+from random_equations import MACRO, models
 
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.model.model import Model
 from cipark_sd.simulation import simulate
 
-Write = Callable[..., Path]
-#: A predator and its prey with a delay and a table, each name a field, and the size of the unit in which animals count.
-TEXT = """
-{hares} = INTEG({births} - {deaths}, 100 * {unit}) ~~|
-{foxes} = INTEG(0.2 * SMOOTH3({deaths}, 1.5) - 0.3 * {foxes}, 20 * {unit}) ~~|
-{births} = 0.6 * {hares} * {room}({hares} / (200 * {unit})) ~~|
-{deaths} = 0.02 * {hares} * {foxes} / {unit} ~~|
-{room}((0, 1), (0.5, 0.9), (1, 0.2), (2, 0)) ~~|
-{unit} = {size} ~~|
-"""
-PLAIN = {"hares": "hares", "foxes": "foxes", "births": "births", "deaths": "deaths", "room": "room", "unit": "unit"}
-#: In another alphabetical order, with blanks, quotes and letters of other languages.
-OTHER = {
-    "hares": "zzz",
-    "foxes": "Años de zorros",
-    "births": '"a, b (c)"',
-    "deaths": "e",
-    "room": "Time left",
-    "unit": "INTEGRAL",
-}
+CONTROLS = "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 0.25 ~~|\nSAVEPER = 0.25 ~~|\n"
+STOCKS = ["s0", "s1", "s2"]
 
 
-def model_of(write_mdl: Write, names: dict[str, str], size: float = 1) -> Model:
-    return read_model(write_mdl(TEXT.format(**names, size=size), final=20, step=0.125, saveper="1"))
+def courses(equations: str, folder: Path, names: list[str]) -> list[np.ndarray]:
+    """Of stocks through the engine without a compiler, each (n_times,)."""
+    path = folder / "model.mdl"
+    path.write_text("{UTF-8}\n" + equations + CONTROLS)
+    run = simulate(read_model(path), save=names, engine="numpy")
+    return [run[name].to_numpy() for name in names]
 
 
-def course(model: Model, name: str, engine: str = "native") -> np.ndarray:
-    return np.asarray(simulate(model, save=[name], engine=engine)[model[name].name].to_numpy())
+def renamed(equations: str) -> str:
+    return re.sub(r"\b([Sxc])(\d)\b", r"Quantity \1 of \2", equations)
 
 
-@pytest.mark.parametrize("engine", ["native", "numpy"])
-def test_other_names_give_the_same_bits(write_mdl: Write, engine: str) -> None:
-    plain, other = model_of(write_mdl, PLAIN), model_of(write_mdl, OTHER)
-    for name in ("hares", "foxes", "births"):
-        assert course(plain, PLAIN[name], engine).tobytes() == course(other, OTHER[name].strip('"'), engine).tobytes()
+def reordered(equations: str) -> str:
+    return MACRO + "\n" + "\n".join(reversed(equations.removeprefix(MACRO).strip().splitlines())) + "\n"
 
 
-@pytest.mark.parametrize("engine", ["native", "numpy"])
-def test_a_unit_that_is_a_power_of_two_larger_scales_every_bit(write_mdl: Write, engine: str) -> None:
-    plain, scaled = model_of(write_mdl, PLAIN), model_of(write_mdl, PLAIN, size=1024)
-    for name in ("hares", "foxes", "deaths"):
-        values = course(plain, name, engine)
-        assert np.ptp(values) > 1
-        assert (1024 * values).tobytes() == course(scaled, name, engine).tobytes()
+def in_thousandths(equations: str) -> str:
+    """``S0`` counted in thousandths."""
+    lines = []
+    for line in equations.splitlines():
+        head, equals, body = line.partition(" = ")
+        changed = re.sub(r"\bS0\b", "(S0 / 1000)", body)
+        if head == "S0":
+            flow, _, start = changed.removeprefix("INTEG(").removesuffix(") ~~|").rpartition(", ")
+            changed = f"INTEG(1000 * ({flow}), 1000 * {start}) ~~|"
+        lines.append(head + equals + changed)
+    return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["delay3", "macro", "subscript_two", "smooth3i", "stock_initial_depends", "with_lookup"]
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_another_order_in_the_file_gives_the_same_bits(name: str) -> None:
-    (path,) = (ROOT / "tests" / "corpus" / name).glob("*.mdl")
-    model = read_model(path)
-    turned = replace(model, variables=model.variables[::-1])
-    one, other = simulate(model), simulate(turned)
-    assert set(one.data_vars) == set(other.data_vars)
-    for variable in one.data_vars:
-        assert one[variable].to_numpy().tobytes() == other[variable].to_numpy().tobytes(), variable
+@given(models())
+def test_names_order_and_units_change_no_course(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
+    folder = tmp_path_factory.mktemp("law")
+    plain = courses(equations, folder, STOCKS)
+    other_names = [f"quantity_s_of_{i}" for i in range(3)]
+    for name, law in zip(
+        STOCKS, zip(plain, courses(renamed(equations), folder, other_names), strict=True), strict=True
+    ):
+        np.testing.assert_array_equal(*law, err_msg=f"{name} renamed in\n{equations}")
+    for name, law in zip(STOCKS, zip(plain, courses(reordered(equations), folder, STOCKS), strict=True), strict=True):
+        np.testing.assert_array_equal(*law, err_msg=f"{name} in another order of\n{equations}")
+    thousandths = courses(in_thousandths(equations), folder, STOCKS)
+    np.testing.assert_allclose(thousandths[0] / 1000, plain[0], rtol=1e-9, atol=1e-9, err_msg=equations)
+    np.testing.assert_allclose(thousandths[1:], plain[1:], rtol=1e-9, atol=1e-9, err_msg=equations)
