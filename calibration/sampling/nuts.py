@@ -25,7 +25,7 @@ DEEPEST, LOST = 10, 1000.0
 #: Doublings at most while the step size adapts, when it may be far too small.
 SHORTER = 5
 #: What share of moves is to be accepted, and Hoffman and Gelman's constants of the dual averaging.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.05, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.95, 0.05, 10.0, 0.75
 
 
 @dataclass(frozen=True, eq=False)
