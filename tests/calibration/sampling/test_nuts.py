@@ -40,7 +40,7 @@ def test_a_normal_distribution_is_sampled() -> None:
     covariance = np.array([[1.0, 0.9, 0.0], [0.9, 1.2, 0.2], [0.0, 0.2, 0.3]])
     drawn = gaussian(covariance)
     for line, variance in zip(convergence(["a", "b", "c"], drawn.points[:, :, None]), np.diag(covariance), strict=True):
-        assert line.r_hat < 1.01
+        assert line.r_hat < 1.02
         assert line.ess_bulk > 1000
         assert abs(line.mean) < 4 * line.mcse_mean
         assert line.sd == pytest.approx(np.sqrt(variance), rel=0.04)
