@@ -95,12 +95,12 @@ def claims_page(core: Row, park: Row) -> str:
     if wrong:
         raise ValueError("\n".join(wrong))
     counts = {
-        asked: Counter(_kind(claim) for claim in claims if claim["asked_of"] == asked) for asked in ("full", "core")
+        which: Counter(_kind(claim) for claim in claims if claim["asked_of"] == which) for which in ("full", "core")
     }
     sentences = [
-        f"- **{name}**: {sum(counts[asked].values())} claims; {counts[asked]['built in']} built in, "
-        f"{counts[asked]['informed']} informed, {counts[asked]['undecided']} undecided."
-        for asked, name in (("full", "Full model and its rivals"), ("core", "Core model"))
+        f"- **{name}**: {sum(counts[which].values())} claims; {counts[which]['built in']} built in, "
+        f"{counts[which]['informed']} informed, {counts[which]['undecided']} undecided."
+        for which, name in (("full", "Full model and its rivals"), ("core", "Core model"))
     ]
     lines = [
         "# Claims: built in, informed, undecided",
@@ -122,7 +122,7 @@ def claims_page(core: Row, park: Row) -> str:
         "",
         *paragraph(
             "The full model is asked for signs by most claims, and its equations contain most of these; the core is",
-            "asked",
+            "which",
             "for a tenth, a quarter or a half, with gains that may be zero. Numbers of firms are conditional on the",
             "structure; of the years after 2019 nothing is known here. [Knock-outs](knockouts.md) ask the full model",
             "for a",
