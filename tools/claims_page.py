@@ -95,12 +95,12 @@ def claims_page(core: Row, park: Row) -> str:
     if wrong:
         raise ValueError("\n".join(wrong))
     counts = {
-        which: Counter(_kind(claim) for claim in claims if claim["asked_of"] == which) for which in ("full", "core")
+        model: Counter(_kind(claim) for claim in claims if claim["asked_of"] == model) for model in ("full", "core")
     }
     sentences = [
-        f"- **{name}**: {sum(counts[which].values())} claims; {counts[which]['built in']} built in, "
-        f"{counts[which]['informed']} informed, {counts[which]['undecided']} undecided."
-        for which, name in (("full", "Full model and its rivals"), ("core", "Core model"))
+        f"- **{name}**: {sum(counts[model].values())} claims; {counts[model]['built in']} built in, "
+        f"{counts[model]['informed']} informed, {counts[model]['undecided']} undecided."
+        for model, name in (("full", "Full model and its rivals"), ("core", "Core model"))
     ]
     lines = [
         "# Claims: built in, informed, undecided",
