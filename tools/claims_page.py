@@ -122,7 +122,7 @@ def claims_page(core: Row, park: Row) -> str:
         "",
         *paragraph(
             "The full model is asked for signs by most claims, and its equations contain most of these; the core is",
-            "which",
+            "asked",
             "for a tenth, a quarter or a half, with gains that may be zero. Numbers of firms are conditional on the",
             "structure; of the years after 2019 nothing is known here. [Knock-outs](knockouts.md) ask the full model",
             "for a",
