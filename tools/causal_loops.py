@@ -112,13 +112,13 @@ def read_diagram(path: Path) -> Diagram:
 
 def causes(model: Model) -> dict[str, set[str]]:
     """By variable, the variables in its equation; subscripts are left out."""
-    found: dict[str, set[str]] = {variable.name: set() for variable in model.variables}
+    references_by_name: dict[str, set[str]] = {variable.name: set() for variable in model.variables}
     for variable in model.variables:
         if isinstance(variable, Auxiliary | Stock):
             for piece in variable.pieces:
                 expr = piece.flow if isinstance(piece, StockPiece) else piece.expr
-                found[variable.name].update(ref.name for ref in references(expr))
-    return found
+                references_by_name[variable.name].update(ref.name for ref in references(expr))
+    return references_by_name
 
 
 def aggregated(model: Model, shown: Iterable[str]) -> set[tuple[str, str]]:
@@ -130,12 +130,12 @@ def aggregated(model: Model, shown: Iterable[str]) -> set[tuple[str, str]]:
             effects.setdefault(cause, set()).add(effect)
     pairs = set()
     for start in names:
-        seen, open_names = set(), list(effects.get(start, ()))
+        visited, open_names = set(), list(effects.get(start, ()))
         while open_names:
             name = open_names.pop()
-            if name in seen:
+            if name in visited:
                 continue
-            seen.add(name)
+            visited.add(name)
             if name in names:
                 pairs.add((start, name))
             else:
@@ -191,14 +191,14 @@ def thinned(line: Line) -> Line:
     return line[np.linspace(0, len(line) - 1, 40).astype(int)]
 
 
-def curves(diagram: Diagram, boxes: Mapping[str, "Bbox"], others: Iterable["Bbox"]) -> list[Line]:
+def curves(diagram: Diagram, boxes: Mapping[str, "Bbox"], other_curves: Iterable["Bbox"]) -> list[Line]:
     """The free part of each link: with the bend of the table, or one that passes over no name and crosses little."""
-    names, fixed = diagram.standing, list(others)
+    names, fixed = diagram.standing, list(other_curves)
     chosen: dict[int, Line] = {}
     for _ in range(2):
         for number, link in enumerate(diagram.links):
             options = []
-            others = np.array([thinned(line) for i, line in chosen.items() if i != number])
+            other_curves = np.array([thinned(line) for i, line in chosen.items() if i != number])
             for bend in BENDS if link.bend is None else (link.bend,):
                 line = bent(names[link.cause], names[link.effect], bend)
                 free = line[~_within(line, boxes[link.cause]) & ~_within(line, boxes[link.effect])]
@@ -208,8 +208,8 @@ def curves(diagram: Diagram, boxes: Mapping[str, "Bbox"], others: Iterable["Bbox
                     if name not in (link.cause, link.effect)
                 )
                 cost += sum(6 * bool(_within(free, box).any()) for box in fixed)
-                if len(others) and cost < min((option[0] for option in options), default=math.inf):
-                    apart = thinned(free)[None, :, None] - others[:, None]
+                if len(other_curves) and cost < min((option[0] for option in options), default=math.inf):
+                    apart = thinned(free)[None, :, None] - other_curves[:, None]
                     near = np.hypot(apart[..., 0], apart[..., 1]).min(axis=2) < 0.12
                     cost += 0.8 * near.any(axis=1).sum() + 6 * np.maximum(0.0, near.mean(axis=1) - 0.15).sum()
                 options.append((float(cost), free))

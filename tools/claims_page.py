@@ -95,12 +95,12 @@ def claims_page(core: Row, park: Row) -> str:
     if wrong:
         raise ValueError("\n".join(wrong))
     counts = {
-        asked: Counter(_kind(claim) for claim in claims if claim["asked_of"] == asked) for asked in ("full", "core")
+        model: Counter(_kind(claim) for claim in claims if claim["asked_of"] == model) for model in ("full", "core")
     }
-    said = [
-        f"- **{name}**: {sum(counts[asked].values())} claims; {counts[asked]['built in']} built in, "
-        f"{counts[asked]['informed']} informed, {counts[asked]['undecided']} undecided."
-        for asked, name in (("full", "Full model and its rivals"), ("core", "Core model"))
+    sentences = [
+        f"- **{name}**: {sum(counts[model].values())} claims; {counts[model]['built in']} built in, "
+        f"{counts[model]['informed']} informed, {counts[model]['undecided']} undecided."
+        for model, name in (("full", "Full model and its rivals"), ("core", "Core model"))
     ]
     lines = [
         "# Claims: built in, informed, undecided",
@@ -118,7 +118,7 @@ def claims_page(core: Row, park: Row) -> str:
             "limit.",
         ),
         "",
-        *said,
+        *sentences,
         "",
         *paragraph(
             "The full model is asked for signs by most claims, and its equations contain most of these; the core is",
@@ -162,7 +162,7 @@ def knockouts_page(park: Row) -> str:
     """The table of knock-outs of the full model."""
     verdicts = Counter(row["verdict"] for group in park["groups"] for row in group["rows"])
     whole, undecided = sum(verdicts.values()), verdicts.pop("undecided", 0)
-    said = "; ".join(f"{text} {n}" for text, n in sorted(verdicts.items()))
+    sentences = "; ".join(f"{text} {n}" for text, n in sorted(verdicts.items()))
     lines = [
         "# Knock-outs of the park model",
         "",
@@ -182,7 +182,7 @@ def knockouts_page(park: Row) -> str:
         ),
         "",
         *paragraph(
-            f"**Of {whole} knock-outs {undecided} are undecided; {said}.** What is built in says nothing of the",
+            f"**Of {whole} knock-outs {undecided} are undecided; {sentences}.** What is built in says nothing of the",
             "world. A",
             "loop is left out by a gain of zero, which moves the level of the park as well.",
         ),
@@ -270,14 +270,14 @@ def loops_page(loops: Row) -> str:
     )
 
 
-def kept(name: str) -> dict[str, Any]:
+def kept_numbers(name: str) -> dict[str, Any]:
     """The numbers of a kept result."""
     numbers: dict[str, Any] = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))["numbers"]
     return numbers
 
 
 def main() -> None:
-    core, park, loops = kept("core_fit"), kept("park_knockouts"), kept("park_loops")
+    core, park, loops = kept_numbers("core_fit"), kept_numbers("park_knockouts"), kept_numbers("park_loops")
     (KEPT / "claims.md").write_text(claims_page(core, park), encoding="utf-8")
     (KEPT / "knockouts.md").write_text(knockouts_page(park), encoding="utf-8")
     (KEPT / "loops.md").write_text(loops_page(loops), encoding="utf-8")

@@ -129,17 +129,19 @@ def valves_for(boxes: dict[int, Item]) -> dict[int, Point]:
 def passing(items: list[Item]) -> list[tuple[str, str, str]]:
     """The arrows of a view that pass over a name or a box: cause, effect, and what they pass over."""
     boxes = {int(item[1]): item for item in items if item[0] != "1"}
-    places, found = valves_for(boxes), []
+    places, passed = valves_for(boxes), []
     for item in (item for item in items if item[0] == "1" and item[7] != "22"):
         start, end = int(item[2]), int(item[3])
-        own = {number - shift for number in (start, end) for shift in (0, 1) if shift == 0 or is_flow(boxes[number])}
+        endpoints = {
+            number - shift for number in (start, end) for shift in (0, 1) if shift == 0 or is_flow(boxes[number])
+        }
         line = arc_of(item, places)
-        found += [
+        passed += [
             (boxes[start][2], boxes[end][2], other[2])
             for number, other in boxes.items()
-            if number not in own and not is_flow(other) and any(covers(other, point) for point in line)
+            if number not in endpoints and not is_flow(other) and any(covers(other, point) for point in line)
         ]
-    return found
+    return passed
 
 
 def draw_arrow(axes: Axes, item: Item, boxes: dict[int, Item], places: dict[int, Point]) -> None:

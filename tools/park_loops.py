@@ -31,14 +31,14 @@ def scored(folder: Path) -> xr.Dataset:
     place = folder / "cipark-output" / "great_stone" / "draws.nc"
     with xr.open_dataset(place, engine="h5netcdf", group="posterior") as posterior:
         columns = {str(name): array.to_numpy().reshape(-1) for name, array in posterior.data_vars.items()}
-    known = {name: values for name, values in columns.items() if name.partition("[")[0] in model}
-    rows = np.random.default_rng(SEED).choice(len(next(iter(known.values()))), DRAWS, replace=False)
-    draws = [{name: float(values[row]) for name, values in known.items()} for row in rows]
+    constants = {name: values for name, values in columns.items() if name.partition("[")[0] in model}
+    rows = np.random.default_rng(SEED).choice(len(next(iter(constants.values()))), DRAWS, replace=False)
+    draws = [{name: float(values[row]) for name, values in constants.items()} for row in rows]
 
-    def told(done: int, whole: int) -> None:
+    def report(done: int, whole: int) -> None:
         print(f"{done} of {whole}", file=sys.stderr, flush=True)
 
-    return loop_dominance(model, names, draws=draws, progress=told)
+    return loop_dominance(model, names, draws=draws, progress=report)
 
 
 def numbers(scores: xr.Dataset) -> dict[str, Any]:

@@ -28,23 +28,23 @@ def scale_of(model: Model, table: Mapping[str, Any]) -> dict[str, str]:
     """The scale of each variable that has one and is no constant."""
     by_name = {canonical(name): scale["id"] for scale in table["scale"] for name in scale["names"]}
     by_group = {group: scale["id"] for scale in table["scale"] for group in scale["groups"]}
-    found = {}
+    result = {}
     for variable in model.variables:
         scale = by_name.get(variable.name) or by_group.get(variable.group)
         if scale and not isinstance(variable, Constant | Lookup):
-            found[variable.name] = scale
-    return found
+            result[variable.name] = scale
+    return result
 
 
 def references_between(model: Model, table: Mapping[str, Any]) -> dict[tuple[str, str], set[tuple[str, str]]]:
     """By pair of scales, the references ``(cause, effect)`` that run from one to the other."""
-    scales, found = scale_of(model, table), dict[tuple[str, str], set[tuple[str, str]]]()
+    scales, result = scale_of(model, table), dict[tuple[str, str], set[tuple[str, str]]]()
     for effect, of in causes(model).items():
         for cause in of:
             pair = scales.get(cause, ""), scales.get(effect, "")
             if all(pair) and pair[0] != pair[1]:
-                found.setdefault(pair, set()).add((cause, effect))
-    return found
+                result.setdefault(pair, set()).add((cause, effect))
+    return result
 
 
 def faults(model: Model, table: Mapping[str, Any]) -> list[str]:

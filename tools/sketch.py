@@ -330,7 +330,7 @@ def bends(view: View, spot: Callable[[Cell], tuple[int, int]], equations: dict[s
     for _ in range(2):
         for index, (cause, effect) in enumerate(view.arrows):
             start, end = places[cause], places[effect]
-            others = np.array([line for i, (_, line, _) in chosen.items() if i != index]).reshape(-1, 40, 2)
+            other_lines = np.array([line for i, (_, line, _) in chosen.items() if i != index]).reshape(-1, 40, 2)
             foreign = limits[(owners != cause) & (owners != effect)]
             options = []
             for bend in BENDS:
@@ -339,15 +339,17 @@ def bends(view: View, spot: Callable[[Cell], tuple[int, int]], equations: dict[s
                     round((start[1] + end[1]) / 2 - bend * (end[0] - start[0])),
                 )
                 line = np.array(arc(start, middle, end, 40))
-                own = [limits[owners == name] for name in (cause, effect)]
-                free = line[~inside(line, np.concatenate(own)).any(axis=1)]
+                ends_of_arrow = [limits[owners == name] for name in (cause, effect)]
+                free = line[~inside(line, np.concatenate(ends_of_arrow)).any(axis=1)]
                 cost = 2.5 * abs(bend) + 30 * inside(free, foreign).any(axis=0).sum()
                 cost += 60 * (not inside(free, page).all())
                 if len(corridors):
                     along = inside(free, corridors).sum(axis=0)
                     cost += 0.4 * (along > 0).sum() + 1.5 * np.maximum(along - 4, 0).sum()
-                if len(others) and cost < min((option[0] for option in options), default=math.inf):
-                    cost += 0.6 * meetings(line[::3], others[:, ::3]) + 2.0 * touching(free[::2], others[:, ::2])
+                if len(other_lines) and cost < min((option[0] for option in options), default=math.inf):
+                    cost += 0.6 * meetings(line[::3], other_lines[:, ::3]) + 2.0 * touching(
+                        free[::2], other_lines[:, ::2]
+                    )
                 options.append((float(cost), line, middle if bend else (0, 0)))
             chosen[index] = min(options, key=lambda option: option[0])
     return [chosen[index][2] for index in range(len(view.arrows))]
@@ -359,23 +361,23 @@ def inside(points: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return (x > limits[:, 0]) & (x < limits[:, 1]) & (y > limits[:, 2]) & (y < limits[:, 3])
 
 
-def meetings(line: np.ndarray, others: np.ndarray) -> int:
+def meetings(line: np.ndarray, other_lines: np.ndarray) -> int:
     """How many of the other lines ``(m, k, 2)`` a line ``(n, 2)`` crosses."""
 
     def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
         return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
 
     a, b = line[:-1, None, None], line[1:, None, None]
-    c, d = others[None, :, :-1], others[None, :, 1:]
+    c, d = other_lines[None, :, :-1], other_lines[None, :, 1:]
     crossed = (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
     return int(crossed.any(axis=(0, 2)).sum())
 
 
-def touching(line: np.ndarray, others: np.ndarray) -> int:
+def touching(line: np.ndarray, other_lines: np.ndarray) -> int:
     """How many other lines a line runs along: nearer than 5 over a good part of it."""
     if not len(line):
         return 0
-    apart = line[None, :, None] - others[:, None]
+    apart = line[None, :, None] - other_lines[:, None]
     near = np.hypot(apart[..., 0], apart[..., 1]).min(axis=2) < 5
     return int((near.mean(axis=1) > 0.25).sum())
 

@@ -41,11 +41,11 @@ def changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[
     position = time_position(at, result["time"].to_numpy().tolist())
     values = result[outcome].isel(time=position).transpose("policy", "rival", "draw")
     with_policy, base = (values.sel(policy=name).to_numpy() for name in (policy, BASE))
-    found = {}
+    by_draws = {}
     for rival, row, base_row in zip(map(str, result["rival"].to_numpy()), with_policy, base, strict=True):
         fine = np.isfinite(row) & np.isfinite(base_row) & (base_row > 0)
-        found[rival] = row[fine] / base_row[fine] - 1
-    return found
+        by_draws[rival] = row[fine] / base_row[fine] - 1
+    return by_draws
 
 
 def knockout_table(
@@ -74,14 +74,14 @@ def knockout_table(
     rows = []
     for group in knockouts.groups:
         for policy in group.policies:
-            found = {name: changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
-            for name, by_rival in found.items():
+            by_draws = {name: changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
+            for name, by_rival in by_draws.items():
                 for rival, change in by_rival.items():
                     if name == POSTERIOR and effective is not None and rival not in effective:
                         continue
                     worth = float("inf") if name == PRIOR or effective is None else effective[rival]
                     facts = summary(change)
-                    before = found[PRIOR].get(rival, change)
+                    before = by_draws[PRIOR].get(rival, change)
                     rows.append(
                         {
                             "group": group.title,

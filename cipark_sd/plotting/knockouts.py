@@ -60,9 +60,9 @@ def plot_knockouts(
     ticks = [-1, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1]
     panels[-1].set_xticks(ticks, [f"{100 * tick:+.0f}" if tick else "0" for tick in ticks])
     panels[-1].set_xlabel(f"change of {outcome[0].lower()}{outcome[1:]}, % of the base")
-    seen = (table["when"] == "posterior").any()
+    after_data = (table["when"] == "posterior").any()
     how = "Dot, thick and thin bar: median, 50 and 90 %. "
-    how += "Grey: prior, blue: posterior. " if seen else ""
+    how += "Grey: prior, blue: posterior. " if after_data else ""
     several = table["structure"].nunique() > 1
     how += f"Structure {structure}; ticks: medians of the other structures that have it. " if several else ""
     note(figure, f"{how}Shaded: no effect, less than {near:.0%}. {caption}")
@@ -76,11 +76,11 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
     for place, name in enumerate(names):
         of = of_group[of_group["policy"] == name]
         labels.append(textwrap.fill(str(of["title"].iloc[0]), _LETTERS))
-        own = of[of["structure"] == structure]
-        seen = (own["when"] == "posterior").any()
+        of_structure = of[of["structure"] == structure]
+        after_data = (of_structure["when"] == "posterior").any()
         for draws, colour, shift in (("prior", _BEFORE, -0.19), ("posterior", _AFTER, 0.19)):
-            for row in own[own["when"] == draws].to_dict("records"):
-                y = place + (shift if seen else 0.0)
+            for row in of_structure[of_structure["when"] == draws].to_dict("records"):
+                y = place + (shift if after_data else 0.0)
                 low90, low50, median, high50, high90 = (
                     min(row[key], _MOST) for key in ("low90", "low50", "median", "high50", "high90")
                 )
@@ -89,7 +89,7 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
                 axes.plot(median, y, "o", color="white", markeredgecolor=colour, markersize=3.4, zorder=4)
                 if row["high90"] > _MOST:
                     axes.plot(_MOST, y, ">", color=colour, markersize=3, zorder=4)
-                if draws == ("posterior" if seen else "prior"):
+                if draws == ("posterior" if after_data else "prior"):
                     shares = ", ".join(f"{100 * row[answer]:.0f}" for answer in ("fewer", "none", "more"))
                     axes.text(
                         1.0,
@@ -100,9 +100,9 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
                         va="center",
                         ha="right",
                     )
-        others = of[(of["structure"] != structure) & (of["when"] == ("posterior" if seen else "prior"))]
-        medians = others[~others["idle"].astype(bool)]["median"].clip(upper=_MOST)
-        axes.plot(medians, [place + (0.19 if seen else 0.0)] * len(medians), "|", color=_OTHERS, markersize=4.5,
+        rival_rows = of[(of["structure"] != structure) & (of["when"] == ("posterior" if after_data else "prior"))]
+        medians = rival_rows[~rival_rows["idle"].astype(bool)]["median"].clip(upper=_MOST)
+        axes.plot(medians, [place + (0.19 if after_data else 0.0)] * len(medians), "|", color=_OTHERS, markersize=4.5,
                   markeredgewidth=0.6, zorder=5)  # fmt: skip
     axes.set_yticks(range(len(names)), labels)
     axes.tick_params(labelsize=SMALL, left=False)

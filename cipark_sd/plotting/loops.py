@@ -33,8 +33,8 @@ def plot_loops(dominance: "xr.Dataset") -> "Figure":
     names = [str(name) for name in dominance["loop"].to_numpy()]
     draws = len(up) - 1
     mean = (up + down)[0 if draws < 2 else slice(1, None)].reshape(-1, len(names), len(times)).mean(axis=(0, 2))
-    rest = [i for i, name in enumerate(names) if name == OTHERS]
-    strongest = [int(i) for i in np.argsort(-mean, kind="stable") if i not in rest][:_SHOWN]
+    unnamed = [i for i, name in enumerate(names) if name == OTHERS]
+    strongest = [int(i) for i in np.argsort(-mean, kind="stable") if i not in unnamed][:_SHOWN]
     figure = Figure(figsize=(WIDTH, 7.6 if draws > 1 else 6.2), layout="constrained")
     parts = np.asarray(
         figure.subfigures(3 if draws > 1 else 2, 1, height_ratios=(1.0, 1.15, 0.75)[: 3 if draws > 1 else 2])

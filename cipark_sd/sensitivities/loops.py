@@ -130,8 +130,9 @@ def loop_dominance(
     strength: dict[str, float] = dict.fromkeys((loop.name for loop in names), np.inf)
     for label, (_, _, score) in zip(labels, runs[0].loops, strict=True):
         strength[label] = strength.get(label, 0.0) + float(score.mean())
-    kept = sorted(strength, key=lambda name: -strength[name])[: max(most, len(names))] if not names else list(strength)
-    labels = [label if label in kept else OTHERS for label in labels]
+    order = sorted(strength, key=lambda name: -strength[name])
+    strongest = set(order if names else order[:most])
+    labels = [label if label in strongest else OTHERS for label in labels]
     order = list(dict.fromkeys([*(loop.name for loop in names), *labels, OTHERS]))
     times = runs[0].times
     shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
@@ -274,12 +275,12 @@ def common_leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[CommonL
         return []
     common = np.where(shares.sum(axis=0) > 0, shares.argmax(axis=0), -1)
     names = [str(name) for name in dominance["loop"].to_numpy()]
-    found = []
+    leads_in_most = []
     for start, end, name in spans(common, times, dominance["loop"].to_numpy(), least):
         within = (times >= start) & (times < end) & (common == names.index(name))
         course = shares[names.index(name)][within]
-        found.append(CommonLead(start, end, name, float(course.min()), float(course.max())))
-    return found
+        leads_in_most.append(CommonLead(start, end, name, float(course.min()), float(course.max())))
+    return leads_in_most
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from places import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from claims_page import claims_page, core_claims, faults, kept, knockouts_page, loops_page
+from claims_page import claims_page, core_claims, faults, kept_numbers, knockouts_page, loops_page
 
-CORE, PARK, LOOPS = kept("core_fit"), kept("park_knockouts"), kept("park_loops")
+CORE, PARK, LOOPS = kept_numbers("core_fit"), kept_numbers("park_knockouts"), kept_numbers("park_loops")
 
 
 def test_the_kept_pages_are_those_of_the_kept_results():

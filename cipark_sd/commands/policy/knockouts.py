@@ -55,8 +55,8 @@ def knockouts_sentence(result: KnockoutsFound, knockouts: Knockouts) -> str:
     ]
     counts = Counter(verdicts)
     undecided = counts.pop("undecided", 0)
-    said = "; ".join(f"{text} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
-    return f"Of {len(verdicts)} knock-outs {undecided} are undecided; {said}."
+    texts = "; ".join(f"{text} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
+    return f"Of {len(verdicts)} knock-outs {undecided} are undecided; {texts}."
 
 
 def _meaning(about: About, knockouts: Knockouts) -> str:
@@ -75,13 +75,13 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
     knockouts = _knockouts(about.catalogue)
     group = knockouts.groups[number]
     frame = result.table[result.table["group"] == group.title]
-    seen = (frame["when"] == POSTERIOR).any()
+    after_data = (frame["when"] == POSTERIOR).any()
     first = frame[frame["structure"] == about.first]
     rows = []
     for policy in group.policies:
         of = first[first["policy"] == policy]
         cells = [str(of["title"].iloc[0])]
-        for when in (PRIOR, POSTERIOR) if seen else (PRIOR,):
+        for when in (PRIOR, POSTERIOR) if after_data else (PRIOR,):
             if not (of["when"] == when).any():
                 cells += ["-"] * 4
                 continue
@@ -90,10 +90,11 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
             cells += [percent([row["low90"], row["high90"]])]
             cells.append(", ".join(f"{100 * row[answer]:.0f}" for answer in ANSWERS))
         if about.several:
-            cells.append(percent(range_over(frame, policy, group.title, POSTERIOR if seen else PRIOR, "median")) or "-")
+            last = POSTERIOR if after_data else PRIOR
+            cells.append(percent(range_over(frame, policy, group.title, last, "median")) or "-")
         rows.append((*cells, str(verdict(frame, policy, group.title))))
     head = [""]
-    for draws in ("prior: median", "posterior: median") if seen else ("median",):
+    for draws in ("prior: median", "posterior: median") if after_data else ("median",):
         head += [draws, "50 %", "90 %", "fewer, none, more"]
     head += ["medians over structures"] if about.several else []
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
@@ -134,8 +135,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         """Run what is taken away over the draws, and over draws that have seen no data."""
         catalogue = analysis.catalogue
         knockouts, seed = _knockouts(catalogue), analysis.about.seed
-        wanted = {BASE, *(policy for group in knockouts.groups for policy in group.policies)}
-        chosen = [policy for policy in catalogue.policies if policy.id in wanted]
+        ids = {BASE, *(policy for group in knockouts.groups for policy in group.policies)}
+        chosen = [policy for policy in catalogue.policies if policy.id in ids]
         run = partial(
             analysis.run,
             chosen,
@@ -157,8 +158,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         """Every distribution, with the verdict of its knock-out."""
         table = result.table
         places = list(zip(map(str, table["policy"]), map(str, table["group"]), strict=True))
-        said = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
-        verdicts = [said[place] for place in places]
+        texts = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
+        verdicts = [texts[place] for place in places]
         return {"knockouts": table.assign(verdict=verdicts)}
 
     def drawings_of(self, result: KnockoutsFound, about: About) -> Iterator[Drawing]:

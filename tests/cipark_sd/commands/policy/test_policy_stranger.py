@@ -96,7 +96,9 @@ def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
     shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
     assert shown.exit_code == 0
-    assert "Not run, since the catalogue has no table for it: robustness, design, information" in shown.output
+    assert (
+        "Not run, since the catalogue has no table for it: knockouts, robustness, design, information" in shown.output
+    )
 
 
 def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
