@@ -27,7 +27,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.files import file_name, remove_abandoned, whole
+from cipark_sd.files import file_name, make_folder, remove_abandoned, whole
 from cipark_sd.records import packed, unpacked
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class Checkpoint:
         """Write the entry, whole or not at all."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         with whole(self.path) as partial, partial.open("wb") as file:
             # the names of the arrays are their own: none is an argument of savez
             np.savez(file, **arrays, **{_KEY: np.array(self.key)})  # type: ignore[arg-type]

@@ -25,8 +25,15 @@ OUTPUT_FOLDER = Path("cipark-output")
 _NAME_LENGTH = 60
 
 
-#: Folders that :func:`output_folder` made.
+#: Folders that :func:`make_folder` made.
 _made: list[Path] = []
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; each goes again if a command fails before something is in it."""
+    missing = [place.absolute() for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    _made.extend(missing)
 
 
 def output_folder(folder: Path, *, where: str = "--output") -> Path:
@@ -41,9 +48,7 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
     """
     expected = f"one that can be made and written to ({{}}); name another one with {where}"
     try:
-        missing = [place.absolute() for place in (folder, *folder.parents) if not place.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        _made.extend(missing)
+        make_folder(folder)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise InvalidValue("the output folder", str(folder), expected.format(reason), where=where) from None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import small_study
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="limits of files are those of POSIX systems")
 Write = Callable[..., Path]
@@ -70,3 +71,25 @@ def test_a_report_of_checks_into_a_folder_that_is_gone(write_mdl: Write) -> None
     assert done.returncode == 2
     assert done.stderr.startswith("error: gone/")
     assert done.stderr.endswith("No such file or directory\n")
+
+
+STUDY_COMMANDS = [
+    ("calibrate", "study", "--fast", "--no-profiles", "--no-player", "-o", "out"),
+    ("policy", "study", "--draws", "prior", "--runs", "20", "-o", "out"),
+    ("new-study", "study/leaving.mdl", "study/left.csv", "-o", "out/made"),
+    ("convert", "study/leaving.mdl", "-o", "out/leaving.xmile"),
+    ("play", "study/leaving.mdl", "-o", "out/leaving.html"),
+]
+
+
+@pytest.mark.parametrize("arguments", STUDY_COMMANDS, ids=lambda arguments: str(arguments[0]))
+def test_a_full_disk_stops_what_works_on_a_study(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    small_study.small_study(tmp_path / "study")
+    (tmp_path / "study" / "policies.toml").write_text(small_study.POLICIES, encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    done = cipark(tmp_path, *arguments, stdout=subprocess.DEVNULL)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
