@@ -137,9 +137,9 @@ def passing(items: list[Item]) -> list[tuple[str, str, str]]:
         }
         line = arc_of(item, places)
         passed += [
-            (boxes[start][2], boxes[end][2], other[2])
-            for number, other in boxes.items()
-            if number not in endpoints and not is_flow(other) and any(covers(other, point) for point in line)
+            (boxes[start][2], boxes[end][2], box[2])
+            for number, box in boxes.items()
+            if number not in endpoints and not is_flow(box) and any(covers(box, point) for point in line)
         ]
     return passed
 

@@ -35,8 +35,8 @@ def scored(folder: Path) -> xr.Dataset:
     rows = np.random.default_rng(SEED).choice(len(next(iter(constants.values()))), DRAWS, replace=False)
     draws = [{name: float(values[row]) for name, values in constants.items()} for row in rows]
 
-    def report(done: int, whole: int) -> None:
-        print(f"{done} of {whole}", file=sys.stderr, flush=True)
+    def report(completed: int, whole: int) -> None:
+        print(f"{completed} of {whole}", file=sys.stderr, flush=True)
 
     return loop_dominance(model, names, draws=draws, progress=report)
 
