@@ -70,7 +70,7 @@ def main() -> None:
         repeats = 3 if arguments.quick else 25
         numbers = arguments.points or ((1, 35) if arguments.quick else POINTS)
         rows += [row(name, density, engine, theta[:n], repeats) for n in numbers]
-    head = ("study", "points", "runs, ms", "density, ms", "us a point", "density over runs")
+    head = ("study", "points", "runs, ms", "density, ms", "us a point", "ratio of density to runs")
     show("processor time, the least of the repeats", head, rows)
 
 

@@ -311,7 +311,7 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
     if name is not None and Path(name).is_dir():
         return Path(name)
     kind = f"folder with {file} and no bundled study"
-    raise UnknownName(name or "", known_studies(name or "", file), kind=kind, where=where)
+    raise UnknownName(name or "", known_studies(name or "", file), kind=kind, where=where, listing="known:")
 
 
 def known_studies(name: str, file: str) -> list[str]:

@@ -96,7 +96,7 @@ def beside(value: float, low: float | None, high: float | None) -> str:
 
 #: Units that are no counted things, or are the same in the plural.
 _WITHOUT_PLURAL = {
-    *("dmnl", "people", "yuan", "sheep", "fish", "deer", "percent", "money", "water", "energy", "capital", "fraction"),
+    *("people", "yuan", "sheep", "fish", "deer", "percent", "money", "water", "energy", "capital", "fraction"),
     *("biomass", "mol", "bar", "lux", "rad", "hertz", "celsius", "kelvin", "min", "sec", "index", "data", "men"),
 }
 

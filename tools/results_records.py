@@ -16,7 +16,7 @@ from calibration.sampling.draws import study_digest
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd import read_model
-from cipark_sd.basis import Basis
+from cipark_sd.basis import Basis, Origin
 from cipark_sd.engines.registry import choose
 from cipark_sd.headline import Bounds, Headline, Kind, output, parameter
 
@@ -203,6 +203,33 @@ def of_structures(record: Numbers) -> Records:
     yield make("parameters that the data cannot see", make.numbers["unseen_count"], "count")
 
 
+def of_knockouts(record: Numbers) -> Records:
+    """What is lost with each loop and each actor, before the counts and after them."""
+    make = Maker(record, model_digest("cipark.mdl"), "great_stone")
+    sizes: tuple[tuple[Origin, int], ...] = (
+        ("prior", make.numbers["prior_draws"]),
+        ("posterior", make.numbers["draws"]),
+    )
+    for group in make.numbers["groups"]:
+        for row in group["rows"]:
+            for kind, n_draws in sizes:
+                low, high = row[kind]["band"]
+                estimand = f"change of residents at the end of {group['year']}, as a share: {row['id']}"
+                quantiles = (low, row[kind]["median"], high)
+                title = f"{group['title']}: {row['title']}, {kind}"
+                yield make.summarised(estimand, quantiles, Basis(kind, n_draws), ("the base structure",), title=title)
+
+
+def of_loops(record: Numbers) -> Records:
+    """In which share of the draws a loop leads at least, in each span in which it leads in most."""
+    make = Maker(record, model_digest("cipark.mdl"), "great_stone")
+    basis = Basis("posterior", make.numbers["draws"])
+    for span in make.numbers["spans"]:
+        estimand = f"draws in which it leads at least, {span['start']:g} to {span['end']:g}: {span['name']}"
+        conditions = ("the base structure", "strength as of Loops That Matter")
+        yield make(estimand, span["least"] / 100, "share", conditional_on=conditions, basis=basis)
+
+
 #: By the name of the result.
 RECORDS: dict[str, Callable[[Numbers], Records]] = {
     "park_runs": of_park_runs,
@@ -213,6 +240,8 @@ RECORDS: dict[str, Callable[[Numbers], Records]] = {
     "ceremonies": of_ceremonies,
     "park_on_core_windows": of_park_on_core_windows,
     "park_structures": of_structures,
+    "park_knockouts": of_knockouts,
+    "park_loops": of_loops,
     "park_certificate": of_certificate,
     "world3_certificate": of_certificate,
 }

@@ -14,6 +14,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.study.observations import Count
 from cipark_sd.arrays import Array
+from cipark_sd.wording import rounded
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
 CENTRAL = 0.95
@@ -34,9 +35,10 @@ class Contradiction:
 
     def __str__(self) -> str:
         observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
+        model, low, high = (rounded(value, self.high - self.low) for value in (self.model, self.low, self.high))
         return (
-            f"{self.observation} by {self.date}: {self.model:.3g} in the model (median of the draws; noise of the data "
-            f"allows {self.low:.3g} to {self.high:.3g}), {observed} in the data"
+            f"{self.observation} by {self.date}: {model} in the model (median of the draws; noise of the data allows "
+            f"{low} to {high}), {observed} in the data"
         )
 
 

@@ -9,6 +9,7 @@ from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import number
@@ -98,7 +99,7 @@ def line_table(lines: Sequence[EffectLine]) -> Table:
     rows = []
     for line in lines:
         held = next(point for point in line.points if point.value == line.held)
-        unit = f" {line.unit}" if line.unit and line.unit.lower() not in ("dmnl", "1") else ""
+        unit = f" {line.unit}" if line.unit and not is_dimensionless(line.unit) else ""
         ends = [f"{number(point.value)}{unit}: {share(point)}" for point in (line.points[0], held, line.points[-1])]
         rows.append((line.experiment, line.constant, *ends))
     caption = (

@@ -106,7 +106,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert "failed with NameError" in again.stderr
     assert "name 'PySDRun' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
-              "collinearity", "held")  # fmt: skip
+              "collinearity", "held", "course_errors")  # fmt: skip
     figures = ("answer", "fit", "waterfall", "profiles")
     names = {f"{name}.csv" for name in tables} | {
         f"{name}.{kind}" for name in figures for kind in ("svg", "png", "pdf")

@@ -27,7 +27,7 @@ def test_terms_that_are_only_looked_at_change_no_bit_of_the_others() -> None:
 
 
 def test_a_study_that_does_not_say_gets_a_hundred_searches() -> None:
-    assert Method().starts == read_problem(PARK).method.starts == 100
+    assert Method().starts == read_problem(PARK.parent / "other_parks").method.starts == 100
 
 
 def small(folder: Path) -> Posterior:

@@ -53,7 +53,7 @@ def check(expect: str, more: str = "at = 5") -> str:
         ("[builtin]\nmay_be_negative = ['Pol']", UnknownName, "'Pol'; did you mean 'Pool'"),
         ("[builtin.time_step_halving]\nat = [50]", OutsideRun, "time 50 lies outside the run"),
         ("[builtin.time_step_halving]\ntolerance = -1", InvalidValue, "a number from 0"),
-        ("[runs.a]\nset = {Rat = 1}", UnknownName, "no variable 'rat'; did you mean '[rR]ate'"),
+        ("[runs.a]\nset = {Rat = 1}", UnknownName, "no variable 'Rat'; did you mean '[rR]ate'"),
         ("[runs.base]\nset = {Rate = 1}", InvalidValue, "another name than that of the base run"),
         (check("Pool > 1", "sett = {}"), UnknownName, "no key 'sett'; did you mean 'set'"),
         (check("Pool > 1", "set = {Rate = 'x'}"), InvalidValue, "'rate' is 'x'|'Rate' is 'x'"),

@@ -228,7 +228,7 @@ def test_show_gives_json_and_csv(teacup: Path) -> None:
         (["run", "teacup.mdl", "--set", "rom=5"], "has no variable 'rom'; did you mean 'room'"),
         (["run", "teacup.mdl", "--set", "room=warm"], "the value of 'room' is 'warm', expected a finite number"),
         (["run", "teacup.mdl", "--set", "room"], "'room', expected NAME=VALUE"),
-        (["run", "teacup.mdl", "--set", "pool[Est]=1"], "no element of Region 'est'"),
+        (["run", "teacup.mdl", "--set", "pool[Est]=1"], "no element of Region 'Est'"),
         (["run", "teacup.mdl", "--set", "rom=5", "--set", "pool=1,2,3"], "has 2 problems"),
         (["run", "teacup.mdl", "--scenario", "gone.toml"], "expected a file that exists"),
         (["run", "teacup.mdl", "--scenario", "odd.toml"], "has no variable 'rom'; did you mean 'room'"),

@@ -23,7 +23,7 @@ from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.output import parts
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.pages.blocks import Picture, Table
+from cipark_sd.pages.blocks import Answer, Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.study import find_study
 from cipark_sd.wording import number
@@ -272,7 +272,8 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
-    shown = {block.file for block in blocks if isinstance(block, Picture)}
+    pictures = [block.picture if isinstance(block, Answer) else block for block in blocks]
+    shown = {picture.file for picture in pictures if isinstance(picture, Picture)}
     assert shown == {path.name for path in folder.glob("*.svg")}
     assert titles[-2] == "Uncertain inputs: 4 constants"
 
@@ -369,7 +370,7 @@ def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_pa
     result, folder = run("--rows", "64", "--method", "sobol", target=str(study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
-    assert "These priors contradict the data: seen by 10: 103 in the model" in said
+    assert "These priors contradict the data: seen by 10: 102." in said
     assert "300 in the data" in said
 
 

@@ -106,7 +106,7 @@ def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
         read_catalogue(written(tmp_path, bad), park)
     message = "\n".join(map(str, caught.value.problems))
     for part in (
-        "has no variable 'sw cng'; did you mean",
+        "has no variable 'SW CNG'; did you mean",
         "'Total Resident'",
         "'firms'",
         "2018",
@@ -165,7 +165,7 @@ FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
             "expected another policy",
         ),
         ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'much'"),
-        ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'sw cng'"),
+        ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'SW CNG'"),
         ('[robustness]\noutcome = "residents"\nat = 2030\nstrategies = []\n', "a name or a list of names"),
         ('[headline]\noutcome = "residents"\nat = 2030\nalso = ["profit"]\n', "has no outcome 'profit'"),
     ],

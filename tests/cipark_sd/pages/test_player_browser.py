@@ -416,7 +416,7 @@ def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(brow
     told, before = browser.run(
         "return [told(arguments[0]), told(arguments[1])]", recovering, expected(sir.parent, {}, 60, "recovering")
     )
-    assert f"recovering flow{told} person/Day; as in the file {before} person/Day" in words
+    assert f"recovering flow{told} persons/Day; as in the file {before} persons/Day" in words
     course = browser.run("return Array.from(tracedCourses(tracing.variables.get('recovering'), state.levers, 0)[0])")
     run = simulate(read_model(sir.parent / "sir.mdl"), Scenario("", {"Duration": 8.0}), save=["recovering"])
     np.testing.assert_array_equal(course, run["recovering"].to_numpy())
@@ -426,7 +426,7 @@ def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(brow
     )
     assert browser.run("return document.activeElement.id") == "whyof"
     words = browser.run("return Array.from(document.querySelectorAll('#causes p'), (p) => p.textContent)")
-    assert "Duration lever8 Day; as in the file 5 Day" in words
+    assert "Duration lever8 Days; as in the file 5 Days" in words
     # the link keeps what is asked about
     browser.open(sir, browser.run("return location.hash"))
     assert browser.find("whytext").text.startswith("recovering is computed")
@@ -464,12 +464,12 @@ def test_the_diagram_carries_the_numbers_of_the_run(browser: Browser, sir: Path)
         "(g) => Array.from(g.querySelectorAll('text'), (t) => t.textContent))"
     )
     told = browser.run("return told(arguments[0])", expected(sir.parent, {}, 60))
-    assert ["Infectious", f"{told} person"] in browser.run(texts)
+    assert ["Infectious", f"{told} persons"] in browser.run(texts)
     assert "stand in rows" in browser.find("maptext").text
     browser.move(lever_places(browser)["Contacts"], 0.7)
     told = browser.run("return told(arguments[0])", expected(sir.parent, {"Contacts": 0.7}, 60))
     sign = "▲" if expected(sir.parent, {"Contacts": 0.7}, 60) > expected(sir.parent, {}, 60) else "▼"
-    assert ["Infectious", f"{sign} {told} person"] in browser.run(texts)
+    assert ["Infectious", f"{sign} {told} persons"] in browser.run(texts)
     assert "the levers have moved 4 of the 4 that are shown" in browser.find("maptext").text
 
 
