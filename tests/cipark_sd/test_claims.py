@@ -255,3 +255,20 @@ def test_the_sentence_of_no_expectation_is_one_all_the_same():
 
 def test_a_value_of_nothing_is_no_value():
     assert str(BayesFactor(0.0, 0.1, 0.5)) == "0.1 to 0.5"
+
+
+def test_columns_have_the_posterior_where_there_is_one():
+    before = seen(0.5)
+    assert list(before.columns) == ["prior", "prior_low", "prior_high"]
+    after = seen(0.5, 0.8)
+    factor = after.factor
+    assert factor is not None
+    assert after.columns == {
+        "prior": 0.5,
+        **dict(zip(("prior_low", "prior_high"), after.prior.interval, strict=True)),
+        "posterior": 0.8,
+        **dict(zip(("posterior_low", "posterior_high"), after.posterior.interval, strict=True)),
+        "bayes_factor": factor.value,
+        "bayes_factor_low": factor.low,
+        "bayes_factor_high": factor.high,
+    }

@@ -80,17 +80,21 @@ def at(times: Any, forecaster: str = "model", **changes: Any) -> list[Score]:
     return [Score(forecaster, 0.0, f"{t:g}", float(t), 0, 0, (), pit=0.5, **fields) for t in times]
 
 
-def test_the_error_of_a_mean_is_that_of_newey_and_west() -> None:
-    """Written out for 26 numbers, whose lag is 2 and would be 3 from 28 on, with neighbours that move together."""
-    x = np.sin(np.arange(26) / 2)
+@pytest.mark.parametrize("n", [5, 26])
+def test_the_error_of_a_mean_is_that_of_newey_and_west(n: int) -> None:
+    """Written out for numbers whose lag is 2, as it is from 5 to 27 of them, with neighbours that move together."""
+    x = np.sin(np.arange(n) / 2)
     e = x - x.mean()
-    products = [sum(e[i] * e[i - k] for i in range(k, 26)) for k in range(3)]
+    products = [sum(e[i] * e[i - k] for i in range(k, n)) for k in range(3)]
     long_run = products[0] + 2 * (2 / 3 * products[1] + 1 / 3 * products[2])
     assert long_run > products[0]
-    expected = math.sqrt(long_run * 26 / 25) / 26
-    assert mean_error(x, at(range(26))) == pytest.approx(expected, rel=1e-12)
+    expected = math.sqrt(long_run * n / (n - 1)) / n
+    assert mean_error(x, at(range(n))) == pytest.approx(expected, rel=1e-12)
     # the order is that of time
-    assert mean_error(x[::-1], at(range(25, -1, -1))) == pytest.approx(expected, rel=1e-12)
+    assert mean_error(x[::-1], at(range(n - 1, -1, -1))) == pytest.approx(expected, rel=1e-12)
+
+
+def test_independent_errors_are_the_least_that_is_told() -> None:
     # neighbours that go against each other make no mean more certain than independent ones
     zigzag = np.array([1.0, -1.0] * 13)
     assert mean_error(zigzag, at(range(26))) == pytest.approx(math.sqrt(26 * 26 / 25) / 26)

@@ -65,6 +65,9 @@ def test_thresholds_are_quantiles_of_chi_square_and_f() -> None:
     # the square of Student's t is F(1, n)
     assert few.rise == pytest.approx(3 * math.log(1 + stats.t.ppf(0.95, 4) ** 2 / 4))
     assert none.rise == math.inf
+    # one degree of freedom is wide, and no less an interval
+    assert Threshold(0.9, 3.0, 1.0).rise == pytest.approx(1.5 * math.log(1 + stats.t.ppf(0.95, 1) ** 2))
+    assert Threshold(0.9, 3.0, 1.0).words.startswith("a fall of the log density by 5.565, by F(1, 1)")
     assert known.words == "a fall of the log density by 1.353, half the quantile of chi-square(1)"
     assert few.words == (
         f"a fall of the log density by {few.rise:.4g}, by F(1, 4), since the spread of the noise is estimated from 6 "
