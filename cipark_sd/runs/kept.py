@@ -245,23 +245,9 @@ def kind_of(store: RunStore) -> str:
     return str(recipe.get("kind", "")) if isinstance(recipe, dict) else ""
 
 
-def check_made_here(store: RunStore, model: Model) -> None:
-    """Raise for runs of another model or version.
-
-    Raises
-    ------
-    NoStore
-    """
-    identity = store.attributes.get("identity", {})
-    now = {"the model": model.digest, "the version of cipark or of its libraries": program()}
-    differing = [name for name, value in now.items() if identity.get(name) != value]
-    if differing:
-        raise NoStore(store.path, f"it holds other runs: {' and '.join(differing)} differ")
-
-
 @dataclass(frozen=True)
-class Again:
-    """The runs of a store computed anew from what was drawn for them.
+class MadeHere:
+    """The runs of a store, of this model and version.
 
     Raises
     ------
@@ -273,7 +259,16 @@ class Again:
     model: Model
 
     def __post_init__(self) -> None:
-        check_made_here(self.store, self.model)
+        identity = self.store.attributes.get("identity", {})
+        now = {"the model": self.model.digest, "the version of cipark or of its libraries": program()}
+        differing = [name for name, value in now.items() if identity.get(name) != value]
+        if differing:
+            raise NoStore(self.store.path, f"it holds other runs: {' and '.join(differing)} differ")
+
+
+@dataclass(frozen=True)
+class Again(MadeHere):
+    """The runs of a store computed anew from what was drawn for them."""
 
     def compute(self, first: int, last: int) -> Arrays:
         """All that is stored of some runs, their draws and numbers read from the store."""

@@ -19,12 +19,11 @@ from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import Ran, SettingsTask, run_settings
 from cipark_sd.failures import REASON, TIME, VARIABLE, labels
-from cipark_sd.model.model import Model
-from cipark_sd.runs.kept import NUMBER, Keeper, check_made_here, column_name
+from cipark_sd.runs.kept import NUMBER, Keeper, MadeHere, column_name
 from cipark_sd.runs.recipe import scenario_of
 from cipark_sd.runs.work import DRAWS, failure_columns
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.store.chunks import RunStore, StoredChunk
+from cipark_sd.store.chunks import StoredChunk
 from cipark_sd.store.schema import Column, Layout, NoStore
 
 #: What a recipe says that is one of policies.
@@ -172,20 +171,8 @@ def _plain(tasks: Sequence[SettingsTask]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class SettingsAgain:
-    """The runs of a store computed anew from settings and draws.
-
-    Raises
-    ------
-    NoStore
-        For runs of another model or version, and for a store that does not say how they were made.
-    """
-
-    store: RunStore
-    model: Model
-
-    def __post_init__(self) -> None:
-        check_made_here(self.store, self.model)
+class SettingsAgain(MadeHere):
+    """The runs of a store computed anew from settings and draws."""
 
     def compute(self, first: int, last: int) -> Arrays:
         """All that is stored of some runs of one chunk, their draws read from the store."""
