@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.study.joint_prior import JointPrior
 from calibration.study.priors import (
     Distribution,
     Prior,
@@ -113,7 +114,7 @@ class ParameterSpace:
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """In order."""
         return tuple(parameter.name for parameter in self.parameters)
@@ -140,6 +141,10 @@ class ParameterSpace:
         )
 
     @cached_property
+    def _joint(self) -> JointPrior:
+        return JointPrior([parameter.distribution for parameter in self.parameters])
+
+    @cached_property
     def _scales(self) -> tuple[tuple[Columns, Scale], ...]:
         """The scales of the parameters, and where those of each stand."""
         scales: dict[Scale, list[int]] = {}
@@ -158,7 +163,7 @@ class ParameterSpace:
         # made again when asked for
         return {"parameters": self.parameters}
 
-    def _of_priors(self, method: Literal["log_density", "probability", "quantile"], values: Array) -> Array:
+    def _of_priors(self, method: Literal["probability", "quantile"], values: Array) -> Array:
         """A function of all priors, those of one kind together: it costs calls, and not numbers."""
         values = self._checked(values)
         columns = np.empty_like(values)
@@ -190,15 +195,15 @@ class ParameterSpace:
 
     def log_prior(self, values: Array) -> Array:
         """Log density ``(…)`` of ``values : (…, k)`` themselves."""
-        return np.asarray(self._of_priors("log_density", values).sum(axis=-1))
+        return np.asarray(self.log_priors(values).sum(axis=-1))
 
     def log_priors(self, values: Array) -> Array:
         """Log density ``(…, k)`` of each of ``values : (…, k)``."""
-        return self._of_priors("log_density", values)
+        return self._joint.log_density(self._checked(values))
 
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
-        return np.asarray((self._of_priors("log_density", values) + self.log_slopes(values)).sum(axis=-1))
+        return np.asarray((self.log_priors(values) + self.log_slopes(values)).sum(axis=-1))
 
     def to_scales(self, values: Array) -> Array:
         """``values : (…, k)`` on the scale of each parameter."""

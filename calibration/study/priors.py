@@ -302,7 +302,8 @@ class Distribution:
     upper_tail: bool
 
     @cached_property
-    def _log_mass(self) -> Array:
+    def log_mass(self) -> Array:
+        """Of :attr:`mass`."""
         return np.asarray(np.vectorize(math.log, otypes=[float])(self.mass))
 
     @property
@@ -317,7 +318,7 @@ class Distribution:
             logs = self.shape.log_density(to_scale(values, self.scale))
             if self.scale != "identity":
                 logs = logs - log_jacobian(values, self.scale)
-            logs = logs - self._log_mass
+            logs = logs - self.log_mass
         return np.where((values >= self.low) & (values <= self.high) & ~np.isnan(logs), logs, -np.inf)
 
     def probability(self, values: Array) -> Array:

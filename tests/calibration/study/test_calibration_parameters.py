@@ -114,6 +114,23 @@ def test_the_log_prior_of_a_batch_is_that_of_its_rows() -> None:
     np.testing.assert_array_equal(SPACE.log_prior(values), [SPACE.log_prior(row) for row in values])
 
 
+def test_priors_together_are_each_by_itself_to_the_bit() -> None:
+    """All families with bounds near and far, for values in and outside of them and in any order in memory."""
+    families = [priors.LogitNormal(0.3, 0.8), *(prior for prior, _ in FAMILIES)]
+    pairs = [(prior, upper) for upper in (0.5, 0.95) for prior in families]
+    parameters = [Parameter(f"p{i}", prior, 0.05, upper) for i, (prior, upper) in enumerate(pairs)]
+    space = ParameterSpace(tuple(parameters))
+    rows = np.random.default_rng(2).uniform(-0.1, 1.1, (40, len(pairs)))
+    rows[0, ::3], rows[1, ::4] = np.nan, np.inf
+    alone = np.stack([p.distribution.log_density(x) for p, x in zip(parameters, rows.T, strict=True)], axis=1)
+    assert np.isfinite(alone).any(axis=0).all()
+    assert np.isneginf(alone).any(axis=0).all()
+    assert space.log_priors(rows).tobytes() == alone.tobytes()
+    assert space.log_priors(np.asfortranarray(rows)).tobytes() == alone.tobytes()
+    assert space.log_priors(rows[5]).tobytes() == alone[5].tobytes()
+    assert space.log_priors(rows.reshape(4, 10, -1)).tobytes() == alone.tobytes()
+
+
 def test_the_mode_on_the_scale_of_a_lognormal_is_its_median() -> None:
     space = ParameterSpace((Parameter("a", priors.LogNormal(0.8, 1.0), scale="log"),))
     grid = np.geomspace(0.1, 5, 2001)[:, None]

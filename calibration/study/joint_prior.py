@@ -1,0 +1,61 @@
+"""The log densities of many priors at once, those of one shape together whatever their scales."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import numpy as np
+
+from calibration.study.priors import Distribution, Scale, side_by_side
+from cipark_sd.arrays import Array
+
+
+class JointPrior:
+    """Single priors as the columns of one, their log densities to the bit.
+
+    It costs calls, and not numbers: the columns are put in order by shape and scale, so that each step is one call for
+    all of them or for those that follow each other.
+    """
+
+    def __init__(self, priors: Sequence[Distribution]) -> None:
+        kinds: dict[type, dict[Scale, list[int]]] = {}
+        for i, prior in enumerate(priors):
+            kinds.setdefault(type(prior.shape), {}).setdefault(prior.scale, []).append(i)
+        order: list[int] = []
+        self._scales: list[tuple[Scale, slice]] = []
+        self._shapes = []
+        for scales in kinds.values():
+            start = len(order)
+            for scale, places in scales.items():
+                self._scales.append((scale, slice(len(order), len(order) + len(places))))
+                order += places
+            together = slice(start, len(order))
+            self._shapes.append((together, side_by_side([priors[i] for i in order[together]]).shape))
+        self._order = np.array(order, dtype=np.intp)
+        self._low, self._high, self._log_mass = (
+            np.array([getattr(priors[i], name) for i in order]) for name in ("low", "high", "log_mass")
+        )
+
+    def log_density(self, values: Array) -> Array:
+        """Of each of ``values : (…, k)``, in their order in memory; minus infinity outside the bounds."""
+        ordered = values[..., self._order]
+        scaled, log_slope, logs = ordered.copy(), np.zeros_like(ordered), np.empty_like(ordered)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for scale, columns in self._scales:
+                # as to_scale and log_jacobian, which take the same logarithms
+                match scale:
+                    case "identity":
+                        pass
+                    case "log":
+                        scaled[..., columns] = log_slope[..., columns] = np.log(ordered[..., columns])
+                    case "logit":
+                        log, log_rest = np.log(ordered[..., columns]), np.log1p(-ordered[..., columns])
+                        scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
+                    case _:
+                        assert_never(scale)
+            for columns, shape in self._shapes:
+                logs[..., columns] = shape.log_density(scaled[..., columns])
+            logs = logs - log_slope - self._log_mass
+        possible = (ordered >= self._low) & (ordered <= self._high) & ~np.isnan(logs)
+        result = np.empty_like(values)
+        result[..., self._order] = np.where(possible, logs, -np.inf)
+        return result
