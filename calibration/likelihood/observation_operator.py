@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.readings.base import Reading
+from calibration.readings.base import ReadCourses, Reading
 from calibration.study.observations import Quantity, ReadQuantity
 from cipark_sd.arrays import Array
 from cipark_sd.timegrid import SLACK, TimeGrid
@@ -51,6 +51,29 @@ class Course:
     n_steps: int
     places: NDArray[np.intp]
     windows: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _ReadTogether:
+    """Courses with one reading.
+
+    Parameters
+    ----------
+    read : ReadCourses
+    parts : for each course pairs of a weight and a slice
+        The outputs in it, their steps as rows of the values at places that are read (:attr:`Reader.places`).
+    places : (q,)
+        Of the quantities among all.
+    """
+
+    read: ReadCourses
+    parts: Sequence[Sequence[tuple[float, slice]]]
+    places: NDArray[np.intp]
+
+    def along(self, values: Array) -> Array:
+        """The courses ``(m, n)`` one below the other, of values ``(n_places, n)``."""
+        zero = np.array(0.0)
+        return np.concatenate([sum((weight * values[s] for weight, s in part), start=zero) for part in self.parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +123,24 @@ class Reader:
         return csr_array(self.weights[:, self._read])
 
     @cached_property
-    def _rows(self) -> tuple[tuple[NDArray[np.intp], ...], ...]:
-        """For each course and each output in it, which of :attr:`places` it is."""
+    def _readings(self) -> tuple[_ReadTogether, ...]:
+        """Courses with one reading are read together."""
         number = np.cumsum(self._read).reshape(len(self.outputs), len(self.times)) - 1
+        together: dict[Reading, list[Course]] = {}
+        for course in self.courses:
+            together.setdefault(course.reading, []).append(course)
+
+        def parts(course: Course) -> list[tuple[float, slice]]:
+            used, last = np.flatnonzero(course.weights), course.n_steps - 1
+            return [(float(course.weights[i]), slice(number[i, 0], number[i, last] + 1)) for i in used]
+
         return tuple(
-            tuple(number[output, : course.n_steps] for output in np.flatnonzero(course.weights))
-            for course in self.courses
+            _ReadTogether(
+                reading.reads([(self.times[: course.n_steps], course.windows) for course in courses]),
+                [parts(course) for course in courses],
+                np.concatenate([course.places for course in courses]),
+            )
+            for reading, courses in together.items()
         )
 
     def of_places(self, values: Array, numbers: Mapping[str, Array]) -> Array:
@@ -113,11 +148,8 @@ class Reader:
         call with all outputs."""
         with np.errstate(invalid="ignore", over="ignore"):
             quantities = self._of_places @ values
-            for course, rows in zip(self.courses, self._rows, strict=True):
-                used = course.weights[np.flatnonzero(course.weights)]
-                along = sum((weight * values[row] for weight, row in zip(used, rows, strict=True)), start=np.array(0.0))
-                times = self.times[: course.n_steps]
-                quantities[course.places] = course.reading.read(times, along.T, course.windows, numbers).T
+            for together in self._readings:
+                quantities[together.places] = together.read(together.along(values).T, numbers).T
         return np.asarray(quantities.T)
 
     def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:

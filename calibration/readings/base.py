@@ -4,12 +4,18 @@ A course is a quantity of the model at all steps of a run, straight between two 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from cipark_sd.arrays import Array
+
+#: Starts and ends of windows.
+Windows = Sequence[tuple[float, float]]
+#: From courses side by side ``(n, m)`` and the numbers of their readings to what is read ``(n, n_windows)``.
+ReadCourses = Callable[[Array, Mapping[str, Array]], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,7 @@ class Reading(ABC):
         return 0
 
     @abstractmethod
-    def read(
-        self, times: Array, course: Array, windows: Sequence[tuple[float, float]], numbers: Mapping[str, Array]
-    ) -> Array:
+    def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """What is read ``(n, n_windows)``.
 
         Parameters
@@ -47,12 +51,27 @@ class Reading(ABC):
         numbers : arrays (n,) by the name of a parameter
         """
 
+    def reads(self, courses: Sequence[tuple[Array, Windows]]) -> ReadCourses:
+        """:meth:`read` of courses that are known at the same times and windows again and again.
+
+        A reading computes what these alone decide here, and what its courses share once for all of them.
+        """
+        edges = np.cumsum([0, *(len(times) for times, _ in courses)]).tolist()
+
+        def read(along: Array, numbers: Mapping[str, Array]) -> Array:
+            parts = zip(courses, pairwise(edges), strict=True)
+            return np.concatenate(
+                [self.read(times, along[:, a:b], windows, numbers) for (times, windows), (a, b) in parts], axis=1
+            )
+
+        return read
+
     @abstractmethod
     def back(
         self,
         times: Array,
         course: Array,
-        windows: Sequence[tuple[float, float]],
+        windows: Windows,
         numbers: Mapping[str, Array],
         by_windows: Array,
     ) -> tuple[Array, dict[str, Array]]:

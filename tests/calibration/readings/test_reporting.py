@@ -128,6 +128,26 @@ def test_without_waiting_reports_are_what_happened_and_all_are_out_at_an_event()
     assert released(1.0, 0.0)[:3].sum() == pytest.approx(np.interp(5.5, TIMES, COURSE))
 
 
+@pytest.mark.parametrize("n", [1, 5])
+def test_courses_that_are_read_together_are_each_by_itself_to_the_bit(n: int) -> None:
+    """With times, stops and events of their own, one of them before anything waits, and one that is no number."""
+    layer = replace(LAYER, begin=1.0)
+    known = [
+        (TIMES, WINDOWS[1:]),
+        (TIMES[:41], ((-np.inf, 1.3), (1.3, 2.2), (2.2, 4.9))),
+        (TIMES[:9], ((0.2, 0.9),)),
+        (TIMES, ((0.0, 3.0), (3.0, 6.9))),
+    ]
+    rng = np.random.default_rng(3)
+    courses = [rng.uniform(1, 5, (n, len(times))).cumsum(axis=1) for times, _ in known]
+    courses[3][-1] = np.nan
+    numbers = {"share": rng.uniform(size=n), "rate": rng.uniform(0, 2, n)}
+    alone = [layer.read(*pair[:1], course, pair[1], numbers) for pair, course in zip(known, courses, strict=True)]
+    together = layer.reads(known)(np.concatenate(courses, axis=1), numbers)
+    assert np.isfinite(together[:, :7]).all()
+    assert together.tobytes() == np.concatenate(alone, axis=1).tobytes()
+
+
 def test_gains_and_losses_of_a_net_stock_wait_alike(tmp_path: Path) -> None:
     """A count is the difference of what was released of both: the other route reads either course by itself."""
     noise = f'{REPORTED}\ngains = "left"'
