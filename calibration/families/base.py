@@ -12,16 +12,21 @@ cannot sit where the model makes no sense.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families.count_interval import count_interval, interval_slopes
+from calibration.families.count_interval import count_interval, interval_slopes, log_sum
 from cipark_sd.arrays import Array
 
 Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share", "metric"]
+#: The log density of what was seen, by what the model says for it and the spread; who calls it ignores the warnings of
+#: floating point.
+Density = Callable[[Array, Array], Array]
 
 
 def or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
@@ -63,6 +68,14 @@ class NumberFamily(Family):
     @abstractmethod
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         """Log density, or log probability of a count."""
+
+    def density_of(self, value: Array) -> Density:
+        """:meth:`log_density` of one value, again and again: a family computes what the value alone decides here."""
+        return partial(self.log_density, value)
+
+    def density_of_interval(self, lower: float, upper: float) -> Density:
+        """:meth:`log_interval` of one interval around means ``(n,)``, again and again."""
+        return partial(self.log_interval, lower, upper)
 
     @abstractmethod
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
@@ -173,6 +186,14 @@ class CountFamily(NumberFamily):
         sd = self.sd(mean, spread)
         return count_interval(lambda n: self.log_density(n, mean, spread), lower, upper, mean, sd, least=self.least)
 
+    def density_of_interval(self, lower: float, upper: float) -> Density:
+        """Its counts are the same whatever the mean where both ends are known."""
+        lower = max(lower, self.least)
+        if not -math.inf < lower <= upper < math.inf:
+            return partial(self.log_interval, lower, upper)
+        counts = self.density_of(np.arange(lower, upper + 1)[:, None])
+        return lambda mean, spread: log_sum(counts(mean, spread))
+
     def interval_slopes(self, lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, ...]:
         """Sums of the slopes of the counts in the interval, by their probabilities."""
         return interval_slopes(
@@ -207,15 +228,27 @@ class SplitFamily(Family):
 
     def log_density(self, counts: Array, expected: Array, spread: Array) -> Array:
         """Log probability of the counts given their sum; ``expected`` up to a factor."""
-        counts, expected = np.asarray(counts, dtype=float), np.asarray(expected, dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):
+            return self.density_of(counts)(np.asarray(expected, dtype=float), np.asarray(spread, dtype=float))
+
+    def density_of(self, counts: Array) -> Density:
+        """:meth:`log_density` of the same counts, again and again."""
+        mass = self.mass_of(np.asarray(counts, dtype=float))
+
+        def log_density(expected: Array, spread: Array) -> Array:
             total = expected.sum(axis=-1, keepdims=True)
-            logs = self.log_mass(counts, expected / total, np.asarray(spread, dtype=float))
-        return or_never((expected >= 0).all(axis=-1) & (total[..., 0] > 0), logs)
+            logs = mass(expected / total, spread)
+            return or_never((expected >= 0).all(axis=-1) & (total[..., 0] > 0), logs)
+
+        return log_density
 
     @abstractmethod
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         """Log probability of the counts given their sum, where the ``shares`` are possible."""
+
+    def mass_of(self, counts: Array) -> Density:
+        """:meth:`log_mass` of the same counts, by shares and spread, again and again."""
+        return partial(self.log_mass, counts)
 
     def slopes(self, counts: Array, expected: Array, spread: Array) -> tuple[Array, Array]:
         """Derivatives of :meth:`log_density` by ``expected`` and the spread, where the density is above zero."""
@@ -248,6 +281,10 @@ class ShareFamily(Family):
     @abstractmethod
     def log_density(self, value: Array, total: Array, probability: Array) -> Array:
         """Log probability of ``value`` of ``total``."""
+
+    def density_of(self, value: Array, total: Array) -> Callable[[Array], Array]:
+        """:meth:`log_density` of one value of a total, by the probability, again and again; as of :data:`Density`."""
+        return partial(self.log_density, value, total)
 
     @abstractmethod
     def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:

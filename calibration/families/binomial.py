@@ -1,5 +1,6 @@
 """How many of a total belong to a part, each by itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,14 +19,23 @@ class Binomial(ShareFamily):
     meaning: ClassVar[str] = "members of the total, each with the same chance to belong to the part"
 
     def log_density(self, value: Array, total: Array, probability: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.density_of(value, total)(np.asarray(probability))
+
+    def density_of(self, value: Array, total: Array) -> Callable[[Array], Array]:
         from scipy.special import gammaln, xlog1py, xlogy
 
         value, total = np.asarray(value, dtype=float), np.asarray(total, dtype=float)
         failures = total - value
         with np.errstate(invalid="ignore", divide="ignore"):
             ways = gammaln(total + 1) - gammaln(value + 1) - gammaln(failures + 1)
-            logs = ways + xlogy(value, probability) + xlog1py(failures, -np.asarray(probability))
-        return or_never((value >= 0) & (failures >= 0) & (probability >= 0) & (probability <= 1), logs)
+        possible = (value >= 0) & (failures >= 0)
+
+        def log_density(probability: Array) -> Array:
+            logs = ways + xlogy(value, probability) + xlog1py(failures, -probability)
+            return or_never(possible & (probability >= 0) & (probability <= 1), logs)
+
+        return log_density
 
     def log_interval(self, lower: float, upper: float, total: Array, probability: Array) -> Array:
         mean, sd = probability * total, np.sqrt(total * probability)

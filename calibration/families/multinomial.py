@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import SplitFamily
+from calibration.families.base import Density, SplitFamily
 from calibration.families.binomial import Binomial
 from cipark_sd.arrays import Array
 
@@ -18,10 +18,13 @@ class Multinomial(SplitFamily):
     meaning: ClassVar[str] = "a total whose members fall into categories each by itself"
 
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
+        return self.mass_of(counts)(shares, spread)
+
+    def mass_of(self, counts: Array) -> Density:
         from scipy.special import gammaln, xlogy
 
         ways = gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
-        return np.asarray(ways + xlogy(counts, shares).sum(axis=-1))
+        return lambda shares, spread: np.asarray(ways + xlogy(counts, shares).sum(axis=-1))
 
     def mass_slopes(self, counts: Array, shares: Array, spread: Array) -> tuple[Array, Array]:
         by_share = np.where(counts == 0, 0.0, counts / shares)

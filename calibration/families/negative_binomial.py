@@ -8,12 +8,13 @@ windows of equal length.
 Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import CountFamily, or_never
+from calibration.families.base import CountFamily, Density, or_never
 from calibration.families.poisson import mixed_poisson
 from cipark_sd.arrays import Array
 
@@ -27,7 +28,12 @@ class NB1(CountFamily):
     spread: ClassVar[str] = "dispersion"
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        return negative_binomial(value, mean, self._size(mean, spread))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.density_of(value)(mean, spread)
+
+    def density_of(self, value: Array) -> Density:
+        log_density = negative_binomial_of(value)
+        return lambda mean, spread: log_density(mean, self._size(mean, spread))
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         mean = np.asarray(mean, dtype=float)
@@ -44,9 +50,8 @@ class NB1(CountFamily):
         return _recurrence(mean, self._size(mean, spread))
 
     def _size(self, mean: Array, spread: Array) -> Array:
-        with np.errstate(invalid="ignore"):
-            # a mean of 0 would give size 0; the branch for it stands in negative_binomial
-            return np.asarray(np.where(np.asarray(mean) > 0, mean, 1.0) / spread)
+        # a mean of 0 would give size 0; the branch for it stands in negative_binomial_of
+        return np.asarray(np.where(np.asarray(mean) > 0, mean, 1.0) / spread)
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
@@ -64,6 +69,10 @@ class NB2(CountFamily):
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         return negative_binomial(value, mean, 1.0 / np.asarray(spread, dtype=float))
+
+    def density_of(self, value: Array) -> Density:
+        log_density = negative_binomial_of(value)
+        return lambda mean, spread: log_density(mean, 1.0 / spread)
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         size = 1.0 / np.asarray(spread, dtype=float)
@@ -92,6 +101,9 @@ class NegativeBinomial(CountFamily):
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         return negative_binomial(value, mean, np.asarray(spread, dtype=float))
 
+    def density_of(self, value: Array) -> Density:
+        return negative_binomial_of(value)
+
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         return negative_binomial_slopes(value, mean, np.asarray(spread, dtype=float))
 
@@ -113,16 +125,30 @@ def _recurrence(mean: Array, size: Array) -> tuple[Array, Array]:
 
 def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
     """Log probability under ``mean`` and ``size`` (variance ``mean + mean² / size``)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return negative_binomial_of(value)(mean, size)
+
+
+def negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
+    """:func:`negative_binomial` of one value, by mean and size, again and again."""
     from scipy.special import gammaln
 
+    value = np.asarray(value)
+    none, possible = value == 0, value >= 0
     with np.errstate(invalid="ignore", divide="ignore"):
+        ways = gammaln(value + 1.0)
+
+    def log_probability(mean: Array, size: Array) -> Array:
+        mean = np.asarray(mean)
         # what depends on the model alone is computed once for all values; of no events the power is 1
         alone = -gammaln(size) - size * np.log1p(mean / size)
-        power = np.where(np.asarray(value) == 0, 0.0, value * np.log(mean / (mean + size)))
-        logs = gammaln(value + size) - gammaln(np.asarray(value) + 1.0) + (alone + power)
-    # no events are expected: 0 is certain
-    logs = np.where((np.asarray(mean) == 0) & (np.asarray(value) == 0), 0.0, logs)
-    return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+        power = np.where(none, 0.0, value * np.log(mean / (mean + size)))
+        logs = gammaln(value + size) - ways + (alone + power)
+        # no events are expected: 0 is certain
+        logs = np.where((mean == 0) & none, 0.0, logs)
+        return or_never((mean >= 0) & possible, logs)
+
+    return log_probability
 
 
 def negative_binomial_slopes(value: Array, mean: Array, size: Array) -> tuple[Array, Array]:

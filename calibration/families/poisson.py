@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import CountFamily, or_never
+from calibration.families.base import CountFamily, Density, or_never
 from cipark_sd.arrays import Array
 
 
@@ -18,11 +18,21 @@ class Poisson(CountFamily):
     meaning: ClassVar[str] = "counts with variance = mean"
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.density_of(value)(np.asarray(mean), spread)
+
+    def density_of(self, value: Array) -> Density:
         from scipy.special import gammaln, xlogy
 
+        value = np.asarray(value)
         with np.errstate(invalid="ignore", divide="ignore"):
-            logs = xlogy(value, mean) - mean - gammaln(np.asarray(value) + 1.0)
-        return or_never((np.asarray(mean) >= 0) & (np.asarray(value) >= 0), logs)
+            ways = gammaln(value + 1.0)
+        possible = value >= 0
+
+        def log_density(mean: Array, spread: Array) -> Array:
+            return or_never((mean >= 0) & possible, xlogy(value, mean) - mean - ways)
+
+        return log_density
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         with np.errstate(invalid="ignore", divide="ignore"):

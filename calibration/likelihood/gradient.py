@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calibration.likelihood.autocorrelation import Series
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.term_density import expected_numbers
-from calibration.likelihood.term_slopes import TermSlopes, exact_counts_slopes, term_slopes
+from calibration.likelihood.term_slopes import TermSlopes, group_slopes
 from calibration.study.observations import Breakdown, Count
 from calibration.study.prior_slopes import log_prior_slopes
 from cipark_sd.arrays import Array
@@ -79,22 +79,17 @@ class _Sums:
 def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """Log likelihood ``(n,)`` and its derivatives by ``values : (n, n_quantities)`` and directly by ``theta``."""
     names = density.space.names
-    terms = density.problem.terms
     logs, sums = np.zeros(len(values)), _Sums(np.zeros_like(values), np.zeros_like(theta))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for members, slots in density.groups:
-            term = terms[members[0]]
-            if term.use != "fit":
+        for group in density.groups:
+            if not group.fitted:
                 continue
-            weights = np.array([terms[i].weight for i in members])
+            term, slots = group.first, group.slots
+            weights = np.array([term.weight for term in group.terms])
             by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
-            logs += weights @ density.group_log_density(members, by_term, theta)
+            logs += weights @ density.group_log_density(group, by_term, theta)
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
-            counts = [terms[i] for i in members]
-            if isinstance(term, Count) and term.lower == term.upper:
-                slopes = exact_counts_slopes([t for t in counts if isinstance(t, Count)], values[:, slots], spread)
-            else:
-                slopes = term_slopes(term, values[:, slots[0]], spread, matrix)
+            slopes = group_slopes(group.terms, values[:, slots], spread, matrix)
             sums.by_values[:, slots] += slopes.by_values * weights[:, None]
             sums.add(term.noise.spread, names, slopes.by_spread @ weights)
             if isinstance(term, Breakdown):

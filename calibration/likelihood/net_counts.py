@@ -1,6 +1,7 @@
 """A net count: gains of any family of counts less losses that are Poisson."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,8 @@ from cipark_sd.arrays import Array
 LOSS_TAIL = 1e-13
 #: Mean losses up to which a difference of counts is summed number by number.
 MOST_LOSSES = 2000.0
+#: Ratios of summands that are computed in one call; more would leave the processor's cache.
+TOGETHER = 2**15
 _POISSON = Poisson()
 
 
@@ -36,12 +39,8 @@ class NetCount(CountFamily):
     gained: Array
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        def gains(count: Array) -> Array:
-            return self.gains.log_density(count, self.gained, spread)
-
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            recurrence = self.gains.recurrence(self.gained, spread)
-        return difference_of_counts(value, gains, self.gained - mean, recurrence)
+            return net_count_of(self.gains, value)(mean, self.gained, spread)
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         """By mean, spread and mean gains, in this order."""
@@ -67,10 +66,38 @@ def _most_losses(mean: float) -> int:
     return most
 
 
+def net_count_of(family: CountFamily, value: Array) -> Callable[[Array, Array, Array], Array]:
+    """:meth:`NetCount.log_density` of one value, by mean, mean gains and spread, again and again.
+
+    Who calls it ignores the warnings of floating point.
+    """
+    difference = Difference(np.asarray(value))
+    first = family.density_of(difference.gained)
+
+    def log_density(mean: Array, gained: Array, spread: Array) -> Array:
+        def gains(count: Array) -> Array:
+            return family.log_density(count, gained, spread)
+
+        recurrence = family.recurrence(gained, spread)
+        if recurrence is None:
+            return difference.log_mass(gains, gained - mean)
+        return difference.log_mass(gains, gained - mean, recurrence, first(gained, spread))
+
+    return log_density
+
+
 def difference_of_counts(
     value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array] | None = None
 ) -> Array:
-    """Log probability that gains less losses make ``value``, gains of any count family and losses Poisson.
+    """Log probability that gains less losses make ``value``; parameters as of :meth:`Difference.log_mass`."""
+    difference = Difference(np.asarray(value))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        first = None if recurrence is None else gains(difference.gained)
+        return difference.log_mass(gains, np.asarray(losses, dtype=float), recurrence, first)
+
+
+class Difference:
+    """A difference of counts that was seen, gains of any count family less losses that are Poisson.
 
     A net stock changes by both. With Poisson gains this is Skellam's distribution (Skellam 1946). The sum over the
     losses stops where less than ``LOSS_TAIL`` of their probability is left. A net increment that is zero or negative,
@@ -78,52 +105,78 @@ def difference_of_counts(
 
     Parameters
     ----------
-    gains : log mass of the gains, of counts that broadcast against ``losses``
-    losses : (…)
-        Mean losses.
-    recurrence : pair of arrays, optional
-        Of the gains (:meth:`CountFamily.recurrence`): one density and a product then do for all losses.
+    value : (…)
     """
-    losses = np.asarray(losses, dtype=float)
-    usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
-    many = usable > MOST_LOSSES
-    if many.any():
-        ordinary = difference_of_counts(value, gains, np.where(many, 0.0, losses))
-        return np.where(many, _difference_of_many(value, gains, np.where(many, usable, MOST_LOSSES)), ordinary)
-    most = _most_losses(float(np.max(usable, initial=0.0)))
-    if recurrence is not None:
-        logs = _by_recurrence(np.asarray(value), gains, usable, recurrence, most)
-        # a product that overflows belongs to none of the usual sizes
-        if not np.isposinf(logs).any():
-            return or_never(losses >= -1e-9, logs)
-    lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
-    with np.errstate(divide="ignore"):
-        logs = _log_sum(gains(value + lost) + _POISSON.log_density(lost, usable, usable))
-    # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
-    return or_never(losses >= -1e-9, logs)
 
+    def __init__(self, value: Array) -> None:
+        self.value = value
+        #: The first summand has no losses, or as many as a negative value takes.
+        self.gained, self._lost = np.maximum(value, 0.0), np.maximum(-value, 0.0)
+        self._log_lost = _POISSON.density_of(self._lost)
+        self._falls = self._falls_up_to(32)
 
-def _by_recurrence(value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array], most: int) -> Array:
-    """The sum over the losses, as the first summand times a sum of products of the ratios that follow, inside out.
+    def log_mass(
+        self,
+        gains: LogMass,
+        losses: Array,
+        recurrence: tuple[Array, Array] | None = None,
+        first: Array | None = None,
+    ) -> Array:
+        """Log probability of the difference; who calls it ignores the warnings of floating point.
 
-    The first summand has no losses, or as many as a negative value takes.
-    """
-    gained, lost = np.maximum(value, 0.0), np.maximum(-value, 0.0)
-    a, b = recurrence
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        first = gains(gained) + _POISSON.log_density(lost, losses, losses)
+        Parameters
+        ----------
+        gains : log mass of the gains, of counts that broadcast against ``losses``
+        losses : (…)
+            Mean losses.
+        recurrence : pair of arrays, optional
+            Of the gains (:meth:`CountFamily.recurrence`): one density and a product then do for all losses.
+        first : (…), with ``recurrence`` only
+            Log mass of the gains in the first summand, ``gains(self.gained)``.
+        """
+        usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
+        top = float(np.max(usable, initial=0.0))
+        if top > MOST_LOSSES:
+            many = usable > MOST_LOSSES
+            ordinary = self.log_mass(gains, np.where(many, 0.0, losses))
+            beyond = _difference_of_many(self.value, gains, np.where(many, usable, MOST_LOSSES))
+            return np.where(many, beyond, ordinary)
+        most = _most_losses(top)
+        # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
+        possible = losses >= -1e-9
+        if recurrence is not None and first is not None:
+            logs = first + self._log_lost(usable, usable) + self._log_sum(usable, recurrence, most)
+            # a product that overflows belongs to none of the usual sizes
+            if not (logs == np.inf).any():
+                return or_never(possible, logs)
+        lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(self.value), np.ndim(losses)))
+        return or_never(possible, _log_sum(gains(self.value + lost) + _POISSON.log_density(lost, usable, usable)))
+
+    def _log_sum(self, losses: Array, recurrence: tuple[Array, Array], most: int) -> Array:
+        """Log of the sum over the losses as a multiple of the first summand, by the ratios that follow, inside out."""
+        if most > len(self._falls):
+            self._falls = self._falls_up_to(2 * most)
+        a, b = recurrence
         # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
         slope = a * losses
-        start = slope * gained + b * losses
-        total = np.ones(np.broadcast_shapes(value.shape, start.shape))
-        ratio = np.empty_like(total)
-        for i in range(most, 0, -1):
-            np.multiply(slope, i, out=ratio)
-            ratio += start
-            ratio *= 1 / ((gained + i) * (lost + i))
-            total *= ratio
-            total += 1.0
-        return np.asarray(first + np.log(total))
+        start = slope * self.gained + b * losses
+        total = np.ones(np.broadcast_shapes(self.value.shape, start.shape))
+        some = max(1, TOGETHER // max(total.size, 1))
+        for last in range(most, 0, -some):
+            first = max(0, last - some)
+            ratios = np.empty((last - first, *total.shape))
+            np.multiply(slope, np.arange(first + 1.0, last + 1).reshape((-1,) + (1,) * total.ndim), out=ratios)
+            ratios += start
+            ratios *= self._falls[first:last].reshape((-1,) + (1,) * (total.ndim - self.value.ndim) + self.value.shape)
+            for ratio in ratios[::-1]:
+                total *= ratio
+                total += 1.0
+        return np.asarray(np.log(total))
+
+    def _falls_up_to(self, most: int) -> Array:
+        """``1 / ((gained + i) (lost + i))`` for ``i`` from 1 to ``most``, along the first axis."""
+        i = np.arange(1.0, most + 1).reshape((-1,) + (1,) * self.value.ndim)
+        return np.asarray(1 / ((self.gained + i) * (self._lost + i)))
 
 
 def _slopes(value: Array, gains: CountFamily, gained: Array, mean: Array, spread: Array) -> tuple[Array, Array, Array]:

@@ -1,6 +1,6 @@
 """The log density of a problem's parameters: model outputs, read as the observations read them, under their noise."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from calibration.families.base import Family, MeasurementFamily
 from calibration.likelihood.autocorrelation import Known, Series, series_of
 from calibration.likelihood.forward import ForwardModel
+from calibration.likelihood.group_density import Group, group_of
 from calibration.likelihood.observation_operator import Reader, reader
-from calibration.likelihood.term_density import expected_numbers, number_family, term_log_density
+from calibration.likelihood.term_density import expected_numbers
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
@@ -83,10 +84,10 @@ class Posterior:
         by_quantity = np.ascontiguousarray(values.T)
         logs = np.zeros((len(self.problem.terms), len(theta)))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for members, slots in self.groups:
+            for group in self.groups:
                 # a density that is only looked at may cost more than all that are fitted
-                if not fitted_only or self.problem.terms[members[0]].use == "fit":
-                    logs[members] = self.group_log_density(members, by_quantity[slots], theta)
+                if not fitted_only or group.fitted:
+                    logs[group.members] = self.group_log_density(group, by_quantity[group.slots], theta)
             for series in self.series:
                 if not fitted_only or self._is_fit[series.members].any():
                     logs[series.members] += self._memory_gain(series, values, theta, known).T
@@ -137,39 +138,21 @@ class Posterior:
         return self._number(series.memory.phi, theta)
 
     @cached_property
-    def groups(self) -> tuple[tuple[list[int], NDArray[np.intp]], ...]:
-        """Terms that are computed together, and where their quantities stand ``(n_terms, n_quantities of each)``.
-
-        Exact counts under the same noise and with the same use differ in numbers only; every other term stands alone.
-        """
-        groups: dict[object, list[int]] = {}
+    def groups(self) -> tuple[Group, ...]:
+        """Terms that are computed together, in the order of their first ones."""
+        places: dict[Hashable, list[int]] = {}
         for i, term in enumerate(self.problem.terms):
-            together = isinstance(term, Count) and term.lower == term.upper
-            key: object = i
-            if isinstance(term, Count) and together:
-                key = (term.noise, term.gains is None, term.denominator is None, term.use)
-            groups.setdefault(key, []).append(i)
+            key = group_of(term)
+            places.setdefault(i if key is None else key, []).append(i)
         return tuple(
-            (members, np.array([np.arange(self.slots[i].start, self.slots[i].stop) for i in members]))
-            for members in groups.values()
+            Group.of(members, [self.problem.terms[i] for i in members], [self.slots[i] for i in members])
+            for members in places.values()
         )
 
-    def group_log_density(self, members: list[int], values: Array, theta: Array) -> Array:
+    def group_log_density(self, group: Group, values: Array, theta: Array) -> Array:
         """``(n_terms, n)`` of terms that are computed together; ``values : (n_terms, n_quantities of each, n)``."""
-        term = self.problem.terms[members[0]]
-        spread = self.spread(term.noise, theta)
-        if isinstance(term, Count) and term.lower == term.upper:
-            expected = expected_numbers(term, values.transpose(0, 2, 1))
-            logs = number_family(term, expected).log_density(self._observed[members, None], expected[..., 0], spread)
-        else:
-            alone = np.ascontiguousarray(values[0].T)
-            logs = term_log_density(term, alone, spread, self.matrix(term, theta))
+        logs = group.log_density(values, self.spread(group.first.noise, theta), self.matrix(group.first, theta))
         return np.where(np.isfinite(values).all(axis=1) & ~np.isnan(logs), logs, -np.inf)
-
-    @cached_property
-    def _observed(self) -> Array:
-        """The lower end of each count ``(n_terms,)``, NaN for a breakdown."""
-        return np.array([np.nan if isinstance(term, Breakdown) else term.lower for term in self.problem.terms])
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""

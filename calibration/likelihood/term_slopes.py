@@ -1,5 +1,6 @@
 """Derivatives of the log density of terms by the values of their quantities, their spread and their coding."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -23,6 +24,21 @@ class TermSlopes:
     by_values: Array
     by_spread: Array
     by_matrix: Array | None = None
+
+
+def group_slopes(terms: Sequence[Term], values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
+    """Of terms that are computed together (:mod:`calibration.likelihood.group_density`).
+
+    Arguments are as of :func:`term_slopes`, but ``values : (n, n_terms, n_quantities)``.
+    """
+    counts = [term for term in terms if isinstance(term, Count) and term.lower == term.upper]
+    if counts:
+        return exact_counts_slopes(counts, values, spread)
+    by_term = [term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(terms)]
+    if len(by_term) == 1:
+        return by_term[0]
+    by_values = np.concatenate([slopes.by_values for slopes in by_term], axis=1)
+    return TermSlopes(by_values, np.concatenate([slopes.by_spread for slopes in by_term], axis=1))
 
 
 def exact_counts_slopes(terms: list[Count], values: Array, spread: Array) -> TermSlopes:
