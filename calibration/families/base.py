@@ -31,7 +31,8 @@ Density = Callable[[Array, Array], Array]
 
 def or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
     """Log densities, minus infinity where nothing is possible."""
-    return np.where(possible & ~np.isnan(logs), logs, -np.inf)
+    # of a number and of none the larger one is the number
+    return np.where(possible, np.fmax(logs, -np.inf), -np.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def log_sum(logs: Array) -> Array:
     tops = logs == top
     n_tops = tops.sum(axis=0, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        below = np.where(tops, 0.0, np.exp(logs - np.where(np.isneginf(top), 0.0, top))).sum(axis=0)
+        below = np.where(tops, 0.0, np.exp(logs - np.where(top == -np.inf, 0.0, top))).sum(axis=0)
         return np.asarray(np.log1p(below / n_tops) + np.log(n_tops) + top)
 
 

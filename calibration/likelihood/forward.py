@@ -126,11 +126,11 @@ class ForwardModel:
         result = compute(plan, settings, runs)
         return _finite_or_none(result).transpose(2, 0, 1)
 
-    def at(self, values: Array, outputs: NDArray[np.intp], times: NDArray[np.intp]) -> Array:
-        """Pairs of outputs and times, by their numbers ``(n_places,)``: their values ``(n_places, n)``."""
+    def at(self, values: Array, places: NDArray[np.intp]) -> Array:
+        """Some outputs ``(n_places, n)``: places count those of the first time, then of the second, and so on."""
         if self._repeated is None:
-            return self(values)[:, outputs, times].T
-        return _finite_or_none(self._repeated.at(values, times * len(self.outputs) + outputs))
+            return self(values)[:, places % len(self.outputs), places // len(self.outputs)].T
+        return _finite_or_none(self._repeated.at(values, places))
 
     @cached_property
     def _repeated(self) -> "Repeated | None":

@@ -109,10 +109,14 @@ class Difference:
     """
 
     def __init__(self, value: Array) -> None:
+        from scipy.special import gammaln, xlogy
+
         self.value = value
         #: The first summand has no losses, or as many as a negative value takes.
         self.gained, self._lost = np.maximum(value, 0.0), np.maximum(-value, 0.0)
-        self._log_lost = _POISSON.density_of(self._lost)
+        ways = gammaln(self._lost + 1.0)
+        # the Poisson density where, as here, no value and no mean is negative
+        self._log_lost: Callable[[Array], Array] = lambda losses: xlogy(self._lost, losses) - losses - ways
         self._falls = self._falls_up_to(32)
 
     def log_mass(
@@ -134,8 +138,12 @@ class Difference:
         first : (…), with ``recurrence`` only
             Log mass of the gains in the first summand, ``gains(self.gained)``.
         """
-        usable = np.where(np.isfinite(losses) & (losses >= 0), losses, 0.0)
-        top = float(np.max(usable, initial=0.0))
+        # as if there were none where they are no number
+        usable = np.fmax(losses, 0.0)
+        top = float(usable.max(initial=0.0))
+        if top == np.inf:
+            usable = np.where(usable == np.inf, 0.0, usable)
+            top = float(usable.max(initial=0.0))
         if top > MOST_LOSSES:
             many = usable > MOST_LOSSES
             ordinary = self.log_mass(gains, np.where(many, 0.0, losses))
@@ -145,9 +153,9 @@ class Difference:
         # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
         possible = losses >= -1e-9
         if recurrence is not None and first is not None:
-            logs = first + self._log_lost(usable, usable) + self._log_sum(usable, recurrence, most)
+            logs = first + self._log_lost(usable) + self._log_sum(usable, recurrence, most)
             # a product that overflows belongs to none of the usual sizes
-            if not (logs == np.inf).any():
+            if np.fmax.reduce(logs, axis=None, initial=-np.inf) < np.inf:
                 return or_never(possible, logs)
         lost = np.arange(most + 1, dtype=float).reshape((-1,) + (1,) * max(np.ndim(self.value), np.ndim(losses)))
         return or_never(possible, _log_sum(gains(self.value + lost) + _POISSON.log_density(lost, usable, usable)))

@@ -111,10 +111,11 @@ class Reader:
         return read.reshape(-1)
 
     @cached_property
-    def places(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Pairs of outputs and times, by their numbers, that are read."""
+    def places(self) -> NDArray[np.intp]:
+        """What is read ``(n_places,)``, output by output: places count the outputs of the first time, then of the
+        second, and so on."""
         columns = np.flatnonzero(self._read)
-        return columns // len(self.times), columns % len(self.times)
+        return columns % len(self.times) * len(self.outputs) + columns // len(self.times)
 
     @cached_property
     def _of_places(self) -> "csr_array":
@@ -188,7 +189,7 @@ class Reader:
             by_numbers |= {name: by_numbers.get(name, 0.0) + slope for name, slope in by_parameters.items()}
         return by_outputs, by_numbers
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the parameters that readings take."""
         return tuple(dict.fromkeys(name for course in self.courses for name in course.reading.parameters))

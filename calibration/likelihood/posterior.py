@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families.base import Family, MeasurementFamily
+from calibration.families.base import Family, MeasurementFamily, or_never
 from calibration.likelihood.autocorrelation import Known, Series, series_of
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.group_density import Group, group_of
@@ -53,7 +53,7 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        return self.reader.of_places(self.runner.at(theta[:, self.is_model], *self.reader.places), self.numbers(theta))
+        return self.reader.of_places(self.runner.at(theta[:, self.is_model], self.reader.places), self.numbers(theta))
 
     def numbers(self, theta: Array) -> dict[str, Array]:
         """The parameters ``(n,)`` of readings, by name."""
@@ -87,7 +87,8 @@ class Posterior:
             for group in self.groups:
                 # a density that is only looked at may cost more than all that are fitted
                 if not fitted_only or group.fitted:
-                    logs[group.members] = self.group_log_density(group, by_quantity[group.slots], theta)
+                    logs[group.members] = self._of_group(group, by_quantity[group.slots], theta)
+            logs = or_never(self._finite(by_quantity), logs)
             for series in self.series:
                 if not fitted_only or self._is_fit[series.members].any():
                     logs[series.members] += self._memory_gain(series, values, theta, known).T
@@ -149,10 +150,21 @@ class Posterior:
             for members in places.values()
         )
 
+    def _finite(self, by_quantity: Array) -> NDArray[np.bool_]:
+        """Whether a model gives all that a term reads ``(n_terms, n)``, of quantities ``(n_quantities, n)``."""
+        return np.asarray(np.logical_and.reduceat(np.isfinite(by_quantity), self._starts))
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        return np.array([slot.start for slot in self.slots])
+
+    def _of_group(self, group: Group, values: Array, theta: Array) -> Array:
+        return group.log_density(values, self.spread(group.first.noise, theta), self.matrix(group.first, theta))
+
     def group_log_density(self, group: Group, values: Array, theta: Array) -> Array:
         """``(n_terms, n)`` of terms that are computed together; ``values : (n_terms, n_quantities of each, n)``."""
-        logs = group.log_density(values, self.spread(group.first.noise, theta), self.matrix(group.first, theta))
-        return np.where(np.isfinite(values).all(axis=1) & ~np.isnan(logs), logs, -np.inf)
+        logs = self._of_group(group, values, theta)
+        return or_never(np.asarray(np.isfinite(values).all(axis=1)), logs)
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""

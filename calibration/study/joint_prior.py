@@ -55,7 +55,8 @@ class JointPrior:
             for columns, shape in self._shapes:
                 logs[..., columns] = shape.log_density(scaled[..., columns])
             logs = logs - log_slope - self._log_mass
-        possible = (ordered >= self._low) & (ordered <= self._high) & ~np.isnan(logs)
+        possible = (ordered >= self._low) & (ordered <= self._high)
         result = np.empty_like(values)
-        result[..., self._order] = np.where(possible, logs, -np.inf)
+        # of a number and of none the larger one is the number
+        result[..., self._order] = np.where(possible, np.fmax(logs, -np.inf), -np.inf)
         return result

@@ -34,10 +34,13 @@ class Blocks:
     def _blocks(self, values: Values) -> Values:
         """(n, n_runs) as (n_blocks, n, lanes)."""
         n, n_runs = values.shape
-        filled = np.empty((n, self.n_blocks * self.lanes))
-        filled[:, :n_runs] = values
-        filled[:, n_runs:] = values[:, -1:]
-        return np.ascontiguousarray(filled.reshape(n, self.n_blocks, self.lanes).transpose(1, 0, 2))
+        blocks = np.empty((self.n_blocks, n, self.lanes))
+        n_full, n_rest = divmod(n_runs, self.lanes)
+        whole = n_full * self.lanes
+        blocks[:n_full] = values[:, :whole].reshape(n, n_full, self.lanes).transpose(1, 0, 2)
+        if n_rest:
+            blocks[-1, :, :n_rest], blocks[-1, :, n_rest:] = values[:, whole:], values[:, -1:]
+        return blocks
 
     @property
     def strides(self) -> list[int]:
@@ -63,8 +66,9 @@ def by_course(out: Values, n_runs: int) -> Values:
 def of_blocks(out: Values, places: NDArray[np.intp]) -> Values:
     """Some of what a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_places, n_blocks * lanes)."""
     n_blocks, n_saved, n_outputs, lanes = out.shape
-    rows = out.reshape(n_blocks, n_saved * n_outputs, lanes).transpose(1, 0, 2)
-    return rows[places].reshape(len(places), n_blocks * lanes)
+    # what a block has at a place is copied as one item
+    items = out.reshape(n_blocks, n_saved * n_outputs, lanes).view(np.dtype((np.void, 8 * lanes)))[..., 0]
+    return items.T[places].view(np.float64).reshape(len(places), n_blocks * lanes)
 
 
 def _capacities(program: Program, inputs: Inputs, lanes: int) -> tuple[NDArray[np.int64], int]:

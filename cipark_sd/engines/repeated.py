@@ -86,6 +86,7 @@ class Repeated:
 
     def _inputs(self, values: Values) -> Inputs:
         single, read, slots = self._single
-        params = np.repeat(single.params, len(values), axis=1)
+        params = np.empty((len(single.params), len(values)))
+        params[:] = single.params
         params[slots] = values.T[read]
         return replace(single, params=params, runs=np.arange(len(values), dtype=np.uint64))
