@@ -1,7 +1,7 @@
 """The log densities of many priors at once, those of one shape together whatever their scales."""
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Literal
 
 import numpy as np
 
@@ -21,12 +21,13 @@ class JointPrior:
         for i, prior in enumerate(priors):
             kinds.setdefault(type(prior.shape), {}).setdefault(prior.scale, []).append(i)
         order: list[int] = []
-        self._scales: list[tuple[Scale, slice]] = []
+        self._scales: list[tuple[Literal["log", "logit"], slice]] = []
         self._shapes = []
         for scales in kinds.values():
             start = len(order)
             for scale, places in scales.items():
-                self._scales.append((scale, slice(len(order), len(order) + len(places))))
+                if scale != "identity":
+                    self._scales.append((scale, slice(len(order), len(order) + len(places))))
                 order += places
             together = slice(start, len(order))
             self._shapes.append((together, side_by_side([priors[i] for i in order[together]]).shape))
@@ -38,23 +39,20 @@ class JointPrior:
     def log_density(self, values: Array) -> Array:
         """Of each of ``values : (…, k)``, in their order in memory; minus infinity outside the bounds."""
         ordered = values[..., self._order]
-        scaled, log_slope, logs = ordered.copy(), np.zeros_like(ordered), np.empty_like(ordered)
+        scaled, logs, log_slope = ordered, np.empty_like(ordered), None
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for scale, columns in self._scales:
-                # as to_scale and log_jacobian, which take the same logarithms
-                match scale:
-                    case "identity":
-                        pass
-                    case "log":
-                        scaled[..., columns] = log_slope[..., columns] = np.log(ordered[..., columns])
-                    case "logit":
-                        log, log_rest = np.log(ordered[..., columns]), np.log1p(-ordered[..., columns])
-                        scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
-                    case _:
-                        assert_never(scale)
+            if self._scales:
+                scaled, log_slope = ordered.copy(), np.zeros_like(ordered)
+                for scale, columns in self._scales:
+                    # as to_scale and log_jacobian, which take the same logarithms
+                    log = np.log(ordered[..., columns])
+                    log_rest = np.log1p(-ordered[..., columns]) if scale == "logit" else 0.0
+                    scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
             for columns, shape in self._shapes:
                 logs[..., columns] = shape.log_density(scaled[..., columns])
-            logs = logs - log_slope - self._log_mass
+            if log_slope is not None:
+                logs -= log_slope
+            logs -= self._log_mass
         possible = (ordered >= self._low) & (ordered <= self._high)
         result = np.empty_like(values)
         # of a number and of none the larger one is the number

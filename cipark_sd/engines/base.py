@@ -1,6 +1,7 @@
 """What a program is given, and how it reads time and data."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,15 @@ class Inputs:
     runs: NDArray[np.uint64]
     seed: int = 0
     tape: Values | None = None
+    #: What an engine has made of all but ``params`` and ``runs``, by a key of its own. ``dataclasses.replace`` empties
+    #: it, :meth:`with_runs` does not.
+    made: dict[Hashable, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def with_runs(self, params: Values, runs: NDArray[np.uint64]) -> "Inputs":
+        """The same for other runs."""
+        inputs = replace(self, params=params, runs=runs)
+        object.__setattr__(inputs, "made", self.made)
+        return inputs
 
     @property
     def n_runs(self) -> int:

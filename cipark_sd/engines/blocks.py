@@ -1,11 +1,51 @@
 """What a kernel reads: inputs in blocks of as many runs as a vector has lanes; the last run fills up the last block."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
 from cipark_sd.engines.evaluation import start_values
+
+
+@dataclass(frozen=True, eq=False)
+class Common:
+    """What all blocks read, whatever the numbers of their runs.
+
+    Parameters
+    ----------
+    times : (n_stage_times,)
+    saved : (n_steps + 1,)
+    n_saved : int
+    uniforms : (4,)
+    series : for each series of the program (n_stage_times, lanes), None where runs have their own
+    addresses : tuple of int
+        Of times, saved and uniforms in memory.
+    """
+
+    times: Values
+    saved: NDArray[np.uint8]
+    n_saved: int
+    uniforms: Values
+    series: tuple[Values | None, ...]
+    addresses: tuple[int, int, int]
+
+
+def _common(program: Program, inputs: Inputs, lanes: int) -> Common:
+    """Made once for inputs that differ in their runs alone."""
+    key = Common, program.method, lanes
+    common = inputs.made.get(key)
+    if not isinstance(common, Common):
+        times = np.ascontiguousarray(stage_times(inputs.grid, program.method))
+        saved, uniforms = np.ascontiguousarray(inputs.saved, dtype=np.uint8), inputs.uniforms
+        series = tuple(
+            np.repeat(values[:, None], lanes, axis=1) if values.ndim == 1 else None for values in inputs.series
+        )
+        addresses = times.ctypes.data, saved.ctypes.data, uniforms.ctypes.data
+        common = inputs.made[key] = Common(times, saved, int(saved.sum()), uniforms, series, addresses)
+    return common
 
 
 class Blocks:
@@ -20,14 +60,12 @@ class Blocks:
         self.lanes = lanes
         self.n_blocks = -(-inputs.n_runs // lanes)
         self.params = self._blocks(np.broadcast_to(inputs.params, (len(program.params), inputs.n_runs)))
-        self.times = np.ascontiguousarray(stage_times(inputs.grid, program.method))
-        self.saved = np.ascontiguousarray(inputs.saved, dtype=np.uint8)
-        self.uniforms = inputs.uniforms
+        self.common = _common(program, inputs, lanes)
         self.runs = np.zeros(self.n_blocks * lanes, dtype=np.uint64)
         self.runs[: inputs.n_runs] = inputs.runs
         self.series = [
-            np.repeat(values[:, None], lanes, axis=1).copy() if values.ndim == 1 else self._blocks(values)
-            for values in inputs.series
+            self._blocks(values) if shared is None else shared
+            for values, shared in zip(inputs.series, self.common.series, strict=True)
         ]
         self.capacities, self.pipe_size = _capacities(program, inputs, lanes)
 

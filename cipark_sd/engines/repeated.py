@@ -1,7 +1,7 @@
 """One plan that is run again and again with other numbers: what does not change is made once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -89,4 +89,4 @@ class Repeated:
         params = np.empty((len(single.params), len(values)))
         params[:] = single.params
         params[slots] = values.T[read]
-        return replace(single, params=params, runs=np.arange(len(values), dtype=np.uint64))
+        return single.with_runs(params, np.arange(len(values), dtype=np.uint64))

@@ -87,7 +87,7 @@ class NativeEngine(CompiledEngine):
         lanes = lanes_for(program, inputs.n_runs)
         loaded = load(program, lanes)
         arrays = Blocks(program, inputs, lanes)
-        n_blocks, n_saved, n_outputs = arrays.n_blocks, int(inputs.saved.sum()), len(program.outputs)
+        n_blocks, n_saved, n_outputs = arrays.n_blocks, arrays.common.n_saved, len(program.outputs)
         out = np.empty((n_blocks, n_saved, n_outputs, lanes))
         self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
         return out
@@ -158,24 +158,26 @@ def _call(
     strides = np.array([*arrays.strides, *rows], dtype=np.int64)
     addresses = [v.ctypes.data + 8 * first * stride for v, stride in zip(arrays.series, arrays.strides, strict=True)]
     series = np.array([*addresses, address], dtype=np.int64)
+    common = arrays.common
+    times, saved, uniforms = common.addresses
     arguments = (
         last - first,
         arrays.params[first:].ctypes.data,
         workspace.ctypes.data,
         out.ctypes.data,
-        arrays.times.ctypes.data,
-        arrays.saved.ctypes.data,
-        len(arrays.saved) - 1,
-        int(arrays.saved.sum()),
+        times,
+        saved,
+        len(common.saved) - 1,
+        common.n_saved,
         series.ctypes.data,
         strides.ctypes.data,
-        arrays.uniforms.ctypes.data,
+        uniforms,
         pipes.ctypes.data,
         arrays.capacities.ctypes.data,
         seed,
         arrays.runs[first * arrays.lanes :].ctypes.data,
     )
-    if (last - first) * len(arrays.saved) < LONG or threading.current_thread() is not threading.main_thread():
+    if (last - first) * len(common.saved) < LONG or threading.current_thread() is not threading.main_thread():
         loaded.call(*arguments)
         return
     # Python hears Ctrl-C between its own instructions only. Who is stopped leaves the thread to the end of the process;

@@ -63,12 +63,12 @@ class Layout:
         """The memory for some of the blocks."""
         memory = _Writer(self.free)
         params = memory.put(blocks.params[first:last])
-        times, saved = memory.put(blocks.times), memory.put(blocks.saved)
+        times, saved = memory.put(blocks.common.times), memory.put(blocks.common.saved)
         arrays = [values if values.ndim == 2 else values[first:last] for values in blocks.series]
         addresses = [memory.put(values) for values in arrays]
         series = memory.put(np.array([*addresses, 0], dtype=np.int64))
         strides = memory.put(np.array([*blocks.strides, 0], dtype=np.int64))
-        uniforms, capacities = memory.put(blocks.uniforms), memory.put(blocks.capacities)
+        uniforms, capacities = memory.put(blocks.common.uniforms), memory.put(blocks.capacities)
         runs = memory.put(blocks.runs[first * self.lanes : last * self.lanes])
         content = memory.content
         workspace = memory.leave(self.workspace)

@@ -1,6 +1,7 @@
 """A plan run again and again has the bits of runs made anew."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.repeated import Repeated
 from cipark_sd.engines.settings import with_numbers
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, TimeSeries
 
 Write = Callable[..., Path]
 MODEL = """
@@ -48,3 +49,26 @@ def test_outputs_that_are_picked_are_those_of_a_run(
         expected = chosen.run(whole, with_numbers(whole.settings, NAMES, values), runs)
         found = repeated.at(values, times * len(whole.outputs) + outputs)
         np.testing.assert_array_equal(found, expected[outputs, times])
+
+
+def test_what_is_made_of_inputs_holds_for_their_runs_alone(write_mdl: Write) -> None:
+    """Blocks of four, eight and sixteen runs in any order, and other instants, have the bits of inputs made anew."""
+    engine = choose("native")
+    assert isinstance(engine, CompiledEngine)
+    every = Scenario("", {"outside": TimeSeries((0.0, 6.0), (1.0, 4.0))})
+    whole = plan(read_model(write_mdl(MODEL, final=6)), every, save=("late", "pool"), times=None, method=None)
+    repeated = Repeated(engine, whole, whole.settings, NAMES)
+    rng = np.random.default_rng(5)
+    inputs = {
+        n: repeated._inputs(np.stack([rng.uniform(0.1, 0.5, n), np.full(n, 3.0), rng.uniform(1, 9, n)], axis=1))
+        for n in (1, 100, 3, 20)
+    }
+    last = np.arange(len(whole.saved)) == len(whole.saved) - 1
+    for of_runs in (*inputs.values(), *inputs.values()):
+        fresh = replace(of_runs, seed=whole.seed)
+        assert of_runs.made is inputs[1].made
+        assert not fresh.made
+        values = engine.execute(repeated._program, of_runs)
+        np.testing.assert_array_equal(values, engine.execute(repeated._program, fresh))
+        at_end = engine.execute(repeated._program, replace(of_runs, saved=last))
+        np.testing.assert_array_equal(at_end, values[:, -1:])
