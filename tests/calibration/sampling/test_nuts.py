@@ -11,13 +11,14 @@ from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample
 from calibration.sampling.convergence import convergence
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.effort import EFFORT, UNSAVED, Effort
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.nuts import Chains, Sloped, Trajectories, adapted, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.engines.registry import choose
 
 SHORT = Effort(ensembles=2, block=60, most_steps=120, sampler="nuts")
@@ -173,6 +174,34 @@ def test_draws_are_the_same_whatever_the_workers(drawn: TrajectoryDraws, tmp_pat
     again = draw(density, np.random.default_rng(1), effort=SHORT).sampled
     assert isinstance(again, TrajectoryDraws)
     assert np.array_equal(again.position, drawn.position)
+
+
+def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
+    drawn: TrajectoryDraws, tmp_path: Path
+) -> None:
+    """Stopped at its first look; then ensembles are kept under the same name, and then trajectories begin anew."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    saved = Checkpoints(tmp_path).entry("chains")
+
+    def stopping(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
+    assert part.interrupted
+    assert part.n_steps == 30 < drawn.n_steps
+    assert np.array_equal(part.position, drawn.position[:, :30])
+    chains = replace(SHORT, sampler="chains", walkers=12, block=20, most_steps=40)
+    alone, beside = (
+        draw(density, np.random.default_rng(1), effort=chains, saved=entry).sampled for entry in (UNSAVED, saved)
+    )
+    assert np.array_equal(alone.position, beside.position)
+    for _ in range(2):
+        whole = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
+        assert isinstance(whole, TrajectoryDraws)
+        assert np.array_equal(whole.position, drawn.position)
+        assert whole.n_gradients == drawn.n_gradients
+    resumed = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
+    assert resumed.interrupted
 
 
 def test_what_is_not_as_it_should_be_is_said(drawn: TrajectoryDraws) -> None:
