@@ -42,6 +42,8 @@ PUBLISHED = {
 #: Live points of nested sampling, and of a quick look.
 LIVE = 250
 QUICK_LIVE = 40
+#: From how many parameters on dynesty walks to a new point; points of ellipsoids, which it draws else, fail ever more.
+WALKING = 6
 SAMPLERS = ("importance", "chains", "nested")
 
 
@@ -80,6 +82,7 @@ def nested(density: Posterior, seed: int, live: int = LIVE) -> tuple[Array, floa
         lambda share: density.space.from_unit(share),
         len(density.space),
         nlive=live,
+        sample="rwalk" if len(density.space) >= WALKING else "auto",
         rstate=np.random.default_rng([seed, 13]),
     )
     sampler.run_nested(dlogz=0.01, print_progress=False)

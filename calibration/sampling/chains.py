@@ -154,7 +154,11 @@ def run(
         What is done, also when the user stops after the first block; earlier his KeyboardInterrupt goes on.
     """
     stored = saved.load()
-    state = ChainState.begin(target, start(), streams) if stored is None else ChainState.of(stored, streams)
+    # trajectories are kept under the same name
+    if stored is None or "position" not in stored:
+        state = ChainState.begin(target, start(), streams)
+    else:
+        state = ChainState.of(stored, streams)
     # a block that a small budget cuts short is no place to go on from: with a larger one its steps are others
     whole, state = state, state.first(effort.most_steps)
     lines: tuple[Convergence, ...] = ()

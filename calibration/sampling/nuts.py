@@ -9,14 +9,17 @@ arXiv:1701.02434, appendix A (multinomial sampling, criterion by the sum of mome
 arXiv:1912.11554, section 3 (trees without recursion).
 """
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays
 
 #: Log density ``(n,)`` and gradient ``(n, k)`` of points ``(n, k)``.
 Sloped = Callable[[Array], tuple[Array, Array]]
@@ -26,6 +29,13 @@ DEEPEST, LOST = 10, 1000.0
 SHORTER = 5
 #: What share of moves is to be accepted, and Hoffman and Gelman's constants of the dual averaging.
 ACCEPTED, GAMMA, DELAY, KAPPA = 0.95, 0.05, 10.0, 0.75
+#: Draws of each chain for which there is room at first.
+ROOM = 64
+#: What a tree is.
+_TREE = (
+    *("ends", "moving", "side", "depth", "leaf", "energy", "weight", "half_weight", "sum", "half_sum"),
+    *("chosen", "half_chosen", "chosen_log", "half_log", "level", "accepted", "leaps"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,28 +46,19 @@ class Trajectories:
     ----------
     points : (n, n_draws, k)
     log_density : (n, n_draws)
-    slopes : (n, k)
-        Of the last draws.
     diverged : (n, n_draws)
         Whether a trajectory ended where the log density broke down.
     depth : (n, n_draws)
         Doublings.
     energy : (n, n_draws)
         At the beginning of each trajectory.
-    step : float
-        The step size in the end.
-    n_gradients : int
-        Of all chains.
     """
 
     points: Array
     log_density: Array
-    slopes: Array
     diverged: NDArray[np.bool_]
     depth: NDArray[np.intp]
     energy: Array
-    step: float
-    n_gradients: int
 
 
 class _Trees:
@@ -78,7 +79,6 @@ class _Trees:
         self.level = np.zeros((2, n, DEEPEST + 1, k))
         self.accepted, self.leaps = np.zeros(n), np.zeros(n)
         self.chosen[0], self.chosen[1], self.chosen_log[:] = point, slope, log
-        self.begin(self.rows)
 
     def begin(self, rows: NDArray[np.intp]) -> None:
         """New momenta at the points that were chosen."""
@@ -157,36 +157,66 @@ def _turned(first: Array, last: Array, total: Array) -> NDArray[np.bool_]:
     return np.asarray(((first * inner).sum(axis=1) <= 0) | ((last * inner).sum(axis=1) <= 0))
 
 
-def run(
-    target: Sloped,
-    start: tuple[Array, Array, Array],
-    step: float,
-    n_draws: int,
-    rng: np.random.Generator,
-    *,
-    adapt: bool = False,
-) -> Trajectories:
-    """Chains of ``n_draws`` each; a chain that is ahead goes on until all have them, and what is more is left out.
+class Chains:
+    """Chains in progress: trees that grow, and the draws of those that have ended.
+
+    How far they have gone depends on the number of ticks alone, and not on when somebody looked.
 
     Parameters
     ----------
-    target : log density and gradient of points of about unit scale
     start : (n, k), (n,), (n, k)
         Points, log densities and gradients.
-    step : float
-        The step size; with ``adapt`` where its adaptation begins, and trajectories are kept shorter meanwhile.
     """
-    n, k = start[0].shape
-    trees = _Trees(*start, rng)
-    points, logs = np.empty((n, n_draws, k)), np.empty((n, n_draws))
-    diverged, energy = np.zeros((n, n_draws), dtype=bool), np.empty((n, n_draws))
-    depth = np.zeros((n, n_draws), dtype=np.intp)
-    n_done, slopes, n_ticks = np.zeros(n, dtype=np.intp), np.empty((n, k)), 0
-    averaging, deepest = _Averaging(step, n), SHORTER if adapt else DEEPEST
-    while (n_done < n_draws).any():
-        broken = trees.leap(target, averaging.step if adapt else step)
+
+    def __init__(self, start: tuple[Array, Array, Array], rng: np.random.Generator) -> None:
+        n, k = start[0].shape
+        self._trees, self.n_ticks = _Trees(*start, rng), 0
+        self._n_done = np.zeros(n, dtype=np.intp)
+        self._drawn: dict[str, NDArray[Any]] = {
+            "points": np.empty((n, ROOM, k)),
+            "log_density": np.empty((n, ROOM)),
+            "diverged": np.empty((n, ROOM), dtype=bool),
+            "depth": np.empty((n, ROOM), dtype=np.intp),
+            "energy": np.empty((n, ROOM)),
+        }
+        self._trees.begin(self._trees.rows)
+
+    @property
+    def n_draws(self) -> int:
+        """That every chain has."""
+        return int(self._n_done.min())
+
+    @property
+    def n_done(self) -> int:
+        """Of all chains together."""
+        return int(self._n_done.sum())
+
+    @property
+    def n_gradients(self) -> int:
+        """Of all chains."""
+        return self.n_ticks * len(self._n_done)
+
+    @property
+    def stand(self) -> tuple[Array, Array, Array]:
+        """Where the chains stand, of which others may start: points, log densities and gradients."""
+        return self._trees.chosen[0], self._trees.chosen_log, self._trees.chosen[1]
+
+    def first(self, n: int) -> Trajectories:
+        """The first ``n`` draws of each chain; one that was ahead has more, which wait."""
+        return Trajectories(**{name: values[:, :n].copy() for name, values in self._drawn.items()})
+
+    def after(self, n: int) -> Array:
+        """All points ``(…, k)`` after the first ``n`` of each chain."""
+        there = np.arange(self._drawn["points"].shape[1]) < self._n_done[:, None]
+        there[:, :n] = False
+        return np.asarray(self._drawn["points"][there])
+
+    def tick(self, target: Sloped, step: float, deepest: int = DEEPEST) -> Array:
+        """One leapfrog of every chain; the shares that the trajectories which ended accepted."""
+        trees = self._trees
+        broken = trees.leap(target, step)
         turned = trees.turns()
-        n_ticks += 1
+        self.n_ticks += 1
         whole = (trees.leaf == 1 << trees.depth) & ~turned & ~broken
         ended = turned | broken
         rows = np.flatnonzero(whole)
@@ -194,20 +224,60 @@ def run(
         ended[rows] = trees.join(rows) | (trees.depth[rows] >= deepest)
         trees.grow(np.flatnonzero(whole & ~ended))
         last = np.flatnonzero(ended)
-        if not len(last):
-            continue
-        recorded = last[n_done[last] < n_draws]
-        place = n_done[recorded]
-        points[recorded, place], logs[recorded, place] = trees.chosen[0, recorded], trees.chosen_log[recorded]
-        diverged[recorded, place], depth[recorded, place] = broken[recorded], trees.depth[recorded]
-        energy[recorded, place], slopes[recorded] = trees.energy[recorded], trees.chosen[1, recorded]
-        n_done[recorded] += 1
-        if adapt:
-            averaging.learn(trees.accepted[last] / trees.leaps[last])
-        trees.begin(last)
-    return Trajectories(
-        points, logs, slopes, diverged, depth, energy, math.exp(averaging.mean) if adapt else step, n_ticks * n
-    )
+        accepted = trees.accepted[last] / trees.leaps[last]
+        if len(last):
+            self._record(last, broken)
+            trees.begin(last)
+        return np.asarray(accepted)
+
+    def _record(self, rows: NDArray[np.intp], broken: NDArray[np.bool_]) -> None:
+        trees, place = self._trees, self._n_done[rows]
+        if place.max() == self._drawn["depth"].shape[1]:
+            self._drawn = {name: np.concatenate([v, np.empty_like(v)], axis=1) for name, v in self._drawn.items()}
+        drawn = self._drawn
+        drawn["points"][rows, place], drawn["log_density"][rows, place] = trees.chosen[0, rows], trees.chosen_log[rows]
+        drawn["diverged"][rows, place], drawn["depth"][rows, place] = broken[rows], trees.depth[rows]
+        drawn["energy"][rows, place] = trees.energy[rows]
+        self._n_done[rows] += 1
+
+    def arrays(self) -> Arrays:
+        """All that they go on from, copied."""
+        most = max(1, int(self._n_done.max()))
+        return {
+            **{f"drawn {name}": values[:, :most].copy() for name, values in self._drawn.items()},
+            **{f"tree {name}": getattr(self._trees, name).copy() for name in _TREE},
+            "done": self._n_done.copy(),
+            "ticks": np.array(self.n_ticks),
+            "stream": np.array(json.dumps(self._trees.rng.bit_generator.state)),
+        }
+
+    @classmethod
+    def of(cls, stored: Arrays, rng: np.random.Generator) -> "Chains":
+        """Undoes :meth:`arrays`; the stream goes on from where it was."""
+        chains = cls.__new__(cls)
+        point, slope = np.array(stored["tree chosen"], dtype=float)
+        rng.bit_generator.state = json.loads(str(stored["stream"]))
+        chains._trees = _Trees(point, np.array(stored["tree chosen_log"], dtype=float), slope, rng)
+        for name in _TREE:
+            getattr(chains._trees, name)[:] = stored[f"tree {name}"]
+        chains._n_done, chains.n_ticks = np.array(stored["done"], dtype=np.intp), int(stored["ticks"])
+        drawn = {name.removeprefix("drawn "): np.array(v) for name, v in stored.items() if name.startswith("drawn ")}
+        chains._drawn = drawn
+        return chains
+
+
+def adapted(
+    target: Sloped, start: tuple[Array, Array, Array], step: float, n_draws: int, rng: np.random.Generator
+) -> tuple[Chains, float]:
+    """Chains of ``n_draws`` on average, and the step size that was found on the way.
+
+    Nothing of them is kept, so nobody waits for those that are slow; trajectories are kept shorter meanwhile.
+    """
+    chains = Chains(start, rng)
+    averaging = _Averaging(step, len(start[0]))
+    while chains.n_done < n_draws * len(start[0]):
+        averaging.learn(chains.tick(target, averaging.step, SHORTER))
+    return chains, math.exp(averaging.mean)
 
 
 class _Averaging:
@@ -236,9 +306,12 @@ class _Averaging:
 
 
 def returned_energy(energy: Array) -> Array:
-    """How much of its energy a chain draws anew at each trajectory ``(n,)``: E-BFMI, low where tails are not reached.
+    """How much of their energy chains draw anew at each trajectory: E-BFMI, low where tails are not reached.
+
+    Of groups of chains ``(n_groups, n_chains, n_draws)`` it is ``(n_groups,)``: a short chain alone says little.
 
     Source: Betancourt 2016, arXiv:1604.00695, equation 9.
     """
-    away = energy - energy.mean(axis=1, keepdims=True)
-    return np.asarray((np.diff(energy, axis=1) ** 2).sum(axis=1) / (away**2).sum(axis=1))
+    away = energy - energy.mean(axis=(1, 2), keepdims=True)
+    drawn = np.diff(energy, axis=2)
+    return np.asarray((drawn**2).mean(axis=(1, 2)) / (away**2).mean(axis=(1, 2)))

@@ -35,7 +35,7 @@ POPULATION = (200, 4)
 #: proposal that is fitted to them adapts.
 FIRST, FIRST_MOVES = (400, 40), 3
 #: Those for trajectories alone, for each parameter.
-NUTS_FIRST = 10
+NUTS_FIRST = 20
 #: Score beyond which a start is too far out in a prior.
 FAR = 6.0
 
@@ -130,7 +130,7 @@ def sample(
         n = max(FIRST[0], NUTS_FIRST * k)
         annealed = annealed_draws(NormalScores(density), n, rng.spawn(1)[0], density.problem.title, moves=FIRST_MOVES)
     if effort.sampler == "nuts" or (k > MANY and annealed is not None):
-        followed = _followed(density, annealed, rng.spawn(1)[0], effort, reason, on_block)
+        followed = _followed(density, annealed, rng.spawn(1)[0], effort, reason, saved, on_block)
         if isinstance(followed, TrajectoryDraws):
             return followed
         reason = followed
@@ -158,6 +158,7 @@ def _followed(
     rng: np.random.Generator,
     effort: Effort,
     reason: str,
+    saved: Checkpoint,
     on_block: OnBlock | None,
 ) -> TrajectoryDraws | str:
     """Draws by trajectories, or why there are none, after the ``reason`` why weights were not trusted."""
@@ -165,7 +166,7 @@ def _followed(
     if annealed is None or not (np.abs(annealed) < FAR).all():
         return f"{before}no trajectories were followed: the posterior lies too far out in a prior"
     try:
-        return follow(density, annealed, rng, effort, reason=reason, on_block=on_block)
+        return follow(density, annealed, rng, effort, reason=reason, saved=saved, on_block=on_block)
     except (UnsupportedFeature, InvalidValue) as problem:
         return f"{before}there is no gradient: {problem}"
 

@@ -1,4 +1,4 @@
-"""A posterior with its gradient in normal scores of the prior, turned and stretched to about unit scale."""
+"""A posterior with its gradient in normal scores of the prior, straightened, turned and stretched to unit scale."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.sampling.normal_scores import NormalScores
+from calibration.sampling.shears import Shear, straightening
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays
 
 #: Weight of a unit matrix in an estimated covariance, in draws, and its size: as Stan has them.
 SHRINKAGE, UNIT = 5.0, 1e-3
@@ -14,35 +16,63 @@ SHRINKAGE, UNIT = 5.0, 1e-3
 
 @dataclass(frozen=True, eq=False)
 class SlopedScores:
-    """The posterior of ``scores`` at points ``y``, which stand for scores ``centre + y factor'``.
+    """The posterior of ``scores`` at points ``y``, which stand for scores ``centre + y factor'``, bent by the shears.
 
     Parameters
     ----------
     centre : (k,)
     factor : (k, k)
         Lower triangle.
+    shears : tuple of Shear
+        The first one is applied last.
     """
 
     scores: NormalScores
     centre: Array
     factor: Array
+    shears: tuple[Shear, ...] = ()
 
     @classmethod
     def around(cls, scores: NormalScores, points: Array) -> "SlopedScores":
         """At unit scale where ``points : (n, k)`` of the posterior, as scores, lie."""
         n, k = points.shape
+        shears = straightening(points)
+        for shear in shears:
+            points = shear.straighten(points)
         covariance = (n * np.atleast_2d(np.cov(points.T)) + SHRINKAGE * UNIT * np.eye(k)) / (n + SHRINKAGE)
-        return cls(scores, points.mean(axis=0), np.linalg.cholesky(covariance))
+        return cls(scores, points.mean(axis=0), np.linalg.cholesky(covariance), shears)
+
+    def arrays(self) -> Arrays:
+        """What the points stand for, without the posterior."""
+        return {
+            "centre": self.centre,
+            "factor": self.factor,
+            "bent": np.array([(shear.bent, shear.by) for shear in self.shears], dtype=np.intp).reshape(-1, 2),
+            "slopes": np.array([shear.slopes for shear in self.shears]).reshape(-1, len(self.centre)),
+        }
+
+    @classmethod
+    def of(cls, scores: NormalScores, stored: Arrays) -> "SlopedScores":
+        """Undoes :meth:`arrays`."""
+        centre, factor, slopes = (np.array(stored[name], dtype=float) for name in ("centre", "factor", "slopes"))
+        pairs = np.array(stored["bent"], dtype=np.intp).tolist()
+        shears = tuple(Shear(bent, by, of_one) for (bent, by), of_one in zip(pairs, slopes, strict=True))
+        return cls(scores, centre, factor, shears)
 
     def scores_of(self, points: Array) -> Array:
         """Scores of points ``(…, k)``."""
-        return np.asarray(self.centre + points @ self.factor.T)
+        scores = self.centre + points @ self.factor.T
+        for shear in reversed(self.shears):
+            scores = shear.bend(scores)
+        return np.asarray(scores)
 
     def points_of(self, scores: Array) -> Array:
         """Undoes :meth:`scores_of`."""
         from scipy.linalg import solve_triangular
 
         shape = scores.shape
+        for shear in self.shears:
+            scores = shear.straighten(scores)
         away = (scores - self.centre).reshape(-1, shape[-1])
         return np.asarray(solve_triangular(self.factor, away.T, lower=True).T.reshape(shape))
 
@@ -65,4 +95,8 @@ class SlopedScores:
                 slopes[possible] = by_theta * moved - inside
         logs = np.where(np.isnan(logs), -np.inf, logs)
         slopes = np.where(np.isfinite(logs)[:, None] & np.isfinite(slopes), slopes, 0.0)
+        for shear in self.shears:
+            # a shear moves no coordinate that it reads, so that bent points have what it needs
+            slopes = shear.back(scores, slopes)
+            scores = shear.straighten(scores) if len(self.shears) > 1 else scores
         return logs, slopes @ self.factor

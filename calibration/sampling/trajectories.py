@@ -6,26 +6,29 @@ converged or the budget is used up.
 """
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
-from calibration.sampling.chains import PATIENCE, Chains
+from calibration.sampling import nuts
+from calibration.sampling.chains import PATIENCE, SAVING, Chains
 from calibration.sampling.convergence import Convergence, Criteria, convergence, poorest
-from calibration.sampling.effort import Effort, OnBlock, Sampler
+from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.normal_scores import NormalScores
-from calibration.sampling.nuts import DEEPEST, Trajectories, returned_energy, run
+from calibration.sampling.nuts import DEEPEST, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
 
 #: From how many parameters on trajectories are tried before ensembles.
 MANY = 25
 #: Chains for each ensemble of the effort, and draws of each chain in the two parts that adapt.
-CHAINS, ADAPTING = 8, (40, 50)
+CHAINS, ADAPTING = 16, (20, 25)
 #: Share of trajectories that may break down, energy that each has to draw anew at least, and share of trajectories
 #: that may be cut: beyond them the draws are not to be trusted, or cost too much.
 DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
@@ -40,7 +43,7 @@ class TrajectoryDraws(Chains):
     diverged, cut : float
         Shares of trajectories that broke down, and that were cut at their greatest length.
     energy : float
-        The least that any chain draws anew of its energy at each trajectory.
+        The least that the chains of any ensemble draw anew of their energy at each trajectory.
     n_gradients : int
         Computed in all, those of the adaptation included.
     """
@@ -85,8 +88,8 @@ class TrajectoryDraws(Chains):
             sentences.append(f"{self.diverged:.2%} of the trajectories diverged, {verdict} (up to {DIVERGED:.0%} are).")
         if self.energy < ENERGY:
             sentences.append(
-                f"A chain draws only {self.energy:.2f} of its energy anew at a time (E-BFMI), less than {ENERGY:g}: "
-                "its tails may not be reached."
+                f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
+                "their tails may not be reached."
             )
         if self.cut > CUT:
             sentences.append(
@@ -105,9 +108,15 @@ def follow(
     effort: Effort,
     *,
     reason: str = "",
+    saved: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> TrajectoryDraws:
     """Draws from ``start : (m, k)``, scores of annealed draws of which there are more than chains.
+
+    Parameters
+    ----------
+    saved : Checkpoint, optional
+        As of :func:`calibration.sampling.chains.run`.
 
     Raises
     ------
@@ -115,39 +124,100 @@ def follow(
         Where the model or the engine has no gradient.
     """
     scores = NormalScores(density)
-    n = CHAINS * effort.ensembles
-    target = SlopedScores.around(scores, start)
-    at = start[rng.permutation(len(start))[:n]]
-    step, n_gradients = 0.5 * at.shape[1] ** -0.25, 0
-    for part, n_adapting in enumerate(ADAPTING):
-        points = target.points_of(at)
-        adapted = run(target, (points, *target(points)), step, n_adapting, rng, adapt=True)
-        step, n_gradients = adapted.step, n_gradients + adapted.n_gradients
-        drawn = target.scores_of(adapted.points[:, n_adapting // 3 :])
-        at = drawn[:, -1]
-        if part == 0:
-            target = SlopedScores.around(scores, drawn.reshape(-1, at.shape[1]))
-    blocks: list[Trajectories] = []
-    points = target.points_of(at)
-    current, n_draws, interrupted = (points, *target(points)), 0, False
-    lines: tuple[Convergence, ...] = ()
+    begun = digest(start, stream(rng))
+    stored = saved.load()
+    # ensembles, and trajectories from other draws, are kept under the same name
+    if stored is not None and str(stored.get("begun", "")) == begun:
+        course = _Course.of(scores, stored, rng)
+    else:
+        course = _begun(scores, start, rng, effort.ensembles, begun)
+    n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
+    # Ctrl-C may come within a tick, which leaves the chains between two states
+    whole, last = course.arrays(), time.monotonic()
+    looks = _looks(course.chains.n_draws, effort)
     try:
-        while n_draws < effort.most_steps and not (lines and all(line.reaches(effort.criteria) for line in lines)):
-            size = effort.block if not blocks else math.ceil((PATIENCE - 1) * n_draws)
-            blocks.append(run(target, current, step, min(size, effort.most_steps - n_draws), rng))
-            current = (blocks[-1].points[:, -1], blocks[-1].log_density[:, -1], blocks[-1].slopes)
-            theta = _theta(target, blocks)
-            n_draws = theta.shape[1]
+        while n_draws < effort.most_steps and n_reached < (2 if effort.confirmed else 1):
+            look = next(looks)
+            while course.chains.n_draws < look:
+                course.chains.tick(course.target, course.step)
+                if time.monotonic() - last > SAVING:
+                    whole, last = course.arrays(), time.monotonic()
+                    saved.save(whole)
+            whole, n_draws = course.arrays(), look
+            theta = scores.theta(course.target.scores_of(course.chains.first(n_draws).points))
             lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
+            n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
             if on_block is not None:
                 on_block(n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
-        if not blocks:
+        if not n_draws:
             raise
         interrupted = True
-    n_gradients += sum(block.n_gradients for block in blocks)
-    result = _result(density, target, blocks, lines, n_gradients, effort.ensembles)
+    finally:
+        saved.save(whole)
+    result = _result(density, course, n_draws, lines, effort.ensembles)
     return replace(result, interrupted=interrupted, reason=reason)
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """Chains with all that moves them on.
+
+    Parameters
+    ----------
+    n_adapting : int
+        Gradients of the adaptation.
+    begun : str
+        A digest of what they began with.
+    """
+
+    target: SlopedScores
+    chains: nuts.Chains
+    step: float
+    n_adapting: int
+    begun: str
+
+    def arrays(self) -> Arrays:
+        """To be kept."""
+        numbers = {"step": self.step, "adapting": self.n_adapting, "begun": self.begun}
+        return {
+            **self.target.arrays(),
+            **self.chains.arrays(),
+            **{name: np.array(value) for name, value in numbers.items()},
+        }
+
+    @classmethod
+    def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
+        """Undoes :meth:`arrays`."""
+        target, chains = SlopedScores.of(scores, stored), nuts.Chains.of(stored, rng)
+        return cls(target, chains, float(stored["step"]), int(stored["adapting"]), str(stored["begun"]))
+
+
+def _begun(scores: NormalScores, start: Array, rng: np.random.Generator, n_ensembles: int, begun: str) -> _Course:
+    """Chains that stand where their draws begin, adapted."""
+    step, n_gradients = 0.5 * start.shape[1] ** -0.25, 0
+    drawn, at = start, start[rng.permutation(len(start))[: CHAINS * n_ensembles]]
+    for n_draws in ADAPTING:
+        target = SlopedScores.around(scores, drawn)
+        points = target.points_of(at)
+        chains, step = nuts.adapted(target, (points, *target(points)), step, n_draws, rng)
+        drawn, at = target.scores_of(chains.after(n_draws // 3)), target.scores_of(chains.stand[0])
+        n_gradients += chains.n_gradients
+    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, begun)
+
+
+def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
+    """Numbers of draws at which chains are judged, from the last but one that chains of ``n_draws`` have reached on.
+
+    They do not depend on where chains were stopped; the budget is the last.
+    """
+    # many chains have as many draws as an ensemble after half of the steps
+    look = math.ceil(effort.block / 2)
+    while True:
+        following = look + math.ceil((PATIENCE - 1) * look)
+        if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, effort.most_steps):
+            yield min(look, effort.most_steps)
+        look = following
 
 
 def _by_ensemble(values: Array, n_ensembles: int) -> Array:
@@ -155,36 +225,22 @@ def _by_ensemble(values: Array, n_ensembles: int) -> Array:
     return values.reshape(n_ensembles, -1, *values.shape[1:]).swapaxes(1, 2)
 
 
-def _joined(blocks: Sequence[Trajectories], name: str) -> Array:
-    """A field of all blocks, one after the other."""
-    return np.concatenate([getattr(block, name) for block in blocks], axis=1)
-
-
-def _theta(target: SlopedScores, blocks: Sequence[Trajectories]) -> Array:
-    """Values ``(n, n_draws, k)``."""
-    return target.scores.theta(target.scores_of(_joined(blocks, "points")))
-
-
 def _result(
-    density: Posterior,
-    target: SlopedScores,
-    blocks: Sequence[Trajectories],
-    lines: tuple[Convergence, ...],
-    n_gradients: int,
-    n_ensembles: int,
+    density: Posterior, course: _Course, n_draws: int, lines: tuple[Convergence, ...], n_ensembles: int
 ) -> TrajectoryDraws:
+    target, drawn = course.target, course.chains.first(n_draws)
     free = FreeDensity(density)
-    scores = target.scores_of(_joined(blocks, "points"))
+    scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
-    likelihood = _joined(blocks, "log_density") - target.scores.log_prior(scores)
-    energy = returned_energy(_joined(blocks, "energy"))
+    likelihood = drawn.log_density - target.scores.log_prior(scores)
+    energy = returned_energy(drawn.energy.reshape(n_ensembles, -1, n_draws))
     return TrajectoryDraws(
         _by_ensemble(flat.reshape(scores.shape), n_ensembles),
         _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
-        diverged=float(_joined(blocks, "diverged").mean()),
-        cut=float((_joined(blocks, "depth") >= DEEPEST).mean()),
+        diverged=float(drawn.diverged.mean()),
+        cut=float((drawn.depth >= DEEPEST).mean()),
         energy=float(energy.min()),
-        n_gradients=n_gradients,
+        n_gradients=course.n_adapting + course.chains.n_gradients,
     )

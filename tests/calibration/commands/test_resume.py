@@ -18,11 +18,16 @@ from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
 
 PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
-#: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
+#: By command, and what of it: its arguments, and after how many checkpoints it is killed, at least one of each kind
+#: being among them.
 COMMANDS = {
     "calibrate": (
         ("--fast", "--starts", "3", "--posterior", "--sampler", "chains", "--steps", "400", "--no-compare-pysd"),
         7,
+    ),
+    "calibrate nuts": (
+        ("--fast", "--no-profiles", "--starts", "3", "--posterior", "--sampler", "nuts", "--no-compare-pysd"),
+        40,
     ),
     "sensitivity": (("--draws", "prior", "--method", "sobol", "--rows", "512", "--resamples", "20"), 2),
     "policy": (("--runs", "20", "--part", "effects", "--part", "attribution"), 5),
@@ -30,11 +35,11 @@ COMMANDS = {
 #: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
 KILLING = """
 import os, signal
-from calibration.sampling import chains
+from calibration.sampling import chains, trajectories
 from cipark_sd.checkpoints import Checkpoint
 from cipark_sd.cli import main
 from cipark_sd.sensitivities import response, sobol
-chains.SAVING, sobol.SAVE_EVERY, response.RUNS_AT_A_TIME = -1, -1, 1
+chains.SAVING, trajectories.SAVING, sobol.SAVE_EVERY, response.RUNS_AT_A_TIME = -1, -1, -1, 1
 save, saved = Checkpoint.save, []
 def killing(self, arrays):
     global saved
@@ -63,7 +68,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(command: str, study: Path, out: Path, *more: str) -> None:
-    done = CliRunner().invoke(cli, [command, str(study), *COMMANDS[command][0], "-o", str(out), *more])
+    done = CliRunner().invoke(cli, [command.split()[0], str(study), *COMMANDS[command][0], "-o", str(out), *more])
     assert done.exit_code in (0, 1), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
 
@@ -88,7 +93,7 @@ def test_a_command_that_was_killed_goes_on_and_ends_with_the_same_bits(
     """And with ``--fresh`` it takes nothing of what is kept, here numbers that are not so."""
     arguments, n = COMMANDS[command]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLING.format(n=n), command, str(study), *arguments, "-o", "cut"],
+        [sys.executable, "-c", KILLING.format(n=n), command.split()[0], str(study), *arguments, "-o", "cut"],
         cwd=tmp_path,
         capture_output=True,
         check=False,
@@ -124,4 +129,4 @@ def test_the_commands_above_are_all_that_can_start_afresh() -> None:
         if any("--fresh" in option.opts for option in cli.get_command(None, name).params)
     }
     # stores of ensembles are killed and gone on with in tests/cipark_sd/runs/test_stored.py
-    assert names == {*COMMANDS, "ensemble"}
+    assert names == {*(command.split()[0] for command in COMMANDS), "ensemble"}

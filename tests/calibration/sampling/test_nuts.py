@@ -1,6 +1,6 @@
 """The no-U-turn sampler: distributions that are known, its warnings, and a study with a gradient."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +11,44 @@ from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample
 from calibration.sampling.convergence import convergence
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.effort import EFFORT, UNSAVED, Effort
 from calibration.sampling.normal_scores import NormalScores
-from calibration.sampling.nuts import Trajectories, returned_energy, run
+from calibration.sampling.nuts import Chains, Sloped, Trajectories, adapted, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.engines.registry import choose
 
 SHORT = Effort(ensembles=2, block=60, most_steps=120, sampler="nuts")
 
 
-def gaussian(covariance: Array) -> Trajectories:
+def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
+    """Draws after an adaptation of 60."""
+    before, step = adapted(target, (start, *target(start)), 0.3, 60, rng)
+    return draws(Chains(before.stand, rng), target, step, n_draws)
+
+
+def draws(chains: Chains, target: Sloped, step: float, n_draws: int) -> Trajectories:
+    while chains.n_draws < n_draws:
+        chains.tick(target, step)
+    return chains.first(n_draws)
+
+
+def normal(covariance: Array) -> Sloped:
     precision = np.linalg.inv(covariance)
 
     def target(points: Array) -> tuple[Array, Array]:
         slopes = -points @ precision
         return 0.5 * (points * slopes).sum(axis=1), slopes
 
+    return target
+
+
+def gaussian(covariance: Array) -> Trajectories:
     rng = np.random.default_rng(3)
-    start = rng.standard_normal((16, len(covariance)))
-    adapted = run(target, (start, *target(start)), 0.3, 60, rng, adapt=True)
-    return run(target, (adapted.points[:, -1], adapted.log_density[:, -1], adapted.slopes), adapted.step, 400, rng)
+    return followed(normal(covariance), rng.standard_normal((16, len(covariance))), 400, rng)
 
 
 def test_a_normal_distribution_is_sampled() -> None:
@@ -47,7 +62,7 @@ def test_a_normal_distribution_is_sampled() -> None:
     found = np.cov(drawn.points.reshape(-1, 3).T)
     np.testing.assert_allclose(found, covariance, atol=0.06)
     assert not drawn.diverged.any()
-    assert returned_energy(drawn.energy).min() > 0.5
+    assert returned_energy(drawn.energy[None])[0] > 0.5
 
 
 def test_tails_and_a_wall_are_sampled() -> None:
@@ -57,13 +72,25 @@ def test_tails_and_a_wall_are_sampled() -> None:
         return (3 * points - np.exp(points)).sum(axis=1), 3 - np.exp(points)
 
     rng = np.random.default_rng(4)
-    start = rng.standard_normal((16, 2)) * 0.3 + 1
-    adapted = run(target, (start, *target(start)), 0.3, 60, rng, adapt=True)
-    drawn = run(target, (start, *target(start)), adapted.step, 500, rng)
+    drawn = followed(target, rng.standard_normal((16, 2)) * 0.3 + 1, 500, rng)
     values = np.exp(drawn.points)
     for line in convergence(["a", "b"], values[:, :, None]):
         assert abs(line.mean - 3) < 4 * line.mcse_mean
         assert line.sd == pytest.approx(np.sqrt(3), rel=0.06)
+
+
+def test_energy_that_is_drawn_anew() -> None:
+    """Two where draws are independent, and what a chain of correlation r leaves, twice 1 - r."""
+    rng = np.random.default_rng(8)
+    free = rng.standard_normal((2, 16, 400))
+    assert returned_energy(free) == pytest.approx(2.0, rel=0.06)
+    slow = free.copy()
+    for i in range(1, 400):
+        slow[..., i] = 0.95 * slow[..., i - 1] + np.sqrt(1 - 0.95**2) * free[..., i]
+    assert returned_energy(slow) == pytest.approx(0.1, rel=0.3)
+    # chains that never leave where they are, each in another place
+    apart = 0.1 * free + np.arange(16)[:, None]
+    assert (returned_energy(apart) < 0.01).all()
 
 
 def test_a_cliff_is_a_divergence_and_what_lies_beyond_is_never_drawn() -> None:
@@ -73,7 +100,7 @@ def test_a_cliff_is_a_divergence_and_what_lies_beyond_is_never_drawn() -> None:
 
     rng = np.random.default_rng(5)
     start = -np.abs(rng.standard_normal((8, 1)))
-    drawn = run(target, (start, *target(start)), 0.5, 200, rng)
+    drawn = draws(Chains((start, *target(start)), rng), target, 0.5, 200)
     assert 0.05 < drawn.diverged.mean() < 0.95
     assert drawn.points.max() < 0.5
 
@@ -81,7 +108,29 @@ def test_a_cliff_is_a_divergence_and_what_lies_beyond_is_never_drawn() -> None:
 def test_the_same_seed_gives_the_same_bits() -> None:
     first, again = (gaussian(np.eye(3)) for _ in range(2))
     assert np.array_equal(first.points, again.points)
-    assert first.n_gradients == again.n_gradients
+
+
+@pytest.mark.parametrize("stop", [0, 1, 700])
+def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
+    """In the middle of their trees too, and by whatever stream."""
+    target = normal(np.diag([1.0, 4.0, 0.2]))
+
+    def begun(seed: int) -> Chains:
+        start = np.linspace(-1, 1, 12).reshape(4, 3)
+        return Chains((start, *target(start)), np.random.default_rng(seed))
+
+    whole = draws(begun(1), target, 0.2, 90)
+    stopped = begun(1)
+    for _ in range(stop):
+        stopped.tick(target, 0.2)
+    kept = {name: array.copy() for name, array in stopped.arrays().items()}
+    for _ in range(50):
+        stopped.tick(target, 0.2)
+    again = Chains.of(kept, np.random.default_rng(9))
+    assert again.n_ticks == stop
+    gone_on = draws(again, target, 0.2, 90)
+    for field in fields(Trajectories):
+        assert np.array_equal(getattr(gone_on, field.name), getattr(whole, field.name)), field.name
 
 
 def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
@@ -127,11 +176,39 @@ def test_draws_are_the_same_whatever_the_workers(drawn: TrajectoryDraws, tmp_pat
     assert np.array_equal(again.position, drawn.position)
 
 
+def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
+    drawn: TrajectoryDraws, tmp_path: Path
+) -> None:
+    """Stopped at its first look; then ensembles are kept under the same name, and then trajectories begin anew."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    saved = Checkpoints(tmp_path).entry("chains")
+
+    def stopping(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
+    assert part.interrupted
+    assert part.n_steps == 30 < drawn.n_steps
+    assert np.array_equal(part.position, drawn.position[:, :30])
+    chains = replace(SHORT, sampler="chains", walkers=12, block=20, most_steps=40)
+    alone, beside = (
+        draw(density, np.random.default_rng(1), effort=chains, saved=entry).sampled for entry in (UNSAVED, saved)
+    )
+    assert np.array_equal(alone.position, beside.position)
+    for _ in range(2):
+        whole = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
+        assert isinstance(whole, TrajectoryDraws)
+        assert np.array_equal(whole.position, drawn.position)
+        assert whole.n_gradients == drawn.n_gradients
+    resumed = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
+    assert resumed.interrupted
+
+
 def test_what_is_not_as_it_should_be_is_said(drawn: TrajectoryDraws) -> None:
     good = replace(drawn, diverged=0.0, cut=0.0, energy=0.8)
     assert good.sound
     assert good.sentence.endswith("none of the chains lacks energy (E-BFMI 0.80, at least 0.3).")
-    assert "16 chains of" in good.sentence
+    assert "32 chains of" in good.sentence
     few = replace(good, diverged=0.004)
     assert few.sound
     assert "0.40% of the trajectories diverged, few enough (up to 1% are)." in few.sentence
@@ -141,7 +218,7 @@ def test_what_is_not_as_it_should_be_is_said(drawn: TrajectoryDraws) -> None:
     assert "2.00% of the trajectories diverged, too many to trust the draws" in many.sentence
     flat = replace(good, energy=0.12)
     assert not flat.sound
-    assert "only 0.12 of its energy anew at a time (E-BFMI), less than 0.3" in flat.sentence
+    assert "only 0.12 of their energy anew at a time (E-BFMI), less than 0.3" in flat.sentence
     cut = replace(good, cut=0.2)
     assert cut.sound
     assert "20% of the trajectories were cut at 1,024 steps" in cut.sentence
