@@ -1,7 +1,7 @@
 """Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
-from calibration.assess.holdout import DensityOf, RollingOrigin, rolling_origin
+from calibration.assess.holdout import MODEL, DensityOf, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
@@ -27,6 +27,8 @@ from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.tasks.pool import Pool, Progress
 
+#: Effective draws of a posterior at an origin, of which scores alone are read.
+ORIGIN = 2000.0
 #: Called with the name of a stage and how far it is.
 OnStage = Callable[[str, Progress], None]
 
@@ -105,16 +107,6 @@ def assess(
     rolling, tested, interrupted = None, None, False
     rivals = RivalFits((), (), False)
     try:
-        if stages.holdout and problem.holdout:
-            rolling = rolling_origin(
-                problem,
-                density_of,
-                stream(2),
-                rivals=problem.rivals if stages.rivals else (),
-                effort=effort,
-                workers=workers,
-                on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
-            )
         if stages.rivals and problem.rivals:
             rivals = fit_rivals(
                 problem,
@@ -125,6 +117,17 @@ def assess(
                 on_stage=on_stage,
             )
             interrupted = rivals.interrupted
+        if stages.holdout and problem.holdout and not interrupted:
+            rolling = rolling_origin(
+                problem,
+                density_of,
+                stream(2),
+                rivals=problem.rivals if stages.rivals else (),
+                whole=_whole(drawn, rivals.fits),
+                effort=replace(effort, effective=min(effort.effective, ORIGIN)),
+                workers=workers,
+                on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+            )
         if stages.self_tests and not interrupted:
             tested = self_test(
                 problem,
@@ -165,6 +168,16 @@ def assess(
         tuple(drawn_predictions(drawn)) if problem.pools else (),
         tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (),
     )
+
+
+def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:
+    """Where sampling at the origins begins."""
+    weights = np.array([term.weight for term in drawn.density.problem.fitted_terms])
+    of_model = Whole(drawn.flat, drawn.density.pointwise(drawn.flat, known="others"))
+    by_rival = {
+        fit.variant.name: Whole(fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits
+    }
+    return {MODEL: of_model, **by_rival}
 
 
 def _of_structures(

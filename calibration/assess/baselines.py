@@ -1,7 +1,7 @@
 """Forecasts that know nothing of the system: what a model of it has to beat.
 
 Each is a curve of cumulative entries with few parameters and the noise of a negative binomial of the first kind (its
-limit is Poisson), fitted to the same windows by the same sampler, so that a comparison is one of forecasts with their
+limit is Poisson), fitted to the same windows by the same samplers, so that a comparison is one of forecasts with their
 uncertainty and not of a distribution with a point.
 
 Priors are weak and on logarithms: rates around the mean rate of the windows and ceilings around three times the
@@ -16,13 +16,20 @@ import numpy as np
 
 from calibration.families.negative_binomial import NB1
 from calibration.readings.reporting import Reporting
+from calibration.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.sampling.chains import run
 from calibration.sampling.effort import Effort
+from calibration.sampling.importance import RELIABLE, smoothed
+from calibration.sampling.sample import FIRST, FIRST_MOVES
+from calibration.sampling.starts import annealed_draws
+from calibration.sampling.weighted import drawn_apart, worst_size
 from cipark_sd.arrays import Array
 
 #: Points of a curve at which what waits is followed.
 COURSE = 128
-#: A baseline's chains: cheap, since a curve costs little.
+#: Draws that foretell.
+DRAWS = 4000
+#: Importance sampling, and chains where its weights cannot be trusted.
 EFFORT = Effort(ensembles=4, walkers=24, block=200, most_steps=1200, least_steps=600)
 
 
@@ -139,21 +146,73 @@ def forecast(
             rises = plain.read(times, course, list(zip(begin.tolist(), finish.tolist(), strict=True)), numbers)
         return np.maximum(rises, 1e-12)
 
-    def target(p: Array) -> Array:
-        prior = -0.5 * (((p - mean_of) / sd_of) ** 2).sum(axis=1)
+    def likelihood(p: Array) -> Array:
         mean = increments(p, fitted.start, fitted.end)
         alpha = np.exp(p[:, spread_at : spread_at + 1])
-        return np.asarray(prior + NB1().log_density(fitted.count, mean, alpha).sum(axis=1))
+        return np.asarray(NB1().log_density(fitted.count, mean, alpha).sum(axis=1))
+
+    def target(p: Array) -> Array:
+        return np.asarray(-0.5 * (((p - mean_of) / sd_of) ** 2).sum(axis=1) + likelihood(p))
 
     sampling, predicting = rng.spawn(2)
     streams = sampling.spawn(effort.ensembles)
-    spread = [stream.standard_normal((effort.walkers, k)) for stream in streams]
-    begin = mean_of + sd_of * np.stack(spread)
-    chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, effort)
-    p = chains.second_half.reshape(-1, k)
-    p = p[np.linspace(0, len(p) - 1, 4000).round().astype(int)]
-    mean, alpha = increments(p, start, end), np.exp(p[:, spread_at : spread_at + 1])
+    draws = _weighted(_Scores(mean_of, sd_of, likelihood), effort, sampling.spawn(1)[0], baseline.name)
+    if draws is None:
+        spread = [stream.standard_normal((effort.walkers, k)) for stream in streams]
+        begin = mean_of + sd_of * np.stack(spread)
+        chains = run(target, lambda: begin, streams, tuple(f"p{i}" for i in range(k)), lambda free: free, effort)
+        draws = chains.second_half.reshape(-1, k)
+        draws = draws[np.linspace(0, len(draws) - 1, DRAWS).round().astype(int)]
+    mean, alpha = increments(draws, start, end), np.exp(draws[:, spread_at : spread_at + 1])
     return NB1().draw(mean, alpha, predicting), NB1().log_density(count, mean, alpha)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scores:
+    """A baseline's posterior in standard normal scores of its priors, which are normal."""
+
+    mean: Array
+    sd: Array
+    likelihood: Callable[[Array], Array]
+
+    def values(self, free: Array) -> Array:
+        return self.mean + self.sd * free
+
+    def log_prior(self, free: Array) -> Array:
+        return np.asarray(-0.5 * (free**2 + math.log(2 * math.pi)).sum(axis=-1))
+
+    def log_likelihood(self, free: Array) -> Array:
+        return self.likelihood(self.values(free))
+
+    def draw_prior(self, n: int, rng: np.random.Generator) -> Array:
+        return rng.standard_normal((n, len(self.mean)))
+
+
+def _weighted(scores: _Scores, effort: Effort, rng: np.random.Generator, name: str) -> Array | None:
+    """Values ``(DRAWS, k)`` of the posterior by importance sampling; None where its weights cannot be trusted."""
+    starting, weighing, drawing = rng.spawn(3)
+    start = annealed_draws(scores, FIRST[0], starting, name, moves=FIRST_MOVES)
+
+    def worth(weighted: Weighted) -> float:
+        return worst_size(weighted.free, np.exp(smoothed(weighted.log_ratio)[0]))
+
+    weighted = importance_sample(
+        scores,
+        start,
+        np.zeros(len(start)),
+        weighing,
+        effective=effort.effective,
+        least=effort.criteria.ess,
+        most=effort.most_points,
+        worth=worth,
+    )
+    if weighted is None:
+        return None
+    log_weights, pareto_k = smoothed(weighted.log_ratio)
+    weights = np.exp(log_weights)
+    if pareto_k > RELIABLE or worst_size(weighted.free, weights) < effort.criteria.ess:
+        return None
+    return scores.values(weighted.free[drawn_apart(weights, 1, DRAWS, drawing)[0]])
 
 
 def _named(value: float | str, name: str) -> float | str:

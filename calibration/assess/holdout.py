@@ -6,9 +6,10 @@ of every summary: a difference over a dozen points is a hint, no proof. Nor is a
 its structure and its dated events were written after the data that are held out here, those of a baseline were not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from itertools import product
 
 import numpy as np
@@ -21,6 +22,7 @@ from calibration.likelihood.streams import named_streams
 from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
 from calibration.study.observations import Count, Observation, ReadQuantity, quantities_of
 from calibration.study.problem import CalibrationProblem, until
@@ -34,6 +36,23 @@ from cipark_sd.wording import listed
 #: What the study's own structure is called among forecasters.
 MODEL = "model"
 DensityOf = Callable[[CalibrationProblem], Posterior]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """Draws ``theta : (n, k)`` of a posterior of all data, and the log density of each fitted term there.
+
+    ``logs : (n, n_terms)`` counts the weights that terms have in the fit.
+    """
+
+    theta: Array
+    logs: Array
+
+    def until(self, problem: CalibrationProblem, early: CalibrationProblem) -> Start:
+        """Where sampling begins for the ``early`` state of the problem: the draws without what came later."""
+        pairs = zip(problem.terms, early.terms, strict=True)
+        later = np.array([then.use != "fit" for term, then in pairs if term.use == "fit"])
+        return self.theta, -self.logs[:, later].sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,10 @@ class RollingOrigin:
 
 @dataclass(frozen=True, eq=False)
 class OriginTask:
-    """Fit what was known at one origin and score what came later; beside the model, not a rival, the baselines."""
+    """Fit what was known at one origin and score what came later; beside the model, not a rival, the baselines.
+
+    Sampling begins at ``start`` where there is one.
+    """
 
     problem: CalibrationProblem
     origin: float
@@ -87,7 +109,8 @@ class OriginTask:
     rng: np.random.Generator
     effort: Effort
     checkpoints: Checkpoints
-    forecaster: str = "model"
+    forecaster: str = MODEL
+    start: Start | None = None
 
     @property
     def label(self) -> str:
@@ -100,7 +123,8 @@ class OriginTask:
         held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
         parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [entry for entry in held if entry[1]])
         rival = () if self.forecaster == MODEL else (self.forecaster,)
-        return digest("origin", problem_digest(self.problem), self.density_of, *parts, *rival)
+        start = () if self.start is None else tuple(sha256(part.tobytes()).hexdigest() for part in self.start)
+        return digest("origin", problem_digest(self.problem), self.density_of, *parts, *rival, *start)
 
     def __call__(self, tell: Tell) -> Arrays:
         """Columns of the scores, and whether the posterior has converged."""
@@ -108,7 +132,9 @@ class OriginTask:
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, chains, self.effort)
         try:
-            drawn = draw_whole(density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
+            drawn = draw_whole(
+                density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most), self.start
+            )
         except NowherePossible:
             if self.forecaster == MODEL:
                 raise
@@ -128,6 +154,7 @@ def rolling_origin(
     rng: np.random.Generator,
     *,
     rivals: Sequence[Variant] = (),
+    whole: Mapping[str, Whole] | None = None,
     effort: Effort = EFFORT,
     workers: Pool | None = None,
     on_progress: OnProgress | None = None,
@@ -138,6 +165,9 @@ def rolling_origin(
     ----------
     rivals : sequence of Variant
         Structures that are fitted and scored at every origin beside the model.
+    whole : mapping of str to Whole, optional
+        By forecaster, what the posterior of all data has: sampling at an origin begins there, the weight of what came
+        later taken away. Without it draws of the prior are annealed.
     workers : Pool, optional
         Without them all is done in this process and nothing is kept.
 
@@ -152,15 +182,25 @@ def rolling_origin(
         for origin, generator in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
         if until(problem, origin).fitted_terms
     ]
-    streams = named_streams(rng, [f"{rival.name} {task.origin!r}" for rival in rivals for task in tasks])
+    # a rival that changes nothing foretells what the model does
+    scenario = problem.scenario
+    neutral = [rival for rival in rivals if replace(scenario | rival.scenario, name=scenario.name) == scenario]
+    differing = [rival for rival in rivals if rival not in neutral]
+    streams = named_streams(rng, [f"{rival.name} {task.origin!r}" for rival in differing for task in tasks])
     tasks += [
         replace(
             task,
-            problem=replace(task.problem, scenario=task.problem.scenario | rival.scenario),
+            problem=_under(task.problem, rival),
             rng=stream,
             forecaster=rival.name,
         )
-        for (rival, task), stream in zip(list(product(rivals, tasks)), streams, strict=True)
+        for (rival, task), stream in zip(list(product(differing, tasks)), streams, strict=True)
+    ]
+    tasks = [
+        replace(task, start=whole[task.forecaster].until(problem, task.problem))
+        if whole is not None and task.forecaster in whole
+        else task
+        for task in tasks
     ]
     outcome = workers.run(tasks, on_progress)
     if outcome.interrupted:
@@ -169,12 +209,19 @@ def rolling_origin(
     refuted = tuple(dict.fromkeys(task.forecaster for task, answer in pairs if "refuted" in answer))
     pairs = [(task, answer) for task, answer in pairs if task.forecaster not in refuted]
     scores = tuple(entry for _, answer in pairs for entry in from_columns(answer))
+    by_model = [entry for entry in scores if entry.forecaster == MODEL]
+    scores += tuple(replace(entry, forecaster=rival.name) for rival in neutral for entry in by_model)
     return RollingOrigin(
         scores,
         tuple(dict.fromkeys(task.origin for task, answer in pairs if not answer["converged"])),
         tuple(rival.name for rival in rivals if rival.name not in refuted),
         refuted,
     )
+
+
+def _under(problem: CalibrationProblem, rival: Variant) -> CalibrationProblem:
+    """The problem with a rival's constants set."""
+    return replace(problem, scenario=problem.scenario | rival.scenario)
 
 
 def model_scores(

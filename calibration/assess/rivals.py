@@ -4,7 +4,7 @@ Two comparisons stand side by side since they ask different things. **Stacking**
 mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
 nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
 priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that importance sampling cannot know: it is left
-out in earnest, by a posterior without it, and under all structures, so that like is compared with like.
+out in earnest (:mod:`calibration.assess.left_out`), and under all structures, so that like is compared with like.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
@@ -14,20 +14,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.evidence import log_evidence
-from calibration.assess.scores import log_mean_exp
-from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
+from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.streams import named_streams
-from calibration.sampling.convergence import Convergence, Criteria, as_numbers, from_numbers
+from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
-from calibration.sampling.effort import EFFORT, SHORT, UNSAVED, Effort, OnBlock
+from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.sample import ImportanceDraws, NotWeighed, importance
+from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -36,8 +35,8 @@ from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
 from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
 
-#: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
+STRUCTURE = 2000.0
 #: Stage of a study's random numbers that its rivals have, whichever command fits them.
 STAGE = 103
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
@@ -90,9 +89,11 @@ class RivalFit:
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
 
-    def without(self, position: int) -> tuple[Array, Array]:
-        """The draws, and the log density ``(n_chains * n_draws,)`` of the fitted term at ``position``."""
-        return self.flat, self.log_likelihood[..., position].ravel()
+    def with_term(self, position: int) -> WithTerm:
+        """What is known of the fitted term at ``position`` before it is left out."""
+        # a bridge between chains is not known well enough for a difference of evidences
+        evidence = self.log_evidence if self.sampler == ImportanceDraws.sampler else math.nan
+        return WithTerm(self.flat, self.log_likelihood[..., position].ravel(), evidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,42 +187,6 @@ class RivalTask:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class LeftOutTask:
-    """Sample a posterior that has not seen the fitted term at ``position``.
-
-    ``start`` are draws ``(n, k)`` of the one that has, and the term's log density ``(n,)`` at each.
-    """
-
-    problem: CalibrationProblem
-    name: str
-    density_of: DensityOf
-    position: int
-    start: tuple[Array, Array]
-    rng: np.random.Generator
-    effort: Effort
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on."""
-        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
-        parts = (self.position, start, stream(self.rng), self.effort)
-        return digest("left out", problem_digest(self.problem), self.density_of, *parts)
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """The log density ``elpd`` of the term."""
-        density = self.density_of(self.problem)
-        elpd, mixed = left_out(
-            density, self.position, self.rng, self.effort, self.start, lambda steps, most, _: tell(steps, most)
-        )
-        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
-
-
 def rival_numbers(seed: int) -> np.random.Generator:
     """The random numbers of a study's rivals: one set of weights for one study, whichever command asks for it."""
     return np.random.default_rng([seed, STAGE])
@@ -233,7 +198,7 @@ def fit_rivals(
     rng: np.random.Generator,
     *,
     effort: Effort = EFFORT,
-    refit: Effort | None = SHORT,
+    refit: Effort | None = LEFT_OUT,
     workers: Pool | None = None,
     on_stage: Callable[[str, Progress], None] | None = None,
 ) -> RivalFits:
@@ -254,6 +219,7 @@ def fit_rivals(
         When the user stops, the rivals that are done.
     """
     workers = Workers() if workers is None else workers
+    effort = replace(effort, effective=min(effort.effective, STRUCTURE))
     tasks, streams = [], []
     own_streams = named_streams(rng, [variant.name for variant in problem.rivals])
     for variant, generator in zip(problem.rivals, own_streams, strict=True):
@@ -272,7 +238,7 @@ def fit_rivals(
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
         again = [
-            LeftOutTask(task.problem, task.name, density_of, i, fits[task.name].without(i), bridge.spawn(1)[0], refit)
+            LeftOutTask(task.problem, task.name, density_of, i, fits[task.name].with_term(i), bridge.spawn(1)[0], refit)
             for task, bridge in zip(tasks, streams, strict=True)
             if task.name in fits
             for i in unclear
@@ -319,47 +285,6 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
     r_eff = relative_efficiency(drawn.theta)
     densities = [left_out_density(column, weight, r_eff) for column, weight in zip(logs.T, weights, strict=True)]
     return logs, np.array([elpd for elpd, _ in densities]), np.array([k for _, k in densities])
-
-
-def left_out(
-    density: Posterior,
-    position: int,
-    rng: np.random.Generator,
-    effort: Effort,
-    start: tuple[Array, Array] | None = None,
-    on_block: OnBlock | None = None,
-) -> tuple[float, bool]:
-    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
-
-    And whether that posterior mixed well enough for it, by :data:`MIXED`.
-
-    Parameters
-    ----------
-    start : (n, k) and (n,), optional
-        Draws of the posterior that has seen the term, and its log density at each: importance sampling adapts to them
-        with the term's weight taken away. Without them, or where its weights cannot be trusted, it is sampled anew.
-    """
-    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
-    chosen = fitted[position]
-    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
-    without = with_terms(density, terms)
-    effort = replace(effort, criteria=MIXED)
-    weighed: ImportanceDraws | NotWeighed | None = None
-    if start is not None and effort.sampler == "importance":
-        theta, log_densities = start
-        log_weights = -density.problem.terms[chosen].weight * log_densities
-        stream = rng.spawn(1)[0]
-        begin = (theta, log_weights)
-        weighed = importance(without, stream, effort, per_chain=PER_CHAIN, start=begin, on_block=on_block)
-        if isinstance(weighed, NotWeighed):
-            effort = replace(effort, sampler="chains")
-    if isinstance(weighed, ImportanceDraws):
-        theta, mixed = weighed.theta.reshape(-1, weighed.theta.shape[-1]), weighed.reaches(MIXED)
-    else:
-        drawn = draw_whole(without, rng, effort, UNSAVED, on_block)
-        theta, mixed = drawn.flat, drawn.sampled.reaches(MIXED)
-    logs = density.pointwise(theta, known="others", weighted=False)[:, position]
-    return log_mean_exp(logs), mixed
 
 
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:

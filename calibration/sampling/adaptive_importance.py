@@ -279,7 +279,8 @@ def _frozen(
         if reached >= effective or len(known.free) >= most:
             return weighted
         n_missing = len(known.free) * (MARGIN * effective / max(reached, 1e-9) - 1)
-        n_points = math.ceil(min(n_missing, most - len(known.free)))
+        # one large weight among few points asks for far too many, and weighs less among twice as many
+        n_points = math.ceil(min(n_missing, len(known.free), most - len(known.free)))
 
 
 def _or_never(logs: Array) -> Array:

@@ -23,7 +23,7 @@ from calibration.sampling.chains import Chains
 from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.free_density import prior_draws
-from calibration.sampling.sample import ImportanceDraws, Sampled, sample
+from calibration.sampling.sample import ImportanceDraws, Sampled, Start, sample
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
@@ -77,17 +77,23 @@ def draw(
     effort: Effort = EFFORT,
     per_chain: int = PER_CHAIN,
     saved: Checkpoint = UNSAVED,
+    start: Start | None = None,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sampling.sample.sample`."""
-    sampled = sample(density, rng, effort=effort, per_chain=per_chain, saved=saved, on_block=on_block)
+    sampled = sample(density, rng, effort=effort, per_chain=per_chain, saved=saved, start=start, on_block=on_block)
     if isinstance(sampled, ImportanceDraws):
         return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
     return thinned(density, sampled, per_chain)
 
 
 def draw_whole(
-    density: Posterior, rng: np.random.Generator, effort: Effort, saved: Checkpoint, on_block: OnBlock | None = None
+    density: Posterior,
+    rng: np.random.Generator,
+    effort: Effort,
+    saved: Checkpoint,
+    on_block: OnBlock | None = None,
+    start: Start | None = None,
 ) -> PosteriorDraws:
     """As :func:`draw`, to the end.
 
@@ -96,7 +102,7 @@ def draw_whole(
     KeyboardInterrupt
         When the user stops before; the chains so far are saved.
     """
-    drawn = draw(density, rng, effort=effort, saved=saved, on_block=on_block)
+    drawn = draw(density, rng, effort=effort, saved=saved, start=start, on_block=on_block)
     if drawn.sampled.interrupted:
         raise KeyboardInterrupt
     return drawn

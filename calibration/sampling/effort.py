@@ -61,5 +61,3 @@ class Effort:
 
 #: Until it has converged, as a rule.
 EFFORT = Effort()
-#: A look rather than an answer.
-SHORT = Effort(block=100, most_steps=1000, least_steps=400, effective=2000.0)

@@ -38,6 +38,8 @@ FIRST, FIRST_MOVES = (400, 40), 3
 NUTS_FIRST = 20
 #: Score beyond which a start is too far out in a prior.
 FAR = 6.0
+#: Values ``(n, k)`` about where a posterior lies, and their log weights ``(n,)``.
+Start = tuple[Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,9 +111,15 @@ def sample(
     effort: Effort = EFFORT,
     per_chain: int,
     saved: Checkpoint = UNSAVED,
+    start: Start | None = None,
     on_block: OnBlock | None = None,
 ) -> Sampled:
     """The posterior of ``density``; arguments as of :func:`calibration.sampling.chains.run`.
+
+    Parameters
+    ----------
+    start : (n, k) and (n,), optional
+        As of :func:`importance`, which begins there, and again without where its weights cannot be trusted.
 
     Raises
     ------
@@ -122,10 +130,11 @@ def sample(
     reason, k = "", len(density.space)
     annealed: Array | None = None
     if effort.sampler == "importance":
-        weighed = importance(density, rng.spawn(1)[0], effort, per_chain=per_chain, on_block=on_block)
-        if isinstance(weighed, ImportanceDraws):
-            return weighed
-        reason, annealed = weighed.reason, weighed.annealed
+        for begin in (None,) if start is None else (start, None):
+            weighed = importance(density, rng.spawn(1)[0], effort, per_chain=per_chain, start=begin, on_block=on_block)
+            if isinstance(weighed, ImportanceDraws):
+                return weighed
+            reason, annealed = weighed.reason, weighed.annealed
     elif effort.sampler == "nuts":
         n = max(FIRST[0], NUTS_FIRST * k)
         annealed = annealed_draws(NormalScores(density), n, rng.spawn(1)[0], density.problem.title, moves=FIRST_MOVES)
@@ -138,7 +147,7 @@ def sample(
     walkers = effort.n_walkers(k)
     least, per_walker = POPULATION
 
-    def start() -> Array:
+    def ends_of_annealing() -> Array:
         ends = [
             annealed_draws(target, max(least, per_walker * walkers), stream, density.problem.title)
             for stream in streams
@@ -148,7 +157,9 @@ def sample(
         ]
         return np.stack(chosen)
 
-    chains = run(target, start, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)
+    chains = run(
+        target, ends_of_annealing, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block
+    )
     return chains.because(reason)
 
 
@@ -177,7 +188,7 @@ def importance(
     effort: Effort,
     *,
     per_chain: int,
-    start: tuple[Array, Array] | None = None,
+    start: Start | None = None,
     on_block: OnBlock | None = None,
 ) -> "ImportanceDraws | NotWeighed":
     """Draws by importance sampling, or the reason why there are none to be trusted.

@@ -12,13 +12,16 @@ from calibration.assess import baselines
 from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import OWN, forecast_mixture
 from calibration.assess.future_weights import EQUAL, WEIGHTED, future_weights
-from calibration.assess.holdout import RollingOrigin, rolling_origin, verdict
+from calibration.assess.holdout import MODEL, OriginTask, RollingOrigin, Whole, rolling_origin, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.assess.scores import Score
 from calibration.likelihood.posterior import On, posterior
+from calibration.sampling import starts
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort
+from calibration.study.problem import until
 from calibration.study.variants import Variant
+from cipark_sd.checkpoints import NOT_KEPT
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario
 
@@ -91,11 +94,49 @@ def test_every_structure_is_fitted_at_every_origin(tmp_path: Path) -> None:
     assert found.structures == ("A", "B")
     assert found.refuted == ("C",)
     assert found.scores[: len(plain.scores)] == plain.scores
+    # A sets nothing
+    by_name = {name: [s for s in found.scores if s.forecaster == name] for name in (MODEL, "A")}
+    assert [replace(score, forecaster=MODEL) for score in by_name["A"]] == by_name[MODEL]
     origins = {(score.forecaster, score.origin) for score in found.scores}
     assert {(name, origin) for name in ("model", "A", "B") for origin in problem.holdout} <= origins
     assert verdict(found) == verdict(plain)
     by_name = {line.structure: line for line in future_weights(found, np.random.default_rng(1))}
     assert by_name["A"].mean_log_score < by_name["B"].mean_log_score
+
+
+def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is annealed then, and the scores are those of an origin that began with the prior."""
+    problem = small_study(tmp_path)
+    early, effort = until(problem, 5.0), replace(EFFORT, effective=4000.0)
+    drawn = draw(On("native")(problem), np.random.default_rng(1), effort=effort)
+    logs = drawn.density.pointwise(drawn.flat, known="others")
+    start = Whole(drawn.flat, logs).until(problem, early)
+    whole, known = (drawn.density.log_likelihood(drawn.flat), On("native")(early).log_likelihood(drawn.flat))
+    assert start[1] == pytest.approx(known - whole)
+    task = OriginTask(early, 5.0, On("native"), np.random.default_rng(2), effort, NOT_KEPT, "A")
+    begun = replace(task, start=start, rng=np.random.default_rng(2))
+    assert begun.key != task.key
+    annealed = task(lambda *_: None)
+    monkeypatch.setattr(starts, "annealed", None)
+    found = begun(lambda *_: None)
+    assert found["converged"]
+    assert found["log_score"] == pytest.approx(annealed["log_score"], abs=0.05)
+
+
+@pytest.mark.usefixtures("one_baseline")
+def test_origins_of_a_whole_assessment_begin_with_its_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
+    drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
+    begun: list[tuple[str, bool]] = []
+    called = OriginTask.__call__
+    monkeypatch.setattr(
+        OriginTask,
+        "__call__",
+        lambda self, tell: begun.append((self.forecaster, self.start is not None)) or called(self, tell),
+    )
+    assess(drawn, drawn.flat.mean(axis=0), On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
+    # C is refuted by all data, so that it has no draws
+    assert begun == [(MODEL, True), ("B", True), ("C", False)]
 
 
 def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from calibration.assess.contraction import contractions, unseen_sentence
 from calibration.assess.evidence import bridge, log_evidence
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, mixture, stacking
+from calibration.assess.left_out import left_out
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, mixture, stacking
 from calibration.assess.scores import (
     Score,
     crps_sample,
@@ -319,6 +320,20 @@ def test_a_constant_rate_predicts_its_rate():
         assert ahead.mean() == pytest.approx(count.mean(), rel=0.5), baseline.name
         assert log_mean_exp(logs[:, 0]) > stats.poisson.logpmf(5, 5) - 0.8
     assert baselines.names() == ["constant rate", "last value", "log-linear", "logistic", "Bass"]
+
+
+def test_a_baseline_s_weighted_draws_are_those_of_its_chains(monkeypatch):
+    start = np.arange(12.0)
+    seen = baselines.Windows(start, start + 1, np.random.default_rng(13).poisson(5.0, 12).astype(float))
+    later = (np.array([12.0, 13.0]), np.array([13.0, 14.0]), np.array([5.0, 6.0]))
+    for baseline in baselines.baselines(seen):
+        both = []
+        for weighted in (baselines._weighted, lambda *_: None):
+            with monkeypatch.context() as patched:
+                patched.setattr(baselines, "_weighted", weighted)
+                both.append(baselines.forecast(baseline, seen, *later, np.random.default_rng(14))[1])
+        scores = [log_mean_exp(logs[:, i]) for logs in both for i in range(2)]
+        assert scores[:2] == pytest.approx(scores[2:], abs=0.06), baseline.name
 
 
 def test_the_model_that_made_the_data_beats_a_constant_rate(study):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -122,6 +123,26 @@ def test_each_mode_has_its_share():
         points, weights = weighed(sampled(TARGETS["two modes"][0], 20 + seed))
         shares.append(weights[points[:, 0] > 0].sum())
     assert np.mean(shares) == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / 2000 / 4))
+
+
+def test_few_points_that_are_worth_little_ask_for_no_more_than_twice_as_many():
+    """One large weight among the first points says little of how many are needed in all."""
+    told = []
+    known = TARGETS["gaussian"][0]
+    start = known.draw_prior(200, np.random.default_rng(3))
+    importance_sample(
+        known,
+        start,
+        known.log_likelihood(start),
+        np.random.default_rng(4),
+        effective=1000.0,
+        least=100,
+        most=100_000,
+        worth=lambda found: 1.0 if len(found.free) < 5000 else 1000.0,
+        on_points=lambda n, most: told.append(n) if most == 100_000 else None,
+    )
+    assert told[-1] >= 5000
+    assert all(after <= 2 * before for before, after in pairwise(told))
 
 
 def test_errors_are_as_large_as_they_say():

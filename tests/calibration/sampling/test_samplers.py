@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 from small_study import small_study
 
-from calibration.assess.rivals import left_out
+from calibration.assess.left_out import WithTerm, left_out
 from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample as sampling
 from calibration.sampling.chains import Chains
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort
-from calibration.sampling.sample import ImportanceDraws
+from calibration.sampling.sample import ImportanceDraws, NotWeighed
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -64,11 +64,34 @@ def test_a_term_left_out_starts_from_the_draws_of_the_whole(tmp_path):
     counts = (4, 9, 5)
     density, _ = conjugate(tmp_path, counts)
     drawn = draw(density, np.random.default_rng(1), effort=EFFORT)
-    seen = density.pointwise(drawn.flat)[:, 1]
-    elpd, mixed = left_out(density, 1, np.random.default_rng(2), EFFORT, (drawn.flat, seen))
+    logs = density.pointwise(drawn.flat)[:, 1]
     shape, rate = SHAPE + 9, 1 / SCALE + 2
-    assert mixed
-    assert elpd == pytest.approx(stats.nbinom.logpmf(9, shape, rate / (1 + rate)), abs=0.05)
+    exact = stats.nbinom.logpmf(9, shape, rate / (1 + rate))
+    evidence, error = drawn.sampled.evidence
+    for with_term, within in (
+        (WithTerm(drawn.flat, logs), 0.05),
+        (WithTerm(drawn.flat, logs, evidence), 3 * error + 0.03),
+    ):
+        elpd, mixed = left_out(density, 1, np.random.default_rng(2), EFFORT, with_term)
+        assert mixed
+        assert elpd == pytest.approx(exact, abs=within)
+
+
+def test_a_start_that_misleads_is_given_up(tmp_path, monkeypatch):
+    """Where weights that began elsewhere cannot be trusted, draws of the prior are annealed before anything else."""
+    density, exact = conjugate(tmp_path, (4, 9, 5))
+    tried = []
+    whole = sampling.importance
+
+    def importance(*args, start=None, **more):
+        tried.append(start is not None)
+        return NotWeighed("misled", None) if start is not None else whole(*args, start=start, **more)
+
+    monkeypatch.setattr(sampling, "importance", importance)
+    start = (np.full((10, 1), exact.mean()), np.zeros(10))
+    drawn = draw(density, np.random.default_rng(1), effort=EFFORT, start=start)
+    assert tried == [True, False]
+    assert drawn.sampled.lines[0].mean == pytest.approx(exact.mean(), abs=4 * drawn.sampled.lines[0].mcse_mean)
 
 
 @pytest.fixture(scope="module")

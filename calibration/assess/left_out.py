@@ -1,0 +1,113 @@
+"""A term left out in earnest: a posterior that has not seen it, where weights of the one that has cannot be trusted.
+
+Importance sampling starts from the draws of the posterior that has seen it, with its weight taken away. Both evidences
+are known then, and their ratio is the term's density given the others: ``p(y) / p(y without the term)``. It needs no
+mean of densities over draws, which few of them would carry for a term that the others hardly allow.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+
+from calibration.assess.scores import log_mean_exp
+from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.sampling.convergence import Criteria
+from calibration.sampling.draws import draw_whole, problem_digest
+from calibration.sampling.effort import UNSAVED, Effort, OnBlock
+from calibration.sampling.sample import ImportanceDraws
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import Arrays, digest, stream
+from cipark_sd.tasks.pool import Tell
+
+#: R-hat and effective draws that a posterior without a term needs for one density.
+MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: Of a posterior of which one number is read: the error of its evidence is some two hundredths.
+LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, effective=250.0)
+
+
+@dataclass(frozen=True, eq=False)
+class WithTerm:
+    """What the posterior that has seen the term gives.
+
+    Parameters
+    ----------
+    theta : (n, k)
+        Draws of it.
+    logs : (n,)
+        The term's log density at each.
+    log_evidence : float
+        By importance sampling; NaN without.
+    """
+
+    theta: Array
+    logs: Array
+    log_evidence: float = math.nan
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOutTask:
+    """Sample a posterior that has not seen the fitted term at ``position``.
+
+    ``with_term`` is of the one that has.
+    """
+
+    problem: CalibrationProblem
+    name: str
+    density_of: Callable[[CalibrationProblem], Posterior]
+    position: int
+    with_term: WithTerm
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        start = [sha256(part.tobytes()).hexdigest() for part in (self.with_term.theta, self.with_term.logs)]
+        parts = (self.position, start, self.with_term.log_evidence, stream(self.rng), self.effort)
+        return digest("left out", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The log density ``elpd`` of the term."""
+        density = self.density_of(self.problem)
+        elpd, mixed = left_out(
+            density, self.position, self.rng, self.effort, self.with_term, lambda steps, most, _: tell(steps, most)
+        )
+        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
+
+
+def left_out(
+    density: Posterior,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+    with_term: WithTerm | None = None,
+    on_block: OnBlock | None = None,
+) -> tuple[float, bool]:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
+
+    And whether that posterior mixed well enough for it, by :data:`MIXED`. Without ``with_term``, or where the
+    weights that start from it cannot be trusted, it is sampled anew.
+    """
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    weight = density.problem.terms[chosen].weight
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    without = with_terms(density, terms)
+    start = None if with_term is None else (with_term.theta, -weight * with_term.logs)
+    drawn = draw_whole(without, rng, replace(effort, criteria=MIXED), UNSAVED, on_block, start)
+    mixed = drawn.sampled.reaches(MIXED)
+    by_evidence = with_term is not None and math.isfinite(with_term.log_evidence) and weight == 1
+    if with_term is not None and by_evidence and isinstance(drawn.sampled, ImportanceDraws):
+        return with_term.log_evidence - drawn.sampled.evidence[0], mixed
+    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
+    return log_mean_exp(logs), mixed
