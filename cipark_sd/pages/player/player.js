@@ -709,11 +709,11 @@ async function start() {
     return fatal(`This browser does not take the model's WebAssembly (${problem.message}).`);
   }
   page.last = kernel.times.length - 1;
-  page.spelling = new Map(kernel.about.constants.map(({ name, label }) => [name, label]));
   state.whole = page.until >= page.last;
   if (!proof(0)) return fatal(mismatch(0));
   build();
   await startTracing();
+  page.spelling = new Map(tracing.kernel.about.constants.map(({ name, label }) => [name, label]));
   buildWhy();
   buildMap();
   $("page").hidden = false;
