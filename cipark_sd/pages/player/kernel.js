@@ -6,14 +6,15 @@
 class KernelError extends Error {}
 
 class Kernel {
-  /** The model in the bytes of a .wasm file; nothing runs yet. */
+  /** The model in the bytes of a .wasm file, or in what was compiled of them; nothing runs yet. */
   static async of(bytes) {
-    const module = await WebAssembly.compile(bytes);
+    const module = bytes instanceof WebAssembly.Module ? bytes : await WebAssembly.compile(bytes);
     const [section] = WebAssembly.Module.customSections(module, "cipark_sd");
     if (!section) throw new KernelError("this WebAssembly file carries no model of cipark_sd");
     const about = JSON.parse(new TextDecoder().decode(section));
     if (about.format !== "cipark_sd wasm 1") throw new KernelError(`the format ${about.format} is not known here`);
     const made = new Kernel(await WebAssembly.instantiate(module, {}), about);
+    made.module = module;
     if (about.timetable) {
       const [table] = WebAssembly.Module.customSections(module, "cipark_sd timetable"), { instants } = about.time;
       const outputs = Array.from({ length: about.timetable.outputs }, (_, i) => ({ name: `table ${i}` }));

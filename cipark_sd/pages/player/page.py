@@ -33,6 +33,7 @@ from cipark_sd.wording import with_unit
 #: The parts of the script, in order.
 SCRIPTS = (
     "kernel.js",
+    "workers.js",
     "digest.js",
     "numbers.js",
     "chart.js",
@@ -63,7 +64,7 @@ def render(contents: Contents) -> str:
     style = folder.joinpath("player.css").read_text(encoding="utf-8")
     policy = (
         f"default-src 'none'; script-src '{_source(script)}' 'wasm-unsafe-eval'; style-src '{_source(style)}'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        "worker-src blob:; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     page = folder.joinpath("player.html").read_text(encoding="utf-8")
     slots = {"POLICY": policy, "STYLE": style, "DATA": harmless(text), "SCRIPT": script}

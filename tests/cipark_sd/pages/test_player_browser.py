@@ -361,6 +361,73 @@ def test_a_study_without_a_fit_says_prior_across_its_figure_and_its_estimate_can
     assert float(run["infected"].sel(time=at)) == estimate
 
 
+#: The numbers of the page with levers, run by a worker or by the page; `levers` takes the middle of each.
+MIDDLES = "const levers = Object.fromEntries(page.levers.map((lever) => [lever.id, (lever.low + lever.high) / 2]));"
+
+
+def test_runs_of_any_number_of_workers_have_the_bits_of_the_page_itself(browser: Browser, flu: Path) -> None:
+    browser.open(flu)
+    found = browser.driver.execute_async_script(
+        f"const done = arguments[0]; {MIDDLES} const found = [];"
+        "(async () => { for (const count of [2, 3, 7]) for (const last of [4, page.last])"
+        "for (const some of [{}, levers]) {"
+        "const values = valuesOf(some, 0), { runs } = page.structures[0], made = await Workers.of(kernel, count);"
+        "const known = kernel.run(values, runs, { last }), numbers = await made.run(values, runs, last);"
+        "found.push(known.length === numbers.length && known.every((value, i) => Object.is(value, numbers[i])));"
+        "} done([found, page.structures[0].runs]); })()"
+    )
+    assert found == [[True] * 12, 51]
+
+
+def test_with_workers_the_page_itself_runs_nothing_and_the_last_of_many_moves_stays(
+    browser: Browser, flu: Path
+) -> None:
+    browser.open(flu)
+    browser.run("Object.defineProperty(navigator, 'hardwareConcurrency', { value: 2 }); if (!workers) hire()")
+    browser.until("return workers !== null")
+    browser.run(
+        "window.own = []; const run = kernel.run;"
+        "kernel.run = function () { own.push(1); return run.apply(this, arguments); }"
+    )
+    browser.click("pin")
+    browser.rest()
+    for share in (0.2, 0.4, 0.6, 0.5):
+        for place in (0, 1):
+            value = browser.run(
+                "const { low, high } = page.levers[arguments[0]]; return low + arguments[1] * (high - low)",
+                place,
+                share,
+            )
+            browser.slide(f"lever{place}", value)
+    browser.rest()
+    assert browser.find("shares").find_elements("css selector", "tr")
+    answer = browser.find("answer").text
+    assert browser.run("return own.length") == 0
+    moved = browser.run("return state.levers")
+    assert len(moved) == 2
+    known = browser.run(
+        "kept.clear(); workers = null; const { reading } = view();return [String(reading.value), reading.difference[2]]"
+    )
+    assert browser.find("now").get_attribute("value") == known[0]
+    assert browser.run("return change(arguments[0])", known[1]) in answer
+    assert browser.run("return own.length") > 0
+
+
+def test_where_workers_are_refused_the_page_gives_the_same_numbers(browser: Browser, flu: Path, folder: Path) -> None:
+    path = folder / "alone.html"
+    text = flu.read_text(encoding="utf-8")
+    assert "worker-src blob:" in text
+    path.write_text(text.replace("worker-src blob:", "worker-src 'none'"), encoding="utf-8")
+    numbers = []
+    for page in (flu, path):
+        browser.open(page)
+        browser.move(0, browser.run("return (page.levers[0].low + 2 * page.levers[0].high) / 3"))
+        numbers.append([browser.find("answer").text, browser.find("shares").text, browser.value])
+    assert browser.run("return workers") is None
+    assert all("Content Security Policy" in complaint for complaint in browser.complaints)
+    assert numbers[0] == numbers[1]
+
+
 @pytest.mark.parametrize("page", ["sir", "flu"])
 def test_nothing_is_wider_than_a_phone_and_the_limit_stays_in_view(
     browser: Browser, page: str, request: pytest.FixtureRequest
