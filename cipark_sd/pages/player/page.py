@@ -103,6 +103,8 @@ def as_json(contents: Contents) -> dict[str, object]:
         varying=drawn,
     )
     structures = [_structure(contents, made, structure) for structure in contents.structures]
+    # structures that nothing was fitted to have the same draws
+    draws = list(dict.fromkeys(structure["draws"] for structure in structures))
     levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
     if not levers:
         expected = f"one at least that changes {', '.join(variables)}"
@@ -128,7 +130,8 @@ def as_json(contents: Contents) -> dict[str, object]:
         "plurals": {
             v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
         },
-        "structures": structures,
+        "structures": [{**structure, "draws": draws.index(structure["draws"])} for structure in structures],
+        "draws": draws,
         "kernel": base64.b64encode(made.module).decode(),
         "trace": trace(contents, times),
     }

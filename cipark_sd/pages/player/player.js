@@ -29,7 +29,7 @@ function bytesOf(text) {
 /** Draws of a structure by constant, the estimate last. */
 function drawsOf(structure) {
   if (!structure.columns) {
-    const numbers = new Float64Array(bytesOf(structure.draws).buffer);
+    const numbers = new Float64Array(bytesOf(page.draws[structure.draws]).buffer);
     structure.columns = Object.fromEntries(structure.drawn.map((name, i) => [name, numbers.subarray(i * structure.runs, (i + 1) * structure.runs)]));
   }
   return structure.columns;
@@ -722,7 +722,7 @@ function build() {
   $("limits").replaceChildren(...page.limits.map((limit) => make("li", {}, limit)));
   const count = page.structures[0].numbers.toLocaleString("en");
   $("proof").textContent = `At load this page ran the model and compared all ${count} numbers with those of the native engine, by their ` +
-    `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
+    `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit${page.structures.length > 1 ? ", and so for each structure before any number of it is shown" : ""}. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
     `cipark_sd ${page.version}. Nothing is sent or loaded; who has this file has the draws in it.`;
   $("when").max = page.last;
   $("wholelabel").hidden = page.until >= page.last;
