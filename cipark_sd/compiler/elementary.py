@@ -147,6 +147,15 @@ class Elementary(Generic[T]):
         right = o.logical_and(self._is_normal(x), o.less(self._size(product), o.number(700.0)))
         return self._exp(product, error, plain=True), right
 
+    def trivial_pow(self, x: T, y: T) -> tuple[T, T]:
+        """The power, and whether it is right: of 1, and of 0 (not of minus 0) where the exponent is positive."""
+        o = self.o
+        unit = o.equal(x, o.number(1.0))
+        # of all numbers 0 alone has no bit that is set
+        nothing = o.equal(o.double(o.add_integers(o.bits(x), o.integer(_ONE_BITS))), o.number(1.0))
+        right = o.logical_or(unit, o.logical_and(nothing, o.less(o.number(0.0), y)))
+        return o.choose(unit, o.number(1.0), o.number(0.0)), right
+
     def _is_normal(self, x: T) -> T:
         o = self.o
         return o.logical_and(o.less(o.number(math.nextafter(2.0**-1022, 0.0)), x), o.less(x, o.number(np.inf)))

@@ -73,8 +73,7 @@ class Graph:
         """A primitive operation."""
         numbers = [self.value(argument) for argument in args]
         if all(number is not None for number in numbers):
-            with np.errstate(all="ignore"):
-                return self.const(float(MEANING[op](*(np.float64(n) for n in numbers if n is not None))))
+            return self.as_it_is(op, *args)
         if op == "select" and numbers[0] is not None:
             return args[1] if numbers[0] != 0 else args[2]
         if op == "select" and args[1] == args[2]:
@@ -83,6 +82,14 @@ class Graph:
             simpler = self._power(args[0], numbers[1])
             if simpler is not None:
                 return simpler
+        return self.as_it_is(op, *args)
+
+    def as_it_is(self, op: str, *args: int) -> int:
+        """A primitive operation that no simpler one takes the place of; on numbers it is done at once."""
+        numbers = [self.value(argument) for argument in args]
+        if all(number is not None for number in numbers):
+            with np.errstate(all="ignore"):
+                return self.const(float(MEANING[op](*(np.float64(n) for n in numbers if n is not None))))
         return self._put(Node(op, args), max((self.rates[a] for a in args), default=CONSTANT))
 
     def _power(self, base: int, exponent: float) -> int | None:

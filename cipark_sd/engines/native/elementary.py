@@ -102,7 +102,9 @@ class VectorArithmetic(Vectors):
 def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[float, ...]], str]) -> str:
     """The function ``@vector_<name>``.
 
-    One of the commoner functions has a short way for ordinary arguments, and a long one when any lane has another.
+    One of the commoner functions has a short way for ordinary arguments, and a long one when any lane has another. A
+    power has a shorter way still when all lanes have a base of 1 or 0: switches and steps hold bases there, over long
+    stretches of a run.
 
     Parameters
     ----------
@@ -111,7 +113,7 @@ def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[fl
     """
     fast, slow = _Lines("f"), _Lines("s")
     arithmetic = VectorArithmetic(fast, lanes, array)
-    v, b = arithmetic.v, arithmetic.b
+    v = arithmetic.v
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
     recipes = Rarer(arithmetic)
@@ -119,22 +121,35 @@ def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[fl
         value = getattr(recipes, name)(*names)
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
         return "\n".join([head, *fast.lines, f"  ret {v} {value}", "}"])
+    ways = ""
+    if hasattr(recipes, f"trivial_{name}"):
+        known, sure = getattr(recipes, f"trivial_{name}")(*names)
+        _branch(fast, arithmetic, sure, "usual", "ordinary")
+        fast.lines.append("usual:")
+        ways = f"[ {known}, %entry ], "
     value, right = getattr(recipes, f"plain_{name}")(*names)
-    special = fast.emit(f"xor {b} {right}, {arithmetic.every}")
+    _branch(fast, arithmetic, right, "special", "ordinary")
+    ways += f"[ {value}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
     long_value = getattr(Rarer(VectorArithmetic(slow, lanes, array)), name)(*names)
-    some = fast.emit(f"call i1 @llvm.vector.reduce.or.v{lanes}i1({b} {special})")
     # the long way is a function of its own, which nothing is inlined from
     long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"
     return "\n".join(
         [
             *(long_head, *slow.lines, f"  ret {v} {long_value}", "}"),
-            *(short_head, "entry:", *fast.lines),
-            *(f"  br i1 {some}, label %special, label %ordinary", "special:"),
+            *(short_head, "entry:", *fast.lines, "special:"),
             *(f"  %long = call {v} @long_{name}({arguments})", "  br label %ordinary", "ordinary:"),
-            *(f"  %result = phi {v} [ {value}, %entry ], [ %long, %special ]", f"  ret {v} %result", "}"),
+            *(f"  %result = phi {v} {ways}", f"  ret {v} %result", "}"),
         ]
     )
+
+
+def _branch(body: "_Lines", arithmetic: VectorArithmetic, right: str, elsewhere: str, then: str) -> None:
+    """Go to ``then`` where all lanes are right, else to ``elsewhere``."""
+    b = arithmetic.b
+    wrong = body.emit(f"xor {b} {right}, {arithmetic.every}")
+    some = body.emit(f"call i1 @llvm.vector.reduce.or.v{arithmetic.lanes}i1({b} {wrong})")
+    body.lines.append(f"  br i1 {some}, label %{elsewhere}, label %{then}")
 
 
 class _Lines:

@@ -6,13 +6,14 @@ holds names, units, values and times, and no equations: those are the machine co
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipark_sd.compiler.program import CONSTANT, Order, Program
+from cipark_sd.compiler.specialized import tabulated, with_numbers
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times
@@ -30,8 +31,10 @@ from cipark_sd.scenarios import Scenario
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The custom section, and what its content begins with.
+#: The custom sections: the description, and the module of the timetable.
 SECTION = "cipark_sd"
+TIMETABLE = "cipark_sd timetable"
+#: What the description begins with.
 FORMAT = "cipark_sd wasm 1"
 
 
@@ -58,6 +61,8 @@ def carried(
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
     method: Method | None = None,
+    free: Collection[str] | None = None,
+    varying: Collection[str] | None = None,
 ) -> Carried:
     """The module of a model under a scenario.
 
@@ -71,6 +76,12 @@ def carried(
         Some of the saved times, the first among them; without it all of them.
     method : Method, optional
         Without it the file's own.
+    free : collection of str, optional
+        The constants that a host may set, by their names in the flat model; the others become part of the module, which
+        is faster. Without it all of them.
+    varying : collection of str, optional
+        The constants that may differ between runs of a call; what hangs on others and on time alone is then computed
+        once for all runs, by a second module. Without it all of them.
 
     Raises
     ------
@@ -78,8 +89,12 @@ def carried(
     """
     planned = plan(model, scenario, save=save, times=times, method=method)
     program, inputs = _program(planned)
+    values = dict(zip(program.params, inputs.params[:, 0].tolist(), strict=True))
+    if free is not None:
+        program = with_numbers(program, {name: value for name, value in values.items() if name not in free})
     watched = _with_watched(program)
-    made = compiled(watched)
+    split = None if varying is None else tabulated(watched, varying)
+    made = compiled(watched if split is None else split.remainder)
     about: dict[str, object] = {
         "format": FORMAT,
         "model": model.name,
@@ -100,15 +115,25 @@ def carried(
             "instants": stage_times(planned.grid, program.method).tolist(),
             "saved": np.flatnonzero(planned.saved).tolist(),
         },
-        "constants": _constants(model, program, inputs),
+        "constants": _constants(model, program, values),
         "outputs": _outputs(model, planned),
         "watched": _watched(program),
         "pipes": [pipe.label for pipe in program.pipes],
         "series": [_numbers(values[:, 0] if values.ndim == 2 else values) for values in inputs.series],
         "random": program.n_random > 0,
     }
+    module = made.module
+    if split is not None:
+        table = compiled(split.table)
+        about["timetable"] = {
+            "workspace": table.workspace,
+            "free": table.free,
+            "outputs": len(split.table.outputs),
+            "shared": list(split.shared),
+        }
+        module = with_description(module, TIMETABLE, table.module)
     text = json.dumps(about, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Carried(with_description(made.module, SECTION, text.encode()), about, planned)
+    return Carried(with_description(module, SECTION, text.encode()), about, planned)
 
 
 def description_of(module: bytes) -> dict[str, object]:
@@ -164,7 +189,7 @@ def _open(program: Program) -> list[Order]:
     ]
 
 
-def _constants(model: Model, program: Program, inputs: Inputs) -> list[dict[str, object]]:
+def _constants(model: Model, program: Program, values: Mapping[str, float]) -> list[dict[str, object]]:
     subscripts = Subscripts.of(model)
     known = {
         flat_name(variable.name, elements): (
@@ -177,9 +202,9 @@ def _constants(model: Model, program: Program, inputs: Inputs) -> list[dict[str,
     # where a scenario sets the initial value of a stock, that is a constant of the program
     known |= {start_name(name): (f"initial {label}", units) for name, (label, units) in known.items()}
     entries: list[dict[str, object]] = []
-    for name, value in zip(program.params, inputs.params[:, 0].tolist(), strict=True):
+    for name in program.params:
         label, units = known.get(name, (name, ""))
-        entries.append({"name": name, "label": label, "units": units, "value": _plain(value)})
+        entries.append({"name": name, "label": label, "units": units, "value": _plain(values[name])})
     return entries
 
 

@@ -6,14 +6,24 @@
 class KernelError extends Error {}
 
 class Kernel {
-  /** The model in the bytes of a .wasm file; nothing runs yet. */
+  /** The model in the bytes of a .wasm file, or in what was compiled of them; nothing runs yet. */
   static async of(bytes) {
-    const module = await WebAssembly.compile(bytes);
+    const module = bytes instanceof WebAssembly.Module ? bytes : await WebAssembly.compile(bytes);
     const [section] = WebAssembly.Module.customSections(module, "cipark_sd");
     if (!section) throw new KernelError("this WebAssembly file carries no model of cipark_sd");
     const about = JSON.parse(new TextDecoder().decode(section));
     if (about.format !== "cipark_sd wasm 1") throw new KernelError(`the format ${about.format} is not known here`);
-    return new Kernel(await WebAssembly.instantiate(module, {}), about);
+    const made = new Kernel(await WebAssembly.instantiate(module, {}), about);
+    made.module = module;
+    if (about.timetable) {
+      const [table] = WebAssembly.Module.customSections(module, "cipark_sd timetable"), { instants } = about.time;
+      const outputs = Array.from({ length: about.timetable.outputs }, (_, i) => ({ name: `table ${i}` }));
+      const time = { ...about.time, saved: instants.map((_, i) => i) };
+      const own = { method: "euler", watched: [], pipes: [], outputs, time, timetable: undefined };
+      const { instance } = await WebAssembly.instantiate(table, {});
+      made.#timetable = new Kernel(instance, { ...about, ...about.timetable, ...own });
+    }
+    return made;
   }
 
   constructor(instance, about) {
@@ -25,6 +35,8 @@ class Kernel {
     this.#outputs = about.outputs.length + about.watched.reduce((n, w) => n + (w.time === null ? 1 : 2), 0);
   }
 
+  /* Gives what hangs on time and on constants that all runs share, as series after the model's own. */
+  #timetable = null;
   #outputs;
   #laid = { runs: 0 };
 
@@ -40,6 +52,7 @@ class Kernel {
   #layOut(runs) {
     if (this.#laid.runs === runs) return this.#laid;
     const { about } = this, lanes = about.lanes, blocks = Math.ceil(runs / lanes), steps = this.#steps;
+    const series = about.series.length + (about.timetable?.outputs ?? 0), instants = about.time.instants.length;
     let end = about.free;
     const room = (bytes) => {
       const at = end;
@@ -49,9 +62,9 @@ class Kernel {
     const at = { params: room(8 * blocks * lanes * about.constants.length) };
     at.times = room(8 * about.time.instants.length);
     at.saved = room(steps + 1);
-    at.values = about.series.map((values) => room(8 * lanes * values.length));
-    at.series = room(8 * (about.series.length + 1));
-    at.strides = room(8 * (about.series.length + 1));
+    at.values = Array.from({ length: series }, () => room(8 * lanes * instants));
+    at.series = room(8 * (series + 1));
+    at.strides = room(8 * (series + 1));
     at.uniforms = room(8 * 4);
     at.capacities = room(8 * (2 * about.pipes.length + 1));
     at.runs = room(8 * blocks * lanes);
@@ -71,7 +84,7 @@ class Kernel {
       doubles(at.values[i], values.flatMap((value) => Array(lanes).fill(number(value)))));
     integers(at.series, [...at.values, 0]);
     // every run has the same series
-    integers(at.strides, Array(about.series.length + 1).fill(0));
+    integers(at.strides, Array(series + 1).fill(0));
     const { step, initial, final, saveper } = about.time;
     doubles(at.uniforms, [step, initial, final, saveper]);
     integers(at.capacities, [...about.pipes.flatMap((_, i) => [steps + 1, i * (steps + 1) * lanes]), 0]);
@@ -110,6 +123,7 @@ class Kernel {
       known[run] = BigInt(numbers ? numbers[own] : own);
     }
     const saved = last + 1, steps = last === this.times.length - 1 ? this.#steps : about.time.saved[last];
+    if (this.#timetable) this.#tabulate(values, steps * this.#stagesAStep, at);
     this.exports.run(
       BigInt(blocks), at.params, at.workspace, at.out, at.times, at.saved, BigInt(steps), BigInt(saved),
       at.series, at.strides, at.uniforms, at.pipes, at.capacities, BigInt.asIntN(64, BigInt(seed)), at.runs,
@@ -124,6 +138,21 @@ class Kernel {
     }
     this.#checkStages(result, saved, runs);
     return result.subarray(0, about.outputs.length * saved * runs);
+  }
+
+  /** Write the timetable up to an instant. */
+  #tabulate(values, last, at) {
+    const { about } = this, { shared } = about.timetable;
+    const varies = shared.find((name) => typeof (values[name] ?? 0) !== "number");
+    if (varies) throw new KernelError(`all runs of a call share ${varies}: it takes one number`);
+    const given = Object.fromEntries(shared.filter((name) => name in values).map((name) => [name, values[name]]));
+    const table = this.#timetable.run(given, 1, { last }), rows = last + 1;
+    for (let output = 0; output < about.timetable.outputs; output++) {
+      const place = at.values[about.series.length + output];
+      const series = new Float64Array(this.exports.memory.buffer, place, rows * about.lanes);
+      for (let row = 0; row < rows; row++)
+        series.fill(table[output * rows + row], row * about.lanes, (row + 1) * about.lanes);
+    }
   }
 
   /** Raise where a run would need another number of stages in a delay than the module has. */

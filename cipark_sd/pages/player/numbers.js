@@ -12,7 +12,9 @@ function quantile(sorted, level) {
 
 /** The middle and two bands of some runs; runs without a number are left out and counted. */
 function summary(values) {
-  const sorted = Float64Array.from(values).filter(Number.isFinite).sort();
+  let sorted = new Float64Array(values).sort();
+  // what is no number stands at the end, infinities at both
+  if (!Number.isFinite(sorted[0]) || !Number.isFinite(sorted.at(-1))) sorted = sorted.filter(Number.isFinite);
   return { levels: LEVELS.map((level) => quantile(sorted, level)), lost: values.length - sorted.length };
 }
 

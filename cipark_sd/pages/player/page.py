@@ -7,7 +7,7 @@ text. The content security policy names the digests of the script and the style,
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -33,6 +33,7 @@ from cipark_sd.wording import with_unit
 #: The parts of the script, in order.
 SCRIPTS = (
     "kernel.js",
+    "workers.js",
     "digest.js",
     "numbers.js",
     "chart.js",
@@ -63,7 +64,7 @@ def render(contents: Contents) -> str:
     style = folder.joinpath("player.css").read_text(encoding="utf-8")
     policy = (
         f"default-src 'none'; script-src '{_source(script)}' 'wasm-unsafe-eval'; style-src '{_source(style)}'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        "worker-src blob:; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
     page = folder.joinpath("player.html").read_text(encoding="utf-8")
     slots = {"POLICY": policy, "STYLE": style, "DATA": harmless(text), "SCRIPT": script}
@@ -91,9 +92,19 @@ def as_json(contents: Contents) -> dict[str, object]:
     save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
     shown = _thinned(len(every))
-    made = carried(model, contents.scenario, save=tuple(save), times=every[shown].tolist())
+    names = [name for lever in contents.levers for name in lever.names]
+    drawn = {flat for structure in contents.structures for flat in _flat(model, structure.draws)}
+    made = carried(
+        model,
+        contents.scenario,
+        save=tuple(save),
+        times=every[shown].tolist(),
+        free=drawn.union(_flat(model, names), *(_set(model, structure) for structure in contents.structures)),
+        varying=drawn,
+    )
     structures = [_structure(contents, made, structure) for structure in contents.structures]
-    drawn = {name for structure in structures for name in structure["drawn"]}
+    # structures that nothing was fitted to have the same draws
+    draws = list(dict.fromkeys(structure["draws"] for structure in structures))
     levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
     if not levers:
         expected = f"one at least that changes {', '.join(variables)}"
@@ -119,7 +130,8 @@ def as_json(contents: Contents) -> dict[str, object]:
         "plurals": {
             v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
         },
-        "structures": structures,
+        "structures": [{**structure, "draws": draws.index(structure["draws"])} for structure in structures],
+        "draws": draws,
         "kernel": base64.b64encode(made.module).decode(),
         "trace": trace(contents, times),
     }
@@ -129,6 +141,18 @@ def _thinned(n: int) -> NDArray[np.intp]:
     """Positions of the saved times that a page has: the last, and from the first on every so many."""
     stride = -(-(n - 1) // MOST_TIMES) or 1
     return np.unique(np.append(np.arange(0, n, stride), n - 1))
+
+
+def _flat(model: Model, names: Iterable[str]) -> set[str]:
+    return {flat for name in names for flat in flat_names(model, name)}
+
+
+def _set(model: Model, structure: Structure) -> dict[str, float]:
+    """What makes a structure, by constant of the flat model."""
+    changed = settings(model, resolve(model, structure.scenario))
+    if changed.initials or changed.tables or changed.series:
+        raise InvalidValue("the structure", structure.title, "one that is made by constants", where="play")
+    return {name: float(np.asarray(value)) for name, value in changed.numbers.items()}
 
 
 def flat_names(model: Model, name: str) -> list[str]:
@@ -197,10 +221,7 @@ def _base(flat: str) -> str:
 def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
     """A structure's numbers, its draws with the estimate as the last run, and the digest of its native base run."""
     model, known = contents.model, set(made.constants)
-    changed = settings(model, resolve(model, structure.scenario))
-    if changed.initials or changed.tables or changed.series:
-        raise InvalidValue("the structure", structure.title, "one that is made by constants", where="play")
-    fixed = {name: float(np.asarray(value)) for name, value in changed.numbers.items() if name in known}
+    fixed = {name: value for name, value in _set(model, structure).items() if name in known}
     columns = _columns(model, structure.draws, structure.estimate, known)
     n = len(next(iter(structure.draws.values()))) if structure.draws else 0
     values = native_base(made, fixed, columns, n + 1)

@@ -3,8 +3,9 @@
 const page = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [], why: "" };
-const kept = new Map();
-let kernel, waiting = false, speaking = 0, comparing = 0, explaining = 0;
+const kept = new Map(), summaries = new WeakMap();
+/* `turn` counts the moves; what was begun for an older one goes no further. */
+let kernel, workers = null, turn = 0, waiting = false, speaking = 0, explaining = 0;
 
 /** An element of HTML with properties and what is in it; a text goes in as text. */
 function make(name, properties = {}, ...inside) {
@@ -28,24 +29,77 @@ function bytesOf(text) {
 /** Draws of a structure by constant, the estimate last. */
 function drawsOf(structure) {
   if (!structure.columns) {
-    const numbers = new Float64Array(bytesOf(structure.draws).buffer);
+    const numbers = new Float64Array(bytesOf(page.draws[structure.draws]).buffer);
     structure.columns = Object.fromEntries(structure.drawn.map((name, i) => [name, numbers.subarray(i * structure.runs, (i + 1) * structure.runs)]));
   }
   return structure.columns;
 }
 
-/** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
-function runsOf(levers, place, last = page.last) {
-  const key = JSON.stringify([place, last, levers]);
-  if (kept.has(key)) return kept.get(key);
+/** The constants of a structure's runs with levers. */
+function valuesOf(levers, place) {
   const structure = page.structures[place], values = { ...structure.set, ...drawsOf(structure) };
   for (const lever of page.levers)
     if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
-  const found = kernel.run(values, structure.runs, { last });
-  // the base runs stay, others go when there are many
-  if (kept.size > 24) for (const [old] of kept) if (old !== key && !old.endsWith(",{}]")) { kept.delete(old); break; }
+  return values;
+}
+
+function keyOf(levers, place, last) {
+  return JSON.stringify([place, last, levers]);
+}
+
+function keep(key, found) {
   kept.set(key, found);
+  // the base runs stay, of many others the oldest go
+  const others = [...kept.keys()].filter((old) => !old.endsWith(",{}]"));
+  if (others.length > 40) kept.delete(others[0]);
   return found;
+}
+
+/** The part of the base runs, which are kept whole, up to a time. */
+function baseUntil(place, last) {
+  const { runs } = page.structures[place], whole = runsOf({}, place), times = page.last + 1, outputs = kernel.about.outputs.length;
+  const found = new Float64Array(outputs * (last + 1) * runs);
+  for (let output = 0; output < outputs; output++)
+    found.set(whole.subarray(output * times * runs, (output * times + last + 1) * runs), output * (last + 1) * runs);
+  return found;
+}
+
+/** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
+function runsOf(levers, place, last = page.last) {
+  const key = keyOf(levers, place, last);
+  if (kept.has(key)) return kept.get(key);
+  if (last < page.last && !Object.keys(levers).length) return keep(key, baseUntil(place, last));
+  return keep(key, kernel.run(valuesOf(levers, place), page.structures[place].runs, { last }));
+}
+
+/**
+ * Have runs kept, `[levers, structure, last time]` each, before they are read. With the move that they are `asked` for it
+ * ends as soon as there is a newer one, whose turn it is, and resolves to false.
+ */
+async function ahead(wanted, asked = null) {
+  const stale = () => asked !== null && asked !== turn;
+  for (const [levers, place, last] of wanted) {
+    const until = moved(levers) ? last : page.last, key = keyOf(levers, place, until);
+    if (!kept.has(key)) {
+      try {
+        if (workers) keep(key, await workers.run(valuesOf(levers, place), page.structures[place].runs, until));
+        else {
+          await breath();
+          if (!stale()) runsOf(levers, place, until);
+        }
+      } catch (problem) {
+        // who reads these runs is told again
+        if (!(problem instanceof KernelError)) throw problem;
+      }
+    }
+    if (stale()) return false;
+  }
+  return true;
+}
+
+/** Let the browser take what has come meanwhile. */
+function breath() {
+  return new Promise((done) => setTimeout(done, 0));
 }
 
 /** Whether the base runs of a structure are the native engine's; a reason in words where they are not. */
@@ -82,7 +136,15 @@ function shownUntil() {
 
 /** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
 function coursesOf(levers, place, outcome, last = shownUntil()) {
-  const { runs } = page.structures[place], curves = curvesOf(runsOf(levers, place, last), outcome);
+  const values = runsOf(levers, place, last);
+  if (!summaries.has(values)) summaries.set(values, new Map());
+  const byOutcome = summaries.get(values);
+  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, page.structures[place].runs, outcome, last));
+  return byOutcome.get(outcome);
+}
+
+function summed(values, runs, outcome, last) {
+  const curves = curvesOf(values, outcome);
   const times = last + 1, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
   if (runs === 1) return { curves, courses: [estimate], estimate, middle: estimate, lost: 0, fan: false };
   const courses = LEVELS.map(() => new Float64Array(times));
@@ -136,8 +198,8 @@ function withUnits(text, units) {
   return units ? `${text} ${/^[−-]?1$/.test(text) ? units : page.plurals[units] || units}` : text;
 }
 
-function moved() {
-  return Object.keys(state.levers).length > 0;
+function moved(levers = state.levers) {
+  return Object.keys(levers).length > 0;
 }
 
 function between(low, high) {
@@ -150,7 +212,7 @@ function readingOf(levers, place, outcome, last = shownUntil()) {
   const { runs } = page.structures[place], n = now.fan ? runs - 1 : 1;
   const differences = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run] - base.curves[at * runs + run]);
   const difference = summary(differences).levels;
-  return { now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
+  return { levers, now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
 }
 
 /* What draws are, in a word or two; the line under the title says the rest. */
@@ -160,8 +222,8 @@ const SHORT = {
 };
 
 /** The range of the draws, and what it is given; none where the levers set all that was uncertain. */
-function rangeOf(now, at, structure) {
-  const set = new Set(page.levers.filter((lever) => lever.id in state.levers).flatMap((lever) => lever.names));
+function rangeOf({ levers, now, at }, structure) {
+  const set = new Set(page.levers.filter((lever) => lever.id in levers).flatMap((lever) => lever.names));
   const given = structure.drawn.filter((name) => set.has(name)).length;
   if (given === structure.drawn.length) return "no range: the levers set all that was uncertain";
   const words = given ? ", given what is set" : "";
@@ -169,12 +231,12 @@ function rangeOf(now, at, structure) {
 }
 
 function answerOf(reading, outcome) {
-  const { now, base, difference, at } = reading, structure = page.structures[state.structure];
+  const { levers, now, base, difference, at } = reading, structure = page.structures[state.structure];
   const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
   const parts = [`${outcome.title}, ${whenLabel(at)}: `, make("strong", {}, number)];
-  if (now.fan) parts.push(` (${rangeOf(now, at, structure)})`);
+  if (now.fan) parts.push(` (${rangeOf(reading, structure)})`);
   parts.push(". ");
-  if (!moved()) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
+  if (!moved(levers)) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
   else {
     parts.push(`${capital(page.base)} ${told(base.middle[at])}; `);
     parts.push(make("b", {}, `difference ${change(difference[2])}`));
@@ -186,8 +248,8 @@ function answerOf(reading, outcome) {
 
 // --- the figure ---------------------------------------------------------------------------------------------------------
 
-function view() {
-  const outcome = page.outcomes[state.outcome], reading = readingOf(state.levers, state.structure, outcome);
+function view(levers = state.levers) {
+  const outcome = page.outcomes[state.outcome], reading = readingOf(levers, state.structure, outcome);
   const to = shownUntil();
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
@@ -200,11 +262,10 @@ function view() {
   };
 }
 
-function show() {
-  waiting = false;
+function show(levers, asked) {
   let shown;
   try {
-    shown = view();
+    shown = view(levers);
   } catch (problem) {
     if (!(problem instanceof KernelError)) throw problem;
     // no number of another setting stays in its place
@@ -212,6 +273,7 @@ function show() {
     $("problem").hidden = false;
     clearTimeout(speaking);
     speaking = 0;
+    $("over").textContent = "";
     $("answer").replaceChildren("—");
     $("chart").replaceChildren();
     $("caption").textContent = "No figure for these values.";
@@ -226,9 +288,11 @@ function show() {
   $("when").setAttribute("aria-valuetext", whenLabel(state.at));
   showCopyable(true);
   clearTimeout(explaining);
-  // after the frame that was asked for, and not where another move has come meanwhile
-  explaining = setTimeout(() => !waiting && explain(inView), 0);
-  later(shown);
+  // after the frame in which this is painted, and not where another move has come meanwhile
+  requestAnimationFrame(() => { explaining = setTimeout(() => !waiting && explain(inView), 0); });
+  clearTimeout(speaking);
+  speaking = setTimeout(() => atRest(shown, asked), 250);
+  if (page.structures.length > 1) $("over").textContent = `Over ${page.structures.length} structures, with these levers: …`;
 }
 
 const inView = new Set();
@@ -271,24 +335,44 @@ function described(shown) {
     `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${basis}`;
 }
 
-/** What may wait until a lever rests: the table, the address, what a screen reader hears, other structures. */
-function later(shown) {
-  clearTimeout(speaking);
-  speaking = setTimeout(() => {
-    speaking = 0;
-    $("spoken").textContent = $("answer").textContent;
-    remember();
-    compare();
-    fillNumbers(shown);
-    showShares();
-    explain(new Set(["whysection", "mapsection"]));
-    overStructures();
-  }, 250);
+/**
+ * What may wait until a lever rests: the table, the address, what a screen reader hears, shares, other structures. A move
+ * that comes meanwhile ends it.
+ */
+async function atRest(shown, asked) {
+  if (turn !== asked) return;
+  const { levers, structure, pins } = state, last = shownUntil();
+  $("spoken").textContent = $("answer").textContent;
+  remember();
+  fillNumbers(shown);
+  if (!(await ahead(pins.flatMap((pin) => [[pin.levers, pin.structure, last], [{}, pin.structure, last]]), asked))) return;
+  compare();
+  if (!(await ahead(sharedRuns(levers).map((some) => [some, structure, last]), asked))) return;
+  showShares();
+  explain(new Set(["whysection", "mapsection"]));
+  if (await overStructures(asked)) speaking = 0;
+}
+
+/** Draw what the state asks for. With workers the page hears of newer moves meanwhile; each that is made is drawn. */
+async function draw() {
+  for (let drawn = null; drawn !== turn;) {
+    const { structure, pins } = state, last = shownUntil();
+    const wanted = [[state.levers, structure, last], [{}, structure, last], ...pins.map((pin) => [pin.levers, pin.structure, last])];
+    const made = !workers || wanted.every((run) => kept.has(keyOf(...run)));
+    if (made) await new Promise(requestAnimationFrame);
+    drawn = turn;
+    const levers = { ...state.levers };
+    if (!made) await ahead(wanted);
+    show(levers, drawn);
+  }
+  waiting = false;
 }
 
 function update() {
-  if (!waiting) requestAnimationFrame(show);
+  turn += 1;
+  if (waiting) return;
   waiting = true;
+  draw();
 }
 
 // within a report the address is the report's, and the frame is as high as what is in it
@@ -391,28 +475,24 @@ function loadPin(place) {
   refresh();
 }
 
-/** The range of the medians over all structures, one structure at a time so that the page stays quick. */
-function overStructures() {
-  clearTimeout(comparing);
-  if (page.structures.length < 2) return;
-  const outcome = page.outcomes[state.outcome], levers = { ...state.levers }, found = [];
-  const next = (place) => {
-    if (place < page.structures.length) {
-      try {
-        if (!proof(place)) return fatal(mismatch(place));
-        const reading = readingOf(levers, place, outcome);
-        found.push([reading.value, reading.difference[2]]);
-      } catch (problem) {
-        if (!(problem instanceof KernelError)) throw problem;
-      }
-      comparing = setTimeout(next, 0, place + 1);
-      return;
+/** The range of the medians over all structures, one after the other; false where a newer move has ended it. */
+async function overStructures(asked) {
+  if (page.structures.length < 2) return true;
+  const outcome = page.outcomes[state.outcome], { levers } = state, found = [];
+  for (let place = 0; place < page.structures.length; place++) {
+    if (!(await ahead([[{}, place, page.last], [levers, place, shownUntil()]], asked))) return false;
+    try {
+      if (!proof(place)) return fatal(mismatch(place));
+      const reading = readingOf(levers, place, outcome);
+      found.push([reading.value, reading.difference[2]]);
+    } catch (problem) {
+      if (!(problem instanceof KernelError)) throw problem;
     }
-    const over = (which) => range(found.map((pair) => pair[which]).filter(Number.isFinite));
-    const [least, most] = over(1), words = Object.keys(levers).length ? `; difference ${change(least)} to ${change(most)}` : "";
-    $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(...over(0)), outcome.units)}${words} (medians, ${whenLabel(state.at)})`;
-  };
-  next(0);
+  }
+  const over = (which) => range(found.map((pair) => pair[which]).filter(Number.isFinite));
+  const [least, most] = over(1), words = moved() ? `; difference ${change(least)} to ${change(most)}` : "";
+  $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(...over(0)), outcome.units)}${words} (medians, ${whenLabel(state.at)})`;
+  return true;
 }
 
 // --- levers -------------------------------------------------------------------------------------------------------------
@@ -642,7 +722,7 @@ function build() {
   $("limits").replaceChildren(...page.limits.map((limit) => make("li", {}, limit)));
   const count = page.structures[0].numbers.toLocaleString("en");
   $("proof").textContent = `At load this page ran the model and compared all ${count} numbers with those of the native engine, by their ` +
-    `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
+    `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit${page.structures.length > 1 ? ", and so for each structure before any number of it is shown" : ""}. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
     `cipark_sd ${page.version}. Nothing is sent or loaded; who has this file has the draws in it.`;
   $("when").max = page.last;
   $("wholelabel").hidden = page.until >= page.last;
@@ -709,17 +789,31 @@ async function start() {
     return fatal(`This browser does not take the model's WebAssembly (${problem.message}).`);
   }
   page.last = kernel.times.length - 1;
-  page.spelling = new Map(kernel.about.constants.map(({ name, label }) => [name, label]));
   state.whole = page.until >= page.last;
   if (!proof(0)) return fatal(mismatch(0));
   build();
   await startTracing();
+  page.spelling = new Map(tracing.kernel.about.constants.map(({ name, label }) => [name, label]));
   buildWhy();
   buildMap();
   $("page").hidden = false;
   refresh();
   restore();
-  return undefined;
+  return hire();
+}
+
+/** Take workers, where the browser has them and they give the numbers of the page itself; else it goes on alone. */
+async function hire() {
+  const { runs } = page.structures[0], cores = navigator.hardwareConcurrency || 1;
+  if (runs === 1 || cores === 1) return;
+  let made;
+  try {
+    made = await Workers.of(kernel, Math.min(cores, 8));
+  } catch {
+    return;
+  }
+  const known = runsOf({}, 0), found = await made.run(valuesOf({}, 0), runs, page.last);
+  if (found.every((value, i) => Object.is(value, known[i]))) workers = made;
 }
 
 addEventListener("unhandledrejection", (event) => fatal(String(event.reason?.message ?? event.reason)));

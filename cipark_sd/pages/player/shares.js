@@ -24,11 +24,18 @@ function meanDifference(some, others) {
 function sharesOf(levers) {
   const base = readAt({}), all = readAt(levers), total = meanDifference(all, base);
   const bars = page.levers.filter((lever) => lever.id in levers).map((lever) => {
-    const others = { ...levers };
-    delete others[lever.id];
-    return { lever, alone: meanDifference(readAt({ [lever.id]: levers[lever.id] }), base), last: meanDifference(all, readAt(others)) };
+    const { [lever.id]: value, ...others } = levers;
+    return { lever, alone: meanDifference(readAt({ [lever.id]: value }), base), last: meanDifference(all, readAt(others)) };
   });
   return { total, bars, rest: total - bars.reduce((sum, { alone }) => sum + alone, 0) };
+}
+
+/** The levers of all runs that the shares are read from. */
+function sharedRuns(levers) {
+  return [levers, ...Object.keys(levers).flatMap((id) => {
+    const { [id]: value, ...others } = levers;
+    return [{ [id]: value }, others];
+  })];
 }
 
 /** A bar from the middle to the right for more, to the left for less. */

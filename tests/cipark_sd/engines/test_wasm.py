@@ -310,6 +310,44 @@ def test_pipes_series_and_random_numbers_are_carried(tmp_path: Path, write_mdl: 
 
 
 @needs_node
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_what_all_runs_share_is_computed_once_with_the_same_bits(tmp_path: Path, write_mdl: Write, method: str) -> None:
+    """Constants that are numbers of the module, a timetable, and beside it data, a delay and runs of two lengths."""
+    model = read_model(
+        write_mdl(
+            "Wait = 2 ~~|\nlate = DELAY FIXED(S, Wait, 7) ~~|\nS = INTEG(on * data + late * Rate, 3) ~~|\n"
+            "on = Size * EXP(-Time / Date) + STEP(Height, Date) ~~|\ndata = GAME(1) ~~|\n"
+            "Size = 2 ~~|\nHeight = 0.1 ~~|\nDate = 3 ~~|\nRate = 0.01 ~~|\n"
+        )
+    )
+    series = Scenario("s", {"data": {"times": [0.0, 3.0, 9.0], "values": [1.0, 4.0, -2.0]}, "Size": 1.5})
+    save, free, varying = ["late", "s", "on"], ["date", "rate", "wait"], ["rate", "wait"]
+    made = carried(model, series, save=save, method=method, free=free, varying=varying)  # type: ignore[arg-type]
+    assert sorted(made.constants) == sorted(free)
+    assert made.about["timetable"]["shared"] == ["date"]  # type: ignore[index, call-overload]
+    draws = {"rate": np.linspace(-0.1, 0.1, 5), "wait": np.array([0.0, 1.0, 4.0, 9.0, 3.3])}
+    found = in_node(
+        tmp_path,
+        made.module,
+        f"const draws = {json.dumps({name: values.tolist() for name, values in draws.items()})};"
+        "const tell = (values) => { try { return hex(model.run(values, 5)); }"
+        "catch (problem) { return problem.message; } };"
+        "const every = model.run({...draws, date: 5}, 5), part = model.run({...draws, date: 5}, 5, {last: 4});"
+        "const cut = (output) => every.subarray(output * model.times.length * 5).subarray(0, 25);"
+        "const same = [0, 1, 2].every((o) => cut(o).every((value, i) => value === part[o * 25 + i]));"
+        "console.log(JSON.stringify([hex(every), tell(draws), same, tell({...draws, date: [1, 2, 3, 4, 5]})]))",
+    )
+    assert isinstance(found, list)
+    for bits, overrides in ((found[0], {"Date": 5.0}), (found[1], {})):
+        scenario = series | Scenario("", overrides)
+        runs = ensemble(model, draws, save=save, scenario=scenario, method=method)  # type: ignore[arg-type]
+        wanted = np.concatenate([runs[name].transpose("time", "run").to_numpy()[None] for name in save])
+        assert same_bits(from_hex(bits), wanted.ravel())
+    assert found[2] is True
+    assert found[3] == "all runs of a call share date: it takes one number"
+
+
+@needs_node
 def test_values_that_need_other_stages_of_a_delay_are_refused_by_the_host(tmp_path: Path, write_mdl: Write) -> None:
     model = read_model(write_mdl("T = 6 ~~|\nN = 3 ~~|\nx = STEP(1, 2) ~~|\nout = DELAY N(x, T, 0, N) ~~|\n"))
     made = carried(model, save=["out"])

@@ -130,7 +130,10 @@ def test_the_digest_is_that_of_the_native_run_and_the_module_gives_it(sir: Model
     content = as_json(contents_of(sir, "sir.mdl", scenario=Scenario("s", {"Duration": 4.0})))
     structures = content["structures"]
     assert isinstance(structures, list)
-    made = carried(sir, Scenario("s", {"Duration": 4.0}), save=["susceptible", "infectious"])
+    free = {"contacts", "duration"}
+    made = carried(
+        sir, Scenario("s", {"Duration": 4.0}), save=["susceptible", "infectious"], free=free, varying=frozenset()
+    )
     module = base64.b64decode(str(content["kernel"]))
     assert module == made.module
     assert description_of(module)["model_digest"] == sir.digest

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from calibration.commands.play.request import Request
 from calibration.commands.play.study import contents_of as contents_of_study
-from calibration.study.library import STUDIES
+from calibration.study.library import DEFAULT_STUDY, STUDIES
 from cipark_sd.cli import cli
+from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
@@ -359,6 +360,137 @@ def test_a_study_without_a_fit_says_prior_across_its_figure_and_its_estimate_can
     run = simulate(read_model(model), read_scenario(folder / "flu.toml"), save=["Infected"])
     at = browser.run("return kernel.times[state.at]")
     assert float(run["infected"].sel(time=at)) == estimate
+
+
+#: The numbers of the page with levers, run by a worker or by the page; `levers` takes the middle of each.
+MIDDLES = "const levers = Object.fromEntries(page.levers.map((lever) => [lever.id, (lever.low + lever.high) / 2]));"
+
+
+def test_runs_of_any_number_of_workers_have_the_bits_of_the_page_itself(browser: Browser, flu: Path) -> None:
+    browser.open(flu)
+    found = browser.driver.execute_async_script(
+        f"const done = arguments[0]; {MIDDLES} const found = [];"
+        "(async () => { for (const count of [2, 3, 7]) for (const last of [4, page.last])"
+        "for (const some of [{}, levers]) {"
+        "const values = valuesOf(some, 0), { runs } = page.structures[0], made = await Workers.of(kernel, count);"
+        "const known = kernel.run(values, runs, { last }), numbers = await made.run(values, runs, last);"
+        "found.push(known.length === numbers.length && known.every((value, i) => Object.is(value, numbers[i])));"
+        "} done([found, page.structures[0].runs]); })()"
+    )
+    assert found == [[True] * 12, 51]
+
+
+def test_with_workers_the_page_itself_runs_nothing_and_the_last_of_many_moves_stays(
+    browser: Browser, flu: Path
+) -> None:
+    browser.open(flu)
+    browser.run("Object.defineProperty(navigator, 'hardwareConcurrency', { value: 2 }); if (!workers) hire()")
+    browser.until("return workers !== null")
+    browser.run(
+        "window.own = []; const run = kernel.run;"
+        "kernel.run = function () { own.push(1); return run.apply(this, arguments); }"
+    )
+    browser.click("pin")
+    browser.rest()
+    for share in (0.2, 0.4, 0.6, 0.5):
+        for place in (0, 1):
+            value = browser.run(
+                "const { low, high } = page.levers[arguments[0]]; return low + arguments[1] * (high - low)",
+                place,
+                share,
+            )
+            browser.slide(f"lever{place}", value)
+    browser.rest()
+    assert browser.find("shares").find_elements("css selector", "tr")
+    answer = browser.find("answer").text
+    assert browser.run("return own.length") == 0
+    moved = browser.run("return state.levers")
+    assert len(moved) == 2
+    known = browser.run(
+        "kept.clear(); workers = null; const { reading } = view();return [String(reading.value), reading.difference[2]]"
+    )
+    assert browser.find("now").get_attribute("value") == known[0]
+    assert browser.run("return change(arguments[0])", known[1]) in answer
+    assert browser.run("return own.length") > 0
+
+
+def test_where_workers_are_refused_the_page_gives_the_same_numbers(browser: Browser, flu: Path, folder: Path) -> None:
+    path = folder / "alone.html"
+    text = flu.read_text(encoding="utf-8")
+    assert "worker-src blob:" in text
+    path.write_text(text.replace("worker-src blob:", "worker-src 'none'"), encoding="utf-8")
+    numbers = []
+    for page in (flu, path):
+        browser.open(page)
+        browser.move(0, browser.run("return (page.levers[0].low + 2 * page.levers[0].high) / 3"))
+        numbers.append([browser.find("answer").text, browser.find("shares").text, browser.value])
+    assert browser.run("return workers") is None
+    assert all("Content Security Policy" in complaint for complaint in browser.complaints)
+    assert numbers[0] == numbers[1]
+
+
+def test_every_structure_of_the_park_is_chosen_linked_and_in_the_range(browser: Browser, folder: Path) -> None:
+    from selenium.webdriver.support.ui import Select
+
+    path = folder / "park.html"
+    request = Request(STUDIES / DEFAULT_STUDY, folder / "scratch", draws="prior", runs=10, structures=True)
+    contents = contents_of_study(request)
+    path.write_text(render(contents), encoding="utf-8")
+    browser.open(path)
+    titles = [structure.title for structure in contents.structures]
+    menu = Select(browser.find("structure"))
+    assert [option.text for option in menu.options] == titles
+    # priors are those of all structures
+    assert browser.run("return page.draws.length") == 1
+    levers = {"cmg_entry_date": 2016.5, "fund_size": 600.0}
+    ids = browser.run("return page.levers.map((lever) => lever.id)")
+    for name, value in levers.items():
+        browser.move(ids.index(name), value)
+    base, moved = [
+        {
+            structure.title: ensemble(
+                contents.model,
+                dict(structure.draws),
+                save=["Total Residents"],
+                times=[browser.run("return kernel.times[state.at]")],
+                scenario=contents.scenario | structure.scenario | Scenario("", values),
+            )["total_residents"].to_numpy()[:, 0]
+            for structure in contents.structures
+        }
+        for values in ({}, levers)
+    ]
+    medians = [float(np.median(values)) for values in moved.values()]
+    differences = [float(np.median(moved[title] - base[title])) for title in titles]
+    told = browser.run("return arguments[0].map(told)", [min(medians), max(medians)])
+    changes = browser.run("return arguments[0].map(change)", [min(differences), max(differences)])
+    said = browser.find("over").text
+    assert said.startswith(
+        f"Over {len(titles)} structures, with these levers: {told[0]} to {told[1]} firms; "
+        f"difference {changes[0]} to {changes[1]} (medians, "
+    )
+    for place in (3, len(titles) - 1):
+        menu.select_by_index(place)
+        browser.rest()
+        assert browser.value == medians[place]
+        assert browser.find("over").text == said
+    browser.click("pin")
+    browser.rest()
+    answer = browser.find("answer").text
+    browser.open(path, browser.run("return location.hash"))
+    assert browser.find("answer").text == answer
+    assert Select(browser.find("structure")).first_selected_option.text == titles[-1]
+    assert titles[-1] in browser.find("table").text
+    # a newer move ends what an older one has begun, and no range of other levers stays beside it
+    beside = browser.driver.execute_async_script(
+        "const [place, done] = arguments, slider = document.getElementById(`lever${place}`); slider.value = 200;"
+        "slider.dispatchEvent(new Event('input', { bubbles: true }));"
+        "const look = () => (waiting ? setTimeout(look, 1) : done(document.getElementById('over').textContent));"
+        "look();",
+        ids.index("fund_size"),
+    )
+    assert beside == f"Over {len(titles)} structures, with these levers: …"
+    browser.rest()
+    assert browser.find("over").text.endswith("2019)")
 
 
 @pytest.mark.parametrize("page", ["sir", "flu"])
