@@ -73,15 +73,17 @@ def _profiled(fit: Fit) -> str:
     verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
     leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
     resting = [verdict.name for verdict in verdicts if verdict.held]
-    own = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
+    by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
     text = (
         f"With one fitted parameter after another held at a value (profile likelihood at {percent(fit.level)}), "
         f"{len(fit.profiles)} {'was' if len(fit.profiles) == 1 else 'were'} followed: {counted}."
     )
     if leaning:
         text += f" The priors of other parameters help to bound {listed(leaning)}."
-    if own:
-        text += f" More by the prior than by the data {'is' if len(own) == 1 else 'are'} estimated {listed(own)}."
+    if by_prior:
+        text += (
+            f" More by the prior than by the data {'is' if len(by_prior) == 1 else 'are'} estimated {listed(by_prior)}."
+        )
     if resting:
         text += f" Held constants are taken for known in what is said of {listed(resting)}."
     return text
