@@ -81,9 +81,7 @@ def _profiled(fit: Fit) -> str:
     if leaning:
         text += f" The priors of other parameters help to bound {listed(leaning)}."
     if by_prior:
-        text += (
-            f" More by the prior than by the data {'is' if len(by_prior) == 1 else 'are'} estimated {listed(by_prior)}."
-        )
+        text += f" The prior says more than the data of {listed(by_prior)}."
     if resting:
         text += f" Held constants are taken for known in what is said of {listed(resting)}."
     return text

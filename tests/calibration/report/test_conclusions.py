@@ -65,8 +65,8 @@ def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit
     assert conclusions._profiled(some) == (
         "With one fitted parameter after another held at a value (profile likelihood at 90 %), 4 were followed: 1 "
         "bounded on both sides (both); 1 from below only (low); 1 from above only (high); 1 on neither side (none). "
-        "The priors of other parameters help to bound low and high. More by the prior than by the data are estimated "
-        "low and none. Held constants are taken for known in what is said of high and none."
+        "The priors of other parameters help to bound low and high. The prior says more than the data of low and none. "
+        "Held constants are taken for known in what is said of high and none."
     )
     one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions, level=0.9)
     assert conclusions._profiled(one).endswith("1 was followed: 1 bounded on both sides (both).")
