@@ -70,6 +70,20 @@ WORDS = {
         "first(?:-order)? ind(?:ex|ices)",
         "the share of an output's variance that would go if this constant alone were known",
     ),
+    "Bayes factor": (
+        "Bayes factors?",
+        "by how much the data have moved the odds of a claim; near 1 they say nothing of it",
+    ),
+    "Shapley value": (
+        "Shapley values?",
+        "the share of one mechanism in what all of them bring together, over every order in which they could be added",
+    ),
+    "futures": (
+        "futures?",
+        "one course of what nobody decides: a draw of the constants, a structure, and what may come",
+    ),
+    "built in": ("built in", "true or false by the equations alone, before any data, and so no finding"),
+    "fresh": ("fresh", "not used in a search, and so no part of its luck"),
     "regret": ("regret", "how much worse a policy does than the best one in the same draw"),
     "draws": ("draws", "joint values of all uncertain constants, one model run each"),
 }

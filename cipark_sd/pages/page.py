@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import assert_never
 
@@ -93,6 +94,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
   figure, tr { break-inside: avoid; } h1, h2, h3, caption, summary, dt, .identity { break-after: avoid; }
   thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
   table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.some, th.some { min-width: 0; }
+  table.many { font-size: 6.5pt; } table.many td { white-space: normal; }
   td.long, th.long { min-width: 8rem; } caption > span { position: static; max-width: none; }
   .wide { overflow: visible; background: none; } body { max-width: none; margin: 0; }
 }
@@ -176,6 +178,8 @@ _OWN = "The study's own words. What was computed follows."
 
 #: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
 ROOM = {60: " long", 15: " some", 0: ""}
+#: Columns above which a table is printed in smaller letters.
+MANY = 10
 #: Headline numbers before those that are folded away.
 HEADLINES = 8
 #: Where the list of contents goes, which is known last; no text of a page has this character.
@@ -190,7 +194,9 @@ def _headlines(page: Page) -> Iterator[Section]:
         first, folded = (of_world, constants) if of_world else (constants, [])
         blocks: list[Block] = [headline_table(first[:HEADLINES])]
         if first[HEADLINES:]:
-            blocks.append(Folded(f"{len(first) - HEADLINES} more", (headline_table(first[HEADLINES:]),)))
+            behind = groupby(first[HEADLINES:], lambda record: record.conditions)
+            tables = tuple(headline_table(list(group)) for _, group in behind)
+            blocks.append(Folded(f"{len(first) - HEADLINES} more", tables))
         if folded:
             name = "1 parameter" if len(folded) == 1 else f"{len(folded)} parameters"
             blocks.append(Folded(name, (headline_table(folded),)))
@@ -309,7 +315,8 @@ class _Writer:
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
         caption = f"<caption><span>{self._words(table.caption)}</span></caption>" if table.caption else ""
         rows = "".join(row(cells, inside) for cells in table.rows)
-        body = f"<table>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
+        many = ' class="many"' if len(table.head) > MANY else ""
+        body = f"<table{many}>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
         return self._wide(body, "Table", table.caption)
 
 

@@ -27,7 +27,7 @@ def signed(value: float) -> str:
 
 def band(low: float, high: float) -> str:
     """An interval of differences."""
-    return f"{signed(low)} .. {signed(high)}"
+    return f"{signed(low)} to {signed(high)}"
 
 
 def share(value: float, whole: float) -> str:

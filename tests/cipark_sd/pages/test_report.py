@@ -248,6 +248,12 @@ def test_parameters_stand_apart_from_what_the_model_says_of_the_world(folder: Pa
     found = headline_numbers(folder, *ten)
     assert [words for words, _, _ in found if words] == ["2 more"]
     assert [name for *_, name in found if name] == [f"parameter r{number}" for number in range(10)]
+    # what is given stands once above all that it is given for
+    numbered = [
+        replace(FIT, estimand=f"Rabbits at {n}", title="", conditional_on=(f"a = {n // 10}",)) for n in range(20)
+    ]
+    captions = [caption for _, caption, _ in headline_numbers(folder, *numbered) if caption]
+    assert [caption.split("; ")[1] for caption in captions] == ["given a = 0", "given a = 0", "given a = 1"]
     assert [words for words, _, _ in headline_numbers(folder, FIT, *ten) if words] == ["10 parameters"]
 
 
@@ -256,6 +262,14 @@ def test_columns_have_room_by_their_longest_cell(tmp_path: Path) -> None:
     text = render([(Page("t", "", (Section("s", (table,)),)), tmp_path)])
     for cell in ('<td class="text">word<', f'<td class="text some">{"w" * 16}<', '<td class="text long">w w '):
         assert cell in text, cell
+
+
+@pytest.mark.parametrize(("columns", "smaller"), [(10, False), (11, True)])
+def test_a_table_of_many_columns_is_printed_smaller(tmp_path: Path, columns: int, smaller: bool) -> None:
+    table = Table(("a",) * columns, (("1",) * columns,))
+    text = render([(Page("t", "", (Section("s", (table,)),)), tmp_path)])
+    assert ('<table class="many">' in text) == smaller
+    assert "table.many { font-size: 6.5pt; }" in text[text.index("@media print") :]
 
 
 def test_words_are_explained_in_captions_heads_and_cells_but_not_in_names(tmp_path: Path) -> None:
