@@ -15,6 +15,7 @@ from calibration.fit.conditions import given_words
 from calibration.fit.held import Held
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
+from calibration.fit.shares import DECIDES
 from calibration.report.findings import Fit
 from calibration.study.questions import Cause
 from cipark_sd.wording import listed, percent
@@ -60,14 +61,39 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
 
 
 def _profiled(fit: Fit) -> str:
-    by_verdict: dict[str, list[str]] = {}
+    """Which parameters the fit bounds on how many sides, and what the bounds rest on beside the data."""
+    by_sides: dict[tuple[bool, bool], list[str]] = {}
     for result in fit.profiles:
-        by_verdict.setdefault(str(fit.conditions.of(result.name)), []).append(result.name)
-    return (
-        f"Held at one value after another, each fitted parameter in turn ({percent(fit.level)} profile likelihood): "
-        + "; ".join(f"{words}: {listed(names)}" for words, names in by_verdict.items())
-        + "."
+        by_sides.setdefault((result.lower is not None, result.upper is not None), []).append(result.name)
+    counted = "; ".join(
+        f"{len(by_sides[sides])} {words} ({listed(by_sides[sides])})"
+        for sides, words in _SIDES.items()
+        if sides in by_sides
     )
+    verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
+    leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
+    resting = [verdict.name for verdict in verdicts if verdict.held]
+    by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
+    text = (
+        f"With one fitted parameter after another held at a value (profile likelihood at {percent(fit.level)}), "
+        f"{len(fit.profiles)} {'was' if len(fit.profiles) == 1 else 'were'} followed: {counted}."
+    )
+    if leaning:
+        text += f" The priors of other parameters help to bound {listed(leaning)}."
+    if by_prior:
+        text += f" The prior says more than the data of {listed(by_prior)}."
+    if resting:
+        text += f" Held constants are taken for known in what is said of {listed(resting)}."
+    return text
+
+
+#: Whether the lower and the upper side of a profile are bounded, in words.
+_SIDES = {
+    (True, True): "bounded on both sides",
+    (True, False): "from below only",
+    (False, True): "from above only",
+    (False, False): "on neither side",
+}
 
 
 def estimate_words(fit: Fit) -> list[str]:
@@ -256,17 +282,15 @@ def chance_limit(fit: Fit) -> float:
 
 def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     """What the theory adds."""
-    text = f"{fit.study.questions.theory} {_assumed(len(fit.study.fixed))}"
-    if assessment is not None:
-        prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
-        text += f", and the priors of {listed(prior)}, which the data move little" if prior else ""
-    return f"{text}. {checked}".strip()
-
-
-def _assumed(n: int) -> str:
-    if not n:
-        return "The structure of the model"
-    return f"The structure of the model and {'one constant that is' if n == 1 else f'{n} constants that are'} held"
+    n = len(fit.study.fixed)
+    assumed = ["The structure of the model"]
+    if n:
+        assumed.append(f"{'one constant' if n == 1 else f'{n} constants'} that the study sets")
+    prior = [] if assessment is None else [c.name for c in assessment.contractions if c.contraction < NARROWED]
+    if prior:
+        assumed.append(f"the priors of {listed(prior)}, which the data move little,")
+    verb = "is" if len(assumed) == 1 else "are"
+    return f"{fit.study.questions.theory} {listed(assumed)} {verb} taken as given. {checked}".strip()
 
 
 def unknowable(fit: Fit, assessment: Assessment | None) -> str:

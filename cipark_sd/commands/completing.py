@@ -1,7 +1,8 @@
 """What a shell offers behind Tab: names of variables in the model of the line, studies, models of the package.
 
-A name is offered in its plain spelling, ``birth_rate`` for "birth rate", since a space would have to be quoted; every
-command takes either. What goes wrong while a line is being typed is no error: nothing is offered then.
+A name is offered in its plain spelling, ``birth_rate`` for "birth rate", since a space would have to be quoted, and in
+the modeller's once a space has been typed; every command takes either. What goes wrong while a line is being typed is
+no error: nothing is offered then.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,10 @@ def variables(*kinds: str, value: str = "") -> Offer:
         if model is None:
             return []
         return [
-            CompletionItem(f"{before}{comma}{variable.name}{value}", help=variable.units or variable.label)
+            CompletionItem(
+                f"{before}{comma}{variable.label if ' ' in begun else variable.name}{value}",
+                help=variable.units or variable.label,
+            )
             for variable in model
             if (not kinds or kind(variable) in kinds) and variable.name.startswith(canonical(begun))
         ]

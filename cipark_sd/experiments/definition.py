@@ -10,6 +10,7 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.scenarios import Scenario
 from cipark_sd.timegrid import time_label, when
+from cipark_sd.wording import number
 
 #: The policy that changes nothing.
 BASE = "base"
@@ -140,6 +141,12 @@ class Lever:
     cost: float = 0.0
     free: float = 0.0
     source: str = ""
+
+    def shown(self, value: float, time_units: str) -> str:
+        """A value as people write it: a date where all constants that take it are called one."""
+        if self.names and all(name.casefold().endswith("date") for name in self.names):
+            return time_label(value, time_units)
+        return number(value)
 
 
 @dataclass(frozen=True, slots=True)

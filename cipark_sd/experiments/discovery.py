@@ -54,7 +54,9 @@ class Restriction:
 
     def __str__(self) -> str:
         if self.among:
-            return f"{self.name} is {' or '.join(self.among)}"
+            # ids that are numbered, in the order of their numbers
+            *first, last = sorted(self.among, key=lambda text: (len(text), text))
+            return f"{self.name} is {', '.join(first)}{' or ' if first else ''}{last}"
         if self.low is None:
             return f"{self.name} is under {_short(self.high)}"
         if self.high is None:

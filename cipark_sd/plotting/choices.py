@@ -261,7 +261,7 @@ def plot_front(
     upper.set_xlabel(f"{outcome.title} {when(at, time_units)}, mean of the worst futures{unit}")
     upper.set_ylabel(f"mean of all futures{unit}")
     upper.legend(frameon=False, fontsize=8)
-    _levers(lower, front, colours.cmap)
+    _levers(lower, front, colours.cmap, time_units)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.9", linewidth=0.6)
@@ -271,7 +271,7 @@ def plot_front(
     return figure
 
 
-def _levers(axes: "Axes", front: Front, colours: "Colormap") -> None:
+def _levers(axes: "Axes", front: Front, colours: "Colormap", time_units: str) -> None:
     """Each setting as a line over the ranges of the levers, in the colour of its cost."""
     low = np.array([lever.low for lever in front.levers])
     high = np.array([lever.high for lever in front.levers])
@@ -282,7 +282,11 @@ def _levers(axes: "Axes", front: Front, colours: "Colormap") -> None:
         axes.plot(positions, row, color=colours(float(part)), linewidth=0.9, alpha=0.6)
     base = (np.array([lever.base for lever in front.levers]) - low) / (high - low)
     axes.plot(positions, base, "*", color=PALETTE[1], markersize=11)
-    names = [f"{textwrap.fill(lever.id, 11)}\n{lever.low:g} to {lever.high:g}" for lever in front.levers]
+    names = [
+        "\n".join((textwrap.fill(lever.title, 12), lever.shown(lever.low, time_units),
+                   f"to {lever.shown(lever.high, time_units)}"))
+        for lever in front.levers
+    ]  # fmt: skip
     axes.set_xticks(positions, names, fontsize=7)
     axes.set_yticks([0, 1], ["low", "high"])
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.effects import Effects, numbers, shown_rival
 from cipark_sd.commands.policy.findings import Findings
@@ -79,8 +77,13 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     rows = [(policy.title, policy.id, numbers(shown[shown["policy"] == policy.id]))
             for policy in about.catalogue.policies[1:]]  # fmt: skip
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
-    for title, policy, row in sorted(sure, key=lambda row: -abs(row[2]["median"]))[:EFFECTS]:
-        yield f"{title}: {_change(row, unit)}{_over_structures(of[of['policy'] == policy], about)}."
+    largest = sorted(sure, key=lambda row: -abs(row[2]["median"]))
+    # what no number tells apart is told once
+    apart = {tuple(row[end] for end in ("median", "low90", "high90")): (title, policy, row)
+             for title, policy, row in reversed(largest)}  # fmt: skip
+    for title, policy, row in list(reversed(apart.values()))[:EFFECTS]:
+        over = _over_structures(of[of["policy"] == policy], about, row["high90"] - row["low90"])
+        yield f"{title}: {_change(row, unit)}{over}."
     base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
     verb = "has" if len(sure) == 1 else "have"
     agreed = f"{len(sure)} of {len(rows)} policies {verb} an effect of one sign in 90 % of them"
@@ -89,18 +92,21 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
 
 def _change(row: dict[str, float], unit: str) -> str:
     """A difference in words, with the range of 90 % of the draws, which lies on one side of nothing."""
-    way = "more" if row["median"] > 0 else "less"
+    counted = with_unit("2", unit) != f"2 {unit}".rstrip()
+    way = "more" if row["median"] > 0 else "fewer" if counted else "less"
     low, high = sorted(abs(row[end]) for end in ("low90", "high90"))
     size = with_unit(rounded(abs(row["median"]), high - low), unit)
     return f"{size} {way}, between {rounded(low, high - low)} and {rounded(high, high - low)} in 90 % of the draws"
 
 
-def _over_structures(rows: "pd.DataFrame", about: About) -> str:
-    """The range of the medians under single structures, where there are several."""
+def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
+    """The range of the medians under single structures, where there are several, with the digits of a band's width."""
     medians = rows[rows["rival"] != WEIGHTED]["median"].dropna()
     if not about.several or medians.empty:
         return ""
-    low, high = (rounded(float(end), float(np.ptp(medians))) for end in (medians.min(), medians.max()))
+    low, high = (rounded(float(end), width) for end in (medians.min(), medians.max()))
+    if low == high:
+        return f"; under each of the {len(medians)} structures the median is {low}"
     return f"; over the {len(medians)} structures the median goes from {low} to {high}"
 
 

@@ -21,6 +21,7 @@ from cipark_sd.experiments.effects import summary
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,12 +42,17 @@ def _names(about: About) -> list[tuple[Policy | None, str]]:
     return [(None, "attribution"), *names]
 
 
-def _in_words(main: Table, variant: Policy | None) -> str:
+def _in_words(main: Table, variant: Policy | None, about: About) -> str:
+    outcome, at = about.catalogue.headline
     *factors, sums, total = main.rows
     largest, *smaller = sorted(factors, key=lambda row: -abs(float(row[1])) if row[1] != "-" else 0.0)
     text = "" if variant is None else f"{variant.title}. "
-    text += f"All mechanisms together are worth {total[1]}; most of it, {largest[1]}, is due to: {largest[0]}"
-    text += f", then {smaller[0][0]} ({smaller[0][1]}). " if smaller else ". "
+    title, when = about.catalogue.outcome_by_id[outcome].title, about.catalogue.when(at)
+    text += (
+        f"All mechanisms together are worth {with_unit(total[1], about.units[outcome])} in {title} {when}; most of it, "
+        f"{largest[1]}, is due to '{largest[0]}'"
+    )
+    text += f", then to '{smaller[0][0]}' ({smaller[0][1]}). " if smaller else ". "
     return text + (
         f"Shapley values share out the whole and add up ({sums[1]}). Taking one mechanism out of the whole sums to "
         f"{sums[5]}, adding each alone to nothing sums to {sums[6]}: neither can be read as shares."
@@ -113,9 +119,9 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
     bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
-    source = f" (structure {about.first})" if about.several else ""
-    source += f", {variant}" if variant else ""
-    caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{source} ({about.of_draws})"
+    source = f"structure {about.first}; " if about.several else ""
+    under = f", {variant}" if variant else ""
+    caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{under} ({source}{about.of_draws})"
     head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over structures")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
@@ -204,7 +210,7 @@ class AttributionPart(PolicyPart[Attribution]):
         blocks: list[Block] = [*map(Paragraph, result.doubts)]
         for variant, name in _names(about):
             main = _main_table(result.factorials[name], about, "" if variant is None else variant.title)
-            blocks += [Paragraph(_in_words(main, variant)), main, *pictures.show(name, main.caption)]
+            blocks += [Paragraph(_in_words(main, variant, about)), main, *pictures.show(name, main.caption)]
             blocks += [_interactions(result.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
         yield Section("Attribution: the contribution of each mechanism", tuple(blocks))
 

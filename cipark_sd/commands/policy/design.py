@@ -19,6 +19,7 @@ from cipark_sd.experiments.definition import Catalogue, Design
 from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import listed, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,18 +49,19 @@ def _picks(result: DesignFindings, about: About) -> Table:
         "least regret": int(np.argmin(front.searched.regret)),
         "cheapest": int(np.argmin(front.searched.cost)),
     }
-    base = [f"{lever.base:.6g}" for lever in front.levers]
+    units = about.catalogue.time_units
+    base = [lever.shown(lever.base, units) for lever in front.levers]
     rows = [("base", *base, *_scored(front.base_searched, front.base_fresh, 0))]
     rows += [
         (
             name,
-            *(f"{v:.4g}" if abs(v) < 1000 else f"{v:.1f}" for v in front.settings[i]),
+            *(lever.shown(float(v), units) for lever, v in zip(front.levers, front.settings[i], strict=True)),
             *_scored(front.searched, front.fresh, i),
         )
         for name, i in picks.items()
     ]
     head = ("setting", *(lever.title for lever in front.levers))
-    goals = ("mean", "fresh", "tail", "fresh", "regret", "fresh", "cost")
+    goals = ("mean", "mean, fresh", "tail", "tail, fresh", "regret", "regret, fresh", "cost")
     caption = (
         f"{about.titled(settings.outcome)} {about.catalogue.when(settings.at)}, at most {result.budget:.6g} "
         f"{about.catalogue.money} to spend: {len(front.settings)} settings on the front ({about.of_draws})"
@@ -69,17 +71,24 @@ def _picks(result: DesignFindings, about: About) -> Table:
 
 def _in_words(result: DesignFindings, about: About) -> list[str]:
     front, settings = result.front, _settings(about.catalogue)
-    searched, fresh = front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
+    unit = about.units[settings.outcome]
+    searched, fresh = (
+        with_unit(number(gain), unit) for gain in front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
+    )
     sentences = [
-        f"tail: mean of the worst {settings.tail:.0%} of the futures; regret: its 90 % quantile",
-        f"the setting of the best mean is {number(searched)} better than the base in the search, {number(fresh)} "
-        "better on fresh futures: only the second number is a promise",
+        f"The setting of the best mean is {searched} better than the base in the futures of the search, and {fresh} "
+        "better in fresh ones, which it was not chosen for: only the second number is a promise.",
+        f"Tail: mean of the worst {settings.tail:.0%} of the futures. Regret: what nine futures in ten stay under. "
+        "Fresh: in futures that the search has not seen.",
     ]
     half = [name for name, count in front.at_ends().items() if count > len(front.settings) / 2]
     titles = {lever.id: lever.title for lever in front.levers}
     if half:
-        ends = ", ".join(titles[name] for name in half)
-        sentences.append(f"at an end of its range in most settings, so that nothing in the model holds it back: {ends}")
+        verb, its = ("stands", "its range") if len(half) == 1 else ("stand", "their ranges")
+        sentences.append(
+            f"{listed(titles[name] for name in half)} {verb} at an end of {its} in most settings: nothing in the model "
+            f"holds {'it' if len(half) == 1 else 'them'} back."
+        )
     return sentences
 
 

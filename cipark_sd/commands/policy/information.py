@@ -31,6 +31,7 @@ from cipark_sd.headline import Bounds, Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
+from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,7 +175,7 @@ class InformationPart(PolicyPart[InformationFindings]):
         title = f"What knowing more is worth, in {heading(about)} ({about.of_draws})"
         text = (
             f"Without knowing more one would choose '{result.chosen}'. To know everything would raise the expected "
-            f"outcome by {everything:.3g}{' ' + units if units else ''}; nothing else can be worth more. What is worth "
+            f"outcome by {with_unit(f'{everything:.3g}', units)}; nothing else can be worth more. What is worth "
             "less than twice its Monte Carlo error may be worth nothing. Measurements are Poisson counts where they "
             "have no error of their own."
         )

@@ -157,12 +157,13 @@ def _box_frame(box: Box | None) -> "pd.DataFrame":
 def _equal(result: RobustnessFindings, about: About) -> str:
     unit, balance = about.catalogue.money, settings_of(about.catalogue).balance
     totals = [costs[-1] for costs in result.costs]
+    titles = {lever.id: lever.title for lever in about.catalogue.levers}
     if np.ptp(totals) < 1e-6 * max(map(abs, totals)):
         if not balance:
             return f"All strategies cost the same, {totals[0]:.0f} {unit}."
         return (
-            f"All strategies cost the same, {totals[0]:.0f} {unit}: what one saves goes into the lever "
-            f"'{balance}', so that none is better by its money alone."
+            f"All strategies cost the same, {totals[0]:.0f} {unit}: what one saves goes into "
+            f"'{titles[balance]}', so that none is better by its money alone."
         )
     return f"Strategies cost {min(totals):.0f} to {max(totals):.0f} {unit}: what parts them can be their money."
 
@@ -209,14 +210,18 @@ def _winner(result: RobustnessFindings) -> str:
 
 def _stability_table(result: RobustnessFindings, about: About) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
-    n = result.groups
+    n, order = result.groups, [rival.id for rival in about.rivals]
     rows = [
         (
             winner.measure.replace("_", " "),
             result.titles[winner.strategy],
             f"{winner.wins:.2f}",
             f"{winner.low:.0f} to {winner.high:.0f}",
-            *([f"{n - len(winner.dissenting)}/{n}", ", ".join(winner.dissenting)] if n > 1 else []),
+            *(
+                [f"{n - len(winner.dissenting)}/{n}", ", ".join(sorted(winner.dissenting, key=order.index))]
+                if n > 1
+                else []
+            ),
         )
         for winner in result.winners
     ]
@@ -228,11 +233,12 @@ def _stability_table(result: RobustnessFindings, about: About) -> Table:
 def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures) -> list[Block]:
     if not result.failures:
         return []
+    names = {**about.inputs, "rival": "the structure"}
     lines: list[str] = []
     boxes: list[Picture] = []
     for failure in result.failures:
         title = result.titles[failure.strategy]
-        lines += plain_words(failure.box, f"'{title}'", {"failing": float(failure.fails.mean())}, about.inputs)
+        lines += plain_words(failure.box, f"'{title}'", {"failing": float(failure.fails.mean())}, names)
         if failure.box is not None:
             caption_of = f"Futures in which '{title}' does not meet the demands."
             boxes += pictures.show(_stem(result, failure), caption_of)

@@ -38,12 +38,38 @@ def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
         "the model can move together."
     )
     assert profiled == (
-        "Held at one value after another, each fitted parameter in turn (95 % profile likelihood): bounded by the "
-        "data: size; bounded by the data, given pace = 1: rate."
+        "With one fitted parameter after another held at a value (profile likelihood at 95 %), 2 were followed: 2 "
+        "bounded on both sides (size and rate). Held constants are taken for known in what is said of rate."
     )
     assert last == "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
     (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
     assert alone == directions
+
+
+def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit) -> None:
+    def profile(name: str, lower: bool, upper: bool) -> SimpleNamespace:
+        return SimpleNamespace(name=name, lower=1.0 if lower else None, upper=2.0 if upper else None)
+
+    def verdict(name: str, by: str, own: float, held: bool = False, ends: bool = True) -> SimpleNamespace:
+        return SimpleNamespace(name=name, by=by, by_own_prior=own, held=("c",) if held else (), ends=ends)
+
+    verdicts = [
+        verdict("both", "the data", 0.5), verdict("low", "the data with the priors of b", 0.51),
+        verdict("high", "the data with the priors of b", 0.0, held=True),
+        verdict("none", "the data with the priors of b", 0.9, held=True, ends=False),
+    ]  # fmt: skip
+    conditions = SimpleNamespace(of={one.name: one for one in verdicts}.get)
+    profiles = [profile("both", True, True), profile("low", True, False), profile("high", False, True),
+                profile("none", False, False)]  # fmt: skip
+    some: Any = SimpleNamespace(profiles=profiles, conditions=conditions, level=0.9)
+    assert conclusions._profiled(some) == (
+        "With one fitted parameter after another held at a value (profile likelihood at 90 %), 4 were followed: 1 "
+        "bounded on both sides (both); 1 from below only (low); 1 from above only (high); 1 on neither side (none). "
+        "The priors of other parameters help to bound low and high. The prior says more than the data of low and none. "
+        "Held constants are taken for known in what is said of high and none."
+    )
+    one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions, level=0.9)
+    assert conclusions._profiled(one).endswith("1 was followed: 1 bounded on both sides (both).")
 
 
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:
@@ -148,10 +174,14 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     asked = of_study(fit, questions=ASKED)
     assert conclusions.supports(asked, None) == "It grew."
     assert not fit.study.fixed
-    assert conclusions.adds(asked, None, "Checked.") == "Firms follow. The structure of the model. Checked."
-    for held, words in ((1, "one constant that is held"), (2, "2 constants that are held")):
+    assert conclusions.adds(asked, None, "Checked.") == (
+        "Firms follow. The structure of the model is taken as given. Checked."
+    )
+    for held, words in ((1, "one constant"), (2, "2 constants")):
         some = of_study(asked, fixed=("a", "b")[:held])
-        assert conclusions.adds(some, None, "").startswith(f"Firms follow. The structure of the model and {words}.")
+        assert conclusions.adds(some, None, "") == (
+            f"Firms follow. The structure of the model and {words} that the study sets are taken as given."
+        )
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())
     assert conclusions.supports(silent, None) != ""

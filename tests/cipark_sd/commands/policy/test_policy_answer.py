@@ -73,7 +73,7 @@ USUAL = {"slow": (-25.04, -32.2, -19.2), "fast": (14.75, 8.2, 25.3), "nothing": 
 def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) -> None:
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     assert numbers_said(findings) == (
-        "Half the pace: 25 firms less, between 19 and 32 in 90 % of the draws.",
+        "Half the pace: 25 firms fewer, between 19 and 32 in 90 % of the draws.",
         "Twice the pace: 15 firms more, between 8.2 and 25 in 90 % of the draws.",
         "With nothing changed: 85 firms, the mean of the draws; "
         "2 of 3 policies have an effect of one sign in 90 % of them.",
@@ -84,11 +84,24 @@ def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) ->
     assert "1 of 3 policies has" in numbers_said(open_)[-1]
 
 
+def test_what_no_number_tells_apart_is_told_once(about: About) -> None:
+    alike = USUAL | {"fast": USUAL["slow"], "nothing": (5.0, 1.0, 9.0)}
+    findings = Findings(about, {"effects": effects(about, **alike)})
+    first, second, _ = numbers_said(findings)
+    assert first.startswith("Half the pace: 25 firms fewer")
+    assert second.startswith(about.catalogue.policies[-1].title)
+
+
+def test_what_is_no_number_of_things_is_less_and_not_fewer(about: About) -> None:
+    money = replace(about, units={"left": "MUSD"})
+    assert "25 MUSD less, between" in numbers_said(Findings(money, {"effects": effects(money, **USUAL)}))[0]
+
+
 def test_over_structures_the_range_of_medians_stands_beside_the_number(about: About) -> None:
     rivals = (*about.rivals, Structure("other", "another one"))
     several = replace(about, rivals=rivals, bases={rival.id: POSTERIOR for rival in rivals})
     findings = Findings(several, {"effects": effects(several, **USUAL)})
-    assert numbers_said(findings)[0].endswith("; over the 2 structures the median goes from -26.0 to -25.0.")
+    assert numbers_said(findings)[0].endswith("; over the 2 structures the median goes from -26 to -25.")
     assert cannot_say(findings).startswith("Which of 2 structures is right is not decided here.")
 
 

@@ -1,0 +1,67 @@
+"""Expectations as people read them."""
+
+from types import SimpleNamespace
+
+import pytest
+from places import ROOT
+
+from cipark_sd.commands.policy import attribution
+from cipark_sd.commands.policy.words import band, in_words
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.experiments.definition import Expected, Lever
+from cipark_sd.experiments.discovery import Restriction
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+from cipark_sd.pages.blocks import Table
+
+STUDY = "calibration/studies/great_stone/policies.toml"
+
+
+@pytest.mark.parametrize(
+    ("than", "factor", "words"),
+    [
+        ("base", 1.0, "more than the base"),
+        ("base", 0.5, "more than half of the base"),
+        ("base", 0.001, "more than 0.001 times the base"),
+        ("E1", 1.0, "more than under 'No China Merchants'"),
+        ("E1", 0.1, "more than a tenth of that under 'No China Merchants'"),
+    ],
+)
+def test_an_expectation_names_policies_by_their_titles_and_times_by_their_dates(than, factor, words):
+    catalogue = read_catalogue(ROOT / STUDY, read_model(bundled("cipark.mdl")))
+    expected = Expected("residents", 2019.9, "more", than, factor)
+    assert in_words(expected, catalogue) == f"Residents on 2019-11-25 {words}"
+
+
+def test_a_lever_that_is_a_date_is_written_as_one():
+    entry = Lever("entry", "Entry", ("CMG Entry Date",), 2012.8, 2018, 2015.33)
+    assert (entry.shown(2015.33, "Year"), entry.shown(2015.33, "Week")) == ("2015-04-30", "2015.33")
+    share = Lever("share", "Share", ("CMG Share Taken",), 0.02, 0.4, 0.2)
+    assert share.shown(0.31186, "Year") == "0.3119"
+
+
+def test_structures_of_a_box_are_listed_in_their_order():
+    box = Restriction("the structure", None, None, ("M2", "M10", "M0"), 0.01, 1.0)
+    assert str(box) == "the structure is M0, M2 or M10"
+    assert str(Restriction("a", None, None, ("M2",), 0.01, 1.0)) == "a is M2"
+
+
+def test_an_interval_of_differences_reads_as_others_do():
+    assert band(-17.2, -6.6) == "-17.2 to -6.6"
+
+
+def test_what_mechanisms_are_worth_has_outcome_date_and_unit():
+    rows = (
+        ("A", "+41.3", "", "", "", "+59", "+26", ""), ("B", "+5.5", "", "", "", "+12", "0", ""),
+        ("sum", "+46.8", "", "", "", "+71", "+26", ""), ("all", "+46.8", "", "", "", "", "", ""),
+    )  # fmt: skip
+    catalogue = SimpleNamespace(
+        headline=("residents", 2019.9), outcome_by_id={"residents": SimpleNamespace(title="Residents")},
+        when=lambda at: "on 2019-11-25",
+    )  # fmt: skip
+    about = SimpleNamespace(catalogue=catalogue, units={"residents": "firm"})
+    said = attribution._in_words(Table(("",) * 8, rows), None, about)
+    assert said.startswith(
+        "All mechanisms together are worth +46.8 firms in Residents on 2019-11-25; most of it, +41.3, is due to 'A', "
+        "then to 'B' (+5.5). Shapley values share out the whole and add up (+46.8)."
+    )
