@@ -36,8 +36,8 @@ from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
-#: Of the first; 2 since a headline record says what it is ``conditional_on``.
-FORMAT = "cipark_sd page 2"
+#: Of the first; 3 since a headline record says what was reported and what the priors alone say.
+FORMAT = "cipark_sd page 3"
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -128,10 +128,12 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     glossary = Glossary()
     for number, (page, folder) in enumerate(pages, start=1):
         writer = _Writer(folder, glossary, f"{number}")
-        heads = [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
+        heads = [f"<h1>{_escape(page.title)}</h1>"]
+        identity = f'<p class="identity">{_escape(page.identity)}</p>'
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
-        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
+        # people read the answer first; what it was made from stands below it
+        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections)), identity]
         parts += ["" if number > 1 else _CONTENTS]
         for place, section in enumerate((*_headlines(page), *_following(page.sections)), start=1):
             anchor = f"s{number}-{place}"
@@ -157,7 +159,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 
 
 #: Under sentences of a study.
-_OWN = "The study's own words. What was computed follows."
+_OWN = "The lines above are the study's own words. The numbers below come from the model."
 
 #: Headline numbers before those that are folded away.
 HEADLINES = 8
@@ -167,10 +169,13 @@ _CONTENTS = "\x00"
 
 def _headlines(page: Page) -> Iterator[Section]:
     if page.headlines:
-        # what the model says of the world comes before its constants
-        ordered = sorted(page.headlines, key=lambda record: record.estimand.startswith("parameter "))
-        leading, behind = ordered[:HEADLINES], ordered[HEADLINES:]
-        folded = (Folded(f"{len(behind)} more", (headline_table(behind),)),) if behind else ()
+        # what the model says of the world comes before its constants, which stand apart where there are both
+        constants = [record for record in page.headlines if record.estimand.startswith("parameter ")]
+        world = [record for record in page.headlines if record not in constants]
+        leading, behind = (world or constants)[:HEADLINES], (world or constants)[HEADLINES:]
+        folded = [Folded(f"{len(behind)} more", (headline_table(behind),))] if behind else []
+        if world and constants:
+            folded.append(Folded(f"Parameters ({len(constants)})", (headline_table(constants),)))
         yield Section("Headline numbers", (headline_table(leading), *folded))
 
 

@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.sections.base import Words
-from cipark_sd.pages.blocks import Listing, Paragraph, Section
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.wording import listed
+from cipark_sd.wording import listed, percent
 
 
 @dataclass(frozen=True, slots=True)
 class Questions(Words):
-    """A section for each of the study's questions."""
+    """A section for each of the study's questions about the world."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """In the study's own words, each with its answer."""
         fit, assessed = findings.fit, findings.assessment
         questions = fit.study.questions
-        yield Section(questions.informed, tuple(map(Paragraph, conclusions.informed(fit, assessed))))
         # what nothing was asked of stands at the end, in one line with all else that was not asked
         if assessed is not None and assessed.comparison:
             answer, causes = conclusions.caused(fit, assessed)
@@ -28,6 +27,24 @@ class Questions(Words):
             yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
         if questions.settle:
             yield Section(questions.settled, (Listing(questions.settle),))
+
+
+@dataclass(frozen=True, slots=True)
+class Informed(Words):
+    """What the data say of the parameters, in the study's own words."""
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """The answer in sentences, and a line for each verdict on a profile."""
+        fit = findings.fit
+        blocks: list[Block] = [Paragraph(text) for text in conclusions.informed(fit, findings.assessment)]
+        lines = conclusions.profiled(fit)
+        if lines:
+            level = percent(fit.level)
+            blocks.append(
+                Paragraph(f"Each fitted parameter held at one value after another ({level} profile likelihood):")
+            )
+            blocks.append(Listing(tuple(lines)))
+        yield Section(fit.study.questions.informed, tuple(blocks))
 
 
 def warnings(findings: Findings) -> Iterator[str]:
