@@ -65,7 +65,8 @@ class Bounds:
         return low, high
 
     def __str__(self) -> str:
-        return f"{' to '.join(self.ends())} ({percent(self.level)}, {self.by})"
+        ends = "open on both sides" if self.low is None and self.high is None else " to ".join(self.ends())
+        return f"{ends} ({percent(self.level)}, {self.by})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def interval(
 
     ``without`` is what stands for either end where it is None or infinite.
 
-    >>> interval(1886.2, 1895.7), interval(0.5, None), interval(12.3456, 45.6)
-    ('1886.2 to 1895.7', '0.5 to open', '12.3 to 45.6')
+    >>> interval(1886.2, 1895.7), interval(0.5, None), interval(None, None)
+    ('1886.2 to 1895.7', '0.5 to open', 'open on both sides')
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     size = max((abs(end) for end in ends), default=0.0)
@@ -64,7 +64,7 @@ def interval(
         absent if end is None or math.isinf(end) else number(end, digits=digits)
         for end, absent in zip((low, high), without, strict=True)
     ]
-    return " to ".join(texts)
+    return "open on both sides" if texts == ["open", "open"] else " to ".join(texts)
 
 
 def rounded(value: float, width: float) -> str:

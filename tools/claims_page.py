@@ -14,11 +14,36 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.claims import BUILT_IN, INFORMED
+from cipark_sd.commands.policy.words import in_words
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+from cipark_sd.timegrid import time_label
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
 CLASSES = ("informed", "undecided", "built in")
 Row = Mapping[str, Any]
+
+
+CATALOGUE = ROOT / "calibration" / "studies" / "great_stone" / "policies.toml"
+
+
+def full_claims(claims: Iterable[Row]) -> list[dict[str, Any]]:
+    """Claims of the full model as the pages of `cipark policy` say them: dates for times, titles for ids.
+
+    Raises
+    ------
+    KeyError
+        For a claim that the catalogue of today does not have.
+    """
+    catalogue = read_catalogue(CATALOGUE, read_model(bundled("cipark.mdl")))
+    words = {
+        f"{policy.title}: {expected}": f"{policy.title}: {in_words(expected, catalogue)}"
+        for policy in catalogue.policies
+        for expected in policy.expected
+    }
+    return [{**claim, "claim": words[claim["claim"]]} for claim in claims]
 
 
 def core_claims(core: Row) -> Iterator[dict[str, Any]]:
@@ -90,7 +115,7 @@ def claims_page(core: Row, park: Row) -> str:
     ValueError
         For a claim whose class is not what its probabilities say.
     """
-    claims = [*park["claims"], *core_claims(core)]
+    claims = [*full_claims(park["claims"]), *core_claims(core)]
     wrong = faults(claims)
     if wrong:
         raise ValueError("\n".join(wrong))
@@ -213,6 +238,11 @@ def knockouts_page(park: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
+def month(time: float) -> str:
+    """The month in which a decimal year lies."""
+    return time_label(time, "Year")[:7]
+
+
 def loops_page(loops: Row) -> str:
     """Which loop leads when, over draws of the posterior."""
     years = (2014, 2016, 2018, 2020, 2025, 2030)
@@ -220,7 +250,7 @@ def loops_page(loops: Row) -> str:
     for span in loops["spans"]:
         ends = dict.fromkeys(f"{span[end]:.0f}" for end in ("least", "most"))
         spans.append(
-            f"- **{span['name']}** from {span['start']:.1f} to {span['end']:.1f}, "
+            f"- **{span['name']}** from {month(span['start'])} to {month(span['end'])}, "
             f"in {' to '.join(ends)} of a hundred draws."
         )
     return (

@@ -77,6 +77,11 @@ class ParameterVerdict:
         return self.profile is not None and self.profile.lower.state == self.profile.upper.state == "bounded"
 
     @property
+    def ends(self) -> bool:
+        """Whether the profile is bounded on a side."""
+        return self.profile is not None and "bounded" in (self.profile.lower.state, self.profile.upper.state)
+
+    @property
     def hardly_seen(self) -> bool:
         """Whether the data say next to nothing of it: of a profile that is bounded they say enough to bound it."""
         return self.strength < SEEN and not self.bounded

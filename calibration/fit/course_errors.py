@@ -231,7 +231,7 @@ def course_words(series: Sequence[CourseErrors]) -> Iterator[str]:
         if not striking:
             yield (
                 f"None of this, nor phase and autocorrelation, is more than data sets of the fitted model itself bring "
-                f"about ({SETS} of them, {tests} figures looked at)."
+                f"about ({SETS:,} of them, {tests} figures looked at)."
             )
         for name in striking:
             yield f"{_MEANING[name](errors)} (p = {errors.chance[name] * tests:.2g}, for {tests} figures looked at)."

@@ -15,6 +15,7 @@ from calibration.fit.conditions import given_words
 from calibration.fit.held import Held
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
+from calibration.fit.shares import DECIDES
 from calibration.report.findings import Fit
 from calibration.study.questions import Cause
 from cipark_sd.headline import Bounds, is_narrower
@@ -35,6 +36,8 @@ def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
         f"At the optimum, the data tell more than the priors in {identified.n_informed} of the {len(identified.names)} "
         "directions in which the fitted parameters of the model can move together."
     )
+    if fit.profiles:
+        sentences.append(_profiled(fit))
     if assessment is None:
         sentences.append(
             "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
@@ -58,12 +61,40 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
     return text
 
 
-def profiled(fit: Fit) -> list[str]:
-    """What the profile of each fitted parameter says, those of the noise included, a line for each verdict."""
-    by_verdict: dict[str, list[str]] = {}
+def _profiled(fit: Fit) -> str:
+    """Which parameters the fit bounds on how many sides, and what the bounds rest on beside the data."""
+    by_sides: dict[tuple[bool, bool], list[str]] = {}
     for result in fit.profiles:
-        by_verdict.setdefault(str(fit.conditions.of(result.name)), []).append(result.name)
-    return [f"{listed(names)}: {words}" for words, names in by_verdict.items()]
+        by_sides.setdefault((result.lower is not None, result.upper is not None), []).append(result.name)
+    counted = "; ".join(
+        f"{len(by_sides[sides])} {words} ({listed(by_sides[sides])})"
+        for sides, words in _SIDES.items()
+        if sides in by_sides
+    )
+    verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
+    leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
+    resting = [verdict.name for verdict in verdicts if verdict.held]
+    by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
+    text = (
+        f"With one fitted parameter after another held at a value (profile likelihood at {percent(fit.level)}), "
+        f"{len(fit.profiles)} {'was' if len(fit.profiles) == 1 else 'were'} followed: {counted}."
+    )
+    if leaning:
+        text += f" The priors of other parameters help to bound {listed(leaning)}."
+    if by_prior:
+        text += f" The prior says more than the data of {listed(by_prior)}."
+    if resting:
+        text += f" Held constants are taken for known in what is said of {listed(resting)}."
+    return text
+
+
+#: Whether the lower and the upper side of a profile are bounded, in words.
+_SIDES = {
+    (True, True): "bounded on both sides",
+    (True, False): "from below only",
+    (False, True): "from above only",
+    (False, False): "on neither side",
+}
 
 
 def bounded_words(fit: Fit) -> str:

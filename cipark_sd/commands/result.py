@@ -103,13 +103,18 @@ def plain(value: object) -> Any:
 
 
 def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
-    """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files."""
-    from cipark_sd.pages.blocks import Answer
+    """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files.
+
+    ``limits`` are what the answer says cannot be said, and the warnings of the page.
+    """
+    from cipark_sd.pages.blocks import Answer, Paragraph
     from cipark_sd.pages.page import HTML, read_page
     from cipark_sd.records import to_plain
 
     page = read_page(folder)
-    answers = [block for section in page.sections for block in section.blocks if isinstance(block, Answer)]
+    blocks = [block for section in page.sections for block in section.blocks]
+    answers = [block for block in blocks if isinstance(block, Answer)]
+    warnings = [block.text for block in blocks if isinstance(block, Paragraph) and block.warning]
     return Result(
         {
             "folder": folder,
@@ -117,6 +122,7 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
             "title": page.title,
             "identity": page.identity,
             "answer": to_plain(answers[0]) if answers else None,
+            "limits": list(dict.fromkeys(filter(None, (*(answer.cannot for answer in answers), *warnings)))),
             "headlines": [to_plain(record) for record in page.headlines],
             "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         },

@@ -95,7 +95,10 @@ def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
     conditions, apart = in_common(records) if len(records) > 1 else ((), records)
     rows = [cells(record) for record in apart]
     shared = [i for i in range(3, len(HEAD)) if len(rows) > 1 and len({row[i] for row in rows}) == 1]
-    common = "; ".join(filter(None, (given_in_words(conditions), *(rows[0][i] for i in shared))))
+    texts = {i: rows[0][i] for i in shared}
+    place = HEAD.index("conditional on")
+    texts[place] = "; ".join(filter(None, (given_in_words(conditions), texts.get(place, ""))))
+    common = "; ".join(texts[i] for i in sorted(texts) if texts[i])
     words = f"all of these: {common}" if common else ""
     parts = ". ".join(filter(None, (caption, words if caption else words[:1].upper() + words[1:])))
     columns = [i for i in range(len(HEAD)) if i not in shared]

@@ -12,7 +12,14 @@ WORDS = {
         "profile(?:s)?(?: likelihoods?| intervals?)?",
         "how well the data can still be fitted when one number is held at a value and all others are free",
     ),
-    "optimum": ("optimum", "the values of the parameters that fit best"),
+    "open": (
+        "open on both sides|open(?= to [-\\d])|(?<=to )open",
+        "said of an end of an interval: nothing bounds it on that side",
+    ),
+    "optimum": (
+        "(?:MAP |ML )?optimum",
+        "the values of the parameters that fit best; MAP: their priors are counted as well, ML: the data alone",
+    ),
     "parameter": ("parameter(?:s)?", "a constant of the model that is fitted, or uncertain"),
     "held": (
         "(?:is|are) held|held constants?|constants that are held",
@@ -20,11 +27,28 @@ WORDS = {
     ),
     "structure": ("structure(?:s)?", "one way in which the model could be built; rivals are fitted to the same data"),
     "noise": ("noise", "how far single numbers scatter around what the model expects"),
+    "standard error": ("standard errors?", "how far an estimate would scatter over data sets of the same kind"),
+    "binomial": ("binomial", "counts of how many out of a known number"),
+    "multinomial": ("multinomial", "counts of how a known number is divided among several kinds"),
+    "poisson": ("poisson", "counts of independent events, whose variance is their mean"),
     "nb1": ("nb1", "counts whose variance is a multiple of their mean (negative binomial of the first kind)"),
     "dispersion": ("dispersion", "how many times larger the scatter of counts is than that of independent events"),
     "quantile residual": (
         "quantile residual(?:s)?",
         "how improbable a seen number is, as the standard normal number that is as improbable",
+    ),
+    "Fisher information": (
+        "Fisher information",
+        "how sharply the data tell values of the parameters apart, near the optimum",
+    ),
+    "singular values": (
+        "singular values?",
+        "how far the data move along each direction in which parameters can move together; a small one is hardly seen",
+    ),
+    "collinearity": ("collinearity", "how far parameters can stand in for each other in the data"),
+    "Pareto k": (
+        "Pareto k",
+        "how far draws lie from the posterior that they stand for; above 0.7 too far to be trusted",
     ),
     "Laplace approximation": (
         "Laplace approximation",

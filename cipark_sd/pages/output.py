@@ -62,7 +62,7 @@ def write(
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
     dates : Dates, optional
-        Where times are dates, for a column beside each column ``time`` of a frame.
+        Where times are dates, for a column beside each column of times of a frame.
     """
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
@@ -79,14 +79,21 @@ def write(
     return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
 
 
+#: Columns of model times, and what their dates are called.
+_TIMES = {"time": "date", "peak_time": "peak_date"}
+
+
 def _dated(table: "Table", dates: Dates | None) -> "Table":
     """A frame with dates beside its times; other tables as they are."""
-    if isinstance(table, Sequence) or dates is None or "time" not in table or "date" in table:
+    if isinstance(table, Sequence) or dates is None:
         return table
-    texts = [date.isoformat() if (date := dates.date_at(float(time))) else "" for time in table["time"]]
-    columns = list(table.columns)
-    columns.insert(columns.index("time") + 1, "date")
-    return table.assign(date=texts)[columns]
+    for times, name in _TIMES.items():
+        if times in table and name not in table:
+            texts = [date.isoformat() if (date := dates.date_at(float(time))) else "" for time in table[times]]
+            columns = list(table.columns)
+            columns.insert(columns.index(times) + 1, name)
+            table = table.assign(**{name: texts})[columns]
+    return table
 
 
 def again(

@@ -58,28 +58,43 @@ nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; }
 .answer .still { display: none; } .player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
 .answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto;
+  /* a shadow on each side where there is more to be seen */
+  background: linear-gradient(to right, #fff 30%, #fff0) 0 0 / 3rem 100% no-repeat local,
+              linear-gradient(to left, #fff 30%, #fff0) 100% 0 / 3rem 100% no-repeat local,
+              linear-gradient(to right, #0003, #0000) 0 0 / .7rem 100% no-repeat scroll,
+              linear-gradient(to left, #0003, #0000) 100% 0 / .7rem 100% no-repeat scroll; }
 caption { caption-side: top; text-align: left; padding-bottom: .3rem; color: #444; }
-td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; vertical-align: top; }
+/* stays in sight while its table is moved */
+caption > span { display: inline-block; position: sticky; left: 0; max-width: min(60rem, 100vw - 2rem); }
+td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; vertical-align: top;
+         overflow-wrap: normal; }
 td { white-space: nowrap; } tbody th { font-weight: 400; }
 td.text, th.text { text-align: left; white-space: normal; overflow-wrap: normal; }
-td.text, tbody th.text { min-width: 7rem; }
+td.some, th.some { min-width: 7rem; } td.long, th.long { min-width: 13rem; }
 figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { max-width: 100%; }
 summary { cursor: pointer; color: #004f83; padding: .3rem 0; }
 dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
 .identity { color: #555; font-size: 14px; }
 .warning { background: #fde8d7; padding: .6rem 1rem; border-left: 4px solid #b5651d; }
+/* a table may be wider than lines of text can be read */
+@media screen and (min-width: 68rem) {
+  main > .wide, main > details > .wide { width: max-content; min-width: 100%; max-width: calc(50vw + 28rem); }
+}
 @media (max-width: 600px) {
   nav { columns: 1; } h1 { font-size: 1.5rem; } .answer { padding: .6rem .8rem; }
   /* letters of a figure stay as large as those of the text; it is moved sideways like a wide table */
   .wide > img { width: 44rem; max-width: none; }
+  /* so do the names of rows */
+  tbody th { position: sticky; left: 0; background: #fff; }
 }
 @media print {
   nav, .skip, .player { display: none; } .answer .still { display: block; }
-  figure, tr, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  figure, tr { break-inside: avoid; } h1, h2, h3, caption, summary, dt, .identity { break-after: avoid; }
   thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
-  table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.text, tbody th.text { min-width: 0; }
-  .wide { overflow: visible; } body { max-width: none; margin: 0; }
+  table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.some, th.some { min-width: 0; }
+  td.long, th.long { min-width: 8rem; } caption > span { position: static; max-width: none; }
+  .wide { overflow: visible; background: none; } body { max-width: none; margin: 0; }
 }
 """
 
@@ -161,6 +176,8 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 #: Under sentences of a study.
 _OWN = "The lines above are the study's own words. The numbers below come from the model."
 
+#: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
+ROOM = {60: " long", 15: " some", 0: ""}
 #: Headline numbers before those that are folded away.
 HEADLINES = 8
 #: Where the list of contents goes, which is known last; no text of a page has this character.
@@ -169,14 +186,17 @@ _CONTENTS = "\x00"
 
 def _headlines(page: Page) -> Iterator[Section]:
     if page.headlines:
-        # what the model says of the world comes before its constants, which stand apart where there are both
+        # what the model says of the world comes before its constants
         constants = [record for record in page.headlines if record.estimand.startswith("parameter ")]
-        world = [record for record in page.headlines if record not in constants]
-        leading, behind = (world or constants)[:HEADLINES], (world or constants)[HEADLINES:]
-        folded = [Folded(f"{len(behind)} more", (headline_table(behind),))] if behind else []
-        if world and constants:
-            folded.append(Folded(f"Parameters ({len(constants)})", (headline_table(constants),)))
-        yield Section("Headline numbers", (headline_table(leading), *folded))
+        of_world = [record for record in page.headlines if record not in constants]
+        first, folded = (of_world, constants) if of_world else (constants, [])
+        blocks: list[Block] = [headline_table(first[:HEADLINES])]
+        if first[HEADLINES:]:
+            blocks.append(Folded(f"{len(first) - HEADLINES} more", (headline_table(first[HEADLINES:]),)))
+        if folded:
+            name = "1 parameter" if len(folded) == 1 else f"{len(folded)} parameters"
+            blocks.append(Folded(name, (headline_table(folded),)))
+        yield Section("Headline numbers", tuple(blocks))
 
 
 def _first(sections: Iterable[Section]) -> Iterator[Block]:
@@ -268,23 +288,28 @@ class _Writer:
 
     def _table(self, table: Table) -> str:
         words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
+        longest = [max((len(row[column]) for row in table.rows), default=0) for column in range(len(table.head))]
+        marks = [
+            f' class="text{next(room for size, room in ROOM.items() if length > size)}"' if text else ""
+            for text, length in zip(words, longest, strict=True)
+        ]
 
         def row(cells: Sequence[str], tags: Sequence[str]) -> str:
-            marks = (' class="text"' if text else "" for text in words)
-            return (
-                "<tr>"
-                + "".join(
-                    f"<{tag}{mark}>{_escape(without_exponents(cell))}</{tag.split()[0]}>"
-                    for tag, mark, cell in zip(tags, marks, cells, strict=True)
-                )
-                + "</tr>"
+            # a name in the model is no word to be explained
+            inside = (
+                _escape(without_exponents(cell)) if 'scope="row"' in tag else self._words(cell)
+                for tag, cell in zip(tags, cells, strict=True)
             )
+            parts = (
+                f"<{tag}{mark}>{text}</{tag.split()[0]}>" for tag, mark, text in zip(tags, marks, inside, strict=True)
+            )
+            return f"<tr>{''.join(parts)}</tr>"
 
         # a column without a title heads nothing
         heads = ['th scope="col"' if head else "td" for head in table.head]
         names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
-        caption = f"<caption>{_escape(without_exponents(table.caption))}</caption>" if table.caption else ""
+        caption = f"<caption><span>{self._words(table.caption)}</span></caption>" if table.caption else ""
         rows = "".join(row(cells, inside) for cells in table.rows)
         body = f"<table>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
         return self._wide(body, "Table", table.caption)

@@ -121,9 +121,9 @@ def parameter_table(fit: Fit) -> Table:
     """Estimates beside priors and profiles, with units and the reason why each is there."""
     rows = []
     for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
-        units = fit.study.units.get(estimated.name, "") if estimated.target == "model" else ""
+        units = fit.study.unit(estimated.name) if estimated.target == "model" else ""
         prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
-        error = "" if line.standard_error is None else number(line.standard_error, digits=3)
+        error = "" if line.standard_error is None else number(line.standard_error, digits=2)
         estimate = (line.shown, error)
         rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, estimated.why))
     level = percent(fit.level)

@@ -12,7 +12,7 @@ from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, number
+from cipark_sd.wording import interval, listed, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def observed_table(fit: Fit) -> Table:
         counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
         names = (observation.name, observation.kind, observation.variables)
         rows.append((*names, span, observation.families, *counts))
-    head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared")
+    head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared only")
     return Table(head, tuple(rows), "What was observed; numbers of each use. Sources stand in the study's tables.")
 
 
@@ -123,10 +123,15 @@ def fitted_table(fit: Fit) -> Table:
     for row in fit.rows:
         observed = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
         band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
-        rows.append((row.label, observed, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", row.use))
+        rows.append(
+            (row.label, observed, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", figures_fit.USES[row.use][2])
+        )
     head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
         "normal number that is as improbable as what was seen, in the same direction."
     )
+    increments = [observation.name for observation in fit.study.observations if observation.kind == "increments"]
+    if increments:
+        caption += f" Of {listed(increments)}, a number is what came since the one before it."
     return Table(head, tuple(rows), caption)

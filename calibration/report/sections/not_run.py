@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Words
-from cipark_sd.pages.blocks import Paragraph, Section
+from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.parts import Pictures
 
 
@@ -16,8 +16,7 @@ class NotRun(Words):
     of: tuple[ReportPart, ...]
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """One paragraph."""
+        """A point for each."""
         left = tuple(line for part in self.of for line in part.not_run(findings))
         if left:
-            text = "; ".join(line.rstrip(".") for line in left)
-            yield Section("Not run", (Paragraph(f"{text}."),))
+            yield Section("Not run", (Listing(left),))

@@ -13,7 +13,7 @@ from calibration.report.study_facts import Reported
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import beside, interval, number, percent
+from cipark_sd.wording import beside, interval, number, percent, rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,8 @@ def prediction_table(fit: Fit) -> Table:
         (
             reported.title,
             beside(profile.estimate, profile.lower, profile.upper),
-            profile.sides.interval,
-            interval(profile.prior_low, profile.prior_high),
+            _as_headline(profile.lower, profile.upper, profile.sides.interval),
+            _as_headline(profile.prior_low, profile.prior_high, interval(profile.prior_low, profile.prior_high)),
             prediction_verdict(fit, profile),
         )
         for profile, reported in zip(fit.predictions, fit.study.predictions, strict=False)
@@ -144,3 +144,10 @@ def prediction_table(fit: Fit) -> Table:
     level = percent(fit.predictions[0].threshold.level)
     head = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
     return Table(head, tuple(rows), "What the model expects, beside what its priors alone say.")
+
+
+def _as_headline(low: float | None, high: float | None, otherwise: str) -> str:
+    """Both ends with the digits of the headline numbers of the page, ``otherwise`` where one lacks."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return otherwise
+    return f"{rounded(low, high - low)} to {rounded(high, high - low)}"

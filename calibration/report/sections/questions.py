@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.sections.base import Words
-from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section
+from cipark_sd.pages.blocks import Listing, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.wording import listed, percent
+from cipark_sd.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,11 @@ class Informed(Words):
     """What the data say of the parameters, in the study's own words."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """The answer in sentences, and a line for each verdict on a profile."""
+        """The answer in sentences."""
         fit = findings.fit
-        blocks: list[Block] = [Paragraph(text) for text in conclusions.informed(fit, findings.assessment)]
-        lines = conclusions.profiled(fit)
-        if lines:
-            level = percent(fit.level)
-            blocks.append(
-                Paragraph(f"Each fitted parameter held at one value after another ({level} profile likelihood):")
-            )
-            blocks.append(Listing(tuple(lines)))
-        yield Section(fit.study.questions.informed, tuple(blocks))
+        yield Section(
+            fit.study.questions.informed, tuple(map(Paragraph, conclusions.informed(fit, findings.assessment)))
+        )
 
 
 def warnings(findings: Findings) -> Iterator[str]:

@@ -66,5 +66,9 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     Shares that have a name of their own get it: ``0.5`` is half.
     """
     title = catalogue.outcome_by_id[expected.outcome].title
-    than = "the base" if expected.than == BASE else expected.than
-    return f"{title} {catalogue.when(expected.at)} {expected.how} than {_times(expected.factor)}{than}"
+    times = _times(expected.factor)
+    if expected.than == BASE:
+        than = "the base"
+    else:
+        than = f"{'that ' if times else ''}under '{catalogue.policy_by_id[expected.than].title}'"
+    return f"{title} {catalogue.when(expected.at)} {expected.how} than {times}{than}"

@@ -32,16 +32,46 @@ def of_study(fit: Fit, **changes: Any) -> Fit:
 
 
 def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
-    directions, last = conclusions.informed(fit, None)
+    directions, profiled, last = conclusions.informed(fit, None)
     assert directions == (
         "At the optimum, the data tell more than the priors in 2 of the 2 directions in which the fitted parameters of "
         "the model can move together."
     )
-    assert conclusions.profiled(fit) == ["size: bounded by the data", "rate: bounded by the data, given pace = 1"]
+    assert profiled == (
+        "With one fitted parameter after another held at a value (profile likelihood at 95 %), 2 were followed: 2 "
+        "bounded on both sides (size and rate). Held constants are taken for known in what is said of rate."
+    )
     assert last == (
         "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
     )
-    assert conclusions.profiled(replace(fit, profiles=())) == []
+    (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
+    assert alone == directions
+
+
+def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit) -> None:
+    def profile(name: str, lower: bool, upper: bool) -> SimpleNamespace:
+        return SimpleNamespace(name=name, lower=1.0 if lower else None, upper=2.0 if upper else None)
+
+    def verdict(name: str, by: str, own: float, held: bool = False, ends: bool = True) -> SimpleNamespace:
+        return SimpleNamespace(name=name, by=by, by_own_prior=own, held=("c",) if held else (), ends=ends)
+
+    verdicts = [
+        verdict("both", "the data", 0.5), verdict("low", "the data with the priors of b", 0.51),
+        verdict("high", "the data with the priors of b", 0.0, held=True),
+        verdict("none", "the data with the priors of b", 0.9, held=True, ends=False),
+    ]  # fmt: skip
+    conditions = SimpleNamespace(of={one.name: one for one in verdicts}.get)
+    profiles = [profile("both", True, True), profile("low", True, False), profile("high", False, True),
+                profile("none", False, False)]  # fmt: skip
+    some: Any = SimpleNamespace(profiles=profiles, conditions=conditions, level=0.9)
+    assert conclusions._profiled(some) == (
+        "With one fitted parameter after another held at a value (profile likelihood at 90 %), 4 were followed: 1 "
+        "bounded on both sides (both); 1 from below only (low); 1 from above only (high); 1 on neither side (none). "
+        "The priors of other parameters help to bound low and high. The prior says more than the data of low and none. "
+        "Held constants are taken for known in what is said of high and none."
+    )
+    one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions, level=0.9)
+    assert conclusions._profiled(one).endswith("1 was followed: 1 bounded on both sides (both).")
 
 
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:

@@ -18,6 +18,7 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
 from calibration.study.problem import read_problem
 from cipark_sd.errors import InvalidValue
+from cipark_sd.headline import Bounds
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.wording import interval, number
 
@@ -65,8 +66,8 @@ def test_the_page_prints_them_too(fit: Fit) -> None:
     said = text(fit)
     assert "95 %" not in said
     for part in ("'prior median (83 %)'", "'83 % profile'", "'standard error'", "'83 % of priors alone'", "by F(1, 6)",
-                 "worse than 83 % allows", "the 83 % interval ends", "(83 % profile likelihood)",
-                 "standard deviation 1.1588", "'1.73'", "'0.0883'", "'0.00345'"):  # fmt: skip
+                 "worse than 83 % allows", "the 83 % interval ends", "(profile likelihood at 83 %)",
+                 "standard deviation 1.1588", "'1.7'", "'0.088'", "'0.0034'"):  # fmt: skip
         assert part in said or part in _captions(fit), part
 
 
@@ -140,5 +141,7 @@ def test_numbers_show_what_tells_them_apart() -> None:
     assert interval(0.5472, 0.5473) == "0.5472 to 0.5473"
     bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("unresolved", 3.0, "c")
     assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
+    assert Verdict(Side("open", 9.0), Side("open", 9.0)).interval == "open on both sides"
+    assert str(Bounds(None, None, 0.9, "profile likelihood")) == "open on both sides (90 %, profile likelihood)"
     # a limit that is not the data's is not printed as one
     assert Verdict(closed, unresolved).interval == "- to -"

@@ -1,6 +1,8 @@
 """``--json``: one object on standard output and nothing else there, of every command that is registered."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,11 @@ from small_study import POLICIES, small_study
 
 from cipark_sd.cli import cli
 from cipark_sd.commands.result import COMMON
+from cipark_sd.pages.blocks import Paragraph
+from cipark_sd.pages.page import read_page
 
+#: Keys of a command that leaves a page.
+OF_PAGE = {"folder", "page", "answer", "limits", "headlines", "files"}
 #: What each command is called with in a folder with a small study, and the keys that its object has.
 CALLS = {
     "show": (["leaving.mdl"], {"model", "variables"}),
@@ -20,15 +26,12 @@ CALLS = {
     "certify": (["leaving.mdl", "--engines", "native,numpy"], {"certified", "pairs"}),
     "convert": (["leaving.mdl", "-o", "leaving.xmile"], {"output", "variables"}),
     "new-study": (["leaving.mdl", "left.csv", "-o", "made"], {"folder", "series", "fitted", "held", "possible"}),
-    "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], {"folder", "page", "answer", "headlines", "files"}),
+    "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], OF_PAGE),
     "sensitivity": (
         ["leaving.mdl", "--variables", "left", "--method", "sobol", "--rows", "16", "--resamples", "4", "-o", "s"],
-        {"folder", "page", "answer", "headlines", "files"},
+        OF_PAGE,
     ),
-    "policy": (
-        [".", "--draws", "prior", "--runs", "20", "-o", "p"],
-        {"folder", "page", "answer", "headlines", "files"},
-    ),
+    "policy": ([".", "--draws", "prior", "--runs", "20", "-o", "p"], OF_PAGE),
     "ensemble": (["leaving.mdl", "--runs", "8", "-o", "runs.zarr"], {"store", "runs", "completed", "failed"}),
     "runs list": (["."], {"folder", "stores"}),
     "runs show": (["runs.zarr"], {"store", "completed", "runs", "attributes"}),
@@ -101,6 +104,32 @@ def test_numbers_of_a_run_are_whole(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert said["time"] == [4.0]
     assert said["variables"]["stock"]["values"] == [float(run["stock"].sel(time=4))]
     assert said["variables"]["stock"]["units"] == "firm"
+
+
+@pytest.mark.parametrize("name", ["calibrate", "policy", "sensitivity"])
+def test_limits_are_those_of_the_page_and_files_are_there(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = json.loads(called(name, folder, monkeypatch).stdout)
+    page = read_page(folder / of["folder"])
+    blocks = [block for section in page.sections for block in section.blocks]
+    warnings = {block.text for block in blocks if isinstance(block, Paragraph) and block.warning}
+    assert bool(warnings) == (name != "calibrate")  # the others have seen no data
+    assert of["limits"][0] == of["answer"]["cannot"] != ""
+    assert set(of["limits"][1:]) == warnings - {of["limits"][0]}
+    assert [record["estimand"] for record in of["headlines"]] == [record.estimand for record in page.headlines]
+    assert all((folder / of["folder"] / file).is_file() for file in of["files"])
+    assert {"report.html", "report.json"} <= set(of["files"])
+
+
+def test_a_real_pipe_has_one_object_and_the_rest_elsewhere(folder: Path) -> None:
+    """As a shell has it: warnings of Python and messages of libraries would show here."""
+    code = "import sys; from cipark_sd.cli import main; sys.exit(main())"
+    for name in ("calibrate", "policy"):
+        command = [sys.executable, "-c", code, name, *CALLS[name][0], "--json"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["command"] == name
+        assert done.stdout.count("\n") == 1
 
 
 def test_an_error_leaves_nothing_on_standard_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

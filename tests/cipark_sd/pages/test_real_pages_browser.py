@@ -91,6 +91,51 @@ def test_axe_finds_nothing_on_the_pages_of_commands(driver: Any, folder: Path, p
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_tables_can_be_read_on_a_phone(driver: Any, folder: Path, page: str) -> None:
+    """Captions stay in sight, heads are whole words, and names of rows stay while numbers move."""
+    with screen(driver, 390):
+        opened(driver, folder / page)
+        driver.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        moved = "document.querySelectorAll('.wide').forEach((w) => (w.scrollLeft = 1000));"
+        outside = (
+            "const out = (e) => { const r = e.getBoundingClientRect(); return r.left < -1 || r.right > 391; };"
+            "return [...document.querySelectorAll('caption > span, tbody th')].filter(out).map((e) => e.textContent)"
+        )
+        for before in ("", moved):
+            assert driver.execute_script(before + outside) == []
+        broken = (
+            "return [...document.querySelectorAll('thead th')]"
+            ".filter((e) => getComputedStyle(e).overflowWrap !== 'normal' || e.scrollWidth > e.clientWidth + 1)"
+            ".map((e) => e.textContent)"
+        )
+        assert driver.execute_script(broken) == []
+
+
+def test_a_wide_table_uses_the_room_of_a_wide_screen(driver: Any, folder: Path) -> None:
+    with screen(driver, 1400):
+        opened(driver, folder / "fit" / "report.html")
+        driver.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        widths = driver.execute_script("return [...document.querySelectorAll('.wide')].map((w) => w.offsetWidth)")
+        assert min(widths) >= 928
+        assert 928 < max(widths) <= 1400 / 2 + 28 * 16
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 1400
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_in_print_the_answer_begins_under_the_title(driver: Any, folder: Path, page: str) -> None:
+    opened(driver, folder / page)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        of = "return getComputedStyle(document.querySelector('{}')).{}"
+        assert driver.execute_script(of.format(".answer", "breakInside")) == "auto"
+        for before in ("h1", ".identity", "h2", "caption", "summary"):
+            if driver.find_elements("css selector", before):
+                assert driver.execute_script(of.format(before, "breakAfter")) == "avoid", before
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_each_page_begins_with_its_answer_and_every_figure_says_a_number(driver: Any, folder: Path, page: str) -> None:
     driver.get((folder / page).as_uri())
     first = "return document.querySelector('main').children[2].className"

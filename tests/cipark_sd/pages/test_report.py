@@ -226,6 +226,47 @@ def test_a_page_prints_its_headline_numbers_first_and_keeps_them(tmp_path: Path)
         assert cell in text
 
 
+def headline_numbers(folder: Path, *records: Headline) -> list[str]:
+    """What stands between the first heading and the next, a line for each table, caption and fold."""
+    write_page(replace(PAGE, headlines=records), folder)
+    text = html.unescape(without_links((folder / "report.html").read_text(encoding="utf-8")))
+    part = text[text.index('<h2 id="s1-1">') : text.index('<h2 id="s1-2">')]
+    return re.findall(r"<summary>(.*?)</summary>|<caption><span>(.*?)</span>|<th scope=\"row\"[^>]*>(.*?)</th>", part)
+
+
+def test_parameters_stand_apart_from_what_the_model_says_of_the_world(folder: Path) -> None:
+    rate = replace(FIT, estimand="parameter rate", title="", conditional_on=("a = 1",))
+    later = replace(FIT, estimand="Rabbits at 10", title="")
+    shared = "All of these: MAP optimum; given Foxes = 3; cipark calibrate, seed 1"
+    found = headline_numbers(folder, rate, FIT, later)
+    assert found == [
+        ("", shared, ""), ("", "", FIT.name), ("", "", "Rabbits at 10"), ("1 parameter", "", ""),
+        ("", "", "parameter rate"),
+    ]  # fmt: skip
+    # alone they are not folded away, and beyond eight the rest is
+    ten = [replace(rate, estimand=f"parameter r{number}") for number in range(10)]
+    found = headline_numbers(folder, *ten)
+    assert [words for words, _, _ in found if words] == ["2 more"]
+    assert [name for *_, name in found if name] == [f"parameter r{number}" for number in range(10)]
+    assert [words for words, _, _ in headline_numbers(folder, FIT, *ten) if words] == ["10 parameters"]
+
+
+def test_columns_have_room_by_their_longest_cell(tmp_path: Path) -> None:
+    table = Table(("n", "a", "b", "c"), (("x", "word", "w" * 16, "w " * 31), ("y", "w", "w", "w")))
+    text = render([(Page("t", "", (Section("s", (table,)),)), tmp_path)])
+    for cell in ('<td class="text">word<', f'<td class="text some">{"w" * 16}<', '<td class="text long">w w '):
+        assert cell in text, cell
+
+
+def test_words_are_explained_in_captions_heads_and_cells_but_not_in_names(tmp_path: Path) -> None:
+    table = Table(("number", "total index"), (("noise", "nb1"), ("x", "0.2 to open")), "What the optimum says.")
+    text = render([(Page("t", "", (Section("s", (table,)),)), tmp_path)])
+    linked = re.findall(r'<a class="word" href="#(.*?)">(.*?)</a>', text)
+    assert linked == [
+        ("word-optimum", "optimum"), ("word-total-index", "total index"), ("word-nb1", "nb1"), ("word-open", "open"),
+    ]  # fmt: skip
+
+
 def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path) -> None:
     said, text = combined_of(tmp_path, FIT, PRIOR)
     sentence = (
@@ -237,8 +278,8 @@ def test_two_numbers_of_one_quantity_are_named_with_what_differs(tmp_path: Path)
     assert f"warning: {sentence}" in said
     assert (
         text.index(sentence)
-        < text.index("<caption>from out-0")
-        < text.index("<caption>from out-1")
+        < text.index("<span>from out-0")
+        < text.index("<span>from out-1")
         < text.index("<h1>Rabbits & foxes</h1>")
     )
 

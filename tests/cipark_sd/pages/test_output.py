@@ -1,0 +1,19 @@
+"""Tables of a page as files."""
+
+import pandas as pd
+
+from cipark_sd.pages.output import _dated
+from cipark_sd.timegrid import calendar_years
+
+
+def test_every_column_of_model_times_has_its_dates_beside_it() -> None:
+    frame = pd.DataFrame(
+        {"time": [2019.9, 2030.0], "name": ["a", "b"], "peak_time": [2015.33, float("nan")], "n": [1, 2]}
+    )
+    dated = _dated(frame, calendar_years("Year"))
+    assert list(dated.columns) == ["time", "date", "name", "peak_time", "peak_date", "n"]
+    assert dated["date"].tolist() == ["2019-11-25", "2029-12-31"]
+    assert dated["peak_date"].tolist() == ["2015-04-30", ""]
+    # a model that counts no calendar years has none, and dates that are there stay as they are
+    assert _dated(frame, calendar_years("Week")) is frame
+    assert _dated(dated, calendar_years("Year")) is dated
