@@ -76,7 +76,7 @@ class Basis:
                 k = f"Pareto k {self.pareto_k:.2f}"
                 if self.pareto_k <= RELIABLE:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
-                return f"{text}; NOT near the posterior, so that bands are rough ({k}, above {RELIABLE:g})"
+                return f"{text}; a poor stand-in for the posterior, so that bands are rough ({k}, above {RELIABLE:g})"
             case "prior":
                 return f"{self.n} draws from the PRIOR: nothing here has seen the data"
             case _:

@@ -1,19 +1,20 @@
 """Headline records: a number that a command reports, with everything needed to set it beside another one.
 
 Console, pages, the combined report and documents print records, so that a quantity has one value everywhere, or several
-with the difference said beside them. Records of one estimand are compared by :func:`disagreements`; draws that must not
-be read together are named by :func:`mixtures`.
+with the difference said beside them (:mod:`cipark_sd.pages.disagreements`).
 """
 
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cipark_sd.basis import Basis
 from cipark_sd.wording import beside, listed, number, percent, rounded, with_unit
 
+#: Before what a change is measured from, in an estimand.
+_CHANGE = ", change from "
 #: Where :func:`output` has put the time.
 _TIME = re.compile(r" at (-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(?=$|,)")
 
@@ -101,6 +102,10 @@ class Headline:
         What the study calls the estimand, where it has a name of its own for it.
     date : str
         The time in the estimand where that is a date: people read it in place of the number.
+    prior : Bounds or None
+        The interval of the same estimand under the priors alone, where it was computed.
+    reported : str
+        What was reported of the estimand, as people read it; empty where nothing was.
     """
 
     estimand: str
@@ -117,6 +122,8 @@ class Headline:
     version: str
     title: str = ""
     date: str = ""
+    prior: Bounds | None = None
+    reported: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -156,11 +163,23 @@ class Headline:
     @property
     def conditions(self) -> str:
         """What stands beside the number: what it is conditional on, and the draws that it rests on."""
-        assumptions = f"given {', '.join(self.conditional_on)}" if self.conditional_on else ""
-        return "; ".join(filter(None, (assumptions, self.basis.label if self.basis is not None else "")))
+        return _conditions_in_words(self.conditional_on, self.basis)
+
+    @property
+    def bounds(self) -> str:
+        """The interval, and the priors' own beside it; empty where none was computed."""
+        if self.interval is None:
+            return ""
+        alone = "" if self.prior is None else f"; by the priors alone {' to '.join(self.prior.ends())}"
+        return f"{self.interval}{alone}"
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the interval is narrower than that of the priors alone; true where either is not known."""
+        return self.interval is None or self.prior is None or is_narrower(self.interval, self.prior)
 
     def __str__(self) -> str:
-        bounds = "" if self.interval is None else f", {self.interval}"
+        bounds = f", {self.bounds}" if self.bounds else ""
         conditions = f"; {self.conditions}" if self.conditions else ""
         return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
 
@@ -173,7 +192,7 @@ def output(label: str, time: float, *, under: str = "", against: str = "") -> st
     >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, against="SW CMG = 0")
     ('Total Residents at 2019.5', 'Total Residents at 2019.5, change from SW CMG = 0')
     """
-    settings = (f", with {under}" if under else "", f", change from {against}" if against else "")
+    settings = (f", with {under}" if under else "", f"{_CHANGE}{against}" if against else "")
     return f"{label} at {time:.10g}{''.join(settings)}"
 
 
@@ -197,32 +216,107 @@ def parameter(name: str) -> str:
     return f"parameter {name}"
 
 
+#: Share by which an interval has to be narrower than that of the priors alone to count as narrowed by the data.
+LITTLE = 0.1
+
+
+def is_narrower(bounds: Bounds, prior: Bounds) -> bool:
+    """Whether an interval is narrower than that of the priors alone by more than :data:`LITTLE`."""
+    ours, theirs = (b.high - b.low if b.low is not None and b.high is not None else math.inf for b in (bounds, prior))
+    return ours < (1 - LITTLE) * theirs
+
+
 def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
     """Headline numbers in words; what all of them are given stands once, after them."""
-    conditions = [record.conditions for record in records]
-    if len(records) > 1 and len(set(conditions)) == 1 and conditions[0]:
-        return (*map(in_words, records), f"All of these {conditions[0]}.")
-    return tuple(
-        f"{in_words(record)}; {text}" if text else in_words(record)
-        for record, text in zip(records, conditions, strict=True)
+    if len(records) < 2:
+        return tuple(map(_with_conditions, records))
+    common, owns = in_common(records)
+    basis = records[0].basis if len({text_of(record.basis) for record in records}) == 1 else None
+    if basis is not None:
+        owns = [replace(record, basis=None) for record in owns]
+    shared = _conditions_in_words(common, basis)
+    return (*map(_with_conditions, owns), *([f"All of these {shared}."] if shared else []))
+
+
+def _with_conditions(record: Headline) -> str:
+    return f"{in_words(record)}; {record.conditions}" if record.conditions else in_words(record)
+
+
+def in_common(records: Sequence[Headline]) -> tuple[tuple[str, ...], list[Headline]]:
+    """What all records are conditional on, and the records with the rest."""
+    common = tuple(
+        text for text in records[0].conditional_on if all(text in record.conditional_on for record in records)
     )
+    return common, [
+        replace(record, conditional_on=tuple(text for text in record.conditional_on if text not in common))
+        for record in records
+    ]
+
+
+def given_in_words(conditional_on: Sequence[str]) -> str:
+    """Conditions after "given", the elements of one variable together; empty where there are none."""
+    return f"given {', '.join(_by_variable(conditional_on))}" if conditional_on else ""
+
+
+def _conditions_in_words(conditional_on: Sequence[str], basis: Basis | None) -> str:
+    return "; ".join(filter(None, (given_in_words(conditional_on), basis.label if basis is not None else "")))
+
+
+#: A constant of several elements with its value.
+_ELEMENT = re.compile(r"([^\[\]=]+)\[([^\]]+)\] = (.+)")
+
+
+def _by_variable(conditions: Sequence[str]) -> list[str]:
+    """Conditions with the elements of one variable together.
+
+    >>> _by_variable(["Size[a] = 1", "rate = 2", "Size[b] = 3", "Cost[a] = 4"])
+    ['Size = 1 (a), 3 (b)', 'rate = 2', 'Cost[a] = 4']
+    """
+    parts: dict[str, list[tuple[str, str, str]]] = {}
+    for text in conditions:
+        match = _ELEMENT.fullmatch(text)
+        key = match[1] if match else text
+        parts.setdefault(key, []).append((text, match[2], match[3]) if match else (text, "", ""))
+    return [
+        members[0][0] if len(members) == 1 else f"{key} = {', '.join(f'{v} ({e})' for _, e, v in members)}"
+        for key, members in parts.items()
+    ]
 
 
 def in_words(record: Headline) -> str:
-    """A headline number with its interval."""
-    text = f"{record.title or record.dated.removeprefix('parameter ')}: {record.value}"
-    bounds = record.interval
+    """A headline number with its interval, what was reported of it, and what the priors alone say."""
+    name = record.title or record.dated.removeprefix("parameter ")
+    if record.reported:
+        text = f"{name}: {record.reported} reported; the model says {record.value}"
+    else:
+        text = f"{name}: {record.value}"
+    return f"{text}{_interval_in_words(record.interval)}{_prior_in_words(record)}"
+
+
+def _prior_in_words(record: Headline) -> str:
+    """What the priors alone say, and whether the data narrow it or give it its sign."""
+    prior = record.prior
+    if prior is None:
+        return ""
+    signed = (prior.low is not None and prior.low > 0) or (prior.high is not None and prior.high < 0)
+    caution = [
+        *(["its sign is assumed"] if signed and _CHANGE in record.estimand else []),
+        *([] if record.narrowed else ["the data do not narrow it"]),
+    ]
+    text = f"; the priors alone say {' to '.join(prior.ends())}"
+    return f"{text}: {listed(caution)}" if caution else text
+
+
+def _interval_in_words(bounds: Bounds | None) -> str:
     if bounds is None:
-        text += ", with no range computed for it"
-    elif bounds.low is None and bounds.high is None:
-        text += f", bounded on neither side by the data (at {percent(bounds.level)})"
-    elif bounds.low is None or bounds.high is None:
+        return ", with no range computed for it"
+    if bounds.low is None and bounds.high is None:
+        return f", bounded on neither side by the data (at {percent(bounds.level)})"
+    if bounds.low is None or bounds.high is None:
         low, high = bounds.ends()
         side = f"at most {high}" if bounds.low is None else f"at least {low}"
-        text += f", {side} ({percent(bounds.level)}); the data leave the other side open"
-    else:
-        text += f", between {' and '.join(bounds.ends())} ({percent(bounds.level)})"
-    return text
+        return f", {side} ({percent(bounds.level)}); the data leave the other side open"
+    return f", between {' and '.join(bounds.ends())} ({percent(bounds.level)})"
 
 
 #: Columns under which every page and console prints records.
@@ -231,97 +325,11 @@ HEAD = ("quantity", "number", "interval", "kind of estimate", "conditional on", 
 
 def cells(record: Headline) -> tuple[str, ...]:
     """A record as the cells of a row under :data:`HEAD`."""
-    bounds = "" if record.interval is None else str(record.interval)
+    value = f"{record.value} ({record.reported} reported)" if record.reported else record.value
     seed = "" if record.seed is None else f", seed {record.seed}"
-    return (record.name, record.value, bounds, record.estimate, record.conditions, f"{record.command}{seed}")
+    return (record.name, value, record.bounds, record.estimate, record.conditions, f"{record.command}{seed}")
 
 
-#: Fields that may explain why two records of one estimand have different numbers, in the order in which they are told.
-_REASONS = {
-    "model_digest": "the model",
-    "study_digest": "the study (data, priors or scenario)",
-    "unit": "the unit",
-    "kind": "the kind of estimate",
-    "basis": "the draws",
-    "conditional_on": "what the number is conditional on",
-    "seed": "the seed",
-    "version": "the version of the program",
-}
-assert set(_REASONS) <= {field.name for field in fields(Headline)}
-
-
-def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
-    """A sentence for each estimand of which two folders have different numbers, with what else differs between them.
-
-    Parameters
-    ----------
-    folders : sequence of name and records
-    """
-    sentences = []
-    by_estimand: dict[str, list[tuple[str, Headline]]] = {}
-    for folder, records in folders:
-        for record in records:
-            by_estimand.setdefault(record.estimand, []).append((folder, record))
-    for estimand, pairs in by_estimand.items():
-        for group in _differing(pairs):
-            # with more digits than an interval carries: in fewer they may be equal
-            numbers = "; ".join(
-                f"{with_unit(number(record.number), record.unit)} in {folder} ({_conditions(record)})"
-                for folder, record in group
-            )
-            sentences.append(f"{estimand} has several numbers: {numbers}. {_why([record for _, record in group])}")
-    return sentences
-
-
-def _differing(records: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
-    """Records of one estimand that folders disagree on.
-
-    Estimates of one kind are set beside each other; those of different kinds only where no kind is in all folders.
-    """
-    kinds: dict[str, list[tuple[str, Headline]]] = {}
-    for folder, record in records:
-        kinds.setdefault(record.estimate, []).append((folder, record))
-    folders = {folder for folder, _ in records}
-    groups = [group for group in kinds.values() if len({folder for folder, _ in group}) > 1]
-    if not any({folder for folder, _ in group} == folders for group in groups):
-        groups = [list(records)] if len(folders) > 1 else []
-    return [group for group in groups if len({record.number for _, record in group}) > 1]
-
-
-def _conditions(record: Headline) -> str:
-    return f"{record.estimate}{'; ' if record.conditions else ''}{record.conditions}"
-
-
-def _why(records: Sequence[Headline]) -> str:
-    reasons = [
-        words for name, words in _REASONS.items() if len({_shown(getattr(record, name)) for record in records}) > 1
-    ]
-    if not reasons:
-        return (
-            "Nothing else that the records hold differs between them, so that one folder is of another state of the "
-            "program: run its command again."
-        )
-    return f"They differ in {listed(reasons)}."
-
-
-def _shown(value: object) -> str:
+def text_of(value: object) -> str:
     """A text by which values of a field are told apart: an unknown quality of draws is equal to none in itself."""
     return value.label if isinstance(value, Basis) else repr(value)
-
-
-def mixtures(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
-    """Warnings where folders that are read together rest on different models, studies or kinds of draws."""
-    warnings = []
-    for words, of in (
-        ("models", lambda record: record.model_digest[:12]),
-        ("studies (data, priors or scenario)", lambda record: record.study_digest[:12]),
-        ("kinds of draws", lambda record: "" if record.basis is None else record.basis.name),
-    ):
-        where: dict[str, list[str]] = {}
-        for folder, records in folders:
-            for value in dict.fromkeys(filter(None, map(of, records))):
-                where.setdefault(value, []).append(folder)
-        if len(where) > 1:
-            parts = "; ".join(f"{value} in {listed(names)}" for value, names in where.items())
-            warnings.append(f"Numbers here rest on different {words}: {parts}. They are no results of one analysis.")
-    return warnings

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cipark_sd.headline import HEAD, Headline, cells, disagreements
+from cipark_sd.headline import HEAD, Headline, cells
+from cipark_sd.pages.disagreements import disagreements
 from cipark_sd.pages.page import DATA, read_page
 from cipark_sd.records import from_plain, to_plain
 
@@ -74,8 +75,18 @@ def inputs(result: Result) -> dict[str, str]:
             text = settings_of_the_park() if part == "settings" else json.dumps(marked_files(page))
             contents[name] = text.encode()
         else:
-            contents |= {f.relative_to(ROOT).as_posix(): f.read_bytes() for f in sorted(ROOT.glob(name))}
+            contents |= {f.relative_to(ROOT).as_posix(): _numbers_of(f) for f in sorted(ROOT.glob(name))}
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def _numbers_of(file: Path) -> bytes:
+    """The content of a file that numbers depend on: of a study all but its words, `[report]` and comments."""
+    content = file.read_bytes()
+    if file.name != "problem.toml":
+        return content
+    study = tomllib.loads(content.decode("utf-8"))
+    study.pop("report", None)
+    return json.dumps(study, default=str).encode()
 
 
 def compute(result: Result) -> tuple[Numbers, Headlines]:
@@ -150,6 +161,8 @@ def with_headlines(made: Numbers, headlines: Headlines) -> Numbers:
     for record in (record for records in headlines.values() for record in records):
         bounds = record.interval
         ends = {} if bounds is None else {"low": bounds.low, "high": bounds.high, "percent": 100 * bounds.level}
+        if record.prior is not None:
+            ends |= {"prior_low": record.prior.low, "prior_high": record.prior.high}
         if record.basis is not None:
             ends["pareto_k"] = record.basis.pareto_k
         key = claimed_as(record)

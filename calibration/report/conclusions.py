@@ -18,6 +18,7 @@ from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.shares import DECIDES
 from calibration.report.findings import Fit
 from calibration.study.questions import Cause
+from cipark_sd.headline import Bounds, is_narrower
 from cipark_sd.wording import listed, percent
 
 #: Share of its prior variance that a parameter has to lose to count as narrowed by the data.
@@ -39,7 +40,7 @@ def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
         sentences.append(_profiled(fit))
     if assessment is None:
         sentences.append(
-            "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
+            "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
         )
     return sentences
 
@@ -94,6 +95,16 @@ _SIDES = {
     (False, True): "from above only",
     (False, False): "on neither side",
 }
+
+
+def bounded_words(fit: Fit) -> str:
+    """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
+    sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
+    if all(n == 2 for n in sides):
+        return ""
+    counts = [(2, "on both sides"), (1, "on one side only"), (0, "on neither")]
+    parts = listed(f"{sides.count(n)} {where}" for n, where in counts if n in sides)
+    return f"Of {len(sides)} fitted parameters, each by itself, the profile is bounded for {parts}."
 
 
 def estimate_words(fit: Fit) -> list[str]:
@@ -282,15 +293,20 @@ def chance_limit(fit: Fit) -> float:
 
 def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     """What the theory adds."""
+    assumed = ["the structure of the model", "what the model file sets and the study does not name"]
     n = len(fit.study.fixed)
-    assumed = ["The structure of the model"]
-    if n:
-        assumed.append(f"{'one constant' if n == 1 else f'{n} constants'} that the study sets")
-    prior = [] if assessment is None else [c.name for c in assessment.contractions if c.contraction < NARROWED]
-    if prior:
-        assumed.append(f"the priors of {listed(prior)}, which the data move little,")
-    verb = "is" if len(assumed) == 1 else "are"
-    return f"{fit.study.questions.theory} {listed(assumed)} {verb} taken as given. {checked}".strip()
+    assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
+    held = sum(parameter.use == "PRI" for parameter in fit.study.space)
+    if assessment is not None:
+        prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
+        assumed += [f"the priors of {listed(prior)}, which the data move little"] if prior else []
+    elif held:
+        assumed.append(
+            "one parameter that the estimate holds at its prior median"
+            if held == 1
+            else f"{held} parameters that the estimate holds at their prior medians"
+        )
+    return f"{fit.study.questions.theory} Assumed besides: {listed(assumed)}. {checked}".strip()
 
 
 def unknowable(fit: Fit, assessment: Assessment | None) -> str:
@@ -303,14 +319,9 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
         if assessment.comparison:
             close = near_best(assessment.comparison)
             text += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
-    opened = [result.name for result in fit.profiles if result.lower is None and result.upper is None]
-    if opened:
-        text += f" Bounded on neither side: {listed(opened)}."
-    half = [result.name for result in fit.profiles if (result.lower is None) != (result.upper is None)]
-    if half:
-        text += f" Bounded on one side only: {listed(half)}."
+    text = f"{text} {bounded_words(fit)}".strip()
     if text:
-        return text.strip()
+        return text
     unasked = ["a posterior"] if assessment is None else []
     unasked += ["rival structures"] if assessment is None or not assessment.comparison else []
     left = f"; {listed(unasked)} may show more" if unasked else ""
@@ -318,15 +329,27 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
 
 
 def prediction_given(fit: Fit) -> tuple[Held, ...]:
-    """Held constants on which the estimate of a fitted parameter rests, and with it every prediction."""
-    conditions = {held.name: held for verdict in fit.conditions.parameters for held in verdict.held}
-    return tuple(conditions.values())
+    """Held constants on which the estimate of a fitted parameter rests, and with it every prediction; those with priors
+    move in the profile of a prediction.
+    """
+    rests_on = (held for verdict in fit.conditions.parameters for held in verdict.held)
+    return tuple({held.name: held for held in rests_on if held.source != "prior"}.values())
+
+
+def prior_bounds(prediction: PredictionProfile) -> Bounds | None:
+    """The central interval of a prediction under the priors alone."""
+    ends = prediction.prior_low, prediction.prior_high
+    return Bounds(*ends, prediction.threshold.level, "central draws") if all(map(math.isfinite, ends)) else None
 
 
 def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
     """The verdict of a prediction as it stands beside its interval."""
-    conditions = prediction_given(fit)
-    return prediction.verdict + (f", given {given_words(conditions)}" if conditions else "")
+    conditions, prior = prediction_given(fit), prior_bounds(prediction)
+    text = prediction.verdict
+    if prediction.lower is not None and prediction.upper is not None and prior is not None:
+        profile = Bounds(prediction.lower, prediction.upper, prediction.threshold.level, "profile likelihood")
+        text += "" if is_narrower(profile, prior) else ", no narrower than by the priors alone"
+    return text + (f", given {given_words(conditions)}" if conditions else "")
 
 
 def prediction_sentences(fit: Fit) -> list[str]:

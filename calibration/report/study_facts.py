@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import problem_digest
 from calibration.study.calendar import Calendar
-from calibration.study.observations import Observation
+from calibration.study.levels import course_of
+from calibration.study.observations import Observation, ReadQuantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool
 from calibration.study.predictions import Prediction
@@ -42,12 +44,22 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A prediction of the study: its name, the label of an axis, its estimand and unit."""
+    """A prediction of the study: its name, the label of an axis, its estimand and unit, its time, and the observations
+    that are of the same quantity. ``waits`` says that reports of it come later, so that it has more than was reported.
+    """
 
     name: str
     label: str
     estimand: str
     unit: str
+    time: float
+    observations: tuple[str, ...]
+    waits: bool
+
+    @property
+    def title(self) -> str:
+        """Its name, and what it counts where that is not what was counted."""
+        return f"{self.name}, those not yet reported included" if self.waits else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +164,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         holdout=problem.holdout,
         rivals=tuple(rival.name for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
-        predictions=tuple(_reported(model, prediction) for prediction in problem.predictions),
+        predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
         innovations=tuple(p.name for process in problem.processes for p in process.parameters),
         documentation=_documentation(problem),
@@ -180,7 +192,8 @@ def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
     return f"{names} [{variables[0].units}]" if variables[0].units else names
 
 
-def _reported(model: Model, prediction: Prediction) -> Reported:
+def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
+    model = problem.model
     label = quantity_label(model, prediction.parts)
     under, against = prediction.scenario, prediction.against
     return Reported(
@@ -190,7 +203,26 @@ def _reported(model: Model, prediction: Prediction) -> Reported:
         of_output(model, prediction.parts, prediction.time, under=under, against=against)
         + ("" if prediction.reading is None else ", as reported"),
         unit_of(model, prediction.parts[0][0]),
+        prediction.time,
+        tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
+        prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),
     )
+
+
+def _reported_later(observation: Observation, prediction: Prediction) -> bool:
+    """Whether counts of what a prediction is of wait until they are reported."""
+    course = course_of(observation)
+    later = isinstance(course, ReadQuantity) and isinstance(course.reading, Reporting)
+    return later and course is not None and course.parts == prediction.parts
+
+
+def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
+    """Whether the level of an observation is what a prediction foretells, read in the same way."""
+    course = course_of(observation)
+    if course is None or observation.kind == "flow" or prediction.against or prediction.scenario.overrides:
+        return False
+    reading = course.reading if isinstance(course, ReadQuantity) else None
+    return course.parts == prediction.parts and reading == prediction.reading
 
 
 def _documentation(problem: CalibrationProblem) -> Documentation:

@@ -3,6 +3,7 @@
 The table ``[report]`` of ``problem.toml`` is optional; everything in it is words or names::
 
     [report]
+    question = "How many firms came, and do the counts tell why?"
     informed = "Which parameters do the entry data inform?"
     settle = ["a dated registry of residents"]
     words = ["Whether the reform mattered, these counts cannot tell."]
@@ -35,8 +36,12 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions of a study in its own words, what would settle them, and what its theory rests on."""
+    """The questions of a study in its own words, what would settle them, and what its theory rests on.
 
+    ``first`` heads the page; where it is empty, the page asks what was fitted or compared.
+    """
+
+    first: str = ""
     informed: str = "What do the data say of the parameters?"
     caused: str = "What explains the course of the data?"
     predicted: str = "How well were data predicted before they were seen?"
@@ -55,6 +60,7 @@ def read_questions(
     """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
     section = Section(content, "[report]", problems)
     plain = Questions()
+    first = section.text("question", "")
     texts = {
         key: section.text(key, getattr(plain, key))
         for key in ("informed", "caused", "predicted", "settled", "supports", "theory", "unknown")
@@ -62,7 +68,7 @@ def read_questions(
     causes = tuple(_cause(table, rivals, experiments, problems) for table in section.tables("cause"))
     settle, words = section.names("settle"), section.names("words")
     section.note_unread()
-    return Questions(**texts, causes=causes, settle=settle, words=words)
+    return Questions(first, **texts, causes=causes, settle=settle, words=words)
 
 
 def _cause(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cipark_sd.headline import HEAD, Headline, cells
+from cipark_sd.headline import HEAD, Headline, cells, given_in_words, in_common
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,13 @@ class Page:
 
 def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
     """Headline records as a table; what all of them have in common stands once, in the caption."""
-    rows = [cells(record) for record in records]
+    conditions, apart = in_common(records) if len(records) > 1 else ((), records)
+    rows = [cells(record) for record in apart]
     shared = [i for i in range(3, len(HEAD)) if len(rows) > 1 and len({row[i] for row in rows}) == 1]
-    common = "; ".join(filter(None, (rows[0][i] for i in shared)))
+    texts = {i: rows[0][i] for i in shared}
+    place = HEAD.index("conditional on")
+    texts[place] = "; ".join(filter(None, (given_in_words(conditions), texts.get(place, ""))))
+    common = "; ".join(texts[i] for i in sorted(texts) if texts[i])
     words = f"all of these: {common}" if common else ""
     parts = ". ".join(filter(None, (caption, words if caption else words[:1].upper() + words[1:])))
     columns = [i for i in range(len(HEAD)) if i not in shared]

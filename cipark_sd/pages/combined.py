@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cipark_sd.headline import disagreements, mixtures, sentences
+from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Block, Listing, Page, Paragraph, Section, headline_table
+from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.pages.page import render
 
 #: Numbers in the box, and parts whose limits stand in it, at most.

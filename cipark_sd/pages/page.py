@@ -37,8 +37,8 @@ from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
-#: Of the first; 2 since a headline record says what it is ``conditional_on``.
-FORMAT = "cipark_sd page 2"
+#: Of the first; 3 since a headline record says what was reported and what the priors alone say.
+FORMAT = "cipark_sd page 3"
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -145,10 +145,12 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     glossary = Glossary()
     for number, (page, folder) in enumerate(pages, start=1):
         writer = _Writer(folder, glossary, f"{number}")
-        heads = [f"<h1>{_escape(page.title)}</h1>", f'<p class="identity">{_escape(page.identity)}</p>']
+        heads = [f"<h1>{_escape(page.title)}</h1>"]
+        identity = f'<p class="identity">{_escape(page.identity)}</p>'
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
-        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
+        # people read the answer first; what it was made from stands below it
+        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections)), identity]
         parts += ["" if number > 1 else _CONTENTS]
         for place, section in enumerate((*_headlines(page), *_following(page.sections)), start=1):
             anchor = f"s{number}-{place}"
@@ -174,7 +176,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 
 
 #: Under sentences of a study.
-_OWN = "The study's own words. What was computed follows."
+_OWN = "The lines above are the study's own words. The numbers below come from the model."
 
 #: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
 ROOM = {60: " long", 15: " some", 0: ""}

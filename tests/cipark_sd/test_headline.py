@@ -6,7 +6,9 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from cipark_sd.basis import Basis
-from cipark_sd.headline import HEAD, Bounds, Headline, cells, disagreements, mixtures, output, parameter
+from cipark_sd.headline import HEAD, Bounds, Headline, cells, in_words, output, parameter, sentences
+from cipark_sd.pages.blocks import headline_table
+from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.records import WrongRecordError, from_plain, to_plain
 
 RATE = Headline(
@@ -69,6 +71,78 @@ def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], 
 def test_records_are_frozen_and_kinds_are_told_apart() -> None:
     with pytest.raises(FrozenInstanceError):
         RATE.number = 1.0  # type: ignore[misc]
+
+
+ASKED = replace(
+    RATE,
+    estimand=output("Firms", 9),
+    title="firms",
+    unit="firm",
+    number=56.0,
+    interval=Bounds(38.0, 82.0, 0.95, "profile likelihood"),
+    prior=Bounds(8.3, 106.0, 0.95, "central draws"),
+    reported="60",
+    conditional_on=("the study's own structure", "Size[a] = 15", "Size[b] = 60", "pace = 1"),
+)
+EFFECT = replace(
+    ASKED,
+    estimand=output("Firms", 9, against="switch = 0"),
+    title="effect of the operator",
+    number=17.0,
+    interval=Bounds(3.8, 47.0, 0.95, "profile likelihood"),
+    prior=Bounds(1.6, 40.0, 0.95, "central draws"),
+    reported="",
+)
+
+
+def test_what_was_reported_and_what_the_priors_say_stand_beside_a_number() -> None:
+    assert in_words(ASKED) == (
+        "firms: 60 reported; the model says 56 firms, between 38 and 82 (95 %); the priors alone say 8.3 to 106"
+    )
+    assert cells(ASKED)[1:3] == (
+        "56 firms (60 reported)",
+        "38 to 82 (95 %, profile likelihood); by the priors alone 8.3 to 106",
+    )
+    assert in_words(replace(ASKED, prior=None, reported="")) == "firms: 56 firms, between 38 and 82 (95 %)"
+
+
+@pytest.mark.parametrize(
+    ("interval", "prior", "caution"),
+    [
+        # a range as wide as that of the priors, and a sign that these have already
+        ((3.8, 47.0), (1.6, 40.0), ": its sign is assumed and the data do not narrow it"),
+        ((3.8, 20.0), (1.6, 40.0), ": its sign is assumed"),
+        ((-47.0, -3.8), (-40.0, -1.6), ": its sign is assumed and the data do not narrow it"),
+        ((3.8, 47.0), (-1.6, 40.0), ": the data do not narrow it"),
+        ((3.8, 20.0), (-1.6, 40.0), ""),
+        # a tenth narrower is no narrower, more than a tenth is
+        ((0.0, 9.0), (-1.0, 9.0), ": the data do not narrow it"),
+        ((0.0, 8.9), (-1.0, 9.0), ""),
+        ((3.8, None), (-1.6, 40.0), ": the data do not narrow it"),
+    ],
+)
+def test_an_effect_says_what_of_it_is_assumed(
+    interval: tuple[float, float | None], prior: tuple[float, float], caution: str
+) -> None:
+    ours, alone = Bounds(*interval, 0.95, "profile likelihood"), Bounds(*prior, 0.95, "central draws")
+    said = in_words(replace(EFFECT, interval=ours, prior=alone))
+    assert said.endswith(f"the priors alone say {' to '.join(alone.ends())}{caution}")
+    # the sign of a level is no finding of anybody
+    level = in_words(replace(EFFECT, interval=ours, prior=alone, estimand=output("Firms", 9)))
+    assert "its sign" not in level
+
+
+def test_what_all_numbers_are_given_stands_once_and_the_rest_with_each() -> None:
+    later = replace(ASKED, title="firms later", conditional_on=(*ASKED.conditional_on, "no data after 2019-12-31"))
+    first, second, shared = sentences([ASKED, later])
+    assert "given" not in first
+    assert second.endswith("; given no data after 2019-12-31")
+    assert shared == "All of these given the study's own structure, Size = 15 (a), 60 (b), pace = 1."
+    assert sentences([later])[0].endswith("Size = 15 (a), 60 (b), pace = 1, no data after 2019-12-31")
+    table = headline_table([ASKED, later])
+    assert "Given the study's own structure" in table.caption.replace("given", "Given")
+    column = table.head.index("conditional on")
+    assert [row[column] for row in table.rows] == ["", "given no data after 2019-12-31"]
 
 
 def test_one_value_everywhere_is_no_disagreement() -> None:

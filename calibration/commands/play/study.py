@@ -14,7 +14,9 @@ from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
+from calibration.readings.reporting import Reporting
 from calibration.study.levels import course_of, dated_levels
+from calibration.study.observations import ReadQuantity
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -46,6 +48,8 @@ FAN = (
 )
 PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
 HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
+#: Of a curve whose counts are reported later.
+NOT_YET = "those not yet reported included"
 BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
 
 
@@ -190,10 +194,13 @@ def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogu
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
-    return tuple(
-        outcome if outcome.per else replace(outcome, observed=by_key.get(override_key(outcome.variable), ()))
-        for outcome in chosen[:OUTCOMES]
-    )
+    waiting = {override_key(name) for name in _waiting(problem)}
+
+    def beside(outcome: Outcome) -> Outcome:
+        key = override_key(outcome.variable)
+        return replace(outcome, observed=by_key.get(key, ()), note=NOT_YET if key in waiting else "")
+
+    return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 
 
 def _label(model: Model, name: str) -> str:
@@ -211,9 +218,22 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
         parts = quantity.parts
         if len(parts) != 1 or parts[0][1] != 1:
             continue
-        levels = [Seen(level.time, level.lower, level.upper, level.use) for level in dated_levels(observation)]
+        levels = [
+            Seen(level.time, level.lower, level.upper, level.use, problem.calendar.label(level.time))
+            for level in dated_levels(observation)
+        ]
         levels_of.setdefault(parts[0][0], []).extend(levels)
     return {name: tuple(levels) for name, levels in levels_of.items()}
+
+
+def _waiting(problem: CalibrationProblem) -> set[str]:
+    """Variables whose counts are reported later than they happen."""
+    return {
+        name
+        for observation in problem.observations
+        if isinstance(course := course_of(observation), ReadQuantity) and isinstance(course.reading, Reporting)
+        for name, _ in course.parts
+    }
 
 
 def _levers(

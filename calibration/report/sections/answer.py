@@ -10,7 +10,7 @@ from calibration.report import conclusions, figures_fit
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
 from calibration.report.sections.best_fit import Optimum
-from calibration.report.sections.predictions import Predictions
+from calibration.report.sections.predictions import Predictions, unseen
 from calibration.report.sections.questions import warnings
 from cipark_sd.headline import Headline, sentences
 from cipark_sd.pages.blocks import Answer, Paragraph, Section
@@ -64,8 +64,10 @@ class First(ReportPart):
 
 
 def question(findings: Findings) -> str:
-    """The study's own question about causes where its structures were compared, else what was fitted."""
+    """The study's own question, or that about causes where its structures were compared, else what was fitted."""
     fit = findings.fit
+    if fit.study.questions.first:
+        return fit.study.questions.first
     compared = findings.assessment is not None and bool(findings.assessment.comparison)
     if compared:
         return fit.study.questions.caused
@@ -78,21 +80,21 @@ def question(findings: Findings) -> str:
 
 
 def leading(findings: Findings) -> list[Headline]:
-    """Predictions that the study reports, else the constants that were fitted."""
-    predicted = list(Predictions().headlines(findings))
-    return (predicted or list(Optimum().headlines(findings)))[:NUMBERS]
+    """Numbers that the study asks for, those within its data first, else the constants that were fitted."""
+    after = unseen(findings.fit)
+    predictions = sorted(Predictions().headlines(findings), key=lambda record: after in record.conditional_on)
+    return (predictions or list(Optimum().headlines(findings)))[:NUMBERS]
 
 
 def fit_words(fit: Fit) -> str:
-    """How well the model fits, in one sentence: the count of numbers within the band of their noise."""
+    """How well the model fits: the count of numbers within the band of their noise, whose width may be fitted too."""
     judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low) and math.isfinite(row.high)]
     if not judged:
         return ""
     inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
-    return (
-        f"Fit: {inside} of {len(judged)} fitted numbers lie within the band that holds {percent(BAND)} of the noise "
-        "around the model."
-    )
+    wide = any(p.target == "noise" and p.use == "CAL" for p in fit.study.space)
+    width = ", whose width was fitted as well" if wide else ""
+    return f"Fit: {inside} of {len(judged)} fitted numbers lie within the {percent(BAND)} band of the noise{width}."
 
 
 def failing(findings: Findings) -> list[str]:
@@ -106,14 +108,20 @@ def cannot_say(findings: Findings) -> str:
     fit = findings.fit
     open_questions = [conclusions.unknowable(fit, findings.assessment)]
     if fit.posterior is None:
-        open_questions.append(
-            "Each range here is of one number by itself, and constants that are held keep their values."
-        )
-    if fit.study.rivals and (findings.assessment is None or not findings.assessment.comparison):
-        n = len(fit.study.rivals)
-        unfitted = "one more" if n == 1 else f"{n} others"
-        open_questions.append(f"Only one structure was fitted; the study knows {unfitted}.")
-    return " ".join(open_questions)
+        open_questions.append("Each range is of one number by itself.")
+    return " ".join([*open_questions, *untested(findings)])
+
+
+def untested(findings: Findings) -> Iterator[str]:
+    """What this run did not hold the model against."""
+    fit, assessed = findings.fit, findings.assessment
+    n = 0 if assessed is not None and assessed.comparison else len(fit.study.rivals)
+    rivals = "the rival structure fits" if n == 1 else f"any of {n} rival structures fits"
+    parts = [f"whether {rivals} as well"] if n else []
+    if fit.study.holdout and (assessed is None or assessed.rolling is None):
+        parts.append("whether the model foretells later numbers from earlier ones")
+    if parts:
+        yield f"Not tested in this run: {listed(parts)}; a good fit alone is no evidence for the model."
 
 
 def first_shown(fit: Fit) -> str | None:

@@ -50,6 +50,8 @@ def record(
     conditional_on: tuple[str, ...],
     basis: Basis | None,
     title: str = "",
+    prior: Bounds | None = None,
+    reported: str = "",
 ) -> Headline:
     """A headline number of a calibration."""
     study = findings.fit.study
@@ -68,4 +70,6 @@ def record(
         version=findings.fit.version,
         title=title,
         date=date_in(estimand, study.calendar.label),
+        prior=prior,
+        reported=reported,
     )

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from calibration.report import figures_fit
-from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict
+from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
+from calibration.report.study_facts import Reported
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import beside, interval, percent, rounded
+from cipark_sd.wording import beside, interval, number, percent, rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Predictions(ReportPart):
         structure = ("the study's own structure",) if fit.study.rivals else ()
         for profile, reported in zip(fit.predictions, fit.study.predictions, strict=False):
             if math.isfinite(profile.estimate):
+                beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
                 yield record(
                     findings,
                     reported.estimand,
@@ -33,9 +35,11 @@ class Predictions(ReportPart):
                     unit=reported.unit,
                     kind=kind_of(fit),
                     interval=profile_bounds(profile),
-                    conditional_on=(*structure, *conditions),
+                    conditional_on=(*structure, *conditions, *beyond),
                     basis=None,
-                    title=reported.name,
+                    title=reported.title,
+                    prior=prior_bounds(profile),
+                    reported=reported_number(fit, reported),
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
@@ -78,8 +82,8 @@ class Predictions(ReportPart):
         level = percent(fit.level)
         blocks: tuple[Block, ...] = (
             Paragraph(
-                f"How far each reported number may lie from that of the estimate before the fit gets worse than "
-                f"{level} allows (profile likelihood). It is the model's own number; the noise of a count comes on top."
+                f"How far each number may lie from that of the estimate before the fit gets worse than {level} allows "
+                "(profile likelihood). It is what the model expects; the noise of a count comes on top."
             ),
             prediction_table(fit),
             *map(Paragraph, prediction_sentences(fit)),
@@ -90,28 +94,56 @@ class Predictions(ReportPart):
                 f"{level} of what the priors alone say. Line: at the estimate.",
             ),
         )
-        yield Section("Reported predictions", blocks)
+        yield Section("Numbers that the study asks for", blocks)
 
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Nothing: what a study reports is always computed, with the profiles of its parameters."""
         return ()
 
 
+def reported_number(fit: Fit, prediction: Reported) -> str:
+    """What was reported of the quantity at its date, as people read it; empty where nothing was."""
+    rows = [row for name in prediction.observations for row in fit.curves.levels.get(name, ())]
+    at_date = [row for row in rows if math.isclose(row.end, prediction.time) and math.isfinite(row.lower)]
+    if not at_date:
+        return ""
+    row = at_date[0]
+    if math.isinf(row.upper):
+        return f"at least {number(row.lower)}"
+    return number(row.lower) if row.lower == row.upper else interval(row.lower, row.upper)
+
+
+def last_fitted(fit: Fit) -> float:
+    """The last date of what was fitted; before everything where nothing was."""
+    return max((row.end for row in fit.rows if row.use == "fit"), default=-math.inf)
+
+
+def is_beyond(fit: Fit, prediction: Reported) -> bool:
+    """Whether a prediction lies after all that was fitted."""
+    last = last_fitted(fit)
+    return prediction.time > last and not math.isclose(prediction.time, last)
+
+
+def unseen(fit: Fit) -> str:
+    """The condition of a number after the data."""
+    return f"no data after {fit.study.calendar.label(last_fitted(fit))}"
+
+
 def prediction_table(fit: Fit) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
         (
-            profile.name,
+            reported.title,
             beside(profile.estimate, profile.lower, profile.upper),
             _as_headline(profile.lower, profile.upper, profile.sides.interval),
             _as_headline(profile.prior_low, profile.prior_high, interval(profile.prior_low, profile.prior_high)),
             prediction_verdict(fit, profile),
         )
-        for profile in fit.predictions
+        for profile, reported in zip(fit.predictions, fit.study.predictions, strict=False)
     ]
     level = percent(fit.predictions[0].threshold.level)
     head = ("prediction", "at the estimate", f"{level} profile", f"{level} of priors alone", "")
-    return Table(head, tuple(rows), "Numbers of the model that the study reports.")
+    return Table(head, tuple(rows), "What the model expects, beside what its priors alone say.")
 
 
 def _as_headline(low: float | None, high: float | None, otherwise: str) -> str:

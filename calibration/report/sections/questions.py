@@ -13,13 +13,12 @@ from cipark_sd.wording import listed
 
 @dataclass(frozen=True, slots=True)
 class Questions(Words):
-    """A section for each of the study's questions."""
+    """A section for each of the study's questions about the world."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """In the study's own words, each with its answer."""
         fit, assessed = findings.fit, findings.assessment
         questions = fit.study.questions
-        yield Section(questions.informed, tuple(map(Paragraph, conclusions.informed(fit, assessed))))
         # what nothing was asked of stands at the end, in one line with all else that was not asked
         if assessed is not None and assessed.comparison:
             answer, causes = conclusions.caused(fit, assessed)
@@ -28,6 +27,18 @@ class Questions(Words):
             yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
         if questions.settle:
             yield Section(questions.settled, (Listing(questions.settle),))
+
+
+@dataclass(frozen=True, slots=True)
+class Informed(Words):
+    """What the data say of the parameters, in the study's own words."""
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """The answer in sentences."""
+        fit = findings.fit
+        yield Section(
+            fit.study.questions.informed, tuple(map(Paragraph, conclusions.informed(fit, findings.assessment)))
+        )
 
 
 def warnings(findings: Findings) -> Iterator[str]:

@@ -14,15 +14,16 @@ from calibration.report.sections.knowledge import Knowledge
 from calibration.report.sections.not_run import NotRun
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions
-from calibration.report.sections.questions import Questions
+from calibration.report.sections.questions import Informed, Questions
 from calibration.report.sections.rivals import Rivals
 
 _RESULTS: tuple[ReportPart, ...] = (
     First(),
-    Questions(),
     Knowledge(),
+    Questions(),
     Predictions(),
     Data(),
+    Informed(),
     Optimum(),
     Posterior(),
     Groups(),

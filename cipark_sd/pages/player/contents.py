@@ -53,22 +53,30 @@ class Lever:
 
 @dataclass(frozen=True)
 class Seen:
-    """A number that was counted or measured at a time, exactly or between two ends; an infinite end is *at least*."""
+    """A number that was counted or measured at a time, exactly or between two ends; an infinite end is *at least*.
+
+    ``date`` is the time as people write it.
+    """
 
     time: float
     low: float
     high: float
     use: str = "fit"
+    date: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``)."""
+    """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``).
+
+    ``note`` says in a few words what the curve counts where that is not what was reported.
+    """
 
     title: str
     variable: str
     per: str = ""
     observed: tuple[Seen, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]
     return {
         "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
         "title": outcome.title,
+        "note": outcome.note,
         "name": variable.name,
         "variable": variable.label,
         "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
@@ -201,7 +202,13 @@ def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]
         "parts": _places(made, outcome.variable),
         "per": _places(made, outcome.per) if outcome.per else [],
         "seen": [
-            {"time": s.time, "low": s.low, "high": s.high if np.isfinite(s.high) else None, "use": s.use}
+            {
+                "time": s.time,
+                "low": s.low,
+                "high": s.high if np.isfinite(s.high) else None,
+                "use": s.use,
+                "date": s.date or f"{s.time:.6g}",
+            }
             for s in outcome.observed
             if np.isfinite(s.low)
         ],

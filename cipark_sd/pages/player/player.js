@@ -230,13 +230,23 @@ function rangeOf({ levers, now, at }, structure) {
   return `90 % of ${SHORT[structure.basis.origin]}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
 }
 
+/** The last number that was reported until the date that is read, in a sentence; nothing where there is none. */
+function reportedBy(outcome, at) {
+  const until = kernel.times[at] * (1 + 1e-9), before = outcome.seen.filter((entry) => entry.time <= until);
+  if (!before.length) return "";
+  const last = before.reduce((found, entry) => (entry.time >= found.time ? entry : found));
+  const number = last.high === null ? `at least ${told(last.low)}` : last.high === last.low ? told(last.low) : `${told(last.low)} to ${told(last.high)}`;
+  return ` Reported on ${last.date}: ${number}.`;
+}
+
 function answerOf(reading, outcome) {
   const { levers, now, base, difference, at } = reading, structure = page.structures[state.structure];
   const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
-  const parts = [`${outcome.title}, ${whenLabel(at)}: `, make("strong", {}, number)];
+  const counted = outcome.note ? ` (${outcome.note})` : "";
+  const parts = [`${outcome.title}${counted}, ${whenLabel(at)}: `, make("strong", {}, number)];
   if (now.fan) parts.push(` (${rangeOf(reading, structure)})`);
   parts.push(". ");
-  if (!moved(levers)) parts.push(now.fan ? `This is the model ${page.base}.` : `All values are ${page.base}.`);
+  if (!moved(levers)) parts.push(now.fan ? `This is the model ${page.base}.${reportedBy(outcome, at)}` : `All values are ${page.base}.`);
   else {
     parts.push(`${capital(page.base)} ${told(base.middle[at])}; `);
     parts.push(make("b", {}, `difference ${change(difference[2])}`));

@@ -183,6 +183,11 @@ def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:
     # another quantity than the model's own, so that no page sets one beside the other
     (facts,) = study_facts(problem).predictions
     assert "as reported" in facts.estimand
+    # reports are of this quantity; of the model's own they are not, and its name says what it counts
+    assert (facts.title, facts.observations) == ("p", ("left",))
+    own = study(tmp_path, more=PARAMETERS + prediction.replace('reported = "left"\n', ""))
+    (facts,) = study_facts(own).predictions
+    assert (facts.title, facts.observations) == ("p, those not yet reported included", ())
     # nobody waits
     assert found[1] == pytest.approx(1500 * (1 - np.exp(-0.2 * 8)), rel=0.02)
     with pytest.raises(CiparkError, match="the name of an observation with 'reported'"):

@@ -63,9 +63,9 @@ def test_the_page_begins_with_numbers_their_range_and_how_well_it_fits(fit: Fit,
     judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low)]
     inside = [row for row in judged if row.low <= row.upper and row.lower <= row.high]
     assert found.fit.startswith(
-        f"Fit: {len(inside)} of {len(judged)} fitted numbers lie within the band that holds 90 %"
+        f"Fit: {len(inside)} of {len(judged)} fitted numbers lie within the 90 % band of the noise."
     )
-    assert "Each range here is of one number by itself" in found.cannot
+    assert "Each range is of one number by itself." in found.cannot
     write(findings, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.index('class="answer"') < text.index("<nav")
@@ -132,4 +132,43 @@ def test_the_structure_of_the_study_itself_is_no_other_one(fit: Fit, tmp_path: P
     facts = study_facts(problem)
     assert facts.rivals == ("slow", "fast")
     said = box(Findings(replace(fit, study=facts))).cannot
-    assert "Only one structure was fitted; the study knows 2 others." in said
+    assert "Not tested in this run: whether any of 2 rival structures fits as well" in said
+
+
+ASKED = """
+[[prediction]]
+name = "left later"
+variable = "left"
+at = 10
+[[prediction]]
+name = "left at the end"
+variable = "left"
+at = 8
+[[prediction]]
+name = "slower"
+variable = "left"
+at = 8
+against = { pace = 0.5 }
+[report]
+question = "How many left?"
+"""
+
+
+def test_numbers_within_the_data_come_first_with_what_was_reported_and_the_priors(tmp_path: Path) -> None:
+    small_study(tmp_path, ASKED)
+    fit = fit_findings(calibrate(Settings(study=tmp_path, engine="native", starts=4)))
+    found = box(Findings(fit))
+    assert found.question == "How many left?"
+    end, slower, later, shared = found.numbers
+    seen = sum(row.lower for row in fit.rows)
+    assert end.startswith(f"left at the end: {seen:.0f} reported; the model says ")
+    assert "; the priors alone say " in end
+    assert "reported" not in slower
+    assert slower.endswith("its sign is assumed")
+    assert later.startswith("left later: ")
+    assert later.endswith("; given no data after 8")
+    assert shared == "All of these given pace = 1."
+    # a row that was looked at and not fitted leaves the last date as it was
+    looked_at = replace(fit.rows[-1], use="check")
+    earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))
+    assert box(Findings(earlier)).numbers[-1] == "All of these given pace = 1, no data after 7."

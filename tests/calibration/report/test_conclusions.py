@@ -41,7 +41,9 @@ def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
         "With one fitted parameter after another held at a value (profile likelihood at 95 %), 2 were followed: 2 "
         "bounded on both sides (size and rate). Held constants are taken for known in what is said of rate."
     )
-    assert last == "Joint uncertainty was not asked for (--posterior), so nothing is said of parameters that are held."
+    assert last == (
+        "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
+    )
     (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
     assert alone == directions
 
@@ -174,14 +176,19 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     asked = of_study(fit, questions=ASKED)
     assert conclusions.supports(asked, None) == "It grew."
     assert not fit.study.fixed
-    assert conclusions.adds(asked, None, "Checked.") == (
-        "Firms follow. The structure of the model is taken as given. Checked."
-    )
-    for held, words in ((1, "one constant"), (2, "2 constants")):
+    besides = "Firms follow. Assumed besides: the structure of the model"
+    in_file = "what the model file sets and the study does not name"
+    assert conclusions.adds(asked, None, "Checked.") == f"{besides} and {in_file}. Checked."
+    for held, words in ((1, "one constant that the study sets"), (2, "2 constants that the study sets")):
         some = of_study(asked, fixed=("a", "b")[:held])
-        assert conclusions.adds(some, None, "") == (
-            f"Firms follow. The structure of the model and {words} that the study sets are taken as given."
-        )
+        assert conclusions.adds(some, None, "") == f"{besides}, {in_file} and {words}."
+    # what the estimate holds at a prior median is assumed as well, but for a posterior, which moves it
+    first, *others = fit.study.space.parameters
+    partly = of_study(asked, space=replace(fit.study.space, parameters=(replace(first, use="PRI"), *others)))
+    at_median = f"{besides}, {in_file} and one parameter that the estimate holds at its prior median."
+    assert conclusions.adds(partly, None, "") == at_median
+    drawn: Any = SimpleNamespace(contractions=())
+    assert conclusions.adds(partly, drawn, "") == f"{besides} and {in_file}."
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())
     assert conclusions.supports(silent, None) != ""
@@ -205,18 +212,31 @@ def test_what_stays_unknown(fit: Fit) -> None:
         for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
     )
     assert conclusions.unknowable(replace(plain, profiles=results), None) == (
-        "Bounded on neither side: a. Bounded on one side only: b and c."
+        "Of 4 fitted parameters, each by itself, the profile is bounded for 1 on both sides, 2 on one side only and 1 "
+        "on neither."
     )
 
 
 def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fit: Fit) -> None:
-    prediction: Any = SimpleNamespace(verdict="bounded by the data")
+    prediction: Any = SimpleNamespace(
+        verdict="bounded by the data", lower=1.0, upper=3.0, prior_low=0.0, prior_high=9.0, threshold=fit.optimum.rule
+    )
     assert [held.name for held in conclusions.prediction_given(fit)] == ["pace"]
     assert conclusions.prediction_verdict(fit, prediction) == "bounded by the data, given pace = 1"
     twice = replace(fit.conditions, parameters=fit.conditions.parameters * 2)
     assert len(conclusions.prediction_given(replace(fit, conditions=twice))) == 1
-    free = replace(fit.conditions, parameters=())
-    assert conclusions.prediction_verdict(replace(fit, conditions=free), prediction) == "bounded by the data"
+    free = replace(fit, conditions=replace(fit.conditions, parameters=()))
+    assert conclusions.prediction_verdict(free, prediction) == "bounded by the data"
+    # an interval that is as wide as that of the priors says so
+    prediction.prior_high = 2.1
+    assert conclusions.prediction_verdict(free, prediction) == (
+        "bounded by the data, no narrower than by the priors alone"
+    )
+    # what has a prior moves while a prediction is profiled: no number is given it
+    (rate,) = (verdict for verdict in fit.conditions.parameters if verdict.held)
+    moves = replace(rate, held=tuple(replace(held, source="prior") for held in rate.held))
+    moving = replace(fit, conditions=replace(fit.conditions, parameters=(moves,)))
+    assert conclusions.prediction_given(moving) == ()
 
 
 def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None:

@@ -217,7 +217,8 @@ def test_a_verdict_names_the_held_constant_on_all_pages(
     shown = page(Findings(leaving), Pictures())
     # the box at the top, and the section on parameters
     assert "given pace = 1" in repr(shown.sections[0])
-    assert "Held constants are taken for known in what is said of rate." in repr(shown.sections[1])
+    (informed,) = (part for part in shown.sections if part.title == leaving.study.questions.informed)
+    assert "Held constants are taken for known in what is said of rate." in repr(informed)
     assert "What rate is given is held and not varied" in repr(shown)
     write(Findings(leaving), tmp_path)
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:

@@ -235,7 +235,10 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     found = contents_of_study(Request(STUDIES / "great_stone", tmp_path / "scratch", draws="prior", runs=4))
     assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018)
     assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
-    assert max((seen.time, seen.low) for seen in found.outcomes[0].observed) == (2020.0, 60.0)
+    assert max((seen.time, seen.low, seen.date) for seen in found.outcomes[0].observed) == (2020.0, 60.0, "2019-12-31")
+    # approved firms wait for a certificate: the curve has more than was reported, and says so
+    notes = {outcome.title: outcome.note for outcome in found.outcomes}
+    assert (notes["Residents"], notes["Operating"]) == ("those not yet reported included", "")
     # of the middle draw half wait for a ceremony, and are not reported yet
     assert found.warning.startswith("These priors contradict the data: residents by 2019-12-31: 33 in the model")
     content = as_json(found)

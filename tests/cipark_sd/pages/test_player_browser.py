@@ -350,6 +350,24 @@ def test_a_study_without_a_fit_says_prior_across_its_figure_and_its_estimate_can
     assert "PRIOR" in browser.find("basis").text
     assert browser.find("limit").is_displayed()
     assert "(90 % of PRIOR draws: " in browser.find("answer").text
+    # the last count until the date that is read, exact, between two ends or at least so many
+    until = browser.run(
+        "state.at = kernel.times.findIndex((t) => t >= page.outcomes[0].seen[5].time); refresh(); "
+        "return kernel.times[state.at]"
+    )
+    last = max((entry for entry in browser.run("return page.outcomes[0].seen") if entry["time"] <= until),
+               key=lambda entry: entry["time"])  # fmt: skip
+    assert f" Reported on {last['date']}: {last['low']:.0f}." in browser.find("answer").text
+    told = browser.run(
+        "return [[4, 4], [4, 9], [4, null]].map(([low, high]) => "
+        "reportedBy({seen: [{time: 0, low: 1, high: 1, date: 'a'}, "
+        "{time: kernel.times[state.at], low, high, date: 'b'}]}, state.at))"
+    )
+    assert told == [" Reported on b: 4.", " Reported on b: 4 to 9.", " Reported on b: at least 4."]
+    assert browser.run("return reportedBy({seen: [{time: kernel.times[state.at + 1], low: 1}]}, state.at)") == ""
+    # what a curve counts, where that is not what was reported
+    browser.run("page.outcomes[0].note = 'with those who wait'; refresh()")
+    assert " (with those who wait), " in browser.find("answer").text
     assert browser.run("return document.querySelectorAll('#chart circle').length") >= 14
     browser.move(lever_places(browser)["Beta"], 2.0)
     assert "(90 % of PRIOR draws, given what is set: " in browser.find("answer").text

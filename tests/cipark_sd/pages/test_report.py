@@ -102,7 +102,7 @@ def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> 
     write_page(replace(PAGE, headlines=(FIT,)), folder)
     data = folder / "report.json"
     content = json.loads(data.read_text(encoding="utf-8"))
-    assert content["format"] == FORMAT == "cipark_sd page 2"
+    assert content["format"] == FORMAT == "cipark_sd page 3"
     # earlier versions wrote none, and called otherwise what a record is conditional on
     del content["format"]
     for record in content["headlines"]:
@@ -136,7 +136,7 @@ def test_no_number_of_a_page_has_an_exponent_that_people_would_write_out(tmp_pat
 def test_what_a_study_says_itself_stands_first_and_is_named_as_its_own(tmp_path: Path) -> None:
     answer = Answer("How many?", ("three",), "", "", words=("Nobody has counted <all>.",))
     text = render([(Page("t", "", (Section("s", (answer,)),)), tmp_path)])
-    assert "<p>Nobody has counted &lt;all&gt;.</p><footer>The study" in text
+    assert "<p>Nobody has counted &lt;all&gt;.</p><footer>The lines above are the study" in text
     assert text.index("Nobody has counted") < text.index("three")
 
 
