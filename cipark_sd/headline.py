@@ -170,8 +170,7 @@ class Headline:
         """The interval, and the priors' own beside it; empty where none was computed."""
         if self.interval is None:
             return ""
-        alone = "" if self.prior is None else f"; by the priors alone {' to '.join(self.prior.ends())}"
-        return f"{self.interval}{alone}"
+        return f"{self.interval}{_prior_in_words(self)}"
 
     @property
     def narrowed(self) -> bool:
