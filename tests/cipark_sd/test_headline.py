@@ -103,7 +103,9 @@ def test_what_was_reported_and_what_the_priors_say_stand_beside_a_number() -> No
         "56 firms (60 reported)",
         "38 to 82 (95 %, profile likelihood); the priors alone say 8.3 to 106",
     )
-    assert cells(EFFECT)[2].endswith("the priors alone say 1.6 to 40: its sign is assumed and the data do not narrow it")
+    assert cells(EFFECT)[2].endswith(
+        "the priors alone say 1.6 to 40: its sign is assumed and the data do not narrow it"
+    )
     assert in_words(replace(ASKED, prior=None, reported="")) == "firms: 56 firms, between 38 and 82 (95 %)"
 
 
