@@ -13,6 +13,7 @@ import numpy as np
 from calibration.assess.contraction import power_sensitivity, scaled_weights
 from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import RivalFit, mixture, with_variant
+from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -145,8 +146,12 @@ def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arra
     """Expected sums ``(n, n_observations)``; later variants win."""
     for variant in variants:
         problem = with_variant(problem, variant)
-    density = density_of(problem)
-    values = density.quantities(theta)
+    return totals_of(density_of(problem), theta)
+
+
+def totals_of(density: Posterior, theta: Array) -> Array:
+    """Expected sums ``(n, n_observations)`` of a density's own problem."""
+    problem, values = density.problem, density.quantities(theta)
     position = 0
     places: dict[str, list[int]] = {}
     for observation in problem.observations:

@@ -11,22 +11,24 @@ al. 2024, Journal of Machine Learning Research 25(72) (Pareto k).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.assess.counterfactuals import counted_observations, totals
+from calibration.assess.counterfactuals import counted_observations, totals_of
 from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import with_variant
+from calibration.likelihood.posterior import Posterior
 from calibration.sampling.importance import RELIABLE, smoothed
 from calibration.study.constants import reaching, without_scale
 from calibration.study.observations import quantities_of
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import Uniform
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece
-from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.scenarios import override_key, split_key
 
 #: Draws of the posterior under each value.
 DRAWS = 400
@@ -140,19 +142,25 @@ def effect_lines(problem: CalibrationProblem, theta: Array, density_of: DensityO
     observations = counted_observations(problem)
     if not problem.experiments or not observations:
         return []
+    constants = held_constants(problem)
     theta = theta[np.linspace(0, len(theta) - 1, min(DRAWS, len(theta))).round().astype(int)]
-    at_held = density_of(problem).log_likelihood(theta)
-    as_held = _effects(problem, (), theta, density_of)
+    # with a column for each constant one density a structure serves all values of all of them
+    space = (*problem.space, *(Parameter(c.label, Uniform(c.low, c.high)) for c in constants))
+    free = replace(problem, space=ParameterSpace(space))
+    densities = [density_of(p) for p in (free, *(with_variant(free, changed) for changed in problem.experiments))]
+    held = np.array([constant.value for constant in constants])
+    at_held, as_held = _moved(densities, theta, held)
     lines: list[EffectLine] = []
-    for constant in held_constants(problem):
+    for place, constant in enumerate(constants):
         courses: dict[tuple[int, int], list[LinePoint]] = {}
         for value in constant.values:
             if value == constant.value:
                 log_ratio, effects = np.zeros(len(theta)), as_held
             else:
-                moved = Variant("", "", Scenario("", {constant.label: value}))
-                log_ratio = density_of(with_variant(problem, moved)).log_likelihood(theta) - at_held
-                effects = _effects(problem, (moved,), theta, density_of)
+                values = held.copy()
+                values[place] = value
+                log_likelihood, effects = _moved(densities, theta, values)
+                log_ratio = log_likelihood - at_held
             log_weights, pareto_k = smoothed(log_ratio)
             for i in range(len(problem.experiments)):
                 for j in range(len(observations)):
@@ -167,12 +175,13 @@ def effect_lines(problem: CalibrationProblem, theta: Array, density_of: DensityO
     return sorted(lines, key=lambda line: order[line])
 
 
-def _effects(problem: CalibrationProblem, moved: Sequence[Variant], theta: Array, density_of: DensityOf) -> Array:
-    """Totals before and after each experiment: ``(n_experiments, 2, n, n_observations)``."""
-    before = totals(problem, moved, theta, density_of)
-    return np.array(
-        [[before, totals(problem, [*moved, experiment], theta, density_of)] for experiment in problem.experiments]
-    )
+def _moved(densities: Sequence[Posterior], theta: Array, values: Array) -> tuple[Array, Array]:
+    """With the constants at ``values`` the log likelihood ``(n,)`` of the first density, and totals before and after
+    each experiment, which the others are of: ``(n_experiments, 2, n, n_observations)``.
+    """
+    points = np.column_stack([theta, np.broadcast_to(values, (len(theta), len(values)))])
+    before, *after = (totals_of(density, points) for density in densities)
+    return densities[0].log_likelihood(points), np.array([[before, changed] for changed in after])
 
 
 def _point(value: float, before: Array, after: Array, weights: Array, pareto_k: float) -> LinePoint:
