@@ -330,4 +330,4 @@ def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, he
         words += f"; the {held} that the estimate holds at their prior medians move as well"
     sentences.append(words + ".")
     caution = f"; its {rivals} rivals may say otherwise (--rivals)" if rivals else ""
-    return [*sentences, f"These intervals hold no doubt about the structure of the model{caution}."]
+    return [*sentences, f"These intervals leave out the doubt whether the model is built rightly{caution}."]
