@@ -177,6 +177,19 @@ class Headline:
         """Whether the interval is narrower than that of the priors alone; true where either is not known."""
         return self.interval is None or self.prior is None or is_narrower(self.interval, self.prior)
 
+    @property
+    def has_assumed_sign(self) -> bool:
+        """Whether it is a change to which the priors alone give its sign."""
+        if self.prior is None or _CHANGE not in self.estimand:
+            return False
+        low, high = self.prior.low, self.prior.high
+        return (low is not None and low > 0) or (high is not None and high < 0)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the data add neither sign nor size to what the priors say of a change."""
+        return self.has_assumed_sign and not self.narrowed
+
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""
         conditions = f"; {self.conditions}" if self.conditions else ""
@@ -287,6 +300,8 @@ def in_words(record: Headline) -> str:
     name = record.title or record.dated.removeprefix("parameter ")
     if record.reported:
         text = f"{name}: {record.reported} reported; the model says {record.value}"
+    elif record.is_assumed:
+        text = f"{name}: no finding; the model says {record.value}"
     else:
         text = f"{name}: {record.value}"
     return f"{text}{_interval_in_words(record.interval)}{_prior_in_words(record)}"
@@ -297,9 +312,8 @@ def _prior_in_words(record: Headline) -> str:
     prior = record.prior
     if prior is None:
         return ""
-    signed = (prior.low is not None and prior.low > 0) or (prior.high is not None and prior.high < 0)
     caution = [
-        *(["its sign is assumed"] if signed and _CHANGE in record.estimand else []),
+        *(["its sign is assumed"] if record.has_assumed_sign else []),
         *([] if record.narrowed else ["the data do not narrow it"]),
     ]
     text = f"; the priors alone say {' to '.join(prior.ends())}"

@@ -130,22 +130,26 @@ def test_an_effect_says_what_of_it_is_assumed(
     ours, alone = Bounds(*interval, 0.95, "profile likelihood"), Bounds(*prior, 0.95, "central draws")
     said = in_words(replace(EFFECT, interval=ours, prior=alone))
     assert said.endswith(f"the priors alone say {' to '.join(alone.ends())}{caution}")
+    both = "its sign is assumed and the data do not narrow it" in caution
+    assert (": no finding; the model says " in said) is both
     # the sign of a level is no finding of anybody
     level = in_words(replace(EFFECT, interval=ours, prior=alone, estimand=output("Firms", 9)))
     assert "its sign" not in level
 
 
 def test_what_all_numbers_are_given_stands_once_and_the_rest_with_each() -> None:
-    later = replace(ASKED, title="firms later", conditional_on=(*ASKED.conditional_on, "no data after 2019-12-31"))
+    later = replace(
+        ASKED, title="firms later", conditional_on=(*ASKED.conditional_on, "assumptions alone after 2019-12-31")
+    )
     first, second, shared = sentences([ASKED, later])
     assert "given" not in first
-    assert second.endswith("; given no data after 2019-12-31")
+    assert second.endswith(f"; given {alone}")
     assert shared == "All of these given the study's own structure, Size = 15 (a), 60 (b), pace = 1."
-    assert sentences([later])[0].endswith("Size = 15 (a), 60 (b), pace = 1, no data after 2019-12-31")
+    assert sentences([later])[0].endswith("Size = 15 (a), 60 (b), pace = 1, assumptions alone after 2019-12-31")
     table = headline_table([ASKED, later])
     assert "Given the study's own structure" in table.caption.replace("given", "Given")
     column = table.head.index("conditional on")
-    assert [row[column] for row in table.rows] == ["", "given no data after 2019-12-31"]
+    assert [row[column] for row in table.rows] == ["", f"given {alone}"]
 
 
 def test_one_value_everywhere_is_no_disagreement() -> None:

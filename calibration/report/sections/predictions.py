@@ -126,7 +126,7 @@ def is_beyond(fit: Fit, prediction: Reported) -> bool:
 
 def unseen(fit: Fit) -> str:
     """The condition of a number after the data."""
-    return f"no data after {fit.study.calendar.label(last_fitted(fit))}"
+    return f"assumptions alone after {fit.study.calendar.label(last_fitted(fit))}"
 
 
 def prediction_table(fit: Fit) -> Table:

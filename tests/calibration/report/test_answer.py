@@ -166,9 +166,9 @@ def test_numbers_within_the_data_come_first_with_what_was_reported_and_the_prior
     assert "reported" not in slower
     assert slower.endswith("its sign is assumed")
     assert later.startswith("left later: ")
-    assert later.endswith("; given no data after 8")
+    assert later.endswith("; given assumptions alone after 8")
     assert shared == "All of these given pace = 1."
     # a row that was looked at and not fitted leaves the last date as it was
     looked_at = replace(fit.rows[-1], use="check")
     earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))
-    assert box(Findings(earlier)).numbers[-1] == "All of these given pace = 1, no data after 7."
+    assert box(Findings(earlier)).numbers[-1] == "All of these given pace = 1, assumptions alone after 7."
