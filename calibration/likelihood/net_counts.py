@@ -162,15 +162,17 @@ class Difference:
 
     def _log_sum(self, losses: Array, recurrence: tuple[Array, Array], most: int) -> Array:
         """Log of the sum over the losses as a multiple of the first summand, by the ratios that follow, inside out."""
-        if most > len(self._falls):
-            self._falls = self._falls_up_to(2 * most)
+        # by one name, as another thread may put a shorter one in its place
+        falls = self._falls
+        if most > len(falls):
+            falls = self._falls = self._falls_up_to(2 * most)
         a, b = recurrence
         # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
         slope = a * losses
         start = slope * self.gained + b * losses
         total = np.ones(np.broadcast_shapes(self.value.shape, start.shape))
         some = min(most, max(1, TOGETHER // max(total.size, 1)))
-        falls = self._falls.reshape((-1,) + (1,) * (total.ndim - self.value.ndim) + self.value.shape)
+        falls = falls.reshape((-1,) + (1,) * (total.ndim - self.value.ndim) + self.value.shape)
         numbers = np.arange(1.0, most + 1).reshape((-1,) + (1,) * total.ndim)
         room = np.empty((some, *total.shape))
         for last in range(most, 0, -some):
