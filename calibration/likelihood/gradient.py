@@ -79,6 +79,7 @@ class _Sums:
 def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """Log likelihood ``(n,)`` and its derivatives by ``values : (n, n_quantities)`` and directly by ``theta``."""
     names = density.space.names
+    summands: dict[int, Array] = {}
     logs, sums = np.zeros(len(values)), _Sums(np.zeros_like(values), np.zeros_like(theta))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for group in density.groups:
@@ -87,13 +88,20 @@ def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, 
             term, slots = group.first, group.slots
             weights = np.array([term.weight for term in group.terms])
             by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
-            logs += weights @ density.group_log_density(group, by_term, theta)
+            of_terms = density.group_log_density(group, by_term, theta)
+            if isinstance(term, Count) and term.lower == term.upper:
+                summands[group.members[0]] = weights @ of_terms
+            else:
+                summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
             slopes = group_slopes(group.terms, values[:, slots], spread, matrix)
             sums.by_values[:, slots] += slopes.by_values * weights[:, None]
             sums.add(term.noise.spread, names, slopes.by_spread @ weights)
             if isinstance(term, Breakdown):
                 _add_coding(term, slopes, weights, theta, names, sums)
+        # in the order of the terms, so that no last bit depends on which are computed together
+        for place in sorted(summands):
+            logs += summands[place]
         for series in density.series:
             logs += _add_memory(density, values, theta, series, sums)
     return np.where(np.isnan(logs), -np.inf, logs), *_possible(logs, sums)

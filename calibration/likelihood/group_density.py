@@ -14,8 +14,8 @@ from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 
 #: Log densities ``(n_terms, n)`` of a group by what the model says ``(n_terms, n_quantities of each, n)``, the spread
-#: of its noise ``(n,)`` and the matrix of its coding ``(n, n_true, n_reported)`` where it has one. Who calls it ignores
-#: the warnings of floating point.
+#: of its noise, ``(n,)`` or one number, and the matrix of its coding ``(n, n_true, n_reported)`` where it has one. Who
+#: calls it ignores the warnings of floating point.
 GroupDensity = Callable[[Array, Array, Array | None], Array]
 #: Counts in the interval of a share from which on it is computed alone.
 NARROW = 64

@@ -17,7 +17,7 @@ LOSS_TAIL = 1e-13
 #: Mean losses up to which a difference of counts is summed number by number.
 MOST_LOSSES = 2000.0
 #: Ratios of summands that are computed in one call; more would leave the processor's cache.
-TOGETHER = 2**15
+TOGETHER = 2**14
 _POISSON = Poisson()
 
 
@@ -162,20 +162,25 @@ class Difference:
 
     def _log_sum(self, losses: Array, recurrence: tuple[Array, Array], most: int) -> Array:
         """Log of the sum over the losses as a multiple of the first summand, by the ratios that follow, inside out."""
-        if most > len(self._falls):
-            self._falls = self._falls_up_to(2 * most)
+        # by one name, as another thread may put a shorter one in its place
+        falls = self._falls
+        if most > len(falls):
+            falls = self._falls = self._falls_up_to(2 * most)
         a, b = recurrence
         # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
         slope = a * losses
         start = slope * self.gained + b * losses
         total = np.ones(np.broadcast_shapes(self.value.shape, start.shape))
-        some = max(1, TOGETHER // max(total.size, 1))
+        some = min(most, max(1, TOGETHER // max(total.size, 1)))
+        falls = falls.reshape((-1,) + (1,) * (total.ndim - self.value.ndim) + self.value.shape)
+        numbers = np.arange(1.0, most + 1).reshape((-1,) + (1,) * total.ndim)
+        room = np.empty((some, *total.shape))
         for last in range(most, 0, -some):
             first = max(0, last - some)
-            ratios = np.empty((last - first, *total.shape))
-            np.multiply(slope, np.arange(first + 1.0, last + 1).reshape((-1,) + (1,) * total.ndim), out=ratios)
+            ratios = room[: last - first]
+            np.multiply(slope, numbers[first:last], out=ratios)
             ratios += start
-            ratios *= self._falls[first:last].reshape((-1,) + (1,) * (total.ndim - self.value.ndim) + self.value.shape)
+            ratios *= falls[first:last]
             for ratio in ratios[::-1]:
                 total *= ratio
                 total += 1.0

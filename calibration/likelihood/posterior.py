@@ -159,7 +159,10 @@ class Posterior:
         return np.array([slot.start for slot in self.slots])
 
     def _of_group(self, group: Group, values: Array, theta: Array) -> Array:
-        return group.log_density(values, self.spread(group.first.noise, theta), self.matrix(group.first, theta))
+        name = group.first.noise.spread
+        # a number is not spread over the points, which each family does by itself
+        spread = self._number(name, theta) if isinstance(name, str) else np.array(name)
+        return group.log_density(values, spread, self.matrix(group.first, theta))
 
     def group_log_density(self, group: Group, values: Array, theta: Array) -> Array:
         """``(n_terms, n)`` of terms that are computed together; ``values : (n_terms, n_quantities of each, n)``."""

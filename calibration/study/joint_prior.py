@@ -46,8 +46,11 @@ class JointPrior:
                 for scale, columns in self._scales:
                     # as to_scale and log_jacobian, which take the same logarithms
                     log = np.log(ordered[..., columns])
-                    log_rest = np.log1p(-ordered[..., columns]) if scale == "logit" else 0.0
-                    scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
+                    if scale == "log":
+                        scaled[..., columns] = log_slope[..., columns] = log
+                    else:
+                        log_rest = np.log1p(-ordered[..., columns])
+                        scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
             for columns, shape in self._shapes:
                 logs[..., columns] = shape.log_density(scaled[..., columns])
             if log_slope is not None:
