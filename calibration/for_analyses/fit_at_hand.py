@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from calibration.for_analyses.approximation import approximated, optimum_of
-from calibration.for_analyses.study_draws import draws_from_file
+from calibration.for_analyses.study_draws import attributes, draws_from_file
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem
@@ -45,10 +45,7 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int, *, place: Pa
 
 
 def _is_of(path: Path, problem: CalibrationProblem) -> bool:
-    import xarray as xr
-
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return bool(tree.attrs.get("study_digest") == problem_digest(problem))
+        return attributes(path).get("study_digest") == problem_digest(problem)
     except (OSError, ValueError):
         return False

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -68,17 +68,31 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     return described(Draws(rival, values, "posterior"), path)
 
 
-def described(draws: Draws, path: Path) -> Draws:
-    """Posterior draws with what their file says of them: an approximation, converged or not, worth how many."""
+def attributes(path: Path) -> dict[str, Any]:
+    """What a file says of all its groups, none of which is read: a tree of them takes as long as its largest part.
+
+    Raises
+    ------
+    OSError
+        For a file that is not NetCDF.
+    """
     import xarray as xr
 
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
-        attributes = dict(tree.attrs)
-        sizes = tree["convergence"]["ess_bulk"].to_numpy() if "convergence" in tree.children else np.array([])
-    if attributes.get("approximation") == LAPLACE:
-        quality = {name: float(attributes.get(name, np.nan)) for name in ("pareto_k", "effective")}
+    with xr.open_dataset(path, engine="h5netcdf") as root:
+        return dict(root.attrs)
+
+
+def described(draws: Draws, path: Path) -> Draws:
+    """Posterior draws with what their file says of them: an approximation, converged or not, worth how many."""
+    import h5netcdf
+
+    told = attributes(path)
+    with h5netcdf.File(path, "r") as file:
+        sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
+    if told.get("approximation") == LAPLACE:
+        quality = {name: float(told.get(name, np.nan)) for name in ("pareto_k", "effective")}
         return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
-    converged = None if "converged" not in attributes else bool(attributes["converged"])
+    converged = None if "converged" not in told else bool(told["converged"])
     independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)
 
