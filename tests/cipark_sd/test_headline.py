@@ -138,9 +138,8 @@ def test_an_effect_says_what_of_it_is_assumed(
 
 
 def test_what_all_numbers_are_given_stands_once_and_the_rest_with_each() -> None:
-    later = replace(
-        ASKED, title="firms later", conditional_on=(*ASKED.conditional_on, "assumptions alone after 2019-12-31")
-    )
+    alone = "assumptions alone after 2019-12-31"
+    later = replace(ASKED, title="firms later", conditional_on=(*ASKED.conditional_on, alone))
     first, second, shared = sentences([ASKED, later])
     assert "given" not in first
     assert second.endswith(f"; given {alone}")
