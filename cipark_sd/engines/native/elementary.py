@@ -99,17 +99,21 @@ class VectorArithmetic(Vectors):
         return self.body.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({arguments})")
 
 
-def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[float, ...]], str]) -> str:
+def definition(
+    name: str, lanes: int, attributes: str, array: Callable[[tuple[float, ...]], str], *, skips: bool = False
+) -> str:
     """The function ``@vector_<name>``.
 
-    One of the commoner functions has a short way for ordinary arguments, and a long one when any lane has another. A
-    power has a shorter way still when all lanes have a base of 1 or 0: switches and steps hold bases there, over long
-    stretches of a run.
+    One of the commoner functions has a short way for ordinary arguments, and a long one when any lane has another.
 
     Parameters
     ----------
     array : callable
         Gives the name of an array of numbers of the module.
+    skips : bool
+        Whether a power is skipped where all lanes have a base of 1 or 0. Of a model whose switches and steps hold bases
+        there this takes a fifth of the time; one full of other powers takes a fifth longer, since those no longer
+        share what they have in common.
     """
     fast, slow = _Lines("f"), _Lines("s")
     arithmetic = VectorArithmetic(fast, lanes, array)
@@ -122,7 +126,7 @@ def definition(name: str, lanes: int, attributes: str, array: Callable[[tuple[fl
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
         return "\n".join([head, *fast.lines, f"  ret {v} {value}", "}"])
     ways = ""
-    if hasattr(recipes, f"trivial_{name}"):
+    if skips and hasattr(recipes, f"trivial_{name}"):
         known, sure = getattr(recipes, f"trivial_{name}")(*names)
         _branch(fast, arithmetic, sure, "usual", "ordinary")
         fast.lines.append("usual:")

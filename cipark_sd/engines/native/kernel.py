@@ -38,20 +38,24 @@ class Kernel:
     short: bool
 
 
-def kernel(program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None) -> Kernel:
+def kernel(
+    program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None, *, skips: bool = False
+) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
     Parameters
     ----------
     library : mapping of str to str
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
+    skips : bool
+        Whether powers of 1 and 0 are skipped (:func:`cipark_sd.engines.native.elementary.definition`).
     """
-    return _Module(program, lanes, library or {}).build()
+    return _Module(program, lanes, library or {}, skips).build()
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str]) -> None:
-        self.program, self.lanes, self.library = program, lanes, library
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], skips: bool) -> None:
+        self.program, self.lanes, self.library, self.skips = program, lanes, library, skips
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
@@ -80,7 +84,7 @@ class _Module:
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(RECIPES))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
-        made = [definition(name, self.lanes, attributes, self.slots.array) for name in used]
+        made = [definition(name, self.lanes, attributes, self.slots.array, skips=self.skips) for name in used]
         made += self.library.values()
         text = "\n".join(
             [

@@ -94,7 +94,9 @@ def carried(
         program = with_numbers(program, {name: value for name, value in values.items() if name not in free})
     watched = _with_watched(program)
     split = None if varying is None else tabulated(watched, varying)
-    made = compiled(watched if split is None else split.remainder)
+    # what a page plays has levers for switches and dates, which hold the bases of powers at 1 or 0
+    skips = varying is not None
+    made = compiled(watched if split is None else split.remainder, skips=skips)
     about: dict[str, object] = {
         "format": FORMAT,
         "model": model.name,
@@ -124,7 +126,7 @@ def carried(
     }
     module = made.module
     if split is not None:
-        table = compiled(split.table)
+        table = compiled(split.table, skips=skips)
         about["timetable"] = {
             "workspace": table.workspace,
             "free": table.free,

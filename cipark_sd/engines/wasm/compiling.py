@@ -17,7 +17,7 @@ TRIPLE = "wasm32-unknown-unknown"
 #: Vectors are in every browser since 2023.
 FEATURES = "+simd128"
 _LOCK = threading.Lock()
-_COMPILED: dict[str, "Compiled"] = {}
+_COMPILED: dict[tuple[str, bool], "Compiled"] = {}
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,16 @@ class Compiled:
     free: int
 
 
-def compiled(program: Program) -> Compiled:
-    """The module of a program, made once."""
+def compiled(program: Program, *, skips: bool = False) -> Compiled:
+    """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0."""
+    key = (program.digest, skips)
     with _LOCK:
-        if program.digest not in _COMPILED:
+        if key not in _COMPILED:
             machine, identity = _machine()
-            made = kernel(program, LANES, DEFINITIONS)
+            made = kernel(program, LANES, DEFINITIONS, skips=skips)
             module, free = linked(object_code(made, machine, identity))
-            _COMPILED[program.digest] = Compiled(module, made.workspace, free)
-        return _COMPILED[program.digest]
+            _COMPILED[key] = Compiled(module, made.workspace, free)
+        return _COMPILED[key]
 
 
 @cache

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,26 @@ def test_every_function_has_the_native_bits_for_any_number(write_mdl: Write) -> 
     for name in native.data_vars:
         assert same_bits(native[name].to_numpy(), numpy[name].to_numpy()), name
         assert same_bits(native[name].to_numpy(), wasm[name].to_numpy()), name
+
+
+def test_a_module_that_skips_powers_of_1_and_0_gives_the_same_bits(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cipark_sd.engines.wasm import engine
+
+    model = read_model(write_mdl("X=1~~|\nY=1~~|\npower=X^(Y+Time*0)~~|\n", final=1, step=1))
+    planned = plan(model, Scenario(), save=["power"], times=None, method=None)
+    program = program_for(model, planned.outputs, Settings())
+    # blocks of two runs whose bases are alike, one of whose is 1 or 0, and any
+    pairs = [pair for x in (0.0, -0.0, 1.0, 2.0) for pair in ((x, x), (x, 1.0), (0.0, x), (x, 0.7))]
+    x, y = (a.ravel() for a in np.meshgrid(np.ravel(pairs), [2.5, 3.0, -3.0, 0.0, 1e308, -0.5]))
+    rng = np.random.default_rng(1)
+    x, y = np.append(x, np.exp(rng.uniform(-300, 300, 3000))), np.append(y, rng.normal(size=3000) * 3)
+    given = inputs_for(planned, program, Settings({"x": x, "y": y}), np.arange(len(x), dtype=np.uint64))
+    native = choose("native").execute(program, given)  # type: ignore[attr-defined]
+    assert compiling.compiled(program, skips=True).module != compiling.compiled(program).module
+    monkeypatch.setattr(engine, "compiled", partial(compiling.compiled, skips=True))
+    assert same_bits(native, choose("wasm").execute(program, given))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("engine", ["native", "wasm"])
