@@ -201,6 +201,27 @@ class UnusableInput(InvalidValue):
         CiparkError.__init__(self, f"{where}: {sentence}")
 
 
+class MissingFile(InvalidValue):
+    """A file or folder that is named and is not there; what has a name like it beside it is offered.
+
+    Parameters
+    ----------
+    instead : str
+        What else may be given.
+    """
+
+    def __init__(self, path: Path | str, *, where: str, instead: str = "") -> None:
+        path = Path(path)
+        try:
+            beside = [entry.name for entry in path.parent.iterdir()]
+            reason = "does not exist"
+        except OSError:
+            beside, reason = [], f"does not exist, and neither does the folder {str(path.parent)!r}"
+        near = difflib.get_close_matches(path.name, beside, n=1)
+        offered = f"; did you mean {near[0]!r}?" if near else ""
+        CiparkError.__init__(self, f"{where}: {path} {reason}{offered}{f'; {instead}' if instead else ''}")
+
+
 class MissingData(CiparkError):
     """Variables without an equation whose values nobody has brought."""
 

@@ -6,12 +6,13 @@ first line is understood. Each of them is refused here, before it is opened or b
 
 import errno
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput
 from cipark_sd.toml_lines import LinedTable, lined
 
 MEGABYTE = 2**20
@@ -113,9 +114,25 @@ def toml_text(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except UnicodeDecodeError as problem:
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+        raise UnusableInput(f"the file is no text, and so no TOML ({problem})", where=str(path)) from None
     except OSError as problem:
-        raise InvalidValue("the file", problem.strerror, "a TOML file that can be read", where=str(path)) from None
+        raise UnusableInput(f"the file cannot be read ({problem.strerror})", where=str(path)) from None
+
+
+def _no_toml(reason: str, path: Path) -> UnusableInput:
+    """An error of TOML's reader with file and line first, and what is the cause as a rule."""
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason)
+    if match is None:
+        return UnusableInput(f"this is no TOML: {reason}", where=str(path))
+    hint = ""
+    if "Illegal character" in match[1]:
+        hint = "; a text stands between two quotation marks"
+    elif "Invalid value" in match[1]:
+        hint = "; a text stands between quotation marks, and a point marks decimals"
+    elif "Expected newline" in match[1]:
+        hint = "; a setting stands on a line of its own, and a point marks decimals"
+    words = match[1].replace("Illegal character '\\n'", "the line ends within a text")
+    return UnusableInput(f"this is no TOML at column {match[3]}: {words}{hint}", where=f"{path}:{match[2]}")
 
 
 def parsed_toml(text: str, path: Path) -> LinedTable:
@@ -124,11 +141,9 @@ def parsed_toml(text: str, path: Path) -> LinedTable:
         content = tomllib.loads(text)
     except ValueError as problem:
         # beside TOML's own errors, Python's for a number of thousands of digits
-        raise InvalidValue("its content", str(problem), "TOML", where=str(path)) from None
+        raise _no_toml(str(problem), path) from None
     except RecursionError:
-        raise InvalidValue(
-            "its content", "lists or tables nested too deeply", "flatter TOML", where=str(path)
-        ) from None
+        raise UnusableInput("lists or tables are nested too deeply", where=str(path)) from None
     pending: list[object] = [content]
     while pending:
         match pending.pop():

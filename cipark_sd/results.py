@@ -20,7 +20,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.files import whole, write_bytes, write_text
 from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
@@ -214,7 +214,7 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
     if path.suffix.lower() not in endings:
         raise InvalidValue(role, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
     if not path.parent.is_dir():
-        raise InvalidValue(role, str(path), f"in a folder that exists, but {str(path.parent)!r} does not", where=where)
+        raise UnusableInput(f"{path} cannot be written, since there is no folder {str(path.parent)!r}", where=where)
     if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise InvalidValue(role, str(path), "a file that can be written", where=where)
 
@@ -307,7 +307,7 @@ def load(path: Path | str) -> xr.Dataset:
         check_readable(path, sys.maxsize)
         result = xr.load_dataset(path, engine="h5netcdf")
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the file", str(path), "a file that exists", where="load") from None
+        raise MissingFile(path, where="load") from None
     except OSError as problem:
         raise InvalidValue("the file", problem.strerror or str(problem), "NetCDF", where=str(path)) from None
     if result.attrs.get("format") != FORMAT:

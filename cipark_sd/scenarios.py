@@ -1,6 +1,5 @@
 """Scenarios: what a run changes, by name; they combine with ``|`` and the right one wins."""
 
-import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
 
-from cipark_sd.errors import MOST_SUGGESTED, CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.errors import (
+    MOST_SUGGESTED,
+    CiparkError,
+    InvalidValue,
+    MissingFile,
+    UnknownName,
+    UnusableInput,
+    raise_all,
+)
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
@@ -271,9 +278,7 @@ def read_scenario(path: Path | str) -> Scenario:
     try:
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
-        expected = "a file that exists" + (f"; did you mean {near[0]!r}?" if near else "")
-        raise InvalidValue("the scenario file", str(path), expected, where="--scenario") from None
+        raise MissingFile(path, where="scenario") from None
     problems: list[CiparkError] = [
         UnknownName(key, ("name", "set", "time"), kind="key", where=place(content, "", key))
         for key in content.keys() - {"name", "set", "time"}

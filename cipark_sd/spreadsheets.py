@@ -7,9 +7,10 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import InvalidValue, MissingPackage, UnknownName
+from cipark_sd.errors import InvalidValue, MissingPackage, UnknownName, UnusableInput
 from cipark_sd.files import csv_text_of, write_bytes
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.wording import listed
 
 SUFFIX = ".xlsx"
 
@@ -53,15 +54,16 @@ def cells(raw: bytes, path: Path, *, sheet: str | None = None) -> list[list[str]
     except InvalidValue:
         raise
     except Exception as problem:  # openpyxl raises whatever comes up in a damaged file
-        raise InvalidValue("its content", str(problem), "an Excel workbook (.xlsx)", where=str(path)) from None
+        raise UnusableInput(f"the file is no Excel workbook ({problem})", where=str(path)) from None
     if sheet is not None:
         if sheet not in tables:
             raise UnknownName(sheet, tables, kind="sheet", where=str(path))
         return tables[sheet]
     filled = {name: rows for name, rows in tables.items() if any(map(any, rows))}
     if len(filled) > 1:
-        expected = "one; name it with --sheet, or save it alone"
-        raise InvalidValue("its sheets with cells", ", ".join(filled), expected, where=str(path))
+        raise UnusableInput(
+            f"several sheets have cells: {listed(map(repr, filled))}; --sheet names one", where=str(path)
+        )
     return next(iter(filled.values()), [])
 
 

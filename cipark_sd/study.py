@@ -311,7 +311,10 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
     if name is not None and Path(name).is_dir():
         return Path(name)
     kind = f"folder with {file} and no bundled study"
-    raise UnknownName(name or "", known_studies(name or "", file), kind=kind, where=where, listing="known:")
+    known = known_studies(name or "", file)
+    # who writes half of a name means those that have it
+    near = [study for study in known if name and name in study]
+    raise UnknownName(name or "", near or known, kind=kind, where=where, listing="did you mean:" if near else "known:")
 
 
 def known_studies(name: str, file: str) -> list[str]:

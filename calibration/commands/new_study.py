@@ -88,13 +88,18 @@ def new_study(
         for line in from_template(template, output, force=force, allow_files=allow_files):
             click.echo(line)
         return Result({"folder": output or Path(f"my_{template}"), "copy_of": template})
-    if model is None or data is None:
-        lacking = "DATA" if model else "MODEL and DATA"
+    table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")
+    if model is None:
+        example = "cipark new-study sir.mdl cases.csv; or copy a study with --from STUDY"
+        raise UnusableInput(f"MODEL and DATA are missing; for example, {example}", where="new-study")
+    if data is None:
+        lacking = f"MODEL is missing, and {model} is a table" if table else "DATA is missing"
+        example = f"cipark new-study {'sir.mdl' if table else model} {model if table else 'cases.csv'}"
+        raise UnusableInput(f"{lacking}; for example, {example}", where="new-study")
+    if table:
         raise UnusableInput(
-            f"{lacking} is missing: cipark new-study sir.mdl cases.csv, or --from STUDY", where="new-study"
+            f"the model comes first and the data second: cipark new-study {data} {model}", where="new-study"
         )
-    if model.suffix.casefold() in (".csv", ".tsv", ".txt"):
-        raise InvalidValue("MODEL", str(model), "the model first and the data second", where="new-study")
     folder = output or Path(file_name(data.stem))
     made = making.new_study(
         making.NewStudyRequest(
@@ -182,7 +187,7 @@ def _summary(made: "NewStudy") -> list[str]:
             lines.append(f"          {rows} no number in {series.match.column} or no time: left out")
         if (series.values < 0).any():
             lowest = number(float(series.values.min()))
-            lines.append(f"          {lowest} is below nothing, so that these are no counts: the noise is normal")
+            lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
         if series.dropped:
             lines.append(f"          {len(series.dropped)} rows before the run's initial time are left out")
     if made.ignored:

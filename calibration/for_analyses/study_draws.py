@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.scenarios import override_key
@@ -54,7 +54,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     try:
         group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
     except FileNotFoundError:
-        raise InvalidValue("the draws", str(path), "a file that exists, or the word prior", where="--draws") from None
+        raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
     except (OSError, ValueError, KeyError) as problem_found:
         expected = f"NetCDF with a group 'posterior' ({problem_found})"
         raise InvalidValue("the draws", str(path), expected, where="--draws") from None

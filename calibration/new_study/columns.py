@@ -220,8 +220,11 @@ def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence
         wrong = [(i, text) for i, text in zip(rows, cells, strict=True) if date_of(text, order) is None]
         if wrong and len(wrong) <= len(cells) // 2:
             i, text = wrong[0]
+            where = f"{sheet.name} line {sheet.lines[i]}"
+            if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
+                raise UnusableInput(f"{column} is {text!r}, and the calendar has no such day", where=where)
             expected = f"a date, as {cells[0] if cells[0] != text else cells[-1]!r} is; {_taken(column)}"
-            raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
+            raise InvalidValue(column, text, expected, where=where)
 
 
 def _taken(column: str) -> str:

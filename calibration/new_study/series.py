@@ -17,7 +17,7 @@ from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
 from calibration.study.cumulative import counted, running_total
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Stock
 
@@ -109,8 +109,8 @@ def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
             expected = "a number, or nothing where it is missing"
             raise InvalidValue(match.column, texts[i], expected, where=f"{sheet.name} line {sheet.lines[i]}")
     if np.isfinite(values).sum() < 2:
-        raise InvalidValue(match.column, "no numbers" if np.isnan(values).all() else "one number", "two at least",
-                           where=sheet.name)  # fmt: skip
+        has = "no number" if np.isnan(values).all() else "one number only"
+        raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)
     return Reading(match, values)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.errors import InvalidValue, UnusableInput
+from cipark_sd.errors import InvalidValue, MissingFile, UnusableInput
 from cipark_sd.spreadsheets import SUFFIX, table_bytes
 
 #: What people write where there is no number.
@@ -73,32 +73,33 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
         text = decoded(table_bytes(path, sheet=sheet))
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise InvalidValue(
-            "the data", str(path), f"a CSV file that can be read ({reason})", where="new-study"
-        ) from None
+        if isinstance(problem, FileNotFoundError):
+            raise MissingFile(path, where="new-study") from None
+        raise UnusableInput(f"{path} cannot be read ({reason})", where="new-study") from None
     if "\x00" in text or text.startswith("PK\x03\x04"):
-        raise InvalidValue("its content", "not text", "a CSV file or an Excel workbook (.xlsx)", where=where)
+        raise UnusableInput("the file is no text: give a CSV file or an Excel workbook (.xlsx)", where=where)
     try:
         delimiter = _delimiter(text)
         reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
         records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
     except csv.Error as problem:
-        raise InvalidValue("its content", str(problem), "a table of cells", where=where) from None
+        raise UnusableInput(f"no table of cells can be read ({problem})", where=where) from None
     records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
     # lines above the header, such as a title, fill fewer cells than the table has
     width = Counter(len(cells) for _, cells in records).most_common(1)[0][0] if records else 0
     full = (i for i, (_, cells) in enumerate(records) if sum(map(bool, cells)) >= width - 1 and any(cells[1:]))
     first = next(full, 0)
     if not records or len(records) - first < 2:
-        expected = "a line of column names, such as time,cases, and rows below"
-        raise UnusableInput(f"there are {len(records)} lines with cells, where a table has {expected}", where=where)
+        holds = "has one line and no rows below it" if records else "is empty"
+        names = "a table has a line of column names, such as time,cases, and rows below"
+        raise UnusableInput(f"the file {holds}: {names}", where=where)
     header = [name or f"column {i}" for i, name in enumerate(records[first][1], start=1)]
     if all(_is_number(cell) for cell in records[first][1] if cell):
         expected = "column names, such as time,cases"
         raise InvalidValue("the first line", delimiter.join(records[first][1]), expected, where=where)
     for name in header:
         if header.count(name) > 1:
-            raise InvalidValue("its columns", f"{name} twice", "each name once", where=where)
+            raise UnusableInput(f"two columns are called {name!r}", where=where)
     rows = [(n, [*cells, *[""] * (len(header) - len(cells))][: len(header)]) for n, cells in records[first + 1 :]]
     return Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), tuple(n for n, _ in rows), delimiter)
 

@@ -49,7 +49,7 @@ from calibration.study.sections import (
 )
 from calibration.study.terms import read_observation
 from calibration.study.variants import Variant, read_variants, variant_problems, with_own_structure
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
@@ -172,12 +172,14 @@ def read_problem(
     try:
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the study", str(folder), f"a folder with {FILE}", where="calibrate") from None
+        raise UnusableInput(f"{folder} is no study: it has no {FILE}", where="calibrate") from None
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
     model, span = model_section(Section(top.raw("model") or {}, "[model]", problems, within=top), folder, allow_files)
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
+    # where a run or its dates could not be read, times outside of it are no mistake of their own
+    placed = not problems
     codings = read_codings(top.tables("coding"), problems)
     events = read_events(top.tables("event"), calendar, problems)
     groups = read_groups(top.tables("group"), model, problems)
@@ -224,9 +226,9 @@ def read_problem(
     problems += unused_events(events, top.tables("observation"))
     problems += coding_problems(codings.values(), observations)
     if complete and not any(term.use == "fit" for o in observations for term in o.terms):
-        problems.append(InvalidValue("[[observation]]", "nothing to fit", "one row to fit at least", where=FILE))
+        problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
-        problems.append(InvalidValue("[[parameter]]", "nothing to estimate", "one with use = 'CAL'", where=FILE))
+        problems.append(UnusableInput("no [[parameter]] is fitted: give one use = 'CAL'", where=FILE))
     scenario = span
     if not problems:
         scenario = span | driven | Scenario("fixed", {item.name: item.value for item in fixed})
@@ -236,7 +238,7 @@ def read_problem(
             problems.append(problem)
     problems += variant_problems(model, span, (*rivals, *scenarios, *experiments), [p.name for p in parameters])
     problems += prediction_problems(model, span, predictions, parameters)
-    problems += time_problems(model, span, observations, holdout)
+    problems += time_problems(model, span, observations, holdout) if placed else []
     problems += counted_twice(observations, where=FILE)
     raise_all(str(path), [problem.placed(_places(top)) for problem in problems])
     rivals = with_own_structure(model, scenario, rivals)

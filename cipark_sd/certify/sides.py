@@ -20,6 +20,7 @@ from cipark_sd.engines.reference.faults import fault_of_failure
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
+    MissingFile,
     ModelFileError,
     Problems,
     RunFailed,
@@ -248,7 +249,7 @@ def recorded_side(question: Question, path: Path) -> Side:
 
     where = str(path)
     if not path.is_file():
-        raise InvalidValue("the recorded run", where, "a file that exists", where="--recorded")
+        raise MissingFile(path, where="--recorded")
     suffix = path.suffix.lower()
     if suffix not in RECORDED:
         raise InvalidValue(

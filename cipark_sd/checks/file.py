@@ -22,7 +22,7 @@ from cipark_sd.checks.definition import (
 )
 from cipark_sd.checks.evaluate import BASE, OutsideRun
 from cipark_sd.checks.expression import COMPARISONS, ExpressionError, name_problems, parse_expression
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
@@ -44,7 +44,7 @@ def read_checks(path: Path | str, model: Model) -> Checks:
     try:
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the checks file", str(path), "a file that exists", where="--checks") from None
+        raise MissingFile(path, where="--checks") from None
     reader = _Reader(model)
     checks = reader.read(content)
     # a mistake that shows on two ways is told once

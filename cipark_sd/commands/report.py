@@ -63,9 +63,9 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
 
 
 def _write_again(folder: Path) -> None:
-    from cipark_sd.errors import InvalidValue
+    from cipark_sd.errors import UnusableInput
 
     writers: list[Again] = [entry.load() for entry in importlib.metadata.entry_points(group=GROUP)]
     written = [made for writer in writers if (made := writer(folder)) is not None]
     if not written:
-        raise InvalidValue("the folder", str(folder), "one with the findings of a command in it", where="--again")
+        raise UnusableInput(f"{folder} has no findings of a command in it", where="--again")

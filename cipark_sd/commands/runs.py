@@ -9,7 +9,7 @@ import click
 from cipark_sd.commands import options
 from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, say
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled, located
 
@@ -52,7 +52,7 @@ def list_(folder: Path | None) -> Result:
 
     top = folder or OUTPUT_FOLDER
     if not top.is_dir():
-        raise InvalidValue("the folder", str(top), "a folder that exists", where="cipark runs list")
+        raise MissingFile(top, where="cipark runs list")
     rows, stores = [], list[dict[str, object]]()
     for path in _stores(top, _DEPTH):
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.budget import balanced, base_cost
 from cipark_sd.experiments.catalogue_values import ValueReader
 from cipark_sd.experiments.contradictions import contradictions
@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[str, dict[str, object]]:
     try:
         text = toml_text(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the catalogue", str(path), "a file that exists", where="policy") from None
+        raise MissingFile(path, where="policy") from None
     return text, parsed_toml(text, path)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.sanitise import decoded
 from cipark_sd.frontends.vensim.definitions import EquationHead, head
@@ -33,7 +33,7 @@ def read_changes(path: Path, model: Model) -> Scenario:
     try:
         text = decoded(read_bytes(path, TOML_LIMIT))
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the changes file", str(path), "a file that exists", where="--scenario") from None
+        raise MissingFile(path, where="scenario") from None
     except OSError as problem:
         raise InvalidValue("the changes file", problem.strerror, "a file that can be read", where=str(path)) from None
     names = Names()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from cipark_sd.errors import InvalidValue, ModelFileError
+from cipark_sd.errors import InvalidValue, MissingFile, ModelFileError
 from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.inputs import MODEL_LIMIT, TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import Model, digest_of
@@ -46,7 +46,7 @@ def series_bytes(file: Path, *, where: str) -> bytes:
     try:
         return read_bytes(file, TABLE_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the data file", str(file), "a file that exists", where=where) from None
+        raise MissingFile(file, where=where) from None
     except OSError as problem:
         raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
 

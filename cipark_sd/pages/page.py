@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_text
 from cipark_sd.pages.blocks import (
     Answer,
@@ -127,8 +127,8 @@ def read_page(folder: Path) -> Page:
     """
     path = folder / DATA
     if not path.is_file():
-        expected = f"the output folder of a finished command, with {DATA} in it"
-        raise InvalidValue("the folder", str(folder), expected, where="cipark report")
+        reason = f"has no {DATA}, which a finished command leaves in its output folder" if folder.is_dir() else ""
+        raise UnusableInput(f"{folder} {reason or 'does not exist'}", where="cipark report")
     with of_this_version("page", path):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format", None) != FORMAT:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.spreadsheets import table_bytes
@@ -73,7 +73,7 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
     try:
         frame = pd.read_csv(io.BytesIO(table_bytes(source.path)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, NotADirectoryError):
-        raise InvalidValue("the data file", where, "a file that exists", where="--data") from None
+        raise MissingFile(source.path, where="--data") from None
     except (OSError, ValueError) as problem:
         reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
         raise InvalidValue("the data file", reason, "a CSV table", where=where) from None

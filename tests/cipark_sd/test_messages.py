@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from small_study import STUDY, small_study
+from small_study import POLICIES, STUDY, small_study
 
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
@@ -107,11 +107,11 @@ def test_a_setting_that_cannot_be_says_what_can(study: Path, setting: str, messa
     [
         (
             "2023-01-01,3\n2023-02-30,4\n2023-01-05,9",
-            "line 3: date is '2023-02-30', expected a date, as '2023-01-01'",
+            "data.csv line 3: date is '2023-02-30', and the calendar has no such day",
         ),
         ("2023-01-01,3\n2023-01-05,4\n2023-01-05,9", "date is 2023-01-05 in lines 3 and 4, and each time"),
         ("01/02/2023,3\n03/02/2023,4\n05/02/2023,9", "'01/02/2023' may have the day or the month first: --dates dmy"),
-        ("", "there are 1 lines with cells, where a table has a line of column names"),
+        ("", "data.csv: the file has one line and no rows below it: a table has a line of column names"),
     ],
 )
 def test_the_row_that_is_wrong_is_the_one_that_is_named(study: Path, rows: str, message: str) -> None:
@@ -133,4 +133,88 @@ def test_what_is_left_out_or_sorted_or_changes_the_noise_is_said(study: Path) ->
     assert done.exit_code == 0, done.output
     assert "the rows were not in the order of time and have been sorted" in done.stdout
     assert "2 rows have no number in left or no time: left out" in done.stdout
-    assert "-9 is below nothing, so that these are no counts: the noise is normal" in done.stdout
+    assert "a count is never negative, and -9 is one of these: the noise is normal" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["new-study"], "MODEL and DATA are missing; for example, cipark new-study sir.mdl cases.csv; or copy a study"),
+        (["new-study", "leaving.mdl"], "DATA is missing; for example, cipark new-study leaving.mdl cases.csv"),
+        (
+            ["new-study", "left.csv"],
+            "MODEL is missing, and left.csv is a table; for example, cipark new-study sir.mdl left.csv",
+        ),
+        (
+            ["new-study", "left.csv", "leaving.mdl"],
+            "the model comes first and the data second: cipark new-study leaving.mdl left.csv",
+        ),
+        (["new-study", "leaving.mdl", "lef.csv"], "new-study: lef.csv does not exist; did you mean 'left.csv'?"),
+        (["new-study", "leaving.mdl", "nothing.csv"], "nothing.csv: the file is empty: a table has a line of column"),
+        (["run", "leaving.mdl", "--compare", "fst.toml"], "fst.toml does not exist; did you mean 'fast.toml'?"),
+        (["run", "leaving.mdl", "--scenario", "gone/f.toml"], "does not exist, and neither does the folder 'gone'"),
+        (["run", "leaving.mdl", "-o", "gone/a.csv"], "gone/a.csv cannot be written, since there is no folder 'gone'"),
+        (["policy", ".", "--draws", "nix.nc"], "nix.nc does not exist; give a file of draws, or the word prior"),
+        (["report", "gone"], "cipark report: gone does not exist"),
+        (["report", "."], "cipark report: . has no report.json, which a finished command leaves in its output folder"),
+        (["report", "--again", "."], "--again: . has no findings of a command in it"),
+        (["calibrate", "core"], "no bundled study 'core' (did you mean: great_stone_core, great_stone_core_lifecycle)"),
+        (["calibrate", "gone"], "no bundled study 'gone' (known: "),
+    ],
+)  # fmt: skip
+def test_what_is_named_and_not_there_is_said_with_what_to_do(
+    study: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    (study / "nothing.csv").touch()
+    (study / "fast.toml").write_text("[set]\nrate = 1\n", encoding="utf-8")
+    (study / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    monkeypatch.chdir(study)
+    done = cipark(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_several_sheets_are_named(study: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for name in ("sick", "notes"):
+        book.create_sheet(name).append([name, 1])
+    book.save(study / "two.xlsx")
+    done = cipark("new-study", study / "leaving.mdl", study / "two.xlsx", "-o", study / "made")
+    assert done.exit_code == 2
+    assert "two.xlsx: several sheets have cells: 'sick' and 'notes'; --sheet names one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'table = "left.csv"', 'table = "left.csv',
+            "study/problem.toml:7: this is no TOML at column 18: the line ends within a text; a text stands between",
+        ),
+        (
+            'kind = "increments"', "kind = increments",
+            "study/problem.toml:8: this is no TOML at column 8: Invalid value; a text stands between quotation marks",
+        ),
+        (
+            "starts = 4", "starts = 0,5",
+            "a setting stands on a line of its own, and a point marks decimals",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_toml_is_said_with_its_line_and_the_usual_cause(
+    study: Path, old: str, new: str, message: str
+) -> None:
+    assert message in refused(study, old, new)
+
+
+def test_dates_that_cannot_be_read_leave_no_times_outside_the_run(study: Path) -> None:
+    message = refused(study, "[[observation]]", '[dates]\nunit = "day"\norigin = "2023-13-01"\n\n[[observation]]')
+    assert "origin is '2023-13-01', expected a date such as 2020-03-01" in message
+    assert "outside the run" not in message
+
+
+def test_a_study_that_fits_nothing_says_what_to_give(study: Path) -> None:
+    text = STUDY.replace("use = 'CAL'", "use = 'PRI'").replace("[[parameter]]\n", "[[parameter]]\nuse = 'PRI'\n")
+    assert "no [[parameter]] is fitted: give one use = 'CAL'" in refused(study, STUDY, text)

@@ -187,7 +187,7 @@ def test_a_scenario_file_is_read_with_times_tables_and_series(tmp_path: Path) ->
     [
         ("[sett]\na = 1", "has no key 'sett'; did you mean 'set'"),
         ("[time]\nform = 1", r"has no key in \[time\] 'form'; did you mean 'from'"),
-        ("[set\na = 1", "expected TOML"),
+        ("[set\na = 1", "this is no TOML"),
         ('[set]\na = "much"', "expected a finite number"),
         ("set = 3", r"expected a table \[set\]"),
         ("time = 3", r"expected a table \[time\]"),

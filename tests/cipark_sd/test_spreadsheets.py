@@ -59,7 +59,7 @@ def test_points_beside_a_run_and_series_come_from_a_workbook(write_mdl: Callable
 
 def test_of_several_sheets_one_is_named(tmp_path: Path) -> None:
     path = workbook(tmp_path / "two.xlsx", a=[["time", "x"], [1, 2], [2, 3]], b=[["time", "y"], [1, 5], [2, 6]])
-    with pytest.raises(InvalidValue, match="'a, b', expected one; name it with --sheet"):
+    with pytest.raises(InvalidValue, match="several sheets have cells: 'a' and 'b'; --sheet names one"):
         read_sheet(path)
     assert read_sheet(path, "b").header == ("time", "y")
     with pytest.raises(UnknownName, match="'c'"):
@@ -73,7 +73,7 @@ def test_a_file_that_is_no_workbook_or_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no.xlsx").write_text("time,x\n")
-    with pytest.raises(InvalidValue, match="expected an Excel workbook"):
+    with pytest.raises(InvalidValue, match="the file is no Excel workbook"):
         read_sheet(tmp_path / "no.xlsx")
     path = workbook(tmp_path / "large.xlsx", a=[["time", "x"], [1, 2]])
     with zipfile.ZipFile(path) as archive:

@@ -555,7 +555,14 @@ def _texts() -> Made:
 
 
 #: After these words a library speaks.
-_OF_LIBRARIES = ("is not XML:", "its content is", "the data file is", "is not text:")
+_OF_LIBRARIES = (
+    "is not XML:",
+    "its content is",
+    "this is no TOML",
+    "and so no TOML",
+    "the data file is",
+    "is not text:",
+)
 
 
 def said(case: Case, folder: Path, model: Any) -> str:

@@ -290,7 +290,7 @@ def test_all_mistakes_are_reported_together(make: Make) -> None:
 
 
 def test_a_missing_study_says_what_a_study_is(tmp_path: Path) -> None:
-    with pytest.raises(CiparkError, match=r"a folder with problem\.toml"):
+    with pytest.raises(CiparkError, match=r"is no study: it has no problem\.toml"):
         read_problem(tmp_path / "nowhere")
 
 

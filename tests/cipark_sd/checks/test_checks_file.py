@@ -46,7 +46,7 @@ def check(expect: str, more: str = "at = 5") -> str:
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("[[check", InvalidValue, "expected TOML"),
+        ("[[check", InvalidValue, "this is no TOML"),
         ("[runz]", UnknownName, ":1 has no key 'runz'; did you mean 'runs'"),
         ("[builtin]\nunit = true", UnknownName, "no key 'unit'; did you mean 'units'"),
         ("[builtin]\nunits = 3", InvalidValue, 'units is 3, expected true, false or "note"'),
@@ -98,7 +98,7 @@ def test_all_mistakes_of_a_file_come_together(read: Callable[[str], object]) -> 
 
 
 def test_a_missing_file_is_said(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(InvalidValue, match="a file that exists"):
+    with pytest.raises(InvalidValue, match="does not exist"):
         read_checks(tmp_path / "no.toml", model)
 
 

@@ -182,7 +182,7 @@ def test_levers_of_two_elements_are_no_contradiction(park, tmp_path):
 
 
 def test_a_catalogue_that_is_not_there_is_a_clear_error(park, tmp_path):
-    with pytest.raises(InvalidValue, match="a file that exists"):
+    with pytest.raises(InvalidValue, match="does not exist"):
         read_catalogue(tmp_path / "policies.toml", park)
 
 

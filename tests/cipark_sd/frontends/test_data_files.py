@@ -95,10 +95,10 @@ def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Writ
         ("x.csv", "Time,snow\n0,1\n", "the columns of 'x.csv' is 'none of them', expected data variables: rain"),
         ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),
         ("x.csv", "\n", "the data file is 'empty'"),
-        ("x.xlsx", "no workbook", "expected an Excel workbook"),
+        ("x.xlsx", "no workbook", "the file is no Excel workbook"),
         ("x.vdf", "binary", "expected a table; Vensim writes one of it"),
         ("x.txt", "Time", "expected one of .csv"),
-        ("", "", "expected a file that exists"),
+        ("", "", "does not exist"),
     ],
 )
 def test_a_file_that_says_nothing_is_one_clear_error(
@@ -191,7 +191,7 @@ def test_a_tag_is_the_spreadsheet_that_the_user_says(write_mdl: Write, tmp_path:
     [
         ("?cost=a.xlsx", r"a tag of the model: \?costs, \?more"),
         ("?costs", r"\?tag=FILE"),
-        ("?costs=nowhere.xlsx", "a file that exists"),
+        ("?costs=nowhere.xlsx", "nowhere.xlsx does not exist"),
     ],
 )
 def test_a_tag_that_the_model_does_not_have_and_a_file_that_is_not_there_are_named(

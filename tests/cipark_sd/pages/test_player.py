@@ -377,7 +377,7 @@ def test_shares_alone_and_together_make_the_whole_difference() -> None:
         (["sir.mdl", "--draws", "prior"], "a study, which has draws"),
         (["sir.mdl", "--variables", "Infectous"], "did you mean 'Infectious'"),
         (["flu_1978", "--set", "beta=1"], "a model file: a study has its own values"),
-        (["flu_1978", "--draws", "none.nc"], "expected a file that exists, or the word prior"),
+        (["flu_1978", "--draws", "none.nc"], "none.nc does not exist; give a file of draws, or the word prior"),
         (["flu_1978", "--structures"], "a study with [[rival]]"),
         (["no_such_study"], "no bundled study"),
     ],

@@ -320,7 +320,7 @@ def test_one_value_everywhere_is_said_to_be_one(tmp_path: Path) -> None:
 def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["report", "--again", str(folder), "-o", str(tmp_path / "all.html")])
     assert result.exit_code == 2
-    assert "one with the findings of a command in it" in result.output
+    assert "has no findings of a command in it" in result.output
     assert not (tmp_path / "all.html").exists()
 
 

@@ -159,7 +159,7 @@ def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, s
     [
         (["--rivals", "M0,M99"], "has no rival 'M99'"),
         (["--outcome", "profit"], "has no outcome 'profit'"),
-        (["--draws", "nowhere.nc"], "a file that exists, or the word prior"),
+        (["--draws", "nowhere.nc"], "nowhere.nc does not exist; give a file of draws, or the word prior"),
         (["elsewhere"], "no bundled study 'elsewhere'"),
     ],
 )
