@@ -50,6 +50,18 @@ typedef double V __attribute__((vector_size(64))); typedef long long M __attribu
 typedef V U __attribute__((aligned(8)));
 static inline V spread(double a) { return V{a, a, a, a, a, a, a, a}; }
 static inline V absolute(V a) { return (V)((M)a & 0x7fffffffffffffffLL); }
+/* the widest vector that the processor has of the C library's vector functions */
+#if defined(__AVX512F__)
+#define PARTS 1
+#define WIDE(name) _ZGVeN8##name
+#elif defined(__AVX2__)
+#define PARTS 2
+#define WIDE(name) _ZGVdN4##name
+#else
+#define PARTS 4
+#define WIDE(name) _ZGVbN2##name
+#endif
+typedef double W __attribute__((vector_size(64 / PARTS), may_alias));
 """
 
 
@@ -247,11 +259,12 @@ class _Printer:
         name = f"f_{op}"
         parameters = ", ".join(f"V a{i}" for i in range(n))
         if self.kind == "libmvec" and op in OWN:
-            vector = f"_ZGVeN8{'v' * n}_{symbol}"
-            passed = ", ".join(f"a{i}" for i in range(n))
+            passed = ", ".join(f"((const W *)&a{i})[i]" for i in range(n))
+            vector = f"WIDE({'v' * n}_{symbol})"
             self.functions[name] = (
-                f'extern "C" V {vector}({", ".join(["V"] * n)});\n'
-                f"static inline V {name}({parameters}) {{ return {vector}({passed}); }}"
+                f'extern "C" W {vector}({", ".join(["W"] * n)});\n'
+                f"static inline V {name}({parameters}) {{ V r; "
+                f"for (int i = 0; i < PARTS; i++) ((W *)&r)[i] = {vector}({passed}); return r; }}"
             )
         else:
             passed = ", ".join(f"a{i}[i]" for i in range(n))

@@ -86,13 +86,13 @@ def described(draws: Draws, path: Path) -> Draws:
     """Posterior draws with what their file says of them: an approximation, converged or not, worth how many."""
     import h5netcdf
 
-    told = attributes(path)
+    attached = attributes(path)
     with h5netcdf.File(path, "r") as file:
         sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
-    if told.get("approximation") == LAPLACE:
-        quality = {name: float(told.get(name, np.nan)) for name in ("pareto_k", "effective")}
+    if attached.get("approximation") == LAPLACE:
+        quality = {name: float(attached.get(name, np.nan)) for name in ("pareto_k", "effective")}
         return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
-    converged = None if "converged" not in told else bool(told["converged"])
+    converged = None if "converged" not in attached else bool(attached["converged"])
     independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)
 

@@ -176,7 +176,7 @@ def test_a_quantity_with_two_values_in_one_result_is_explained_beside_them(monke
     twice = {**kept, "again": [replace(record, number=record.number + 1, seed=1) for record in kept[name]]}
     monkeypatch.setattr(numbers, "kept_headlines", lambda result: twice if result == "park_fit" else {})
     text = numbers.headlines_page()
-    assert "Total Residents at 2020 has several numbers" in text
+    assert "Total Operating at 2020 has several numbers" in text
     assert "They differ in the seed." in text
 
 
