@@ -156,6 +156,8 @@ def test_a_lever_within_the_report_moves_the_number_and_the_link_restores_it(dri
     report = folder / "fit" / "report.html"
     opened(driver, report)
     driver.switch_to.frame(driver.find_element("css selector", "iframe.player"))
+    if driver.execute_script("return navigator.hardwareConcurrency") > 1:
+        WebDriverWait(driver, 20).until(lambda _: driver.execute_script("return workers !== null"))
     before = driver.find_element("id", "answer").text
     driver.find_element("css selector", "#levers input[type=range]").send_keys(Keys.END)
     WebDriverWait(driver, 20).until(lambda _: driver.find_element("id", "answer").text != before)
