@@ -82,6 +82,17 @@ def rounded(value: float, width: float) -> str:
     return f"{round(value, places):.{max(places, 0)}f}"
 
 
+def band(low: float, high: float) -> str:
+    """Both ends of a band of numbers: whole ones as they are, others to two digits of its width.
+
+    >>> band(0.0, 12.0), band(179.144, 183.097), band(0.5, 0.5)
+    ('0 to 12', '179.1 to 183.1', '0.5 to 0.5')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)) or (low == round(low) and high == round(high)):
+        return f"{low:g} to {high:g}"
+    return f"{rounded(low, high - low)} to {rounded(high, high - low)}"
+
+
 def beside(value: float, low: float | None, high: float | None) -> str:
     """A number with the digits that its interval carries; an open side reaches as far as the other one.
 

@@ -209,10 +209,11 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
         raise InvalidValue(
             "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
         )
-    labels = dict.fromkeys(variable.label for variable, _, _ in observable(model))
+    labels = {label: isinstance(variable, Stock) for variable, _, label in observable(model) if variable.label == label}
+    # no name is like: what is counted is a stock more often than a flow
     column, label = max(
         ((column, label) for column in columns for label in labels or ("variable",)),
-        key=lambda pair: likeness(*pair),
+        key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
     )
     shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
     raise CiparkError(

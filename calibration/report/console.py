@@ -24,7 +24,7 @@ from calibration.report.sections.groups import sentences as group_sentences
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
-from cipark_sd.wording import beside, interval, number, percent
+from cipark_sd.wording import band, beside, interval, number, percent
 
 #: What the estimates of groups are worth.
 POOLED = (
@@ -95,7 +95,7 @@ def _show_rows(rows: Iterable[FittedRow]) -> None:
             row.label,
             f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper),
             f"{row.expected:.2f}",
-            f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else "",
+            band(row.low, row.high) if np.isfinite(row.low) else "",
             f"{row.residual:+.1f}",
             row.use,
         )

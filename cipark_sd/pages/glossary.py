@@ -74,6 +74,11 @@ WORDS = {
         "Bayes factors?",
         "by how much the data have moved the odds of a claim; near 1 they say nothing of it",
     ),
+    "Shapley effect": (
+        "Shapley effects?",
+        "what knowing a constant takes from the variance, on average over all orders in which constants become known",
+    ),
+    "PAWN": ("PAWN", "how far the whole distribution of an output moves when a constant is known"),
     "Shapley value": (
         "Shapley values?",
         "the share of one mechanism in what all of them bring together, over every order in which they could be added",

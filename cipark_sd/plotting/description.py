@@ -105,6 +105,8 @@ def _lines(axes: "Axes") -> Iterator[str]:
 
 
 def _course(label: str, axes: "Axes", x: Array, y: Array) -> str:
+    # what is next to nothing beside the rest is nothing
+    y = np.where(np.abs(y) < 1e-6 * np.nanmax(np.abs(y)), 0.0, y)
     first, last = (number(float(y[end]), digits=3) for end in (0, -1))
     if len(x) == 1:
         return f"{label} {last}".strip()

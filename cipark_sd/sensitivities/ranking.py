@@ -132,9 +132,7 @@ def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count
             if np.isnan(share).all():
                 continue
             names = at["parameter"].to_numpy()
-            parts = [
-                f"{names[i]} ({share[i]:.2f} +- {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]
-            ]
+            parts = [f"{names[i]} ({share[i]:.2f} ± {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]]
             lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
     return lines
 

@@ -24,7 +24,7 @@ def deciding(result: "xr.Dataset", *, count: int = 3) -> list[tuple[str, float, 
 
 def plain(parts: list[tuple[str, float, float]]) -> str:
     """Names with their indices."""
-    return ", ".join(f"{name} ({value:.2f} +- {width:.2f})" for name, value, width in parts) or "no constant alone"
+    return ", ".join(f"{name} ({value:.2f} ± {width:.2f})" for name, value, width in parts) or "no constant alone"
 
 
 def evidence_of(at: "xr.Dataset") -> Evidence:
@@ -48,9 +48,11 @@ def claim_sentences(result: "xr.Dataset") -> Iterator[str]:
         if evidence.posterior is None and float(at["true"]) != evidence.prior.share:
             after = f" and {float(at['true']):.2f} in these draws"
         factor = "" if evidence.factor is None else f"; Bayes factor {evidence.factor}"
+        # the policy by its title, which the id in front of the claim stands for
+        expected = str(at["claim"].item()).partition(": ")[2]
         yield (
-            f"{at['claim'].item()}: {classified}, probability {evidence.prior.share:.2f} under the priors{after}"
-            f"{factor}; moved by {plain(deciding(at))}."
+            f"{at['title'].item()}: {expected}: {classified}, probability {evidence.prior.share:.2f} under the priors"
+            f"{after}{factor}; moved by {plain(deciding(at))}."
         )
 
 
@@ -63,6 +65,6 @@ def choice_sentences(result: "xr.Dataset") -> Iterator[str]:
         order = np.argsort(-best, kind="stable")
         shares = ", ".join(f"{titles[i]} {best[i]:.0%}" for i in order if best[i] >= 0.005)
         yield (
-            f"{choice[:1].upper()}{choice[1:]}: best is {shares}. In {float(at['changes']):.0%} of the draws another "
-            f"is best than the one with the best mean; what decides is {plain(deciding(at))}."
+            f"{choice[:1].upper()}{choice[1:]}: best is {shares}. In {float(at['changes']):.0%} of the draws the best "
+            f"is another than the one with the best mean; what decides is {plain(deciding(at))}."
         )

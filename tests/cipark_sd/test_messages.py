@@ -218,3 +218,18 @@ def test_dates_that_cannot_be_read_leave_no_times_outside_the_run(study: Path) -
 def test_a_study_that_fits_nothing_says_what_to_give(study: Path) -> None:
     text = STUDY.replace("use = 'CAL'", "use = 'PRI'").replace("[[parameter]]\n", "[[parameter]]\nuse = 'PRI'\n")
     assert "no [[parameter]] is fitted: give one use = 'CAL'" in refused(study, STUDY, text)
+
+
+def test_the_example_of_a_column_names_a_stock_before_a_flow(study: Path) -> None:
+    (study / "counts.csv").write_text("time,thermometer\n1,3\n2,4\n3,5\n", encoding="utf-8")
+    text = (study / "leaving.mdl").read_text(encoding="utf-8")
+    # the flow first in the file
+    flow = next(line for line in text.splitlines() if line.startswith("leaving ="))
+    moved = text.replace(flow + "\n", "").replace("{UTF-8}\n", "{UTF-8}\n" + flow + "\n", 1)
+    (study / "leaving.mdl").write_text(moved, encoding="utf-8")
+    done = cipark("new-study", study / "leaving.mdl", study / "counts.csv")
+    assert done.exit_code == 2
+    assert '--value "thermometer=stock"' in done.stderr
+    (study / "counts.csv").write_text("time,lea\n1,3\n2,4\n3,5\n", encoding="utf-8")
+    # "lea" is more like "leaving", which is a flow
+    assert '--value "lea=left"' in cipark("new-study", study / "leaving.mdl", study / "counts.csv").stderr

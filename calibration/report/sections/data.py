@@ -12,7 +12,7 @@ from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, listed, number
+from cipark_sd.wording import band, interval, listed, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,9 @@ def fitted_table(fit: Fit) -> Table:
     rows = []
     for row in fit.rows:
         observed = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
-        band = f"{row.low:g} to {row.high:g}" if np.isfinite(row.low) else ""
+        noise = band(row.low, row.high) if np.isfinite(row.low) else ""
         rows.append(
-            (row.label, observed, f"{row.expected:.2f}", band, f"{row.residual:+.1f}", figures_fit.USES[row.use][2])
+            (row.label, observed, f"{row.expected:.2f}", noise, f"{row.residual:+.1f}", figures_fit.USES[row.use][2])
         )
     head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
     caption = (

@@ -7,7 +7,7 @@ from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Part, Pictures, Words
-from cipark_sd.wording import listed, number, percent
+from cipark_sd.wording import listed, percent
 
 #: What no index says.
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
@@ -61,9 +61,5 @@ def _strongest(indices: Sequence[Headline]) -> Iterable[Headline]:
 
 def _index(record: Headline) -> str:
     bounds = record.interval
-    within = (
-        ""
-        if bounds is None or bounds.low is None or bounds.high is None
-        else (f" ({number(bounds.low, digits=2)} to {number(bounds.high, digits=2)})")
-    )
-    return f"{record.dated[:1].upper()}{record.dated[1:]}: {number(record.number, digits=2)}{within}."
+    within = "" if bounds is None or bounds.low is None or bounds.high is None else f" ({' to '.join(bounds.ends())})"
+    return f"{record.dated[:1].upper()}{record.dated[1:]}: {record.value}{within}."

@@ -26,7 +26,6 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import Answer, Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.study import find_study
-from cipark_sd.wording import number
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -233,7 +232,8 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     box = re.sub(r"<[^>]*>", "", page[page.index('<section class="answer"') : page.index("<nav")])
     assert "What drives Stock" in box
     assert f"{median.estimand}: {median.value} at the median, " in html.unescape(box)
-    assert f"Total index of {first['name']} for Stock at 20: {number(first['total'], digits=2)}" in html.unescape(box)
+    name = f"otal index of {first['name']} for Stock at 20"
+    assert f"T{name}: {records[f't{name}', 'index'].value} (" in html.unescape(box)
 
 
 def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_path):

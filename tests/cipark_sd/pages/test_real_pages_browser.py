@@ -111,6 +111,51 @@ def test_tables_can_be_read_on_a_phone(driver: Any, folder: Path, page: str) -> 
         assert driver.execute_script(broken) == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_read_by_keyboard_alone(driver: Any, folder: Path, page: str) -> None:
+    """The skip link first, details open, regions that scroll are reached and have names, and the focus is seen."""
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with screen(driver, 390):
+        opened(driver, folder / page)
+        active = "const e = document.activeElement; "
+        driver.find_element("css selector", "body").send_keys(Keys.TAB)
+        place = driver.execute_script(active + "return [e.className, e.getBoundingClientRect().left >= 0]")
+        assert place == ["skip", True]
+        outline = (
+            "return getComputedStyle(e).outlineStyle !== 'none' && parseFloat(getComputedStyle(e).outlineWidth) >= 2"
+        )
+        assert driver.execute_script(active + outline)
+        driver.switch_to.active_element.send_keys(Keys.ENTER)
+        assert driver.current_url.endswith("#content")
+        summaries = driver.find_elements("css selector", "summary")
+        # the few numbers of this sensitivity analysis need no fold
+        assert bool(summaries) == (page != "sensitivity/report.html")
+        for summary in summaries[:1]:
+            driver.execute_script("arguments[0].focus()", summary)
+            summary.send_keys(Keys.ENTER)
+            assert driver.execute_script("return arguments[0].parentElement.open", summary)
+        driver.execute_script("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+        scrolled = driver.execute_script(
+            "return [...document.querySelectorAll('*')].filter((e) => e.scrollWidth > e.clientWidth + 1"
+            " && getComputedStyle(e).overflowX === 'auto').map((e) => [e.tabIndex, e.getAttribute('role'),"
+            " Boolean(e.getAttribute('aria-label'))])"
+        )
+        assert scrolled
+        assert set(map(tuple, scrolled)) == {(0, "region", True)}
+        names = driver.execute_script(
+            "return [...document.querySelectorAll('[role=region]')].map((e) => e.getAttribute('aria-label'))"
+        )
+        assert len(set(names)) == len(names)
+        wide = driver.execute_script(
+            "return [...document.querySelectorAll('.wide')].find((e) => e.scrollWidth > e.clientWidth + 50)"
+        )
+        driver.execute_script("arguments[0].focus()", wide)
+        wide.send_keys(Keys.ARROW_RIGHT)
+        WebDriverWait(driver, 10).until(lambda _: driver.execute_script("return arguments[0].scrollLeft", wide) > 0)
+
+
 def test_a_wide_table_uses_the_room_of_a_wide_screen(driver: Any, folder: Path) -> None:
     with screen(driver, 1400):
         opened(driver, folder / "fit" / "report.html")

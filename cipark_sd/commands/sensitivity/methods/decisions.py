@@ -156,7 +156,8 @@ def _ends_table(choices: "xr.Dataset", choice: str) -> Table:
     for name, _, _ in deciding(at_place, count=5):
         low, high = (at_place[end].sel(parameter=name).to_numpy() for end in ("best_at_low", "best_at_high"))
         rows.append((name, *(f"{low[i]:.0%} to {high[i]:.0%}" for i in known)))
-    caption = f"{choice}: how often each is best with the constant in its lowest fifth, to its highest fifth"
+    question = f"{choice[:1].upper()}{choice[1:]}"
+    caption = f"{question}: how often each is best with the constant in its lowest fifth, to its highest fifth"
     return Table(("constant", *titles), tuple(rows), caption)
 
 

@@ -19,7 +19,8 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import dated, shapley_sentences
+from cipark_sd.sensitivities.ranking import WIDEST, dated, shapley_sentences
+from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,15 +118,16 @@ def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
         if np.isnan(share).all():
             yield Paragraph(f"{output}, {moment.label}: no ranking, since the variance is negligible.", warning=True)
             continue
-        course = effects["Sh"].sel(output=output).transpose("parameter", "time").to_numpy()
+        of = effects.sel(output=output).transpose("parameter", "time", ...)
+        course = of["Sh"].where(of["Sh_conf"] < WIDEST).to_numpy()
         rows = []
         for place, i in enumerate(np.argsort(-share, kind="stable")[:_SHOWN], start=1):
             peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
             text = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
             name = str(point["parameter"].to_numpy()[i])
-            rows.append((str(place), name, text, f"{date(times[peak])} ({course[i, peak]:.2f})"))
+            largest = f"{date(times[peak])} ({course[i, peak]:.2f})" if np.isfinite(course[i, peak]) else ""
+            rows.append((str(place), name, text, largest))
         deviation = float(np.sqrt(point["variance"]))
-        caption = (
-            f"{output}, {moment.label}, {findings.over}: standard deviation {deviation:.3g} {point['units'].item()}"
-        )
+        spread = with_unit(f"{deviation:.3g}", str(point["units"].item()))
+        caption = f"{output}, {moment.label}, {findings.over}: standard deviation {spread}"
         yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)
