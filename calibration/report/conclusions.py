@@ -318,7 +318,8 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
         text += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
         if assessment.comparison:
             close = near_best(assessment.comparison)
-            text += f" Which of {len(close)} structures is right: {listed(line.name for line in close)}."
+            names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
+            text += f" Which of {len(close)} structures is right{names}."
     text = f"{text} {bounded_words(fit)}".strip()
     if text:
         return text

@@ -206,6 +206,9 @@ def test_what_stays_unknown(fit: Fit) -> None:
     ]
     inquiry: Any = SimpleNamespace(contractions=(), comparison=lines)
     assert conclusions.unknowable(plain, inquiry) == "Which of 2 structures is right: M0 and M1."
+    # of all of them no list of names is needed
+    close: Any = SimpleNamespace(contractions=(), comparison=lines[:2])
+    assert conclusions.unknowable(plain, close) == "Which of 2 structures is right."
     # bounded on neither side, on one, on both
     results: Any = tuple(
         SimpleNamespace(name=name, lower=lower, upper=upper)
