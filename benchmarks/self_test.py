@@ -1,4 +1,4 @@
-"""Simulation-based calibration of the park study and of two small ones: ranks and coverage over synthetic data sets.
+"""Simulation-based calibration of two park studies and of two small ones: ranks and coverage over synthetic data sets.
 
 Parameters are drawn from the prior, data from the model with them, and the sampler fits these data. A second start with
 the same folder goes on where the first was stopped.
@@ -26,7 +26,12 @@ from cipark_sd.plotting.files import save_for_print
 from cipark_sd.tasks.pool import Progress
 from cipark_sd.tasks.workers import Workers
 
-FOLDERS = {"park": STUDIES / "great_stone", "leaving": HERE / "studies/leaving", "spread": HERE / "studies/spread"}
+FOLDERS = {
+    "park": STUDIES / "great_stone",
+    "first_park": HERE / "studies/first_park",
+    "leaving": HERE / "studies/leaving",
+    "spread": HERE / "studies/spread",
+}
 #: What the coverage of 95 % intervals has to lie between.
 GOAL = (0.92, 0.98)
 
