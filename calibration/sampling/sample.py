@@ -33,7 +33,7 @@ from cipark_sd.errors import InvalidValue, UnsupportedFeature
 POPULATION = (200, 4)
 #: Those for importance sampling: the least, and for each parameter; and moves of each at each weight, since the
 #: proposal that is fitted to them adapts.
-FIRST, FIRST_MOVES = (400, 20), 3
+FIRST, FIRST_MOVES = (400, 40), 3
 #: Those for trajectories alone, for each parameter.
 NUTS_FIRST = 20
 #: Score beyond which a start is too far out in a prior.
