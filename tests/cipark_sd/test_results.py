@@ -108,7 +108,7 @@ def test_a_workbook_has_the_table_and_how_it_was_made(model: Model, tmp_path: Pa
     [
         ("run.xls", r"ends in \.nc or \.csv or \.xlsx"),
         ("run", r"ends in \.nc or \.csv"),
-        ("no/where/run.nc", "does not"),
+        ("no/where/run.nc", "there is no folder"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(

@@ -145,7 +145,7 @@ def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
     assert record.estimand == "left at 12"
     assert record.number == found.fit.predictions[0].estimate == float(rows(folder / "predictions.csv")[0]["estimate"])
     assert (record.kind, record.unit, record.seed) == ("MAP optimum", "firm", 1)
-    assert record.conditional_on == ("the study's own structure", "pace = 1")
+    assert record.conditional_on == ("the study's own structure", "pace = 1", "assumptions alone after 8")
     assert (record.interval.low, record.interval.high) == (
         found.fit.predictions[0].lower,
         found.fit.predictions[0].upper,

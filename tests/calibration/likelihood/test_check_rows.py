@@ -130,7 +130,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 
 def about_a_check(cells: object) -> bool:
-    return bool({str(cell) for cell in cells} & {"check", "aside"})  # type: ignore[attr-defined]
+    return bool({str(cell) for cell in cells} & {"check", "aside", "compared only"})  # type: ignore[attr-defined]
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -139,11 +139,13 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def page(path: Path) -> object:
-    """The page without the rows about what is only looked at, and without the count of such rows."""
+    """The page without the rows about what is only looked at, without the count of such rows, and without what was
+    reported, which is told of them as well and stands beside the numbers in the answer.
+    """
 
     def kept(part: object) -> object:
         if isinstance(part, dict):
-            return {key: kept(value) for key, value in part.items()}
+            return {key: kept(value) for key, value in part.items() if key not in ("reported", "numbers")}
         if isinstance(part, list):
             rows = [kept(one) for one in part if not (isinstance(one, list) and about_a_check(one))]
             # observation, kind, variables, dates, noise, fitted, held out, and at last: compared

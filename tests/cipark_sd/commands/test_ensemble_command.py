@@ -151,4 +151,4 @@ def test_what_is_no_store_is_one_sentence(command: str) -> None:
 
 def test_a_folder_without_stores() -> None:
     assert "There is no store of runs in ." in words(cipark("runs", "list", "."))
-    assert "expected a folder that exists" in refused("runs", "list", "gone")
+    assert "gone does not exist" in refused("runs", "list", "gone")

@@ -183,7 +183,7 @@ def test_in_print_the_answer_begins_under_the_title(driver: Any, folder: Path, p
 @pytest.mark.parametrize("page", PAGES)
 def test_each_page_begins_with_its_answer_and_every_figure_says_a_number(driver: Any, folder: Path, page: str) -> None:
     driver.get((folder / page).as_uri())
-    first = "return document.querySelector('main').children[2].className"
+    first = "return document.querySelector('main').children[1].className"
     assert driver.execute_script(first) == "answer"
     alternatives = driver.execute_script("return [...document.querySelectorAll('img')].map((i) => i.alt)")
     assert alternatives
