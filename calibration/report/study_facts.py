@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import problem_digest
 from calibration.study.calendar import Calendar
-from calibration.study.levels import course_of
+from calibration.study.levels import NOT_YET, course_of, is_reported_later
 from calibration.study.observations import Observation, ReadQuantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool
@@ -59,7 +58,7 @@ class Reported:
     @property
     def title(self) -> str:
         """Its name, and what it counts where that is not what was counted."""
-        return f"{self.name}, those not yet reported included" if self.waits else self.name
+        return f"{self.name}, {NOT_YET}" if self.waits else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +211,7 @@ def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
 def _reported_later(observation: Observation, prediction: Prediction) -> bool:
     """Whether counts of what a prediction is of wait until they are reported."""
     course = course_of(observation)
-    later = isinstance(course, ReadQuantity) and isinstance(course.reading, Reporting)
-    return later and course is not None and course.parts == prediction.parts
+    return is_reported_later(observation) and course is not None and course.parts == prediction.parts
 
 
 def _same_quantity(observation: Observation, prediction: Prediction) -> bool:

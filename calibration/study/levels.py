@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from calibration.study.observations import Count, Observation, Quantity, Share, Use
+from calibration.readings.reporting import Reporting
+from calibration.study.observations import Count, Observation, Quantity, ReadQuantity, Share, Use
+
+#: Of a curve, or a number, whose counts are reported later.
+NOT_YET = "those not yet reported included"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,12 @@ def course_of(observation: Observation) -> Quantity | None:
     if isinstance(first, Count) and observation.kind != "metric":
         return first.quantity
     return first.quantities[0] if isinstance(first, Share) and _counts_a_part(observation) else None
+
+
+def is_reported_later(observation: Observation) -> bool:
+    """Whether counts wait until they are reported."""
+    course = course_of(observation)
+    return isinstance(course, ReadQuantity) and isinstance(course.reading, Reporting)
 
 
 def _counts_a_part(observation: Observation) -> bool:

@@ -14,9 +14,7 @@ from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.readings.reporting import Reporting
-from calibration.study.levels import course_of, dated_levels
-from calibration.study.observations import ReadQuantity
+from calibration.study.levels import NOT_YET, course_of, dated_levels, is_reported_later
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -48,8 +46,6 @@ FAN = (
 )
 PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
 HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
-#: Of a curve whose counts are reported later.
-NOT_YET = "those not yet reported included"
 BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
 
 
@@ -231,7 +227,7 @@ def _waiting(problem: CalibrationProblem) -> set[str]:
     return {
         name
         for observation in problem.observations
-        if isinstance(course := course_of(observation), ReadQuantity) and isinstance(course.reading, Reporting)
+        if is_reported_later(observation) and (course := course_of(observation)) is not None
         for name, _ in course.parts
     }
 
