@@ -1,7 +1,6 @@
-"""Derivatives of saved outputs with respect to parameters."""
+"""The gradient of a weighted sum of saved outputs with respect to parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import results
-from cipark_sd.compiler.lower import Orders
-from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Values, fixed_method
 from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.compiled import CompiledEngine, by_orders, inputs_for
+from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.plan import RunPlan, plan
-from cipark_sd.engines.programs import program_for, tangents_of
 from cipark_sd.engines.registry import choose, names
-from cipark_sd.engines.settings import part, start_name
+from cipark_sd.engines.settings import start_name
 from cipark_sd.ensembles import drawn, elements_drawn
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Method, Model
@@ -25,72 +21,6 @@ from cipark_sd.scenarios import Scenario, override_key
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-def value_and_jacobian(
-    model: Model,
-    parameters: Mapping[str, ArrayLike],
-    *,
-    save: Sequence[str],
-    times: Sequence[float] | None = None,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
-    engine: str = "native",
-    method: Method | None = None,
-) -> tuple["xr.Dataset", "xr.Dataset"]:
-    """Outputs and their derivatives, by forward-mode differentiation of the program itself.
-
-    The derivative of a Runge-Kutta or Euler run is that of the discrete run, not of the differential equation, so it
-    is what differences of runs tend to.
-
-    Parameters
-    ----------
-    parameters : mapping of str to float or (n_runs,)
-        Where to differentiate: constants, or stocks for their initial values, ``Name`` or ``Name[element]``.
-    save, times, scenario, engine, method
-        As for :func:`cipark_sd.ensembles.ensemble`.
-
-    Returns
-    -------
-    values : xarray.Dataset
-        Dims ``run``, ``time`` and subscripts.
-    jacobian : xarray.Dataset
-        Dims ``run``, ``parameter``, ``time`` and subscripts, in units of the output per unit of the parameter.
-
-    Raises
-    ------
-    UnknownName, InvalidValue, UnsupportedFeature, OffGrid, Problems
-    """
-    chosen, arrays = _chosen(engine, model), _arrays(parameters, model)
-    planned = plan(model, scenario, save=save, times=times, method=method)
-    columns = planned.columns
-    n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
-    # run by run, one lane for each parameter
-    lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
-    lane_settings, n_lanes = drawn(model, lanes, planned.settings)
-    out = np.empty((2 * len(columns.flat), len(planned.times), n_lanes))
-    first = program_for(model, columns.flat, lane_settings, method=method)
-    groups = by_orders(first, inputs_for(planned, first, lane_settings, np.zeros(n_lanes, dtype=np.uint64)))
-    whole: list[tuple[Orders, NDArray[np.intp]]] = [({}, np.arange(n_lanes))]
-    for orders, members in groups or whole:
-        program = program_for(model, columns.flat, lane_settings, method=method, orders=orders)
-        inputs = inputs_for(planned, program, part(lane_settings, members), np.zeros(len(members), dtype=np.uint64))
-        seeds = _directions(model, program, lanes, n_lanes)[:, members]
-        inputs = replace(inputs, params=np.concatenate([inputs.params, seeds]))
-        out[:, :, members] = chosen.execute(tangents_of(program), inputs)
-    values = columns.arrays(out[: len(columns.flat), :, ::n_parameters])
-    slopes = columns.arrays(out[len(columns.flat) :])
-    attributes = _attributes(model, chosen, planned, scenario)
-    return (
-        _dataset(model, ("run",), planned.times, values, {}, attributes),
-        _dataset(
-            model,
-            ("run", "parameter"),
-            planned.times,
-            {name: array.reshape(n_runs, n_parameters, *array.shape[1:]) for name, array in slopes.items()},
-            {"parameter": list(arrays)},
-            attributes,
-        ),
-    )
 
 
 def value_and_gradient(
@@ -112,7 +42,8 @@ def value_and_gradient(
     Parameters
     ----------
     parameters : mapping of str to float or (n_runs,)
-        As for :func:`value_and_jacobian`; a subscripted constant under its own name has all elements moved at once.
+        Where to differentiate: constants, or stocks for their initial values, ``Name`` or ``Name[element]``. A
+        subscripted constant under its own name has all elements moved at once.
     weights : mapping of str to array
         For each output, or some of them, an array that broadcasts to its dims ``run``, ``time`` and subscripts; or a
         function of the outputs that gives such a mapping.
@@ -144,7 +75,7 @@ def value_and_gradient(
     fixed = None if callable(weights) else _checked(model, columns, weights)
 
     def dataset(values: Values) -> "xr.Dataset":
-        return _dataset(model, ("run",), planned.times, columns.arrays(values), {}, attributes)
+        return _dataset(model, planned.times, columns.arrays(values), attributes)
 
     def weigh(values: Values, runs: NDArray[np.intp]) -> Values:
         chosen_weights = _checked(model, columns, weights(dataset(values))) if callable(weights) else fixed or {}
@@ -204,37 +135,19 @@ def _attributes(model: Model, engine: CompiledEngine, planned: RunPlan, scenario
     )
 
 
-def _directions(
-    model: Model, program: Program, lanes: Mapping[str, NDArray[np.float64]], n_lanes: int
-) -> NDArray[np.float64]:
-    """For each lane the direction of its parameter, (n_params, n_lanes)."""
-    seeds = np.zeros((len(program.params), n_lanes))
-    for place, (name, array) in enumerate(lanes.items()):
-        for flat, _, is_stock in elements_drawn(model, name, array, n_lanes):
-            slot = program.param_position.get(start_name(flat) if is_stock else flat)
-            if slot is not None:
-                seeds[slot, place :: len(lanes)] = 1.0
-    return seeds
-
-
 def _dataset(
     model: Model,
-    heads: tuple[str, ...],
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
-    extra_coords: Mapping[str, list[str]],
     attributes: Mapping[str, Any],
 ) -> "xr.Dataset":
     import xarray as xr
 
-    coords: dict[str, Any] = {
-        "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
-        **extra_coords,
-    }
+    coords: dict[str, Any] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
     data: dict[str, Any] = {}
     for name, array in arrays.items():
         variable = model.by_name[name]
-        data[name] = ((*heads, "time", *variable.dims), array, {"long_name": variable.label})
+        data[name] = (("run", "time", *variable.dims), array, {"long_name": variable.label})
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})

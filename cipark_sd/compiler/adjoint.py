@@ -8,7 +8,7 @@ of the same length. So the way back is an ordinary program, whatever the number 
 Its steps are the instants of the forward run, the last one first, and one more, at which the sums are whole and its
 outputs are read. A node whose adjoint is 0 adds nothing to what it reads, even where its derivative is infinite, as in
 the branch that is not taken. A root of 0, or another power below 1, hands nothing on either: a base of exactly 0 has as
-a rule not begun to move, in which case forward mode multiplies the infinite derivative by no slope.
+a rule not begun to move, so that the infinite derivative would multiply no slope.
 
 Source: Griewank and Walther 2008, Evaluating Derivatives, 2nd ed., chapters 3 and 4; Hager 2000, Numerische Mathematik
 87, 247-282 (adjoints of Runge-Kutta steps).
@@ -94,7 +94,7 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
                 "a HISTORY or a delay whose time changes",
                 variable=pipe.label,
                 where=f"{program.name}, derivatives by reverse mode",
-                alternative="take value_and_jacobian, which goes forward",
+                alternative="take differences of runs (ensemble)",
             )
     return _Way(program, parameters).build()
 

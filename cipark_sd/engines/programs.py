@@ -11,7 +11,6 @@ from cipark_sd.compiler.data_between import asks_for_data, with_data_between
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
-from cipark_sd.compiler.tangents import with_tangents
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines.settings import Settings, interpolation, start_name, taken_name
 from cipark_sd.frontends.externals import read_externals
@@ -37,7 +36,6 @@ _LOCK = threading.RLock()
 _FLAT: OrderedDict[int, tuple[Model, FlatModel]] = OrderedDict()
 _PROGRAMS: OrderedDict[object, tuple[Model, Program]] = OrderedDict()
 _ADJOINTS: OrderedDict[tuple[int, tuple[str, ...]], tuple[Program, Adjoint]] = OrderedDict()
-_TANGENTS: OrderedDict[int, tuple[Program, Program]] = OrderedDict()
 
 
 def remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
@@ -118,11 +116,6 @@ def program_for(
         return model, lower(changed(with_method, shape), save, orders=orders)
 
     return remember(_PROGRAMS, key, make)[1]
-
-
-def tangents_of(program: Program) -> Program:
-    """The program with its derivatives (see :func:`cipark_sd.compiler.tangents.with_tangents`), made once."""
-    return remember(_TANGENTS, id(program), lambda: (program, with_tangents(program)))[1]
 
 
 def adjoint_of(program: Program, parameters: tuple[str, ...]) -> Adjoint:

@@ -12,7 +12,7 @@ from cipark_sd.engines.settings import Reduction
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_jacobian
+from cipark_sd.gradients import value_and_gradient
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import FlatModel, Model
 from cipark_sd.scenarios import Scenario
@@ -62,7 +62,7 @@ def test_single_and_many_runs_refuse_a_save_period_that_does_not_fit(model: Mode
         lambda: simulate(model, odd, engine="native"),
         lambda: ensemble(model, {"outside": [1.0]}, save=["pool"], scenario=odd, engine="native"),
         lambda: ensemble(model, [odd], save=["pool"], engine="native"),
-        lambda: value_and_jacobian(model, {"outside": 1.0}, save=["pool"], scenario=odd, engine="native"),
+        lambda: value_and_gradient(model, {"outside": 1.0}, {"pool": 1.0}, save=["pool"], scenario=odd),
     ):
         with pytest.raises(InvalidValue, match=r"the save period is 0\.75, expected a multiple of the time step 0.5"):
             run()
@@ -82,7 +82,7 @@ def test_what_an_engine_does_not_do_it_refuses(model: Model) -> None:
     with pytest.raises(UnsupportedFeature, match="the engine pysd"):
         ensemble(model, {"outside": [1.0]}, save=[], reduce=total, engine="pysd")
     with pytest.raises(InvalidValue, match="derivatives: native, numpy"):
-        value_and_jacobian(model, {"outside": 1.0}, save=["pool"], engine="pysd")
+        value_and_gradient(model, {"outside": 1.0}, {"pool": 1.0}, save=["pool"], engine="pysd")
     with pytest.raises(UnknownName, match="did you mean 'native'"):
         simulate(model, engine="nativ")
 

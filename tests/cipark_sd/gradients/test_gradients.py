@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forward_mode import value_and_jacobian
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_jacobian
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Constant, Lookup
 

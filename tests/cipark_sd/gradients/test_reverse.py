@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forward_mode import value_and_jacobian
 from hypothesis import HealthCheck, given, settings
 from random_equations import models
 
@@ -20,7 +21,7 @@ from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_gradient, value_and_jacobian
+from cipark_sd.gradients import value_and_gradient
 from cipark_sd.library import bundled
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
@@ -60,7 +61,7 @@ def _agree(
         method=method,
         times=times,  # type: ignore[arg-type]
     )
-    assert again.equals(values)
+    assert all(np.array_equal(again[name], values[name], equal_nan=True) for name in save)
     terms = [
         (jacobian[name].to_numpy() * weights[name][:, None]).reshape(*gradient.gradient.shape, -1) for name in save
     ]

@@ -1,17 +1,74 @@
-"""Derivatives by forward mode: a program that carries, beside each value, its derivative in one direction.
+"""Derivatives by forward mode, the judge of the product's reverse mode: a program that carries each value's slope.
 
 The direction is a parameter too, so runs that differ only in it give the columns of a Jacobian, eight in a register.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
 
 from cipark_sd.compiler.derivatives import FLAT, along, refuse_non_negative
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import Cell, Node, Pipe, Program, State
+from cipark_sd.engines.compiled import CompiledEngine, inputs_for
+from cipark_sd.engines.plan import plan
+from cipark_sd.engines.programs import program_for
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.settings import part, start_name
+from cipark_sd.ensembles import drawn, elements_drawn
 from cipark_sd.model.expr import Table
+from cipark_sd.model.model import Method, Model
+from cipark_sd.scenarios import Scenario
 
 _NO_ARGUMENT = ("const", "uniform", "time", "instant", "series", "initial_series", "random", "initial_random")
+
+
+def value_and_jacobian(
+    model: Model,
+    parameters: Mapping[str, ArrayLike],
+    *,
+    save: Sequence[str],
+    times: Sequence[float] | None = None,
+    engine: str = "native",
+    method: Method | None = None,
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Outputs (run, time, subscripts) and their derivatives (run, parameter, time, subscripts)."""
+    chosen = choose(engine)
+    assert isinstance(chosen, CompiledEngine)
+    arrays = {name: np.atleast_1d(np.asarray(value, dtype=float)) for name, value in parameters.items()}
+    planned = plan(model, Scenario(""), save=save, times=times, method=method)
+    n_parameters, n_runs = len(arrays), len(next(iter(arrays.values())))
+    # run by run, one lane for each parameter
+    lanes = {name: np.repeat(array, n_parameters, axis=0) for name, array in arrays.items()}
+    settings, n_lanes = drawn(model, lanes, planned.settings)
+    program = program_for(model, planned.columns.flat, settings, method=method)
+    inputs = inputs_for(planned, program, part(settings, np.arange(n_lanes)), np.zeros(n_lanes, dtype=np.uint64))
+    seeds = np.zeros((len(program.params), n_lanes))
+    for place, (name, array) in enumerate(lanes.items()):
+        for flat, _, is_stock in elements_drawn(model, name, array, n_lanes):
+            slot = program.param_position.get(start_name(flat) if is_stock else flat)
+            if slot is not None:
+                seeds[slot, place::n_parameters] = 1.0
+    out = chosen.execute(with_tangents(program), replace(inputs, params=np.concatenate([inputs.params, seeds])))
+    n_outputs = len(planned.columns.flat)
+    values = planned.columns.arrays(out[:n_outputs, :, ::n_parameters])
+    slopes = planned.columns.arrays(out[n_outputs:])
+    dims = {name: ("time", *model.by_name[name].dims) for name in values}
+    heads = ("run", "parameter")
+    return (
+        xr.Dataset({name: (("run", *dims[name]), array) for name, array in values.items()}),
+        xr.Dataset(
+            {
+                name: ((*heads, *dims[name]), array.reshape(n_runs, n_parameters, *array.shape[1:]))
+                for name, array in slopes.items()
+            },
+            {"parameter": list(arrays)},
+        ),
+    )
 
 
 def direction(name: str) -> str:

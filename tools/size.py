@@ -1,0 +1,110 @@
+"""The size of the house: lines with code by room, modules, classes, long functions and long signatures.
+
+A line counts when it holds a token of code: docstrings, comments and blank lines do not.
+"""
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[1]
+PRODUCT = ("cipark_sd", "calibration")
+#: What asks for a reason beside it: a function of so many lines, or with so many parameters.
+LONGEST, MOST_PARAMETERS = 80, 8
+_NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
+
+
+@dataclass
+class Size:
+    """Counts over some files."""
+
+    code: int = 0
+    modules: int = 0
+    classes: int = 0
+    dataclasses: int = 0
+    long: list[str] = field(default_factory=list)
+
+    def add(self, path: Path) -> None:
+        """Count one file in."""
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+        self.code += len(code_lines(source, tree))
+        self.modules += 1
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                self.classes += 1
+                self.dataclasses += any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self.long += _long(node, path)
+
+
+def code_lines(source: str, tree: ast.Module) -> set[int]:
+    """The numbers of the lines that hold code."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for first, last in _docstrings(tree):
+        lines.difference_update(range(first, last + 1))
+    return lines
+
+
+def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            first = node.body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                yield first.lineno, first.end_lineno or first.lineno
+
+
+def _long(node: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> Iterator[str]:
+    lines = (node.end_lineno or node.lineno) - node.lineno + 1
+    arguments = node.args
+    n_parameters = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
+    where = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+    if lines > LONGEST:
+        yield f"{where}: {lines} lines"
+    if n_parameters > MOST_PARAMETERS:
+        yield f"{where}: {n_parameters} parameters"
+
+
+def size(folder: Path) -> Size:
+    """The counts over all Python files beneath a folder."""
+    counted = Size()
+    for path in sorted(folder.rglob("*.py")):
+        counted.add(path)
+    return counted
+
+
+@click.command(help=__doc__)
+@click.option("--rooms", is_flag=True, help="Each folder of the packages by itself.")
+@click.option("--long", "show_long", is_flag=True, help="Functions that are long or take many parameters.")
+def main(rooms: bool, show_long: bool) -> None:
+    folders = [ROOT / name for name in (*PRODUCT, "tests", "tools", "benchmarks")]
+    if rooms:
+        folders = [one for name in PRODUCT for one in sorted((ROOT / name).iterdir()) if one.is_dir()]
+    print(f"{'room':<32}{'code':>8}{'modules':>9}{'classes':>9}{'dataclasses':>13}")
+    for folder in folders:
+        if (counted := size(folder)).modules:
+            name = str(folder.relative_to(ROOT))
+            print(f"{name:<32}{counted.code:>8,}{counted.modules:>9}{counted.classes:>9}{counted.dataclasses:>13}")
+    product = [size(ROOT / name) for name in PRODUCT]
+    print(
+        f"{'product':<32}{sum(p.code for p in product):>8,}{sum(p.modules for p in product):>9}"
+        f"{sum(p.classes for p in product):>9}{sum(p.dataclasses for p in product):>13}"
+    )
+    if show_long:
+        print(*(line for one in product for line in one.long), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
