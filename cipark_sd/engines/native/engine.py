@@ -223,8 +223,8 @@ def load(program: Program, lanes: int = LANES) -> Loaded:
 
 
 @cache
-def _machine() -> tuple[Any, str]:
-    """The target machine of this processor, and what identifies it."""
+def _machine(opt: int = 2) -> tuple[Any, str]:
+    """The target machine of this processor with a level of optimisation, and what identifies the two."""
     import llvmlite
     from llvmlite import binding as llvm
 
@@ -234,16 +234,16 @@ def _machine() -> tuple[Any, str]:
         llvm.add_symbol(f"cipark_{name}", library_address(name))
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(cpu=cpu, features=features, opt=2, jit=True)
-    identity = f"{llvmlite.__version__} {llvm.llvm_version_info} {target.triple} {cpu} {features} {TUNING}"
+    machine = target.create_target_machine(cpu=cpu, features=features, opt=opt, jit=True)
+    identity = f"{llvmlite.__version__} {llvm.llvm_version_info} {target.triple} {cpu} {features} {TUNING} {opt}"
     return machine, identity
 
 
 def _load(program: Program, lanes: int) -> Loaded:
     from llvmlite import binding as llvm
 
-    machine, identity = _machine()
     made = kernel(program, lanes)
+    machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))

@@ -1,7 +1,7 @@
 """A program's module for wasm32, two runs in a vector."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -38,6 +38,8 @@ def compiled(program: Program, *, skips: bool = False) -> Compiled:
         if key not in _COMPILED:
             machine, identity = _machine()
             made = kernel(program, LANES, DEFINITIONS, skips=skips)
+            # a page runs its module many times: some optimisation always pays
+            made = replace(made, effort=max(made.effort, 1))
             module, free = linked(object_code(made, machine, identity))
             _COMPILED[key] = Compiled(module, made.workspace, free)
         return _COMPILED[key]

@@ -273,3 +273,18 @@ def test_a_series_of_a_scenario_may_be_long(write_mdl: Write) -> None:
     times = tuple(np.arange(5_000.0).tolist())
     run = simulate(read_model(write_mdl("a = 1 ~~|\nb = a * 2 ~~|\n")), Scenario("", {"a": TimeSeries(times, times)}))
     assert float(run["b"][-1]) == 20
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_a_very_long_program_is_compiled_as_written_and_has_the_same_bits(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, cut: None, method: Method
+) -> None:
+    path = write_mdl(MEMORY + "grown = EXP(first * 0.1) ^ 1.5 ~~|\n")
+    model = read_model(path)
+    planned = plan(model, Scenario(""), save=["grown"], times=None, method=method)
+    program = lower(flat_model(model), planned.outputs)
+    assert kernels.kernel(program).effort == 1
+    monkeypatch.setattr(kernels, "LONG", 0)
+    assert kernels.kernel(program).effort == 0
+    native, numpy = both(path, method)
+    np.testing.assert_array_equal(native, numpy)

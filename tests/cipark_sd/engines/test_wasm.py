@@ -187,13 +187,13 @@ def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest
 @pytest.fixture(scope="module")
 def obj() -> bytes:
     """The object file of a small program, as LLVM writes it."""
-    from cipark_sd.engines.native.object_code import _compiled
+    from cipark_sd.engines.native.object_code import compiled
 
     model = read_model(CORPUS / "trigonometry" / "model.mdl")
     planned = plan(model, Scenario(), save=None, times=None, method=None)
     machine, _ = compiling._machine()
     program = program_for(model, planned.outputs, Settings())
-    return _compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
+    return compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
 
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:
