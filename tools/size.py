@@ -38,7 +38,7 @@ class Size:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 self.classes += 1
-                self.dataclasses += any("dataclass" in ast.unparse(one) for one in node.decorator_list)
+                self.dataclasses += any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self.long += _long(node, path)
 
@@ -91,7 +91,7 @@ def size(folder: Path) -> Size:
 def main(rooms: bool, show_long: bool) -> None:
     folders = [ROOT / name for name in (*PRODUCT, "tests", "tools", "benchmarks")]
     if rooms:
-        folders = [one for name in PRODUCT for one in sorted((ROOT / name).iterdir()) if one.is_dir()]
+        folders = [path for name in PRODUCT for path in sorted((ROOT / name).iterdir()) if path.is_dir()]
     print(f"{'room':<32}{'code':>8}{'modules':>9}{'classes':>9}{'dataclasses':>13}")
     for folder in folders:
         if (counted := size(folder)).modules:
@@ -103,7 +103,7 @@ def main(rooms: bool, show_long: bool) -> None:
         f"{sum(p.classes for p in product):>9}{sum(p.dataclasses for p in product):>13}"
     )
     if show_long:
-        print(*(line for one in product for line in one.long), sep="\n")
+        print(*(line for counted in product for line in counted.long), sep="\n")
 
 
 if __name__ == "__main__":
