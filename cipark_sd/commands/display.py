@@ -58,9 +58,7 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
         return Display()
     content, problems = read_toml(path), list[CiparkError]()
     top = Section(content, "", problems)
-    table, figure, observed = (
-        Section(top.raw(key) or {}, f"[{key}]", problems, within=top) for key in ("table", "figure", "observed")
-    )
+    table, figure, observed = map(top.table, ("table", "figure", "observed"))
     every = table.number("every") if "every" in table else None
     if every is not None and every <= 0:
         table.wrong("every", "a positive number")
