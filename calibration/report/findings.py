@@ -271,7 +271,7 @@ def load(folder: Path) -> Findings:
         The folder has none, or some that this version cannot read.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         expected = f"the output folder of cipark calibrate, with {FILE} in it"
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     with of_this_version("findings", path):

@@ -105,7 +105,7 @@ def again(
     """
 
     def write_again(folder: Path) -> list[Path] | None:
-        return write(load(folder), folder) if (folder / file).is_file() else None
+        return write(load(folder), folder) if (folder / file).exists() else None
 
     return write_again
 
