@@ -59,7 +59,8 @@ def _check(about: os.stat_result, path: Path, limit: int) -> None:
     if not stat.S_ISREG(about.st_mode):
         raise UnreadableFile(errno.EINVAL, "it is not a regular file", str(path))
     if about.st_size > limit:
-        size = f"it has {about.st_size / MEGABYTE:,.0f} MiB, and at most {limit // MEGABYTE} MiB are read"
+        unit, name = (MEGABYTE, "MiB") if limit >= MEGABYTE else (1, "bytes")
+        size = f"it has {about.st_size / unit:,.0f} {name}, and at most {limit // unit:,} {name} are read"
         raise UnreadableFile(errno.EFBIG, size, str(path))
 
 

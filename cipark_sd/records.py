@@ -62,7 +62,7 @@ def from_plain(kind: type[T], content: object) -> T:
         return _converter().structure(content, kind)
     except BaseValidationError as problems:
         raise WrongRecordError("; ".join(transform_error(problems, format_exception=_reason))) from None
-    except (TypeError, ValueError, KeyError) as problem:
+    except (TypeError, ValueError, KeyError, AttributeError) as problem:
         raise WrongRecordError(f"no {kind.__name__}: {problem}") from None
 
 

@@ -176,6 +176,7 @@ def _stopped(path: Path) -> None:
 
 def _say(tally: "Tally", store: Path, design: str) -> None:
     say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
+    say(f"Their files are there and have their sizes; cipark runs verify {store} compares what is in them.")
     if tally.failed:
         say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
         for line in tally.reasons:

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from cipark_sd.checkpoints import digest
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.files import file_name, unfinished_name
-from cipark_sd.inputs import MODEL_LIMIT, read_text
+from cipark_sd.inputs import MODEL_LIMIT, own_bytes
+from cipark_sd.store.arrays import StoredArray
 
 FORMAT = "cipark_sd runs"
 #: Of what this version writes. A store of a larger number is refused; those of smaller ones are read.
@@ -38,8 +39,6 @@ LARGEST_CHUNK = 2**30
 _METADATA = ".zmetadata"
 #: What names of arrays are made of: no path, and nothing that is hidden.
 _PLAIN = re.compile(r"\w[\w-]*")
-_KINDS = "fiubU"
-_CODECS = ("blosc", "zstd", "zlib")
 
 
 class NoStore(CiparkError):
@@ -199,8 +198,8 @@ def _array(
     return made
 
 
-def attributes_of(path: Path) -> dict[str, Any]:
-    """The attributes of a store, whose metadata are checked.
+def metadata_of(path: Path) -> tuple[dict[str, Any], dict[str, StoredArray]]:
+    """The attributes of a store and its arrays, whose metadata are checked.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def attributes_of(path: Path) -> dict[str, Any]:
         For what is none, one of a newer schema, and one that holds what is not read.
     """
     try:
-        content = json.loads(read_text(path / _METADATA, MODEL_LIMIT))
+        content = json.loads(own_bytes(path, _METADATA, MODEL_LIMIT))
         metadata = content["metadata"]
         attributes = dict(metadata[".zattrs"])
         if attributes["format"] != FORMAT:
@@ -221,43 +220,41 @@ def attributes_of(path: Path) -> dict[str, Any]:
                 f"the store has schema {attributes['schema']}, and this version reads up to {SCHEMA}; it was made by "
                 f"cipark {attributes.get('cipark_sd_version', 'of a later version')}: use that or a later one",
             )
-        for name, described in metadata.items():
-            if name.endswith(".zarray"):
-                _check_array(path, name.removesuffix("/.zarray"), described)
-        _check_sizes(path, attributes, metadata)
+        described = {name.removesuffix("/.zarray"): of for name, of in metadata.items() if name.endswith("/.zarray")}
+        arrays = {name: _array_of(path, name, of) for name, of in described.items()}
+        _check_sizes(path, attributes, arrays)
     except (FileNotFoundError, NotADirectoryError):
         raise NoStore(path, "it is no run store (cipark ensemble makes one with -o)") from None
     except OSError as problem:
         raise NoStore(path, f"it cannot be read: {problem.strerror or problem}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise NoStore(path, f"its metadata are damaged ({type(problem).__name__}: {problem})") from None
-    return attributes
+    return attributes, arrays
 
 
-def _check_array(path: Path, name: str, described: Mapping[str, Any]) -> None:
+def _array_of(path: Path, name: str, described: Mapping[str, Any]) -> StoredArray:
     if not _PLAIN.fullmatch(name):
         raise NoStore(path, f"an array is called {name!r}, which is no name that is written here")
-    kind, filters, compressor = described["dtype"], described["filters"], described["compressor"]
-    if not isinstance(kind, str) or np.dtype(kind).kind not in _KINDS or filters:
-        raise NoStore(path, f"the array {name!r} holds {kind!r} with filters {filters!r}, which is never read")
-    if compressor is not None and compressor["id"] not in _CODECS:
-        raise NoStore(path, f"the array {name!r} is packed by {compressor['id']!r}; only {', '.join(_CODECS)} are read")
-    sizes = [*described["shape"], *described["chunks"]]
-    if not all(isinstance(size, int) and 0 <= size < 2**62 for size in sizes) or not all(described["chunks"]):
-        raise NoStore(path, f"the array {name!r} has the sizes {sizes}")
-    bytes_ = math.prod(described["chunks"]) * np.dtype(kind).itemsize
-    if bytes_ > LARGEST_CHUNK:
-        raise NoStore(path, f"a chunk of {name!r} has {bytes_:,} bytes, and at most {LARGEST_CHUNK:,} are read")
+    folder = path / name
+    if folder.is_symlink() or not folder.is_dir():
+        raise NoStore(path, f"the array {name!r} has no folder of its own in it")
+    array = StoredArray.of(path, name, described)
+    if array.n_bytes > LARGEST_CHUNK:
+        raise NoStore(path, f"a chunk of {name!r} has {array.n_bytes:,} bytes, and at most {LARGEST_CHUNK:,} are read")
+    return array
 
 
-def _check_sizes(path: Path, attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    runs, chunk = attributes["runs"], attributes["chunk"]
+def _check_sizes(path: Path, attributes: Mapping[str, Any], arrays: Mapping[str, StoredArray]) -> None:
+    runs, chunk, columns = attributes["runs"], attributes["chunk"], attributes["columns"]
     if not all(isinstance(size, int) and size > 0 for size in (runs, chunk)):
         raise NoStore(path, f"it claims {runs!r} runs in chunks of {chunk!r}")
-    expected = dict.fromkeys(attributes["columns"], (runs, chunk)) | {MARKS: (-(-runs // chunk), 1)}
+    if not all(isinstance(name, str) and array_name(name) == array for array, name in columns.items()):
+        raise NoStore(path, f"it claims the columns {columns!r}")
+    if not isinstance(attributes["identity"], dict) or not isinstance(attributes["key"], str):
+        raise NoStore(path, "it does not say what it holds")
+    expected = dict.fromkeys(columns, (runs, chunk)) | {MARKS: (-(-runs // chunk), 1)}
     for name, sizes in expected.items():
-        described = metadata[f"{name}/.zarray"]
-        if (described["shape"][0], described["chunks"][0]) != sizes:
+        if (arrays[name].shape[0], arrays[name].chunks[0]) != sizes:
             raise NoStore(path, f"the array {name!r} does not have {sizes[0]} rows in chunks of {sizes[1]}")
 
 
@@ -268,8 +265,8 @@ def check_same(path: Path, layout: Layout) -> None:
     ------
     NoStore, InvalidValue
     """
-    attributes = attributes_of(path)
-    if attributes["key"] == layout.key:
+    attributes, _ = metadata_of(path)
+    if (attributes["key"], attributes["runs"], attributes["chunk"]) == (layout.key, layout.n_runs, layout.chunk):
         return
     stored = attributes["identity"]
     changed = [name for name, value in layout.identity.items() if stored.get(name) != value]
