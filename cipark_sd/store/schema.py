@@ -124,16 +124,17 @@ def array_name(name: str) -> str:
 
 
 def require_zarr(needed_for: str) -> None:
-    """Raise where zarr is not installed.
+    """Raise where zarr or numcodecs is not installed.
 
     Raises
     ------
     MissingPackage
     """
     try:
+        import numcodecs  # noqa: F401
         import zarr  # noqa: F401
     except ImportError:
-        raise MissingPackage("zarr", "store", needed_for) from None
+        raise MissingPackage("zarr with numcodecs", "store", needed_for) from None
 
 
 def begin(path: Path, layout: Layout) -> None:
