@@ -68,8 +68,9 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     for key in ("package", "low", "high", "label"):
         observed.text(key, "")
     for key in ("columns", "only"):
-        if not isinstance(observed.raw(key), dict | None):
-            observed.wrong(key, "a table")
+        names = observed.table(key, key)
+        for column in names.content:
+            names.text(column)
     for section in (top, table, figure, observed):
         section.note_unread()
     raise_all(str(path), problems)

@@ -138,33 +138,40 @@ def require_zarr(needed_for: str) -> None:
 
 
 def begin(path: Path, layout: Layout) -> None:
-    """Make an empty store, whole or not at all; where another process was faster, its store stands."""
-    import zarr
+    """Make an empty store, whole or not at all; where another process was faster, its store stands.
 
+    The files are those that Zarr would write, which it does in threads of its own: where one of them fails, the others
+    go on writing.
+    """
+    described: dict[str, dict[str, object]] = {}
+    for name, values in layout.coordinates.items():
+        described |= _described(name, values.shape, values.shape, values.dtype.str, None, (name,), {})
+    for name, column in layout.columns.items():
+        shape, chunks = (layout.n_runs, *column.shape), (layout.chunk, *column.shape)
+        dims = ("run", *column.dims)
+        described |= _described(name, shape, chunks, column.dtype, column.fill, dims, column.attributes)
+    described |= _described(MARKS, (layout.n_chunks, MARK), (1, MARK), "|u1", 0, ("chunk", "byte"), {})
+    described[".zgroup"] = {"zarr_format": 2}
+    described[".zattrs"] = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "key": layout.key,
+        "identity": dict(layout.identity),
+        "runs": layout.n_runs,
+        "chunk": layout.chunk,
+        "columns": {array_name(name): name for name in layout.columns},
+        **layout.about,
+    }
     partial = path.with_name(unfinished_name(path.name))
     try:
-        group = zarr.open_group(partial, mode="w-", zarr_format=2)
+        for name, content in described.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_text(json.dumps(content), encoding="utf-8")
         for name, values in layout.coordinates.items():
-            _array(group, name, values.shape, values.shape, values.dtype, None, (name,), {})[:] = values
-        for name, column in layout.columns.items():
-            dims = ("run", *column.dims)
-            shape, chunks = (layout.n_runs, *column.shape), (layout.chunk, *column.shape)
-            _array(group, name, shape, chunks, np.dtype(column.dtype), column.fill, dims, column.attributes)
-        marks = ("chunk", "byte")
-        _array(group, MARKS, (layout.n_chunks, MARK), (1, MARK), np.dtype("u1"), 0, marks, {})
-        group.attrs.update(
-            {
-                "format": FORMAT,
-                "schema": SCHEMA,
-                "key": layout.key,
-                "identity": dict(layout.identity),
-                "runs": layout.n_runs,
-                "chunk": layout.chunk,
-                "columns": {array_name(name): name for name in layout.columns},
-                **layout.about,
-            }
-        )
-        zarr.consolidate_metadata(partial, zarr_format=2)
+            array = array_name(name)
+            StoredArray.of(partial, array, described[f"{array}/.zarray"]).write_chunk(0, values)
+        together = {"metadata": described, "zarr_consolidated_format": 1}
+        (partial / _METADATA).write_text(json.dumps(together), encoding="utf-8")
         try:
             os.rename(partial, path)
         except OSError:
@@ -175,28 +182,29 @@ def begin(path: Path, layout: Layout) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _array(
-    group: Any,
+def _described(
     name: str,
     shape: Sequence[int],
     chunks: Sequence[int],
-    dtype: "np.dtype[Any]",
+    dtype: str,
     fill: float | int | None,
     dims: Sequence[str],
     attributes: Mapping[str, Any],
-) -> Any:
-    from numcodecs import Blosc
-
-    made = group.create_array(
-        array_name(name),
-        shape=tuple(shape),
-        chunks=tuple(max(1, size) for size in chunks),
-        dtype=dtype,
-        compressors=Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE),
-        fill_value=fill,
-    )
-    made.attrs.update({"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes})
-    return made
+) -> dict[str, dict[str, object]]:
+    """The metadata of an array by their files (Zarr storage specification, version 2)."""
+    array: dict[str, object] = {
+        "zarr_format": 2,
+        "shape": list(shape),
+        "chunks": [max(1, size) for size in chunks],
+        "dtype": np.dtype(dtype).str,
+        "fill_value": fill if fill is None or math.isfinite(fill) else "NaN",
+        "order": "C",
+        "filters": None,
+        "dimension_separator": ".",
+        "compressor": {"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1, "blocksize": 0},
+    }
+    said = {"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes}
+    return {f"{array_name(name)}/.zarray": array, f"{array_name(name)}/.zattrs": said}
 
 
 def metadata_of(path: Path) -> tuple[dict[str, Any], dict[str, StoredArray]]:
