@@ -50,9 +50,11 @@ def policy(*styles: str, script: bool) -> str:
 
     A frame within a page keeps to the policy of the page as well as to its own.
     """
-    style = " ".join(map(source, styles))
-    scripts = f"script-src {source(_script())} 'wasm-unsafe-eval'; worker-src blob:; " if script else ""
-    return f"default-src 'none'; {scripts}style-src {style}; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    style, images = " ".join(map(source, styles)), "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    if not script:
+        return f"default-src 'none'; style-src {style}; {images}"
+    scripts = f"script-src {source(_script())} 'wasm-unsafe-eval'"
+    return f"default-src 'none'; {scripts}; style-src {style}; worker-src blob:; {images}"
 
 
 def source(text: str) -> str:
