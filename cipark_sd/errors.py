@@ -209,9 +209,9 @@ class WrongHeading(UnusableInput):
     """A TOML table with the wrong number of brackets: ``[key]`` for ``[[key]]``, or the other way round."""
 
     def __init__(self, key: str, *, several: bool, where: str) -> None:
-        many = f"there may be several of {key!r}: write two brackets around its heading, as in [[{key}]]"
-        one = f"there is one {key!r}: write one bracket around its heading, as in [{key}]"
-        super().__init__(many if several else one, where=where)
+        doubled = f"there may be several of {key!r}: write two brackets around its heading, as in [[{key}]]"
+        single = f"there is one {key!r}: write one bracket around its heading, as in [{key}]"
+        super().__init__(doubled if several else single, where=where)
 
 
 class MissingFile(InvalidValue):

@@ -100,8 +100,8 @@ class RunStore:
     def marked(self) -> NDArray[np.intp]:
         """The chunks that the store calls complete, ascending: one look at a folder."""
         names = (path.name.partition(".") for path in (self.path / MARKS).iterdir())
-        numbers = (int(number) for number, _, rest in names if rest == "0" and number.isascii() and number.isdigit())
-        return np.array(sorted(number for number in numbers if number < self.n_chunks), dtype=np.intp)
+        numbers = (int(number) for number, _, ending in names if (ending, number.isdecimal()) == ("0", True))
+        return np.array(sorted({number for number in numbers if number < self.n_chunks}), dtype=np.intp)
 
     def complete(self) -> NDArray[np.bool_]:
         """Which chunks are complete, (n_chunks,): those with a mark whose files are there and have their sizes."""

@@ -203,8 +203,8 @@ def _described(
         "dimension_separator": ".",
         "compressor": {"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1, "blocksize": 0},
     }
-    said = {"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes}
-    return {f"{array_name(name)}/.zarray": array, f"{array_name(name)}/.zattrs": said}
+    attached = {"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes}
+    return {f"{array_name(name)}/.zarray": array, f"{array_name(name)}/.zattrs": attached}
 
 
 def metadata_of(path: Path) -> tuple[dict[str, Any], dict[str, StoredArray]]:
