@@ -13,6 +13,7 @@ run store (:mod:`cipark_sd.store`) is an :class:`Entry` too.
 import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import sys
 import warnings
 import zipfile
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.files import file_name, make_folder, remove_abandoned, whole
+from cipark_sd.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.records import packed, unpacked
 
 T = TypeVar("T")
@@ -134,7 +136,11 @@ class Checkpoint:
         if self.path is None:
             return None
         try:
-            with self.path.open("rb") as file, np.lib.npyio.NpzFile(file) as content:
+            raw = own_bytes(self.path.parent.parent, f"{self.path.parent.name}/{self.path.name}", RESULT_LIMIT)
+            with np.lib.npyio.NpzFile(io.BytesIO(raw)) as content:
+                # nothing is packed in an entry
+                if content.zip is None or sum(int(member.file_size) for member in content.zip.infolist()) > len(raw):
+                    raise ValueError("its arrays are larger than the file")
                 arrays = dict(content.items())
         except FileNotFoundError:
             return None

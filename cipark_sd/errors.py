@@ -123,7 +123,11 @@ class Problems(CiparkError):
 
 
 def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
-    """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of."""
+    """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of.
+
+    Where tables have the wrong heading, those are the problems: whatever else was found follows from them.
+    """
+    problems = [problem for problem in problems if isinstance(problem, WrongHeading)] or problems
     if len(problems) == 1:
         (problem,) = problems
         raise problem if Path(where).name in str(problem) or not where.endswith(_FILES) else problem.within(where)
@@ -199,6 +203,15 @@ class UnusableInput(InvalidValue):
 
     def __init__(self, sentence: str, *, where: str) -> None:
         CiparkError.__init__(self, f"{where}: {sentence}")
+
+
+class WrongHeading(UnusableInput):
+    """A TOML table with the wrong number of brackets: ``[key]`` for ``[[key]]``, or the other way round."""
+
+    def __init__(self, key: str, *, several: bool, where: str) -> None:
+        doubled = f"there may be several of {key!r}: write two brackets around its heading, as in [[{key}]]"
+        single = f"there is one {key!r}: write one bracket around its heading, as in [{key}]"
+        super().__init__(doubled if several else single, where=where)
 
 
 class MissingFile(InvalidValue):

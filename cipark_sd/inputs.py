@@ -21,6 +21,8 @@ MODEL_LIMIT = 64 * MEGABYTE
 TOML_LIMIT = 16 * MEGABYTE
 #: Tables of data, spreadsheets and recorded runs.
 TABLE_LIMIT = 512 * MEGABYTE
+#: Results of many runs, and work in progress.
+RESULT_LIMIT = 4096 * MEGABYTE
 
 OPTION = "--allow-files"
 
@@ -57,7 +59,8 @@ def _check(about: os.stat_result, path: Path, limit: int) -> None:
     if not stat.S_ISREG(about.st_mode):
         raise UnreadableFile(errno.EINVAL, "it is not a regular file", str(path))
     if about.st_size > limit:
-        size = f"it has {about.st_size / MEGABYTE:,.0f} MiB, and at most {limit // MEGABYTE} MiB are read"
+        unit, name = (MEGABYTE, "MiB") if limit >= MEGABYTE else (1, "bytes")
+        size = f"it has {about.st_size / unit:,.0f} {name}, and at most {limit // unit:,} {name} are read"
         raise UnreadableFile(errno.EFBIG, size, str(path))
 
 
@@ -77,6 +80,25 @@ def read_bytes(path: Path, limit: int) -> bytes:
         about = os.fstat(file.fileno())
         _check(about, path, limit)
         return file.read(about.st_size)
+
+
+def own_bytes(folder: Path, name: str, limit: int) -> bytes:
+    """What a regular file beneath a folder holds, whose name may come from a file of that folder.
+
+    Whoever sends a folder does not choose files outside of it: the name leads down alone, and no part of it is a link.
+
+    Raises
+    ------
+    OSError
+        As :func:`read_bytes`, and for a name or a link that may lead elsewhere.
+    """
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise UnreadableFile(errno.EINVAL, "it does not lie in the folder", name)
+    for depth in range(len(parts)):
+        if folder.joinpath(*parts[: depth + 1]).is_symlink():
+            raise UnreadableFile(errno.ELOOP, "it is a link, and none is followed there", str(folder / name))
+    return read_bytes(folder / name, limit)
 
 
 def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:

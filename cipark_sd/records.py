@@ -8,6 +8,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_bytes
+from cipark_sd.inputs import TABLE_LIMIT, own_bytes
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -60,7 +62,7 @@ def from_plain(kind: type[T], content: object) -> T:
         return _converter().structure(content, kind)
     except BaseValidationError as problems:
         raise WrongRecordError("; ".join(transform_error(problems, format_exception=_reason))) from None
-    except (TypeError, ValueError, KeyError) as problem:
+    except (TypeError, ValueError, KeyError, AttributeError) as problem:
         raise WrongRecordError(f"no {kind.__name__}: {problem}") from None
 
 
@@ -122,7 +124,10 @@ def read_record(kind: type[T], path: Path) -> T:
         When the file is damaged or holds something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(own_bytes(path.parent, path.name, TABLE_LIMIT))) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > TABLE_LIMIT:
+                raise WrongRecordError(f"unpacked it has {size:,} bytes, and at most {TABLE_LIMIT:,} are read")
 
             def array(number: int) -> NDArray[np.generic]:
                 member = io.BytesIO(archive.read(f"{number}.npy"))
@@ -131,7 +136,7 @@ def read_record(kind: type[T], path: Path) -> T:
             return unpacked(kind, archive.read(_TEXT).decode(), array)
     except WrongRecordError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as problem:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, MemoryError, RecursionError) as problem:
         raise WrongRecordError(f"no file of records ({problem})") from None
 
 
@@ -146,7 +151,7 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         expected = f"{kind} that this version wrote ({problem}); run the command again"
         raise InvalidValue(f"the {kind}", str(path), expected, where="cipark report") from None
 

@@ -26,7 +26,7 @@ from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import canonical
-from cipark_sd.toml_lines import place
+from cipark_sd.section import Section
 
 _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
@@ -279,26 +279,17 @@ def read_scenario(path: Path | str) -> Scenario:
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="scenario") from None
-    problems: list[CiparkError] = [
-        UnknownName(key, ("name", "set", "time"), kind="key", where=place(content, "", key))
-        for key in content.keys() - {"name", "set", "time"}
-    ]
-    problems += [
-        InvalidValue(f"{table!r}", content[table], f"a table [{table}]", where=place(content, "", table))
-        for table in ("set", "time")
-        if not isinstance(content.get(table, {}), dict)
-    ]
-    raise_all(str(path), problems)
-    times = content.get("time", {})
+    problems: list[CiparkError] = []
+    top = Section(content, "", problems)
+    name, settings, times = top.raw("name"), top.table("set"), top.table("time")
     short = {"from": "initial_time", "to": "final_time", "step": "time_step", "save_every": "saveper"}
-    problems += [
-        UnknownName(key, short, kind="key in [time]", where=place(times, "", key))
-        for key in times.keys() - short.keys()
-    ]
+    span = {control: value for key, control in short.items() if (value := times.raw(key)) is not None}
+    for section in (top, times):
+        section.note_unread()
     raise_all(str(path), problems)
-    overrides_read = dict(content.get("set", {})) | {short[key]: value for key, value in times.items()}
+    overrides_read = dict(settings.content) | span
     overrides = _checked(overrides_read, str(path))
-    return Scenario(str(content.get("name", path.stem)), overrides)
+    return Scenario(str(path.stem if name is None else name), overrides)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, WrongHeading
 from cipark_sd.toml_lines import LinedTable, place
 
 T = TypeVar("T", bound=str)
@@ -40,7 +40,12 @@ class Section:
             within._placed if within is not None and not isinstance(content, LinedTable) else self.content
         )
         if not isinstance(content, Mapping):
-            self.problems.append(InvalidValue("its content", content, "a table", where=self.where))
+            key = name.strip("[]")
+            self.problems.append(
+                WrongHeading(key, several=False, where=place(self._placed, within.name if within else "", key))
+                if isinstance(content, list) and any(isinstance(item, Mapping) for item in content)
+                else InvalidValue("its content", content, "a table", where=self.where)
+            )
 
     @property
     def where(self) -> str:
@@ -131,15 +136,20 @@ class Section:
         self.wrong(key, expected)
         return ()
 
+    def table(self, key: str, name: str | None = None) -> "Section":
+        """The table ``[key]``, under another name where messages have one; empty where there is none."""
+        content = self.raw(key)
+        return Section({} if content is None else content, name or f"[{key}]", self.problems, within=self)
+
     def tables(self, key: str) -> list[object]:
         """An array of tables ``[[key]]``; empty where there is none."""
+        noted = key in self._keys_read
         value = self.raw(key)
-        if value is None:
-            return []
-        if isinstance(value, list):
-            return value
-        self.wrong(key, f"tables, each headed [[{key}]]")
-        return []
+        if isinstance(value, Mapping) and not noted:
+            self.problems.append(WrongHeading(key, several=True, where=self.at(key)))
+        elif not (value is None or isinstance(value, list) or noted):
+            self.wrong(key, f"tables, each headed [[{key}]]")
+        return value if isinstance(value, list) else []
 
     def note_unread(self) -> None:
         """Note every key that nothing asked for.

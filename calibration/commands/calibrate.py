@@ -185,7 +185,7 @@ def calibrate(
     )
     made = pipeline.calibrate(settings)
     fit = fit_findings(made)
-    fitting_console.show(fit)
+    fitting_console.show(fit, made.reused)
     written = pipeline.keep_draws(made, folder)
     assessed = None
     if made.draws is not None:

@@ -114,7 +114,7 @@ def pool_of(settings: Settings) -> Pool:
     if settings.dask is not None:
         from cipark_sd.tasks.cluster import Cluster
 
-        return Cluster(settings.dask, settings.workers, settings.checkpoints)
+        return Cluster(settings.dask, settings.checkpoints)
     return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 

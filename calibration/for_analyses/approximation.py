@@ -26,6 +26,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Structure
+from cipark_sd.inputs import MODEL_LIMIT, own_bytes
 from cipark_sd.results import version, write_netcdf
 
 #: Draws that are kept of each structure.
@@ -97,9 +98,8 @@ def optimum_of(folder: Path, density: Posterior) -> Array | None:
 
     The file says what the log likelihood of its estimate was: only the same model with the same data gives it again.
     """
-    path = folder / "fit.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))
         parameters, likelihood = content["parameters"], float(content["log_likelihood"])
         theta = np.array([float(parameters[name]) for name in density.space.names])
     except (OSError, ValueError, KeyError, TypeError):

@@ -103,7 +103,6 @@ def fit_findings(made: Calibration) -> Fit:
         courses=course_errors(density, optimum.theta),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
         failed=made.failed,
-        reused=made.reused,
         version=version(),
         numpy_version=np.__version__,
         software=software,

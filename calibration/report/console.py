@@ -33,7 +33,7 @@ POOLED = (
 )
 
 
-def show(fit: Fit) -> None:
+def show(fit: Fit, reused: int = 0) -> None:
     """The tables and sentences of a fit."""
     say(fit.study.title, bold=True)
     _show_estimates(fit)
@@ -42,7 +42,7 @@ def show(fit: Fit) -> None:
     _show_rows(fit.rows)
     if fit.posterior is not None:
         _show_posterior(fit.posterior)
-    for sentence in sentences(fit):
+    for sentence in sentences(fit, reused):
         say(sentence)
 
 
@@ -149,8 +149,8 @@ def _show_posterior(drawn: Posterior) -> None:
     say()
 
 
-def sentences(fit: Fit) -> Sequence[str]:
-    """What the numbers say, in words."""
+def sentences(fit: Fit, reused: int = 0) -> Sequence[str]:
+    """What the numbers say, in words, and how many searches and profiles an earlier run had completed."""
     optimum, identified = fit.optimum, fit.identifiability
     sentences = [
         f"Log likelihood {optimum.log_likelihood:.3f}; {optimum.n_arrived} of {len(optimum.searches)} searches ended "
@@ -158,9 +158,9 @@ def sentences(fit: Fit) -> Sequence[str]:
     ]
     if optimum.interrupted:
         sentences.append("Stopped before all was done: this is the best so far. The same command goes on from here.")
-    if fit.reused:
+    if reused:
         sentences.append(
-            f"Reused {fit.reused} completed searches and profiles from an earlier run; --fresh computes them anew."
+            f"Reused {reused} completed searches and profiles from an earlier run; --fresh computes them anew."
         )
     if len(optimum.searches) > 1 and optimum.n_arrived == 1:
         sentences.append("Only one search arrived there, so a better optimum may exist: raise --starts.")

@@ -138,7 +138,7 @@ class Fit:
 
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
-    time step is halved. ``reused`` counts the completed searches and profiles from an earlier run.
+    time step is halved.
     ``software`` names versions and platform; ``courses`` has how each long series and the model part.
     """
 
@@ -159,7 +159,6 @@ class Fit:
     courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
     failed: FailedDraws
-    reused: int
     version: str
     numpy_version: str
     software: str
@@ -271,7 +270,7 @@ def load(folder: Path) -> Findings:
         The folder has none, or some that this version cannot read.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         expected = f"the output folder of cipark calibrate, with {FILE} in it"
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     with of_this_version("findings", path):

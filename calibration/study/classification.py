@@ -121,7 +121,7 @@ def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[
         section.text("name")
         why = section.text("why", "")
         reported = section.names("reported")
-        true = Section(section.raw("true") or {}, "true", problems, within=section)
+        true = section.table("true", "true")
         if len(set(reported)) < 2 or len(set(reported)) < len(reported):
             section.wrong("reported", "two categories at least, each once, in which things are reported")
         if not true.content:

@@ -176,8 +176,8 @@ def read_problem(
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
-    model, span = model_section(Section(top.raw("model") or {}, "[model]", problems, within=top), folder, allow_files)
-    calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
+    model, span = model_section(top.table("model"), folder, allow_files)
+    calendar = calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems
     codings = read_codings(top.tables("coding"), problems)
@@ -199,7 +199,7 @@ def read_problem(
     for name in fit_also:
         labels = [str(_name(table)) for table in top.tables("observation")]
         if name not in labels:
-            raise UnknownName(name, labels, kind="observation", where=str(path))
+            problems.append(UnknownName(name, labels, kind="observation", where=str(path)))
     fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
@@ -209,8 +209,8 @@ def read_problem(
     model = with_processes(model, processes)
     parameters += tuple(parameter for process in processes for parameter in process.parameters)
     fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed")) + held_by(groups)
-    method = method_section(Section(top.raw("method") or {}, "[method]", problems, within=top))
-    holdout = holdout_section(Section(top.raw("holdout") or {}, "[holdout]", problems, within=top), calendar)
+    method = method_section(top.table("method"))
+    holdout = holdout_section(top.table("holdout"), calendar)
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
     driven = read_drivers(top.tables("driver"), folder, model, span, calendar, taken, problems, allow_files)
     kinds = ("rival", "scenario", "experiment")
@@ -218,7 +218,7 @@ def read_problem(
     names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
     predictions = read_predictions(top.tables("prediction"), calendar, observations, problems)
     predictions = of_groups(predictions, groups, differing)
-    questions = read_questions(top.raw("report") or {}, names[0], names[1], problems)
+    questions = read_questions(top.table("report"), names[0], names[1], problems)
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
@@ -240,7 +240,8 @@ def read_problem(
     problems += prediction_problems(model, span, predictions, parameters)
     problems += time_problems(model, span, observations, holdout) if placed else []
     problems += counted_twice(observations, where=FILE)
-    raise_all(str(path), [problem.placed(_places(top)) for problem in problems])
+    places = _places(top)
+    raise_all(str(path), [problem.placed(places) for problem in problems])
     rivals = with_own_structure(model, scenario, rivals)
     warn_of_levels(model, scenario, observations)
     space = ParameterSpace(parameters)

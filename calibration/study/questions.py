@@ -55,10 +55,9 @@ class Questions:
 
 
 def read_questions(
-    content: object, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
+    section: Section, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
 ) -> Questions:
     """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
-    section = Section(content, "[report]", problems)
     plain = Questions()
     first = section.text("question", "")
     texts = {

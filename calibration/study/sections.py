@@ -21,7 +21,7 @@ from calibration.study.priors import (
     prior_fault,
 )
 from calibration.study.time_units import unit_of
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
@@ -87,6 +87,7 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
         file = bundled(section.text("bundled"))
     else:
         file = beneath(folder, section.text("file"), allow_files, where=section.where)
+    raise_all(str(folder), section.problems)
     model = read_model(file, allow_files=allow_files, series=series)
     method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()

@@ -62,24 +62,16 @@ class _Reader:
 
     def read(self, content: Mapping[str, object]) -> Checks:
         file = Section(content, "", self.problems)
-        runs = self.part(file, "runs", "[runs]")
+        runs = file.table("runs")
         for name in runs.content:
-            self.run(name, self.part(runs, name, f"[runs.{name}]"))
-        builtin = self.builtin(self.part(file, "builtin", "[builtin]"))
+            self.run(name, runs.table(name, name))
+        builtin = self.builtin(file.table("builtin"))
         checks = [self.check(entry) for entry in self.entries(file, "check")]
         laws = [self.conservation(entry) for entry in self.entries(file, "conservation")]
         self.unique(file, [*(check.id for check in checks), *(law.id for law in laws)])
         file.note_unread()
         named = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
         return Checks(builtin, named, tuple(checks), tuple(laws))
-
-    def part(self, section: Section, key: str, name: str) -> Section:
-        """A table within a table, empty where it is not there."""
-        content = section.raw(key)
-        # the name of a part says by itself where it stands
-        return Section(
-            {} if content is None else content, name, self.problems, within=section if not section.name else None
-        )
 
     def entries(self, file: Section, key: str) -> Iterator[Section]:
         for number, content in enumerate(file.tables(key), 1):
@@ -96,7 +88,7 @@ class _Reader:
         run.note_unread()
 
     def scenario(self, entry: Section, name: str) -> Scenario:
-        settings = Section(entry.raw("set") or {}, "set", self.problems, within=entry)
+        settings = entry.table("set", "set")
         try:
             scenario = Scenario(name, dict(cast(Mapping[str, Any], settings.content)))
             resolve(self.model, scenario)
@@ -152,7 +144,7 @@ class _Reader:
         for key in levels:
             value = entry.raw(key)
             if key == "no_negative_stocks" and isinstance(value, Mapping):
-                stocks = self.part(entry, key, "[builtin], no_negative_stocks")
+                stocks = entry.table(key, key)
                 exempt, value = self.names(stocks, "except"), True
                 stocks.note_unread()
             read[key] = self.level(entry, key, value, getattr(default, key))
@@ -185,7 +177,7 @@ class _Reader:
         value = builtin.raw("time_step_halving")
         if value is None or isinstance(value, bool):
             return None if value is False else Halving()
-        entry = self.part(builtin, "time_step_halving", "[builtin], time_step_halving")
+        entry = builtin.table("time_step_halving", "time_step_halving")
         times = self.times(entry, default=None)
         self.within(Scenario(BASE), times or (), entry.where)
         tolerances = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)

@@ -59,7 +59,9 @@ def command(
     """
     from cipark_sd.exporters.flat import flat_model
     from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.library import located
 
+    file = located(file)
     _check_output(file, output, flat, inline_lookups)
     with shown_warnings():
         model = read_model(file, allow_files=allow_files, series=series)

@@ -58,9 +58,7 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
         return Display()
     content, problems = read_toml(path), list[CiparkError]()
     top = Section(content, "", problems)
-    table, figure, observed = (
-        Section(top.raw(key) or {}, f"[{key}]", problems, within=top) for key in ("table", "figure", "observed")
-    )
+    table, figure, observed = map(top.table, ("table", "figure", "observed"))
     every = table.number("every") if "every" in table else None
     if every is not None and every <= 0:
         table.wrong("every", "a positive number")
@@ -70,8 +68,9 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     for key in ("package", "low", "high", "label"):
         observed.text(key, "")
     for key in ("columns", "only"):
-        if not isinstance(observed.raw(key), dict | None):
-            observed.wrong(key, "a table")
+        names = observed.table(key, key)
+        for column in names.content:
+            names.text(column)
     for section in (top, table, figure, observed):
         section.note_unread()
     raise_all(str(path), problems)

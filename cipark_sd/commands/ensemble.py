@@ -99,7 +99,7 @@ def command(
       cipark ensemble --runs 10000 --variables "Total Residents" -o park.zarr
       cipark ensemble my.mdl --runs 100000 --design sobol --vary "birth rate=0.01:0.03" -o births.zarr
       cipark ensemble my.mdl --design runs.csv --at 2030 -o listed.zarr
-      cipark ensemble my.mdl --runs 1000000 --dask local -o large.zarr
+      cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large.zarr
       cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large.zarr      one job of forty
     """
     from cipark_sd.commands.display import display_of
@@ -141,11 +141,11 @@ def command(
 
 
 def pool_of(dask: str | None, workers: int | None) -> "Pool":
-    """Threads of this process, or a cluster."""
+    """Threads of this process, or the workers of a cluster."""
     if dask is not None:
         from cipark_sd.tasks.cluster import Cluster
 
-        return Cluster(dask, workers)
+        return Cluster(dask)
     from cipark_sd.ensembles import processors
     from cipark_sd.tasks.threads import Threads
 
@@ -176,6 +176,7 @@ def _stopped(path: Path) -> None:
 
 def _say(tally: "Tally", store: Path, design: str) -> None:
     say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
+    say(f"Their files are there and have their sizes; cipark runs verify {store} compares what is in them.")
     if tally.failed:
         say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
         for line in tally.reasons:

@@ -95,8 +95,8 @@ def workers(purpose: str = "Threads; they change no result.") -> Callable[[F], F
 #: Or who computes: a cluster.
 dask = click.option(
     "--dask",
-    metavar="local|ADDRESS",
-    help="Compute on a cluster of dask.distributed (extra cluster): local, or a scheduler's address.",
+    metavar="ADDRESS",
+    help="Compute on the cluster of a scheduler of dask.distributed (extra cluster), such as tls://HOST:8786.",
 )
 
 

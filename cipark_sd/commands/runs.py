@@ -1,6 +1,7 @@
 """``cipark runs``: the stores of ensembles: which there are, what they hold, and whether it is right."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,7 @@ def verify(
     checked = check(store, work, sample=sample, chunks=None if all_chunks else 8, seed=seed)
     for number in checked.damaged:
         first, last = store.bounds(number)
-        say(f"chunk {number} (runs {first:,} to {last - 1:,}) does not have its digest: it is damaged")
+        say(f"chunk {number} (runs {first:,} to {last - 1:,}) is damaged: it cannot be read or has another digest")
     for run, name in checked.different:
         say(f"run {run:,} comes out otherwise: {name!r} differs in its bits")
     if not checked.passed:
@@ -179,9 +180,6 @@ def clean(paths: tuple[Path, ...], remove: bool) -> Result:
 
     The command of the store computes them anew. With --remove the store goes, unless a process writes to it.
     """
-    import numpy as np
-
-    from cipark_sd.runs.verify import damaged_chunks
     from cipark_sd.store.lock import alone
     from cipark_sd.store.schema import require_zarr
 
@@ -195,7 +193,7 @@ def clean(paths: tuple[Path, ...], remove: bool) -> Result:
             continue
         with alone(store.path):
             files = store.remove_unfinished()
-            damaged = damaged_chunks(store, np.flatnonzero(store.complete()))
+            damaged = [number for number in store.marked().tolist() if not store.entry("chunk", number).whole()]
             for number in damaged:
                 store.entry("chunk", number).discard()
         say(f"{store.path}: {len(damaged):,} damaged chunks and {files:,} unfinished files are dropped.")
@@ -225,9 +223,10 @@ def _model_file(store: "RunStore", file: Path | None) -> Path:
 
 
 def _beneath(named: Path, option: str, store: "RunStore") -> Path:
-    working = Path.cwd().resolve()
-    if named.resolve().is_relative_to(working) and named.is_file():
-        return named
+    # a name that no file can have is none
+    with suppress(OSError, ValueError, RuntimeError):
+        if named.resolve().is_relative_to(Path.cwd().resolve()) and named.is_file():
+            return named
     raise InvalidValue(
         f"the file of {option}",
         str(named),
@@ -250,6 +249,6 @@ def _work(store: "RunStore", model: Any, design: Path | None) -> "Work":
         raise NoStore(store.path, f"it does not say how it was made ({problem})") from None
     if recipe.design not in KINDS:
         recipe = replace(recipe, design=str(design or _beneath(Path(recipe.design), "--design", store)))
-    work = recipe.work(model, scenario_of(str(store.attributes["scenario"])))
+    work = recipe.work(model, scenario_of(str(store.attributes.get("scenario", ""))))
     check_same(store.path, work.layout({}, chunk=store.chunk))
     return work

@@ -83,7 +83,7 @@ def model_named_in(path: Path | str) -> tuple[Mapping[str, str], tuple[str, ...]
     """
     path = Path(path)
     problems: list[CiparkError] = []
-    section = Section(_read(path)[1].get("model", {}), "[model]", problems)
+    section = Section(_read(path)[1], "", problems).table("model")
     named = {key: section.text(key) for key in MODEL if key in section}
     if len(named) > 1:
         problems.append(InvalidValue("its keys", ", ".join(named), "one of " + ", ".join(MODEL), where="[model]"))
@@ -109,9 +109,9 @@ class _Reader(ValueReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        settings = self.place(self.table(top, "model"))
+        settings = self.place(top.table("model"))
         times = self.times(top, "times")
-        first = self.table(top, "headline")
+        first = top.table("headline")
         outcomes = self.read_all(top, "outcome", self.outcome)
         rivals = self.read_all(top, "rival", self.rival)
         policies = self.read_all(top, "policy", self.policy)
@@ -130,9 +130,9 @@ class _Reader(ValueReader):
             uncertainties=self.read_all(top, "uncertainty", self.uncertainty),
             levers=self.read_all(top, "lever", self.lever),
             measurements=self.read_all(top, "measurement", self.measurement),
-            robustness=self.robustness(self.table(top, "robustness")) if "robustness" in top else None,
-            design=self.design(self.table(top, "design")) if "design" in top else None,
-            knockouts=self.knockouts(self.table(top, "knockouts")) if "knockouts" in top else None,
+            robustness=self.robustness(top.table("robustness")) if "robustness" in top else None,
+            design=self.design(top.table("design")) if "design" in top else None,
+            knockouts=self.knockouts(top.table("knockouts")) if "knockouts" in top else None,
             own_rivals=bool(rivals),
             note=note,
             money=money,
@@ -146,9 +146,6 @@ class _Reader(ValueReader):
         self.references(catalogue)
         self.problems += contradictions(catalogue)
         return catalogue
-
-    def table(self, top: Section, key: str) -> Section:
-        return Section(top.raw(key) if key in top else {}, f"[{key}]", self.problems, within=top)
 
     def read_all(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
         """All tables ``[[key]]``, each under its id."""

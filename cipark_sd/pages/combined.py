@@ -1,7 +1,6 @@
 """The pages of several commands as one, with what their headline numbers say of each other."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.headline import sentences
@@ -35,19 +34,24 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
             blocks.append(headline_table(records, f"from {name}"))
     if not blocks:
         return render(pages, title), []
-    answer = _answer(pages, names, len(warnings), len(differing))
+    answer, home = _answer(pages, names, len(warnings), len(differing))
     sections = (Section("In short", (answer,)), Section("Headline numbers compared", tuple(blocks)))
     n = len(pages) - 1
     together = f"{pages[0][0].title}, with {n} more {'analysis' if n == 1 else 'analyses'}"
     first = Page(title or together, f"From {', '.join(names)}.", sections)
-    return render([(first, Path()), *pages], title or "; ".join(page.title for page, _ in pages)), [
+    return render([(first, home), *pages], title or "; ".join(page.title for page, _ in pages)), [
         *warnings,
         *differing,
     ]
 
 
-def _answer(pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int, differing: int) -> Answer:
-    """The box over all parts: the first number of each, how the first that was fitted fits, and what none can say."""
+def _answer(
+    pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int, differing: int
+) -> tuple[Answer, Path]:
+    """The box over all parts: the first number of each, how the first that was fitted fits, and what none can say.
+
+    Beside it the folder of its picture.
+    """
     answers = [
         (page, folder, block)
         for page, folder in pages
@@ -65,14 +69,16 @@ def _answer(pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int
     several = f"{differing} {quantities} several numbers here, each explained below." if differing else ""
     cannot = [warned, several, *dict.fromkeys(block.cannot for _, _, block in answers[:_LIMITS])]
     pictured = next(((folder, block.picture) for _, folder, block in answers if block.picture is not None), None)
-    return Answer(
+    home, picture = pictured or (Path(), None)
+    answer = Answer(
         question=f"What do {len(pages)} analyses say together?",
         numbers=tuple(numbers[:_NUMBERS]),
         fit=next((block.fit for _, _, block in answers if block.fit.startswith("Fit")), ""),
         cannot=" ".join(filter(None, cannot)),
-        picture=None if pictured is None else replace(pictured[1], file=str(pictured[0].resolve() / pictured[1].file)),
+        picture=picture,
         words=next((block.words for _, _, block in answers if block.words), ()),
     )
+    return answer, home
 
 
 def _first_number(page: Page, answers: Sequence[Answer]) -> Sequence[str]:

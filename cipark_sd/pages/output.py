@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_table
 from cipark_sd.pages.blocks import Block, Page, Section
 from cipark_sd.pages.page import write_page
@@ -101,11 +102,19 @@ def again(
 ) -> Callable[[Path], list[Path] | None]:
     """What writes the files of a folder again from the findings in it, as the group ``cipark_sd.findings`` has it.
 
-    It returns None where the folder has no ``file`` of findings, and raises InvalidValue where they cannot be read.
+    It returns None where the folder has no ``file`` of findings, and raises InvalidValue where they cannot be read or
+    name what they do not hold.
     """
 
     def write_again(folder: Path) -> list[Path] | None:
-        return write(load(folder), folder) if (folder / file).is_file() else None
+        if not (folder / file).exists():
+            return None
+        findings = load(folder)
+        try:
+            return write(findings, folder)
+        except (LookupError, ValueError, TypeError, AttributeError) as problem:
+            reason = f"they do not fit together ({type(problem).__name__}: {problem}); run the command again"
+            raise UnusableInput(reason, where=str(folder / file)) from problem
 
     return write_again
 

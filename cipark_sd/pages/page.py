@@ -18,6 +18,7 @@ from typing import assert_never
 from cipark_sd.console import is_text
 from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_text
+from cipark_sd.inputs import MODEL_LIMIT, own_bytes
 from cipark_sd.pages.blocks import (
     Answer,
     Block,
@@ -31,6 +32,7 @@ from cipark_sd.pages.blocks import (
     headline_table,
 )
 from cipark_sd.pages.glossary import Glossary
+from cipark_sd.pages.player.shell import is_page, policy, style
 from cipark_sd.records import from_plain, of_this_version, to_plain
 from cipark_sd.results import version
 from cipark_sd.wording import without_exponents
@@ -56,7 +58,9 @@ nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; }
 .answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
 .answer blockquote { margin: .5rem 0 .8rem; } .answer blockquote p { font-size: 1.1rem; }
 .answer footer { color: #555; font-size: 14px; }
-.answer .still { display: none; } .player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
+.answer .still { display: none; }
+@media (scripting: none) { .answer .still { display: block; } .answer .player { display: none; } }
+.player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
 .answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto;
@@ -106,7 +110,7 @@ def write_page(page: Page, folder: Path) -> list[Path]:
 
     Raises
     ------
-    FileNotFoundError
+    UnusableInput
         A picture of the page is not in the folder.
     """
     made_by = {"format": FORMAT, "version": version()}
@@ -126,11 +130,11 @@ def read_page(folder: Path) -> Page:
         The folder has no page, or one that cannot be read.
     """
     path = folder / DATA
-    if not path.is_file():
+    if not path.exists():
         reason = f"has no {DATA}, which a finished command leaves in its output folder" if folder.is_dir() else ""
         raise UnusableInput(f"{folder} {reason or 'does not exist'}", where="cipark report")
     with of_this_version("page", path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(own_bytes(folder, DATA, MODEL_LIMIT))
         if content.pop("format", None) != FORMAT:
             raise ValueError("another version wrote it")
         del content["version"]
@@ -164,8 +168,12 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         parts.append(f'<h2 id="words">Words</h2>{words}')
     body = "\n".join(parts).replace(_CONTENTS, f'<nav aria-label="Contents">{"".join(entries)}</nav>', 1)
     name = _escape(title or "; ".join(page.title for page, _ in pages))
+    # a frame has the policy of the page beside its own
+    players = '<iframe class="player"' in body
+    allowed = policy(_STYLE, *([style()] if players else []), script=players)
     head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{allowed}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{name}</title><style>{_STYLE}</style>"
     )
     skip = '<a class="skip" href="#content">Go to the content</a>'
@@ -177,6 +185,9 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 
 #: Under sentences of a study.
 _OWN = "The lines above are the study's own words. The numbers below come from the model."
+
+#: In place of a player whose script would not be this version's.
+_OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened by itself."
 
 #: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
 ROOM = {60: " long", 15: " some", 0: ""}
@@ -266,14 +277,22 @@ class _Writer:
         """The page of the model in a frame of its own, whose security policy is its own too."""
         if not answer.player:
             return ""
-        page = (self.folder / answer.player).read_text(encoding="utf-8")
+        page = self._file(answer.player).decode("utf-8", "replace")
+        if not is_page(page):
+            return f"<p>{_escape(_OTHER_PLAYER.format(answer.player))}</p>"
         # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
         page = page.replace("&", "&amp;").replace("'", "&#39;")
-        still = "<noscript><style>.answer .still { display: block; } .player { display: none; }</style></noscript>"
-        return f'{still}<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
+        return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
+
+    def _file(self, name: str) -> bytes:
+        try:
+            return own_bytes(self.folder, name, MODEL_LIMIT)
+        except OSError as problem:
+            reason = f"the file {name!r} of the page cannot be shown: {problem.strerror or problem}"
+            raise UnusableInput(reason, where=str(self.folder / DATA)) from None
 
     def _image(self, picture: Picture) -> str:
-        content = (self.folder / picture.file).read_bytes()
+        content = self._file(picture.file)
         drawn = picture.file.endswith(".svg")
         data = base64.b64encode(content).decode("ascii")
         numbers = described(content) if drawn else ""
@@ -328,7 +347,7 @@ _DESCRIPTION = re.compile(rb"<dc:description>(.*?)</dc:description>", re.DOTALL)
 def described(svg: bytes) -> str:
     """What a figure says of its own numbers; empty where it says nothing."""
     words = _DESCRIPTION.search(svg)
-    return html.unescape(words[1].decode("utf-8")).strip() if words else ""
+    return html.unescape(words[1].decode("utf-8", "replace")).strip() if words else ""
 
 
 def _escape(text: str) -> str:

@@ -202,4 +202,4 @@ def _row(height: float, places: "Sequence[float] | Array") -> int | None:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.replace("$", "").split())
+    return " ".join(text.split())

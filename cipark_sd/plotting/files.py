@@ -38,6 +38,7 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
         For another ending, or a folder that does not exist or cannot be written to.
     """
     import matplotlib as mpl
+    from matplotlib.text import Text
 
     path = Path(path)
     check_figure_path(path)
@@ -49,7 +50,10 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     try:
         # made in memory: where the disk is full, writers stumble over what they have left open
         drawn = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none"}):
+        # a dollar sign begins no formula: names come from models
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
             figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
         write_bytes(path, drawn.getvalue())
     except OSError as problem:

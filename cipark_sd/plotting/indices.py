@@ -155,6 +155,8 @@ def heat_map(indices: "xr.Dataset", index: str = "ST", *, long_name: str = "tota
 @styled
 def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Total indices of the five strongest factors against the rows of the design, for each output and moment."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
     outputs = outputs_of(indices)
     figure, panels = grid(len(outputs), len(moments), 0.5 + 1.7 * len(outputs), sharex=True)
     n = indices["n"].to_numpy()
@@ -177,6 +179,8 @@ def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
                     label=name,
                 )
             axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_ylim(bottom=0)
             titled(axes, f"{output}, {moment.label}", columns=len(moments))
             axes.legend(fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -29,6 +29,8 @@ _STYLE: Any = {
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
+    # names come from models, and a dollar sign in them begins no formula
+    "text.parse_math": False,
 }
 
 

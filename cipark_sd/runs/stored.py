@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import ALLOWED, REASON, TIME, VARIABLE, Failures
 from cipark_sd.runs.work import ChunkTask, Work
 from cipark_sd.store.chunks import RunStore
 from cipark_sd.store.lock import writing
-from cipark_sd.store.schema import Layout, require_zarr
+from cipark_sd.store.schema import Layout, NoStore, require_zarr
 from cipark_sd.tasks.pool import Pool
 
 #: What can be done where too many runs fail.
@@ -101,8 +102,8 @@ def store_runs(
         if first:
             store.remove_unfinished()
         mine = [number for number in range(store.n_chunks) if number % part[1] == part[0] - 1]
-        complete, failures = store.complete(), failures_of(store)
-        n_done = store.n_complete()
+        complete = store.complete()
+        n_done, failures = store.n_complete(complete), failures_of(store, complete)
         waiting = [number for number in (mine if first else reversed(mine)) if not complete[number]]
         begun: list[int] = []
         if progress is not None:
@@ -155,13 +156,21 @@ def _tasks(work: Work, store: RunStore, waiting: list[int], begun: list[int]) ->
 
 def failing_labels(store: RunStore) -> list[str]:
     """The names by which :data:`VARIABLE` counts."""
-    return [str(label) for label in store.coordinate("failing")]
+    try:
+        return [str(label) for label in store.coordinate("failing")]
+    except ValueError as problem:
+        raise NoStore(store.path, f"what it says of 'failing' is damaged ({problem})") from None
 
 
-def failures_of(store: RunStore) -> Failures:
-    """What the runs of complete chunks failed of."""
+def failures_of(store: RunStore, complete: NDArray[np.bool_]) -> Failures:
+    """What the runs of complete chunks failed of.
+
+    Raises
+    ------
+    DamagedChunk
+    """
     failures = Failures(failing_labels(store))
-    for number in np.flatnonzero(store.complete()):
+    for number in np.flatnonzero(complete):
         bounds = store.bounds(int(number))
         reason = store.read(REASON, *bounds)
         if (reason > 0).any():
@@ -173,5 +182,6 @@ def failures_of(store: RunStore) -> Failures:
 
 def tally(store: RunStore) -> Tally:
     """How far a store is."""
-    failures = failures_of(store)
-    return Tally(store.n_complete(), store.n_runs, failures.failed, tuple(failures.lines()))
+    complete = store.complete()
+    failures = failures_of(store, complete)
+    return Tally(store.n_complete(complete), store.n_runs, failures.failed, tuple(failures.lines()))

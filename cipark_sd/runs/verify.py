@@ -23,9 +23,9 @@ class Verification:
     Parameters
     ----------
     chunks, runs : int
-        How many were looked at.
+        How many were looked at, and run again.
     damaged : tuple of int
-        Chunks that do not have their digest.
+        Chunks that cannot be read, or do not have their digest.
     different : tuple of (int, str)
         Runs whose bits differ, and the first array in which they do.
     """
@@ -41,11 +41,6 @@ class Verification:
         return not self.damaged and not self.different
 
 
-def damaged_chunks(store: RunStore, numbers: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> tuple[int, ...]:
-    """The chunks among ``numbers`` whose content does not have its digest."""
-    return tuple(int(number) for number in numbers if not store.entry("chunk", int(number)).whole())
-
-
 def verify(store: RunStore, work: Computed, *, sample: int, chunks: int | None, seed: int) -> Verification:
     """Compare complete chunks with their digests, and runs with what the work computes now.
 
@@ -56,23 +51,28 @@ def verify(store: RunStore, work: Computed, *, sample: int, chunks: int | None, 
     chunks : int or None
         Chunks whose digests are looked at, beside those of the sample; None for all.
     seed : int
-        Of the sample.
+        Of the sample, none of which is of a damaged chunk.
     """
     rng = np.random.default_rng(seed)
-    complete = np.flatnonzero(store.complete())
-    looked = complete if chunks is None or chunks >= len(complete) else rng.choice(complete, chunks, replace=False)
-    damaged = damaged_chunks(store, np.sort(looked))
-    n_done = store.n_complete()
+    marked = store.marked()
+    looked = marked if chunks is None or chunks >= len(marked) else rng.choice(marked, chunks, replace=False)
+    n_done = store.n_complete(np.isin(np.arange(store.n_chunks), marked))
     places = np.sort(rng.choice(n_done, min(sample, n_done), replace=False)) if n_done else np.empty(0, dtype=int)
-    runs = [int(complete[place // store.chunk]) * store.chunk + int(place % store.chunk) for place in places]
-    different = []
-    for run in runs:
-        stored: Arrays = {name: store.read(name, run, run + 1) for name in store.columns.values()}
-        again = work.compute(run, run + 1)
-        unequal = [name for name in again if not same_bits(np.asarray(again[name]), np.asarray(stored[name]))]
-        if unequal:
-            different.append((run, unequal[0]))
-    return Verification(len(looked), len(runs), damaged, tuple(different))
+    runs = [int(marked[place // store.chunk]) * store.chunk + int(place % store.chunk) for place in places]
+    numbers = sorted({*looked.tolist(), *(run // store.chunk for run in runs)})
+    damaged, different, n_again = [], [], 0
+    for number in numbers:
+        content = store.entry("chunk", number).content()
+        if content is None:
+            damaged.append(number)
+            continue
+        first, last = store.bounds(number)
+        for run in (run for run in runs if first <= run < last):
+            again, place = work.compute(run, run + 1), slice(run - first, run - first + 1)
+            unequal = [name for name in again if not same_bits(np.asarray(again[name]), content[name][place])]
+            different += [(run, name) for name in unequal[:1]]
+            n_again += 1
+    return Verification(len(numbers), n_again, tuple(damaged), tuple(different))
 
 
 def same_bits(computed: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", stored: object) -> bool:

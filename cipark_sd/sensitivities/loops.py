@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
@@ -114,7 +114,9 @@ def loop_dominance(
     Raises
     ------
     InvalidValue
-        Without pysimlin, or for a model that it cannot analyse.
+        For a model that pysimlin cannot analyse.
+    MissingPackage
+        Without pysimlin.
     """
     import xarray as xr
 
@@ -180,8 +182,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
     try:
         import simlin
     except ImportError:
-        expected = "installed: pip install 'cipark-sd[loops]'"
-        raise InvalidValue("pysimlin", "missing", expected, where="loop_dominance") from None
+        raise MissingPackage("pysimlin", "loops", "the dominance of loops") from None
     # it warns that it searches rather than enumerates, which `complete` says
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

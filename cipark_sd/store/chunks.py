@@ -2,9 +2,8 @@
 
 import hashlib
 import shutil
-import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.checkpoints import Arrays, CheckpointWarning
+from cipark_sd.store.arrays import Damaged, StoredArray
 from cipark_sd.store.lock import alone
-from cipark_sd.store.schema import MARKS, Layout, array_name, attributes_of, begin, check_same
+from cipark_sd.store.schema import MARK, MARKS, Layout, NoStore, array_name, begin, check_same, metadata_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: How Zarr calls a file that is not finished.
-_UNFINISHED = ".partial"
+#: Files that are not finished, those of earlier versions among them.
+_UNFINISHED = "*.partial*"
+
+
+class DamagedChunk(NoStore):
+    """A store of which something cannot be read."""
+
+    def __init__(self, path: Path, problem: Damaged) -> None:
+        super().__init__(path, f"a chunk is damaged ({problem}); cipark runs clean drops it")
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,16 @@ class RunStore:
         return cls(path)
 
     def __post_init__(self) -> None:
-        _ = self.attributes
+        _ = self._metadata
 
     @cached_property
+    def _metadata(self) -> tuple[dict[str, Any], Mapping[str, StoredArray]]:
+        return metadata_of(self.path)
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """What the store says of itself."""
-        return attributes_of(self.path)
+        return self._metadata[0]
 
     @property
     def n_runs(self) -> int:
@@ -86,18 +97,21 @@ class RunStore:
         """The chunk of a number, as ``entry("task", key)`` of other checkpoints: the key is the number."""
         return StoredChunk(self, int(str(parts[0])))
 
+    def marked(self) -> NDArray[np.intp]:
+        """The chunks that the store calls complete, ascending: one look at a folder."""
+        names = (path.name.partition(".") for path in (self.path / MARKS).iterdir())
+        numbers = (int(number) for number, _, ending in names if (ending, number.isdecimal()) == ("0", True))
+        return np.array(sorted({number for number in numbers if number < self.n_chunks}), dtype=np.intp)
+
     def complete(self) -> NDArray[np.bool_]:
-        """Which chunks are complete, (n_chunks,): one look at a folder."""
+        """Which chunks are complete, (n_chunks,): those with a mark whose files are there and have their sizes."""
         there = np.zeros(self.n_chunks, dtype=bool)
-        for path in self._folder(MARKS).iterdir():
-            number = path.name.partition(".")[0]
-            if number.isdigit() and path.name == f"{number}.0" and int(number) < self.n_chunks:
-                there[int(number)] = True
+        there[[number for number in self.marked() if self.entry("chunk", number).there]] = True
         return there
 
-    def n_complete(self) -> int:
+    def n_complete(self, complete: NDArray[np.bool_] | None = None) -> int:
         """Runs of complete chunks."""
-        there = self.complete()
+        there = self.complete() if complete is None else complete
         missing = self.n_chunks * self.chunk - self.n_runs if there[-1] else 0
         return int(there.sum()) * self.chunk - missing
 
@@ -106,8 +120,16 @@ class RunStore:
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def read(self, name: str, first: int, last: int) -> NDArray[Any]:
-        """A column of some runs, complete or not, (last - first, ...)."""
-        return np.asarray(self._arrays[array_name(name)][first:last])
+        """A column of some runs, complete or not, (last - first, ...).
+
+        Raises
+        ------
+        DamagedChunk
+        """
+        try:
+            return self._arrays[array_name(name)].read(first, last)
+        except Damaged as problem:
+            raise DamagedChunk(self.path, problem) from None
 
     def open(self) -> "xr.Dataset":
         """All of it as one Dataset that reads what is asked for; runs that are not complete are NaN.
@@ -129,7 +151,7 @@ class RunStore:
 
     def remove_unfinished(self) -> int:
         """Remove what killed processes left, and say how many files it was. Nobody else may be at work."""
-        return sum(_removed(path) for path in self.path.rglob(f"*{_UNFINISHED}"))
+        return sum(_removed(path) for path in self.path.rglob(_UNFINISHED))
 
     def remove(self) -> None:
         """Remove the store.
@@ -141,27 +163,27 @@ class RunStore:
         """
         with alone(self.path):
             # the marks first: what is left of a removal that is stopped is an incomplete store
-            shutil.rmtree(self._folder(MARKS))
+            shutil.rmtree(self.path / MARKS)
             shutil.rmtree(self.path)
 
-    @cached_property
-    def _group(self) -> Any:
-        import zarr
-
-        return zarr.open_group(self.path, mode="r+", zarr_format=2, use_consolidated=True)
-
-    @cached_property
-    def _arrays(self) -> Mapping[str, Any]:
-        names = [*self.attributes["columns"], MARKS]
-        # an array of one value, such as one where every run failed, is written as any other
-        return {name: self._group[name].with_config({"write_empty_chunks": True}) for name in names}
+    @property
+    def _arrays(self) -> Mapping[str, StoredArray]:
+        return self._metadata[1]
 
     def coordinate(self, name: str) -> NDArray[Any]:
-        """The coordinate of a dim, (n,)."""
-        return np.asarray(self._group[name][:])
+        """The coordinate of a dim, (n,).
 
-    def _folder(self, name: str) -> Path:
-        return self.path / array_name(name)
+        Raises
+        ------
+        NoStore
+            Where it has none, or one that cannot be read.
+        """
+        if name not in self._arrays:
+            raise NoStore(self.path, f"it has no {name!r}")
+        try:
+            return self._arrays[name].read(0, self._arrays[name].shape[0])
+        except Damaged as problem:
+            raise NoStore(self.path, f"what it says of {name!r} is damaged ({problem})") from None
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -170,7 +192,10 @@ class RunStore:
 
 
 def _removed(path: Path) -> bool:
-    path.unlink(missing_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
     return True
 
 
@@ -182,34 +207,40 @@ class StoredChunk:
     number: int
 
     @property
-    def _mark(self) -> Path:
-        return self.store.path / MARKS / f"{self.number}.0"
-
-    @property
     def there(self) -> bool:
-        """Whether it is complete."""
-        return self._mark.is_file()
+        """Whether it has its mark, and files of the right sizes; only :meth:`load` sees their content."""
+        arrays = self.store._arrays
+        return all(arrays[name].plausible(self.number) for name in (MARKS, *self.store.columns))
 
     def load(self) -> Arrays | None:
-        """The content of the chunk; None where it is not complete, or damaged, which is warned of."""
-        if not self.there:
-            return None
-        try:
-            content = dict(self._content())
-            mark = bytes(self.store._arrays[MARKS][self.number])
-        except (OSError, ValueError, RuntimeError, MemoryError) as problem:
-            self._not_used(f"is damaged ({problem})")
-            return None
-        if _digest(content) != mark:
-            self._not_used("is damaged (it does not have its digest)")
-            return None
+        """The content of the chunk; None where it has no mark, or is damaged, which is warned of."""
+        content, reason = self._read()
+        if reason:
+            text = f"{self.store.path}: chunk {self.number} is damaged ({reason})"
+            warnings.warn(text, CheckpointWarning, stacklevel=2)
         return content
+
+    def content(self) -> Arrays | None:
+        """As :meth:`load`, and nothing is warned of."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[Arrays | None, str]:
+        """The content, or None and what is wrong with it."""
+        first, last = self.store.bounds(self.number)
+        try:
+            mark = self.store.read(MARKS, self.number, self.number + 1)
+            if not mark.any():
+                return None, ""
+            content = {name: self.store.read(name, first, last) for name in self.store.columns.values()}
+        except (DamagedChunk, MemoryError) as problem:
+            return None, str(problem)
+        if mark.shape != (1, MARK) or _digest(content) != mark.tobytes():
+            return None, "it does not have its digest"
+        return content, ""
 
     def whole(self) -> bool:
         """Whether the content can be read and has its digest."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CheckpointWarning)
-            return self.load() is not None
+        return self.content() is not None
 
     def save(self, arrays: Arrays) -> None:
         """Write the chunk: its content, each file whole or not at all, and then its mark."""
@@ -219,38 +250,12 @@ class StoredChunk:
         for name, values in arrays.items():
             if len(values) != last - first:
                 raise ValueError(f"{name!r} has {len(values)} runs, the chunk {last - first}")
-            self._write(array_name(name), values)
-        self._write(MARKS, np.frombuffer(_digest(arrays), dtype="u1")[None])
-
-    def _write(self, name: str, values: NDArray[Any]) -> None:
-        """Write the file of a chunk, whole or not at all, as Zarr would, whose own way takes half as long again."""
-        array = self.store._arrays[name]
-        content = np.ascontiguousarray(values, dtype=array.dtype)
-        if content.shape != array.chunks:
-            # the last chunk is as long as the others in its file
-            padded = np.full(array.chunks, array.fill_value, dtype=array.dtype)
-            padded[: len(content)] = content
-            content = padded
-        file = self.store.path / name / ".".join([str(self.number), *"0" * (content.ndim - 1)])
-        partial = file.with_name(f"{file.name}.{uuid.uuid4().hex}{_UNFINISHED}")
-        try:
-            partial.write_bytes(array.metadata.compressor.encode(content))
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+            self.store._arrays[array_name(name)].write_chunk(self.number, values)
+        self.store._arrays[MARKS].write_chunk(self.number, np.frombuffer(_digest(arrays), dtype="u1")[None])
 
     def discard(self) -> None:
         """Take the mark away: the content is computed anew and written over."""
-        self._mark.unlink(missing_ok=True)
-
-    def _content(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        first, last = self.store.bounds(self.number)
-        for name in self.store.columns.values():
-            yield name, self.store.read(name, first, last)
-
-    def _not_used(self, reason: str) -> None:
-        text = f"{self.store.path}: chunk {self.number} {reason}"
-        warnings.warn(text, CheckpointWarning, stacklevel=3)
+        _removed(self.store.path / self.store._arrays[MARKS].file(self.number))
 
 
 def _digest(arrays: Arrays) -> bytes:

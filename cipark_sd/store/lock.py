@@ -5,6 +5,7 @@ every process computes the same bits for one, so that writers need not wait for 
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ _FILE = ".lock"
 @contextmanager
 def writing(path: Path) -> Iterator[bool]:
     """Share a store with other writers; whether it was in nobody else's hands is told."""
-    with (path / _FILE).open("ab") as file:
+    with _opened(path) as file:
         first = _taken(file, alone=True)
         if fcntl is not None:
             # waits for what removes something, and gives up being alone
@@ -40,10 +41,19 @@ def alone(path: Path) -> Iterator[None]:
     NoStore
         When another process uses it.
     """
-    with (path / _FILE).open("ab") as file:
+    with _opened(path) as file:
         if not _taken(file, alone=True):
             raise NoStore(path, "another process writes to the store; stop it first, or wait until it is done")
         yield
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """The file that carries the lock: no link, and no pipe that waits for somebody at its other end."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return open(os.open(path / _FILE, flags, 0o666), "r+b", buffering=0)
+    except OSError as problem:
+        raise NoStore(path, f"its lock cannot be opened: {problem.strerror or problem}") from None
 
 
 def _taken(file: IO[bytes], *, alone: bool) -> bool:

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from cipark_sd.checkpoints import digest
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.files import file_name, unfinished_name
-from cipark_sd.inputs import MODEL_LIMIT, read_text
+from cipark_sd.inputs import MODEL_LIMIT, own_bytes
+from cipark_sd.store.arrays import StoredArray
 
 FORMAT = "cipark_sd runs"
 #: Of what this version writes. A store of a larger number is refused; those of smaller ones are read.
@@ -38,8 +39,6 @@ LARGEST_CHUNK = 2**30
 _METADATA = ".zmetadata"
 #: What names of arrays are made of: no path, and nothing that is hidden.
 _PLAIN = re.compile(r"\w[\w-]*")
-_KINDS = "fiubU"
-_CODECS = ("blosc", "zstd", "zlib")
 
 
 class NoStore(CiparkError):
@@ -125,46 +124,54 @@ def array_name(name: str) -> str:
 
 
 def require_zarr(needed_for: str) -> None:
-    """Raise where zarr is not installed.
+    """Raise where zarr or numcodecs is not installed.
 
     Raises
     ------
     MissingPackage
     """
     try:
+        import numcodecs  # noqa: F401
         import zarr  # noqa: F401
     except ImportError:
-        raise MissingPackage("zarr", "store", needed_for) from None
+        raise MissingPackage("zarr with numcodecs", "store", needed_for) from None
 
 
 def begin(path: Path, layout: Layout) -> None:
-    """Make an empty store, whole or not at all; where another process was faster, its store stands."""
-    import zarr
+    """Make an empty store, whole or not at all; where another process was faster, its store stands.
 
+    The files are those that Zarr would write, which it does in threads of its own: where one of them fails, the others
+    go on writing.
+    """
+    described: dict[str, dict[str, object]] = {}
+    for name, values in layout.coordinates.items():
+        described |= _described(name, values.shape, values.shape, values.dtype.str, None, (name,), {})
+    for name, column in layout.columns.items():
+        shape, chunks = (layout.n_runs, *column.shape), (layout.chunk, *column.shape)
+        dims = ("run", *column.dims)
+        described |= _described(name, shape, chunks, column.dtype, column.fill, dims, column.attributes)
+    described |= _described(MARKS, (layout.n_chunks, MARK), (1, MARK), "|u1", 0, ("chunk", "byte"), {})
+    described[".zgroup"] = {"zarr_format": 2}
+    described[".zattrs"] = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "key": layout.key,
+        "identity": dict(layout.identity),
+        "runs": layout.n_runs,
+        "chunk": layout.chunk,
+        "columns": {array_name(name): name for name in layout.columns},
+        **layout.about,
+    }
     partial = path.with_name(unfinished_name(path.name))
     try:
-        group = zarr.open_group(partial, mode="w-", zarr_format=2)
+        for name, content in described.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_text(json.dumps(content), encoding="utf-8")
         for name, values in layout.coordinates.items():
-            _array(group, name, values.shape, values.shape, values.dtype, None, (name,), {})[:] = values
-        for name, column in layout.columns.items():
-            dims = ("run", *column.dims)
-            shape, chunks = (layout.n_runs, *column.shape), (layout.chunk, *column.shape)
-            _array(group, name, shape, chunks, np.dtype(column.dtype), column.fill, dims, column.attributes)
-        marks = ("chunk", "byte")
-        _array(group, MARKS, (layout.n_chunks, MARK), (1, MARK), np.dtype("u1"), 0, marks, {})
-        group.attrs.update(
-            {
-                "format": FORMAT,
-                "schema": SCHEMA,
-                "key": layout.key,
-                "identity": dict(layout.identity),
-                "runs": layout.n_runs,
-                "chunk": layout.chunk,
-                "columns": {array_name(name): name for name in layout.columns},
-                **layout.about,
-            }
-        )
-        zarr.consolidate_metadata(partial, zarr_format=2)
+            array = array_name(name)
+            StoredArray.of(partial, array, described[f"{array}/.zarray"]).write_chunk(0, values)
+        together = {"metadata": described, "zarr_consolidated_format": 1}
+        (partial / _METADATA).write_text(json.dumps(together), encoding="utf-8")
         try:
             os.rename(partial, path)
         except OSError:
@@ -175,32 +182,33 @@ def begin(path: Path, layout: Layout) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _array(
-    group: Any,
+def _described(
     name: str,
     shape: Sequence[int],
     chunks: Sequence[int],
-    dtype: "np.dtype[Any]",
+    dtype: str,
     fill: float | int | None,
     dims: Sequence[str],
     attributes: Mapping[str, Any],
-) -> Any:
-    from numcodecs import Blosc
+) -> dict[str, dict[str, object]]:
+    """The metadata of an array by their files (Zarr storage specification, version 2)."""
+    array: dict[str, object] = {
+        "zarr_format": 2,
+        "shape": list(shape),
+        "chunks": [max(1, size) for size in chunks],
+        "dtype": np.dtype(dtype).str,
+        "fill_value": fill if fill is None or math.isfinite(fill) else "NaN",
+        "order": "C",
+        "filters": None,
+        "dimension_separator": ".",
+        "compressor": {"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1, "blocksize": 0},
+    }
+    attached = {"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes}
+    return {f"{array_name(name)}/.zarray": array, f"{array_name(name)}/.zattrs": attached}
 
-    made = group.create_array(
-        array_name(name),
-        shape=tuple(shape),
-        chunks=tuple(max(1, size) for size in chunks),
-        dtype=dtype,
-        compressors=Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE),
-        fill_value=fill,
-    )
-    made.attrs.update({"_ARRAY_DIMENSIONS": [array_name(dim) for dim in dims], "name": name, **attributes})
-    return made
 
-
-def attributes_of(path: Path) -> dict[str, Any]:
-    """The attributes of a store, whose metadata are checked.
+def metadata_of(path: Path) -> tuple[dict[str, Any], dict[str, StoredArray]]:
+    """The attributes of a store and its arrays, whose metadata are checked.
 
     Raises
     ------
@@ -208,7 +216,7 @@ def attributes_of(path: Path) -> dict[str, Any]:
         For what is none, one of a newer schema, and one that holds what is not read.
     """
     try:
-        content = json.loads(read_text(path / _METADATA, MODEL_LIMIT))
+        content = json.loads(own_bytes(path, _METADATA, MODEL_LIMIT))
         metadata = content["metadata"]
         attributes = dict(metadata[".zattrs"])
         if attributes["format"] != FORMAT:
@@ -221,43 +229,41 @@ def attributes_of(path: Path) -> dict[str, Any]:
                 f"the store has schema {attributes['schema']}, and this version reads up to {SCHEMA}; it was made by "
                 f"cipark {attributes.get('cipark_sd_version', 'of a later version')}: use that or a later one",
             )
-        for name, described in metadata.items():
-            if name.endswith(".zarray"):
-                _check_array(path, name.removesuffix("/.zarray"), described)
-        _check_sizes(path, attributes, metadata)
+        described = {name.removesuffix("/.zarray"): of for name, of in metadata.items() if name.endswith("/.zarray")}
+        arrays = {name: _array_of(path, name, of) for name, of in described.items()}
+        _check_sizes(path, attributes, arrays)
     except (FileNotFoundError, NotADirectoryError):
         raise NoStore(path, "it is no run store (cipark ensemble makes one with -o)") from None
     except OSError as problem:
         raise NoStore(path, f"it cannot be read: {problem.strerror or problem}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise NoStore(path, f"its metadata are damaged ({type(problem).__name__}: {problem})") from None
-    return attributes
+    return attributes, arrays
 
 
-def _check_array(path: Path, name: str, described: Mapping[str, Any]) -> None:
+def _array_of(path: Path, name: str, described: Mapping[str, Any]) -> StoredArray:
     if not _PLAIN.fullmatch(name):
         raise NoStore(path, f"an array is called {name!r}, which is no name that is written here")
-    kind, filters, compressor = described["dtype"], described["filters"], described["compressor"]
-    if not isinstance(kind, str) or np.dtype(kind).kind not in _KINDS or filters:
-        raise NoStore(path, f"the array {name!r} holds {kind!r} with filters {filters!r}, which is never read")
-    if compressor is not None and compressor["id"] not in _CODECS:
-        raise NoStore(path, f"the array {name!r} is packed by {compressor['id']!r}; only {', '.join(_CODECS)} are read")
-    sizes = [*described["shape"], *described["chunks"]]
-    if not all(isinstance(size, int) and 0 <= size < 2**62 for size in sizes) or not all(described["chunks"]):
-        raise NoStore(path, f"the array {name!r} has the sizes {sizes}")
-    bytes_ = math.prod(described["chunks"]) * np.dtype(kind).itemsize
-    if bytes_ > LARGEST_CHUNK:
-        raise NoStore(path, f"a chunk of {name!r} has {bytes_:,} bytes, and at most {LARGEST_CHUNK:,} are read")
+    folder = path / name
+    if folder.is_symlink() or not folder.is_dir():
+        raise NoStore(path, f"the array {name!r} has no folder of its own in it")
+    array = StoredArray.of(path, name, described)
+    if array.n_bytes > LARGEST_CHUNK:
+        raise NoStore(path, f"a chunk of {name!r} has {array.n_bytes:,} bytes, and at most {LARGEST_CHUNK:,} are read")
+    return array
 
 
-def _check_sizes(path: Path, attributes: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    runs, chunk = attributes["runs"], attributes["chunk"]
+def _check_sizes(path: Path, attributes: Mapping[str, Any], arrays: Mapping[str, StoredArray]) -> None:
+    runs, chunk, columns = attributes["runs"], attributes["chunk"], attributes["columns"]
     if not all(isinstance(size, int) and size > 0 for size in (runs, chunk)):
         raise NoStore(path, f"it claims {runs!r} runs in chunks of {chunk!r}")
-    expected = dict.fromkeys(attributes["columns"], (runs, chunk)) | {MARKS: (-(-runs // chunk), 1)}
+    if not all(isinstance(name, str) and array_name(name) == array for array, name in columns.items()):
+        raise NoStore(path, f"it claims the columns {columns!r}")
+    if not isinstance(attributes["identity"], dict) or not isinstance(attributes["key"], str):
+        raise NoStore(path, "it does not say what it holds")
+    expected = dict.fromkeys(columns, (runs, chunk)) | {MARKS: (-(-runs // chunk), 1)}
     for name, sizes in expected.items():
-        described = metadata[f"{name}/.zarray"]
-        if (described["shape"][0], described["chunks"][0]) != sizes:
+        if (arrays[name].shape[0], arrays[name].chunks[0]) != sizes:
             raise NoStore(path, f"the array {name!r} does not have {sizes[0]} rows in chunks of {sizes[1]}")
 
 
@@ -268,8 +274,8 @@ def check_same(path: Path, layout: Layout) -> None:
     ------
     NoStore, InvalidValue
     """
-    attributes = attributes_of(path)
-    if attributes["key"] == layout.key:
+    attributes, _ = metadata_of(path)
+    if (attributes["key"], attributes["runs"], attributes["chunk"]) == (layout.key, layout.n_runs, layout.chunk):
         return
     stored = attributes["identity"]
     changed = [name for name, value in layout.identity.items() if stored.get(name) != value]

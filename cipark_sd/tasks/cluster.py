@@ -1,10 +1,11 @@
-"""Workers of a cluster of dask.distributed: on this machine, or on those of a scheduler.
+"""Workers of a scheduler of dask.distributed, on this machine or on others.
 
 The scheduler gives a task of a worker that is gone to another one. Each task carries the fingerprint of the program,
 and a worker that has another one refuses it: its bits might differ.
 
-Whoever can send a task to a worker can run anything on it. So a cluster of this machine listens on the loopback
-address alone, and the scheduler of another machine is spoken to by TLS, with certificates on both sides.
+Whoever can send a task to a worker can run anything on it, as the user who started the worker. So the scheduler of
+another machine is spoken to by TLS, with certificates on both sides. Without them a scheduler of this machine is for a
+machine that has one user: every other user reaches the loopback address too.
 """
 
 import ipaddress
@@ -17,8 +18,6 @@ from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, Keeps, program
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.tasks.pool import Pool, Report, Task, nobody
 
-#: The word for a cluster that is started here and ends with the command.
-LOCAL = "local"
 #: Tasks that wait at each worker beside the one that it computes.
 AHEAD = 1
 #: Seconds for a scheduler to answer, and for the first worker to come.
@@ -45,10 +44,8 @@ class Cluster(Pool):
     Parameters
     ----------
     address : str
-        ``"local"``, or where a scheduler listens: ``tcp://127.0.0.1:8786`` on this machine, ``tls://host:8786`` on
-        others, with the certificates in dask's configuration (``distributed.comm.tls``).
-    n : int, optional
-        Worker processes of a local cluster; without it one a processor.
+        Where a scheduler listens: ``tls://host:8786``, with the certificates in dask's configuration
+        (``distributed.comm.tls``), or ``tcp://127.0.0.1:8786`` on a machine that has no other users.
     checkpoints, keeps
         As for :class:`Pool`.
 
@@ -60,29 +57,20 @@ class Cluster(Pool):
         For the address of another machine without TLS, and for TLS without certificates.
     """
 
-    def __init__(
-        self,
-        address: str = LOCAL,
-        n: int | None = None,
-        checkpoints: Checkpoints = NOT_KEPT,
-        keeps: Keeps | None = None,
-    ) -> None:
+    def __init__(self, address: str, checkpoints: Checkpoints = NOT_KEPT, keeps: Keeps | None = None) -> None:
         super().__init__(checkpoints, keeps)
         check_address(address)
         _distributed()
         _check_certificates(address)
         self.address = address
-        self.n = n
         self._client: Any = None
-        self._local: Any = None
 
     def stop(self) -> None:
-        """Let go of the cluster, and end it where it was started here."""
-        for part in (self._client, self._local):
-            if part is not None:
-                with suppress(OSError, TimeoutError):
-                    part.close()
-        self._client = self._local = None
+        """Let go of the cluster."""
+        if self._client is not None:
+            with suppress(OSError, TimeoutError):
+                self._client.close()
+        self._client = None
 
     def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """As :meth:`Pool.answers`: one task a worker is computed and one waits at it, however many there are.
@@ -130,10 +118,7 @@ class Cluster(Pool):
         distributed = _distributed()
         if self._client is None:
             try:
-                if self.address == LOCAL:
-                    self._local = _started(self.n)
-                where = self._local or self.address
-                self._client = distributed.Client(where, timeout=CONNECT, set_as_default=False)
+                self._client = distributed.Client(self.address, timeout=CONNECT, set_as_default=False)
                 self._client.wait_for_workers(1, timeout=FIRST_WORKER)
             except TimeoutError:
                 waited = self._client is not None
@@ -157,12 +142,12 @@ def check_address(address: str) -> None:
     ------
     InvalidValue
     """
-    if address == LOCAL or address.startswith("tls://"):
+    if address.startswith("tls://"):
         return
     kind, _, location = address.rpartition("://")
     host = location.rpartition(":")[0].strip("[]")
     if kind not in ("", "tcp") or not host:
-        expected = "'local', tcp://127.0.0.1:PORT or tls://HOST:PORT"
+        expected = "tls://HOST:PORT, or tcp://127.0.0.1:PORT on a machine without other users"
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
     if host == "localhost":
         return
@@ -200,20 +185,6 @@ def _distributed() -> Any:
     except ImportError:
         raise MissingPackage("dask.distributed", "cluster", "--dask") from None
     return distributed
-
-
-def _started(n: int | None) -> Any:
-    """A cluster of this machine, one thread a process, which nobody else's machine can reach."""
-    return _distributed().LocalCluster(
-        n_workers=n,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        # its page of figures too: left to itself it listens to all the world
-        dashboard_address="127.0.0.1:0",
-        worker_dashboard_address="127.0.0.1:0",
-        silence_logs=50,
-    )
 
 
 def _computed(task: bytes, expected: str) -> Arrays:

@@ -1,9 +1,11 @@
 """What is kept comes back bit for bit, only where it belongs, and never damaged."""
 
 import io
+import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,3 +220,46 @@ def test_fresh_removes_checkpoints_and_no_other_file(tmp_path: Path) -> None:
         path.unlink()
     Checkpoints.in_output(tmp_path, fresh=True)
     assert [path.name for path in tmp_path.iterdir()] == ["fit.json"]
+
+
+def a_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def larger_than_its_file(path: Path) -> None:
+    np.savez_compressed(path, value=np.zeros(100_000))
+
+
+def in_a_linked_folder(path: Path) -> None:
+    path.parent.rename(path.parents[1] / "elsewhere")
+    path.parent.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (a_link, "it is a link"),
+        (a_pipe, "it is not a regular file"),
+        (a_folder, "it is a folder"),
+        (larger_than_its_file, "larger than the file"),
+        (in_a_linked_folder, "it is a link"),
+    ],
+)
+def test_what_is_no_file_of_the_folder_is_not_read(change: Callable[[Path], None], said: str, tmp_path: Path) -> None:
+    entry = Checkpoints(tmp_path / FOLDER).entry("x")
+    entry.save({"value": np.arange(3)})
+    assert entry.path is not None
+    change(entry.path)
+    with pytest.warns(CheckpointWarning, match=f"is damaged.*{said}"):
+        assert entry.load() is None

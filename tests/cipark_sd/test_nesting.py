@@ -68,11 +68,15 @@ def test_a_row_of_many_terms_is_shown_checked_converted_and_certified(write_mdl:
             "'a' is nested too deeply, or has too many terms in a row",
         ),
         (
+            ":NOT: " * 1000 + "b",
+            "'a' is nested too deeply, or has too many terms in a row",
+        ),
+        (
             "SMOOTH(" * 40 + "b" + ", 2)" * 40,
             "'a' has more than 200,000 parts when it is written out; a SMOOTH",
         ),
     ],
-    ids=["parentheses", "conditions", "terms", "smooths"],
+    ids=["parentheses", "conditions", "terms", "negations", "smooths"],
 )
 def test_what_is_too_deep_is_one_error_with_the_variable(equation: str, message: str, write_mdl: Write) -> None:
     with pytest.raises(EquationError, match=message):

@@ -1,11 +1,13 @@
 """Frozen values in files: bit for bit, the same bytes each time, and no damage passes."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cipark_sd import records
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Table
 from cipark_sd.model.series import TimeSeries
@@ -78,3 +80,17 @@ def test_a_damaged_file_another_type_and_objects_are_refused(tmp_path: Path) -> 
     with pytest.raises(TypeError, match="cannot be kept"):
         write_record(Inner("a", np.array([object()])), tmp_path / "c.zip")
     assert not (tmp_path / "c.zip").exists()
+
+
+def test_a_file_that_unpacks_to_more_than_is_read_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_record(Inner("a", np.zeros(10_000)), tmp_path / "a.zip")
+    assert path.stat().st_size < 1000
+    monkeypatch.setattr(records, "TABLE_LIMIT", 10_000)
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it is unpacked"))
+    with pytest.raises(WrongRecordError, match=r"unpacked it has 80,\d+ bytes, and at most 10,000 are read"):
+        read_record(Inner, path)
+    monkeypatch.setattr(records, "TABLE_LIMIT", 100)
+    with pytest.raises(OSError, match="at most 100 bytes are read"):
+        read_record(Inner, path)

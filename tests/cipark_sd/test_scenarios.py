@@ -186,11 +186,11 @@ def test_a_scenario_file_is_read_with_times_tables_and_series(tmp_path: Path) ->
     ("content", "message"),
     [
         ("[sett]\na = 1", "has no key 'sett'; did you mean 'set'"),
-        ("[time]\nform = 1", r"has no key in \[time\] 'form'; did you mean 'from'"),
+        ("[time]\nform = 1", r"\[time\] has no key 'form'; did you mean 'from'"),
         ("[set\na = 1", "this is no TOML"),
         ('[set]\na = "much"', "expected a finite number"),
-        ("set = 3", r"expected a table \[set\]"),
-        ("time = 3", r"expected a table \[time\]"),
+        ("set = 3", r"\[set\]: its content is 3, expected a table"),
+        ("time = 3", r"\[time\]: its content is 3, expected a table"),
         ("[set]\na = true\nb = []\n", "2 problems"),
     ],
 )

@@ -179,7 +179,7 @@ def pool_of(request: Request, checkpoints: Checkpoints, stores: "Keeper | None")
         return Workers(0, checkpoints, keeps)
     from cipark_sd.tasks.cluster import Cluster
 
-    return Cluster(request.dask, request.workers, checkpoints, keeps)
+    return Cluster(request.dask, checkpoints, keeps)
 
 
 def keeper_of(request: Request, folder: Path, model: Model) -> "Keeper | None":

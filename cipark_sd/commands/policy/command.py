@@ -39,7 +39,6 @@ from cipark_sd.engines.registry import names
     "--engine", type=click.Choice(names(compiled=True)), default="native", show_default=True, help="Simulation engine."
 )
 @options.allow_failed
-@options.workers("With --dask local: processes; they change no result.")
 @options.dask
 @options.keep_runs
 @options.fresh

@@ -16,6 +16,7 @@ import xarray as xr
 from cipark_sd import results
 from cipark_sd.commands.policy.about import About
 from cipark_sd.errors import InvalidValue
+from cipark_sd.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.records import WrongRecordError, from_plain, of_this_version, read_record, to_plain, write_record
 
 R = TypeVar("R")
@@ -120,7 +121,7 @@ def load_result(kind: type[R], path: Path, identity: str) -> R | None:
     WrongRecordError
         Where a file is damaged, of another version, or beside Datasets that are others by now.
     """
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
         content = read_record(dict[str, Any], path)
@@ -159,4 +160,4 @@ def _field(hint: Any, content: Any, runs: Mapping[str, xr.Dataset]) -> Any:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(own_bytes(path.parent, path.name, RESULT_LIMIT)).hexdigest()

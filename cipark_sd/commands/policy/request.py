@@ -25,7 +25,6 @@ class Request:
     seed: int = 20191126
     output: Path | None = None
     fresh: bool = False
-    workers: int | None = None
     dask: str | None = None
     keep_runs: bool = False
     allow_failed: float = 0.05

@@ -47,7 +47,7 @@ def answer(request: Request) -> Result:
     ------
     InvalidValue, UnknownName, Problems
     """
-    pool = None if request.dask is None else _cluster(request.dask, request.workers)
+    pool = None if request.dask is None else _cluster(request.dask)
     target = target_of(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
@@ -124,10 +124,10 @@ def _constants(factors: "Factors") -> list[Constant]:
     return [Constant(*row) for row in zip(factors.names, *quantiles, why, strict=True)]
 
 
-def _cluster(address: str, workers: int | None) -> "Pool":
+def _cluster(address: str) -> "Pool":
     from cipark_sd.tasks.cluster import Cluster
 
-    return Cluster(address, workers)
+    return Cluster(address)
 
 
 def _keeper(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":

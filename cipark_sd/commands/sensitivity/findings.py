@@ -1,5 +1,6 @@
 """What ``cipark sensitivity`` has found: facts and one Dataset for each result, which come back from their files."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -207,20 +208,24 @@ def load(folder: Path) -> Findings:
     import xarray as xr
 
     from cipark_sd.files import file_name
+    from cipark_sd.inputs import MODEL_LIMIT, RESULT_LIMIT, own_bytes
     from cipark_sd.records import from_plain, of_this_version
 
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         expected = f"the output folder of cipark sensitivity, with {FILE} in it"
         raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     with of_this_version("findings", path):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(own_bytes(folder, FILE, MODEL_LIMIT))
         facts, names = from_plain(Facts, content["facts"]), content["results"]
         if not isinstance(names, list) or any(name != file_name(str(name)) for name in names):
             raise ValueError(f"results are names of files of this folder, not {names}")
         results = {
             name: xr.load_dataset(
-                folder / f"{name}.nc", engine="h5netcdf", decode_times=False, decode_timedelta=False
+                io.BytesIO(own_bytes(folder, f"{name}.nc", RESULT_LIMIT)),
+                engine="h5netcdf",
+                decode_times=False,
+                decode_timedelta=False,
             ).drop_encoding()
             for name in names
         }

@@ -12,6 +12,7 @@ from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.library import located
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import override_key, parse_assignments, resolve, split_key
@@ -72,8 +73,9 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
     study: Study
-    if target is not None and Path(target).is_file():
-        study = _bare(Path(target), request, problems)
+    file = None if target is None else located(Path(target))
+    if file is not None and file.is_file():
+        study = _bare(file, request, problems)
     else:
         study = find_study(target, request.allow_files)
         of_a_model = {

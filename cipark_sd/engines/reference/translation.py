@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from cipark_sd.engines.reference.neutral import Labels, neutral_model
 from cipark_sd.errors import CiparkError, ModelFileError
@@ -99,7 +100,7 @@ def loaded_afresh(model: Model) -> Iterator[tuple[Any, Path, Labels]]:
             repair_objects(loaded)
             repair_functions(loaded, model.origin.format)
             _read_externals(loaded, model.origin, labels)
-        except (ValueError, OSError, AttributeError, KeyError, TypeError) as problem:
+        except (ValueError, OSError, AttributeError, KeyError, TypeError, BadZipFile) as problem:
             reason = labels.restored(one_line(problem))
             raise ModelFileError(model.origin.path, f"cannot be loaded by PySD: {reason}") from problem
         finally:

@@ -1,14 +1,8 @@
-"""The page as one HTML file: the kernel, the numbers that it is checked against, the script and the style.
-
-What comes from a model or a study is one JSON text, in which no ``<`` stands, and the script puts it into the page as
-text. The content security policy names the digests of the script and the style, so that nothing else is run.
-"""
+"""What a player shows, as data: the kernel, the numbers that it is checked against, levers, outcomes and draws."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -24,25 +18,13 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
 from cipark_sd.pages.player.native import digest, native_base
+from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import trace
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
 from cipark_sd.wording import with_unit
 
-#: The parts of the script, in order.
-SCRIPTS = (
-    "kernel.js",
-    "workers.js",
-    "digest.js",
-    "numbers.js",
-    "chart.js",
-    "state.js",
-    "why.js",
-    "diagram.js",
-    "shares.js",
-    "player.js",
-)
 FORMAT = "cipark_sd player 1"
 #: Saved times of a page, about at most: more than a screen has points across.
 MOST_TIMES = 1000
@@ -58,31 +40,7 @@ def render(contents: Contents) -> str:
     UnknownName, UnsupportedFeature, Problems
     """
     content = as_json(contents)
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    folder = files("cipark_sd.pages.player")
-    script = "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
-    style = folder.joinpath("player.css").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; script-src '{_source(script)}' 'wasm-unsafe-eval'; style-src '{_source(style)}'; "
-        "worker-src blob:; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    page = folder.joinpath("player.html").read_text(encoding="utf-8")
-    slots = {"POLICY": policy, "STYLE": style, "DATA": harmless(text), "SCRIPT": script}
-    parts = page.split("%%")
-    return "".join(slots.get(part, part) if place % 2 else part for place, part in enumerate(parts))
-
-
-def harmless(text: str) -> str:
-    """JSON that ends no element and begins none, wherever it stands in a page.
-
-    >>> harmless('"</script>"')
-    '"\\\\u003c/script\\\\u003e"'
-    """
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _source(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return page_with(json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def as_json(contents: Contents) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """The model within the report of its fit: there by default, left out when asked, and never that of another fit."""
 
 import html
+import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from small_study import small_study
 
 from calibration.commands.play.report import write_player
 from calibration.study.problem import read_problem
-from cipark_sd.cli import cli
+from cipark_sd.cli import UserError, cli
 from cipark_sd.pages.output import PLAYER
 
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
@@ -61,3 +63,19 @@ def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Pa
     (tmp_path / PLAYER).write_text("old", encoding="utf-8")
     assert "one of this study as it stands" in write_player(read_problem(tmp_path), tmp_path, 1)
     assert not (tmp_path / PLAYER).exists()
+
+
+def test_findings_that_do_not_fit_together_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(folder / "fit" / "findings-calibrate.zip") as good:
+        members = {name: good.read(name) for name in good.namelist()}
+    content = json.loads(members["content.json"])
+    for row in content["fit"]["rows"]:
+        row["observation"] = "renamed"
+    members["content.json"] = json.dumps(content).encode()
+    with zipfile.ZipFile(tmp_path / "findings-calibrate.zip", "w") as other:
+        for name, member in members.items():
+            other.writestr(name, member)
+    refused = cipark("report", "--again", str(tmp_path), "-o", str(tmp_path / "all.html")).exception
+    assert isinstance(refused, UserError)
+    assert "do not fit together" in str(refused)
+    assert not (tmp_path / "report.html").exists()

@@ -161,6 +161,29 @@ def test_a_display_file_says_what_table_and_figure_show(teacup: Path) -> None:
     assert "Tea" in drawn
 
 
+@pytest.mark.parametrize("line", ["columns = { 1 = 2 }", "columns = { Cup = ['x'] }", "only = { kind = 1 }"])
+def test_a_display_file_names_columns_by_texts(teacup: Path, line: str) -> None:
+    Path("seen.csv").write_text("date,degrees,kind\n1,170,fit\n")
+    Path("teacup.display.toml").write_text(f"[observed]\nfile = 'seen.csv'\n{line}\n")
+    result = cipark("run", teacup)
+    assert result.exit_code == 2
+    assert "teacup.display.toml:3: [observed], " in result.stderr
+    assert "expected a text" in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"PK\x03\x04" + b"x" * 50])
+@pytest.mark.parametrize("engine", ["native", "pysd"])
+def test_a_workbook_that_is_none_is_one_sentence_on_each_engine(
+    engine: str, content: bytes, write_mdl: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "x.xlsx").write_bytes(content)
+    path = write_mdl("S = INTEG(rate, 1) ~~| rate = GET DIRECT CONSTANTS('x.xlsx', 'a', 'B1') ~~|")
+    result = cipark("run", path, "--engine", engine)
+    assert result.exit_code == 2
+    assert "error: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_value_that_is_no_number_is_warned_of(write_mdl: Write) -> None:
     path = write_mdl("D: A, B ~~| k[D] = 1, 3 ~~| odd[D] = 1 / (k[D] - Time) ~~|")
     result = cipark("run", path)

@@ -31,6 +31,14 @@ def test_a_flat_model_has_scalars_with_plain_names(write_mdl: Write, tmp_path: P
     assert [v.label for v in read_model(output)][:4] == ["x A", "x B", "S A", "S B"]
 
 
+def test_a_model_of_the_package_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert convert("core", "-o", "core.xmile").exit_code == 0
+    assert read_model("core.xmile").name == "core"
+    call = ["sensitivity", "core", "--method", "tornado", "-o", "out"]
+    assert CliRunner().invoke(cli, call).exit_code == 0
+
+
 def test_the_input_is_not_overwritten(write_mdl: Write) -> None:
     path = write_mdl(EQUATIONS)
     before = path.read_bytes()

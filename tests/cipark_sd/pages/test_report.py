@@ -1,7 +1,10 @@
 """Pages: what a command found, as data and as one HTML file."""
 
+import base64
+import hashlib
 import html
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +17,14 @@ from page_text import without_links
 
 from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
+from cipark_sd.pages.player.shell import page_with
 from cipark_sd.plotting.description import describe
 from cipark_sd.plotting.files import save_figure
+from cipark_sd.records import to_plain
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"
@@ -50,7 +55,8 @@ def test_a_page_that_was_written_reads_back_as_it_was(folder: Path) -> None:
 def test_the_document_needs_no_other_file_and_no_network(folder: Path) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert 'src="data:image/png;base64,' in text
-    assert "http" not in text
+    assert "http:" not in text
+    assert "https:" not in text
     assert "course.png" not in text
 
 
@@ -119,7 +125,7 @@ def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> 
 def test_a_missing_picture_leaves_the_earlier_page_as_it_was(folder: Path) -> None:
     before = (folder / "report.html").read_bytes()
     (folder / "course.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnusableInput, match=r"'course\.png' of the page cannot be shown: No such file"):
         write_page(PAGE, folder)
     assert (folder / "report.html").read_bytes() == before
 
@@ -370,3 +376,103 @@ def test_words_are_linked_once_a_section_and_explained_at_the_end(folder: Path) 
     assert "prioress" in text
     assert "Priors again &lt;b&gt;." in text
     assert 'id="words"' not in render([(replace(PAGE, sections=(Section("One", (Paragraph("Foxes."),)),)), folder)])
+
+
+SECRET = "what nobody was to see"
+LINK, PIPE = "it is a link", "it is not a regular file"
+#: What a picture of a sent folder is called or is, and what is said of it.
+ELSEWHERE = {
+    "a path that leads up": ("../secret.txt", "it does not lie in the folder"),
+    "a path of its own": ("/etc/hostname", "it does not lie in the folder"),
+    "a path by way of a folder": ("inner/../../secret.txt", "it does not lie in the folder"),
+    "a NUL": ("a\0.svg", "it does not lie in the folder"),
+    "a link": ("link.svg", LINK),
+    "a file in a folder that is a link": ("linked/secret.txt", LINK),
+    "a pipe": ("pipe.svg", PIPE),
+    "a folder": ("inner", "it is a folder"),
+}
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> Path:
+    """A folder that somebody else has made, beside a file that is not theirs to read."""
+    folder = tmp_path / "sent"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "secret.txt").write_text(SECRET)
+    (folder / "link.svg").symlink_to(tmp_path / "secret.txt")
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.svg")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["picture", "player"])
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_page_shows_files_of_its_own_folder_alone(case: str, kind: str, sent: Path, tmp_path: Path) -> None:
+    name, message = ELSEWHERE[case]
+    plain = Answer("Who?", (), "", "")
+    answer = replace(plain, player=name) if kind == "player" else replace(plain, picture=Picture(name, "c"))
+    page = to_plain(replace(PAGE, sections=(Section("In short", (answer,)),))) | {"format": FORMAT, "version": "1"}
+    (sent / "report.json").write_text(json.dumps(page))
+    done = CliRunner().invoke(cli, ["report", str(sent), "-o", str(tmp_path / "all.html")])
+    assert done.exit_code == 2, done.output
+    assert message in " ".join(done.output.split())
+    assert not (tmp_path / "all.html").exists()
+
+
+@pytest.mark.parametrize("name", ["report.json", "findings-calibrate.zip", "findings-policy.zip",
+                                  "findings-sensitivity.json"])  # fmt: skip
+@pytest.mark.parametrize("what", ["link.svg", "pipe.svg"])
+def test_links_and_pipes_in_a_folder_are_not_read(name: str, what: str, sent: Path, tmp_path: Path) -> None:
+    (sent / what).rename(sent / name)
+    again = [] if name == "report.json" else ["--again"]
+    done = CliRunner().invoke(cli, ["report", *again, str(sent), "-o", str(tmp_path / "all.html")])
+    assert done.exit_code == 2, done.output
+    assert (LINK if what == "link.svg" else PIPE) in " ".join(done.output.split())
+
+
+def test_a_player_with_another_script_stays_outside_of_the_page(sent: Path) -> None:
+    page = replace(PAGE, sections=(Section("In short", (Answer("Who?", (), "", "", player="player.html"),)),))
+    own = page_with('{"title": "a < b & c"}')
+    (sent / "player.html").write_text(own, encoding="utf-8")
+    text = render([(page, sent)])
+    assert text.count("<iframe") == 1
+    for other in (
+        own.replace("</script>\n</body>", "; top.document.title = 'x'</script>\n</body>"),
+        own.replace('"title"', '"title</script><script>top.document.title = 1</script>"'),
+        own[: len(own) // 2],
+        "<script>top.document.title = 'x'</script>",
+        "",
+    ):
+        assert other != own
+        (sent / "player.html").write_text(other, encoding="utf-8")
+        text = render([(page, sent)])
+        assert "<iframe" not in text
+        assert "top.document.title" not in text
+        assert "player.html was not written by this version" in text
+
+
+def test_a_report_runs_nothing_but_the_script_of_a_player(folder: Path) -> None:
+    """The policy names what the page holds: its style, and of a player the script."""
+
+    def allowed(text: str) -> str:
+        # the first is the page's, and a player has its own
+        policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+        assert policy is not None
+        assert policy.end() < text.index("<style>")
+        return html.unescape(policy[1])
+
+    def named(pattern: str, text: str) -> set[str]:
+        digests = (hashlib.sha256(part.encode()).digest() for part in re.findall(pattern, text, re.DOTALL))
+        return {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
+
+    text = render([(PAGE, folder)])
+    directives = dict(part.strip().split(" ", 1) for part in allowed(text).split(";"))
+    assert directives["default-src"] == "'none'"
+    assert "script-src" not in directives
+    assert set(directives["style-src"].split()) == named("<style>(.*?)</style>", text)
+    own = page_with("{}")
+    (folder / "player.html").write_text(own, encoding="utf-8")
+    page = replace(PAGE, sections=(Section("In short", (Answer("Who?", (), "", "", player="player.html"),)),))
+    directives = dict(part.strip().split(" ", 1) for part in allowed(render([(page, folder)])).split(";"))
+    assert set(directives["script-src"].split()) == named("<script>(.*?)</script>", own) | {"'wasm-unsafe-eval'"}
+    assert named("<style>(.*?)</style>", own) < set(directives["style-src"].split())

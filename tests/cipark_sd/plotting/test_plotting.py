@@ -1,5 +1,6 @@
 """Figures of runs, looked at through matplotlib's own objects."""
 
+import html
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.experiments.effects import table
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.plotting.files import save_figure
+from cipark_sd.plotting.files import SUFFIXES, save_figure
 from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed
 from cipark_sd.plotting.policies import plot_fans, plot_shapley, plot_tornado
 from cipark_sd.plotting.runs import plot_run
@@ -196,3 +197,14 @@ def test_bars_of_mechanisms_are_ninety_and_fifty_per_cent() -> None:
     axes = plot_shapley(found, "cash", 0.0).axes[0]
     spans = {lines.get_label(): lines.get_segments()[0][:, 0].tolist() for lines in axes.collections}
     assert spans == {"90 %": [5, 95], "50 %": [25, 75]}
+
+
+@pytest.mark.parametrize("name", ["$\\frac{a}{b}$ x_y^z", "$ and $", "a$\\nonsense$"])
+def test_a_dollar_sign_in_a_name_begins_no_formula(name: str, write_mdl: Callable[..., Path], tmp_path: Path) -> None:
+    quoted = name.replace("\\", "\\\\")
+    result = simulate(read_model(write_mdl(f'"{quoted}" = INTEG(1, 1) ~ {name} ~|')))
+    (variable,) = result.data_vars
+    figure = plot_run(result, [str(variable)])
+    for ending in SUFFIXES:
+        save_figure(figure, tmp_path / f"f{ending}")
+    assert f">{result[variable].attrs['long_name']}" in html.unescape((tmp_path / "f.svg").read_text(encoding="utf-8"))

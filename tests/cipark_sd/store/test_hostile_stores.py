@@ -37,11 +37,15 @@ def put(*keys: str, value: object) -> Callable[[dict[str, Any]], None]:
 
 META, LEVEL = "metadata", "level/.zarray"
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "pickles": (put(META, LEVEL, "filters", value=[{"id": "pickle", "protocol": 5}]), "which is never read"),
-    "objects": (put(META, LEVEL, "dtype", value="|O"), "'|O' with filters None, which is never read"),
+    "pickles": (put(META, LEVEL, "filters", value=[{"id": "pickle", "protocol": 5}]), "which are never read"),
+    "objects": (put(META, LEVEL, "dtype", value="|O"), "'|O', which is never read"),
     "records": (put(META, LEVEL, "dtype", value=[["a", "<f8"]]), "which is never read"),
     "packed by a stranger": (put(META, LEVEL, "compressor", value={"id": "pickle"}), "packed by 'pickle'"),
-    "a chunk of a terabyte": (put(META, LEVEL, "chunks", value=[4, 2**38]), "8,796,093,022,208 bytes, and at most"),
+    "a chunk of a terabyte": (put(META, LEVEL, "dtype", value="<U200000000"), "9,600,000,000 bytes, and at most"),
+    "chunks of another cut": (put(META, LEVEL, "chunks", value=[4, 2]), "is not cut by runs"),
+    "packed by something that has no bound": (put(META, LEVEL, "compressor", "id", value="zlib"), "only blosc is read"),
+    "columns that are no names": (put(META, ".zattrs", "columns", value={"level": ["x"]}), "it claims the columns"),
+    "no identity": (put(META, ".zattrs", "identity", value=None), "it does not say what it holds"),
     "a negative size": (put(META, LEVEL, "shape", value=[-1, 3]), "has the sizes"),
     "no runs": (put(META, ".zattrs", "runs", value=0), "it claims 0 runs"),
     "too many runs": (put(META, ".zattrs", "runs", value=10**15), "does not have 1000000000000000 rows"),

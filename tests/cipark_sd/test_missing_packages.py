@@ -1,0 +1,56 @@
+"""Each package that only some of the work needs, missing: one line that says which, and how it is installed."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from places import FISHERY, ROOT
+
+from cipark_sd.cli import UserError, cli
+
+Write = Callable[..., Path]
+#: By extra: what is imported, and a command that needs it.
+CASES = [
+    ("loops", "simlin", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--loops", "0", "-o", "out")),
+    ("ema", "ema_workbench", ("policy", str(FISHERY), "--part", "robustness", "-o", "out")),
+    ("design", "pymoo", ("policy", str(FISHERY), "--part", "design", "-o", "out")),
+    ("wasm", "wasmtime", ("run", "m.mdl", "--engine", "wasm")),
+    ("store", "zarr", ("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr")),
+    ("store", "numcodecs", ("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr")),
+    ("store", "zarr", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--keep-runs", "-o", "out")),
+    ("excel", "openpyxl", ("run", "m.mdl", "-o", "out.xlsx")),
+    ("cluster", "distributed", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s.zarr")),
+    ("cluster", "dask", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s.zarr")),
+]
+
+
+def test_every_extra_is_here_with_each_of_its_packages() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {"pysimlin": "simlin", "ema-workbench": "ema_workbench"}
+    needed = {
+        (extra, names.get(package := re.split("[<>=]", entry)[0], package))
+        for extra, entries in extras.items()
+        if extra not in ("dev", "browser")
+        for entry in entries
+    }
+    assert {case[:2] for case in CASES} == needed
+
+
+@pytest.mark.parametrize(("extra", "module", "arguments"), CASES)
+def test_without_it_the_command_says_what_to_install_and_writes_nothing(
+    extra: str, module: str, arguments: tuple[str, ...], write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_mdl("level = INTEG(-rate * level, 1) ~~| rate = 0.1 ~~|", name="m.mdl")
+    monkeypatch.chdir(path.parent)
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    problem = CliRunner().invoke(cli, arguments, standalone_mode=False).exception
+    assert isinstance(problem, UserError), problem
+    assert f"pip install 'cipark-sd[{extra}]'" in str(problem)
+    assert "\n" not in str(problem)
+    assert not [left for left in path.parent.rglob("*") if left.is_file() and left != path]
