@@ -22,6 +22,10 @@ TOML_LIMIT = 16 * MEGABYTE
 #: Tables of data, spreadsheets and recorded runs.
 TABLE_LIMIT = 512 * MEGABYTE
 
+#: Levels of lists and tables in a TOML file.
+DEEPEST = 100
+_LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
+
 OPTION = "--allow-files"
 
 
@@ -137,20 +141,26 @@ def _no_toml(reason: str, path: Path) -> UnusableInput:
 
 def parsed_toml(text: str, path: Path) -> LinedTable:
     """A text as TOML; see :func:`read_toml`."""
+    nested = UnusableInput("lists or tables are nested too deeply", where=str(path))
+    # the work of tomllib grows with the square of the parts of a key
+    if _LONG_KEY.search(text):
+        raise nested
     try:
         content = tomllib.loads(text)
     except ValueError as problem:
         # beside TOML's own errors, Python's for a number of thousands of digits
         raise _no_toml(str(problem), path) from None
     except RecursionError:
-        raise UnusableInput("lists or tables are nested too deeply", where=str(path)) from None
-    pending: list[object] = [content]
+        raise nested from None
+    pending: list[tuple[object, int]] = [(content, 0)]
     while pending:
-        match pending.pop():
-            case dict() as table:
-                pending += table.values()
-            case list() as items:
-                pending += items
+        item, depth = pending.pop()
+        if depth > DEEPEST:
+            raise nested
+        match item:
+            case dict() | list():
+                inner = item.values() if isinstance(item, dict) else item
+                pending += [(value, depth + 1) for value in inner]
             case int() as number if not -(2**63) <= number < 2**63:
                 # TOML 1.0: whole numbers of 64 bits, and an error beyond
                 shown = f"{str(number)[:20]}… with {len(str(number))} digits"

@@ -7,6 +7,7 @@ with strings and comments covered, a statement ends where a line does outside al
 
 import re
 import tomllib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def _key(statement: str) -> tuple[str, ...]:
 def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
     """Headers as they stand, and the keys of all other statements; the line of each, and of the items of its list."""
     covered = _COVERED.sub(lambda match: ("\0" if match[0][0] != "#" else " ") * len(match[0]), text)
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
     start = depth = 0
     for mark in re.finditer(r"[\[{]|[\]}]|\n|\Z", covered):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
@@ -106,16 +108,12 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
         part = covered[start : mark.start()]
         begin = start + len(part) - len(part.lstrip())
         if part.strip() and part.lstrip().startswith("["):
-            yield _line(text, begin), text[begin : start + len(part.rstrip())], []
+            yield bisect_right(starts, begin), text[begin : start + len(part.rstrip())], []
         elif part.strip():
             value = covered.index("=", begin) + 1
-            items = [_line(text, value + offset) for offset in _items(covered[value : mark.start()])]
-            yield _line(text, begin), text[begin : value - 1], items
+            items = [bisect_right(starts, value + offset) for offset in _items(covered[value : mark.start()])]
+            yield bisect_right(starts, begin), text[begin : value - 1], items
         start = mark.end()
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1
 
 
 def _items(value: str) -> Iterator[int]:

@@ -19,6 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
+from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
 from calibration.study.events import Event, read_events, unused_events
 from calibration.study.groups import (
@@ -31,7 +32,7 @@ from calibration.study.groups import (
     with_groups,
 )
 from calibration.study.library import FILE
-from calibration.study.observations import Observation, Term, Use, counted_twice
+from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
