@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput
@@ -91,6 +91,11 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     OSError, UnicodeDecodeError
     """
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, one at a time: a list of them takes many times the memory of the text."""
+    return (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
 
 
 def all_beneath(folder: Path, files: Sequence[str], allow_files: Sequence[Path], *, where: str) -> tuple[Path, ...]:

@@ -102,7 +102,7 @@ def _candidates(rows: Sequence[_Fitted]) -> set[tuple[int, int]]:
 
 
 def _open_together(rows: Sequence[_Fitted], members: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Pairs of rows whose windows overlap: each with the last to end, of a table and sort, of those that start before."""
+    """Pairs of rows whose windows overlap: each with the last to end of earlier ones, by table and sort."""
     still_open: dict[Hashable, int] = {}
     for i in sorted(members, key=lambda i: (rows[i].lead.start, rows[i].lead.end, i)):
         start, end = rows[i].lead.start, rows[i].lead.end
