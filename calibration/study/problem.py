@@ -38,6 +38,7 @@ from calibration.study.pooling import Pool, own_names, pooled_parameters, with_p
 from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.processes import Process, read_processes, with_processes
 from calibration.study.questions import Questions, read_questions
+from calibration.study.rows import COLUMN_KEYS
 from calibration.study.sections import (
     Fixed,
     Method,
@@ -56,7 +57,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import place
+from cipark_sd.toml_lines import place, respelled
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def read_problem(
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
     model, span = model_section(Section(top.raw("model") or {}, "[model]", problems, within=top), folder, allow_files)
+    top.content = respelled(top.content, model.protected, leave=COLUMN_KEYS)
     calendar = calendar_section(Section(top.raw("dates") or {}, "[dates]", problems, within=top), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems

@@ -42,6 +42,12 @@ class Row:
         return replace(self, lower=self.lower - before.upper, upper=self.upper - before.lower)
 
 
+#: Keys of an observation whose texts are of its table, whatever variables are called.
+COLUMN_KEYS = frozenset(
+    {"table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category", "use", "where"}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Which column of the table holds what; empty where there is none."""

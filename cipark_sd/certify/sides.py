@@ -31,7 +31,7 @@ from cipark_sd.errors import (
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
@@ -261,7 +261,7 @@ def recorded_side(question: Question, path: Path) -> Side:
         try:
             content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
             table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
-            heads = [head for head in table if canonical(str(head)).split("[")[0].split("_(")[0] == "time"]
+            heads = [head for head in table if split_key(override_key(str(head)))[0].split("_(")[0] == "time"]
             if len(heads) != 1:
                 raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)
             table = table.set_index(heads[0]).astype(float)
@@ -308,10 +308,7 @@ def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F
 
 def _column(head: str) -> str:
     """The flat name that a heading such as ``Residents[ SOE, East ]`` means."""
-    name, bracket, tail = head.partition("[")
-    if not bracket:
-        return canonical(head)
-    return flat_name(canonical(name), tuple(canonical(part) for part in tail.rstrip().removesuffix("]").split(",")))
+    return override_key(head)
 
 
 def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:

@@ -334,13 +334,7 @@ def _courses(
     for name in columns:
         variable = model[name]
         for position, element in enumerate(model.elements(variable)):
-            labels = [
-                dimension.element_labels[dimension.elements.index(part)]
-                for dimension, part in zip(
-                    map(model.dimension_by_name.__getitem__, variable.dims), element, strict=True
-                )
-            ]
-            head = variable.label + (f"[{','.join(labels)}]" if labels else "")
+            head = model.label(variable.name, element)
             for scenario, run in runs.items():
                 values = run.values[variable.name].reshape(len(run.times), -1)
                 yield head + (f", {scenario}" if len(runs) > 1 else ""), variable.units, values[:, position]

@@ -13,7 +13,7 @@ from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import override_key, parse_assignments, resolve, split_key
+from cipark_sd.scenarios import parse_assignments, resolve, split_key
 from cipark_sd.sensitivities.decisions import read_decisions
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import around
@@ -123,7 +123,7 @@ def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
     """Constants to be left out that are none."""
     constants = [constant.label for constant in model.constants]
     for name in names:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(model.key(name))
         variable = model.by_name.get(base)
         if not isinstance(variable, Constant):
             yield UnknownName(name, constants, kind="constant", where="--leave-out")
