@@ -21,7 +21,6 @@ from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
     MissingFile,
-    ModelFileError,
     Problems,
     RunFailed,
     UnknownName,
@@ -149,19 +148,17 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             )
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
-    except Problems as problem:
-        if not all(isinstance(cause, UnsupportedFeature) for cause in problem.problems):
-            raise
-        return LeftOut(name, str(problem))
-    except ModelFileError as problem:
-        if not engine.exact_file:
-            raise
-        return LeftOut(name, str(problem))
     except RunFailed as problem:
         fault = fault_of_failure(model, problem) if engine.exact_file else None
         if fault is None:
             return LeftOut(name, str(problem), failed=True)
         return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
+    except CiparkError as problem:
+        causes = problem.problems if isinstance(problem, Problems) else [problem]
+        if not engine.exact_file and not all(isinstance(cause, UnsupportedFeature) for cause in causes):
+            # the language refuses the model or its settings
+            raise
+        return LeftOut(name, str(problem))
     columns = {}
     for variable in (model.by_name[name] for name in question.names):
         values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)

@@ -64,7 +64,8 @@ def command(
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
     of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
     to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
-    listed. Where PySD is known to be wrong the fault is named, and speaks against PySD, not against the model.
+    listed. Where PySD or pysimlin is known to be wrong the fault is named, and speaks against that engine, not against
+    the model.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.
@@ -135,7 +136,7 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     for fault, variables in certificate.faults.items():
         state = "repaired in the reference engine" if fault.repaired else "not repaired"
         shown = ", ".join(variables[:3]) + (f" and {len(variables) - 3} more" if len(variables) > 3 else "")
-        echo(f"known fault of PySD, {state} ({fault.id}; {shown}): {fault.why}")
+        echo(f"known fault of {fault.package}, {state} ({fault.id}; {shown}): {fault.why}")
     for pair in certificate.pairs:
         if pair.first:
             first = min(d.apart for d in pair.apart if d.apart is not None)
