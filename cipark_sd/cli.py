@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from cipark_sd.commands.result import with_json
+from cipark_sd.console import echo, prepare_streams
 from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
@@ -66,7 +67,7 @@ class UserError(click.ClickException):
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"error: {self.message}", file=file, err=file is None)
+        echo(f"error: {self.message}", err=True)
 
 
 class _Commands(click.Group):
@@ -227,11 +228,12 @@ def _drop_output() -> None:
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning without the line of Python that gave it."""
-    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+    echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 def main() -> None:
     """Entry point: errors of the user's input, and what the system refuses, become one message and exit code 2."""
+    prepare_streams()
     warnings.showwarning = _one_line
     try:
         code = cli.main(standalone_mode=False)
@@ -239,24 +241,24 @@ def main() -> None:
         sys.stdout.flush()
     except click.UsageError as problem:
         command = problem.ctx.command_path if problem.ctx is not None else "cipark"
-        click.echo(f"error: {problem.format_message()}\n{command} --help says what it takes", err=True)
+        echo(f"error: {problem.format_message()}\n{command} --help says what it takes", err=True)
         _drop_output()
         sys.exit(problem.exit_code)
     except click.ClickException as problem:
-        problem.show()
+        echo(f"error: {problem.format_message()}", err=True)
         _drop_output()
         sys.exit(problem.exit_code)
     except click.Abort:
-        click.echo("stopped", err=True)
+        echo("stopped", err=True)
         sys.exit(130)
     except OSError as problem:
-        click.echo(f"error: {_refused_by_system(problem)}", err=True)
+        echo(f"error: {_refused_by_system(problem)}", err=True)
         _drop_output()
         sys.exit(2)
     except Exception as problem:  # a fault of this program, whatever it is
         if os.environ.get(_DEBUG):
             raise
-        click.echo(_fault(problem), err=True)
+        echo(_fault(problem), err=True)
         _drop_output()
         sys.exit(_SOFTWARE)
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,5 +1,13 @@
-"""The console: sentences, tables and progress bars; plain text when the output goes on to a file or another program."""
+"""The console: sentences, tables and progress bars; plain text when the output goes on to a file or another program.
 
+Whatever is printed goes through here: a text of a model or a study could else set a terminal's title, write to its
+clipboard or turn the order of letters round.
+"""
+
+import codecs
+import json
+import os
+import re
 import shutil
 import sys
 import textwrap
@@ -17,6 +25,50 @@ if TYPE_CHECKING:
 
 #: Columns of a sentence in a pipe, which has no width of its own.
 _WIDTH = 140
+#: Control characters but for the ends of lines and tabs, marks of direction, and Unicode's own ends of lines.
+_CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def escaped(text: str) -> str:
+    r"""The text with control characters and marks of direction as escapes, which are those of JSON as well.
+
+    >>> escaped("\x1b]0;title\x07 \u202e"), escaped("größe\t1\n")
+    ('\\u001b]0;title\\u0007 \\u202e', 'größe\t1\n')
+    """
+    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True, head: str = "") -> None:
+    """Print ``head`` in bold and ``text`` as they are, escapes apart, on standard output or standard error."""
+    text = (click.style(escaped(head), bold=True) if head else "") + escaped(text)
+    # click takes an ASCII stream for UTF-8 unless it is handed over
+    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
+
+
+def as_json(value: object, *, indent: int | None = None) -> str:
+    """Strict JSON for standard output: letters beyond ASCII where the stream is UTF-8, else their escapes."""
+    return json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
+
+
+def _is_utf8(stream: object) -> bool:
+    encoding = getattr(stream, "encoding", None)
+    return encoding is None or codecs.lookup(encoding).name.startswith("utf")
+
+
+def prepare_streams() -> None:
+    """Make output possible: nothing is printed where a stream is closed, and escapes where it lacks a letter."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest number that is free: else the next file that is opened would get what is printed
+            os.open(os.devnull, os.O_RDWR)
+        stream = getattr(sys, name)
+        if stream is None:
+            # it is the process's own, and open until its end
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif number and not _is_utf8(stream) and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str = "", *, bold: bool = False) -> None:
@@ -24,7 +76,9 @@ def say(text: str = "", *, bold: bool = False) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
-    Console(width=width, highlight=False).print(without_exponents(text), style="bold" if bold else None, markup=False)
+    Console(width=width, highlight=False).print(
+        escaped(without_exponents(text)), style="bold" if bold else None, markup=False
+    )
 
 
 def print_table(
@@ -37,7 +91,8 @@ def print_table(
     right : sequence of int, optional
         Positions of the columns that align to the right; without it those after the first that hold no words.
     """
-    rows = [[without_exponents(cell) for cell in row] for row in rows]
+    rows = [[escaped(without_exponents(cell)) for cell in row] for row in rows]
+    columns, title = [*map(escaped, columns)], escaped(title)
     if right is None:
         right = [i for i in range(1, len(columns)) if not any(is_text(row[i]) for row in rows)]
     if sys.stdout.isatty():
@@ -47,14 +102,14 @@ def print_table(
             title = ""
         return
     if title:
-        click.echo(title)
+        echo(title)
     widths = _widths(columns, rows)
     for row in (columns, *rows):
         cells = [
             text.rjust(width) if position in right else text.ljust(width)
             for position, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 #: Between two columns of a table on a terminal; and the width to which a column of words may shrink.
@@ -166,7 +221,7 @@ class Bars:
             return
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name)
-        text = f"{name}, {note}" if note else name
+        text = escaped(f"{name}, {note}" if note else name)
         self._progress.update(self._tasks[name], completed=completed, total=total, description=text)
 
     def counter(self, name: str) -> Callable[[int, int], None]:
@@ -203,5 +258,5 @@ def busy(text: str) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.markup import escape
 
-    with Console(stderr=True).status(escape(text)) as status:
-        yield lambda text: status.update(escape(text))
+    with Console(stderr=True).status(escape(escaped(text))) as status:
+        yield lambda text: status.update(escape(escaped(text)))

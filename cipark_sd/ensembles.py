@@ -31,7 +31,7 @@ from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Override, Resolved, Scenario, TimeSeries, override_key, split_key
+from cipark_sd.scenarios import Override, Resolved, Scenario, TimeSeries, split_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -338,7 +338,7 @@ def elements_drawn(
     ------
     UnknownName, InvalidValue
     """
-    base, elements = split_key(override_key(name))
+    base, elements = split_key(model.key(name))
     variable = model.by_name.get(base)
     if variable is None or base in CONTROL:
         known = [v.label for v in model.variables if v.name not in CONTROL]
@@ -403,7 +403,7 @@ def _inputs(
     """
     coords: dict[str, results.Described] = {}
     for name, values in runs.items():
-        key = override_key(str(name))
+        key = model.key(str(name))
         base, elements = split_key(key)
         variable, array = model.by_name[base], np.asarray(values, dtype=float)
         dims = variable.dims if array.ndim > 1 and not elements else ()

@@ -61,7 +61,7 @@ class Floor:
 def floors(model: Model) -> tuple[Floor, ...]:
     """Stocks for which the file sets a lower limit, element by element."""
     return tuple(
-        Floor(stock.name, flat_name(stock.name, elements), label_of(model, stock.name, elements), stock.limits[0])
+        Floor(stock.name, flat_name(stock.name, elements), model.label(stock.name, elements), stock.limits[0])
         for stock in model.stocks
         if stock.limits[0] is not None
         for elements in model.elements(stock)
@@ -73,21 +73,9 @@ def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reducti
     return {floor.reduction: Reduction("min", Ref(floor.flat), times=tuple(times)) for floor in limits}
 
 
-def label_of(model: Model, name: str, elements: Sequence[str]) -> str:
-    """One element of a variable in the modeller's words."""
-    variable = model.by_name[name]
-    if not elements:
-        return variable.label
-    dims = [model.dimension_by_name[dim] for dim in variable.dims]
-    shown = [dim.element_labels[dim.elements.index(part)] for dim, part in zip(dims, elements, strict=True)]
-    return f"{variable.label}[{','.join(shown)}]"
-
-
 def labels(model: Model) -> tuple[str, ...]:
     """All that a run can fail in, element by element, in the order of the file; its place is what is stored."""
-    return tuple(
-        label_of(model, name, elements) for name in tracked(model) for elements in model.elements(model.by_name[name])
-    )
+    return tuple(label for name in tracked(model) for label in model.labels(model.by_name[name]))
 
 
 def tracked(model: Model) -> tuple[str, ...]:

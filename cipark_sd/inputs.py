@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput
@@ -23,6 +23,10 @@ TOML_LIMIT = 16 * MEGABYTE
 TABLE_LIMIT = 512 * MEGABYTE
 #: Results of many runs, and work in progress.
 RESULT_LIMIT = 4096 * MEGABYTE
+
+#: Levels of lists and tables in a TOML file.
+DEEPEST = 100
+_LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{DEEPEST}}}""")
 
 OPTION = "--allow-files"
 
@@ -111,6 +115,11 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, one at a time: a list of them takes many times the memory of the text."""
+    return (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+
+
 def all_beneath(folder: Path, files: Sequence[str], allow_files: Sequence[Path], *, where: str) -> tuple[Path, ...]:
     """The files that a file of ``folder`` names, each as :func:`beneath` gives it."""
     return tuple(beneath(folder, file, allow_files, where=where) for file in files)
@@ -159,20 +168,26 @@ def _no_toml(reason: str, path: Path) -> UnusableInput:
 
 def parsed_toml(text: str, path: Path) -> LinedTable:
     """A text as TOML; see :func:`read_toml`."""
+    nested = UnusableInput("lists or tables are nested too deeply", where=str(path))
+    # the work of tomllib grows with the square of the parts of a key
+    if _LONG_KEY.search(text):
+        raise nested
     try:
         content = tomllib.loads(text)
     except ValueError as problem:
         # beside TOML's own errors, Python's for a number of thousands of digits
         raise _no_toml(str(problem), path) from None
     except RecursionError:
-        raise UnusableInput("lists or tables are nested too deeply", where=str(path)) from None
-    pending: list[object] = [content]
+        raise nested from None
+    pending: list[tuple[object, int]] = [(content, 0)]
     while pending:
-        match pending.pop():
-            case dict() as table:
-                pending += table.values()
-            case list() as items:
-                pending += items
+        item, depth = pending.pop()
+        if depth > DEEPEST:
+            raise nested
+        match item:
+            case dict() | list():
+                inner = item.values() if isinstance(item, dict) else item
+                pending += [(value, depth + 1) for value in inner]
             case int() as number if not -(2**63) <= number < 2**63:
                 # TOML 1.0: whole numbers of 64 bits, and an error beyond
                 shown = f"{str(number)[:20]}… with {len(str(number))} digits"

@@ -1,8 +1,46 @@
-"""One rule for names, the modelling languages' own: case, blanks and underscores do not matter."""
+"""One rule for names, the modelling languages' own: case, blanks and underscores do not matter.
+
+A name that has brackets itself, such as ``"Price [$/kg]"``, keeps its protecting quotes in every form, so that what
+follows the quotes is what is in brackets behind a name: ``"Price [$/kg]"[food]``. This file alone takes the two apart.
+"""
 
 import re
+from collections.abc import Container
+from functools import lru_cache
 
 _BLANKS = re.compile(r"[\s_]+")
+_QUOTED = re.compile(r'\s*("(?:\\"|[^"])*")')
+
+
+def _protected(label: str) -> tuple[str, bool]:
+    """The text between the quotes of a label, if any, and whether they have to stay."""
+    text = label.strip()
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text, False
+    text = text[1:-1].replace('\\"', '"')
+    return text, "[" in text or "]" in text
+
+
+def _with_quotes(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def bare(label: str) -> str:
+    """The label without protecting quotes.
+
+    >>> bare('"Price [$/kg]"'), bare("Price")
+    ('Price [$/kg]', 'Price')
+    """
+    return _protected(label)[0]
+
+
+def one_name(*labels: str) -> str:
+    """A label made of several words and labels, in one pair of quotes where it has brackets.
+
+    >>> one_name('"Level [m]"', "net flow"), one_name("Level", "net flow")
+    ('"Level [m] net flow"', 'Level net flow')
+    """
+    return plain_label(_with_quotes(" ".join(map(bare, labels))))
 
 
 def canonical(label: str) -> str:
@@ -13,14 +51,61 @@ def canonical(label: str) -> str:
 
     >>> canonical("Total  Residents") == canonical("total_residents") == "total_residents"
     True
-    >>> canonical('"R&D budget"')
-    'r&d_budget'
+    >>> canonical('"R&D budget"'), canonical('"Price [$/kg]"')
+    ('r&d_budget', '"price_[$/kg]"')
     """
-    text = label.strip()
-    if len(text) >= 2 and text[0] == '"' and text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"')
-    text = text.replace("\\n", " ")
-    return _BLANKS.sub("_", text.strip()).lower()
+    text, quotes = _protected(label)
+    text = _BLANKS.sub("_", text.replace("\\n", " ").strip()).lower()
+    return _with_quotes(text) if quotes else text
+
+
+def split_name(text: str) -> tuple[str, tuple[str, ...]]:
+    """A name and what is in brackets behind it, both as they are spelled.
+
+    >>> split_name("Pool Size[ SOE, East ]"), split_name('"Price [$/kg]"[food]'), split_name('"Price [$/kg]"')
+    (('Pool Size', ('SOE', 'East')), ('"Price [$/kg]"', ('food',)), ('"Price [$/kg]"', ()))
+    """
+    quoted = _QUOTED.match(text)
+    start = text.find("[", quoted.end() if quoted else 0)
+    if start < 0:
+        return text.strip(), ()
+    inside = text[start + 1 :].rstrip().removesuffix("]")
+    return text[:start].strip(), tuple(element.strip() for element in inside.split(","))
+
+
+@lru_cache(maxsize=4096)
+def override_key(name: str) -> str:
+    """The canonical form of ``Name`` or ``Name[element, element]``.
+
+    >>> override_key("Pool Size[ SOE ]")
+    'pool_size[soe]'
+    """
+    base, elements = split_name(name)
+    return canonical(base) + (f"[{','.join(map(canonical, elements))}]" if elements else "")
+
+
+def split_key(key: str) -> tuple[str, tuple[str, ...]]:
+    """Name and elements of a canonical key; see :func:`split_name`."""
+    return split_name(key)
+
+
+def protected_among(text: str, names: Container[str]) -> str:
+    """What somebody wrote, with quotes round a name that has brackets itself and is one of ``names``.
+
+    The whole text is looked for first, and then what is before its last bracket.
+
+    >>> names = {'"price_[$/kg]"', "stock"}
+    >>> [protected_among(text, names) for text in ("Price [$/kg]", "Price [$/kg][food]", "Stock[food]")]
+    ['"Price [$/kg]"', '"Price [$/kg]"[food]', 'Stock[food]']
+    """
+    if "[" not in text or _QUOTED.match(text):
+        return text
+    before, bracket, after = text.rpartition("[")
+    for base, tail in ((text, ""), (before, bracket + after)):
+        quoted = _with_quotes(base.strip())
+        if canonical(quoted) in names:
+            return quoted + tail
+    return text
 
 
 def spelling(name: str, text: str) -> str:
@@ -36,12 +121,11 @@ def spelling(name: str, text: str) -> str:
 
 
 def plain_label(label: str) -> str:
-    """The modeller's name without protecting quotes and with single blanks, for people to read.
+    """The modeller's name with single blanks for people to read, without protecting quotes but where it has brackets.
 
-    >>> plain_label('"R&D   budget"')
-    'R&D budget'
+    >>> plain_label('"R&D   budget"'), plain_label('"Price [$/kg]"')
+    ('R&D budget', '"Price [$/kg]"')
     """
-    text = label.strip()
-    if len(text) >= 2 and text[0] == '"' and text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"')
-    return re.sub(r"\s+", " ", text.replace("\\n", " ")).strip()
+    text, quotes = _protected(label)
+    text = re.sub(r"\s+", " ", text.replace("\\n", " ")).strip()
+    return _with_quotes(text) if quotes else text

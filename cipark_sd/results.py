@@ -25,7 +25,7 @@ from cipark_sd.files import whole, write_bytes, write_text
 from cipark_sd.inputs import check_readable
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, protected_among
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.spreadsheets import write_workbook
 
@@ -176,7 +176,8 @@ class Labelled:
         UnknownName
             With the closest names there are.
         """
-        result, key = self._result, override_key(label)
+        result = self._result
+        key = override_key(protected_among(label, set(map(str, result.variables))))
         if key in result.variables:
             return result[key]
         base, elements = split_key(key)

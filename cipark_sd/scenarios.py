@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -25,36 +24,14 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
-from cipark_sd.naming import canonical
+from cipark_sd.naming import override_key as override_key
+from cipark_sd.naming import split_key as split_key
+from cipark_sd.naming import split_name
 from cipark_sd.section import Section
 
 _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
 Override = float | tuple[float, ...] | Table | TimeSeries
-
-
-@lru_cache(maxsize=4096)
-def override_key(name: str) -> str:
-    """The canonical form of ``Name`` or ``Name[element, element]``.
-
-    >>> override_key("Pool Size[ SOE ]")
-    'pool_size[soe]'
-    """
-    base, bracket, tail = name.partition("[")
-    if not bracket:
-        return canonical(base)
-    elements = tail.rstrip().removesuffix("]").split(",")
-    return f"{canonical(base)}[{','.join(canonical(element) for element in elements)}]"
-
-
-def split_key(key: str) -> tuple[str, tuple[str, ...]]:
-    """Name and elements of a canonical override key.
-
-    >>> split_key("pool_size[soe]")
-    ('pool_size', ('soe',))
-    """
-    base, bracket, tail = key.partition("[")
-    return base, tuple(tail.removesuffix("]").split(",")) if bracket else ()
 
 
 class _Key(str):
@@ -316,13 +293,13 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
     whole: dict[str, Override] = {}
     single: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
     for key, value in scenario.overrides.items():
-        base, elements = split_key(key)
+        base, elements = split_key(model.key(written(key)))
         variable = model.by_name.get(base)
         if variable is None:
             # a modeller's name and its plain spelling are one name, offered once
             labels = (variable.label for variable in model.variables)
             near = dict.fromkeys(labels) if len(problems) < MOST_SUGGESTED else {}
-            problems.append(UnknownName(written(key).partition("[")[0].strip(), near, where=model.name))
+            problems.append(UnknownName(split_name(written(key))[0], near, where=model.name))
             continue
         if isinstance(variable, Series) and isinstance(value, float):
             # a constant in place of data, as in Vensim; one point is held before and after
@@ -376,7 +353,7 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
 
 
 def _check_elements(model: Model, variable: Variable, elements: Sequence[str], key: str) -> tuple[str, ...]:
-    spelt = [part.strip() for part in written(key).partition("[")[2].rstrip().removesuffix("]").split(",")]
+    spelt = split_name(model.protected(written(key)))[1]
     if len(elements) != len(variable.dims):
         raise InvalidValue(
             f"the subscript of {variable.label!r}",

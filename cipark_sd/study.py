@@ -22,7 +22,7 @@ from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factor, Factors, element_label
+from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 
@@ -247,7 +247,7 @@ class PlainModel:
 
 def stock_names(model: Model) -> list[str]:
     """The stocks of a model, each element of one with subscripts on its own."""
-    return [element_label(model, stock, element) for stock in model.stocks for element in model.elements(stock)]
+    return [label for stock in model.stocks for label in model.labels(stock)]
 
 
 def source_text(source: DrawSource) -> str:

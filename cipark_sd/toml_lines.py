@@ -7,15 +7,17 @@ with strings and comments covered, a statement ends where a line does outside al
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 #: Strings of all four kinds, and comments; in a text that is TOML whatever starts first is the one that counts.
 _COVERED = re.compile(
     r'"{3}(?:\\.|[^\\])*?"{3,5}' r"|'{3}.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'|#[^\n]*", re.DOTALL
 )
 _Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 class LinedTable(dict[str, Any]):
@@ -42,6 +44,21 @@ def place(content: object, where: str, key: str | None = None) -> str:
 def lined(content: Mapping[str, Any], text: str, file: Path) -> LinedTable:
     """What ``tomllib`` read from ``text``, with lines."""
     return _table(content, (), 1, _lines(text), file)
+
+
+def respelled(content: T, spell: Callable[[str], str], leave: Container[str] = ()) -> T:
+    """The content with its keys and texts as ``spell`` gives them, but for what stands below the keys of ``leave``."""
+    if isinstance(content, Mapping):
+        values = {
+            spell(key): value if key in leave else respelled(value, spell, leave) for key, value in content.items()
+        }
+        if isinstance(content, LinedTable):
+            lines = {spell(key): line for key, line in content.lines.items()}
+            return cast(T, LinedTable(values, content.file, content.line, lines))
+        return cast(T, values)
+    if isinstance(content, list):
+        return cast(T, [respelled(value, spell, leave) for value in content])
+    return cast(T, spell(content)) if isinstance(content, str) else content
 
 
 def _table(content: Mapping[str, Any], path: _Path, line: int, lines: Mapping[_Path, int], file: Path) -> LinedTable:
@@ -98,6 +115,7 @@ def _key(statement: str) -> tuple[str, ...]:
 def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
     """Headers as they stand, and the keys of all other statements; the line of each, and of the items of its list."""
     covered = _COVERED.sub(lambda match: ("\0" if match[0][0] != "#" else " ") * len(match[0]), text)
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
     start = depth = 0
     for mark in re.finditer(r"[\[{]|[\]}]|\n|\Z", covered):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
@@ -106,16 +124,12 @@ def _statements(text: str) -> Iterator[tuple[int, str, list[int]]]:
         part = covered[start : mark.start()]
         begin = start + len(part) - len(part.lstrip())
         if part.strip() and part.lstrip().startswith("["):
-            yield _line(text, begin), text[begin : start + len(part.rstrip())], []
+            yield bisect_right(starts, begin), text[begin : start + len(part.rstrip())], []
         elif part.strip():
             value = covered.index("=", begin) + 1
-            items = [_line(text, value + offset) for offset in _items(covered[value : mark.start()])]
-            yield _line(text, begin), text[begin : value - 1], items
+            items = [bisect_right(starts, value + offset) for offset in _items(covered[value : mark.start()])]
+            yield bisect_right(starts, begin), text[begin : value - 1], items
         start = mark.end()
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1
 
 
 def _items(value: str) -> Iterator[int]:

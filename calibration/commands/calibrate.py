@@ -7,6 +7,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result, of_folder
+from cipark_sd.console import echo
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
@@ -205,11 +206,11 @@ def calibrate(
         with busy("Making the page that runs the model"):
             reason = write_player(made.problem, folder, made.problem.method.seed)
         if reason:
-            click.echo(f"The report has no model to be played with: {reason}")
+            echo(f"The report has no model to be played with: {reason}")
     else:
         (folder / PLAYER).unlink(missing_ok=True)
     written += write(findings, folder)
     fitting_console.show_headlines(findings)
-    click.echo(f"\n{len(written)} tables, figures (SVG, PNG, PDF) and other files in {folder}")
-    click.echo(f"read {folder / HTML}")
+    echo(f"\n{len(written)} tables, figures (SVG, PNG, PDF) and other files in {folder}")
+    echo(f"read {folder / HTML}")
     return of_folder(folder, exit_code=0 if findings.sound else 1)

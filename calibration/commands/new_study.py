@@ -8,6 +8,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
+from cipark_sd.console import echo
 
 if TYPE_CHECKING:
     from calibration.new_study.study import NewStudy
@@ -86,7 +87,7 @@ def new_study(
         from calibration.new_study.copy import from_template
 
         for line in from_template(template, output, force=force, allow_files=allow_files):
-            click.echo(line)
+            echo(line)
         return Result({"folder": output or Path(f"my_{template}"), "copy_of": template})
     table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")
     if model is None:
@@ -119,7 +120,7 @@ def new_study(
         )
     )
     for line in _summary(made):
-        click.echo(line)
+        echo(line)
     return Result(_facts(made))
 
 

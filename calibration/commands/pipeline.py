@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
 import numpy as np
 
 from calibration.fit import profiling
@@ -22,7 +21,7 @@ from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.console import Bars, progress_bars
+from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
@@ -101,7 +100,7 @@ def calibrate(settings: Settings) -> Calibration:
         draws = _sampled(density, settings, bars) if sampled and not optimum.interrupted else None
     if optimum.interrupted or (draws is not None and draws.sampled.interrupted):
         # figures and pages of it take longer than somebody waits who has pressed a key
-        click.echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
+        echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
     compared = _replication(optimum, settings)
     theta = None if draws is None else draws.flat
     failed = failed_draws(density, theta, method.seed, settings.allow_failed)

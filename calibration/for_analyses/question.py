@@ -19,6 +19,7 @@ from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_facto
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
+from cipark_sd.toml_lines import respelled
 
 FILE = "sensitivity.toml"
 
@@ -34,7 +35,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     InvalidValue, UnknownName, Problems
     """
     path = problem.folder / FILE
-    content = read_toml(path) if path.exists() else {}
+    content = respelled(read_toml(path), problem.model.protected) if path.exists() else {}
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     blocks: list[Factor | Shares] = list(parameters)

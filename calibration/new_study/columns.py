@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -79,7 +80,7 @@ class Axis:
     start_dates: tuple[datetime.date, ...] = ()
     start_numbers: tuple[float, ...] = ()
 
-    @property
+    @cached_property
     def gap(self) -> float:
         """The usual distance of two entries: in days for dates, else in the column's own unit."""
         steps = [b - a for a, b in pairwise(self._plain)]

@@ -65,26 +65,11 @@ def observable(model: Model) -> list[tuple[Variable, tuple[str, ...], str]]:
     for variable in model.variables:
         if variable.name in CONTROL or not isinstance(variable, Stock | Auxiliary):
             continue
-        elements = element_labels(model, variable)
+        elements = model.labels(variable)
         targets.append((variable, elements, variable.label))
         if len(elements) > 1:
             targets += [(variable, (label,), label) for label in elements]
     return targets
-
-
-def element_labels(model: Model, variable: Variable) -> tuple[str, ...]:
-    """``Name`` of a scalar, ``Name[element]`` of each element else, as the modeller spells them."""
-    if not variable.dims:
-        return (variable.label,)
-    shown = []
-    for combination in model.elements(variable):
-        dims = zip(variable.dims, combination, strict=True)
-        parts = []
-        for dim, element in dims:
-            dimension = model.dimension_by_name[dim]
-            parts.append(dimension.element_labels[dimension.elements.index(element)])
-        shown.append(f"{variable.label}[{','.join(parts)}]")
-    return tuple(shown)
 
 
 def flows(model: Model) -> frozenset[str]:
@@ -166,7 +151,7 @@ def _chosen_match(model: Model, column: str, name: str) -> Match:
     base, elements = split_key(override_key(name))
     variable = model.by_name.get(base)
     if variable is not None and isinstance(variable, Stock | Auxiliary):
-        labels = element_labels(model, variable)
+        labels = model.labels(variable)
         if not elements:
             return Match(column, variable, labels)
         if fault is None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.new_study.matching import element_labels, words
+from calibration.new_study.matching import words
 from calibration.study.constants import reaching, without_scale
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
 from cipark_sd.model.expr import Const
@@ -66,7 +66,7 @@ def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
             options.append(candidate)
     for stock in model.stocks:
         literal = [piece.initial for piece in stock.pieces]
-        labels = element_labels(model, stock)
+        labels = model.labels(stock)
         if stock.name not in reach or len(literal) != 1 or not isinstance(literal[0], Const):
             continue
         value = literal[0].value

@@ -4,17 +4,21 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cipark_sd.errors import InvalidValue, MissingFile, UnusableInput
+from cipark_sd.inputs import lines_of
 from cipark_sd.spreadsheets import SUFFIX, table_bytes
 
 #: What people write where there is no number.
 MISSING = frozenset(
     {"", "na", "n/a", "n.a.", "nan", "null", "none", "-", "–", "—", ".", "..", "...", "?", "#n/a", "missing"}
 )
+#: Of a table, as texts in memory: some 300 MB.
+_MOST_CELLS = 4_000_000
 _MARKS = re.compile(r"[\s\u00a0\u202f'’$€£¥%]")
 _COMMA_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
@@ -80,8 +84,16 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
         raise UnusableInput("the file is no text: give a CSV file or an Excel workbook (.xlsx)", where=where)
     try:
         delimiter = _delimiter(text)
-        reader = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-        records = [(reader.line_num, [cell.strip() for cell in record]) for record in reader]
+        reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
+        records: list[tuple[int, list[str]]] = []
+        n_cells = 0
+        for record in reader:
+            records.append((reader.line_num, [cell.strip() for cell in record]))
+            n_cells += len(record)
+            if n_cells > _MOST_CELLS:
+                raise InvalidValue(
+                    "the table", where, f"at most {_MOST_CELLS:,} cells: leave some out", where="new-study"
+                )
     except csv.Error as problem:
         raise UnusableInput(f"no table of cells can be read ({problem})", where=where) from None
     records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
@@ -104,9 +116,13 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     return Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), tuple(n for n, _ in rows), delimiter)
 
 
+def _lines(text: str) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in lines_of(text))
+
+
 def _delimiter(text: str) -> str:
     """The mark that cuts most lines into the same number of cells, two or more."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")][:200]
+    lines = list(islice((line for line in _lines(text) if line.strip() and not line.startswith("#")), 200))
     best = (0.0, ",")
     for mark in (",", ";", "\t", "|"):
         widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=mark) if cells)

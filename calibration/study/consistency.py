@@ -15,6 +15,7 @@ from calibration.study.variants import setting_problems
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.naming import split_name
 from cipark_sd.scenarios import Scenario, split_key
 from cipark_sd.scenarios import override_key as output_key
 
@@ -121,7 +122,7 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
     variable = model.by_name.get(base)
     if variable is None:
         labels = [v.label for v in model.variables if v.name not in CONTROL]
-        return UnknownName(name.partition("[")[0].strip(), labels, where=f"{where}: model {model.name}")
+        return UnknownName(split_name(name)[0], labels, where=f"{where}: model {model.name}")
     combinations_ = model.elements(variable)
     if elements in combinations_:
         return None

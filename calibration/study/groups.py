@@ -39,7 +39,7 @@ from cipark_sd.model.variables import (
     Variable,
     expressions,
 )
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
@@ -102,9 +102,8 @@ def element_of(name: str, group: str) -> str:
     >>> element_of("Firms", "Suez"), element_of("Firms[ SOE ]", "Suez")
     ('Firms[Suez]', 'Firms[Suez,SOE]')
     """
-    base, bracket, tail = name.partition("[")
-    inner = tail.rstrip().removesuffix("]").strip()
-    return f"{base.strip()}[{group},{inner}]" if bracket else f"{base.strip()}[{group}]"
+    base, elements = split_name(name)
+    return f"{base}[{','.join((group, *elements))}]"
 
 
 def held_by(groups: Sequence[Group]) -> tuple[Fixed, ...]:

@@ -13,14 +13,11 @@ the integral of a flow over a window.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Generic, Literal, TypeVar
 
 from calibration.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
 from calibration.readings.base import Reading
-from calibration.readings.metrics import Metric
 from calibration.study.classification import Coding
-from cipark_sd.errors import CiparkError
 
 How = Literal["at", "between", "integral"]
 Use = Literal["fit", "check", "holdout"]
@@ -194,13 +191,6 @@ class Observation:
     terms: tuple[Term, ...]
 
 
-class CountedTwice(CiparkError):
-    """The same events would enter the likelihood twice."""
-
-    def __init__(self, where: str, first: str, second: str, reason: str) -> None:
-        super().__init__(f"{where}: {first} and {second} count the same events twice: {reason}")
-
-
 def parameters_of(term: Term) -> tuple[str, ...]:
     """The noise parameters that a term names: those of its noise and of the readings of its quantities."""
     readings = [quantity.reading for quantity in term.quantities if isinstance(quantity, ReadQuantity)]
@@ -212,124 +202,3 @@ def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
     for observation in observations:
         for term in observation.terms:
             yield from term.quantities
-
-
-def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterator[CountedTwice]:
-    """What is used for the fit and stands in it twice already.
-
-    Increments or flows of one variable over windows that overlap; a level of a variable whose increments are fitted; a
-    count and a breakdown at the same date that read the same output; two splits of the same total at one date or over
-    windows that overlap.
-    """
-    fitted = [
-        (observation.name, observation.kind, term)
-        for observation in observations
-        for term in observation.terms
-        if term.use == "fit"
-    ]
-    pairs: set[tuple[str, str]] = set()
-    for (name, kind, term), (other_name, other_kind, second) in combinations(fitted, 2):
-        reason = _overlap(term, second)
-        key = (f"{name}/{kind}", f"{other_name}/{other_kind}")
-        # one sentence for a pair of tables says it all; within a table each pair of rows is named
-        if reason is None or (name != other_name and key in pairs):
-            continue
-        pairs.add(key)
-        yield CountedTwice(where, f"{term.label!r}", f"{second.label!r}", reason)
-
-
-def _overlap(first: Term, second: Term) -> str | None:
-    match first, second:
-        case Count(), Count():
-            shared = _shared(first.quantities, second.quantities)
-            a, b = first.quantity, second.quantity
-            if _metric(a) is not None or _metric(b) is not None:
-                return f"both say the {_metric_name(a)} of {shared}" if a == b else None
-            # a ratio says nothing about the size of its parts
-            if not shared or _ratio_of(first) != _ratio_of(second):
-                return None
-            if a.how == "at" and b.how == "at":
-                return f"{shared} is given at time {a.end:g} by both" if a.end == b.end else None
-            if a.how == "at" or b.how == "at":
-                return (
-                    f"a level of {shared} is the sum of its increments; give one of the two another use, "
-                    "such as use = 'check'"
-                )
-            return _windows_overlap(a, b, shared)
-        case (Count() as count, (Breakdown() | Share()) as split) | (
-            (Breakdown() | Share()) as split,
-            Count() as count,
-        ):
-            shared = _shared(count.quantities, split.quantities)
-            a, b = count.quantity, split.quantities[0]
-            if isinstance(split, Share) and split.since is not None and a.how != "at" and a.parts == b.parts:
-                return _windows_overlap(a, b, shared)
-            same_date = count.quantity.how == "at" and split.quantities[0].how == "at"
-            if shared and same_date and count.quantity.end == split.quantities[0].end and _is_part(count, split):
-                return f"{shared} at that date is a category of the breakdown already"
-            return None
-        case ((Breakdown() | Share()), (Breakdown() | Share())):
-            return _split_twice(first, second)
-        case _:
-            return None
-
-
-def _metric(quantity: Quantity) -> Metric | None:
-    reading = quantity.reading if isinstance(quantity, ReadQuantity) else None
-    return reading if isinstance(reading, Metric) else None
-
-
-def _metric_name(quantity: Quantity) -> str:
-    metric = _metric(quantity)
-    return "" if metric is None else metric.name
-
-
-def _ratio_of(count: Count) -> object:
-    return None if count.denominator is None else (count.quantity.parts, count.denominator.parts)
-
-
-def _windows_overlap(a: Quantity, b: Quantity, shared: str) -> str | None:
-    if max(a.start, b.start) < min(a.end, b.end):
-        return (
-            f"the windows {a.start:.2f} to {a.end:.2f} and {b.start:.2f} to {b.end:.2f} of {shared} overlap; "
-            "cut them so that each moment lies in one"
-        )
-    return None
-
-
-def _split_twice(first: Breakdown | Share, second: Breakdown | Share) -> str | None:
-    """Two splits of the same total at one date or over windows that overlap.
-
-    A split whose sizes are given, or whose members are, adds no split of the same total to the other.
-    """
-    known = [split.known_sizes is not None for split in (first, second) if isinstance(split, Breakdown)]
-    first_parts, second_parts = _split_parts(first), _split_parts(second)
-    a, b = first.quantities[0], second.quantities[0]
-    if isinstance(first, Breakdown) and isinstance(second, Breakdown) and first.recodes != second.recodes:
-        equal = first.known_sizes is not None and (first.known_sizes, first.coding) == (
-            second.known_sizes,
-            second.coding,
-        )
-        return "both code members of one table anew; fit either of them" if equal else None
-    if not first_parts & second_parts or (any(known) and not all(known)):
-        return None
-    if a.how == "at" and b.how == "at":
-        equal = first_parts == second_parts or isinstance(first, Share) or isinstance(second, Share)
-        return f"both split the same total at time {a.end:g}" if a.end == b.end and equal else None
-    if a.how == "at" or b.how == "at":
-        return None
-    return _windows_overlap(a, b, _shared(first.quantities, second.quantities))
-
-
-def _split_parts(split: Breakdown | Share) -> set[tuple[tuple[str, float], ...]]:
-    chosen = split.quantities[: split.n_true] if isinstance(split, Breakdown) else split.quantities[:1]
-    return {quantity.parts for quantity in chosen}
-
-
-def _shared(first: Sequence[Quantity], second: Sequence[Quantity]) -> str:
-    names = {name for quantity in first for name, _ in quantity.parts}
-    return ", ".join(sorted(names & {name for quantity in second for name, _ in quantity.parts}))
-
-
-def _is_part(count: Count, split: Breakdown | Share) -> bool:
-    return any(count.quantity.parts == quantity.parts for quantity in split.quantities)

@@ -28,7 +28,7 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 
 
@@ -139,7 +139,7 @@ def _pool(parameter: Parameter, pooling: Pooling, groups: Sequence[Group], infor
 def _pool_problems(pool: Pool, model: Model) -> list[CiparkError]:
     where = f"parameter {pool.name!r}"
     variable = model.by_name.get(canonical(pool.name))
-    if "[" in pool.name or (variable is not None and variable.dims):
+    if split_name(pool.name)[1] or (variable is not None and variable.dims):
         return [InvalidValue("pooled", "partial", "a constant or a stock without subscripts", where=where)]
     added = (pool.typical.name, pool.size.name, f"{pool.name} Deviation")
     return [

@@ -19,6 +19,7 @@ from calibration.study.consistency import (
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
+from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
 from calibration.study.events import Event, read_events, unused_events
 from calibration.study.groups import (
@@ -31,12 +32,13 @@ from calibration.study.groups import (
     with_groups,
 )
 from calibration.study.library import FILE
-from calibration.study.observations import Observation, Term, Use, counted_twice
+from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.processes import Process, read_processes, with_processes
 from calibration.study.questions import Questions, read_questions
+from calibration.study.rows import COLUMN_KEYS
 from calibration.study.sections import (
     Fixed,
     Method,
@@ -55,7 +57,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import place
+from cipark_sd.toml_lines import place, respelled
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ def read_problem(
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
     model, span = model_section(top.table("model"), folder, allow_files)
+    top.content = respelled(top.content, model.protected, leave=COLUMN_KEYS)
     calendar = calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems

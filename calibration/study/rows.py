@@ -1,7 +1,6 @@
 """The rows of an observation's CSV file, as numbers and dates."""
 
 import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +10,15 @@ from typing import cast
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Use
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.inputs import lines_of
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
 #: A column of this name says from which other rows a row was computed; such a row may not enter the fit.
 DERIVED = "derived_from"
+#: Of one observation: five centuries of days, and about half a gigabyte of terms.
+MOST_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,12 @@ class Row:
     def less(self, before: "Row") -> "Row":
         """What came since the row before, by the ends of both intervals."""
         return replace(self, lower=self.lower - before.upper, upper=self.upper - before.lower)
+
+
+#: Keys of an observation whose texts are of its table, whatever variables are called.
+COLUMN_KEYS = frozenset(
+    {"table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category", "use", "where"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,66 +84,80 @@ def read_rows(
     if path is None:
         return []
     try:
-        text = table_bytes(path).decode("utf-8-sig")
-        lines = enumerate(io.StringIO(text, newline=""), start=1)
-        data_lines = [(n, line) for n, line in lines if not line.startswith("#")]
-        reader = csv.DictReader(line for _, line in data_lines)
-        # a row is told by the line of the file on which it ends, whatever comments stand above it
-        records = [(data_lines[reader.line_num - 1][0], record) for record in reader]
-        header = list(reader.fieldnames or ())
+        return list(_rows_of(section, path, columns, calendar, every, looked_at, chosen, as_number))
     except CiparkError as problem:
         section.problems.append(problem)
-        return []
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or problem
         section.problems.append(
             UnusableInput(f"the table {path.name!r} cannot be read ({reason})", where=section.at("table"))
         )
-        return []
+    return []
+
+
+def _rows_of(
+    section: Section,
+    path: Path,
+    columns: Columns,
+    calendar: Calendar,
+    every: Use | None,
+    looked_at: Sequence[str],
+    chosen: Mapping[object, object],
+    as_number: Callable[[str], float],
+) -> Iterator[Row]:
+    """The rows of a table, read one after the other: those that ``chosen`` leaves out take no memory."""
+    file_line = 0
+
+    def data_lines() -> Iterator[str]:
+        nonlocal file_line
+        # a row is told by the line of the file on which it ends, whatever comments stand above it
+        for line in lines_of(table_bytes(path).decode("utf-8-sig")):
+            file_line += 1
+            if not line.startswith("#"):
+                yield line
+
+    reader = csv.DictReader(data_lines())
+    header = list(reader.fieldnames or ())
     required = [getattr(columns, field) for field in columns.__slots__]
     missing = [column for column in [*required, *map(str, chosen)] if column and column not in header]
     section.problems += [
         UnknownName(column, header, kind="column", where=f"{section.where}, {path.name}") for column in missing
     ]
     if missing:
-        return []
-    section.problems += _clashes(section.where, path.name, columns, calendar, records)
-    rows = []
+        return
+    n_read = n_chosen = 0
     dates: set[str] = set()
-    for line, record in records:
-        if all(record[str(column)] == str(value) for column, value in chosen.items()):
-            dates.add(date := (record[columns.time] or "").strip())
-            use = "check" if date in looked_at else every
-            row = _row(
-                section, record, columns, calendar, use, f"{section.where}, {path.name} row {line}", line, as_number
-            )
-            if row is not None:
-                rows.append(row)
-    if not rows and records:
+    clashes = [column for column in (columns.time, columns.start) if column]
+    for record in reader:
+        n_read += 1
+        if not all(record[str(column)] == str(value) for column, value in chosen.items()):
+            continue
+        n_chosen += 1
+        if n_chosen > MOST_ROWS:
+            most = f"{MOST_ROWS:,} rows at most; choose some with where, or add them up over longer windows"
+            raise InvalidValue("table", path.name, most, where=section.where)
+        place = f"{section.where}, {path.name} row {file_line}"
+        for column in tuple(clashes):
+            # the first entry alone whose unit is not the model's
+            if (expected := calendar.clash(column, text := (record[column] or "").strip())) is not None:
+                clashes.remove(column)
+                section.problems.append(InvalidValue(column, text, expected, where=place))
+        dates.add(date := (record[columns.time] or "").strip())
+        use = "check" if date in looked_at else every
+        row = _row(section, record, columns, calendar, use, place, file_line, as_number)
+        if row is not None:
+            yield row
+    if not n_read:
+        section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
+    elif not n_chosen:
         section.problems.append(
             InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
         )
-    elif not records:
-        section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
     section.problems += [
         UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
         for date in looked_at
         if date not in dates
     ]
-    return rows
-
-
-def _clashes(
-    where: str, table: str, columns: Columns, calendar: Calendar, records: Sequence[tuple[int, Mapping[str, str]]]
-) -> Iterator[InvalidValue]:
-    """The first entry of each column of times whose unit is not the model's."""
-    for column in filter(None, (columns.time, columns.start)):
-        for line, record in records:
-            text = (record[column] or "").strip()
-            expected = calendar.clash(column, text)
-            if expected is not None:
-                yield InvalidValue(column, text, expected, where=f"{where}, {table} row {line}")
-                break
 
 
 def _row(

@@ -11,9 +11,9 @@ import numpy as np
 
 from cipark_sd.certify.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
 from cipark_sd.certify.round_off import scales
-from cipark_sd.certify.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
+from cipark_sd.certify.sides import SIMLIN, LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.engines.reference.faults import Fault, faults_of
+from cipark_sd.engines.reference.faults import SIMLIN_FAULTS, Fault, faults_of
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import csv_text, write_text
 from cipark_sd.model.model import Method, Model
@@ -37,7 +37,7 @@ class Certificate:
     rounded : mapping of str to float
         The columns that are only what rounding left, with the scale of what they are made of.
     faults : mapping of Fault to labels of variables
-        Known faults of PySD that can show in this model's equations.
+        Known faults of PySD and pysimlin that can show in this model's equations.
     """
 
     question: Question
@@ -50,7 +50,7 @@ class Certificate:
 
     @property
     def certified(self) -> bool:
-        """Whether all agree, but for known faults of PySD."""
+        """Whether all agree, but for known faults of PySD and pysimlin."""
         return not any(side.failed for side in self.left_out) and all(pair.verdict != "differ" for pair in self.pairs)
 
 
@@ -113,7 +113,11 @@ def certify(
     rounded = scales(question, _largest(question, sides, keep_zero=True))
     scale = _largest(question, sides) | rounded
     faults = faults_of(model)
-    concerned = reached(question, {f: [v.name for v in where] for f, where in faults.items() if not f.repaired})
+    of_simlin = faults_of(model, SIMLIN_FAULTS) if any(side.name == SIMLIN for side in sides) else {}
+    concerned, concerned_simlin = (
+        reached(question, {f: [v.name for v in where] for f, where in some.items() if not f.repaired})
+        for some in (faults, of_simlin)
+    )
     pairs = []
     for left, right in combinations(sides, 2):
         # two that run one program: nothing may differ, not even the last bit
@@ -121,8 +125,9 @@ def certify(
         if right.recorded:
             allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
         faulty = concerned if left.exact_file or right.exact_file else {}
+        faulty = faulty | (concerned_simlin if SIMLIN in (left.name, right.name) else {})
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
-    labels = {fault: tuple(variable.label for variable in where) for fault, where in faults.items()}
+    labels = {fault: tuple(variable.label for variable in where) for fault, where in (faults | of_simlin).items()}
     return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
 
 
@@ -170,7 +175,13 @@ def as_json(certificate: Certificate) -> dict[str, object]:
             {"name": side.name, "reason": side.reason, "failed": side.failed} for side in certificate.left_out
         ],
         "known_faults_of_pysd": [
-            {"id": fault.id, "why": fault.why, "repaired_here": fault.repaired, "variables": list(variables)}
+            {
+                "id": fault.id,
+                "package": fault.package,
+                "why": fault.why,
+                "repaired_here": fault.repaired,
+                "variables": list(variables),
+            }
             for fault, variables in certificate.faults.items()
         ],
         "round_off": [

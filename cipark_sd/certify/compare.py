@@ -29,7 +29,7 @@ class Difference:
 
     ``largest`` is a share of the column's scale, infinite where one side has a number and the other has none, at the
     time ``at``. ``apart`` is the first time at which it is beyond the tolerance, ``None`` when it never is; ``values``
-    are those of the two sides then, or at ``at``. ``fault`` names the known fault of PySD that the column depends on.
+    are those of the two sides then, or at ``at``. ``fault`` names the known fault that the column depends on.
     """
 
     column: str
@@ -88,7 +88,7 @@ def compare(
     tolerance : float
         Share of the scale; 0 asks for the same bits.
     concerned : mapping of str to str
-        Variables that a known fault of PySD reaches, and the fault; empty where PySD is not one of the two.
+        Variables that a known fault of one of the two sides reaches, and the fault.
     """
     times = question.grid.saved_times
     differences = []

@@ -15,6 +15,7 @@ from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable, expressions
+from cipark_sd.naming import split_key
 from cipark_sd.simulation import simulate
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the
@@ -49,7 +50,7 @@ def scales(question: Question, magnitudes: Mapping[str, float]) -> dict[str, flo
             return known
         known |= fresh
         for column, scale in fresh.items():
-            name = column.split("[")[0]
+            name = split_key(column)[0]
             largest[name] = max(largest[name], scale)
 
 

@@ -21,7 +21,6 @@ from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
     MissingFile,
-    ModelFileError,
     Problems,
     RunFailed,
     UnknownName,
@@ -31,7 +30,7 @@ from cipark_sd.errors import (
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
@@ -149,19 +148,17 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             )
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
-    except Problems as problem:
-        if not all(isinstance(cause, UnsupportedFeature) for cause in problem.problems):
-            raise
-        return LeftOut(name, str(problem))
-    except ModelFileError as problem:
-        if not engine.exact_file:
-            raise
-        return LeftOut(name, str(problem))
     except RunFailed as problem:
         fault = fault_of_failure(model, problem) if engine.exact_file else None
         if fault is None:
             return LeftOut(name, str(problem), failed=True)
         return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
+    except CiparkError as problem:
+        causes = problem.problems if isinstance(problem, Problems) else [problem]
+        if not engine.exact_file and not all(isinstance(cause, UnsupportedFeature) for cause in causes):
+            # the language refuses the model or its settings
+            raise
+        return LeftOut(name, str(problem))
     columns = {}
     for variable in (model.by_name[name] for name in question.names):
         values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
@@ -261,7 +258,7 @@ def recorded_side(question: Question, path: Path) -> Side:
         try:
             content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
             table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
-            heads = [head for head in table if canonical(str(head)).split("[")[0].split("_(")[0] == "time"]
+            heads = [head for head in table if split_key(override_key(str(head)))[0].split("_(")[0] == "time"]
             if len(heads) != 1:
                 raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)
             table = table.set_index(heads[0]).astype(float)
@@ -308,10 +305,7 @@ def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F
 
 def _column(head: str) -> str:
     """The flat name that a heading such as ``Residents[ SOE, East ]`` means."""
-    name, bracket, tail = head.partition("[")
-    if not bracket:
-        return canonical(head)
-    return flat_name(canonical(name), tuple(canonical(part) for part in tail.rstrip().removesuffix("]").split(",")))
+    return override_key(head)
 
 
 def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:

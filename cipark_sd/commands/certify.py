@@ -7,7 +7,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, print_table
+from cipark_sd.console import busy, echo, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def command(
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
     of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
     to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
-    listed. Where PySD is known to be wrong the fault is named, and speaks against PySD, not against the model.
+    listed. Where PySD or pysimlin is known to be wrong the fault is named, and speaks against that engine, not against
+    the model.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.
@@ -108,7 +109,7 @@ def command(
         write(certificate, output)
     _show(certificate, everything=everything)
     if output is not None:
-        click.echo(f"saved {output}")
+        echo(f"saved {output}")
     return Result(as_json(certificate), 0 if certificate.certified else 1)
 
 
@@ -116,35 +117,33 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     question = certificate.question
     labels = {column: label for column, (_, label) in question.labels.items()}
     times = question.grid.saved_times
-    click.echo(
+    echo(
         f"{question.model.name}: {question.method or question.model.time.method}, step {question.grid.step:g}, "
         f"{len(times)} saved times from {times[0]:g} to {times[-1]:g}"
     )
     rows = [_pair_row(pair, labels) for pair in certificate.pairs]
     heads = ("left", "right", "columns", "largest difference", "in", "tolerance", "result")
     print_table(heads, rows)
-    click.echo()
+    echo()
     _show_columns(certificate, labels, everything=everything)
     for absent in certificate.left_out:
-        click.echo(f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}")
+        echo(f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}")
     for side in certificate.sides:
         for remark in side.remarks:
-            click.echo(f"{side.name}: {remark}")
+            echo(f"{side.name}: {remark}")
     for column, scale in certificate.rounded.items():
-        click.echo(
-            f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them"
-        )
+        echo(f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them")
     for fault, variables in certificate.faults.items():
         state = "repaired in the reference engine" if fault.repaired else "not repaired"
         shown = ", ".join(variables[:3]) + (f" and {len(variables) - 3} more" if len(variables) > 3 else "")
-        click.echo(f"known fault of PySD, {state} ({fault.id}; {shown}): {fault.why}")
+        echo(f"known fault of {fault.package}, {state} ({fault.id}; {shown}): {fault.why}")
     for pair in certificate.pairs:
         if pair.first:
             first = min(d.apart for d in pair.apart if d.apart is not None)
             where = ", ".join(labels[column] for column in pair.first[:5])
             surplus = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
-            click.echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}")
-    click.echo("certified" if certificate.certified else "not certified")
+            echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}")
+    echo("certified" if certificate.certified else "not certified")
 
 
 def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
@@ -190,5 +189,5 @@ def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, every
         heads = ("variable", "largest", "sides", "at", "part at", "left", "right", "known fault")
         print_table(heads, rows, right=(1, 3, 4, 5, 6))
     if len(unequal) > len(shown):
-        click.echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.csv keeps them")
-    click.echo(f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit")
+        echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.csv keeps them")
+    echo(f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit")

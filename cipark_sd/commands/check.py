@@ -10,7 +10,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
-from cipark_sd.console import print_table, progress_bars
+from cipark_sd.console import echo, print_table, progress_bars
 
 if TYPE_CHECKING:
     from cipark_sd.checks.definition import Checks
@@ -119,7 +119,7 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
             rows.append(["", f"  and {len(listed) - SHOWN} more; -o report.csv has them all", "", "", "", ""])
     print_table(("id", "check", "result", "time", "left", "right"), rows, title=title)
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
-    click.echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
+    echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
 
 
 def _numbers(finding: "Finding | None") -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from cipark_sd.console import escaped
 from cipark_sd.errors import CiparkError
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ def variables(*kinds: str, value: str = "") -> Offer:
         return [
             CompletionItem(
                 f"{before}{comma}{variable.label if ' ' in begun else variable.name}{value}",
-                help=variable.units or variable.label,
+                help=escaped(variable.units or variable.label),
             )
             for variable in model
-            if (not kinds or kind(variable) in kinds) and variable.name.startswith(canonical(begun))
+            if (not kinds or kind(variable) in kinds)
+            and variable.name.startswith(canonical(begun))
+            # what a shell would not show as it is
+            and escaped(variable.label) == variable.label
         ]
 
     return offer

@@ -7,6 +7,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from cipark_sd.commands.result import Result
+from cipark_sd.console import echo
 
 _PROGRAM = "cipark"
 
@@ -31,17 +32,17 @@ def command(shell: str, install: bool) -> Result:
     assert written_by is not None
     script = written_by(click.get_current_context().find_root().command, {}, _PROGRAM, "_CIPARK_COMPLETE").source()
     if not install:
-        click.echo(script, nl=False)
+        echo(script, nl=False)
         return Result({"shell": shell, "script": script})
     from cipark_sd.files import output_folder, write_text
 
     path = _place(shell)
     output_folder(path.parent, where="--install")
     write_text(path, script)
-    click.echo(f"written to {path}; a new {shell} has it")
+    echo(f"written to {path}; a new {shell} has it")
     if shell == "zsh":
         # zsh has no folder of a user's own that it searches by itself
-        click.echo(f"with this line in ~/.zshrc, before compinit:\n  fpath=({path.parent} $fpath)")
+        echo(f"with this line in ~/.zshrc, before compinit:\n  fpath=({path.parent} $fpath)")
     return Result({"shell": shell, "file": path})
 
 

@@ -7,6 +7,7 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import shown_warnings
+from cipark_sd.console import echo
 from cipark_sd.errors import ModelFileError
 from cipark_sd.model.model import Model
 
@@ -70,7 +71,7 @@ def command(
         if flat:
             model = flat_model(model).model
         _write(model, output, inline_lookups)
-    click.echo(f"{output}: {len(model.variables)} variables")
+    echo(f"{output}: {len(model.variables)} variables")
     return Result({"output": output, "variables": len(model.variables)})
 
 
@@ -97,7 +98,7 @@ def _write_wasm(model: Model, output: Path) -> dict[str, int]:
     made = carried(model)
     write_bytes(output, made.module)
     sizes = {"constants": len(made.constants), "outputs": len(made.plan.outputs), "times": len(made.plan.times)}
-    click.echo(f"{output}: {sizes['constants']} constants, {sizes['outputs']} outputs at {sizes['times']} times")
+    echo(f"{output}: {sizes['constants']} constants, {sizes['outputs']} outputs at {sizes['times']} times")
     return sizes
 
 

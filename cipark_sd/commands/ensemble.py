@@ -12,7 +12,7 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
-from cipark_sd.console import progress_bars, say
+from cipark_sd.console import echo, progress_bars, say
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
@@ -168,9 +168,7 @@ def _stopped(path: Path) -> None:
     from cipark_sd.store.chunks import RunStore
 
     store = RunStore(path)
-    click.echo(
-        f"stopped: {store.n_complete():,} of {store.n_runs:,} runs are in {path}; the same command goes on", err=True
-    )
+    echo(f"stopped: {store.n_complete():,} of {store.n_runs:,} runs are in {path}; the same command goes on", err=True)
     sys.exit(130)
 
 

@@ -169,5 +169,5 @@ def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
     names: list[str] = []
     for text in texts:
         parts = [text] if text in model else re.split(r",(?![^\[]*\])", text)
-        names += [part.strip() for part in parts if part.strip()]
+        names += [model.protected(part.strip()) for part in parts if part.strip()]
     return tuple(names)

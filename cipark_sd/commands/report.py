@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands.result import Result
+from cipark_sd.console import echo
 
 if TYPE_CHECKING:
     from cipark_sd.pages.blocks import Page
@@ -57,8 +58,8 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
     document, warnings = combined(pages, title)
     write_text(output, document)
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"written to {output}")
+        echo(f"warning: {warning}", err=True)
+    echo(f"written to {output}")
     return Result({"output": output, "folders": folders, "warnings": warnings})
 
 

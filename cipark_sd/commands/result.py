@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from cipark_sd.console import as_json, echo
 
 _KEY = "cipark_sd.json"
 #: Keys of every object, which no command gives by itself.
@@ -69,7 +70,7 @@ def _called(callback: Callable[..., object], *arguments: object, **options: obje
         result = callback(*arguments, **options)
     if not isinstance(result, Result):
         raise TypeError(f"{context.command_path} gives no result, so that --json has nothing to print")
-    click.echo(text_of(context.command_path.partition(" ")[2], result))
+    echo(text_of(context.command_path.partition(" ")[2], result))
     return result.exit_code
 
 
@@ -78,7 +79,7 @@ def text_of(command: str, result: Result) -> str:
     import importlib.metadata
 
     common = dict(zip(COMMON, (command, importlib.metadata.version("cipark-sd"), result.exit_code), strict=True))
-    return json.dumps(common | plain(result.facts), ensure_ascii=False, allow_nan=False)
+    return as_json(common | plain(result.facts))
 
 
 def plain(value: object) -> Any:

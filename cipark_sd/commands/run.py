@@ -13,7 +13,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, number, print_table
+from cipark_sd.console import busy, echo, number, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
@@ -123,16 +123,16 @@ def command(
         observed = _inside(observed, _times(runs), explicit=data is not None)
         _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
         if broken := _broken(runs):
-            click.echo(f"warning: {broken}", err=True)
+            echo(f"warning: {broken}", err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write
 
             write(_joined(runs), output)
-            click.echo(f"saved {output}")
+            echo(f"saved {output}")
         if figure_file:
             _draw(_joined(runs), drawn, observed, display.title, figure_file)
-            click.echo(f"saved {figure_file}")
+            echo(f"saved {figure_file}")
     return Result(_facts(model, runs, columns) | {"files": files})
 
 
@@ -148,7 +148,7 @@ def shown_warnings() -> Iterator[None]:
             yield
         finally:
             for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
-                click.echo(f"warning: {text}", err=True)
+                echo(f"warning: {text}", err=True)
 
 
 def scenario_from(
@@ -334,13 +334,7 @@ def _courses(
     for name in columns:
         variable = model[name]
         for position, element in enumerate(model.elements(variable)):
-            labels = [
-                dimension.element_labels[dimension.elements.index(part)]
-                for dimension, part in zip(
-                    map(model.dimension_by_name.__getitem__, variable.dims), element, strict=True
-                )
-            ]
-            head = variable.label + (f"[{','.join(labels)}]" if labels else "")
+            head = model.label(variable.name, element)
             for scenario, run in runs.items():
                 values = run.values[variable.name].reshape(len(run.times), -1)
                 yield head + (f", {scenario}" if len(runs) > 1 else ""), variable.units, values[:, position]
@@ -360,7 +354,7 @@ def _inside(observed: "Sequence[Observed]", times: "NDArray[np.float64]", *, exp
         expected = f"some between {first:g} and {last:g}, the span of the run"
         raise InvalidValue("the observed times", span, expected, where="--data")
     if outside:
-        click.echo(f"note: {outside} observed values lie outside the run and are not drawn", err=True)
+        echo(f"note: {outside} observed values lie outside the run and are not drawn", err=True)
     return inside
 
 

@@ -1,6 +1,5 @@
 """``cipark show``: a model's variables or equations."""
 
-import json
 import shutil
 import sys
 import textwrap
@@ -12,7 +11,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
-from cipark_sd.console import print_table
+from cipark_sd.console import as_json, echo, print_table
 from cipark_sd.files import csv_text
 from cipark_sd.library import located
 from cipark_sd.model.expr import Table
@@ -59,16 +58,16 @@ def command(
     records = [record(model, variable) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
     if shape == "json":
-        click.echo(json.dumps(records, indent=2, ensure_ascii=False))
+        echo(as_json(records, indent=2))
     elif shape == "csv":
         _echo_csv(records)
     elif as_program:
         result["program"] = program = _program(model, chosen)
-        click.echo("\n".join(program))
+        echo("\n".join(program))
     elif as_equations:
         for variable in chosen:
             for line in equations(model, variable):
-                click.echo(line)
+                echo(line)
     else:
         _print_variables(model, chosen)
     return Result(result)
@@ -162,7 +161,7 @@ def _echo_csv(records: Sequence[dict[str, object]]) -> None:
     rows = [
         {key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()} for row in records
     ]
-    click.echo(csv_text(rows, columns), nl=False)
+    echo(csv_text(rows, columns), nl=False)
 
 
 #: A terminal narrower than this has each variable in a paragraph of its own instead of a row.
@@ -182,9 +181,9 @@ def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
         rows.append([name, *facts, variable.doc])
     if narrow:
         for name, *facts, doc in rows:
-            click.echo(f"{click.style(name, bold=True)}  {'  '.join(filter(None, facts))}")
+            echo(f"  {'  '.join(filter(None, facts))}", head=name)
             if doc:
-                click.echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
+                echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
     else:
         print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows, right=())
-    click.echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")
+    echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")

@@ -37,6 +37,7 @@ from cipark_sd.model.expr import (
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
+from cipark_sd.naming import split_name
 
 #: Stages of delays and smooths, by the name of the variable and the call.
 Orders = Mapping[tuple[str, Call], int]
@@ -247,7 +248,7 @@ class Lowering:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
-                label = self._label(variable).partition("[")[0]
+                label = split_name(self._label(variable))[0]
                 refuse_variant(function, nodes, g.value, self.number, variable=label, where=self.model.name)
                 return FUNCTIONS[function].meaning(self.context(variable, start=reading == "start"), nodes)
             case Text() | Grid():

@@ -16,7 +16,7 @@ from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, override_key, resolve
+from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, resolve
 from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
 
 
@@ -168,7 +168,7 @@ def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
     problems: list[CiparkError] = []
     names: dict[str, None] = {}
     for request in save:
-        variable = model.by_name.get(override_key(request))
+        variable = model.by_name.get(model.key(request))
         if variable is None:
             problems.append(UnknownName(request, [v.label for v in model.variables], where=model.name))
         elif isinstance(variable, Lookup):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk
 from cipark_sd.model.variables import Auxiliary, Piece, Subscripts, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, one_name
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Apart:
             if not isinstance(expr, Call) or expr.function not in self.functions or _marked(expr):
                 return rebuild(expr, without)
             word, doing = self.functions[expr.function]
-            label = self.fresh(f"{variable.label} {word}")
+            label = self.fresh(one_name(variable.label, word))
             made = Auxiliary(
                 name=canonical(label),
                 label=label,
@@ -52,7 +52,7 @@ class Apart:
         candidate, number = label, 1
         while canonical(candidate) in self.taken:
             number += 1
-            candidate = f"{label} {number}"
+            candidate = one_name(label, str(number))
         self.taken.add(canonical(candidate))
         return candidate
 

@@ -26,6 +26,7 @@ from cipark_sd.model.variables import (
     Variable,
     expressions,
 )
+from cipark_sd.naming import one_name
 
 Tag = Literal["stock", "flow", "aux", "gf"]
 #: What is written of a variable: its equation, or one side of a stock.
@@ -130,13 +131,13 @@ class Writer:
         )
 
     def _part_label(self, variable: Variable, elements: Elements) -> str:
-        return " ".join((variable.label, *self._element_labels(variable, elements)))
+        return one_name(variable.label, *self._element_labels(variable, elements))
 
     def _fresh(self, label: str) -> str:
         candidate, number = label, 1
         while candidate.casefold() in self.labels:
             number += 1
-            candidate = f"{label} {number}"
+            candidate = one_name(label, str(number))
         self.labels.add(candidate.casefold())
         return candidate
 
@@ -248,7 +249,7 @@ class Writer:
         starts = [Piece(p.initial, p.subscripts, p.exceptions) for p in stock.pieces]
         computed = self._computed(stock, "aux", starts, "initial")
         if (computed.equations and computed.equations[0][0] is not None) or computed.table is not None:
-            label = self._fresh(f"{stock.label} initial")
+            label = self._fresh(one_name(stock.label, "initial"))
             doc = f"Initial value of {stock.label}, which XMILE's readers take as one equation for all elements"
             initial = replace(computed, name=label.lower(), label=label, doc=doc, limits=(None, None))
             yield initial
@@ -266,7 +267,7 @@ class Writer:
         )
 
     def _net_flow(self, stock: Stock) -> Entry:
-        label = self._fresh(f"{stock.label} net flow")
+        label = self._fresh(one_name(stock.label, "net flow"))
         pieces = [Piece(p.flow, p.subscripts, p.exceptions) for p in stock.pieces]
         entry = self._computed(stock, "flow", pieces, "flow")
         amount = f"({stock.units})" if "/" in stock.units else stock.units
@@ -305,7 +306,7 @@ class Writer:
         PySD takes each table in an equation for lines.
         """
         assert self.owner is not None
-        label = self._fresh(f"{self.owner.label} table")
+        label = self._fresh(one_name(self.owner.label, "table"))
         if table.interpolation != "interpolate":
             if self._known_type(table):
                 self.added.append(

@@ -17,6 +17,7 @@ from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, VENSIM_NAMED, Refused
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
 from cipark_sd.model.printing import READINGS, number
+from cipark_sd.naming import bare
 
 _STRENGTH: Mapping[str, int] = {
     "or": 1,
@@ -55,7 +56,7 @@ def token(label: str) -> str:
     >>> token("Room temperature"), token("R&D budget"), token("Note rate")
     ('Room_temperature', '"R&D_budget"', '"Note_rate"')
     """
-    joined = "_".join(label.split())
+    joined = "_".join(bare(label).split())
     if _PLAIN.fullmatch(joined) and joined.lower() not in RESERVED and not joined.lower().startswith("not"):
         return joined
     return '"' + joined.replace('"', '\\"') + '"'

@@ -15,7 +15,7 @@ from cipark_sd.frontends.externals import read_externals
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, one_name
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _labels(model: Model, flat: Model) -> dict[str, str]:
             name = flat_name(variable.name, elements)
             if name in labels:
                 named = (d.element_labels[d.elements.index(e)] for d, e in zip(dimensions, elements, strict=True))
-                labels[name] = " ".join((variable.label, *named))
+                labels[name] = one_name(variable.label, *named)
     return labels
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from cipark_sd.model.expr import Apply, Expr, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Stock, TablePiece, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, one_name
 
 
 def with_readings(model: Model) -> Model:
@@ -18,10 +18,10 @@ def with_readings(model: Model) -> Model:
     added: list[Lookup] = []
 
     def own_lookup(table: Table, label: str) -> Ref:
-        title, number = f"{label} table", 1
+        title, number = one_name(label, "table"), 1
         while canonical(title) in taken:
             number += 1
-            title = f"{label} table {number}"
+            title = one_name(label, f"table {number}")
         taken.add(canonical(title))
         plain = replace(table, interpolation="interpolate")
         added.append(Lookup(name=canonical(title), label=title, pieces=(TablePiece(plain),)))

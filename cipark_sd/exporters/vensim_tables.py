@@ -6,7 +6,7 @@ from dataclasses import replace
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild, references
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, one_name
 
 
 def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError], where: str) -> Iterator[Variable]:
@@ -23,10 +23,10 @@ def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError
                     alternative="give the table a variable with these subscripts, or use --flat",
                 )
             )
-        label, number = f"{variable.label} table", 1
+        label, number = one_name(variable.label, "table"), 1
         while canonical(label) in taken:
             number += 1
-            label = f"{variable.label} table {number}"
+            label = one_name(variable.label, f"table {number}")
         taken.add(canonical(label))
         added.append(
             Auxiliary(

@@ -15,7 +15,7 @@ from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, 
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Variable
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, one_name
 
 #: What has to be a whole equation.
 _WHOLE = {"sample_if_true": ("sample", "keeps its value until it is taken anew")}
@@ -115,7 +115,7 @@ class _Words:
             return None
         key = (name, reading)
         if key not in self.lookups:
-            label = self.apart.fresh(f"{lookup.label} {_WAYS[reading]}")
+            label = self.apart.fresh(one_name(lookup.label, _WAYS[reading]))
             pieces = tuple(
                 replace(
                     piece, table=seen_back(read_as(piece.table, reading, where=self.model.name, variable=lookup.label))

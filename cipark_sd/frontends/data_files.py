@@ -18,7 +18,7 @@ from cipark_sd.frontends.file_state import series_bytes, with_contents
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.spreadsheets import cells
 
 SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx")
@@ -182,12 +182,7 @@ def _from_dat(file: Path, text: str, n_subscripts: Mapping[str, int]) -> _Points
 
 def _key(label: str, n_subscripts: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
     """Variable and elements of a column, where it is a data variable with as many subscripts."""
-    head, _, inside = label.strip().partition("[") if not label.strip().startswith('"') else (label, "", "")
-    if label.strip().startswith('"'):
-        head, quote, tail = label.strip()[1:].partition('"')
-        inside = tail.strip().removeprefix("[") if quote else ""
-    elements = tuple(canonical(part) for part in inside.rstrip().removesuffix("]").split(",")) if inside else ()
-    name = canonical(head)
+    name, elements = split_key(override_key(label))
     return (name, elements) if n_subscripts.get(name) == len(elements) else None
 
 

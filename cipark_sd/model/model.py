@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Literal
 
 from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
-from cipark_sd.naming import canonical
+from cipark_sd.naming import override_key, protected_among
 from cipark_sd.tasks.shared import MadeOnce
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
@@ -162,13 +162,33 @@ class Model(MadeOnce):
         UnknownName
             With the closest names there are.
         """
-        try:
-            return self.by_name[canonical(name)]
-        except KeyError:
-            raise UnknownName(name, [variable.label for variable in self.variables], where=self.name) from None
+        if name not in self:
+            raise UnknownName(name, [variable.label for variable in self.variables], where=self.name)
+        return self.by_name[self.key(name)]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and canonical(name) in self.by_name
+        return isinstance(name, str) and self.key(name) in self.by_name
+
+    def key(self, text: str) -> str:
+        """The canonical key of ``Name`` or ``Name[element]``; a whole text that is a name comes first."""
+        return override_key(self.protected(text))
+
+    def protected(self, text: str) -> str:
+        """A text with protecting quotes where it is a name with brackets, or an element of it, and lacks them."""
+        return protected_among(text, self.by_name)
+
+    def label(self, name: str, elements: Sequence[str] = ()) -> str:
+        """A variable, or one of its elements, in the modeller's words: ``Name[element]``."""
+        variable = self.by_name[name]
+        shown = [
+            dimension.element_labels[dimension.elements.index(element)]
+            for dimension, element in zip(map(self.dimension_by_name.__getitem__, variable.dims), elements, strict=True)
+        ]
+        return variable.label + (f"[{','.join(shown)}]" if shown else "")
+
+    def labels(self, variable: Variable) -> tuple[str, ...]:
+        """The labels of all elements of a variable, in the order of :meth:`elements`; of a scalar its own."""
+        return tuple(self.label(variable.name, elements) for elements in self.elements(variable))
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables)

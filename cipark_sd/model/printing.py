@@ -21,6 +21,7 @@ from cipark_sd.model.variables import (
     Subscripts,
     Variable,
 )
+from cipark_sd.naming import bare
 
 #: How strongly operators bind; a sign stands between ``*`` and ``^``.
 _STRENGTH: Mapping[str, int] = {
@@ -67,7 +68,7 @@ def quoted(label: str) -> str:
     >>> quoted("Room temperature"), quoted("R&D budget")
     ('Room temperature', '"R&D budget"')
     """
-    return label if _PLAIN_NAME.fullmatch(label) else '"' + label.replace('"', '\\"') + '"'
+    return label if _PLAIN_NAME.fullmatch(label) else '"' + bare(label).replace('"', '\\"') + '"'
 
 
 class _Printer:

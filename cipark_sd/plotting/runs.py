@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, protected_among
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.plotting.time_axis import of_units
 
@@ -55,7 +55,7 @@ def plot_run(
         raise InvalidValue("the variables", [], "at least one", where="plot_run")
     by_units: dict[str, list[str]] = {}
     for variable in variables:
-        name = canonical(variable)
+        name = canonical(protected_among(variable, set(map(str, result.data_vars))))
         if name not in result.data_vars:
             known = [str(array.attrs.get("long_name", key)) for key, array in result.data_vars.items()]
             raise UnknownName(variable, known, where="the result")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.model.model import Method, Model
+from cipark_sd.naming import split_key
 from cipark_sd.runs.design import KINDS, Design, Drawn, Kind, read_design
 from cipark_sd.runs.work import Work
-from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
 
 
@@ -76,7 +77,7 @@ class Recipe:
         raise_all("--vary", problems)
         further: tuple[Factor, ...] = ()
         if self.share is not None:
-            named = {override_key(name).partition("[")[0] for name, _, _ in self.vary}
+            named = {split_key(model.key(name))[0] for name, _, _ in self.vary}
             further = around(model, self.share, without=(*self.leave_out, *named)).constants
         factors = Factors((*named_factors, *further))
         check_factors(factors, where=model.name)

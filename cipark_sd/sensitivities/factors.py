@@ -14,7 +14,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const, Grid
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Variable
+from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import override_key
 
 
@@ -239,25 +239,14 @@ def constant_values(model: Model, constant: Constant) -> dict[str, float]:
     for piece in constant.pieces:
         match getattr(piece, "expr", None):
             case Const(value) if len(constant.pieces) == 1:
-                values |= {element_label(model, constant, element): value for element in elements}
+                values |= {model.label(constant.name, element): value for element in elements}
             case Const(value) if piece.subscripts in elements:
-                values[element_label(model, constant, piece.subscripts)] = value
+                values[model.label(constant.name, piece.subscripts)] = value
             case Grid(numbers) if len(numbers) == len(elements):
-                values |= {element_label(model, constant, e): v for e, v in zip(elements, numbers, strict=True)}
+                values |= {model.label(constant.name, e): v for e, v in zip(elements, numbers, strict=True)}
             case _:
                 return {}
     return values
-
-
-def element_label(model: Model, variable: Variable, element: tuple[str, ...]) -> str:
-    """One element of a variable as the model spells it, ``Name[element]``."""
-    if not element:
-        return variable.label
-    shown = []
-    for dim, part in zip(variable.dims, element, strict=True):
-        dimension = model.dimension_by_name[dim]
-        shown.append(dimension.element_labels[dimension.elements.index(part)])
-    return f"{variable.label}[{','.join(shown)}]"
 
 
 def from_draws(names: Sequence[str], draws: Array) -> Factors:

@@ -198,7 +198,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
     for loop in scores.loops:
         polarity = str(loop.polarity)
         score = np.nan_to_num(np.abs(np.asarray(loop.behavior_time_series, dtype=float)))
-        variables = frozenset(canonical(name.partition("[")[0]) for name in loop.variables)
+        variables = frozenset(split_key(override_key(name))[0] for name in loop.variables)
         loops.append((variables, polarity, score))
     n = len(loops[0][2]) if loops else 1
     times = np.linspace(model.time.initial, model.time.final, n)

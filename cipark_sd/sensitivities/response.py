@@ -16,7 +16,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.evaluation import Evaluation, Output, Rows, world_key
-from cipark_sd.sensitivities.factors import Factors, element_label
+from cipark_sd.sensitivities.factors import Factors
 from cipark_sd.tasks.pool import Pool, Tell
 
 #: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
@@ -295,7 +295,7 @@ def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName |
     if isinstance(variable, Lookup):
         return InvalidValue("an output", output.variable, "a variable with a course over time", where=model.name)
     if elements not in model.elements(variable):
-        known = [element_label(model, variable, element) for element in model.elements(variable)]
+        known = model.labels(variable)
         expected = f"one element of it, such as {known[0]}" if variable.dims else "no element"
         return InvalidValue("an output", output.variable, expected, where=model.name)
     return None

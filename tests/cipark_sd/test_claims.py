@@ -52,6 +52,11 @@ def test_intervals_of_shares_are_wilsons():
         # odds of 1 and of 4.6: over 3 with 2000 draws, not with 100
         ([seen(0.5, 0.82, 2000)], "informed", "for"),
         ([seen(0.5, 0.82, 100)], "undecided", ""),
+        # the other way round: odds of 1 and of 1 / 4.6
+        ([seen(0.5, 0.18, 2000)], "informed", "against"),
+        ([seen(0.5, 0.18, 100)], "undecided", ""),
+        ([seen(0.5, 0.4)], "undecided", ""),
+        ([seen(0.5, 0.25)], "undecided", ""),
         # what the equations deny
         ([seen(0.0, 0.0)], "built in", "against"),
         # data against what is built in are worth more than its being built in

@@ -208,3 +208,10 @@ def test_draws_models_and_studies_that_are_mixed_are_warned_of() -> None:
         "Numbers here rest on different models",
         "Numbers here rest on different studies (data, priors or scenario)",
     ]
+
+
+@pytest.mark.parametrize("apart", [0.3, 0.04, 1e-3, 1e-9, -1e-9, -0.04])
+def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
+    (sentence,) = disagreements([("a", [RATE]), ("b", [replace(RATE, number=RATE.number + apart)])])
+    assert sentence.startswith(f"{RATE.estimand} has several numbers: ")
+    assert disagreements([("a", [RATE]), ("b", [replace(RATE)])]) == []

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from counted import processor_seconds
 
 from cipark_sd import cli
 from cipark_sd.compiler.starts import MOST_STAGES, stages
 from cipark_sd.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.frontends.vensim.entries import split
 from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
@@ -98,11 +100,29 @@ def test_a_model_that_is_only_shown(case: str, write_mdl: Write) -> None:
     assert message in refused("show", str(write_mdl(equations)))
 
 
-@pytest.mark.parametrize("text", ["{" * 200_000, ":MACRO: " + "word " * 100_000, ":MACRO: a b\n" * 10_000])
+UNCLOSED = [
+    "{" * 200_000,
+    ":MACRO: " + "word " * 100_000,
+    ":MACRO: a b\n" * 10_000,
+    ':MACRO: a(")"' * 100_000,
+    ":MACRO: a" + " " * 200_000 + "b",
+    "*" * 200_000 + "." + "a" * 200_000,
+    "****." + " " * 200_000 + "a",
+]
+
+
+@pytest.mark.parametrize("text", UNCLOSED, ids=lambda text: text[:12])
 def test_what_is_never_closed_is_read_in_linear_time(text: str, write_mdl: Write) -> None:
-    read = CliRunner().invoke(cli.cli, ["show", str(write_mdl("y = 1 ~~|\n" + text))])
+    path = str(write_mdl("y = 1 ~~|\n" + text))
+    with processor_seconds(20):
+        read = CliRunner().invoke(cli.cli, ["show", path])
     assert read.exit_code in (0, 2)
     assert read.exception is None or isinstance(read.exception, SystemExit)
+
+
+def test_heads_of_macros_are_taken_off_one_by_one() -> None:
+    with processor_seconds(20):
+        assert len(split(":MACRO: a(x) " * 400_000 + "y = 1 ~~|").macros) == 400_000
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from counted import exponent, steps
 from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
@@ -13,7 +14,7 @@ from places import ROOT
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import parsed_toml, read_toml
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import LinedTable, place
+from cipark_sd.toml_lines import LinedTable, lined, place
 
 TEXT = '''# a comment with [brackets] and "quotes
 title = "a # that is none"   # and one that is
@@ -180,3 +181,48 @@ def test_every_file_of_the_project_is_read_with_lines() -> None:
     for path in files:
         rows = path.read_text(encoding="utf-8").splitlines()
         assert check(read_toml(path), rows) > 0
+
+
+GROWING = {
+    "keys": lambda n: "".join(f"k{i} = 1\n" for i in range(n)),
+    "tables": lambda n: "[[a]]\nx = 1\n" * n,
+    "items": lambda n: "a = [\n" + "1,\n" * n + "]",
+}
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_a_text_is_searched_for_lines_once(case: str) -> None:
+    """What is done to the text as a whole happens as often, however long it is."""
+    text = GROWING[case](200)
+    table = parsed_toml(text, Path("study/problem.toml"))
+    lines = table.lines.values() if case == "keys" else [1]
+    assert list(lines) == list(range(1, len(lines) + 1))
+    assert exponent(lambda n: steps(lambda: parsed_toml(GROWING[case](n), Path("a.toml"))), 50, 200) < 1.2
+    assert exponent(lambda n: _characters_counted(GROWING[case](n)), 50, 200) < 1.2
+
+
+def _characters_counted(text: str) -> int:
+    """How many characters of a text are passed over while line ends are counted or looked for."""
+    passed = 0
+
+    class Watched(str):
+        def count(self, mark: str, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+            nonlocal passed
+            passed += (len(self) if end is None else end) - start
+            return super().count(mark, start, len(self) if end is None else end)
+
+    lined({}, Watched(text), Path("a.toml"))
+    return passed + len(text)
+
+
+@pytest.mark.parametrize(
+    "text", [".".join("a" * 101) + " = 1", "[" + '"a".' * 101 + "a]", "a = " + "[" * 101 + "]" * 101]
+)
+def test_what_is_nested_too_deeply_is_an_error(text: str) -> None:
+    with pytest.raises(CiparkError, match=r"^deep\.toml: lists or tables are nested too deeply$"):
+        parsed_toml(text, Path("deep.toml"))
+
+
+@pytest.mark.parametrize("text", [".".join("a" * 99) + " = 1", "a = " + "[" * 99 + "]" * 99, "a = '" + "a." * 99 + "'"])
+def test_what_is_nested_less_deeply_is_read(text: str) -> None:
+    assert parsed_toml(text, Path("deep.toml"))

@@ -1,9 +1,11 @@
 """Work that is counted, never timed: instructions of the interpreter and bytes, and the power with which they grow."""
 
 import math
+import signal
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -40,3 +42,19 @@ def peak(run: Callable[[], object]) -> float:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+@contextmanager
+def processor_seconds(most: float) -> Iterator[None]:
+    """Stop what takes more of the processor: for regular expressions, whose steps nothing counts, and hours of work."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"more than {most:g} seconds of processor")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, most)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -6,6 +6,7 @@ import click
 
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.result import Result
+from cipark_sd.console import echo
 
 
 @click.command(short_help="Make a page with levers on which a model runs by itself.")
@@ -84,7 +85,7 @@ def play(
         allow_files=allow_files,
     )
     path = write(settings)
-    click.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
+    echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
     if opened:
         click.launch(str(path.resolve()))
     return Result({"output": path, "bytes": path.stat().st_size})

@@ -7,13 +7,13 @@ from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant, Piece, Stock
-from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.naming import canonical, one_name, override_key, split_key
 
 
 def start_of(model: Model, name: str) -> str:
     """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
     variable = model.by_name.get(split_key(override_key(name))[0])
-    return f"start of {variable.name}".replace(" ", "_") if isinstance(variable, Stock) else name
+    return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
 
 
 def with_starts(model: Model, names: Iterable[str]) -> Model:

@@ -182,11 +182,15 @@ def _named(rival: definition.Structure) -> str:
 def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if request.variables:
-        chosen = [Outcome(_label(problem.model, name), name) for name in request.variables]
+        chosen = [
+            Outcome(problem.model.label(*split_key(problem.model.key(name))), name)
+            for name in map(problem.model.protected, request.variables)
+        ]
     elif catalogue is not None:
         chosen = list(outcomes_of(catalogue))
     else:
-        chosen = [Outcome(_label(problem.model, name), name) for name in levels]
+        model, names = problem.model, map(problem.model.protected, request.variables)
+        chosen = [Outcome(model.label(*split_key(override_key(name))), name) for name in names]
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
@@ -197,11 +201,6 @@ def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogu
         return replace(outcome, observed=by_key.get(key, ()), note=NOT_YET if key in waiting else "")
 
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
-
-
-def _label(model: Model, name: str) -> str:
-    """A variable in the modeller's words, with the element that is meant."""
-    return model[split_key(override_key(name))[0]].label + (name[name.index("[") :] if "[" in name else "")
 
 
 def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
@@ -248,7 +247,9 @@ def _levers(
         for name, values in structure.draws.items()
     }
     if request.levers:
-        return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in request.levers)
+        return tuple(
+            fitted.get(override_key(name)) or lever_of(model, name) for name in map(model.protected, request.levers)
+        )
     if catalogue is not None and catalogue.levers:
         return levers_of(catalogue)
     fitted_scenario = scenario | Scenario("", dict(structure.estimate))
@@ -271,7 +272,7 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
         low, high = low - abs(low) / 2 - 0.5, high + abs(high) / 2 + 0.5
     step = Lever("", (name,), low, high).step
     ends = [float(f"{end * step:.12g}") for end in (np.floor(low / step), np.ceil(high / step))]
-    title = _label(model, name)
+    title = model.label(*split_key(model.key(name)))
     # a stock and its start are spelt alike
     at_start = override_key(title) != override_key(name)
     return Lever(f"{title} at the start" if at_start else title, (name,), ends[0], ends[1])

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
 from cipark_sd.commands.policy.findings import Findings, load_result, result_file, save
@@ -13,7 +11,7 @@ from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, part
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.result import Result, of_folder
-from cipark_sd.console import print_table, progress_bars
+from cipark_sd.console import echo, print_table, progress_bars
 from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
@@ -34,10 +32,10 @@ def run(request: Request) -> Result:
     names, not_run = chosen_parts(request.parts, analysis.about, where=str(analysis.file))
     about, folder = replace(analysis.about, not_run=not_run.packages), analysis.folder
     for line in (about.catalogue.title, about.basis, *about.notes):
-        click.echo(line)
+        echo(line)
     for line in (about.catalogue.note, *not_run.sentences):
         if line:
-            click.echo(f"\n{line}")
+            echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
     with analysis.pool, analysis.stores:
         for name in names:
@@ -48,7 +46,7 @@ def run(request: Request) -> Result:
             save(findings, name, folder)
             write(findings, folder, chosen)
             tell(chosen.printed(findings))
-    click.echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
+    echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
     return of_folder(folder)
 
 
@@ -117,14 +115,14 @@ def tell(sections: Sequence[Section]) -> None:
     """Print sections that have content."""
     for section in (section for section in sections if section.blocks):
         if section.title:
-            click.echo(f"\n{section.title}")
+            echo(f"\n{section.title}")
         for block in section.blocks:
             match block:
                 case Table(head, rows, caption):
-                    click.echo()
+                    echo()
                     print_table(head, rows, title=caption)
                 case Listing(items):
                     for item in items:
-                        click.echo(f"  {item}")
+                        echo(f"  {item}")
                 case Paragraph(text):
-                    click.echo(text)
+                    echo(text)

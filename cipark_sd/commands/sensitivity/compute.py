@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 
 from cipark_sd import estimands
@@ -20,7 +19,7 @@ from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import target_of
-from cipark_sd.console import print_table, progress_bars
+from cipark_sd.console import echo, print_table, progress_bars
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
@@ -57,12 +56,12 @@ def answer(request: Request) -> Result:
     methods += [LOOPS] if request.loop_draws is not None else []
     response = _response(question, request, pool, bare=not target.study.has_data)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
-    click.echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
+    echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
     # which methods say something of the draws is known before they are computed
     claims = any(method.name == "decisions" for method in methods) and question.decisions.claims
     for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
-        click.echo(sentence)
+        echo(sentence)
     try:
         with progress_bars() as bars, pool or nullcontext(), _keeper(request, question, folder) as keeper:
             response = replace(response, keep=keeper)
@@ -74,15 +73,15 @@ def answer(request: Request) -> Result:
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command goes on from there." if resumable else ""
-        click.echo(f"\nStopped.{resume}", err=True)
+        echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
     for line in sentences(findings):
-        click.echo(f"\n{line}")
+        echo(f"\n{line}")
     records = read_page(folder).headlines
     if records:
-        click.echo()
+        echo()
         print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
-    click.echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
+    echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
     return of_folder(folder)
 
 
@@ -156,9 +155,7 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
         return None
     chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
     chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
-    click.echo(
-        f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME asks for others", err=True
-    )
+    echo(f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME asks for others", err=True)
     return [float(saved[i]) for i in sorted(chosen)]
 
 

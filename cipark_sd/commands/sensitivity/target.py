@@ -6,16 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import click
-
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
 from cipark_sd.commands.sensitivity.request import RANGE, Request
+from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
 from cipark_sd.library import located
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import override_key, parse_assignments, resolve, split_key
+from cipark_sd.scenarios import parse_assignments, resolve, split_key
 from cipark_sd.sensitivities.decisions import read_decisions
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import around
@@ -118,7 +117,7 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainMod
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
-        click.echo(f"note: held{why}: {', '.join(names)}", err=True)
+        echo(f"note: held{why}: {', '.join(names)}", err=True)
     return PlainModel(path.stem, path.parent, model, factors.constants)
 
 
@@ -126,7 +125,7 @@ def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
     """Constants to be left out that are none."""
     constants = [constant.label for constant in model.constants]
     for name in names:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(model.key(name))
         variable = model.by_name.get(base)
         if not isinstance(variable, Constant):
             yield UnknownName(name, constants, kind="constant", where="--leave-out")
@@ -147,7 +146,7 @@ def _tell_stocks(model: Model) -> None:
     if not names:
         raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
     if len(names) > STOCKS:
-        click.echo(
+        echo(
             f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES asks for others",
             err=True,
         )

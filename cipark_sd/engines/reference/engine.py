@@ -15,16 +15,18 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.compiler.macros import inline_macros
+from cipark_sd.compiler.starts import MOST_STAGES
 from cipark_sd.compiler.subscripts import Subscripts
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.reference.run import PySDRun
 from cipark_sd.engines.reference.translation import loaded_afresh
 from cipark_sd.engines.settings import Settings
-from cipark_sd.errors import MissingData, UnsupportedFeature
-from cipark_sd.model.expr import Table
+from cipark_sd.errors import MissingData, Problems, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import Call, Const, Ref, Table, walk
 from cipark_sd.model.model import Method, Model
-from cipark_sd.model.variables import External
+from cipark_sd.model.variables import Constant, External, Piece, expressions
 from cipark_sd.scenarios import Override, Resolved, TimeSeries
 
 Values = NDArray[np.float64]
@@ -58,13 +60,18 @@ class ReferenceEngine:
         Raises
         ------
         UnsupportedFeature
-            When another method than Euler is asked for, be it by the file, and for reductions.
+            When another method than Euler is asked for, be it by the file, for reductions, and for a delay or smooth of
+            more stages than PySD could count down.
+        EquationError, Problems
+            For what the language refuses and PySD would run, such as a macro with too many arguments.
         ModelFileError
             When the file has changed since it was read, or PySD cannot translate it.
         RunFailed
             When an equation has no value, with its name and the time.
         """
         _check_method(plan.model, plan.method)
+        _check_language(plan.model)
+        _check_orders(plan.model, plan.resolved)
         if settings.reductions:
             raise UnsupportedFeature(
                 "a reduction",
@@ -135,6 +142,38 @@ def _check_method(model: Model, method: Method | None) -> None:
             alternative='take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
             'method="euler" (--method euler)',
         )
+
+
+def _check_language(model: Model) -> None:
+    """Raise what the compiled engines say of the equations; what only they cannot do is no reason."""
+    try:
+        unroll(inline_macros(model))
+    except UnsupportedFeature:
+        return
+    except Problems as problem:
+        raise_all(model.name, [cause for cause in problem.problems if not isinstance(cause, UnsupportedFeature)])
+
+
+def _check_orders(model: Model, resolved: Resolved) -> None:
+    """PySD makes as many stages as the order says, before it leaves out those that are too short to be seen."""
+    for variable in model.variables:
+        for call in (part for expr in expressions(variable) for part in walk(expr)):
+            if not isinstance(call, Call) or call.function not in ("delay_n", "smooth_n"):
+                continue
+            order = call.arguments[3]
+            if isinstance(order, Ref):
+                set_here = resolved.whole.get(order.name)
+                source = model.by_name.get(order.name)
+                constants = source.pieces if isinstance(source, Constant) else ()
+                pieces = [piece.expr for piece in constants if isinstance(piece, Piece)]
+                order = Const(set_here) if isinstance(set_here, float) else next(iter(pieces), order)
+            if isinstance(order, Const) and order.value > MOST_STAGES:
+                raise UnsupportedFeature(
+                    f"an order of {order.value:g}, which PySD counts down one by one",
+                    variable=variable.label,
+                    where=model.name,
+                    alternative=f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}",
+                )
 
 
 def _with_data(model: Model, resolved: Resolved) -> Resolved:

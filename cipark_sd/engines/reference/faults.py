@@ -1,11 +1,11 @@
-"""What PySD is known to compute wrongly, and which variables of a model it concerns.
+"""What PySD and pysimlin are known to compute wrongly, and which variables of a model it concerns.
 
 ``repaired`` faults are mended by :mod:`cipark_sd.engines.reference.repairs`, or cannot happen to neutral labels, so
 the reference engine is right there; the others show in its numbers. The corpus of the tests has a model for each, which
 pins that PySD still has the fault.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.errors import RunFailed
@@ -16,12 +16,13 @@ from cipark_sd.model.variables import Constant, Piece, Stock, Variable, expressi
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault of PySD 3.14.3: ``concerns`` says whether it can show in a variable's own equation."""
+    """A fault of PySD 3.14.3 or of pysimlin: ``concerns`` says whether it can show in a variable's own equation."""
 
     id: str
     why: str
     repaired: bool
     concerns: Callable[[Model, Variable], bool]
+    package: str = "PySD"
 
 
 def _parts(variable: Variable) -> Iterator[Expr]:
@@ -205,13 +206,30 @@ FAULTS: tuple[Fault, ...] = (
     Fault("xmile_lookup_extrapolate", _INSIDE, False, _inline_table("extrapolate")),
     Fault("data_between_times", "GET DATA BETWEEN TIMES has no translation.", False, _calls_any("data_between")),
 )
+#: Of pysimlin 0.8.5, each against Vensim's rule; a test pins that it still has them.
+SIMLIN_FAULTS: tuple[Fault, ...] = (
+    Fault(
+        "simlin_integer",
+        "INTEGER and MODULO of a negative number go down; Vensim's go towards zero.",
+        False,
+        _calls_any("integer", "modulo"),
+        "pysimlin",
+    ),
+    Fault(
+        "simlin_pulse",
+        "A pulse that starts between two steps begins at the step after; Vensim's begins at the nearest.",
+        False,
+        _calls_any("pulse", "pulse_train"),
+        "pysimlin",
+    ),
+)
 _BY_ID: Mapping[str, Fault] = {fault.id: fault for fault in FAULTS}
 
 
-def faults_of(model: Model) -> dict[Fault, tuple[Variable, ...]]:
+def faults_of(model: Model, faults: Sequence[Fault] = FAULTS) -> dict[Fault, tuple[Variable, ...]]:
     """The faults that can show in a model, with the variables in whose equations they can."""
     by_fault = {
-        fault: tuple(variable for variable in model.variables if fault.concerns(model, variable)) for fault in FAULTS
+        fault: tuple(variable for variable in model.variables if fault.concerns(model, variable)) for fault in faults
     }
     return {fault: variables for fault, variables in by_fault.items() if variables}
 

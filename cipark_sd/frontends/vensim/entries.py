@@ -18,12 +18,12 @@ _CONTINUATION = re.compile(r"\\(?=[ \t]*\n)")
 _QUOTED = re.compile(r'"(?:\\"|[^"])*"')
 _STOP = re.compile(r'[{"~|]')
 _BRACE = re.compile(r"[{}]")
-_BANNER = re.compile(r"\*{4,}\s*\.([^\n*]+?)\s*\*{4,}")
+_BANNER = re.compile(r"(?<!\*)\*{4,}+\s*+\.([^\n*]++)\s*+\*{4,}")
 _GROUP = re.compile(r"\s*:GROUP\b([^\n]*)", re.IGNORECASE)
 _FLAG = re.compile(r"\s*:\s*SUP", re.IGNORECASE)
 _MACRO = re.compile(r"\s*:MACRO:", re.IGNORECASE)
 _MACRO_HEAD = re.compile(
-    r"""\s*:MACRO:\s*("(?:\\"|[^"])*"|[^\W\d][\w'$ \t\n]*?)\s*\(((?:"(?:\\"|[^"])*"|[^)"])*)\)""", re.IGNORECASE
+    r"""\s*:MACRO:\s*("(?:\\"|[^"])*+"|[^\W\d][\w'$ \t\n]*+)\s*+\(((?:"(?:\\"|[^"])*+"|[^)"])*+)\)""", re.IGNORECASE
 )
 _END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
 
@@ -95,19 +95,20 @@ def split(text: str) -> VensimText:
     inside: MacroText | None = None
     group = ""
     for at, fields in _fields(equations):
-        equation = fields[0]
-        while True:
-            if ended := _END_OF_MACRO.match(equation):
+        head, begin, readable = fields[0], 0, True
+        while readable:
+            if ended := _END_OF_MACRO.match(head, begin):
                 inside, match = None, ended
-            elif begun := _MACRO_HEAD.match(equation):
-                inside, match = MacroText(at, plain_label(begun.group(1)), begun.group(2)), begun
+            elif begun := _MACRO_HEAD.match(head, begin):
+                inside, match = MacroText(at + begin, plain_label(begun.group(1)), begun.group(2)), begun
                 macros.append(inside)
-            elif begun := _MACRO.match(equation):
-                broken.append((at, "a macro begins :MACRO: NAME(input, …), which this is not"))
-                inside, match = MacroText(at, "?", ""), begun
+            elif begun := _MACRO.match(head, begin):
+                broken.append((at + begin, "a macro begins :MACRO: NAME(input, …), which this is not"))
+                inside, match, readable = MacroText(at + begin, "?", ""), begun, False
             else:
                 break
-            at, equation = at + match.end(), equation[match.end() :]
+            begin = match.end()
+        at, equation = at + begin, head[begin:]
         if banner := _BANNER.search(equation):
             group = plain_label(banner.group(1))
             continue

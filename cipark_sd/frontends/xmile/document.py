@@ -51,6 +51,10 @@ def parse(path: Path, raw: bytes) -> Document:
         Where it is not XML, declares a document type, or is not XMILE.
     """
     root = xml_tree(raw, path)
+    for element in root.iter():
+        # an equation has such a name in quotes, which stay part of it
+        if "[" in (name := element.get("name", "")) and not name.lstrip().startswith('"'):
+            element.set("name", f'"{name}"')
     space, _, local = root.tag.rpartition("}")
     if local != "xmile":
         raise ModelFileError(path, f"is XML but not XMILE: its root is <{local}>")

@@ -102,8 +102,7 @@ def _outcome(model: Model, name: str, observed: Sequence[Observed]) -> Outcome:
             strict=True,
         )
     )
-    base, _ = split_key(override_key(name))
-    return Outcome(model[base].label + (name[name.index("[") :] if "[" in name else ""), name, observed=levels)
+    return Outcome(model.label(*split_key(model.key(name))), name, observed=levels)
 
 
 def candidates(model: Model) -> list[Lever]:

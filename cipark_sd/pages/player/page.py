@@ -132,7 +132,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> 
         "names": names,
         "every": [flat for name in lever.names for flat in flat_names(model, name)],
         "keys": [override_key(name) for name in lever.names],
-        "set": [model[split_key(override_key(name))[0]].label + _brackets(name) for name in lever.names],
+        "set": [model.label(*split_key(model.key(name))) for name in lever.names],
         "low": lever.low,
         "high": lever.high,
         "step": lever.step,
@@ -140,10 +140,6 @@ def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> 
         "note": lever.note,
         "drawn": any(name in drawn for name in names),
     }
-
-
-def _brackets(name: str) -> str:
-    return name[name.index("[") :] if "[" in name else ""
 
 
 def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]:

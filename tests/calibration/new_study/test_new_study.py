@@ -130,6 +130,18 @@ def test_a_spreadsheet_s_export_is_a_table(tmp_path: Path) -> None:
     assert read_sheet(path).rows == (("1", "2"),)
 
 
+def test_a_table_of_more_cells_than_memory_has_room_for_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("time,x\n" + "1,2\n" * 4)
+    monkeypatch.setattr("calibration.new_study.table._MOST_CELLS", 10)
+    assert len(read_sheet(path).rows) == 4
+    path.write_text("time,x\n" + "1,2\n" * 5)
+    with pytest.raises(CiparkError, match=r"the table is 'a\.csv', expected at most 10 cells"):
+        read_sheet(path)
+
+
 def test_the_column_of_times_is_found_by_dates_names_or_order(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for table, column in (("x,when\n3,2020-01-01\n1,2020-01-02\n", "when"), ("cases,week\n5,1\n3,2\n", "week"),

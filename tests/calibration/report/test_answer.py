@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,6 +79,41 @@ def test_a_row_outside_its_band_is_counted(fit: Fit) -> None:
     changed = replace(fit, rows=tuple(far if row is first else row for row in fit.rows))
     before, after = (int(answer.fit_words(one).split()[1]) for one in (fit, changed))
     assert after == before - (first.low <= first.upper and first.lower <= first.high)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "inside"),
+    [(-2, -1, 0), (-2, 0, 1), (-2, 0.5, 1), (0.2, 0.8, 1), (0.5, 3, 1), (1, 3, 1), (2, 3, 0), (-2, 3, 1)],
+)
+def test_a_number_that_is_known_as_an_interval_counts_where_it_meets_the_band(
+    fit: Fit, lower: float, upper: float, inside: int
+) -> None:
+    """Ends in units of the band: 0 is its lower end, 1 its upper one."""
+    row = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
+    ends = [row.low + (row.high - row.low) * share for share in (lower, upper)]
+    one = replace(fit, rows=(replace(row, lower=ends[0], upper=ends[1]),))
+    assert answer.fit_words(one).startswith(f"Fit: {inside} of 1 fitted numbers lie within")
+
+
+@pytest.mark.parametrize(
+    ("rivals", "words"),
+    [
+        ((), ""),
+        (("one",), "whether the rival structure fits as well"),
+        (("one", "two"), "whether any of 2 rival structures fits as well"),
+    ],
+)
+@pytest.mark.parametrize("compared", [False, True])
+def test_rival_structures_that_were_not_compared_are_named(
+    fit: Fit, rivals: tuple[str, ...], words: str, compared: bool
+) -> None:
+    assessed = SimpleNamespace(comparison=("something",) if compared else (), rolling=None)
+    findings = SimpleNamespace(
+        fit=replace(fit, study=replace(fit.study, rivals=rivals, holdout=())), assessment=assessed
+    )
+    said = " ".join(answer.untested(findings))
+    assert (words in said) if words and not compared else (said == "")
+    assert not said or said.startswith("Not tested in this run: whether ")
 
 
 def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:

@@ -15,6 +15,7 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.self_test import SelfTest
 from calibration.report import conclusions
 from calibration.report.sections import answer, calculation, forecasts, holdout, posterior, rivals
+from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Table
 
 LINES = (
@@ -102,3 +103,26 @@ def test_the_coverage_of_forecasts_and_effects_is_told_apart() -> None:
         "coverage_0.95": 1.0,
     }
     assert second["coverage_0.5"] == 0.5
+
+
+@pytest.mark.parametrize("structure", [OWN, EQUAL])
+def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_ends_of_its_level(
+    structure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each quantile is its own level, so that an interval says which level it is of."""
+    monkeypatch.setattr(forecasts, "record", lambda findings, estimand, number, **more: SimpleNamespace(
+        estimand=estimand, number=number, **more))  # fmt: skip
+    rows = [
+        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
+                    tuple(year + level for level in LEVELS), 100, structure)
+        for year in (2021, 2020)
+    ]  # fmt: skip
+    assessed = SimpleNamespace(forecasts=rows, comparison=[])
+    findings = SimpleNamespace(
+        assessment=assessed, fit=SimpleNamespace(posterior=SimpleNamespace(basis=Basis("laplace", 50)))
+    )
+    (headline,) = forecasts.Forecasts().headlines(findings)
+    assert headline.number == 2021.5
+    ends = (headline.interval.low - 2021, headline.interval.high - 2021)
+    assert ends == pytest.approx((0.05, 0.95))
+    assert headline.interval.level == pytest.approx(ends[1] - ends[0])

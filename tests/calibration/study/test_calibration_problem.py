@@ -278,6 +278,19 @@ def test_a_mistake_in_a_table_is_named(message: str, make: Make) -> None:
         make(table=TABLES[message])
 
 
+def test_the_rows_that_a_study_leaves_out_of_a_large_table_take_no_part(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on what is chosen, and none on what the table has."""
+    monkeypatch.setattr("calibration.study.rows.MOST_ROWS", 3)
+    table = "# two places\ntime,value,place\n0,0,a\n2,20,a\n5,25,a\n" + "1,many,b\n" * 5
+    assert len(make(OBSERVATION + 'where = { place = "a" }\n', table=table).terms) == 2
+    with pytest.raises(CiparkError, match=r"is 'members\.csv', expected 3 rows at most; choose some with where"):
+        make(table=table.replace("many", "3"))
+    with pytest.raises(CiparkError, match=r"members\.csv row 6: value is 'many', expected a number"):
+        make(OBSERVATION + 'where = { place = "b" }\n', table=table)
+
+
 def test_all_mistakes_are_reported_together(make: Make) -> None:
     with pytest.raises(Problems) as caught:
         make(

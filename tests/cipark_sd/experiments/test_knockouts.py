@@ -87,6 +87,30 @@ def test_all_structures_have_to_agree_but_those_that_have_nothing_to_take_away()
     assert str(verdict(other, "cut", GROUP)) == "undecided"
 
 
+@pytest.mark.parametrize("idle", [True, False])
+def test_whether_something_is_there_to_take_away_is_asked_before_the_data(idle):
+    """The draws after the data are of the other kind, and change nothing in it."""
+    nothing, some = [0.0] * 300, spread(297, 3, 0)
+    frame = knockout_table(ASKED, runs({"M0": nothing if idle else EVEN}), runs({"M0": some if idle else nothing}))
+    assert dict(zip(frame["when"], frame["idle"], strict=True)) == {"prior": idle, "posterior": idle}
+    assert [evidence.idle for evidence in evidence_of(frame, "cut", GROUP, "fewer")] == [idle]
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior", "said"),
+    [
+        # more: odds from 1 in 199 to 13 in 187; fewer stays beyond nine in ten
+        (spread(3800, 180, 20), spread(3720, 20, 260), "informed: more"),
+        (spread(20, 180, 3800), spread(260, 20, 3720), "informed: fewer"),
+        (spread(3800, 180, 20), spread(3800, 180, 20), "built in: fewer"),
+        (spread(20, 180, 3800), spread(20, 180, 3800), "built in: more"),
+    ],
+)
+def test_what_the_data_say_comes_before_what_is_built_in(prior, posterior, said):
+    frame = knockout_table(ASKED, runs({"M0": prior}), runs({"M0": posterior}))
+    assert str(verdict(frame, "cut", GROUP)) == said
+
+
 def test_a_structure_with_borrowed_draws_has_no_posterior_of_its_own():
     two = {"M0": EVEN, "M1": EVEN}
     frame = knockout_table(ASKED, runs(two), runs(two), {"M0": 300.0})
