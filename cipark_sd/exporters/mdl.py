@@ -90,7 +90,7 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
 
     def words(expr: Expr, subscripts: Subscripts) -> Expr:
         expr = _sampled(variable, subscripts, expr)
-        return in_vensim_words(expr, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
+        return in_vensim_words(expr, model.time, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
 
     match variable:
         case Auxiliary(pieces=pieces):

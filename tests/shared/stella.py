@@ -1,4 +1,4 @@
-"""Files as Stella saves them: header, preferences, units, documentation, and a display section that is no part of it."""
+"""Files as Stella saves them: header, preferences, units, documentation, and a display section."""
 
 from pathlib import Path
 

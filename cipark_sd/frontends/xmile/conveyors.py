@@ -268,7 +268,8 @@ class Belt:
 
     @property
     def _kept_in_a_step(self) -> Expr:
-        return reduce(_times, (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks))
+        kept = (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks)
+        return reduce(_times, kept, _ONE)
 
     @property
     def _steady(self) -> Expr:

@@ -297,8 +297,8 @@ def _described(control: Variable, declared: Variable | None) -> Variable:
 def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...]:
     """The ``<macro>`` parts: their parameters, their variables, and the equation that is their value.
 
-    A variable of a parameter's name, as Stella saves one with ``access="input"`` for the macro's own test run, gives way
-    to the argument.
+    A variable of a parameter's name, as Stella saves one with ``access="input"`` for the macro's own test run, gives
+    way to the argument.
 
     Source: XMILE 1.0, on macros: ``<parm>`` names the arguments in order, ``default`` is one that is left out.
     """

@@ -306,3 +306,12 @@ def test_as_much_enters_as_there_is_room_for(tmp_path: Path, limits: dict[str, A
 def test_what_is_not_computed_is_refused_by_name(tmp_path: Path, changes: dict[str, str], words: str) -> None:
     with pytest.raises(CiparkError, match=words):
         read_model(conveyor(tmp_path / "m.xmile", **changes))
+
+
+def test_an_exponential_conveyor_without_a_leak_keeps_everything(tmp_path: Path) -> None:
+    """Stella saves the option whether or not a flow leaks; without one the conveyor is a delay."""
+    path = conveyor(tmp_path / "m.xmile", start="6")
+    path.write_text(path.read_text().replace("<conveyor>", '<conveyor exponential_leak="true">'))
+    result = simulate(read_model(path))
+    assert np.array_equal(result["leaving"], [*[3.0] * 8, 8.0, *[0.0] * 8])
+    assert np.array_equal(result["on_the_way"] + result["arrived"], [6.0, *[8.0] * 16])
