@@ -98,7 +98,7 @@ def _floor(value: Expr) -> Expr:
 
 
 def _from(start: Expr, time: TimeSpec, interval: Expr = _ZERO) -> Expr:
-    """The time for Vensim, which takes the time point nearest to it, of a pulse that XMILE has at the first one from it.
+    """The time for Vensim of a pulse that XMILE has at the first time point from it; Vensim's is the nearest one.
 
     Half a step later, less the slack of comparisons, they are the same; where all pulses are on the grid, without it.
     """

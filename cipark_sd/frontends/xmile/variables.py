@@ -132,17 +132,8 @@ class Elements:
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
-        parts = [(self._equation(part, label, Ref(name, span)), span) for part, span in self._parts(node, label, dims)]
-        table = self.document.child(node, "gf")
-        if table is not None:
-            whole = self._table(table, label)
-            parts = [
-                (Apply(self._own_table(part, whole, label), expr), span)
-                for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
-            ]
         parts = [
-            (self._at_start(part, expr, label, table is not None), span)
-            for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
+            (self._computed(part, node, label, Ref(name, span)), span) for part, span in self._parts(node, label, dims)
         ]
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
@@ -180,9 +171,16 @@ class Elements:
         self.reader.itself = None
         return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
 
-    def _own_table(self, part: Any, whole: Table, label: str) -> Table:
+    def _computed(self, part: Any, node: Any, label: str, itself: Ref) -> Expr:
+        """The equation of a part, its table applied; what an ``<element>`` leaves out stands at the variable."""
+        holder = node if self.document.child(part, "eqn") is None and self.document.name(part) != "eqn" else part
+        expr = self._equation(holder, label, itself)
         graphical = self.document.child(part, "gf")
-        return whole if graphical is None else self._table(graphical, label)
+        if graphical is None:
+            graphical = self.document.child(node, "gf")
+        if graphical is not None:
+            expr = Apply(self._table(graphical, label), expr)
+        return self._at_start(part, expr, label, graphical is not None)
 
     def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
         scale = self.document.child(node, "range")
@@ -438,10 +436,10 @@ def is_table(document: Document, node: Any) -> bool:
         return True
     if document.name(node) not in ("aux", "flow"):
         return False
-    elements = list(document.children(node, "element"))
-    if elements:
-        return all(document.child(e, "gf") is not None and document.child(e, "eqn") is None for e in elements)
-    return document.child(node, "gf") is not None and document.child(node, "eqn") is None
+    if document.child(node, "eqn") is not None:
+        return False
+    holders = list(document.children(node, "element")) or [node]
+    return all(document.child(h, "gf") is not None and document.child(h, "eqn") is None for h in holders)
 
 
 def _literal_array(text: str) -> Grid | None:
