@@ -201,9 +201,9 @@ class Belt:
     @property
     def leaving(self) -> Expr:
         """The flow at the end."""
-        retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
+        retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
         if self.exponential and not self.varies:
             return _times(self._later(self.entering, self.transit, self._steady), retained)
         return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
@@ -268,8 +268,7 @@ class Belt:
 
     @property
     def _kept_in_a_step(self) -> Expr:
-        kept = (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks)
-        return reduce(_times, kept, _ONE)
+        return reduce(_times, (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks))
 
     @property
     def _steady(self) -> Expr:
