@@ -1165,8 +1165,10 @@ def xmile_stock_and_flows(t: T) -> Columns:
 
 @form()
 def xmile_non_negative(t: T) -> Columns:
+    # the flow that both stocks have is limited by the one that is not to fall below zero
+    left = np.maximum(5 - 2 * t, 0)
     return {
-        "tank": np.maximum(5 - 2 * t, 0), "free": 5 - 2 * t, "draining": 2, "one_way": np.maximum(4 - t, 0),
+        "tank": left, "free": left, "draining": np.minimum(left, 2), "one_way": np.maximum(4 - t, 0),
         "both_ways": 4 - t,
     }  # fmt: skip
 

@@ -139,7 +139,7 @@ class Elements:
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
         if role is not None:
             parts = [(self._entering(node, expr, span, label, role.conveyor), span) for expr, span in parts]
-        if all(_is_literal(expr) for expr, _ in parts):
+        if all(_is_literal(expr) for expr, _ in parts) and not self._is_limited(node):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
 
@@ -312,9 +312,27 @@ class Elements:
             return self.non_negative[kind]
         return "false" not in "".join(mark.itertext()).lower()
 
+    def _is_limited(self, node: Any) -> bool:
+        """Whether a flow leaves a stock that limits it, or enters one as a number below zero and so drains it."""
+        name = canonical(node.get("name"))
+        negative = "-" in "".join(
+            self.document.text(part, "eqn") for part in (node, *self.document.children(node, "element"))
+        )
+        ends = ("outflow", "inflow") if negative else ("outflow",)
+        return self.document.name(node) == "flow" and any(
+            self._limits_flows(stock) and name in flows_of(self.document, stock, end)
+            for stock in self.nodes.values()
+            if self.document.name(stock) == "stock"
+            for end in ends
+        )
+
+    def _limits_flows(self, stock: Any) -> bool:
+        """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
+        return self._is_non_negative(stock, "stock") and self.document.child(stock, "conveyor") is None
+
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
-        non_negative = self._is_non_negative(node, "stock")
+        non_negative = self._limits_flows(node)
         flows = [
             (self.reader.scope.resolve(canonical("".join(flow.itertext()))), self.document.name(flow) == "inflow")
             for flow in self.document.children(node, "inflow", "outflow")
