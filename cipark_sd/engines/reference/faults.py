@@ -9,7 +9,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cipark_sd.errors import RunFailed
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, references, walk
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    Interpolation,
+    Neg,
+    Ref,
+    Table,
+    references,
+    walk,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Piece, Stock, Variable, expressions
 
