@@ -1,14 +1,16 @@
 """Conveyors: what enters leaves a transit time later, less what leaks on the way.
 
 Where the transit time changes, that at the entry counts, and once it is placed nothing changes it: material may pass
-what entered before and leave together with it. Each step's material is one slat. A linear leak takes the same amount of
-a slat at each of its steps in the zone, a fraction of what entered in all; an exponential one takes a fraction per unit
-of time of what is left. What lies on the conveyor at the start lies as a constant inflow would have left it. Sums over
+what entered before and leave together with it. Each step's material is one slat. A linear leak takes the same share of
+what entered of a slat at each of its steps in the zone, by the fraction that holds then; of a zone that begins behind
+another one, a share of what reaches it. An exponential one takes a fraction per unit of time of what is left, and
+several of them add up. What lies on the conveyor at the start lies as a constant inflow would have left it. Sums over
 slats are differences of two delays, and no slat is retained.
 
 Sources: XMILE 1.0, sections 3.7.2 and 4.2.1; isee systems' help, "Traditional Conveyor Computation" and "Conveyors":
-leakage comes before what leaves, transit time and leak fraction are those at the entry, and as much may enter as the
-capacity leaves room for, (capacity - conveyor) / DT + outflow.
+leakage comes before what leaves, the transit time is that at the entry, leak fractions are the current ones, those of
+overlapping exponential leaks are added, and as much may enter as the capacity leaves room for, (capacity - conveyor) /
+DT + outflow. pysimlin computes the same, slat by slat.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +28,8 @@ _ONE, _ZERO, _HALF = Const(1.0), Const(0.0), Const(0.5)
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 #: What of ``<conveyor>`` is computed.
 _KNOWN = ("len", "capacity", "in_limit")
+#: What counts as nothing kept in a step.
+_TINY = 1e-300
 #: Roundings of a whole number of slats.
 _SLACK = Const(1e-6)
 
@@ -85,6 +89,9 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
     exponential = conveyor is not None and is_true(conveyor.get("exponential_leak"))
+    apart = len({zone(nodes[name])[0] for name in leaks if name in nodes}) > 1
+    if apart and conveyor is not None and is_true(conveyor.get("force_leak_fraction")):
+        yield problem("a conveyor that forces its leak fractions, with zones that begin at different places")
     for name in leaks:
         node = nodes.get(name)
         if node is None:
@@ -93,8 +100,11 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
             yield problem("a conveyor that leaks whole units")
         if exponential and zone(node) != (0.0, 1.0):
             yield problem("a conveyor that leaks exponentially from a part of it")
-        if exponential and not is_constant(document, leak_text(document, node), nodes, least=0.0):
-            yield problem("a conveyor that leaks exponentially at a rate that is no constant")
+        if not is_constant(document, leak_text(document, node), nodes, least=0.0):
+            if conveyor is not None and not is_constant(document, length_of(document, conveyor), nodes):
+                yield problem("a leak fraction that changes on a conveyor whose transit time changes")
+            if apart:
+                yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
     for name in flows_of(document, stock, "inflow"):
         spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
         if spread not in ("", "beginning"):
@@ -163,11 +173,18 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
 
 @dataclass(frozen=True)
 class Leak:
-    """A leak of a linear conveyor: the fraction of what enters, and the part of the conveyor, from the entry."""
+    """A leak: the fraction of what enters a linear conveyor, or the rate of an exponential one; whether it changes in
+    a run; and the part of the conveyor, from the entry."""
 
     fraction: Expr
+    changes: bool = False
     start: float = 0.0
     end: float = 1.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it leaks along all of the conveyor."""
+        return (self.start, self.end) == (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -198,27 +215,93 @@ class Belt:
         """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
         return Call("max", (_ONE, Call("integer", (_sum(_over(self.transit, _STEP), _HALF, _SLACK),))))
 
-    @property
-    def leaving(self) -> Expr:
-        """The flow at the end."""
+    def memories(self) -> list[tuple[Expr, Expr]]:
+        """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""
+        if self.exponential:
+            if not self._changes:
+                return []
+            first = Call("initial", (self._kept_log,))
+            return [(_over(_minus(self._kept_log, first), _STEP), _ZERO)]
+        made = []
+        for leak in self.leaks:
+            if leak.changes:
+                ended, begun, many = self._shares(leak)
+                start = _over(_times(leak.fraction, _minus(many, _ONE)), many)
+                made.append((_over(_minus(ended, begun), _times(many, _STEP)), start))
+        return made
+
+    def leaving(self, memories: Sequence[Expr]) -> Expr:
+        """The flow at the end; ``memories`` are the levels of :meth:`memories`."""
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
-        retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
-        if self.exponential and not self.varies:
-            return _times(self._later(self.entering, self.transit, self._steady), retained)
-        return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
+        if self.exponential:
+            arriving = self._later(self.entering, self.transit, self._steady)
+            if self._changes:
+                return _times(arriving, self._retained_so_far(memories[0]))
+            if not self.varies:
+                return _times(arriving, self._retained)
+            return self._later(
+                _times(self.entering, self._retained), self.transit, _times(self._steady, self._retained)
+            )
+        if not self._changes:
+            retained = _minus(_ONE, *map(self._lost, self.leaks))
+            return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
+        left = iter(memories)
+        lost = [self._lost_so_far(leak, next(left)) if leak.changes else self._lost(leak) for leak in self.leaks]
+        return _times(self._later(self.entering, self.transit, self._steady), _minus(_ONE, *lost))
 
-    def leaking(self, place: int, contents: Expr, earlier: Sequence[Expr]) -> Expr:
-        """The leak at a place of an exponential conveyor: what is there, less what leaked by ``earlier`` flows."""
-        left = _minus(contents, *(_times(flow, _STEP) for flow in earlier))
-        return _times(self.leaks[place].fraction, left)
+    @property
+    def _changes(self) -> bool:
+        return any(leak.changes for leak in self.leaks)
+
+    @property
+    def _kept_log(self) -> Expr:
+        """The logarithm of what an exponential conveyor keeps in a step."""
+        return Call("ln", (Call("max", (self._kept_in_a_step, Const(_TINY))),))
+
+    def _retained_so_far(self, sum_before: Expr) -> Expr:
+        """What is kept over the steps of a slat that leaves now, from the sum of logarithms, each less the first one.
+
+        What lies on the conveyor at the start has leaked at the first rate before.
+        """
+        first = Call("initial", (self._kept_log,))
+        so_far = _sum(sum_before, _minus(self._kept_log, first))
+        over_transit = _minus(so_far, Call("delay_fixed", (so_far, self.transit, _ZERO)))
+        return Call("exp", (_sum(over_transit, _times(self.slats, first)),))
+
+    def _shares(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
+        """The fractions at which the slat that leaves now leaked last and first in a zone, and the zone's slats."""
+        first, last, many = self._zone(leak)
+
+        def back(steps: Expr) -> Expr:
+            before = Call("delay_fixed", (leak.fraction, _times(steps, _STEP), leak.fraction))
+            return If(Binary("<", steps, _HALF), leak.fraction, before)
+
+        return back(_minus(self.slats, last)), back(_minus(self.slats, first)), Call("max", (many, _ONE))
+
+    def _lost_so_far(self, leak: Leak, sum_before: Expr) -> Expr:
+        """What a linear leak took of the slat that leaves now: the mean of the fractions over its steps in the zone."""
+        ended, _, many = self._shares(leak)
+        mean = _sum(sum_before, _over(ended, many))
+        return mean if leak.whole else If(Binary(">", self._zone(leak)[2], _ZERO), mean, _ZERO)
+
+    def leaking(self, place: int, contents: Expr) -> Expr:
+        """The leak at a place of an exponential conveyor: a share of what is there, no more than all in a step."""
+        leak = _times(self.leaks[place].fraction, contents)
+        if not self._changes:
+            return leak
+        taken = _times(_sum(*(leak.fraction for leak in self.leaks)), _STEP)
+        return _over(leak, Call("max", (_ONE, taken)))
 
     def linear_leak(self, place: int) -> tuple[Expr, Expr]:
-        """The net flow and the initial value of a linear leak, a level: the mean over its zone of what entered."""
+        """The net flow and the initial value of a level: the mean over its zone of what entered, times the fraction.
+
+        The fraction is left out where it changes, since that of the present holds for all slats.
+        """
         leak = self.leaks[place]
         first, last, many = self._zone(leak)
-        part = _times(self.entering, leak.fraction)
-        start = _times(self._steady, leak.fraction)
+        share = _ONE if leak.changes else self._share(leak)
+        part, start = _times(self.entering, share), _times(self._steady, share)
         if self.varies:
             return self._varying_leak(leak, part, start)
         begun = part
@@ -249,7 +332,7 @@ class Belt:
 
     def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
         """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
-        if (leak.start, leak.end) == (0.0, 1.0):
+        if leak.whole:
             return _ONE, self.slats, self.slats
         before = _minus(_sum(_times(Const(leak.start), self.slats), _HALF), _SLACK)
         first = _minus(_ZERO, Call("floor", (_minus(_ZERO, before),)))
@@ -258,8 +341,20 @@ class Belt:
 
     def _lost(self, leak: Leak) -> Expr:
         """The fraction that a linear leak takes of a slat; none where its zone is narrower than one."""
-        whole = (leak.start, leak.end) == (0.0, 1.0)
-        return leak.fraction if whole else If(Binary(">", self._zone(leak)[2], _ZERO), leak.fraction, _ZERO)
+        return (
+            self._share(leak) if leak.whole else If(Binary(">", self._zone(leak)[2], _ZERO), self._share(leak), _ZERO)
+        )
+
+    def _share(self, leak: Leak) -> Expr:
+        """A leak's fraction of what enters: of a zone behind others, its fraction of what they leave until there."""
+        first = self._zone(leak)[0]
+        taken = []
+        for other in self.leaks:
+            if other.start < leak.start:
+                begun, _, many = self._zone(other)
+                passed = Call("max", (_ZERO, Call("min", (_minus(first, begun), many))))
+                taken.append(_over(_times(self._share(other), passed), Call("max", (many, _ONE))))
+        return _times(leak.fraction, _minus(_ONE, *taken)) if taken else leak.fraction
 
     @property
     def _retained(self) -> Expr:
@@ -268,7 +363,7 @@ class Belt:
 
     @property
     def _kept_in_a_step(self) -> Expr:
-        return reduce(_times, (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks))
+        return _minus(_ONE, *(_times(leak.fraction, _STEP) for leak in self.leaks))
 
     @property
     def _steady(self) -> Expr:

@@ -359,30 +359,32 @@ class Elements:
             for part, span in self._parts(role.conveyor, label, dims)
         ]
         if role.way == "leaves":
-            return Auxiliary(**described, pieces=tuple(Piece(belt.leaving, span) for belt, span in belts))
+            many = len(belts[0][0].memories())
+            memories = [
+                self._level(described, f"{label} memory {i + 1}", [(*belt.memories()[i], span) for belt, span in belts])
+                for i in range(many)
+            ]
+            flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
+            return Auxiliary(**described, pieces=tuple(flows))
         place = leaks.index(name)
         if belts[0][0].exponential:
-            earlier = [self.reader.scope.resolve(leak) for leak in leaks[:place]]
-            flows = [
-                Piece(belt.leaking(place, Ref(stock, span), [Ref(leak, span) for leak in earlier]), span)
-                for belt, span in belts
-            ]
-            return Auxiliary(**described, pieces=tuple(flows))
+            return Auxiliary(
+                **described, pieces=tuple(Piece(belt.leaking(place, Ref(stock, s)), s) for belt, s in belts)
+            )
         # what leaks is a level: each step adds what entered the zone and takes off what left it
-        level_label = f"{label} level"
-        changes = [(*belt.linear_leak(place), span) for belt, span in belts]
-        level = Stock(
-            **{
-                **described,
-                "name": canonical(level_label),
-                "label": level_label,
-                "doc": f"What leaks as {label}: the mean over its zone of what entered",
-                "limits": (None, None),
-            },
-            pieces=tuple(StockPiece(change, start, span) for change, start, span in changes),
-        )
-        self.levels.append(level)
-        return Auxiliary(**described, pieces=(Piece(Ref(level.name, dims), dims),))
+        level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
+        if not belts[0][0].leaks[place].changes:
+            return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
+        times = [(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in times))
+
+    def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
+        """The name of a level that a flow needs beside the variables of the file."""
+        flow = described["label"]
+        fields = {"name": canonical(label), "label": label, "doc": f"What {flow} needs to know of the steps before"}
+        pieces = tuple(StockPiece(change, start, span) for change, start, span in changes)
+        self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
+        return canonical(label)
 
     def _belt(self, part: Any, span: Subscripts, conveyor: Any, label: str) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before."""
@@ -398,7 +400,8 @@ class Elements:
             text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
             # a leak whose fraction is not known yet leaks nothing
             fraction: Expr = Const(0.0) if text in _UNFINISHED else self.read(text, label, line)
-            leaks.append(Leak(fraction, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
+            changes = text not in _UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
+            leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
         return Belt(
             entering,
             self.read(self.document.text(element, "len"), label, line),
