@@ -10,11 +10,9 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
+from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted
 from cipark_sd.frontends.xmile.conveyors import (
-    Belt,
-    Leak,
     Role,
-    admitted,
     flows_of,
     is_constant,
     is_true,
