@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.frontends.xmile.document import Document
+from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.naming import canonical, plain_label
 
+#: Names that stand for the same number throughout a run.
+_FIXED = ("dt", "starttime", "stoptime", "pi")
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 #: What of ``<conveyor>`` is computed.
 _KNOWN = ("len", "capacity", "in_limit")
@@ -134,17 +138,30 @@ def zone(node: Any) -> tuple[float, float]:
 
 
 def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:
-    """Whether a text is a number or the name of a constant, and above zero, or not below ``least``."""
+    """Whether a text is a number above zero, or not below ``least``, or an expression of such and of other constants.
 
-    def fits(number: str) -> bool:
-        try:
-            return float(number) > 0 if least is None else float(number) >= least
-        except ValueError:
-            return False
-
-    if fits(text):
-        return True
-    node = nodes.get(canonical(text))
-    if node is None or document.child(node, "gf") is not None or document.child(node, "element") is not None:
+    A function makes none, nor does a name that a stock, a flow, a table or another model has.
+    """
+    found = tokens(text)
+    if len(found) == 1 and found[0][:1].isdecimal():
+        return float(found[0]) > 0 if least is None else float(found[0]) >= least
+    if not found or any(after == "(" and _is_word(token) for token, after in pairwise(found)):
         return False
-    return fits(document.text(node, "eqn"))
+    inside = 0
+    for token in found:
+        inside += (token == "[") - (token == "]")
+        name = canonical(token)
+        if inside or not _is_word(token) or name in _FIXED:
+            continue
+        node = nodes.get(name)
+        if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
+            return False
+        others = {key: other for key, other in nodes.items() if key != name}
+        parts = [p for p in (node, *document.children(node, "element")) if document.child(p, "eqn") is not None]
+        if not parts or not all(is_constant(document, document.text(p, "eqn"), others, least=least) for p in parts):
+            return False
+    return True
+
+
+def _is_word(token: str) -> bool:
+    return token[:1].isalpha() or token[:1] in ('"', "_")

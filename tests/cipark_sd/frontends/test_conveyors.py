@@ -290,6 +290,21 @@ def test_an_exponential_leak_may_change_and_its_present_rate_holds_for_all(tmp_p
         compared(path, slat_by_slat(30, length, rate, 0.05, WHOLE, exponential=True), engine)
 
 
+def test_constants_of_constants_and_of_elements_do_not_change(tmp_path: Path) -> None:
+    """What is computed from constants alone, or stands at elements, needs neither levels nor slats of their own."""
+    path = tmp_path / "m.xmile"
+    shape = {"start": 30, "attributes": "", "extra": "", "first": "0.5*rate", "second": "0.05"}
+    path.write_text(LEAKS.format(**shape, length="(half + DT)*8", first_zone="", second_zone=""))
+    text = path.read_text().replace(
+        '<aux name="rate">', '<aux name="half"><eqn>rate - 0.05</eqn></aux><aux name="rate">'
+    )
+    path.write_text(text)
+    compared(path, slat_by_slat(30, 4, 0.15, 0.05, WHOLE))
+    assert not any("memory" in variable.label for variable in read_model(path))
+    path.write_text(text.replace("<eqn>rate - 0.05</eqn>", "<eqn>rate - MIN(TIME, 0.05)</eqn>"))
+    assert "conveyor_delay" in str(read_model(path)["graduating"])
+
+
 def test_a_rate_that_takes_everything_leaves_nothing_and_makes_nothing(tmp_path: Path) -> None:
     """From the third year on the two rates are more than a whole in a step: each gets its part of what is there."""
     path = tmp_path / "m.xmile"
