@@ -1173,6 +1173,19 @@ def xmile_non_negative(t: T) -> Columns:
     }  # fmt: skip
 
 
+@form(last=8, every=0.25)
+def xmile_pulse_between(t: T) -> Columns:
+    """Each pulse is one step of 3 / 0.25, the first that begins at its time or later."""
+
+    def pulses(*times: float) -> Columns | np.ndarray:
+        return 12.0 * np.isin(t, [np.ceil(time * 4) / 4 for time in times])
+
+    return {
+        "on_the_grid": pulses(2), "soon_after": pulses(1.1), "soon_before": pulses(1.2),
+        "repeated": pulses(1.1, 3.1, 5.1, 7.1), "drifting": pulses(1.2, 3.3, 5.4, 7.5), "level": 3 * (t > 1.25),
+    }  # fmt: skip
+
+
 @form()
 def xmile_arrays(t: T) -> Columns:
     columns = over("base", north=3, south=4) | over("all_alike", north=6 + t, south=8 + t)

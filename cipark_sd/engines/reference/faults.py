@@ -193,6 +193,12 @@ FAULTS: tuple[Fault, ...] = (
         False,
         _of_a_limiting_stock,
     ),
+    Fault(
+        "xmile_pulse_between",
+        "A pulse of XMILE between two time points comes only where the nearest is the one after it.",
+        False,
+        _calls_any("xpulse", "xpulse_train"),
+    ),
     Fault("delay_fixed_of_a_delay", _FIXED_INPUT, True, _calls_any("delay_fixed")),
     Fault(
         "sample_if_true_of_an_early_stock",
