@@ -24,7 +24,7 @@ from cipark_sd.frontends.xmile.conveyors import (
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, tokens
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -131,7 +131,8 @@ class Elements:
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
         parts = [
-            (self._computed(part, node, label, Ref(name, span)), span) for part, span in self._parts(node, label, dims)
+            (self._computed(part, node, label, Ref(name, span), dict(zip(dims, span, strict=True))), span)
+            for part, span in self._parts(node, label, dims)
         ]
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
@@ -169,10 +170,12 @@ class Elements:
         self.reader.itself = None
         return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
 
-    def _computed(self, part: Any, node: Any, label: str, itself: Ref) -> Expr:
+    def _computed(self, part: Any, node: Any, label: str, itself: Ref, bound: Mapping[str, str]) -> Expr:
         """The equation of a part, its table applied; what an ``<element>`` leaves out stands at the variable."""
-        holder = node if self.document.child(part, "eqn") is None and self.document.name(part) != "eqn" else part
-        expr = self._equation(holder, label, itself)
+        if self.document.child(part, "eqn") is None and self.document.name(part) != "eqn":
+            expr = _bound(self._equation(node, label, itself), bound)
+        else:
+            expr = self._equation(part, label, itself)
         graphical = self.document.child(part, "gf")
         if graphical is None:
             graphical = self.document.child(node, "gf")
@@ -359,7 +362,11 @@ class Elements:
         if role.way == "leaves":
             many = len(belts[0][0].memories())
             memories = [
-                self._level(described, f"{label} memory {i + 1}", [(*belt.memories()[i], span) for belt, span in belts])
+                self._level(
+                    {**described, "units": "1"},
+                    f"{label} memory {i + 1}",
+                    [(*belt.memories()[i], span) for belt, span in belts],
+                )
                 for i in range(many)
             ]
             flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
@@ -397,12 +404,12 @@ class Elements:
         for name in split_outflows(self.document, conveyor, self.nodes)[1]:
             text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
             # a leak whose fraction is not known yet leaks nothing
-            fraction: Expr = Const(0.0) if text in _UNFINISHED else self.read(text, label, line)
+            fraction = Const(0.0) if text in _UNFINISHED else _bound(self.read(text, label, line), bound)
             changes = text not in _UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
             leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
         return Belt(
             entering,
-            self.read(self.document.text(element, "len"), label, line),
+            _bound(self.read(self.document.text(element, "len"), label, line), bound),
             self._equation(part, label),
             tuple(leaks),
             exponential=is_true(element.get("exponential_leak")),
@@ -415,8 +422,9 @@ class Elements:
     def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
         """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
         element = self.document.child(conveyor, "conveyor")
+        bound = dict(zip(self.dims_of(self._full(conveyor)), span, strict=False))
         limits = {
-            key: self.read(self.document.text(element, key), label, conveyor.sourceline)
+            key: _bound(self.read(self.document.text(element, key), label, conveyor.sourceline), bound)
             for key in ("capacity", "in_limit")
             if self.document.text(element, key) not in _UNFINISHED
         }
@@ -459,6 +467,17 @@ def is_table(document: Document, node: Any) -> bool:
         return False
     holders = list(document.children(node, "element")) or [node]
     return all(document.child(h, "gf") is not None and document.child(h, "eqn") is None for h in holders)
+
+
+def _bound(expr: Expr, bound: Mapping[str, str]) -> Expr:
+    """An expression of whole dimensions for some of their elements."""
+    match expr:
+        case Ref(name, subscripts):
+            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
+        case Apply(Ref() as table, argument, reading):
+            return Apply(cast(Ref, _bound(table, bound)), _bound(argument, bound), reading)
+        case _:
+            return rebuild(expr, lambda part: _bound(part, bound))
 
 
 def _literal_array(text: str) -> Grid | None:

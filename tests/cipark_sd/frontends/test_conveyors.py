@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import by_simlin
+from stella import stella
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
@@ -317,6 +318,31 @@ def test_a_rate_that_takes_everything_leaves_nothing_and_makes_nothing(tmp_path:
         run["students"][late], 0.25 * (run["matriculating"] + 4)[late.to_numpy().nonzero()[0] - 1]
     )
     assert float(abs(run["graduating"][late]).max()) < 1e-100
+
+
+@pytest.mark.parametrize("leak", ["f[Age]", "f[Age]*(1 + 0.1*SIN(TIME))"])
+@pytest.mark.parametrize("exponential", ["true", "false"])
+def test_the_elements_of_an_array_are_conveyors_of_their_own(tmp_path: Path, leak: str, exponential: str) -> None:
+    before = '<dimensions><dim name="Age"><elem name="a"/><elem name="b"/></dim></dimensions>'
+    over = '<dimensions><dim name="Age"/></dimensions>'
+
+    def each(first: float, second: float) -> str:
+        return "".join(
+            f'<element subscript="{e}"><eqn>{n}</eqn></element>' for e, n in zip("ab", (first, second), strict=True)
+        )
+
+    variables = (
+        f'<stock name="C">{over}{each(100, 60)}<inflow>g</inflow><outflow>out</outflow><outflow>leak</outflow>'
+        f'<conveyor exponential_leak="{exponential}"><len>transit[Age]</len></conveyor></stock>'
+        f'<flow name="g">{over}<eqn>10</eqn></flow><flow name="out">{over}<eqn>0</eqn></flow>'
+        f'<flow name="leak">{over}<eqn>{leak}</eqn><leak/></flow>'
+        f'<aux name="f">{over}{each(0.1, 0.2)}</aux><aux name="transit">{over}{each(2, 3)}</aux>'
+    )
+    path = stella(tmp_path / "m.stmx", variables, before=before, dt="0.25")
+    ours, theirs = simulate(read_model(path)), by_simlin(path)
+    for name in ("c", "out", "leak"):
+        wanted = theirs[[f"{name}[a]", f"{name}[b]"]].to_numpy()
+        np.testing.assert_allclose(ours[name], wanted, rtol=1e-10, err_msg=name)
 
 
 def test_other_programs_have_the_same_leaks(tmp_path: Path) -> None:

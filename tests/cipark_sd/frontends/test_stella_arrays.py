@@ -23,6 +23,11 @@ VARIABLES = {
         f'<element subscript="Pizza">{RISING}</element><element subscript="Salad">{FALLING}</element><eqn>TIME</eqn>',
         lambda t: (10 * t, 8 - t),
     ),
+    "an array in it": (
+        f'<element subscript="Pizza">{RISING}</element><element subscript="Salad">{RISING}</element>'
+        "<eqn>TIME*h[Dish]/2 + SUM(h[*]) - 3</eqn>",
+        lambda t: (5 * t, 10 * t),
+    ),
     "equations at the elements": (
         f'<element subscript="Pizza"><eqn>TIME/2</eqn>{RISING}</element>'
         f'<element subscript="Salad"><eqn>TIME+1</eqn>{FALLING}</element>',
@@ -50,7 +55,9 @@ VARIABLES = {
 def test_equations_and_tables_are_found_where_they_stand(tmp_path: Path, case: str) -> None:
     inside, expected = VARIABLES[case]
     variables = (
-        f'<aux name="g">{IS}{inside}<units>Dishes</units></aux><aux name="used"><eqn>SUM(g) + g[Salad]</eqn></aux>'
+        f'<aux name="g">{IS}{inside}</aux><aux name="used"><eqn>SUM(g) + g[Salad]</eqn></aux>'
+        f'<aux name="h">{IS}<element subscript="Pizza"><eqn>1</eqn></element>'
+        '<element subscript="Salad"><eqn>2</eqn></element></aux>'
     )
     path = stella(tmp_path / "m.stmx", variables, before=DIMS)
     model = read_model(path)
