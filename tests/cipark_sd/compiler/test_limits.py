@@ -249,3 +249,32 @@ def test_without_the_limits_material_appears(tmp_path: Path, monkeypatch: pytest
     run = simulate(model, engine="numpy")
     assert float(run["a"][-1] + run["b"][-1]) == 32
     assert limits.with_limits is not programs.with_limits
+
+
+@pytest.mark.parametrize("method", ["Euler", "RK2", "RK4"])
+def test_random_networks_keep_their_sum_and_stay_above_zero(tmp_path: Path, method: str) -> None:
+    """With circles, biflows that turn round, rates that depend on stocks and on each other, in steps of a quarter."""
+    rng = np.random.default_rng(5)
+    for case in range(3):
+        names = [f"S{i}" for i in range(6)]
+        ends = {f"f{k}": tuple(rng.choice(names, 2, replace=False)) for k in range(12)}
+        texts = []
+        for k, name in enumerate(ends):
+            depends = f" + 0.5*f{rng.integers(0, k)}" if k and rng.random() < 0.3 else ""
+            text = f"{rng.integers(-3, 9)}*SIN({rng.integers(1, 5)}*TIME) + {rng.choice(names)}*0.4{depends}"
+            texts.append(flow(name, text, NN if rng.random() < 0.6 else ""))
+        stocks = [
+            stock(
+                name, str(rng.integers(0, 12)), " ".join(f for f in ends if ends[f][1] == name),
+                " ".join(f for f in ends if ends[f][0] == name),
+            )
+            for name in names
+        ]  # fmt: skip
+        variables = "".join(rng.permutation([*stocks, *texts]))
+        path = stella(tmp_path / f"m{case}.stmx", variables, dt="0.25", stop="20", method=method)
+        run, again = (simulate(read_model(path), engine=engine) for engine in ("native", "numpy"))
+        total = np.sum([run[name.lower()] for name in names], axis=0)
+        np.testing.assert_allclose(total, total[0], rtol=1e-12)
+        for name in names:
+            np.testing.assert_array_equal(run[name.lower()], again[name.lower()])
+            assert float(run[name.lower()].min()) >= 0, (case, name)
