@@ -20,6 +20,7 @@ BUILT_IN_IDS: Mapping[str, str] = {
     "used": "used",
     "finite": "finite",
     "negative-stocks": "no_negative_stocks",
+    "conservation": "conservation",
     "lookup-ranges": "lookup_ranges",
     "time-step": "halving",
     "extreme": "extreme",
@@ -89,6 +90,7 @@ class BuiltIn:
     units: Level = "fail"
     no_negative_stocks: Level = "fail"
     finite: Level = "fail"
+    conservation: Level = "fail"
     declared_units: Level = "note"
     documented: Level = "note"
     used: Level = "note"

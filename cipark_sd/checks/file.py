@@ -139,7 +139,8 @@ class _Reader:
         return tuple(expectations)
 
     def builtin(self, entry: Section) -> BuiltIn:
-        levels = ("units", "no_negative_stocks", "finite", "declared_units", "documented", "used", "lookup_ranges")
+        off_or_on = ("units", "no_negative_stocks", "finite", "conservation")
+        levels = (*off_or_on, "declared_units", "documented", "used", "lookup_ranges")
         default, read = BuiltIn(), {}
         exempt = self.names(entry, "may_be_negative")
         for key in levels:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import xarray as xr
 
+from cipark_sd.checks.chains import Chain, chains, kept, with_accounts
 from cipark_sd.checks.course import beyond_tables, conserved, halved, negative_stocks, not_finite
 from cipark_sd.checks.definition import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
 from cipark_sd.checks.evaluate import BASE, NoValue
@@ -42,6 +43,8 @@ class _Findings:
     finite: list[Finding] = field(default_factory=list)
     negative: list[Finding] = field(default_factory=list)
     tables: list[Finding] = field(default_factory=list)
+    chains: tuple[Chain, ...] = ()
+    kept: list[Finding] = field(default_factory=list)
     conservation: dict[str, list[Finding]] = field(default_factory=dict)
     runs: int = 0
 
@@ -71,22 +74,23 @@ def run_checks(
     needed = _scenarios(model, checks)
     extremes = conditions(model, checks.builtin.extreme)
     total = len({scenario.renamed("") for scenario in needed.values()}) + len(extremes)
-    findings = _Findings()
+    findings = _Findings(chains=chains(model) if checks.builtin.conservation != "off" else ())
+    counted = with_accounts(model, findings.chains)
     results: dict[str, xr.Dataset | RunFailed] = {}
     made: dict[Scenario, xr.Dataset | RunFailed] = {}
-    saved = _saved(model, looked_at)
+    saved = (*_saved(model, looked_at), *(chain.account for chain in findings.chains))
     for name, scenario in needed.items():
         key = scenario.renamed("")
         if key not in made:
             progress(name, total)
-            made[key] = _made(model, scenario, simulate, saved)
+            made[key] = _made(counted, scenario, simulate, saved)
             _watch(model, checks, name, made[key], findings)
             made[key] = _reduced(model, made[key], looked_at)
         results[name] = made[key]
     outcomes += _course_outcomes(model, checks, results, findings)
     if extremes:
         outcomes.append(
-            _extreme_outcome(model, checks.builtin, extremes, simulate, saved, lambda name: progress(name, total))
+            _extreme_outcome(counted, checks.builtin, extremes, simulate, saved, lambda name: progress(name, total))
         )
     outcomes += (_check_outcome(model, check, results) for check in checks.checks)
     return tuple(outcomes)
@@ -123,7 +127,8 @@ def _scenarios(model: Model, checks: Checks) -> dict[str, Scenario]:
     The built-in checks of a run look at all runs of the file.
     """
     builtin = checks.builtin
-    watching = builtin.finite != "off" or builtin.no_negative_stocks != "off" or checks.conservation
+    levels = (builtin.finite, builtin.no_negative_stocks, builtin.conservation)
+    watching = any(level != "off" for level in levels) or checks.conservation
     mentioned = {ref.name for check in checks.checks for e in check.expectations for ref in references(e.expr)}
     needed: dict[str, Scenario] = {}
     if watching or builtin.lookup_ranges != "off" or builtin.halving or checks.checks:
@@ -181,6 +186,7 @@ def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFail
         return
     findings.finite += not_finite(name, result)
     findings.negative += negative_stocks(model, name, result, builtin.may_be_negative)
+    findings.kept += kept(model, name, result, findings.chains)
     if name == BASE and builtin.lookup_ranges != "off":
         findings.tables += beyond_tables(model, name, result)
     for law in checks.conservation:
@@ -210,6 +216,9 @@ def _course_outcomes(
     if builtin.no_negative_stocks != "off":
         title = f"No stock is negative ({watched.runs} runs)"
         yield outcome("negative-stocks", title, watched.negative, level=builtin.no_negative_stocks)
+    if builtin.conservation != "off":
+        title = f"Stocks change by their flows alone ({len(watched.chains)} chains, {watched.runs} runs)"
+        yield outcome("conservation", title, watched.kept, level=builtin.conservation)
     for law in checks.conservation:
         findings = watched.conservation.get(law.id, [])
         failed = [finding for finding in findings if not finding.passed]

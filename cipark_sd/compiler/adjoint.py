@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cipark_sd.compiler.derivatives import FLAT, along, refuse_non_negative
+from cipark_sd.compiler.derivatives import FLAT, along
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput
 from cipark_sd.errors import UnsupportedFeature
@@ -83,11 +83,8 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     Raises
     ------
     UnsupportedFeature
-        For stocks that are kept from falling below 0, and for what looks back at a run or adds up what leaves together.
+        For what looks back at a run or adds up what leaves together.
     """
-    for state in program.states:
-        if state.non_negative:
-            raise refuse_non_negative(state.label, program.name)
     for pipe in program.pipes:
         if pipe.kind != "delay":
             raise UnsupportedFeature(

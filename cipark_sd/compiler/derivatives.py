@@ -9,21 +9,10 @@ import math
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.primitives import segments
 from cipark_sd.compiler.program import Node
-from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Table
 
 #: Operations whose derivative is 0 wherever there is one.
 FLAT = ("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint")
-
-
-def refuse_non_negative(label: str, model: str) -> UnsupportedFeature:
-    """The error for a stock that is kept from falling below 0: its derivative jumps when it gets there."""
-    return UnsupportedFeature(
-        "a stock that is not to fall below 0",
-        variable=label,
-        where=f"{model}, derivatives",
-        alternative="limit the outflow with MIN",
-    )
 
 
 def along(g: Graph, node: Node, args: list[int], place: int, factor: int, value: int) -> int | None:

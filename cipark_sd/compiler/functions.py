@@ -129,19 +129,27 @@ def _pulse_train(c: Context, a: Sequence[int]) -> int:
     return g.logical_and(begun, on)
 
 
+def _since(c: Context, start: int) -> int:
+    """The time since a pulse, with the slack of comparisons."""
+    return c.graph.add(c.graph.sub(c.instant, start), c.graph.const(SMALL))
+
+
 def _quantity_once(c: Context, start: int) -> int:
-    """Whether the one step of an XMILE pulse is now."""
-    g = c.graph
-    half = g.mul(g.const(0.5), g.uniform("time_step"))
-    return g.logical_and(g.le(g.sub(start, g.const(SMALL)), c.instant), g.lt(c.instant, g.add(start, half)))
+    """Whether the one step of an XMILE pulse is now: the first time point at or after its time.
+
+    Source: XMILE 1.0, section 3.5.4, for a time on the grid; between time points, pysimlin.
+    """
+    g, since = c.graph, _since(c, start)
+    return g.logical_and(g.le(g.const(0.0), since), g.lt(since, g.uniform("time_step")))
 
 
 def _quantity_again(c: Context, start: int, interval: int) -> int:
-    """Whether one of the steps of repeated XMILE pulses is now; an interval of 0 is a single pulse."""
-    g = c.graph
-    half = g.mul(g.const(0.5), g.uniform("time_step"))
-    since = g.add(g.sub(c.instant, start), g.const(SMALL))
-    inside = g.logical_and(g.le(start, c.instant), g.lt(g.op("fmod", since, interval), half))
+    """Whether one of the steps of repeated XMILE pulses is now, each at the first time point at or after its time.
+
+    An interval of 0 is a single pulse; pulses that are closer than a step are one in each step.
+    """
+    g, since = c.graph, _since(c, start)
+    inside = g.logical_and(g.le(g.const(0.0), since), g.lt(g.op("fmod", since, interval), g.uniform("time_step")))
     return g.select(g.op("eq", interval, g.const(0.0)), _quantity_once(c, start), inside)
 
 

@@ -76,12 +76,13 @@ class _Inliner:
         yield new
 
     def _call(self, caller: Variable, macro: Macro, arguments: tuple[Expr, ...], inner: list[Variable]) -> Expr:
-        if len(arguments) != len(macro.parameters):
-            raise EquationError(
-                self.where,
-                caller.label,
-                f"gives the macro {macro.name!r} {len(arguments)} argument(s) instead of {len(macro.parameters)}",
-            )
+        every = macro.completed(arguments)
+        most = len(macro.parameters)
+        if len(every) != most:
+            least = most - sum(expr is not None for expr in macro.defaults)
+            taken = f"{most}" if least == most else f"{least} to {most}"
+            reason = f"gives the macro {macro.name!r} {len(arguments)} argument(s) instead of {taken}"
+            raise EquationError(self.where, caller.label, reason)
         prefix, number = f"{caller.name}#{macro.name}", 1
         while f"{prefix}#{macro.results[0]}" in self.taken:
             number += 1
@@ -90,7 +91,10 @@ class _Inliner:
         local = {*(v.name for v in macro.variables if v.name not in CONTROL), *macro.parameters}
         names = {name: f"{prefix}#{name}" for name in local}
         self.taken.update(names.values())
-        for parameter, argument in zip(macro.parameters, arguments, strict=True):
+        # a default is an expression of the macro, an argument one of the caller
+        defaults = (self._local(expr, names, caller) for expr in every[len(arguments) :])
+        given = (*arguments, *defaults)
+        for parameter, argument in zip(macro.parameters, given, strict=True):
             inner.append(
                 Auxiliary(
                     name=names[parameter], label=f"{title} {parameter.replace('_', ' ')}", pieces=(Piece(argument),)
@@ -99,23 +103,27 @@ class _Inliner:
         inner.extend(self._renamed(v, names, title, caller) for v in macro.variables if v.name not in CONTROL)
         return Ref(names[macro.results[0]])
 
+    def _local(self, expr: Expr, names: dict[str, str], caller: Variable) -> Expr:
+        """An expression of a macro in the names that its variables have at one call."""
+        match expr:
+            case Ref(name, ()):
+                # Vensim marks the model's own control variables with a dollar inside a macro
+                return Ref(names.get(name, name.removesuffix("$")))
+            case Ref():
+                raise UnsupportedFeature(
+                    "subscripts inside a macro",
+                    variable=caller.label,
+                    where=self.where,
+                    alternative="write the macro's equations into the model, or use --engine pysd",
+                )
+            case Apply(Ref(name, ()), argument, reading):
+                return Apply(Ref(names.get(name, name)), self._local(argument, names, caller), reading)
+            case _:
+                return rebuild(expr, lambda part: self._local(part, names, caller))
+
     def _renamed(self, variable: Variable, names: dict[str, str], title: str, caller: Variable) -> Variable:
         def change(expr: Expr) -> Expr:
-            match expr:
-                case Ref(name, ()):
-                    # Vensim marks the model's own control variables with a dollar inside a macro
-                    return Ref(names.get(name, name.removesuffix("$")))
-                case Ref():
-                    raise UnsupportedFeature(
-                        "subscripts inside a macro",
-                        variable=caller.label,
-                        where=self.where,
-                        alternative="write the macro's equations into the model, or use --engine pysd",
-                    )
-                case Apply(Ref(name, ()), argument, reading):
-                    return Apply(Ref(names.get(name, name)), change(argument), reading)
-                case _:
-                    return rebuild(expr, change)
+            return self._local(expr, names, caller)
 
         new_name, label = names[variable.name], f"{title} {variable.label}"
         match variable:

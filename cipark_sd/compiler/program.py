@@ -35,7 +35,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A number that its rate changes: a stock, or one stage of a delay or smooth. All are positions of nodes."""
+    """A number that its rate changes: a stock, or one stage of a delay or smooth. All are positions of nodes.
+
+    Of a ``non_negative`` one all rates that drain it are limited (:mod:`cipark_sd.compiler.limits`): what is below zero at
+    the end of a step is a rounding, and becomes zero.
+    """
 
     label: str
     initial: int

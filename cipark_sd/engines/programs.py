@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from cipark_sd.compiler.adjoint import Adjoint, adjoint
 from cipark_sd.compiler.data_between import asks_for_data, with_data_between
+from cipark_sd.compiler.limits import with_limits
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
@@ -113,7 +114,8 @@ def program_for(
 
     def make() -> tuple[Model, Program]:
         with_method = replace(flat, time=replace(flat.time, method=method))
-        return model, lower(changed(with_method, shape), save, orders=orders)
+        # what a scenario brings over time is not limited
+        return model, lower(with_limits(changed(with_method, shape)), save, orders=orders)
 
     return remember(_PROGRAMS, key, make)[1]
 

@@ -82,7 +82,7 @@ class Writer:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
             self.model, self.flat = with_inline_lookups(self.model), with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
-        self.flows = _named_flows(self.model)
+        self.flows = named_flows(self.model)
         self.flow_names = {name for flows in self.flows.values() for name in (*flows.inflows, *flows.outflows)}
         subscripts = {d.name: element_token(d.label) for d in self.model.dimensions}
         for dimension in self.model.dimensions:
@@ -324,7 +324,7 @@ class Writer:
         return token(label) + (f"[{subs}]" if subs else "")
 
 
-def _named_flows(model: Model) -> dict[str, Flows]:
+def named_flows(model: Model) -> dict[str, Flows]:
     """The flows of each stock that has them by name; a flow has one stock at either end, the first that names it."""
     by_stock: dict[str, Flows] = {}
     filling: set[str] = set()

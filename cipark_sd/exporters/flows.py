@@ -6,8 +6,8 @@ stock's own subscripts, those variables are the flows; otherwise one flow of its
 
 from dataclasses import dataclass
 
-from cipark_sd.model.expr import Binary, Const, Expr, Neg, Ref, row
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.net_flow import terms as signed
 from cipark_sd.model.variables import Auxiliary, Constant, Stock
 
 
@@ -24,38 +24,19 @@ def split(model: Model, stock: Stock) -> Flows | None:
 
     The order of the additions is the only thing that changes: all inflows first, as XMILE has it.
     """
-    if len(stock.pieces) != 1 or stock.pieces[0].subscripts != stock.dims or stock.pieces[0].exceptions:
+    alike: set[tuple[tuple[int, str], ...]] = set()
+    for piece in stock.pieces:
+        terms = signed(piece.flow)
+        if terms is None or piece.exceptions or any(ref.subscripts != piece.subscripts for _, ref in terms):
+            return None
+        alike.add(tuple((sign, ref.name) for sign, ref in terms))
+    if len(alike) != 1:
         return None
-    terms = _terms(stock.pieces[0].flow)
-    if terms is None or len({ref.name for _, ref in terms}) < len(terms):
+    (flows,) = alike
+    if len({name for _, name in flows}) < len(flows):
         return None
-    for _, ref in terms:
-        flow = model.by_name.get(ref.name)
-        if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL:
+    for _, name in flows:
+        flow = model.by_name.get(name)
+        if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL or flow.dims != stock.dims:
             return None
-        if flow.dims != stock.dims or ref.subscripts != stock.dims:
-            return None
-    return Flows(tuple(ref.name for sign, ref in terms if sign > 0), tuple(ref.name for sign, ref in terms if sign < 0))
-
-
-def _terms(expr: Expr) -> list[tuple[int, Ref]] | None:
-    """Signed references of ``a - b + c``; parentheses after a sign are left to a flow of their own."""
-    match expr:
-        case Const(0.0):
-            return []
-        case Ref():
-            return [(1, expr)]
-        case Neg(Ref() as ref):
-            return [(-1, ref)]
-        case Binary():
-            first, operations = row(expr)
-            terms = _terms(first)
-            for operation in operations:
-                match operation:
-                    case Binary("+" | "-" as operator, _, Ref() as right) if terms is not None:
-                        terms = [*terms, (1 if operator == "+" else -1, right)]
-                    case _:
-                        return None
-            return terms
-        case _:
-            return None
+    return Flows(tuple(name for sign, name in flows if sign > 0), tuple(name for sign, name in flows if sign < 0))

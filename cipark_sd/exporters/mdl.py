@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.apart import Apart
@@ -18,7 +19,7 @@ from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Binary, Call, Expr, If, Neg, Ref, Table, rebuild
+from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
 from cipark_sd.model.variables import (
@@ -28,7 +29,6 @@ from cipark_sd.model.variables import (
     Piece,
     Series,
     Stock,
-    StockPiece,
     Subscripts,
     Variable,
 )
@@ -49,16 +49,16 @@ _WHOLE = {
 def to_mdl(model: Model) -> str:
     """The model as the text of a Vensim file.
 
-    Macros are written out and values in other files are written in. The diagram of a Vensim model is kept as it was; of
-    an XMILE model's views, stocks, flows, variables and arrows are drawn anew. In texts ``~`` and ``|``, which end
-    fields in Vensim's format, become ``-`` and ``/``.
+    Macros, the limits of non-negative stocks and values in other files are written in. The diagram of a Vensim model is
+    kept as it was; of an XMILE model's views, stocks, flows, variables and arrows are drawn anew. In texts ``~`` and
+    ``|``, which end fields in Vensim's format, become ``-`` and ``/``.
 
     Raises
     ------
     UnsupportedFeature, Problems
         For everything that Vensim cannot say, all at once, with the way round each.
     """
-    model = inline_macros(read_externals(model))
+    model = without_marks(inline_macros(read_externals(model)))
     problems: list[CiparkError] = []
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
     model = with_readings(replace(model, variables=plain))
@@ -90,16 +90,15 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
 
     def words(expr: Expr, subscripts: Subscripts) -> Expr:
         expr = _sampled(variable, subscripts, expr)
-        return in_vensim_words(expr, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
+        return in_vensim_words(expr, model.time, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
 
     match variable:
         case Auxiliary(pieces=pieces):
             return replace(variable, pieces=tuple(replace(p, expr=words(p.expr, p.subscripts)) for p in pieces))
         case Stock(pieces=stocks):
-            if any(piece.non_negative for piece in stocks) and model.time.method != "euler":
-                refuse("a stock that is kept from falling below zero under Runge-Kutta", "take Euler's method")
-            above = (_above_zero(variable, piece) for piece in stocks)
-            made = (replace(p, flow=words(p.flow, p.subscripts), initial=words(p.initial, p.subscripts)) for p in above)
+            made = (
+                replace(p, flow=words(p.flow, p.subscripts), initial=words(p.initial, p.subscripts)) for p in stocks
+            )
             return replace(variable, pieces=tuple(made))
         case Lookup(pieces=tables):
             for table in tables:
@@ -141,14 +140,6 @@ def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:
             return Call("sample_if_true", (condition, value, initial))
         case _:
             return expr
-
-
-def _above_zero(stock: Stock, piece: StockPiece) -> StockPiece:
-    """A stock that is kept from falling below zero, written out: no more leaves in a step than there is."""
-    if not piece.non_negative:
-        return piece
-    all_of_it = Neg(Binary("/", Ref(stock.name, piece.subscripts), Ref("time_step")))
-    return replace(piece, flow=Call("max", (piece.flow, all_of_it)), non_negative=False)
 
 
 def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Collection
 
+from cipark_sd.compiler.functions import SMALL
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Ref, Table, rebuild, references
+from cipark_sd.model.model import TimeSpec
 
 _STEP = Ref("time_step")
 _END = Ref("final_time")
+_ZERO = Const(0.0)
 
 #: What Vensim cannot say, with the way round each.
 UNSUPPORTED = {
@@ -16,11 +19,15 @@ UNSUPPORTED = {
 }
 
 
-def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None], summed: Collection[str] = ()) -> Expr:
+def in_vensim_words(
+    expr: Expr, time: TimeSpec, refuse: Callable[[str, str], None], summed: Collection[str] = ()
+) -> Expr:
     """``expr`` with XMILE's own functions in Vensim's.
 
     Parameters
     ----------
+    time : TimeSpec
+        Of the model; pulses on its grid keep their times.
     refuse : callable
         Takes a feature that Vensim lacks and its alternative.
     summed : collection of str
@@ -33,9 +40,9 @@ def in_vensim_words(expr: Expr, refuse: Callable[[str, str], None], summed: Coll
             case Call("pulse_train", (start, interval, width, end)):
                 return Call("pulse_train", (start, width, interval, end))
             case Call("xpulse", (start, magnitude)):
-                return _quantity(Call("pulse", (start, _STEP)), magnitude)
+                return _quantity(Call("pulse", (_from(start, time), _STEP)), magnitude)
             case Call("xpulse_train", (start, interval, magnitude)):
-                return _quantity(_repeated(start, interval), magnitude)
+                return _quantity(_repeated(start, interval, time), magnitude)
             case Call("floor", (value,)):
                 return _floor(value)
             case Call("floored_modulo", (value, divisor)):
@@ -90,9 +97,23 @@ def _floor(value: Expr) -> Expr:
     return If(Binary(">", whole, value), Binary("-", whole, Const(1.0)), whole)
 
 
-def _repeated(start: Expr, interval: Expr) -> Expr:
+def _from(start: Expr, time: TimeSpec, interval: Expr = _ZERO) -> Expr:
+    """The time for Vensim of a pulse that XMILE has at the first time point from it; Vensim's is the nearest one.
+
+    Half a step later, less the slack of comparisons, they are the same; where all pulses are on the grid, without it.
+    """
+    numbers = [part.value for part in (start, interval) if isinstance(part, Const)]
+    if len(numbers) == 2 and time.step > 0:
+        places = ((numbers[0] - time.initial) / time.step, numbers[1] / time.step)
+        if all(place.is_integer() for place in places):
+            return start
+    return Binary("-", Binary("+", start, Binary("/", _STEP, Const(2.0))), Const(SMALL))
+
+
+def _repeated(start: Expr, interval: Expr, time: TimeSpec) -> Expr:
     """Pulses of one step; in XMILE an interval of 0 is a single pulse, in Vensim one without pause."""
-    once = Call("pulse", (start, _STEP))
+    once = Call("pulse", (_from(start, time), _STEP))
+    start = _from(start, time, interval)
     again = Call("pulse_train", (start, _STEP, interval, Binary("+", _END, _STEP)))
     match interval:
         case Const(0.0):
@@ -100,7 +121,7 @@ def _repeated(start: Expr, interval: Expr) -> Expr:
         case Const():
             return again
         case _:
-            return If(Binary("=", interval, Const(0.0)), once, again)
+            return If(Binary("=", interval, _ZERO), once, again)
 
 
 def _quantity(pulse: Expr, magnitude: Expr) -> Expr:

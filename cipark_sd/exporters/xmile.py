@@ -10,9 +10,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.exporters.entries import GF_TYPES, Entry, Writer
+from cipark_sd.exporters.entries import GF_TYPES, Entry, Writer, named_flows
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.xmile_views import views
 from cipark_sd.frontends.externals import read_externals
@@ -53,6 +54,10 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
         For functions of whole arrays, which XMILE lacks: they keep Vensim's name.
     """
     model = inline_macros(read_externals(model))
+    named = named_flows(model)
+    if any(piece.non_negative for stock in model.stocks if stock.name not in named for piece in stock.pieces):
+        # the mark limits flows that a stock has by name
+        model = without_marks(model)
     writer = Writer(model, inline_lookups)
     entries = writer.entries()
     problems = [*writer.problems, *_dimension_problems(model), *_time_problems(model)]

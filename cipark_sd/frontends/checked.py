@@ -59,7 +59,12 @@ def checked_model(
         # inside a macro a dollar marks a variable of the model itself
         extra = (*macro.parameters, *(f"{name}$" for name in (*names, "time", *_GIVEN)), *_GIVEN)
         where = f"{path.name}, macro {macro.name}"
-        problems += unknown_references(where, macro.variables, dimensions, extra, macro_names, text)
+        defaults = (
+            Auxiliary(name=name, label=name, pieces=(Piece(expr),))
+            for name, expr in zip(macro.parameters, macro.defaults, strict=False)
+            if expr is not None
+        )
+        problems += unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
     raise_all(str(path), problems)
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cipark_sd.errors import EquationError, UnknownName
+from cipark_sd.model.expr import Expr
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key, protected_among
 from cipark_sd.tasks.shared import MadeOnce
@@ -57,12 +58,20 @@ class TimeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A function that the model itself defines: canonical parameters, results (the first is the value of the call)."""
+    """A function that the model itself defines: canonical parameters, results (the first is the value of the call).
+
+    ``defaults`` are the arguments of calls that leave the last ones out; None, or nothing, where one has to be written.
+    """
 
     name: str
     parameters: tuple[str, ...]
     results: tuple[str, ...]
     variables: tuple[Variable, ...]
+    defaults: tuple[Expr | None, ...] = ()
+
+    def completed(self, arguments: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """A call's arguments, then the defaults of those that it leaves out."""
+        return (*arguments, *(expr for expr in self.defaults[len(arguments) :] if expr is not None))
 
 
 @dataclass(frozen=True, slots=True)

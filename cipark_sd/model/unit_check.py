@@ -284,7 +284,7 @@ class _Checker:
         return self.time if demand == "time" else _over(DIMENSIONLESS, self.time)
 
     def _macro_call(self, macro: Macro, arguments: tuple[Expr, ...]) -> _Units:
-        units = [self.infer(argument) for argument in arguments]
+        units = [self.infer(argument) for argument in macro.completed(arguments)]
         outer, equation = self.macro, self.equation
         self.macro = _Macro(macro, dict(zip(macro.parameters, units, strict=False)))
         try:

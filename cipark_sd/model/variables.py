@@ -37,7 +37,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class StockPiece:
-    """One equation of a stock: its net flow per unit of time and its initial value."""
+    """One equation of a stock: its net flow per unit of time and its initial value.
+
+    A ``non_negative`` one limits the flows that drain it to what there is, in the order of its net flow.
+    """
 
     flow: Expr
     initial: Expr

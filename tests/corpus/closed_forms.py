@@ -1165,9 +1165,24 @@ def xmile_stock_and_flows(t: T) -> Columns:
 
 @form()
 def xmile_non_negative(t: T) -> Columns:
+    # the flow that both stocks have is limited by the one that is not to fall below zero
+    left = np.maximum(5 - 2 * t, 0)
     return {
-        "tank": np.maximum(5 - 2 * t, 0), "free": 5 - 2 * t, "draining": 2, "one_way": np.maximum(4 - t, 0),
+        "tank": left, "free": left, "draining": np.minimum(left, 2), "one_way": np.maximum(4 - t, 0),
         "both_ways": 4 - t,
+    }  # fmt: skip
+
+
+@form(last=8, every=0.25)
+def xmile_pulse_between(t: T) -> Columns:
+    """Each pulse is one step of 3 / 0.25, the first that begins at its time or later."""
+
+    def pulses(*times: float) -> Columns | np.ndarray:
+        return 12.0 * np.isin(t, [np.ceil(time * 4) / 4 for time in times])
+
+    return {
+        "on_the_grid": pulses(2), "soon_after": pulses(1.1), "soon_before": pulses(1.2),
+        "repeated": pulses(1.1, 3.1, 5.1, 7.1), "drifting": pulses(1.2, 3.3, 5.4, 7.5), "level": 3 * (t > 1.25),
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from cipark_sd.compiler.derivatives import FLAT, along, refuse_non_negative
+from cipark_sd.compiler.derivatives import FLAT, along
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import Cell, Node, Pipe, Program, State
 from cipark_sd.engines.compiled import CompiledEngine, inputs_for
@@ -77,16 +77,7 @@ def direction(name: str) -> str:
 
 
 def with_tangents(program: Program) -> Program:
-    """The program that gives, after the outputs, the derivative of each along the parameters ``d name``.
-
-    Raises
-    ------
-    UnsupportedFeature
-        For stocks that are kept from falling below 0.
-    """
-    for state in program.states:
-        if state.non_negative:
-            raise refuse_non_negative(state.label, program.name)
+    """The program that gives, after the outputs, the derivative of each along the parameters ``d name``."""
     return _Tangents(program).build()
 
 
@@ -102,7 +93,7 @@ class _Tangents:
         for node in program.nodes:
             self.copies.append(self._copied(node))
             self.slope.append(self._derivative(node, len(self.copies) - 1))
-        states = [State(s.label, self.copies[s.initial], self.copies[s.rate]) for s in program.states]
+        states = [State(s.label, self.copies[s.initial], self.copies[s.rate], s.non_negative) for s in program.states]
         states += [State(f"d {s.label}", self._of(s.initial), self._of(s.rate)) for s in program.states]
         cells = [Cell(c.label, self.copies[c.initial], self.copies[c.following]) for c in program.cells]
         cells += [Cell(f"d {c.label}", self._of(c.initial), self._of(c.following)) for c in program.cells]

@@ -9,7 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.errors import RunFailed
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, walk
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    Interpolation,
+    Neg,
+    Ref,
+    Table,
+    references,
+    walk,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Piece, Stock, Variable, expressions
 
@@ -101,6 +114,13 @@ def _inline_table(interpolation: Interpolation) -> Callable[[Model, Variable], b
     )
 
 
+def _of_a_limiting_stock(model: Model, variable: Variable) -> bool:
+    """Whether a variable is a non-negative stock or one of its flows."""
+    limiting = {stock.name: stock.pieces for stock in model.stocks if any(p.non_negative for p in stock.pieces)}
+    flows = {ref.name for pieces in limiting.values() for piece in pieces for ref in references(piece.flow)}
+    return variable.name in limiting or variable.name in flows
+
+
 def _never(model: Model, variable: Variable) -> bool:
     return False
 
@@ -167,6 +187,18 @@ FAULTS: tuple[Fault, ...] = (
         "INT and MOD are Vensim's, which go towards zero; XMILE's go down.",
         True,
         _calls_any("floor", "floored_modulo"),
+    ),
+    Fault(
+        "xmile_non_negative",
+        "A non-negative stock is held at zero while its outflows go on, so that material appears downstream.",
+        False,
+        _of_a_limiting_stock,
+    ),
+    Fault(
+        "xmile_pulse_between",
+        "A pulse of XMILE between two time points comes only where the nearest is the one after it.",
+        False,
+        _calls_any("xpulse", "xpulse_train"),
     ),
     Fault("delay_fixed_of_a_delay", _FIXED_INPUT, True, _calls_any("delay_fixed")),
     Fault(

@@ -1,33 +1,20 @@
-"""Conveyors: what enters leaves a transit time later, less what leaks on the way.
+"""Conveyors as a file has them: their flows, what each is to them, and what of them is not computed."""
 
-Where the transit time changes, that at the entry counts, and once it is placed nothing changes it: material may pass
-what entered before and leave together with it. Each step's material is one slat. A linear leak takes the same amount of
-a slat at each of its steps in the zone, a fraction of what entered in all; an exponential one takes a fraction per unit
-of time of what is left. What lies on the conveyor at the start lies as a constant inflow would have left it. Sums over
-slats are differences of two delays, and no slat is retained.
-
-Sources: XMILE 1.0, sections 3.7.2 and 4.2.1; isee systems' help, "Traditional Conveyor Computation" and "Conveyors":
-leakage comes before what leaves, transit time and leak fraction are those at the entry, and as much may enter as the
-capacity leaves room for, (capacity - conveyor) / DT + outflow.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from itertools import pairwise
 from typing import Any, Literal
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.frontends.xmile.document import Document
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
+from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.naming import canonical, plain_label
 
-_STEP = Ref("time_step")
-_ONE, _ZERO, _HALF = Const(1.0), Const(0.0), Const(0.5)
+#: Names that stand for the same number throughout a run.
+_FIXED = ("dt", "starttime", "stoptime", "pi")
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 #: What of ``<conveyor>`` is computed.
 _KNOWN = ("len", "capacity", "in_limit")
-#: Roundings of a whole number of slats.
-_SLACK = Const(1e-6)
 
 
 @dataclass(frozen=True)
@@ -85,6 +72,9 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
     exponential = conveyor is not None and is_true(conveyor.get("exponential_leak"))
+    apart = len({zone(nodes[name])[0] for name in leaks if name in nodes}) > 1
+    if apart and conveyor is not None and is_true(conveyor.get("force_leak_fraction")):
+        yield problem("a conveyor that forces its leak fractions, with zones that begin at different places")
     for name in leaks:
         node = nodes.get(name)
         if node is None:
@@ -93,8 +83,11 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
             yield problem("a conveyor that leaks whole units")
         if exponential and zone(node) != (0.0, 1.0):
             yield problem("a conveyor that leaks exponentially from a part of it")
-        if exponential and not is_constant(document, leak_text(document, node), nodes, least=0.0):
-            yield problem("a conveyor that leaks exponentially at a rate that is no constant")
+        if not is_constant(document, leak_text(document, node), nodes, least=0.0):
+            if conveyor is not None and not is_constant(document, length_of(document, conveyor), nodes):
+                yield problem("a leak fraction that changes on a conveyor whose transit time changes")
+            if apart:
+                yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
     for name in flows_of(document, stock, "inflow"):
         spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
         if spread not in ("", "beginning"):
@@ -145,182 +138,30 @@ def zone(node: Any) -> tuple[float, float]:
 
 
 def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:
-    """Whether a text is a number or the name of a constant, and above zero, or not below ``least``."""
+    """Whether a text is a number above zero, or not below ``least``, or an expression of such and of other constants.
 
-    def fits(number: str) -> bool:
-        try:
-            return float(number) > 0 if least is None else float(number) >= least
-        except ValueError:
-            return False
-
-    if fits(text):
-        return True
-    node = nodes.get(canonical(text))
-    if node is None or document.child(node, "gf") is not None or document.child(node, "element") is not None:
-        return False
-    return fits(document.text(node, "eqn"))
-
-
-@dataclass(frozen=True)
-class Leak:
-    """A leak of a linear conveyor: the fraction of what enters, and the part of the conveyor, from the entry."""
-
-    fraction: Expr
-    start: float = 0.0
-    end: float = 1.0
-
-
-@dataclass(frozen=True)
-class Belt:
-    """The equations of one conveyor.
-
-    Parameters
-    ----------
-    entering : Expr
-        All inflows together.
-    transit, initial : Expr
-        Transit time, and what lies on it at the start.
-    leaks : sequence of Leak
-        In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
-    varies : bool
-        Whether the transit time may change in a run.
+    A function makes none, nor does a name that a stock, a flow, a table or another model has.
     """
-
-    entering: Expr
-    transit: Expr
-    initial: Expr
-    leaks: Sequence[Leak] = ()
-    exponential: bool = False
-    varies: bool = False
-
-    @property
-    def slats(self) -> Expr:
-        """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
-        return Call("max", (_ONE, Call("integer", (_sum(_over(self.transit, _STEP), _HALF, _SLACK),))))
-
-    @property
-    def leaving(self) -> Expr:
-        """The flow at the end."""
-        retained = self._retained if self.exponential else _minus(_ONE, *map(self._lost, self.leaks))
-        if not self.leaks:
-            return self._later(self.entering, self.transit, self._steady)
-        if self.exponential and not self.varies:
-            return _times(self._later(self.entering, self.transit, self._steady), retained)
-        return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
-
-    def leaking(self, place: int, contents: Expr, earlier: Sequence[Expr]) -> Expr:
-        """The leak at a place of an exponential conveyor: what is there, less what leaked by ``earlier`` flows."""
-        left = _minus(contents, *(_times(flow, _STEP) for flow in earlier))
-        return _times(self.leaks[place].fraction, left)
-
-    def linear_leak(self, place: int) -> tuple[Expr, Expr]:
-        """The net flow and the initial value of a linear leak, a level: the mean over its zone of what entered."""
-        leak = self.leaks[place]
-        first, last, many = self._zone(leak)
-        part = _times(self.entering, leak.fraction)
-        start = _times(self._steady, leak.fraction)
-        if self.varies:
-            return self._varying_leak(leak, part, start)
-        begun = part
-        if leak.start > 0:
-            later = self._later(part, _times(_minus(first, _ONE), _STEP), start)
-            begun = If(Binary("<=", first, _ONE), part, later)
-        ended = self._later(part, _times(last, _STEP), start)
-        some = Binary(">", many, _ZERO)
-        change = If(some, _over(_minus(begun, ended), _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
-        return change, If(some, start, _ZERO)
-
-    def _varying_leak(self, leak: Leak, part: Expr, start: Expr) -> tuple[Expr, Expr]:
-        """The same where each entry has its own number of slats: what a step of it leaks is settled at the entry."""
-        first, last, many = self._zone(leak)
-        some, at_once = Binary(">", many, _ZERO), Binary("<=", first, _ONE)
-
-        def shared(amount: Expr) -> Expr:
-            return If(some, _over(amount, _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
-
-        leaking, before = shared(part), shared(start)
-        begun = leaking
-        if leak.start > 0:
-            # what begins to leak at once does not wait a step
-            waiting = _times(Call("max", (_minus(first, _ONE), _ONE)), _STEP)
-            later = self._later(If(at_once, _ZERO, leaking), waiting, If(at_once, _ZERO, before))
-            begun = _sum(If(at_once, leaking, _ZERO), later)
-        return _minus(begun, self._later(leaking, _times(last, _STEP), before)), If(some, start, _ZERO)
-
-    def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
-        """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
-        if (leak.start, leak.end) == (0.0, 1.0):
-            return _ONE, self.slats, self.slats
-        before = _minus(_sum(_times(Const(leak.start), self.slats), _HALF), _SLACK)
-        first = _minus(_ZERO, Call("floor", (_minus(_ZERO, before),)))
-        last = Call("floor", (_sum(_times(Const(leak.end), self.slats), _HALF, _SLACK),))
-        return first, last, _sum(_minus(last, first), _ONE)
-
-    def _lost(self, leak: Leak) -> Expr:
-        """The fraction that a linear leak takes of a slat; none where its zone is narrower than one."""
-        whole = (leak.start, leak.end) == (0.0, 1.0)
-        return leak.fraction if whole else If(Binary(">", self._zone(leak)[2], _ZERO), leak.fraction, _ZERO)
-
-    @property
-    def _retained(self) -> Expr:
-        """What an exponential conveyor leaves of a slat at its end."""
-        return Binary("^", self._kept_in_a_step, self.slats)
-
-    @property
-    def _kept_in_a_step(self) -> Expr:
-        return reduce(_times, (_minus(_ONE, _times(leak.fraction, _STEP)) for leak in self.leaks))
-
-    @property
-    def _steady(self) -> Expr:
-        """The constant inflow that would have left on the conveyor what lies on it at the start."""
-        slats = self.slats
-        if not self.leaks:
-            return _over(self.initial, _times(slats, _STEP))
-        if self.exponential:
-            retained = self._kept_in_a_step
-            sum_of_slats = If(
-                Binary("=", retained, _ONE), slats, _over(_minus(_ONE, self._retained), _minus(_ONE, retained))
-            )
-            return _over(self.initial, _times(sum_of_slats, _STEP))
-        lost = []
-        for leak in self.leaks:
-            _, last, many = self._zone(leak)
-            behind = _sum(_over(_minus(many, _ONE), Const(2.0)), _minus(slats, last))
-            lost.append(_times(self._lost(leak), behind))
-        return _over(self.initial, _times(_minus(slats, *lost), _STEP))
-
-    def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
-        return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
+    found = tokens(text)
+    if len(found) == 1 and found[0][:1].isdecimal():
+        return float(found[0]) > 0 if least is None else float(found[0]) >= least
+    if not found or any(after == "(" and _is_word(token) for token, after in pairwise(found)):
+        return False
+    inside = 0
+    for token in found:
+        inside += (token == "[") - (token == "]")
+        name = canonical(token)
+        if inside or not _is_word(token) or name in _FIXED:
+            continue
+        node = nodes.get(name)
+        if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
+            return False
+        others = {key: other for key, other in nodes.items() if key != name}
+        parts = [p for p in (node, *document.children(node, "element")) if document.child(p, "eqn") is not None]
+        if not parts or not all(is_constant(document, document.text(p, "eqn"), others, least=least) for p in parts):
+            return False
+    return True
 
 
-def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:
-    """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring."""
-    bounds = []
-    if "capacity" in limits:
-        bounds.append(_sum(_over(_minus(limits["capacity"], contents), _STEP), leaving))
-    if "in_limit" in limits:
-        bounds.append(limits["in_limit"])
-    if not bounds:
-        return asked_for
-    most = _minus(reduce(lambda a, b: Call("min", (a, b)), bounds), *terms)
-    return Call("max", (_ZERO, Call("min", (asked_for, most))))
-
-
-def _binary(operator: Operator, first: Expr, *terms: Expr) -> Expr:
-    return reduce(lambda left, right: Binary(operator, left, right), terms, first)
-
-
-def _sum(first: Expr, *terms: Expr) -> Expr:
-    return _binary("+", first, *terms)
-
-
-def _minus(first: Expr, *terms: Expr) -> Expr:
-    return _binary("-", first, *terms)
-
-
-def _times(left: Expr, right: Expr) -> Expr:
-    return Binary("*", left, right)
-
-
-def _over(left: Expr, right: Expr) -> Expr:
-    return Binary("/", left, right)
+def _is_word(token: str) -> bool:
+    return token[:1].isalpha() or token[:1] in ('"', "_")

@@ -295,13 +295,21 @@ def _described(control: Variable, declared: Variable | None) -> Variable:
 
 
 def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...]:
-    """The ``<macro>`` parts: their parameters, their variables, and the equation that is their value."""
+    """The ``<macro>`` parts: their parameters, their variables, and the equation that is their value.
+
+    A variable of a parameter's name, as Stella saves one with ``access="input"`` for the macro's own test run, gives
+    way to the argument.
+
+    Source: XMILE 1.0, on macros: ``<parm>`` names the arguments in order, ``default`` is one that is left out.
+    """
     made: list[Macro] = []
     for node in document.children(document.root, "macro"):
         label = node.get("name", "")
-        parameters = tuple(canonical("".join(parm.itertext())) for parm in document.children(node, "parm"))
+        parms = list(document.children(node, "parm"))
+        parameters = tuple(canonical("".join(parm.itertext())) for parm in parms)
         inner = document.child(node, "variables")
-        nodes = [] if inner is None else [n for n in document.children(inner, *KINDS) if n.get("name")]
+        every = [] if inner is None else [n for n in document.children(inner, *KINDS) if n.get("name")]
+        nodes = [n for n in every if canonical(n.get("name")) not in parameters]
         local = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
         lookups = frozenset(canonical(n.get("name")) for n in nodes if is_table(document, n))
         scope = Scope(lambda name: name, {}, lookups, local, {}, {})
@@ -326,8 +334,12 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             if canonical(label) not in local:
                 value = elements.read("".join(equation.itertext()), label, equation.sourceline)
                 variables.append(Auxiliary(name=canonical(label), label=plain_label(label), pieces=(Piece(value),)))
+            defaults = tuple(
+                None if (text := parm.get("default")) is None else elements.read(text, label, parm.sourceline)
+                for parm in parms
+            )
         except CiparkError as problem:
             problems.append(problem)
             continue
-        made.append(Macro(canonical(label), parameters, (canonical(label),), tuple(variables)))
+        made.append(Macro(canonical(label), parameters, (canonical(label),), tuple(variables), defaults))
     return tuple(made)

@@ -10,11 +10,9 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
+from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted
 from cipark_sd.frontends.xmile.conveyors import (
-    Belt,
-    Leak,
     Role,
-    admitted,
     flows_of,
     is_constant,
     is_true,
@@ -26,7 +24,7 @@ from cipark_sd.frontends.xmile.conveyors import (
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, tokens
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -132,23 +130,15 @@ class Elements:
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
             return Series(**described, pieces=(ExternalPiece(None, dims),))
-        parts = [(self._equation(part, label, Ref(name, span)), span) for part, span in self._parts(node, label, dims)]
-        table = self.document.child(node, "gf")
-        if table is not None:
-            whole = self._table(table, label)
-            parts = [
-                (Apply(self._own_table(part, whole, label), expr), span)
-                for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
-            ]
         parts = [
-            (self._at_start(part, expr, label, table is not None), span)
-            for (expr, span), (part, _) in zip(parts, self._parts(node, label, dims), strict=True)
+            (self._computed(part, node, label, Ref(name, span), dict(zip(dims, span, strict=True))), span)
+            for part, span in self._parts(node, label, dims)
         ]
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
         if role is not None:
             parts = [(self._entering(node, expr, span, label, role.conveyor), span) for expr, span in parts]
-        if all(_is_literal(expr) for expr, _ in parts):
+        if all(_is_literal(expr) for expr, _ in parts) and not self._is_limited(node):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
 
@@ -180,9 +170,18 @@ class Elements:
         self.reader.itself = None
         return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
 
-    def _own_table(self, part: Any, whole: Table, label: str) -> Table:
+    def _computed(self, part: Any, node: Any, label: str, itself: Ref, bound: Mapping[str, str]) -> Expr:
+        """The equation of a part, its table applied; what an ``<element>`` leaves out stands at the variable."""
+        if self.document.child(part, "eqn") is None and self.document.name(part) != "eqn":
+            expr = _bound(self._equation(node, label, itself), bound)
+        else:
+            expr = self._equation(part, label, itself)
         graphical = self.document.child(part, "gf")
-        return whole if graphical is None else self._table(graphical, label)
+        if graphical is None:
+            graphical = self.document.child(node, "gf")
+        if graphical is not None:
+            expr = Apply(self._table(graphical, label), expr)
+        return self._at_start(part, expr, label, graphical is not None)
 
     def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
         scale = self.document.child(node, "range")
@@ -314,9 +313,27 @@ class Elements:
             return self.non_negative[kind]
         return "false" not in "".join(mark.itertext()).lower()
 
+    def _is_limited(self, node: Any) -> bool:
+        """Whether a flow leaves a stock that limits it, or enters one as a number below zero and so drains it."""
+        name = canonical(node.get("name"))
+        negative = "-" in "".join(
+            self.document.text(part, "eqn") for part in (node, *self.document.children(node, "element"))
+        )
+        ends = ("outflow", "inflow") if negative else ("outflow",)
+        return self.document.name(node) == "flow" and any(
+            self._limits_flows(stock) and name in flows_of(self.document, stock, end)
+            for stock in self.nodes.values()
+            if self.document.name(stock) == "stock"
+            for end in ends
+        )
+
+    def _limits_flows(self, stock: Any) -> bool:
+        """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
+        return self._is_non_negative(stock, "stock") and self.document.child(stock, "conveyor") is None
+
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
-        non_negative = self._is_non_negative(node, "stock")
+        non_negative = self._limits_flows(node)
         flows = [
             (self.reader.scope.resolve(canonical("".join(flow.itertext()))), self.document.name(flow) == "inflow")
             for flow in self.document.children(node, "inflow", "outflow")
@@ -343,30 +360,36 @@ class Elements:
             for part, span in self._parts(role.conveyor, label, dims)
         ]
         if role.way == "leaves":
-            return Auxiliary(**described, pieces=tuple(Piece(belt.leaving, span) for belt, span in belts))
+            many = len(belts[0][0].memories())
+            memories = [
+                self._level(
+                    {**described, "units": "1"},
+                    f"{label} memory {i + 1}",
+                    [(*belt.memories()[i], span) for belt, span in belts],
+                )
+                for i in range(many)
+            ]
+            flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
+            return Auxiliary(**described, pieces=tuple(flows))
         place = leaks.index(name)
         if belts[0][0].exponential:
-            earlier = [self.reader.scope.resolve(leak) for leak in leaks[:place]]
-            flows = [
-                Piece(belt.leaking(place, Ref(stock, span), [Ref(leak, span) for leak in earlier]), span)
-                for belt, span in belts
-            ]
-            return Auxiliary(**described, pieces=tuple(flows))
+            return Auxiliary(
+                **described, pieces=tuple(Piece(belt.leaking(place, Ref(stock, s)), s) for belt, s in belts)
+            )
         # what leaks is a level: each step adds what entered the zone and takes off what left it
-        level_label = f"{label} level"
-        changes = [(*belt.linear_leak(place), span) for belt, span in belts]
-        level = Stock(
-            **{
-                **described,
-                "name": canonical(level_label),
-                "label": level_label,
-                "doc": f"What leaks as {label}: the mean over its zone of what entered",
-                "limits": (None, None),
-            },
-            pieces=tuple(StockPiece(change, start, span) for change, start, span in changes),
-        )
-        self.levels.append(level)
-        return Auxiliary(**described, pieces=(Piece(Ref(level.name, dims), dims),))
+        level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
+        if not belts[0][0].leaks[place].changes:
+            return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
+        times = [(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in times))
+
+    def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
+        """The name of a level that a flow needs beside the variables of the file."""
+        flow = described["label"]
+        fields = {"name": canonical(label), "label": label, "doc": f"What {flow} needs to know of the steps before"}
+        pieces = tuple(StockPiece(change, start, span) for change, start, span in changes)
+        self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
+        return canonical(label)
 
     def _belt(self, part: Any, span: Subscripts, conveyor: Any, label: str) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before."""
@@ -381,11 +404,12 @@ class Elements:
         for name in split_outflows(self.document, conveyor, self.nodes)[1]:
             text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
             # a leak whose fraction is not known yet leaks nothing
-            fraction: Expr = Const(0.0) if text in _UNFINISHED else self.read(text, label, line)
-            leaks.append(Leak(fraction, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
+            fraction = Const(0.0) if text in _UNFINISHED else _bound(self.read(text, label, line), bound)
+            changes = text not in _UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
+            leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
         return Belt(
             entering,
-            self.read(self.document.text(element, "len"), label, line),
+            _bound(self.read(self.document.text(element, "len"), label, line), bound),
             self._equation(part, label),
             tuple(leaks),
             exponential=is_true(element.get("exponential_leak")),
@@ -398,8 +422,9 @@ class Elements:
     def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
         """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
         element = self.document.child(conveyor, "conveyor")
+        bound = dict(zip(self.dims_of(self._full(conveyor)), span, strict=False))
         limits = {
-            key: self.read(self.document.text(element, key), label, conveyor.sourceline)
+            key: _bound(self.read(self.document.text(element, key), label, conveyor.sourceline), bound)
             for key in ("capacity", "in_limit")
             if self.document.text(element, key) not in _UNFINISHED
         }
@@ -438,10 +463,21 @@ def is_table(document: Document, node: Any) -> bool:
         return True
     if document.name(node) not in ("aux", "flow"):
         return False
-    elements = list(document.children(node, "element"))
-    if elements:
-        return all(document.child(e, "gf") is not None and document.child(e, "eqn") is None for e in elements)
-    return document.child(node, "gf") is not None and document.child(node, "eqn") is None
+    if document.child(node, "eqn") is not None:
+        return False
+    holders = list(document.children(node, "element")) or [node]
+    return all(document.child(h, "gf") is not None and document.child(h, "eqn") is None for h in holders)
+
+
+def _bound(expr: Expr, bound: Mapping[str, str]) -> Expr:
+    """An expression of whole dimensions for some of their elements."""
+    match expr:
+        case Ref(name, subscripts):
+            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
+        case Apply(Ref() as table, argument, reading):
+            return Apply(cast(Ref, _bound(table, bound)), _bound(argument, bound), reading)
+        case _:
+            return rebuild(expr, lambda part: _bound(part, bound))
 
 
 def _literal_array(text: str) -> Grid | None:

@@ -81,7 +81,7 @@ def test_a_sound_model_passes_everything(outcomes: Outcomes) -> None:
     found = outcomes(SOUND, LAW)
     assert {name: outcome.status for name, outcome in found.items()} == dict.fromkeys(found, "pass")
     assert set(found) == {
-        *("units", "declared-units", "documented", "used", "finite", "negative-stocks"),
+        *("units", "declared-units", "documented", "used", "finite", "negative-stocks", "conservation"),
         *("law", "lookup-ranges", "time-step"),
     }
 

@@ -4,11 +4,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import exported
-import numpy as np
 import pytest
 from lxml import etree
 from places import TESTS
@@ -17,7 +15,6 @@ from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.flat import flat_model, flat_model_file
-from cipark_sd.exporters.mdl import to_mdl
 from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
@@ -25,7 +22,6 @@ from cipark_sd.library import bundled
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
-from cipark_sd.simulation import simulate
 
 XMILE = {"x": "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"}
 Write = Callable[..., Path]
@@ -221,20 +217,6 @@ def test_everything_that_xmile_cannot_say_is_reported_at_once(write_mdl: Write) 
     model = read_model(write_mdl("a = NPV(Time, 1, 2, 3) ~~| b = IF THEN ELSE(Time > 1, :NA:, a) ~~|"))
     with pytest.raises(Problems, match=r"(?s)'a' uses the function VENSIM NPV.*'b' uses the number nan"):
         to_xmile(model)
-
-
-def test_a_stock_that_cannot_be_negative_is_written_out_under_euler_alone(tmp_path: Path, write_mdl: Write) -> None:
-    text = to_xmile(read_model(write_mdl("f = -1.75 ~~| S = INTEG(f, 3) ~~|")))
-    path = tmp_path / "n.xmile"
-    path.write_text(text.replace("<inflow>f</inflow>", "<inflow>f</inflow><non_negative/>"), encoding="utf-8")
-    model, again = read_model(path), tmp_path / "again.mdl"
-    again.write_text(to_mdl(model), encoding="utf-8")
-    stock = simulate(read_model(again))["s"]
-    assert np.array_equal(stock, simulate(model)["s"])
-    assert float(stock[-1]) == 0.0
-    faster = replace(model, time=replace(model.time, method="rk4"))
-    with pytest.raises(UnsupportedFeature, match="kept from falling below zero under Runge-Kutta"):
-        to_mdl(faster)
 
 
 def test_flat_names_that_collide_are_an_error(write_mdl: Write) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exported import by_simlin
+from stella import stella
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
@@ -88,39 +90,43 @@ def slat_by_slat(
 
     inside = [[i for i in range(n) if a <= 1 - (i + 0.5) / n <= b] for a, b in zones]
 
-    def loss(slat: dict[str, Any], i: int, k: int, time: float) -> float:
-        if i not in inside[k]:
-            return 0.0
-        return float(slat["content"] * share(k, time) * dt if exponential else slat["leaks"][k])
+    def reaches(k: int, time: float) -> float:
+        """The share of a slat that gets to the first slat of a zone, by the fractions of its entry."""
+        taken = 0.0
+        for j in (0, 1):
+            behind = [i for i in inside[j] if i > max(inside[k], default=0)]
+            if zones[j][0] < zones[k][0]:
+                taken += share(j, time) * reaches(j, time) * len(behind) / max(len(inside[j]), 1)
+        return 1 - taken
+
+    def losses(slat: dict[str, Any], i: int, time: float) -> list[float]:
+        """What a slat leaks in a step: rates of what is there, or fractions as they are now of what entered."""
+        of = [slat["content"] * dt] * 2 if exponential else slat["basis"]
+        return [of[k] * share(k, time) if i in inside[k] else 0.0 for k in (0, 1)]
 
     def entered(amount: float, time: float) -> dict[str, Any]:
-        return {
-            "content": amount,
-            "leaks": [amount * share(k, time) / len(inside[k]) if inside[k] else 0.0 for k in (0, 1)],
-        }
+        basis = [amount * reaches(k, time) / len(inside[k]) if inside[k] else 0.0 for k in (0, 1)]
+        return {"content": amount, "basis": basis}
 
     # one cohort after the other has come in at a constant rate, and each has leaked at every slat behind it
     belt: list[dict[str, Any]] = []
     for place in range(n):
         slat = entered(1.0, 0.0)
         for i in range(n - 1, place, -1):
-            for k in (0, 1):
-                slat["content"] -= loss(slat, i, k, 0.0)
+            slat["content"] -= sum(losses(slat, i, 0.0))
         belt.append(slat)
     scale = start / sum(slat["content"] for slat in belt)
     for slat in belt:
         slat["content"] *= scale
-        slat["leaks"] = [amount * scale for amount in slat["leaks"]]
+        slat["basis"] = [amount * scale for amount in slat["basis"]]
     kept: dict[str, list[float]] = {name: [] for name in ("students", "graduating", "attriting", "failing", "in")}
     for step in range(steps + 1):
         time = step * dt
         contents = sum(slat["content"] for slat in belt)
-        lost = [0.0, 0.0]
-        for k in (0, 1):
-            for i, slat in enumerate(belt):
-                amount = loss(slat, i, k, time)
-                slat["content"] -= amount
-                lost[k] += amount
+        leaked = [losses(slat, i, time) for i, slat in enumerate(belt)]
+        for slat, amounts in zip(belt, leaked, strict=True):
+            slat["content"] -= sum(amounts)
+        lost = [sum(amounts[k] for amounts in leaked) for k in (0, 1)]
         out = belt.pop(0)["content"]
         room = min((capacity - contents) / dt + out / dt, in_limit)
         wanted = [max(10 + 5 * np.sin(time), 0.0), 4.0 if time >= 3 else 0.0]
@@ -133,7 +139,7 @@ def slat_by_slat(
 
 
 def cohort_by_cohort(
-    start: float, length: Callable[[float], float], first: Callable[[float], float], second: float,
+    start: float, length: Callable[[float], float], first: float, second: float,
     zones: tuple[tuple[float, float], ...], *, exponential: bool = False,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Each step's material on its own: placed as far from the exit as its transit time says, and left alone."""
@@ -143,22 +149,26 @@ def cohort_by_cohort(
         def __init__(self, amount: float, time: float, begun: int) -> None:
             self.content, self.begun, self.n = amount, begun, max(round(length(time) / dt + 1e-6), 1)
             self.inside = [[j for j in range(1, self.n + 1) if a <= (j - 0.5) / self.n <= b] for a, b in zones]
-            shares = (first(time), second)
-            self.leaks = [amount * s / len(i) if i else 0.0 for s, i in zip(shares, self.inside, strict=True)]
+            self.leaks = [amount * self.taken(k) / len(i) if i else 0.0 for k, i in enumerate(self.inside)]
 
-        def lose(self, step: int, k: int) -> float:
-            if step - self.begun not in self.inside[k]:
-                return 0.0
-            share = (first(step * dt) if k == 0 else second) * dt
-            amount = self.content * share if exponential else self.leaks[k]
-            self.content -= amount
-            return amount
+        def taken(self, k: int) -> float:
+            """A leak's share of what entered: its fraction of what the other one leaves until there."""
+            other, before = 1 - k, min(self.inside[k], default=0)
+            passed = [j for j in self.inside[other] if j < before and zones[other][0] < zones[k][0]]
+            gone = self.taken(other) * len(passed) / len(self.inside[other]) if passed else 0.0
+            return (first, second)[k] * (1 - gone)
+
+        def lose(self, step: int) -> list[float]:
+            at = step - self.begun
+            of = [self.content * share * dt for share in (first, second)] if exponential else self.leaks
+            amounts = [of[k] if at in self.inside[k] else 0.0 for k in (0, 1)]
+            self.content -= sum(amounts)
+            return amounts
 
     belt = [Cohort(1.0, 0.0, -age) for age in range(round(length(0.0) / dt), 0, -1)]
     for cohort in belt:
         for step in range(cohort.begun + 1, 0):
-            for k in (0, 1):
-                cohort.lose(step, k)
+            cohort.lose(step)
     scale = start / sum(cohort.content for cohort in belt)
     for cohort in belt:
         cohort.content, cohort.leaks = cohort.content * scale, [amount * scale for amount in cohort.leaks]
@@ -166,7 +176,8 @@ def cohort_by_cohort(
     for step in range(steps + 1):
         time = step * dt
         contents = sum(cohort.content for cohort in belt)
-        lost = [sum(cohort.lose(step, k) for cohort in belt) for k in (0, 1)]
+        leaked = [cohort.lose(step) for cohort in belt]
+        lost = [sum(amounts[k] for amounts in leaked) for k in (0, 1)]
         out = sum(cohort.content for cohort in belt if step - cohort.begun == cohort.n)
         belt = [cohort for cohort in belt if step - cohort.begun < cohort.n]
         entering = max(10 + 5 * np.sin(time), 0.0) + (4.0 if time >= 3 else 0.0)
@@ -192,13 +203,15 @@ def compared(path: Path, wanted: dict[str, np.ndarray], engine: str = "native") 
     [
         ("4", "0.1", WHOLE),
         ("4", "share", WHOLE),
-        ("3", "share", ((0.0, 0.25), (0.5, 1.0))),
+        ("3", "0.3", ((0.0, 0.25), (0.5, 1.0))),
+        ("3", "share", ((0.5, 1.0), (0.5, 0.75))),
+        ("0.5", "share", ((0.4, 0.45), (0.4, 1.0))),
         ("0.25", "0.2", WHOLE),
         ("2", "0.2", ((0.3, 0.7), (0.0, 1.0))),
         ("1", "0.2", ((0.4, 0.45), (0.0, 1.0))),
     ],
 )
-def test_a_linear_leak_takes_its_fraction_of_what_entered(
+def test_a_linear_leak_takes_its_fraction_of_what_entered_or_of_what_reaches_its_zone(
     tmp_path: Path, engine: str, length: str, first: str, zones: tuple[tuple[float, float], ...]
 ) -> None:
     marks = [f' leak_start="{a}" leak_end="{b}"' for a, b in zones]
@@ -235,18 +248,14 @@ def test_of_a_transit_time_that_changes_that_at_the_entry_counts(
     """It is placed so far from the exit, "and once it is placed, transit time has no effect on it"; at least a step."""
     marks = [f' leak_start="{a}" leak_end="{b}"' for a, b in zones]
     path = tmp_path / "m.xmile"
-    shape = {"start": 30, "extra": "", "length": text, "first": "share", "second": "0.05"}
+    shape = {"start": 30, "extra": "", "length": text, "first": "0.3", "second": "0.05"}
     path.write_text(LEAKS.format(**shape, attributes="", first_zone=marks[0], second_zone=marks[1]))
-
-    def share(time: float) -> float:
-        return 0.1 + 0.05 * float(np.cos(time))
-
-    compared(path, cohort_by_cohort(30, length, share, 0.05, zones), engine)
+    compared(path, cohort_by_cohort(30, length, 0.3, 0.05, zones), engine)
     if zones == WHOLE:
         path.write_text(
             LEAKS.format(**shape | {"first": "rate"}, attributes=' exponential_leak="1"', first_zone="", second_zone="")
         )
-        wanted = cohort_by_cohort(30, length, lambda _: 0.3, 0.05, zones, exponential=True)
+        wanted = cohort_by_cohort(30, length, 0.3, 0.05, zones, exponential=True)
         compared(path, wanted, engine)
 
 
@@ -270,6 +279,115 @@ def test_many_runs_each_with_its_own_transit_time_have_the_bits_of_one_alone(tmp
         alone = simulate(model, {"base": bases[number]}, engine="numpy")
         for name in ("leaving", "on_the_way"):
             assert np.array_equal(many[name][number], alone[name]), (name, number)
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_an_exponential_leak_may_change_and_its_present_rate_holds_for_all(tmp_path: Path, engine: str) -> None:
+    path = tmp_path / "m.xmile"
+    shape = {"start": 30, "attributes": ' exponential_leak="true"', "extra": "", "second": "0.05"}
+    for length in (0.25, 1, 4):
+        path.write_text(LEAKS.format(**shape, length=length, first="share", first_zone="", second_zone=""))
+        rate = lambda time: 0.1 + 0.05 * np.cos(time)  # noqa: E731
+        compared(path, slat_by_slat(30, length, rate, 0.05, WHOLE, exponential=True), engine)
+
+
+def test_constants_of_constants_and_of_elements_do_not_change(tmp_path: Path) -> None:
+    """What is computed from constants alone, or stands at elements, needs neither levels nor slats of their own."""
+    path = tmp_path / "m.xmile"
+    shape = {"start": 30, "attributes": "", "extra": "", "first": "0.5*rate", "second": "0.05"}
+    path.write_text(LEAKS.format(**shape, length="(half + DT)*8", first_zone="", second_zone=""))
+    text = path.read_text().replace(
+        '<aux name="rate">', '<aux name="half"><eqn>rate - 0.05</eqn></aux><aux name="rate">'
+    )
+    path.write_text(text)
+    compared(path, slat_by_slat(30, 4, 0.15, 0.05, WHOLE))
+    assert not any("memory" in variable.label for variable in read_model(path))
+    path.write_text(text.replace("<eqn>rate - 0.05</eqn>", "<eqn>rate - MIN(TIME, 0.05)</eqn>"))
+    assert "conveyor_delay" in str(read_model(path)["graduating"])
+
+
+def test_a_rate_that_takes_everything_leaves_nothing_and_makes_nothing(tmp_path: Path) -> None:
+    """From the third year on the two rates are more than a whole in a step: each gets its part of what is there."""
+    path = tmp_path / "m.xmile"
+    shape = {"start": 30, "attributes": ' exponential_leak="true"', "extra": "", "second": "2", "length": "1"}
+    path.write_text(LEAKS.format(**shape, first="STEP(6, 3)", first_zone="", second_zone=""))
+    run = simulate(read_model(path))
+    late = run["time"] >= 3.25
+    np.testing.assert_allclose(run["attriting"][late], 3 * run["failing"][late])
+    np.testing.assert_allclose(
+        run["students"][late], 0.25 * (run["matriculating"] + 4)[late.to_numpy().nonzero()[0] - 1]
+    )
+    assert float(abs(run["graduating"][late]).max()) < 1e-100
+
+
+@pytest.mark.parametrize("leak", ["f[Age]", "f[Age]*(1 + 0.1*SIN(TIME))"])
+@pytest.mark.parametrize("exponential", ["true", "false"])
+def test_the_elements_of_an_array_are_conveyors_of_their_own(tmp_path: Path, leak: str, exponential: str) -> None:
+    before = '<dimensions><dim name="Age"><elem name="a"/><elem name="b"/></dim></dimensions>'
+    over = '<dimensions><dim name="Age"/></dimensions>'
+
+    def each(first: float, second: float) -> str:
+        return "".join(
+            f'<element subscript="{e}"><eqn>{n}</eqn></element>' for e, n in zip("ab", (first, second), strict=True)
+        )
+
+    variables = (
+        f'<stock name="C">{over}{each(100, 60)}<inflow>g</inflow><outflow>out</outflow><outflow>leak</outflow>'
+        f'<conveyor exponential_leak="{exponential}"><len>transit[Age]</len></conveyor></stock>'
+        f'<flow name="g">{over}<eqn>10</eqn></flow><flow name="out">{over}<eqn>0</eqn></flow>'
+        f'<flow name="leak">{over}<eqn>{leak}</eqn><leak/></flow>'
+        f'<aux name="f">{over}{each(0.1, 0.2)}</aux><aux name="transit">{over}{each(2, 3)}</aux>'
+    )
+    path = stella(tmp_path / "m.stmx", variables, before=before, dt="0.25")
+    ours, theirs = simulate(read_model(path)), by_simlin(path)
+    for name in ("c", "out", "leak"):
+        wanted = theirs[[f"{name}[a]", f"{name}[b]"]].to_numpy()
+        np.testing.assert_allclose(ours[name], wanted, rtol=1e-10, err_msg=name)
+
+
+def test_other_programs_have_the_same_leaks(tmp_path: Path) -> None:
+    """pysimlin reads the same file and goes slat by slat."""
+    path = tmp_path / "m.xmile"
+    zones = (' leak_start="0" leak_end="0.5"', ' leak_start="0.5" leak_end="1"')
+    shape = {"start": 30, "length": "4", "extra": ""}
+    for attributes, first, second, marks in (
+        ("", "share", "0.05", ("", "")),
+        ("", "0.5", "0.5", zones),
+        (' exponential_leak="true"', "share", "0.2", ("", "")),
+    ):
+        wide = {"first": first, "second": second, "first_zone": marks[0], "second_zone": marks[1]}
+        path.write_text(LEAKS.format(**shape, **wide, attributes=attributes))
+        ours, theirs = simulate(read_model(path)), by_simlin(path)
+        for name in ("students", "graduating", "attriting", "failing"):
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-10, atol=1e-10, err_msg=f"{name} {shape}")
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ({"length": "3 + SIN(TIME)"}, "a leak fraction that changes on a conveyor whose transit time"),
+        ({"first_zone": ' leak_start="0.5"'}, "leak zones begin at different places"),
+        (
+            {"attributes": ' force_leak_fraction="true"', "first": "0.1", "first_zone": ' leak_start="0.5"'},
+            "forces its leak fractions",
+        ),
+    ],
+)
+def test_leaks_whose_rule_is_not_known_are_refused_by_name(tmp_path: Path, shape: dict[str, str], words: str) -> None:
+    path = tmp_path / "m.xmile"
+    plain = {
+        "start": 30,
+        "length": "4",
+        "attributes": "",
+        "extra": "",
+        "first": "share",
+        "second": "0.05",
+        "first_zone": "",
+        "second_zone": "",
+    }
+    path.write_text(LEAKS.format(**plain | shape))
+    with pytest.raises(CiparkError, match=words):
+        read_model(path)
 
 
 def test_an_exponential_leak_takes_a_rate_of_what_is_left(tmp_path: Path) -> None:
@@ -306,3 +424,12 @@ def test_as_much_enters_as_there_is_room_for(tmp_path: Path, limits: dict[str, A
 def test_what_is_not_computed_is_refused_by_name(tmp_path: Path, changes: dict[str, str], words: str) -> None:
     with pytest.raises(CiparkError, match=words):
         read_model(conveyor(tmp_path / "m.xmile", **changes))
+
+
+def test_an_exponential_conveyor_without_a_leak_keeps_everything(tmp_path: Path) -> None:
+    """Stella saves the option whether or not a flow leaks; without one the conveyor is a delay."""
+    path = conveyor(tmp_path / "m.xmile", start="6")
+    path.write_text(path.read_text().replace("<conveyor>", '<conveyor exponential_leak="true">'))
+    result = simulate(read_model(path))
+    assert np.array_equal(result["leaving"], [*[3.0] * 8, 8.0, *[0.0] * 8])
+    assert np.array_equal(result["on_the_way"] + result["arrived"], [6.0, *[8.0] * 16])

@@ -8,7 +8,6 @@ import pytest
 from forward_mode import value_and_jacobian
 
 from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Constant, Lookup
@@ -68,7 +67,11 @@ def test_both_engines_give_the_same_derivatives_bit_for_bit(write_mdl: Callable[
         assert native.equals(slow)
 
 
-def test_a_stock_that_stops_at_zero_has_no_derivative() -> None:
-    path = MODELS / "non_negative.xmile"
-    with pytest.raises(UnsupportedFeature, match="limit the outflow with MIN"):
-        value_and_jacobian(read_model(path), {"x": 3.0}, save=["x"])
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_stock_that_limits_its_outflow_has_the_derivative_of_the_side_it_is_on(engine: str) -> None:
+    """``y`` starts at twice ``x`` and takes in all of it: 2 and 1 a unit of ``x`` while it lasts, then 3 and 0."""
+    model = read_model(MODELS / "non_negative.xmile")
+    values, slopes = value_and_jacobian(model, {"x": 3.0}, save=["x", "y"], engine=engine)
+    lasts = values["time"].to_numpy() <= 3 / 1.1
+    np.testing.assert_allclose(slopes["x"].to_numpy().ravel(), np.where(lasts, 1.0, 0.0))
+    np.testing.assert_allclose(slopes["y"].to_numpy().ravel(), np.where(lasts, 2.0, 3.0))

@@ -19,7 +19,7 @@ from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.reverse import TapeTooLong
 from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.gradients import value_and_gradient
 from cipark_sd.library import bundled
@@ -219,9 +219,6 @@ def test_a_way_back_costs_cells_for_what_moves_alone() -> None:
 
 
 def test_what_cannot_be_derived_is_one_clear_error(write_mdl: Callable[..., Path]) -> None:
-    path = MODELS / "non_negative.xmile"
-    with pytest.raises(UnsupportedFeature, match="limit the outflow with MIN"):
-        value_and_gradient(read_model(path), {"x": 3.0}, {"x": 1.0}, save=["x"])
     model = read_model(write_mdl("x = INTEG(-x * r, 10) ~~|\nr = 0.3 ~~|\n"))
     with pytest.raises(UnknownName, match="saved variable"):
         value_and_gradient(model, {"r": 0.3}, {"y": 1.0}, save=["x"])
@@ -229,6 +226,11 @@ def test_what_cannot_be_derived_is_one_clear_error(write_mdl: Callable[..., Path
         value_and_gradient(model, {"r": 0.3}, {"x": 1.0}, save=["x"], engine="wasm")
     with pytest.raises(InvalidValue, match="one that has derivatives"):
         value_and_gradient(model, {"r": 0.3}, {"x": 1.0}, save=["x"], engine="pysd")
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_a_stock_that_limits_its_outflow_is_followed_back(method: Method) -> None:
+    _agree(read_model(MODELS / "non_negative.xmile"), {"x": np.array([3.0, 2.2])}, ["x", "y"], method=method)
 
 
 def test_random_numbers_of_a_run_are_those_of_its_way_back(write_mdl: Callable[..., Path]) -> None:

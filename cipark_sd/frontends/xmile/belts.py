@@ -1,0 +1,277 @@
+"""Conveyors: what enters leaves a transit time later, less what leaks on the way.
+
+Where the transit time changes, that at the entry counts, and once it is placed nothing changes it: material may pass
+what entered before and leave together with it. Each step's material is one slat. A linear leak takes the same share of
+what entered of a slat at each of its steps in the zone, by the fraction that holds then; of a zone that begins behind
+another one, a share of what reaches it. An exponential one takes a fraction per unit of time of what is left, and
+several of them add up. What lies on the conveyor at the start lies as a constant inflow would have left it. Sums over
+slats are differences of two delays, and no slat is retained.
+
+Sources: XMILE 1.0, sections 3.7.2 and 4.2.1; isee systems' help, "Traditional Conveyor Computation" and "Conveyors":
+leakage comes before what leaves, the transit time is that at the entry, leak fractions are the current ones, those of
+overlapping exponential leaks are added, and as much may enter as the capacity leaves room for, (capacity - conveyor) /
+DT + outflow. pysimlin computes the same, slat by slat.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
+
+_STEP = Ref("time_step")
+_ONE, _ZERO, _HALF = Const(1.0), Const(0.0), Const(0.5)
+#: What counts as nothing kept in a step.
+_TINY = 1e-300
+#: Roundings of a whole number of slats.
+_SLACK = Const(1e-6)
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A leak: the fraction of what enters a linear conveyor, or the rate of an exponential one; whether it changes in
+    a run; and the part of the conveyor, from the entry."""
+
+    fraction: Expr
+    changes: bool = False
+    start: float = 0.0
+    end: float = 1.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether it leaks along all of the conveyor."""
+        return (self.start, self.end) == (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Belt:
+    """The equations of one conveyor.
+
+    Parameters
+    ----------
+    entering : Expr
+        All inflows together.
+    transit, initial : Expr
+        Transit time, and what lies on it at the start.
+    leaks : sequence of Leak
+        In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
+    varies : bool
+        Whether the transit time may change in a run.
+    """
+
+    entering: Expr
+    transit: Expr
+    initial: Expr
+    leaks: Sequence[Leak] = ()
+    exponential: bool = False
+    varies: bool = False
+
+    @property
+    def slats(self) -> Expr:
+        """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
+        return Call("max", (_ONE, Call("integer", (_sum(_over(self.transit, _STEP), _HALF, _SLACK),))))
+
+    def memories(self) -> list[tuple[Expr, Expr]]:
+        """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""
+        if self.exponential:
+            if not self._changes:
+                return []
+            first = Call("initial", (self._kept_log,))
+            return [(_over(_minus(self._kept_log, first), _STEP), _ZERO)]
+        made = []
+        for leak in self.leaks:
+            if leak.changes:
+                ended, begun, many = self._shares(leak)
+                start = _over(_times(leak.fraction, _minus(many, _ONE)), many)
+                made.append((_over(_minus(ended, begun), _times(many, _STEP)), start))
+        return made
+
+    def leaving(self, memories: Sequence[Expr]) -> Expr:
+        """The flow at the end; ``memories`` are the levels of :meth:`memories`."""
+        if not self.leaks:
+            return self._later(self.entering, self.transit, self._steady)
+        if self.exponential:
+            arriving = self._later(self.entering, self.transit, self._steady)
+            if self._changes:
+                return _times(arriving, self._retained_so_far(memories[0]))
+            if not self.varies:
+                return _times(arriving, self._retained)
+            return self._later(
+                _times(self.entering, self._retained), self.transit, _times(self._steady, self._retained)
+            )
+        if not self._changes:
+            retained = _minus(_ONE, *map(self._lost, self.leaks))
+            return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
+        left = iter(memories)
+        lost = [self._lost_so_far(leak, next(left)) if leak.changes else self._lost(leak) for leak in self.leaks]
+        return _times(self._later(self.entering, self.transit, self._steady), _minus(_ONE, *lost))
+
+    @property
+    def _changes(self) -> bool:
+        return any(leak.changes for leak in self.leaks)
+
+    @property
+    def _kept_log(self) -> Expr:
+        """The logarithm of what an exponential conveyor keeps in a step."""
+        return Call("ln", (Call("max", (self._kept_in_a_step, Const(_TINY))),))
+
+    def _retained_so_far(self, sum_before: Expr) -> Expr:
+        """What is kept over the steps of a slat that leaves now, from the sum of logarithms, each less the first one.
+
+        What lies on the conveyor at the start has leaked at the first rate before.
+        """
+        first = Call("initial", (self._kept_log,))
+        so_far = _sum(sum_before, _minus(self._kept_log, first))
+        over_transit = _minus(so_far, Call("delay_fixed", (so_far, self.transit, _ZERO)))
+        return Call("exp", (_sum(over_transit, _times(self.slats, first)),))
+
+    def _shares(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
+        """The fractions at which the slat that leaves now leaked last and first in a zone, and the zone's slats."""
+        first, last, many = self._zone(leak)
+
+        def back(steps: Expr) -> Expr:
+            before = Call("delay_fixed", (leak.fraction, _times(steps, _STEP), leak.fraction))
+            return If(Binary("<", steps, _HALF), leak.fraction, before)
+
+        return back(_minus(self.slats, last)), back(_minus(self.slats, first)), Call("max", (many, _ONE))
+
+    def _lost_so_far(self, leak: Leak, sum_before: Expr) -> Expr:
+        """What a linear leak took of the slat that leaves now: the mean of the fractions over its steps in the zone."""
+        ended, _, many = self._shares(leak)
+        mean = _sum(sum_before, _over(ended, many))
+        return mean if leak.whole else If(Binary(">", self._zone(leak)[2], _ZERO), mean, _ZERO)
+
+    def leaking(self, place: int, contents: Expr) -> Expr:
+        """The leak at a place of an exponential conveyor: a share of what is there, no more than all in a step."""
+        leak = _times(self.leaks[place].fraction, contents)
+        if not self._changes:
+            return leak
+        taken = _times(_sum(*(leak.fraction for leak in self.leaks)), _STEP)
+        return _over(leak, Call("max", (_ONE, taken)))
+
+    def linear_leak(self, place: int) -> tuple[Expr, Expr]:
+        """The net flow and the initial value of a level: the mean over its zone of what entered, times the fraction.
+
+        The fraction is left out where it changes, since that of the present holds for all slats.
+        """
+        leak = self.leaks[place]
+        first, last, many = self._zone(leak)
+        share = _ONE if leak.changes else self._share(leak)
+        part, start = _times(self.entering, share), _times(self._steady, share)
+        if self.varies:
+            return self._varying_leak(leak, part, start)
+        begun = part
+        if leak.start > 0:
+            later = self._later(part, _times(_minus(first, _ONE), _STEP), start)
+            begun = If(Binary("<=", first, _ONE), part, later)
+        ended = self._later(part, _times(last, _STEP), start)
+        some = Binary(">", many, _ZERO)
+        change = If(some, _over(_minus(begun, ended), _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+        return change, If(some, start, _ZERO)
+
+    def _varying_leak(self, leak: Leak, part: Expr, start: Expr) -> tuple[Expr, Expr]:
+        """The same where each entry has its own number of slats: what a step of it leaks is settled at the entry."""
+        first, last, many = self._zone(leak)
+        some, at_once = Binary(">", many, _ZERO), Binary("<=", first, _ONE)
+
+        def shared(amount: Expr) -> Expr:
+            return If(some, _over(amount, _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+
+        leaking, before = shared(part), shared(start)
+        begun = leaking
+        if leak.start > 0:
+            # what begins to leak at once does not wait a step
+            waiting = _times(Call("max", (_minus(first, _ONE), _ONE)), _STEP)
+            later = self._later(If(at_once, _ZERO, leaking), waiting, If(at_once, _ZERO, before))
+            begun = _sum(If(at_once, leaking, _ZERO), later)
+        return _minus(begun, self._later(leaking, _times(last, _STEP), before)), If(some, start, _ZERO)
+
+    def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
+        """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
+        if leak.whole:
+            return _ONE, self.slats, self.slats
+        before = _minus(_sum(_times(Const(leak.start), self.slats), _HALF), _SLACK)
+        first = _minus(_ZERO, Call("floor", (_minus(_ZERO, before),)))
+        last = Call("floor", (_sum(_times(Const(leak.end), self.slats), _HALF, _SLACK),))
+        return first, last, _sum(_minus(last, first), _ONE)
+
+    def _lost(self, leak: Leak) -> Expr:
+        """The fraction that a linear leak takes of a slat; none where its zone is narrower than one."""
+        return (
+            self._share(leak) if leak.whole else If(Binary(">", self._zone(leak)[2], _ZERO), self._share(leak), _ZERO)
+        )
+
+    def _share(self, leak: Leak) -> Expr:
+        """A leak's fraction of what enters: of a zone behind others, its fraction of what they leave until there."""
+        first = self._zone(leak)[0]
+        taken = []
+        for other in self.leaks:
+            if other.start < leak.start:
+                begun, _, many = self._zone(other)
+                passed = Call("max", (_ZERO, Call("min", (_minus(first, begun), many))))
+                taken.append(_over(_times(self._share(other), passed), Call("max", (many, _ONE))))
+        return _times(leak.fraction, _minus(_ONE, *taken)) if taken else leak.fraction
+
+    @property
+    def _retained(self) -> Expr:
+        """What an exponential conveyor leaves of a slat at its end."""
+        return Binary("^", self._kept_in_a_step, self.slats)
+
+    @property
+    def _kept_in_a_step(self) -> Expr:
+        return _minus(_ONE, *(_times(leak.fraction, _STEP) for leak in self.leaks))
+
+    @property
+    def _steady(self) -> Expr:
+        """The constant inflow that would have left on the conveyor what lies on it at the start."""
+        slats = self.slats
+        if not self.leaks:
+            return _over(self.initial, _times(slats, _STEP))
+        if self.exponential:
+            retained = self._kept_in_a_step
+            sum_of_slats = If(
+                Binary("=", retained, _ONE), slats, _over(_minus(_ONE, self._retained), _minus(_ONE, retained))
+            )
+            return _over(self.initial, _times(sum_of_slats, _STEP))
+        lost = []
+        for leak in self.leaks:
+            _, last, many = self._zone(leak)
+            behind = _sum(_over(_minus(many, _ONE), Const(2.0)), _minus(slats, last))
+            lost.append(_times(self._lost(leak), behind))
+        return _over(self.initial, _times(_minus(slats, *lost), _STEP))
+
+    def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
+        return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
+
+
+def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:
+    """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring."""
+    bounds = []
+    if "capacity" in limits:
+        bounds.append(_sum(_over(_minus(limits["capacity"], contents), _STEP), leaving))
+    if "in_limit" in limits:
+        bounds.append(limits["in_limit"])
+    if not bounds:
+        return asked_for
+    most = _minus(reduce(lambda a, b: Call("min", (a, b)), bounds), *terms)
+    return Call("max", (_ZERO, Call("min", (asked_for, most))))
+
+
+def _binary(operator: Operator, first: Expr, *terms: Expr) -> Expr:
+    return reduce(lambda left, right: Binary(operator, left, right), terms, first)
+
+
+def _sum(first: Expr, *terms: Expr) -> Expr:
+    return _binary("+", first, *terms)
+
+
+def _minus(first: Expr, *terms: Expr) -> Expr:
+    return _binary("-", first, *terms)
+
+
+def _times(left: Expr, right: Expr) -> Expr:
+    return Binary("*", left, right)
+
+
+def _over(left: Expr, right: Expr) -> Expr:
+    return Binary("/", left, right)

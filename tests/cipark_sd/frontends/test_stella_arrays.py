@@ -1,0 +1,84 @@
+"""Arrays as Stella saves them: equations and graphical functions at the variable, at its elements, or one at each."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import by_simlin
+from stella import stella
+
+from cipark_sd.exporters.mdl import write_mdl
+from cipark_sd.exporters.xmile import write_xmile
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.variables import Lookup
+from cipark_sd.simulation import simulate
+
+DIMS = '<dimensions><dim name="Dish"><elem name="Pizza"/><elem name="Salad"/></dim></dimensions>'
+RISING = '<gf><xscale min="0" max="8"/><yscale min="0" max="100"/><ypts>0,80</ypts></gf>'
+FALLING = '<gf type="extrapolate"><xscale min="0" max="4"/><ypts>8,4</ypts></gf>'
+IS = '<dimensions><dim name="Dish"/></dimensions>'
+#: What stands in the variable, and what its two elements are over time.
+VARIABLES = {
+    "equation at the variable": (
+        f'<element subscript="Pizza">{RISING}</element><element subscript="Salad">{FALLING}</element><eqn>TIME</eqn>',
+        lambda t: (10 * t, 8 - t),
+    ),
+    "an array in it": (
+        f'<element subscript="Pizza">{RISING}</element><element subscript="Salad">{RISING}</element>'
+        "<eqn>TIME*h[Dish]/2 + SUM(h[*]) - 3</eqn>",
+        lambda t: (5 * t, 10 * t),
+    ),
+    "equations at the elements": (
+        f'<element subscript="Pizza"><eqn>TIME/2</eqn>{RISING}</element>'
+        f'<element subscript="Salad"><eqn>TIME+1</eqn>{FALLING}</element>',
+        lambda t: (5 * t, 7 - t),
+    ),
+    "one table, one plain": (
+        f'<element subscript="Pizza"><eqn>TIME</eqn></element>'
+        f'<element subscript="Salad"><eqn>TIME</eqn>{FALLING}</element>',
+        lambda t: (t, 8 - t),
+    ),
+    "table at the variable": (
+        f'<element subscript="Pizza"><eqn>TIME</eqn></element><element subscript="Salad"><eqn>2*TIME</eqn></element>'
+        f"{RISING}",
+        lambda t: (10 * t, np.minimum(20 * t, 80)),
+    ),
+    "one equation overridden": (
+        f'<element subscript="Pizza">{RISING}</element><element subscript="Salad"><eqn>7</eqn>{RISING}</element>'
+        "<eqn>TIME</eqn>",
+        lambda t: (10 * t, 70 + 0 * t),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", VARIABLES)
+def test_equations_and_tables_are_found_where_they_stand(tmp_path: Path, case: str) -> None:
+    inside, expected = VARIABLES[case]
+    variables = (
+        f'<aux name="g">{IS}{inside}</aux><aux name="used"><eqn>SUM(g) + g[Salad]</eqn></aux>'
+        f'<aux name="h">{IS}<element subscript="Pizza"><eqn>1</eqn></element>'
+        '<element subscript="Salad"><eqn>2</eqn></element></aux>'
+    )
+    path = stella(tmp_path / "m.stmx", variables, before=DIMS)
+    model = read_model(path)
+    write_xmile(model, tmp_path / "again.stmx")
+    pizza, salad = expected(np.arange(9.0))
+    runs = [simulate(model), simulate(model, engine="numpy"), simulate(read_model(tmp_path / "again.stmx"))]
+    if FALLING not in inside:
+        write_mdl(model, tmp_path / "m.mdl")
+        runs.append(simulate(read_model(tmp_path / "m.mdl")))
+    for run in runs:
+        np.testing.assert_allclose(run["g"].to_numpy().T, [pizza, salad], rtol=1e-14)
+        np.testing.assert_allclose(run["used"], pizza + 2 * salad, rtol=1e-14)
+    if FALLING not in inside:
+        # an independent reader of the same file; it holds the ends of tables that go on
+        theirs = by_simlin(path)
+        np.testing.assert_allclose(theirs[["g[pizza]", "g[salad]"]].to_numpy().T, [pizza, salad], rtol=1e-14)
+
+
+def test_tables_without_any_equation_stay_tables_that_others_call(tmp_path: Path) -> None:
+    tables = f'<element subscript="Pizza">{RISING}</element><element subscript="Salad">{FALLING}</element>'
+    variables = f'<aux name="g">{IS}{tables}</aux><aux name="used"><eqn>g[Pizza](TIME/2)</eqn></aux>'
+    model = read_model(stella(tmp_path / "m.stmx", variables, before=DIMS))
+    assert isinstance(model["g"], Lookup)
+    np.testing.assert_allclose(simulate(model)["used"], 5 * np.arange(9.0))

@@ -1,0 +1,59 @@
+"""PULSE of XMILE: each pulse is one step, at the first time point at or after its time, on the grid or not."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stella import stella
+
+from cipark_sd.exporters.mdl import write_mdl
+from cipark_sd.exporters.xmile import write_xmile
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.simulation import simulate
+
+#: Calls with their first pulse and their interval; 0 is none.
+CALLS = {
+    "PULSE(3, 1.1)": (1.1, 0.0),
+    "PULSE(3, 1.1, 2)": (1.1, 2.0),
+    "PULSE(3, 1.2, 2.1)": (1.2, 2.1),
+    "PULSE(3, 1, 2)": (1.0, 2.0),
+    "PULSE(3, 2)": (2.0, 0.0),
+    "PULSE(3, 0.13, 0)": (0.13, 0.0),
+    "PULSE(3, start, apart)": (1.1, 0.7),
+}
+
+
+@pytest.mark.parametrize("method", ["Euler", "RK4"])
+@pytest.mark.parametrize("dt", ["0.25", "0.1"])
+def test_each_pulse_happens_once_on_the_grid_or_not(tmp_path: Path, dt: str, method: str) -> None:
+    flows = "".join(f'<flow name="f{i}"><eqn>{call}</eqn></flow>' for i, call in enumerate(CALLS))
+    stocks = "".join(f'<stock name="s{i}"><eqn>0</eqn><inflow>f{i}</inflow></stock>' for i in range(len(CALLS)))
+    given = '<aux name="start"><eqn>1.1</eqn></aux><aux name="apart"><eqn>0.7</eqn></aux>'
+    model = read_model(stella(tmp_path / "m.stmx", flows + stocks + given, dt=dt, stop="6", method=method))
+    write_xmile(model, tmp_path / "again.stmx")
+    runs = [simulate(model), simulate(model, engine="numpy"), simulate(read_model(tmp_path / "again.stmx"))]
+    if method == "Euler":
+        write_mdl(model, tmp_path / "m.mdl")
+        runs.append(simulate(read_model(tmp_path / "m.mdl")))
+    step, n = float(dt), round(6 / float(dt)) + 1
+    for i, (first, interval) in enumerate(CALLS.values()):
+        expected = np.zeros(n)
+        times = [first + k * interval for k in range(20 if interval else 1)]
+        for place in (math.ceil(time / step - 1e-9) for time in times):
+            expected[place : place + 1] = 3 / step
+        for run in runs:
+            np.testing.assert_allclose(run[f"f{i}"], expected, rtol=1e-15, err_msg=f"f{i}")
+            np.testing.assert_array_equal(run[f"f{i}"], runs[0][f"f{i}"])
+        # the quantity has come in whole, whatever the method
+        np.testing.assert_allclose(runs[0][f"s{i}"][-1], expected[:-1].sum() * step, rtol=1e-12)
+
+
+def test_another_engine_has_the_same_pulses(tmp_path: Path) -> None:
+    pysimlin = pytest.importorskip("simlin")
+    flows = "".join(f'<flow name="f{i}"><eqn>{call}</eqn></flow>' for i, call in enumerate(list(CALLS)[:6]))
+    path = stella(tmp_path / "m.stmx", flows, dt="0.25", stop="6")
+    theirs = pysimlin.load(path).run().results
+    ours = simulate(read_model(path))
+    for i in range(6):
+        np.testing.assert_allclose(ours[f"f{i}"], theirs[f"f{i}"].to_numpy(), err_msg=f"f{i}")
