@@ -3,6 +3,8 @@
 import re
 
 _BLANKS = re.compile(r"[\s_]+")
+#: A part of a name in quotes: all of it, or what stands between dots, which in XMILE lead into a module.
+_QUOTED = re.compile(r'(?:^|(?<=\.))"((?:\\"|[^"])*)"(?=\.|$)')
 
 
 def canonical(label: str) -> str:
@@ -13,12 +15,12 @@ def canonical(label: str) -> str:
 
     >>> canonical("Total  Residents") == canonical("total_residents") == "total_residents"
     True
-    >>> canonical('"R&D budget"')
-    'r&d_budget'
+    >>> canonical('"R&D budget"'), canonical('Farms."meat / milk"')
+    ('r&d_budget', 'farms.meat_/_milk')
     """
     text = label.strip()
-    if len(text) >= 2 and text[0] == '"' and text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"')
+    if '"' in text:
+        text = _QUOTED.sub(lambda part: part[1].strip().replace('\\"', '"'), text)
     text = text.replace("\\n", " ")
     return _BLANKS.sub("_", text.strip()).lower()
 

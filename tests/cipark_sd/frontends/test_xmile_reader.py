@@ -109,6 +109,20 @@ def test_modules_are_one_model_and_their_inputs_are_connected(write: WriteXmile)
     np.testing.assert_array_equal(run["seen"], [10, 30, 50, 70, 90])
 
 
+def test_a_part_of_a_name_behind_a_dot_may_stand_in_quotes(write: WriteXmile) -> None:
+    path = write(
+        '<aux name="x / y"><eqn>2</eqn></aux><aux name="sum"><eqn>"The Farm"."out-put" + Land."a.b"</eqn></aux>'
+        """<module name="The Farm" model="Farm"><connect to='The_Farm."in_/_put"' from='."x_/_y"'/></module>"""
+        """<module name="Land"><connect to="Land.plain" from='The_Farm."out-put"'/></module>""",
+        models='<model name="Farm"><variables><aux name="in / put" access="input"/>'
+        '<aux name="out-put"><eqn>"in / put" * 3</eqn></aux></variables></model>'
+        '<model name="Land"><variables><aux name="plain" access="input"/>'
+        '<aux name="a.b"><eqn>plain * 10</eqn></aux></variables></model>',
+    )
+    run = simulate(read_model(path))
+    assert [float(run[name][0]) for name in ("sum", "the_farm.out-put", "land.a.b")] == [66.0, 6.0, 60.0]
+
+
 def test_a_macro_is_a_function(write: WriteXmile) -> None:
     macro = '<macro name="twice"><parm>x</parm><eqn>2 * x</eqn></macro>'
     path = write('<aux name="a"><eqn>twice(TIME)</eqn></aux>', models=macro)
