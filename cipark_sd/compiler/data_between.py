@@ -1,7 +1,7 @@
 """``GET DATA BETWEEN TIMES``: data at a time that is computed, as a table of the points.
 
 Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the points, 1 takes the later one, -1 the
-earlier one, and before the first and after the last there is no value.
+earlier one, and before the first and after the last it is :NA:.
 """
 
 import math
@@ -9,7 +9,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Interpolation, Neg, Ref, Table, rebuild, walk
+from cipark_sd.model.expr import (
+    MISSING,
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    If,
+    Interpolation,
+    Neg,
+    Ref,
+    Table,
+    rebuild,
+    walk,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, ExternalPiece, Series, Stock, Variable, expressions
 
@@ -84,7 +98,7 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
         )
     points = replace(piece.source, interpolation=way)
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
-    return If(outside, Const(math.nan), Apply(points, moment))
+    return If(outside, Const(MISSING), Apply(points, moment))
 
 
 def _number(expr: Expr) -> float:

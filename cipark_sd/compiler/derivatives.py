@@ -130,8 +130,6 @@ def _of_several(g: Graph, op: str, args: list[int], place: int, factor: int, val
             return None
         case "select", _:
             return g.select(a, factor, zero) if place == 1 else g.select(a, zero, factor)
-        case "present", _:
-            return first_or(g.op("eq", a, a))
         case "min", _:
             return first_or(g.lt(a, b))
         case "max", _:

@@ -8,11 +8,13 @@ compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from cipark_sd.compiler.allocation import available, by_priority
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
 from cipark_sd.compiler.normal import probability, quantile
+from cipark_sd.model.expr import MISSING
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
@@ -149,32 +151,13 @@ def _height(c: Context, magnitude: int, inside: int) -> int:
     return c.graph.select(inside, c.graph.div(magnitude, c.graph.uniform("time_step")), c.graph.const(0.0))
 
 
-def _sum(c: Context, terms: Sequence[int]) -> int:
-    return _fold(c, "add", 0.0, terms)
+def _folded(op: str) -> Meaning:
+    """A reduction by an operation of two, from the left."""
+    return lambda c, terms: _fold(c, op, terms)
 
 
-def _product(c: Context, terms: Sequence[int]) -> int:
-    return _fold(c, "mul", 1.0, terms)
-
-
-def _fold(c: Context, op: str, neutral: float, terms: Sequence[int]) -> int:
-    g = c.graph
-    present = [g.op("present", term, g.const(neutral)) for term in terms]
-    total = present[0]
-    for term in present[1:]:
-        total = g.op(op, total, term)
-    return total
-
-
-def _extreme(smaller: bool) -> Meaning:
-    def meaning(c: Context, terms: Sequence[int]) -> int:
-        g, best = c.graph, terms[0]
-        for term in terms[1:]:
-            better = g.lt(term, best) if smaller else g.lt(best, term)
-            best = g.select(g.logical_or(better, g.op("ne", best, best)), term, best)
-        return best
-
-    return meaning
+def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
+    return reduce(lambda total, term: c.graph.op(op, total, term), terms)
 
 
 def _ranks(c: Context, values: Sequence[int]) -> list[int]:
@@ -224,14 +207,14 @@ def _reorder(c: Context, a: Sequence[int]) -> int:
 
 
 def _elm_map(c: Context, a: Sequence[int]) -> int:
-    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none has no value.
+    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none is missing.
 
     Source: Vensim's manual, fn_vector_elm_map: outside of the variable's range it is :NA:.
     """
     g, (first, offset, *members) = c.graph, a
     place = g.add(first, g.op("rint", offset))
     inside = g.logical_and(g.le(g.const(0.0), place), g.lt(place, g.const(float(len(members)))))
-    return g.select(inside, _chosen(c, place, members), g.const(math.nan))
+    return g.select(inside, _chosen(c, place, members), g.const(MISSING))
 
 
 def _random_uniform(c: Context, a: Sequence[int]) -> int:
@@ -295,18 +278,22 @@ def _selected(c: Context, selections: Sequence[int], values: Sequence[int], acti
         values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
     elif action == 5:
         values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
-    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
+
+    def over(op: str, neutral: float) -> int:
+        terms = [g.select(yes, value, g.const(neutral)) for yes, value in zip(chosen, values, strict=True)]
+        return _fold(c, op, terms)
+
     match action:
         case 0 | 6:
-            return _sum(c, terms)
+            return over("add", 0.0)
         case 1 | 5 | 7:
-            return _product(c, terms)
+            return over("mul", 1.0)
         case 2 | 8:
-            return _extreme(smaller=True)(c, terms)
+            return over("min", math.inf)
         case 3 | 9:
-            return _extreme(smaller=False)(c, terms)
+            return over("max", -math.inf)
         case _:
-            return g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
+            return g.div(over("add", 0.0), _fold(c, "add", chosen))
 
 
 def _invert_matrix(c: Context, a: Sequence[int]) -> int:
@@ -392,10 +379,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "pulse_train": Function(4, 4, _pulse_train),
     "xpulse": Function(2, 2, lambda c, a: _height(c, a[1], _quantity_once(c, a[0]))),
     "xpulse_train": Function(3, 3, lambda c, a: _height(c, a[2], _quantity_again(c, a[0], a[1]))),
-    "sum": Function(1, None, _sum),
-    "prod": Function(1, None, _product),
-    "vmin": Function(1, None, _extreme(smaller=True)),
-    "vmax": Function(1, None, _extreme(smaller=False)),
+    "sum": Function(1, None, _folded("add")),
+    "prod": Function(1, None, _folded("mul")),
+    "vmin": Function(1, None, _folded("min")),
+    "vmax": Function(1, None, _folded("max")),
     "vector_sort_order": Function(3, None, _sort_order),
     "vector_rank": Function(3, None, _rank),
     "vector_reorder": Function(3, None, _reorder),

@@ -119,7 +119,6 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "or": lambda a, b: _number(_truth(a) | _truth(b)),
     "not": lambda a: _number(~_truth(a)),
     "select": lambda c, a, b: np.asarray(np.where(_truth(c), a, b)),
-    "present": lambda a, b: np.where(a == a, a, b),
     "min": _minimum,
     "max": _maximum,
     "abs": np.absolute,

@@ -14,6 +14,7 @@ from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
+    MISSING,
     Apply,
     Binary,
     Call,
@@ -346,7 +347,7 @@ class _Unroller:
         number = _number(moved)
         if number is not None:
             place = first + round(number)
-            return every[place] if 0 <= place < len(every) else Const(math.nan)
+            return every[place] if 0 <= place < len(every) else Const(MISSING)
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
     def _dimensions_of(self, expr: Expr) -> list[str]:

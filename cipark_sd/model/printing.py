@@ -7,7 +7,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, TableReading, Text, row
+from cipark_sd.model.expr import (
+    MISSING,
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Ref,
+    Table,
+    TableReading,
+    Text,
+    row,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -102,6 +117,8 @@ class _Printer:
     def _strong(self, expr: Expr) -> tuple[str, int]:
         """The text and how strongly its outermost operator binds."""
         match expr:
+            case Const(value) if value == MISSING:
+                return ":NA:", _ATOM
             case Const(value):
                 return number(value), _SIGN if value < 0 else _ATOM
             case Text(value):
@@ -109,7 +126,7 @@ class _Printer:
             case Grid(values, shape):
                 width = shape[-1]
                 rows = [values[start : start + width] for start in range(0, len(values), width)]
-                text = "; ".join(", ".join(number(value) for value in row) for row in rows)
+                text = "; ".join(", ".join(self.text(Const(value)) for value in row) for row in rows)
                 return text + (";" if len(shape) > 1 else ""), _ATOM
             case Ref(name, subscripts):
                 return self.name(name) + self.subscripts(subscripts), _ATOM

@@ -5,7 +5,6 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 262144, ``-2^2`` is -4 and ``:NOT: a > b`` negates the comparison.
 """
 
-import math
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.functions import FUNCTIONS
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
@@ -66,8 +65,7 @@ class Reader(Climber):
             return self._named(cursor)
         if token == ":NA:":
             cursor.at += 1
-            # missing: not a number, as in PySD
-            return Const(math.nan)
+            return Const(MISSING)
         if token[:1] == "'" and len(token) > 1:
             cursor.at += 1
             return Text(token[1:-1])
@@ -153,9 +151,9 @@ def number(cursor: Cursor) -> float:
     while cursor.token in ("+", "-"):
         sign = -sign if cursor.token == "-" else sign
         cursor.at += 1
-    if not is_number(cursor.token):
+    if cursor.token != ":NA:" and not is_number(cursor.token):
         raise cursor.unexpected("a number")
-    value = sign * float(cursor.token)
+    value = sign * (MISSING if cursor.token == ":NA:" else float(cursor.token))
     cursor.at += 1
     return value
 

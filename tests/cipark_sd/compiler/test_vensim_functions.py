@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError, EquationError
 from cipark_sd.exporters.mdl import to_mdl
+from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
+from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -61,6 +64,68 @@ df = INTEG(-df * rate / (1 + rate * TIME STEP), {first}) ~~|
     result = simulate(read_model(write_mdl(equations)))
     assert np.allclose(result["value"], result["written_out"], rtol=1e-14, atol=0)
     assert float(result["value"][0]) != 10.0
+
+
+MISSING_VALUES = """
+sub: s1, s2 ~~|
+a = :NA: ~~|
+equal = IF THEN ELSE(a = :NA:, 1, 0) ~~|
+differs = IF THEN ELSE(a <> :NA:, 1, 0) ~~|
+less = IF THEN ELSE(a < 0, 1, 0) ~~|
+larger = MAX(a, 3) ~~|
+beside = IF THEN ELSE(Time > 1, a, 5) ~~|
+half = a / 2 ^ 109 ~~|
+known[s1] = 4 ~~|
+known[s2] = :NA: ~~|
+mean known = SUM(IF THEN ELSE(known[sub!] = :NA:, 0, known[sub!])) ~~|
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "pysd"])
+def test_what_is_missing_is_a_number_that_results_show_as_none(write_mdl: Write, engine: str) -> None:
+    """na.html: ":NA: takes on a special value (-2^109) that can be used to test for the existence of data"."""
+    model = read_model(write_mdl(MISSING_VALUES))
+    result = simulate(model, save=[v.name for v in model.variables if v.name != "saveper"], engine=engine)
+    one = {name: float(result[name][0]) for name in ("equal", "differs", "less", "larger", "half", "mean_known")}
+    assert one == {"equal": 1.0, "differs": 0.0, "less": 1.0, "larger": 3.0, "half": -1.0, "mean_known": 4.0}
+    assert np.isnan(result["a"]).all()
+    assert result["beside"].to_numpy().tolist()[:5] == [5.0] * 5
+    assert np.isnan(result["beside"][5:]).all()
+    assert "first_non_finite" not in result.attrs
+    runs = ensemble(model, [{}, {}], save=["beside"]) if engine == "native" else None
+    if runs is not None:
+        assert np.isnan(runs["beside"][:, 5:]).all()
+        assert not runs["run_failed"].any()
+
+
+@pytest.mark.parametrize("ending", [".mdl", ".xmile"])
+def test_what_is_missing_is_written_and_read_again(write_mdl: Write, tmp_path: Path, ending: str) -> None:
+    model = read_model(write_mdl(MISSING_VALUES + "listed[sub] = 4, :NA: ~~|\nlast = listed[s2] ~~|\n"))
+    again = tmp_path / f"again{ending}"
+    (write_mdl_file if ending == ".mdl" else write_xmile)(model, again)
+    assert (":NA:" in again.read_text(encoding="utf-8")) == (ending == ".mdl")
+    back = to_mdl(read_model(again))
+    # in XMILE the sum is written out
+    assert back.count(":NA:") == (6 if ending == ".mdl" else 7)
+    before, after = simulate(model), simulate(read_model(again))
+    assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before.data_vars)
+
+
+def test_raw_data_are_missing_between_their_times(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("time,d\n0,7\n2,8\n", encoding="utf-8")
+    path = write_mdl("d :RAW: ~~|\nthere = IF THEN ELSE(d = :NA:, 0, 1) ~~|\n")
+    result = simulate(read_model(path, series=[tmp_path / "data.csv"]))
+    assert result["there"].sel(time=[0, 1, 2, 3]).to_numpy().tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_a_sum_that_has_no_value_is_not_one_without_it(write_mdl: Write) -> None:
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nv[s1] = 3 ~~|\nv[s2] = Time / Time ~~|\nx = SUM(v[sub!]) ~~|\ny = VMIN(v[sub!]) ~~|\n"
+    )
+    result = simulate(read_model(path))
+    assert np.isnan(result["x"][0])
+    assert np.isnan(result["y"][0])
+    assert float(result["x"][4]) == 4.0
 
 
 ELEMENTS = """
