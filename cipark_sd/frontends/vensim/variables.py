@@ -245,8 +245,13 @@ def variables_of(
         return (_series(described, heads, sides, places),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
         return (Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True))),)
-    if any(head.kind == ":=" and not isinstance(side, _Source) for head, side in zip(heads, sides, strict=True)):
-        raise EquationError(where, label, "is a data variable with an equation that is not GET DATA")
+    for head, side in zip(heads, sides, strict=True):
+        if head.keyword not in ("", "interpolate") and not (_is_data(side) or _is_literal(side)):
+            keyword = f":{head.keyword.upper().replace('_', ' ')}:"
+            reason = (
+                f"marks what it computes as {keyword}; put the keyword at the data that it reads, and leave it out here"
+            )
+            raise EquationError(where, label, reason)
     return _mixed(described, heads, sides, places, where)
 
 
