@@ -13,7 +13,10 @@ from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Table
 
 #: Operations whose derivative is 0 wherever there is one.
-FLAT = ("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint")
+FLAT = (
+    *("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint"),
+    *("poisson_few", "poisson_try", "binomial_few", "binomial_try"),
+)
 
 
 def refuse_non_negative(label: str, model: str) -> UnsupportedFeature:
@@ -93,6 +96,8 @@ def _of_one(g: Graph, op: str, a: int, factor: int, value: int) -> int:
             return g.mul(g.op("sinh", a), factor)
         case "tanh":
             return g.mul(less(value), factor)
+        case "lgamma":
+            return g.mul(g.op("digamma", a), factor)
         case "erfc":
             return g.mul(g.mul(c(-2.0 / math.sqrt(math.pi)), g.op("exp", g.op("neg", g.mul(a, a)))), factor)
         case _:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 from cipark_sd.compiler.allocation import available, by_priority
+from cipark_sd.compiler.draws import DRAWS, Draw, uniform
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
-from cipark_sd.compiler.normal import probability, quantile
+from cipark_sd.model.distributions import DISTRIBUTIONS
 from cipark_sd.model.expr import MISSING
 
 #: What Vensim takes for zero.
@@ -217,33 +218,8 @@ def _elm_map(c: Context, a: Sequence[int]) -> int:
     return g.select(inside, _chosen(c, place, members), g.const(MISSING))
 
 
-def _random_uniform(c: Context, a: Sequence[int]) -> int:
-    g, (low, high) = c.graph, a[:2]
-    return g.add(low, g.mul(g.sub(high, low), c.random()))
-
-
-def _clamped_exponential(c: Context, a: Sequence[int]) -> int:
-    """A shifted exponential cut off above, by inversion.
-
-    Source: PySD 3.14, ``random_exponential``: ``truncexpon`` from ``max(minimum, shift)`` to the maximum.
-    """
-    g, (low, high, shift, scale) = c.graph, a[:4]
-    start = g.op("max", low, shift)
-    share = g.sub(g.const(1.0), g.op("exp", g.op("neg", g.div(g.sub(high, start), scale))))
-    survivor = g.sub(g.const(1.0), g.mul(c.random(), share))
-    return g.sub(start, g.mul(scale, g.op("log", survivor)))
-
-
-def _clamped_normal(c: Context, a: Sequence[int]) -> int:
-    """A normal variable between bounds, by inversion.
-
-    Source: PySD 3.14, ``random_normal``: ``truncnorm`` between (minimum - mean) / deviation and the maximum's like.
-    """
-    g, (low, high, mean, deviation) = c.graph, a[:4]
-    ends = ((low, -math.inf), (high, math.inf))
-    below, above = (probability(g, xidz(c, (g.sub(end, mean), deviation, g.const(open_)))) for end, open_ in ends)
-    p = g.add(below, g.mul(c.random(), g.sub(above, below)))
-    return g.add(mean, g.mul(deviation, quantile(g, p)))
+def _drawn(draw: Draw) -> Meaning:
+    return lambda c, a: draw(c.graph, c.random, a)
 
 
 def _vector_select(c: Context, a: Sequence[int]) -> int:
@@ -388,9 +364,12 @@ FUNCTIONS: Mapping[str, Function] = {
     "vector_reorder": Function(3, None, _reorder),
     "vector_elm_map": Function(3, None, _elm_map),
     "random_0_1": Function(0, 1, lambda c, a: c.random()),
-    "random_uniform": Function(3, 3, _random_uniform),
-    "random_exponential": Function(5, 5, _clamped_exponential),
-    "random_normal": Function(5, 5, _clamped_normal),
+    "random_uniform": Function(3, 3, _drawn(uniform)),
+    **{
+        name: Function(n := DISTRIBUTIONS[name].all_parameters.count(",") + 1, n, _drawn(draw))
+        for name, draw in DRAWS.items()
+    },
+    "gamma_ln": _primitive("lgamma"),
     "vector_select": Function(5, None, _vector_select),
     # a table before it comes to operations: compiler/data_between.py
     "data_between": Function(3, 3, _data_between),

@@ -51,6 +51,12 @@ RECIPES: Mapping[str, int] = {
     "tanh": 1,
     "log10": 1,
     "erfc": 1,
+    "lgamma": 1,
+    "digamma": 1,
+    "poisson_few": 2,
+    "poisson_try": 3,
+    "binomial_few": 3,
+    "binomial_try": 4,
 }
 
 

@@ -10,6 +10,8 @@ _END = Ref("final_time")
 #: What Vensim cannot say, with the way round each.
 UNSUPPORTED = {
     "inf": "write a large number",
+    "random_logistic": "take a RANDOM UNIFORM through the distribution's quantiles",
+    "random_pareto": "take a RANDOM UNIFORM through the distribution's quantiles",
     # the data are written as lookups, of which Vensim's function has no value
     "xmile_history": "use DELAY FIXED where the time lies a fixed while back",
     "data_between": "write the points as a lookup and call it",
