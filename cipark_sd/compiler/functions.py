@@ -225,12 +225,13 @@ def _drawn(draw: Draw) -> Meaning:
 def _vector_select(c: Context, a: Sequence[int]) -> int:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
-    An action that changes in the run is chosen among all of them; where it is none, there is no value.
+    An action that changes in the run is chosen among all of them; where it is none, there is no value, and neither
+    where Vensim stops the run: error action 1 asks for a selection, 2 for no more than one, 3 for one and no other.
 
-    Source of the actions' numbers: Vensim's manual, fn_vector_select, as PySD 3.14 has it; that they may change, a
-    recorded run of Vensim's (``vector_select`` of SDXorg's test models).
+    Source of the actions' numbers: Vensim's manual, fn_vector_select; that they may change, a recorded run of Vensim's
+    (``vector_select`` of SDXorg's test models).
     """
-    g, (missing, action, _, *pairs) = c.graph, a
+    g, (missing, action, error_action, *pairs) = c.graph, a
     selections, values = pairs[::2], pairs[1::2]
     number = g.value(action)
     if number is None:
@@ -240,10 +241,14 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     else:
         result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
-    some = chosen[0]
-    for yes in chosen[1:]:
-        some = g.logical_or(some, yes)
-    return g.select(some, result, missing)
+    some, count = reduce(g.logical_or, chosen), _fold(c, "add", chosen)
+    asks_for_one, asks_for_single = (
+        g.logical_or(g.op("eq", error_action, g.const(kind)), g.op("eq", error_action, g.const(3.0)))
+        for kind in (1.0, 2.0)
+    )
+    none = g.logical_and(asks_for_one, g.op("not", some))
+    several = g.logical_and(asks_for_single, g.lt(g.const(1.0), count))
+    return g.select(g.logical_or(none, several), g.const(math.nan), g.select(some, result, missing))
 
 
 def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:

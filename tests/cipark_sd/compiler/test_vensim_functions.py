@@ -128,6 +128,21 @@ def test_a_sum_that_has_no_value_is_not_one_without_it(write_mdl: Write) -> None
     assert float(result["x"][4]) == 4.0
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_vector_select_has_no_value_where_its_error_action_stops_vensim(write_mdl: Write, engine: str) -> None:
+    """fn_vector_select: 1 is an error where nothing is selected, 2 where more than one is, 3 either way."""
+    equations = "sub: s1, s2, s3 ~~|\nv[sub] = 5, 6, 7 ~~|\nnone[sub] = 0, 0, 0 ~~|\none[sub] = 0, 1, 0 ~~|\n"
+    equations += "two[sub] = 1, 1, 0 ~~|\n" + "".join(
+        f"{name}{error} = VECTOR SELECT({name}[sub!], v[sub!], -1, 6, {error}) ~~|\n"
+        for name in ("none", "one", "two")
+        for error in range(4)
+    )
+    model = read_model(write_mdl(equations))
+    result = simulate(model, save=[f"{n}{e}" for n in ("none", "one", "two") for e in range(4)], engine=engine)
+    values = {n: [float(result[f"{n}{e}"][0]) for e in range(4)] for n in ("none", "one", "two")}
+    np.testing.assert_equal(values, {"none": [-1, np.nan, -1, np.nan], "one": [6] * 4, "two": [11, 11, np.nan, np.nan]})
+
+
 ELEMENTS = """
 sub: s1, s2, s3 ~~|
 tub: t1, t2 ~~|
