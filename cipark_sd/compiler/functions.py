@@ -15,7 +15,7 @@ from cipark_sd.compiler.draws import DRAWS, Draw, uniform
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
 from cipark_sd.model.distributions import DISTRIBUTIONS
-from cipark_sd.model.expr import MISSING
+from cipark_sd.model.expr import MISSING, Table
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
@@ -159,6 +159,22 @@ def _folded(op: str) -> Meaning:
 
 def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
     return reduce(lambda total, term: c.graph.op(op, total, term), terms)
+
+
+def _deviation(c: Context, terms: Sequence[int]) -> int:
+    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
+    g, n = c.graph, c.graph.const(float(len(terms)))
+    mean = g.div(_fold(c, "add", terms), n)
+    distances = [g.sub(term, mean) for term in terms]
+    return g.op("sqrt", g.div(_fold(c, "add", [g.mul(d, d) for d in distances]), n))
+
+
+def _factorial(c: Context, a: Sequence[int]) -> int:
+    """Of whole numbers; beyond 170 there is no double for it."""
+    g, (n,) = c.graph, a
+    table = Table(tuple(map(float, range(171))), tuple(map(float, map(math.factorial, range(171)))), "hold_backward")
+    value = g.select(g.lt(g.const(170.5), n), g.const(math.inf), g.table(table, g.op("rint", n)))
+    return g.select(g.le(g.const(0.0), n), value, g.const(math.nan))
 
 
 def _ranks(c: Context, values: Sequence[int]) -> list[int]:
@@ -349,6 +365,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "inf": Function(0, 0, lambda c, a: c.graph.const(float("inf"))),
     "quantum": Function(2, 2, _quantum),
     "floor": _primitive("floor"),
+    "round": _primitive("rint"),
+    "factorial": Function(1, 1, _factorial),
+    "xmile_stddev": Function(1, None, _deviation),
     "modulo": Function(2, 2, _modulo),
     "floored_modulo": Function(2, 2, _floored_modulo),
     "xidz": Function(3, 3, xidz),

@@ -242,6 +242,8 @@ class _Unroller:
             return Const(float(self._size(arguments)))
         if function in REDUCTIONS:
             return self._reduction(function, arguments, bound)
+        if function == "xmile_element":
+            return self._element_of(arguments, bound)
         if function in VECTOR_FUNCTIONS:
             return self._vector(function, arguments, bound)
         if function in ALLOCATIONS:
@@ -275,18 +277,39 @@ class _Unroller:
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         if function == "vector_select":
             return self._select(arguments, bound)
-        if len(arguments) != 1:
+        array, *others = arguments
+        if len(others) != (function == "xmile_rank"):
             raise EquationError(
                 self.subscripts.where,
                 self.variable.label,
                 f"gives {function.upper()} {len(arguments)} arguments instead of 1",
             )
-        every = self._along(arguments, bound, unmarked=function.endswith("_xmile"))
-        terms = tuple(self._expr(arguments[0], binding) for binding in every)
-        plain = function.removesuffix("_xmile")
-        if self.keep_reductions:
-            return Call(plain, terms)
-        return folded(plain, terms)
+        if function == "xmile_size" and isinstance(array, Ref) and array.name in self.subscripts.dimensions:
+            return Const(float(self._size(arguments)))
+        every = self._along((array,), bound, unmarked=function.endswith("_xmile"))
+        n = Const(float(len(every)))
+        if function == "xmile_size":
+            return n
+        terms = tuple(self._expr(array, binding) for binding in every)
+        match function:
+            case "xmile_mean":
+                return Binary("/", self._put_together("sum", terms), n)
+            case "xmile_stddev" if not self.keep_reductions:
+                mean = Binary("/", folded("sum", terms), n)
+                squares = tuple(Binary("^", Binary("-", term, mean), Const(2.0)) for term in terms)
+                return Call("sqrt", (Binary("/", folded("sum", squares), n),))
+            case "xmile_stddev":
+                return Call(function, terms)
+            case "xmile_rank":
+                place = Binary("-", self._expr(others[0], bound), Const(1.0))
+                inside = Binary("and", Binary(">=", place, Const(0.0)), Binary("<", place, n))
+                order = Call("vector_sort_order", (place, n, Const(1.0), *terms))
+                return If(inside, Binary("+", order, Const(1.0)), Const(math.nan))
+            case _:
+                return self._put_together(function.removesuffix("_xmile"), terms)
+
+    def _put_together(self, function: str, terms: tuple[Expr, ...]) -> Expr:
+        return Call(function, terms) if self.keep_reductions else folded(function, terms)
 
     def _select(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """``vector_select`` (missing, action, error action, then selection and value of each element in turn)."""
@@ -350,6 +373,31 @@ class _Unroller:
             return every[place] if 0 <= place < len(every) else Const(MISSING)
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
+    def _element_of(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """The element of an array by its places, which count from 1; beyond the array there is no value.
+
+        Where the places are numbers, it is that element alone, so that an ageing chain along a dimension is no loop.
+        """
+        array, *indices = arguments
+        assert isinstance(array, Ref)
+        ranges = [self.subscripts.dimensions[dim].elements for dim in array.subscripts]
+        places = [self._expr(index, bound) for index in indices]
+        numbers = [_number(place) for place in places]
+        nothing = Const(math.nan)
+        if all(number is not None for number in numbers):
+            at = [round(number or 0.0) - 1 for number in numbers]
+            if not all(0 <= i < len(members) for i, members in zip(at, ranges, strict=True)):
+                return nothing
+            return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
+        every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
+        first, *others = places
+        along: Expr = Binary("-", first, Const(1.0))
+        inside = _within(first, len(ranges[0]))
+        for place, members in zip(others, ranges[1:], strict=True):
+            along = Binary("+", Binary("*", along, Const(float(len(members)))), Binary("-", place, Const(1.0)))
+            inside = Binary("and", inside, _within(place, len(members)))
+        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), nothing)
+
     def _dimensions_of(self, expr: Expr) -> list[str]:
         for ref in own_references(expr):
             dims = [sub for sub in ref.subscripts if sub in self.subscripts.dimensions]
@@ -386,6 +434,11 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
+
+
+def _within(place: Expr, n: int) -> Expr:
+    """Whether a place is one of ``n`` to the nearest whole number."""
+    return Binary("and", Binary(">=", place, Const(0.5)), Binary("<", place, Const(n + 0.5)))
 
 
 def _number(expr: Expr) -> float | None:

@@ -142,6 +142,8 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     **{name: _unchanged(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
     **{name: _unchanged(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
     "floor": _unchanged("INT", 1),
+    "round": _unchanged("ROUND", 1),
+    "factorial": _unchanged("FACTORIAL", 1),
     "integer": _integer,
     "initial": _unchanged("INIT", 1),
     "min": _unchanged("MIN", 2),

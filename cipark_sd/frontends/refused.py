@@ -48,6 +48,8 @@ REFUSED: Mapping[str, str] = {
     "queue_age_oldest": "model the queue with stocks",
     "simultaneous": "put a stock, a SMOOTH or a DELAY into the loop",
     # isee's help leaves open what its parameters are of
+    "counter": "write start + (TIME - STARTTIME) MOD (end - start)",
+    "runcount": "write 1: there is one run",
     "lognormal": "write EXP(NORMAL(mean, deviation)) with those of the logarithm",
     "geometric": "count from INT(LN(RANDOM(0, 1)) / LN(1 - probability)), and add 1 to count the success too",
     "internal_rate_of_return": "compute it from the saved result",

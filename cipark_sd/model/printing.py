@@ -175,7 +175,7 @@ class _Printer:
             )
             arguments = arguments[: 3 if own_start else 2]
         else:
-            shown = function.replace("_", " ").upper()
+            shown = function.removeprefix("xmile_").replace("_", " ").upper()
         return f"{shown}({', '.join(self.text(argument) for argument in arguments)})"
 
 

@@ -34,10 +34,15 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         (
             *("abs", "min", "max", "sum", "vmin", "vmax", "vmin_xmile", "vmax_xmile"),
+            *("round", "xmile_mean", "xmile_stddev"),
             *("integer", "floor", "quantum", "modulo", "floored_modulo", "initial", "active_initial"),
         ),
         _KEEPS,
     ),
+    "factorial": _ONE_LIKE,
+    "xmile_size": Rule(("any",), "none"),
+    "xmile_rank": Rule(("any", "none"), "none"),
+    "xmile_element": Rule(("same", "none"), "same"),
     "not": Rule(("any",), "none"),
     "prod": _ONE_LIKE,
     "gamma_ln": _ONE_LIKE,

@@ -59,6 +59,18 @@ def _extreme(function: str) -> Meaning:
     return meaning
 
 
+def _mean(arguments: Sequence[Expr]) -> Expr:
+    """Of an array, or of several numbers."""
+    if len(arguments) == 1:
+        return Call("xmile_mean", tuple(arguments))
+    if not arguments:
+        raise WrongCall("MEAN takes 1 argument or more, here is none")
+    total = arguments[0]
+    for argument in arguments[1:]:
+        total = Binary("+", total, argument)
+    return Binary("/", total, Const(float(len(arguments))))
+
+
 def _previous(arguments: Sequence[Expr]) -> Expr:
     """The value one step before."""
     return Call("delay_fixed", (arguments[0], Ref("time_step"), arguments[1] if len(arguments) > 1 else _ZERO))
@@ -98,7 +110,13 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "previous": _by_count("PREVIOUS", _1=_previous, _2=_previous),
     "safediv": _by_count("SAFEDIV", _2=_call("zidz"), _3=_call("xidz")),
     "ramp": _by_count("RAMP", _2=_call("xramp"), _3=_call("ramp")),
-    "pulse": _by_count("PULSE", _2=_call("xpulse", 1, 0), _3=_call("xpulse_train", 1, 2, 0)),
+    # without times it is in every step
+    "pulse": _by_count(
+        "PULSE",
+        _1=lambda a: Binary("/", a[0], Ref("time_step")),
+        _2=_call("xpulse", 1, 0),
+        _3=_call("xpulse_train", 1, 2, 0),
+    ),
     "random": _by_count("RANDOM", _0=_uniform, _2=_uniform, _3=_uniform),
     "uniform": _by_count("UNIFORM", _2=_uniform, _3=_uniform),
     **{row.xmile.lower(): _distribution(name) for name, row in DISTRIBUTIONS.items() if row.xmile},
@@ -107,6 +125,14 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "max": _extreme("max"),
     "min": _extreme("min"),
     "int": _by_count("INT", _1=_call("floor")),
+    "round": _by_count("ROUND", _1=_call("round")),
+    "rootn": _by_count("ROOTN", _2=lambda a: Binary("^", a[0], Binary("/", Const(1.0), a[1]))),
+    "percent": _by_count("PERCENT", _1=lambda a: Binary("*", Const(100.0), a[0])),
+    "factorial": _by_count("FACTORIAL", _1=_call("factorial")),
+    "mean": _mean,
+    "size": _by_count("SIZE", _1=_call("xmile_size")),
+    "stddev": _by_count("STDDEV", _1=_call("xmile_stddev")),
+    "rank": _by_count("RANK", _2=_call("xmile_rank")),
     "mod": _by_count("MOD", _2=_call("floored_modulo")),
     "modulo": _by_count("MODULO", _2=_call("floored_modulo")),
     "if_then_else": _by_count("IF_THEN_ELSE", _3=lambda arguments: If(*arguments)),
