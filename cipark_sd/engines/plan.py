@@ -117,8 +117,7 @@ def columns_of(model: Model, names: tuple[str, ...]) -> Columns:
 def checked(model: Model, scenario: Scenario) -> Resolved:
     """The scenario checked against the model, control variables that the file computes put in as numbers.
 
-    A scenario's time step and save period that do not fit would drop saved times; a file whose own do not fit runs as
-    PySD runs it: what falls on a step is saved.
+    A scenario's time step and save period have to fit; a file whose own do not is saved at the nearest steps.
 
     Raises
     ------
