@@ -198,7 +198,7 @@ def _grid(initial: float, final: float, step: float, saveper: float) -> TimeGrid
     saved = np.full(len(instants), saveper <= step)
     if saveper > step:
         n_periods = int((instants[-1] - initial) / saveper + SLACK)
-        saved[nearest_indices(instants, initial + saveper * np.arange(n_periods + 1))] = True
+        saved[nearest_indices(instants, initial + saveper * np.arange(n_periods + 1, dtype=np.float64))] = True
     for array in (instants, saved):
         array.flags.writeable = False
     return TimeGrid(instants, saved, step, saveper)

@@ -30,6 +30,7 @@ from cipark_sd.errors import (
     raise_all,
 )
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical
@@ -300,11 +301,14 @@ def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F
     import simlin
 
     try:
-        return simlin.load_vdf(str(path))
+        table = simlin.load_vdf(str(path))
     except simlin.SimlinError as problem:
         raise InvalidValue(
             "its content", " ".join(str(problem).split()), "a run of Vensim's", where=str(path)
         ) from None
+    # recorded runs of Vensim's have twice the number of the manual for :NA:
+    missing = table == 2 * MISSING
+    return table.mask(missing)
 
 
 def _column(head: str) -> str:

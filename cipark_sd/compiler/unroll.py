@@ -358,7 +358,7 @@ class _Unroller:
         reference, offset = arguments
         target = self.known.get(reference.name) if isinstance(reference, Ref) else None
         if not isinstance(reference, Ref) or target is None or len(reference.subscripts) != len(target.dims):
-            reason = "gives VECTOR ELM MAP something that is no element of a variable"
+            reason = "gives VECTOR ELM MAP something that is no element of a variable; give it a variable of its own"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
         ranges = [self.subscripts.dimensions[dim].elements for dim in target.dims]
         first = 0

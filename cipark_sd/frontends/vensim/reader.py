@@ -67,6 +67,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         range_files=range_files,
         allowed=allowed,
         problems=problems,
+        lines=main.lines,
     )
 
 
@@ -111,6 +112,14 @@ class _Section:
             name
             for name, definition in self.definitions.items()
             if all(equation.is_table for equation in definition.equations)
+        }
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """Where each variable begins."""
+        return {
+            definition.label: int(self.file.place(definition.equations[0].entry.at).partition(":")[0])
+            for definition in self.definitions.values()
         }
 
     def read_heads(self, entries: Sequence[Entry]) -> None:

@@ -227,20 +227,20 @@ def variables_of(
     spans = [head.subscripts for head in heads]
     label = definition.label
     if len(set(spans)) < len(spans):
-        raise EquationError(where, label, "stands twice")
+        raise EquationError(where, label, "stands twice; keep one of the equations")
     described = _described(definition, dimensions, seconds, where, group)
     places = [(head.subscripts, head.exceptions) for head in heads]
     if all(equation.is_table for equation in equations):
         tables = [side.external if isinstance(side, _Source) else cast(Table, side) for side in sides]
         return (Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True))),)
     if any(equation.is_table for equation in equations):
-        raise EquationError(where, label, "is a table for some subscripts only")
+        raise EquationError(where, label, "is a table for some subscripts only; give the others a name of their own")
     if all(isinstance(side, _Level) for side in sides):
         levels = [cast(_Level, side) for side in sides]
         pieces = tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True))
         return (Stock(**described, pieces=pieces),)
     if any(isinstance(side, _Level) for side in sides):
-        raise EquationError(where, label, "is a stock for some subscripts only")
+        raise EquationError(where, label, "is a stock for some subscripts only; give the others a name of their own")
     if all(_is_data(side) for side in sides):
         return (_series(described, heads, sides, places),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
