@@ -16,7 +16,7 @@ from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
+from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run, sampled
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import (
@@ -32,6 +32,7 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
+    rebuild,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
@@ -41,6 +42,8 @@ from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup
 #: Stages of delays and smooths, by the name of the variable and the call.
 Orders = Mapping[tuple[str, Call], int]
 
+#: After a variable's name: what it has held, where it is a SAMPLE IF TRUE of itself.
+_HELD = " held before"
 _BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "=": "eq", "<>": "ne", "and": "and", "or": "or"}
 
 
@@ -163,7 +166,9 @@ class Lowering:
             case Constant(pieces=(Piece(Const(value)),)):
                 return self._param(name, value)
             case Auxiliary(pieces=(Piece(expr),)):
-                return self._whole(expr, name, reading)
+                return self._whole(_reading_itself(name, expr), name, reading)
+            case None if name.endswith(_HELD):
+                return self._held(name.removesuffix(_HELD), reading)
             case Stock(pieces=(stock,)):
                 if reading == "start":
                     return self._whole(stock.initial, name, "start")
@@ -185,6 +190,17 @@ class Lowering:
                 raise EquationError(self.model.name, variable.label, "stands in a file that has not been read")
             case _:
                 raise EquationError(self.model.name, variable.label, "still has subscripts")
+
+    def _held(self, name: str, reading: Reading) -> int:
+        """What a variable that is a SAMPLE IF TRUE of itself has held up to now."""
+        (piece,) = self.model.by_name[name].pieces
+        assert isinstance(piece, Piece)
+        call = _reading_itself(name, piece.expr)
+        assert isinstance(call, Call)
+        condition, value, initial = call.arguments
+        if reading == "start":
+            return self._whole(initial, name, "start")
+        return sampled(self, name, call, lambda: self.run(condition, name), lambda: self.run(value, name))
 
     def _reached(self, demand: Demand) -> int:
         """A variable's node, or a signal that it has to be made first."""
@@ -374,3 +390,24 @@ class Lowering:
                 )
             self.orders[key] = Order(key, label, built, order, time)
         return self.orders[key].built
+
+
+def _reading_itself(name: str, expr: Expr) -> Expr:
+    """An equation that is a SAMPLE IF TRUE, reading what it has held where it names its own variable.
+
+    Source: Vensim's reference manual, fn_sample_if_true: the function is a level, so that no loop comes of it.
+    """
+    match expr:
+        case Call("sample_if_true", (condition, value, initial)):
+            pass
+        case _:
+            return expr
+
+    def held(part: Expr) -> Expr:
+        match part:
+            case Ref(referred, ()) if referred == name:
+                return Ref(name + _HELD)
+            case _:
+                return rebuild(part, held)
+
+    return Call("sample_if_true", (held(condition), held(value), initial))

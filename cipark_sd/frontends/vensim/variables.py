@@ -239,8 +239,6 @@ def variables_of(
         levels = [cast(_Level, side) for side in sides]
         pieces = tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True))
         return (Stock(**described, pieces=pieces),)
-    if any(isinstance(side, _Level) for side in sides):
-        raise EquationError(where, label, "is a stock for some subscripts only; give the others a name of their own")
     if all(_is_data(side) for side in sides):
         return (_series(described, heads, sides, places),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
@@ -271,12 +269,13 @@ def _mixed(
     places: Sequence[_At],
     where: str,
 ) -> tuple[Variable, ...]:
-    """An auxiliary, after the series and the constant that hold what its pieces read from files."""
+    """An auxiliary, after the series, the constant and the stock that hold what some of its pieces are."""
     label = str(described["label"])
-    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": []}
+    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": [], "level": []}
     pieces = []
     for head, side, at in zip(heads, sides, places, strict=True):
         kind = "data" if _is_data(side) else "constants" if _is_file(side) else ""
+        kind = "level" if isinstance(side, _Level) else kind
         if kind:
             read[kind].append((head, side, at))
             pieces.append(Piece(Ref(canonical(f"{label} {kind}"), at[0]), *at))
@@ -288,6 +287,10 @@ def _mixed(
         at_heads, at_sides, at_places = zip(*entries, strict=True) if entries else ((), (), ())
         if kind == "data" and entries:
             parts.append(_series(described_part, at_heads, at_sides, at_places))
+        elif kind == "level" and entries:
+            levels = ((cast(_Level, side), at) for side, at in zip(at_sides, at_places, strict=True))
+            stocks = tuple(StockPiece(level.flow, level.initial, *at) for level, at in levels)
+            parts.append(Stock(**described_part, pieces=stocks))
         elif entries:
             made = tuple(_literal(s, *at) for s, at in zip(at_sides, at_places, strict=True))
             parts.append(Constant(**described_part, pieces=made))

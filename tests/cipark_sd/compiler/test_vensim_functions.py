@@ -143,6 +143,30 @@ def test_vector_select_has_no_value_where_its_error_action_stops_vensim(write_md
     np.testing.assert_equal(values, {"none": [-1, np.nan, -1, np.nan], "one": [6] * 4, "two": [11, 11, np.nan, np.nan]})
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, engine: str) -> None:
+    """fn_sample_if_true: the usual way to keep a minimum; each element is one of its own."""
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nv[s1] = ABS(Time - 3) ~~|\nv[s2] = 5 - Time ~~|\n"
+        "least[sub] = SAMPLE IF TRUE(v[sub] < least[sub], v[sub], 10) ~~|\n"
+        "count = SAMPLE IF TRUE(MODULO(Time, 2) = 1, count + 1, 0) ~~|\n",
+        final=6,
+        step=1,
+    )
+    result = simulate(read_model(path), engine=engine)
+    assert result["least"].to_numpy().T.tolist() == [[3, 2, 1, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0, -1]]
+    assert result["count"].to_numpy().tolist() == [0, 1, 1, 2, 2, 3, 3]
+
+
+def test_an_array_may_be_a_stock_for_some_elements_alone(write_mdl: Write) -> None:
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nx[s1] = INTEG(2, 1) ~~|\nx[s2] = Time * 10 ~~|\ntotal = SUM(x[sub!]) ~~|\n", final=2, step=1
+    )
+    result = simulate(read_model(path))
+    assert result["total"].to_numpy().tolist() == [1.0, 13.0, 25.0]
+    assert result["x"].to_numpy().T.tolist() == [[1, 3, 5], [0, 10, 20]]
+
+
 ELEMENTS = """
 sub: s1, s2, s3 ~~|
 tub: t1, t2 ~~|
