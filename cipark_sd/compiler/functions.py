@@ -336,8 +336,8 @@ def _time_value(c: Context, a: Sequence[int]) -> int:
     return g.add(g.uniform("initial_time") if g.value(relative) == 1.0 else c.time, offset)
 
 
-def _data_between(c: Context, a: Sequence[int]) -> int:
-    raise AssertionError("data at a time are a table by now")
+def _elsewhere(c: Context, a: Sequence[int]) -> int:
+    raise AssertionError("another pass has made operations of it")
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -396,7 +396,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "gamma_ln": _primitive("lgamma"),
     "vector_select": Function(5, None, _vector_select),
     # a table before it comes to operations: compiler/data_between.py
-    "data_between": Function(3, 3, _data_between),
+    "data_between": Function(3, 3, _elsewhere),
+    # made by the lowering, which knows the data
+    "raw_data": Function(1, 1, _elsewhere),
     "get_time_value": Function(3, 3, _time_value),
     "invert_matrix": Function(4, None, _invert_matrix),
     "allocate_by_priority": Function(6, None, _allocate_by_priority),

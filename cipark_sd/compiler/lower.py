@@ -7,6 +7,7 @@ expression has two readings: at the start of a run, where stocks are their initi
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
@@ -20,6 +21,7 @@ from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run, 
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import (
+    MISSING,
     Apply,
     Binary,
     Call,
@@ -33,6 +35,7 @@ from cipark_sd.model.expr import (
     Table,
     Text,
     rebuild,
+    references,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
@@ -93,7 +96,7 @@ class Lowering:
         self.states: Places[State] = Places(self.graph, "state", self.later)
         self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
         self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
-        self.series_of: dict[str, int] = {}
+        self.series_of: dict[tuple[str, str], int] = {}
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
         self._drawn = 0
@@ -230,10 +233,35 @@ class Lowering:
         return self.param_nodes[name]
 
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
-        if variable.name not in self.series_of:
-            self.series_of[variable.name] = len(self.series)
+        key = (variable.name, variable.interpolation)
+        if key not in self.series_of:
+            self.series_of[key] = len(self.series)
             self.series.append(SeriesInput(variable.name, source, variable.interpolation))
-        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[variable.name])
+        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[key])
+
+    def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
+        """What is computed of data that are ``:RAW:``: missing where one of the data is.
+
+        Source: Vensim's reference manual, dataequations.html, "Marking data as missing when not available".
+        """
+        g, missing = self.graph, self.graph.const(MISSING)
+        value = self._expr(expr, variable, reading)
+        seen, pending = set[str](), [ref.name for ref in references(expr)]
+        while pending:
+            name = pending.pop()
+            match self.model.by_name.get(name):
+                case _ if name in seen:
+                    continue
+                case Auxiliary(pieces=(Piece(inner),)):
+                    pending += [ref.name for ref in references(inner)]
+                case Series(pieces=(ExternalPiece(source),)) as data if not hasattr(source, "file"):
+                    assert source is None or isinstance(source, Table)
+                    there = self._series(replace(data, interpolation="raw"), source, reading)
+                    value = g.select(g.op("eq", there, missing), missing, value)
+                case _:
+                    pass
+            seen.add(name)
+        return value
 
     def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:
         g = self.graph
@@ -261,6 +289,8 @@ class Lowering:
             case Call(function, arguments):
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
+                if function == "raw_data":
+                    return self._raw(arguments[0], variable, reading)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
                 label = self._label(variable).partition("[")[0]

@@ -206,6 +206,7 @@ UNSUPPORTED: Mapping[str, str] = {
     "inf": "write a large number",
     "random_negative_binomial": "draw a Poisson number whose mean is a gamma variable",
     "conveyor_delay": "use a delay time that does not change",
+    "raw_data": "bring the data at its times alone",
     "data_between": "write the points as a lookup and call it",
     "vensim_npv": "accumulate the discounted flow in a stock",
     "vensim_npve": "accumulate the discounted flow in a stock",

@@ -18,6 +18,7 @@ UNSUPPORTED = {
     "random_pareto": "take a RANDOM UNIFORM through the distribution's quantiles",
     # the data are written as lookups, of which Vensim's function has no value
     "xmile_history": "use DELAY FIXED where the time lies a fixed while back",
+    "raw_data": "mark the data themselves as :RAW:",
     "data_between": "write the points as a lookup and call it",
 }
 

@@ -70,6 +70,7 @@ RULES: Mapping[str, Rule] = {
     "forecast": Rule(("same", "time", "time", "rate"), "same"),
     "vensim_npv": Rule(("same", "rate", "any", "none"), "by_time"),
     "vensim_npve": Rule(("same", "rate", "any", "none"), "by_time"),
+    "raw_data": _KEEPS,
     "data_between": Rule(("same", "time", "none"), "same"),
     "sample_if_true": Rule(("any", "same", "same"), "same"),
     # chance; the seed is a number without meaning

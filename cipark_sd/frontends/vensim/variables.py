@@ -244,11 +244,9 @@ def variables_of(
     if all(_is_literal(side) or _is_file(side) for side in sides):
         return (Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True))),)
     for head, side in zip(heads, sides, strict=True):
-        if head.keyword not in ("", "interpolate") and not (_is_data(side) or _is_literal(side)):
+        if head.keyword in ("hold_backward", "look_forward") and not (_is_data(side) or _is_literal(side)):
             keyword = f":{head.keyword.upper().replace('_', ' ')}:"
-            reason = (
-                f"marks what it computes as {keyword}; put the keyword at the data that it reads, and leave it out here"
-            )
+            reason = f"marks what it computes as {keyword}; put the keyword at the data that it reads instead"
             raise EquationError(where, label, reason)
     return _mixed(described, heads, sides, places, where)
 
@@ -280,7 +278,8 @@ def _mixed(
             read[kind].append((head, side, at))
             pieces.append(Piece(Ref(canonical(f"{label} {kind}"), at[0]), *at))
             continue
-        pieces.append(Piece(_computed(cast(Expr, side), label, where), *at))
+        computed = _computed(cast(Expr, side), label, where)
+        pieces.append(Piece(Call("raw_data", (computed,)) if head.keyword == "raw" else computed, *at))
     parts: list[Variable] = []
     for kind, entries in read.items():
         described_part = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}

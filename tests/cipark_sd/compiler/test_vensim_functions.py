@@ -167,6 +167,27 @@ def test_an_array_may_be_a_stock_for_some_elements_alone(write_mdl: Write) -> No
     assert result["x"].to_numpy().T.tolist() == [[1, 3, 5], [0, 10, 20]]
 
 
+def test_computed_data_that_are_raw_are_missing_where_their_data_are(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("time,d,e\n0,7,1\n1,,2\n2,8,3\n", encoding="utf-8")
+    equations = "d ~~|\ne ~~|\nboth := d + e ~~|\nraw :RAW: := both ~~|\nthere = IF THEN ELSE(raw = :NA:, 0, raw) ~~|\n"
+    result = simulate(read_model(write_mdl(equations), series=[tmp_path / "data.csv"]))
+    assert result["there"].sel(time=[0, 1, 2, 3]).to_numpy().tolist() == [8.0, 0.0, 11.0, 0.0]
+    assert result["both"].sel(time=1).item() == 9.5
+
+
+def test_further_results_of_a_macro_are_variables_of_the_model(write_mdl: Write) -> None:
+    macro = ":MACRO: M(x, y : more, less)\nM = x + y ~~|\nmore = INTEG(x, 0) ~~|\nless = x - y ~~|\n:END OF MACRO:\n"
+    result = simulate(read_model(write_mdl(macro + "a = M(3, 2 : b, My Less) ~~|\nc = b + My Less ~~|\n", step=1)))
+    assert [float(result[name][2]) for name in ("a", "b", "my_less", "c")] == [5.0, 6.0, 1.0, 7.0]
+    with pytest.raises(
+        CiparkError, match=r"model\.mdl:.*'d'.* is asked of 'm', which has 2 further results; name no more"
+    ):
+        read_model(write_mdl(macro + "a = M(3, 2 : b, c, d) ~~|\n"))
+    outer = ":MACRO: N(x)\nN = M(x, 1 : z, w) ~~|\n:END OF MACRO:\n"
+    with pytest.raises(CiparkError, match="'z' is a further result of a macro inside a macro"):
+        read_model(write_mdl(macro + outer + "a = N(3) ~~|\n"))
+
+
 ELEMENTS = """
 sub: s1, s2, s3 ~~|
 tub: t1, t2 ~~|

@@ -156,7 +156,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
         ("b = SMOOTH(1) ~~|", r":2:5: .*SMOOTH\(input, smooth time\) takes 2 arguments, here are 1"),
         ("b = 1 < 2 < 3 ~~|", r"comparisons do not chain"),
         ("R: p, q ~~|\nb[R, R] = R ~~|", r"'b' has the range 'R' twice in one equation"),
-        ("d ~~|\nb :RAW: := d * 2 ~~|", r"marks what it computes as :RAW:; put the keyword at the data"),
+        ("d ~~|\nb :LOOK FORWARD: := d * 2 ~~|", r"marks what it computes as :LOOK FORWARD:; put the keyword"),
         ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' cannot stand here"),
         ("b = INTEG(1) ~~|", r"INTEG\(net flow, initial value\) takes 2 arguments, here are 1"),
         ("b = 1 + INTEG(1, 2) ~~|", r"an INTEG inside an expression"),
