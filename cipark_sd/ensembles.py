@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.native.courses import Courses
 from cipark_sd.engines.native.engine import MANY, NativeEngine
 from cipark_sd.engines.native.text import LANES
@@ -183,6 +183,7 @@ def ensemble(
     )
     if failures == "warn":
         coords |= _failed(columns, n_runs, grid.times[saved], arrays, reductions_read)
+    arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
     return _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes, coords)
 
 

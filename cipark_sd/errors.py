@@ -68,16 +68,17 @@ class CiparkError(Exception):
 
     def within(self: "E", where: str) -> "E":
         """The same error with the file in which it is."""
-        return self._saying(f"{where}: {self.message}")
+        return self.saying(f"{where}: {self.message}")
 
     def placed(self: "E", places: "Mapping[str, str]") -> "E":
         """The same error with the place of the table with whose name it begins, where that is known."""
         for label, place in places.items():
             if self.message.startswith(label):
-                return self._saying(f"{place}{self.message[len(label) :]}")
+                return self.saying(f"{place}{self.message[len(label) :]}")
         return self
 
-    def _saying(self: "E", message: str) -> "E":
+    def saying(self: "E", message: str) -> "E":
+        """The same error in other words."""
         error = _again(type(self), shortened(message, self.longest))
         error.__dict__.update({key: value for key, value in self.__dict__.items() if key != "message"})
         return error
@@ -136,10 +137,20 @@ def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
 
 
 class UnknownName(CiparkError):
-    """A name that stands for nothing where it was used; with a ``listing`` the known names follow it."""
+    """A name that stands for nothing where it was used; with a ``listing`` the known names follow it.
+
+    ``instead`` is what to do where no known name is like it.
+    """
 
     def __init__(
-        self, name: str, known: Iterable[str], *, kind: str = "variable", where: str, listing: str = ""
+        self,
+        name: str,
+        known: Iterable[str],
+        *,
+        kind: str = "variable",
+        where: str,
+        listing: str = "",
+        instead: str = "",
     ) -> None:
         known = tuple(known)
         self.name = name
@@ -148,7 +159,7 @@ class UnknownName(CiparkError):
         listed = f" ({listing} {', '.join(known)})" if listing else ""
         shown = shortened(repr(name), _LONGEST_VALUE)
         near = _suggestion(name, known, 0 if listing else _LISTED)
-        super().__init__(f"{where} has no {kind} {shown}{near}{listed}")
+        super().__init__(f"{where} has no {kind} {shown}{near or (instead and f'; {instead}')}{listed}")
 
 
 class ModelFileError(CiparkError):

@@ -10,15 +10,15 @@ from functools import lru_cache
 
 _BLANKS = re.compile(r"[\s_]+")
 _QUOTED = re.compile(r'\s*("(?:\\"|[^"])*")')
+#: A part of a name in quotes: all of it, or what is between dots, which in XMILE lead into a module.
+_PART = re.compile(r'(?:^|(?<=\.))"((?:\\"|[^"])*)"(?=\.|$)')
 
 
 def _protected(label: str) -> tuple[str, bool]:
     """The text between the quotes of a label, if any, and whether they have to stay."""
     text = label.strip()
-    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
-        return text, False
-    text = text[1:-1].replace('\\"', '"')
-    return text, "[" in text or "]" in text
+    plain = _PART.sub(lambda part: part[1].strip().replace('\\"', '"'), text) if '"' in text else text
+    return plain, plain != text and ("[" in plain or "]" in plain)
 
 
 def _with_quotes(text: str) -> str:
@@ -51,8 +51,8 @@ def canonical(label: str) -> str:
 
     >>> canonical("Total  Residents") == canonical("total_residents") == "total_residents"
     True
-    >>> canonical('"R&D budget"'), canonical('"Price [$/kg]"')
-    ('r&d_budget', '"price_[$/kg]"')
+    >>> canonical('"R&D budget"'), canonical('"Price [$/kg]"'), canonical('Farms."meat / milk"')
+    ('r&d_budget', '"price_[$/kg]"', 'farms.meat_/_milk')
     """
     text, quotes = _protected(label)
     text = _BLANKS.sub("_", text.replace("\\n", " ").strip()).lower()
@@ -103,7 +103,7 @@ def protected_among(text: str, names: Container[str]) -> str:
     before, bracket, after = text.rpartition("[")
     for base, tail in ((text, ""), (before, bracket + after)):
         quoted = _with_quotes(base.strip())
-        if canonical(quoted) in names:
+        if "[" in base and canonical(quoted) in names:
             return quoted + tail
     return text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.frontends.model_file import as_model
@@ -119,7 +119,9 @@ def course(
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
+    # a missing value is a number of the model, and no failure
     broken = "" if np.isfinite(outputs).all() else first_non_finite(planned.columns, planned.times, values)
+    values = {name: missing_as_nan(array) for name, array in values.items()}
     return Course(
         model,
         scenario,

@@ -1,7 +1,7 @@
 """The only place where times are computed.
 
-PySD's rule, which every engine follows: time accumulates (``t += dt``), the run stops when ``t + 1e-5 dt`` reaches the
-final time, and a step is saved when ``(t - t0) mod saveper`` is within ``1e-5 dt`` of zero from either side.
+Every engine follows one rule: time accumulates (``t += dt``), the run stops when ``t + 1e-5 dt`` reaches the final
+time, and what is saved are the steps nearest to ``t0 + k saveper``, of two equally near ones the earlier.
 """
 
 import datetime
@@ -195,8 +195,10 @@ def time_grid(initial: float, final: float, step: float, saveper: float, *, wher
 def _grid(initial: float, final: float, step: float, saveper: float) -> TimeGrid:
     """The grid, made once: runs one after the other nearly always share it."""
     instants = _accumulated(initial, final, step)
-    phase = np.mod(instants - initial, saveper)
-    saved = (phase < SLACK * step) | (saveper - phase < SLACK * step)
+    saved = np.full(len(instants), saveper <= step)
+    if saveper > step:
+        n_periods = int((instants[-1] - initial) / saveper + SLACK)
+        saved[nearest_indices(instants, initial + saveper * np.arange(n_periods + 1, dtype=np.float64))] = True
     for array in (instants, saved):
         array.flags.writeable = False
     return TimeGrid(instants, saved, step, saveper)

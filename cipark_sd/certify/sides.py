@@ -16,6 +16,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.columns import missing_as_nan
 from cipark_sd.engines.reference.faults import fault_of_failure
 from cipark_sd.errors import (
     CiparkError,
@@ -28,6 +29,7 @@ from cipark_sd.errors import (
     raise_all,
 )
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical, override_key, split_key
@@ -197,7 +199,7 @@ def _simlin(question: Question) -> Side | LeftOut:
     places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
     if missed or len(set(places)) != len(question.grid.saved_times):
         return LeftOut(SIMLIN, "it saves at other times")
-    columns = {canonical(str(name)): table[name].to_numpy(dtype=float) for name in table}
+    columns = {canonical(str(name)): missing_as_nan(table[name].to_numpy(dtype=float)) for name in table}
     return Side(SIMLIN, version(SIMLIN), {name: columns[name] for name in question.labels if name in columns})
 
 
@@ -267,7 +269,7 @@ def recorded_side(question: Question, path: Path) -> Side:
                 "its content", " ".join(str(problem).split()), "a table of numbers", where=where
             ) from None
     labels, ignored = question.labels, {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
-    by_name = {_column(str(head)): table[head].to_numpy(dtype=float) for head in table}
+    by_name = {_column(str(head)): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     unknown = [head for head in map(str, table) if _column(head) not in {*labels, *ignored}]
     if unknown and suffix != ".vdf":
         raise_all(where, [UnknownName(head, [label for _, label in labels.values()], where=where) for head in unknown])
@@ -296,11 +298,14 @@ def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F
     import simlin
 
     try:
-        return simlin.load_vdf(str(path))
+        table = simlin.load_vdf(str(path))
     except simlin.SimlinError as problem:
         raise InvalidValue(
             "its content", " ".join(str(problem).split()), "a run of Vensim's", where=str(path)
         ) from None
+    # recorded runs of Vensim's have twice the number of the manual for :NA:
+    missing = table == 2 * MISSING
+    return table.mask(missing)
 
 
 def _column(head: str) -> str:

@@ -43,7 +43,6 @@ _FINITE = (
     "max",
     "abs",
     "select",
-    "present",
     "sin",
     "cos",
     "atan",
@@ -282,7 +281,7 @@ class _Way:
             case "sin" | "cos" | "atan" | "tanh":
                 return self.finite[entry.args[0]]
             case op:
-                return op in ("neg", "add", "sub", "min", "max", "abs", "select", "present", "table")
+                return op in ("neg", "add", "sub", "min", "max", "abs", "select", "table")
 
     def _made(self, cells: Sequence[Cell], pipes: Sequence[Pipe]) -> Adjoint:
         """What is reached from the cells, pipes and derivatives, and nothing else."""

@@ -14,7 +14,10 @@ MOST_EQUATIONS = MOST_ELEMENTS
 #: Terms of all sums and other reductions of one variable.
 MOST_SUMMED = 2_000_000
 #: Functions that put the elements of a range together.
-REDUCTIONS = ("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select")
+REDUCTIONS = (
+    *("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select"),
+    *("xmile_mean", "xmile_size", "xmile_stddev", "xmile_rank"),
+)
 
 
 def check_array_sizes(model: Model, subscripts: Subscripts) -> None:

@@ -1,7 +1,7 @@
 """``GET DATA BETWEEN TIMES``: data at a time that is computed, as a table of the points.
 
 Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the points, 1 takes the later one, -1 the
-earlier one, and before the first and after the last there is no value.
+earlier one, and before the first and after the last it is :NA:.
 """
 
 import math
@@ -9,9 +9,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Interpolation, Neg, Ref, Table, rebuild, walk
+from cipark_sd.model.expr import (
+    MISSING,
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    If,
+    Interpolation,
+    Neg,
+    Ref,
+    Table,
+    rebuild,
+    walk,
+)
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, ExternalPiece, Series, Stock, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Series, Stock, Variable, expressions
 
 FUNCTION = "data_between"
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
@@ -71,9 +85,10 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
         case _:
             reason = "gives GET DATA BETWEEN TIMES something else than a data variable, a time and a mode"
             raise EquationError(model.name, variable.label, reason)
-    way = _MODES.get(_number(mode))
+    way = _MODES.get(_number(model, mode))
     if way is None:
-        raise EquationError(model.name, variable.label, "gives GET DATA BETWEEN TIMES another mode than 0, 1 or -1")
+        reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
+        raise EquationError(model.name, variable.label, reason)
     (piece,) = data.pieces
     if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
         raise UnsupportedFeature(
@@ -84,11 +99,14 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
         )
     points = replace(piece.source, interpolation=way)
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
-    return If(outside, Const(math.nan), Apply(points, moment))
+    return If(outside, Const(MISSING), Apply(points, moment))
 
 
-def _number(expr: Expr) -> float:
+def _number(model: Model, expr: Expr) -> float:
     match expr:
+        case Ref(name, ()) if isinstance(constant := model.by_name.get(name), Constant):
+            (piece,) = constant.pieces
+            return _number(model, piece.expr) if isinstance(piece, Piece) else math.nan
         case Const(value):
             return value
         case Neg(Const(value)):

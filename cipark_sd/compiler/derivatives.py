@@ -12,7 +12,10 @@ from cipark_sd.compiler.program import Node
 from cipark_sd.model.expr import Table
 
 #: Operations whose derivative is 0 wherever there is one.
-FLAT = ("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint")
+FLAT = (
+    *("lt", "le", "eq", "ne", "and", "or", "not", "floor", "trunc", "rint"),
+    *("poisson_few", "poisson_try", "binomial_few", "binomial_try"),
+)
 
 
 def along(g: Graph, node: Node, args: list[int], place: int, factor: int, value: int) -> int | None:
@@ -82,6 +85,8 @@ def _of_one(g: Graph, op: str, a: int, factor: int, value: int) -> int:
             return g.mul(g.op("sinh", a), factor)
         case "tanh":
             return g.mul(less(value), factor)
+        case "lgamma":
+            return g.mul(g.op("digamma", a), factor)
         case "erfc":
             return g.mul(g.mul(c(-2.0 / math.sqrt(math.pi)), g.op("exp", g.op("neg", g.mul(a, a)))), factor)
         case _:
@@ -119,8 +124,6 @@ def _of_several(g: Graph, op: str, args: list[int], place: int, factor: int, val
             return None
         case "select", _:
             return g.select(a, factor, zero) if place == 1 else g.select(a, zero, factor)
-        case "present", _:
-            return first_or(g.op("eq", a, a))
         case "min", _:
             return first_or(g.lt(a, b))
         case "max", _:

@@ -8,11 +8,14 @@ compared with a slack of 1e-6 or half a step. Truth is 1, falsehood 0.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from cipark_sd.compiler.allocation import available, by_priority
+from cipark_sd.compiler.draws import DRAWS, Draw, uniform
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
-from cipark_sd.compiler.normal import probability, quantile
+from cipark_sd.model.distributions import DISTRIBUTIONS
+from cipark_sd.model.expr import MISSING, Table
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
@@ -157,32 +160,29 @@ def _height(c: Context, magnitude: int, inside: int) -> int:
     return c.graph.select(inside, c.graph.div(magnitude, c.graph.uniform("time_step")), c.graph.const(0.0))
 
 
-def _sum(c: Context, terms: Sequence[int]) -> int:
-    return _fold(c, "add", 0.0, terms)
+def _folded(op: str) -> Meaning:
+    """A reduction by an operation of two, from the left."""
+    return lambda c, terms: _fold(c, op, terms)
 
 
-def _product(c: Context, terms: Sequence[int]) -> int:
-    return _fold(c, "mul", 1.0, terms)
+def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
+    return reduce(lambda total, term: c.graph.op(op, total, term), terms)
 
 
-def _fold(c: Context, op: str, neutral: float, terms: Sequence[int]) -> int:
-    g = c.graph
-    present = [g.op("present", term, g.const(neutral)) for term in terms]
-    total = present[0]
-    for term in present[1:]:
-        total = g.op(op, total, term)
-    return total
+def _deviation(c: Context, terms: Sequence[int]) -> int:
+    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
+    g, n = c.graph, c.graph.const(float(len(terms)))
+    mean = g.div(_fold(c, "add", terms), n)
+    distances = [g.sub(term, mean) for term in terms]
+    return g.op("sqrt", g.div(_fold(c, "add", [g.mul(d, d) for d in distances]), n))
 
 
-def _extreme(smaller: bool) -> Meaning:
-    def meaning(c: Context, terms: Sequence[int]) -> int:
-        g, best = c.graph, terms[0]
-        for term in terms[1:]:
-            better = g.lt(term, best) if smaller else g.lt(best, term)
-            best = g.select(g.logical_or(better, g.op("ne", best, best)), term, best)
-        return best
-
-    return meaning
+def _factorial(c: Context, a: Sequence[int]) -> int:
+    """Of whole numbers; beyond 170 there is no double for it."""
+    g, (n,) = c.graph, a
+    table = Table(tuple(map(float, range(171))), tuple(map(float, map(math.factorial, range(171)))), "hold_backward")
+    value = g.select(g.lt(g.const(170.5), n), g.const(math.inf), g.table(table, g.op("rint", n)))
+    return g.select(g.le(g.const(0.0), n), value, g.const(math.nan))
 
 
 def _ranks(c: Context, values: Sequence[int]) -> list[int]:
@@ -232,54 +232,30 @@ def _reorder(c: Context, a: Sequence[int]) -> int:
 
 
 def _elm_map(c: Context, a: Sequence[int]) -> int:
-    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none has no value.
+    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none is missing.
 
     Source: Vensim's manual, fn_vector_elm_map: outside of the variable's range it is :NA:.
     """
     g, (first, offset, *members) = c.graph, a
     place = g.add(first, g.op("rint", offset))
     inside = g.logical_and(g.le(g.const(0.0), place), g.lt(place, g.const(float(len(members)))))
-    return g.select(inside, _chosen(c, place, members), g.const(math.nan))
+    return g.select(inside, _chosen(c, place, members), g.const(MISSING))
 
 
-def _random_uniform(c: Context, a: Sequence[int]) -> int:
-    g, (low, high) = c.graph, a[:2]
-    return g.add(low, g.mul(g.sub(high, low), c.random()))
-
-
-def _clamped_exponential(c: Context, a: Sequence[int]) -> int:
-    """A shifted exponential cut off above, by inversion.
-
-    Source: PySD 3.14, ``random_exponential``: ``truncexpon`` from ``max(minimum, shift)`` to the maximum.
-    """
-    g, (low, high, shift, scale) = c.graph, a[:4]
-    start = g.op("max", low, shift)
-    share = g.sub(g.const(1.0), g.op("exp", g.op("neg", g.div(g.sub(high, start), scale))))
-    survivor = g.sub(g.const(1.0), g.mul(c.random(), share))
-    return g.sub(start, g.mul(scale, g.op("log", survivor)))
-
-
-def _clamped_normal(c: Context, a: Sequence[int]) -> int:
-    """A normal variable between bounds, by inversion.
-
-    Source: PySD 3.14, ``random_normal``: ``truncnorm`` between (minimum - mean) / deviation and the maximum's like.
-    """
-    g, (low, high, mean, deviation) = c.graph, a[:4]
-    ends = ((low, -math.inf), (high, math.inf))
-    below, above = (probability(g, xidz(c, (g.sub(end, mean), deviation, g.const(open_)))) for end, open_ in ends)
-    p = g.add(below, g.mul(c.random(), g.sub(above, below)))
-    return g.add(mean, g.mul(deviation, quantile(g, p)))
+def _drawn(draw: Draw) -> Meaning:
+    return lambda c, a: draw(c.graph, c.random, a)
 
 
 def _vector_select(c: Context, a: Sequence[int]) -> int:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
-    An action that changes in the run is chosen among all of them; where it is none, there is no value.
+    An action that changes in the run is chosen among all of them; where it is none, there is no value, and neither
+    where Vensim stops the run: error action 1 asks for a selection, 2 for no more than one, 3 for one and no other.
 
-    Source of the actions' numbers: Vensim's manual, fn_vector_select, as PySD 3.14 has it; that they may change, a
-    recorded run of Vensim's (``vector_select`` of SDXorg's test models).
+    Source of the actions' numbers: Vensim's manual, fn_vector_select; that they may change, a recorded run of Vensim's
+    (``vector_select`` of SDXorg's test models).
     """
-    g, (missing, action, _, *pairs) = c.graph, a
+    g, (missing, action, error_action, *pairs) = c.graph, a
     selections, values = pairs[::2], pairs[1::2]
     number = g.value(action)
     if number is None:
@@ -289,10 +265,14 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     else:
         result = _selected(c, selections, values, int(number))
     chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
-    some = chosen[0]
-    for yes in chosen[1:]:
-        some = g.logical_or(some, yes)
-    return g.select(some, result, missing)
+    some, count = reduce(g.logical_or, chosen), _fold(c, "add", chosen)
+    asks_for_one, asks_for_single = (
+        g.logical_or(g.op("eq", error_action, g.const(kind)), g.op("eq", error_action, g.const(3.0)))
+        for kind in (1.0, 2.0)
+    )
+    none = g.logical_and(asks_for_one, g.op("not", some))
+    several = g.logical_and(asks_for_single, g.lt(g.const(1.0), count))
+    return g.select(g.logical_or(none, several), g.const(math.nan), g.select(some, result, missing))
 
 
 def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:
@@ -303,18 +283,22 @@ def _selected(c: Context, selections: Sequence[int], values: Sequence[int], acti
         values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
     elif action == 5:
         values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
-    terms = [g.select(yes, value, g.const(math.nan)) for yes, value in zip(chosen, values, strict=True)]
+
+    def over(op: str, neutral: float) -> int:
+        terms = [g.select(yes, value, g.const(neutral)) for yes, value in zip(chosen, values, strict=True)]
+        return _fold(c, op, terms)
+
     match action:
         case 0 | 6:
-            return _sum(c, terms)
+            return over("add", 0.0)
         case 1 | 5 | 7:
-            return _product(c, terms)
+            return over("mul", 1.0)
         case 2 | 8:
-            return _extreme(smaller=True)(c, terms)
+            return over("min", math.inf)
         case 3 | 9:
-            return _extreme(smaller=False)(c, terms)
+            return over("max", -math.inf)
         case _:
-            return g.div(_sum(c, terms), _sum_of(c, [g.op("eq", term, term) for term in terms]))
+            return g.div(over("add", 0.0), _fold(c, "add", chosen))
 
 
 def _invert_matrix(c: Context, a: Sequence[int]) -> int:
@@ -360,8 +344,8 @@ def _time_value(c: Context, a: Sequence[int]) -> int:
     return g.add(g.uniform("initial_time") if g.value(relative) == 1.0 else c.time, offset)
 
 
-def _data_between(c: Context, a: Sequence[int]) -> int:
-    raise AssertionError("data at a time are a table by now")
+def _elsewhere(c: Context, a: Sequence[int]) -> int:
+    raise AssertionError("another pass has made operations of it")
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -389,6 +373,9 @@ FUNCTIONS: Mapping[str, Function] = {
     "inf": Function(0, 0, lambda c, a: c.graph.const(float("inf"))),
     "quantum": Function(2, 2, _quantum),
     "floor": _primitive("floor"),
+    "round": _primitive("rint"),
+    "factorial": Function(1, 1, _factorial),
+    "xmile_stddev": Function(1, None, _deviation),
     "modulo": Function(2, 2, _modulo),
     "floored_modulo": Function(2, 2, _floored_modulo),
     "xidz": Function(3, 3, xidz),
@@ -400,21 +387,26 @@ FUNCTIONS: Mapping[str, Function] = {
     "pulse_train": Function(4, 4, _pulse_train),
     "xpulse": Function(2, 2, lambda c, a: _height(c, a[1], _quantity_once(c, a[0]))),
     "xpulse_train": Function(3, 3, lambda c, a: _height(c, a[2], _quantity_again(c, a[0], a[1]))),
-    "sum": Function(1, None, _sum),
-    "prod": Function(1, None, _product),
-    "vmin": Function(1, None, _extreme(smaller=True)),
-    "vmax": Function(1, None, _extreme(smaller=False)),
+    "sum": Function(1, None, _folded("add")),
+    "prod": Function(1, None, _folded("mul")),
+    "vmin": Function(1, None, _folded("min")),
+    "vmax": Function(1, None, _folded("max")),
     "vector_sort_order": Function(3, None, _sort_order),
     "vector_rank": Function(3, None, _rank),
     "vector_reorder": Function(3, None, _reorder),
     "vector_elm_map": Function(3, None, _elm_map),
     "random_0_1": Function(0, 1, lambda c, a: c.random()),
-    "random_uniform": Function(3, 3, _random_uniform),
-    "random_exponential": Function(5, 5, _clamped_exponential),
-    "random_normal": Function(5, 5, _clamped_normal),
+    "random_uniform": Function(3, 3, _drawn(uniform)),
+    **{
+        name: Function(n := DISTRIBUTIONS[name].all_parameters.count(",") + 1, n, _drawn(draw))
+        for name, draw in DRAWS.items()
+    },
+    "gamma_ln": _primitive("lgamma"),
     "vector_select": Function(5, None, _vector_select),
     # a table before it comes to operations: compiler/data_between.py
-    "data_between": Function(3, 3, _data_between),
+    "data_between": Function(3, 3, _elsewhere),
+    # made by the lowering, which knows the data
+    "raw_data": Function(1, 1, _elsewhere),
     "get_time_value": Function(3, 3, _time_value),
     "invert_matrix": Function(4, None, _invert_matrix),
     "allocate_by_priority": Function(6, None, _allocate_by_priority),

@@ -7,6 +7,7 @@ expression has two readings: at the start of a run, where stocks are their initi
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
@@ -16,10 +17,11 @@ from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run
+from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run, sampled
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import (
+    MISSING,
     Apply,
     Binary,
     Call,
@@ -32,6 +34,8 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
+    rebuild,
+    references,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
@@ -42,6 +46,8 @@ from cipark_sd.naming import split_name
 #: Stages of delays and smooths, by the name of the variable and the call.
 Orders = Mapping[tuple[str, Call], int]
 
+#: After a variable's name: what it has held, where it is a SAMPLE IF TRUE of itself.
+_HELD = " held before"
 _BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "=": "eq", "<>": "ne", "and": "and", "or": "or"}
 
 
@@ -91,7 +97,7 @@ class Lowering:
         self.states: Places[State] = Places(self.graph, "state", self.later)
         self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
         self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
-        self.series_of: dict[str, int] = {}
+        self.series_of: dict[tuple[str, str], int] = {}
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
         self._drawn = 0
@@ -164,7 +170,9 @@ class Lowering:
             case Constant(pieces=(Piece(Const(value)),)):
                 return self._param(name, value)
             case Auxiliary(pieces=(Piece(expr),)):
-                return self._whole(expr, name, reading)
+                return self._whole(_reading_itself(name, expr), name, reading)
+            case None if name.endswith(_HELD):
+                return self._held(name.removesuffix(_HELD), reading)
             case Stock(pieces=(stock,)):
                 if reading == "start":
                     return self._whole(stock.initial, name, "start")
@@ -186,6 +194,17 @@ class Lowering:
                 raise EquationError(self.model.name, variable.label, "stands in a file that has not been read")
             case _:
                 raise EquationError(self.model.name, variable.label, "still has subscripts")
+
+    def _held(self, name: str, reading: Reading) -> int:
+        """What a variable that is a SAMPLE IF TRUE of itself has held up to now."""
+        (piece,) = self.model.by_name[name].pieces
+        assert isinstance(piece, Piece)
+        call = _reading_itself(name, piece.expr)
+        assert isinstance(call, Call)
+        condition, value, initial = call.arguments
+        if reading == "start":
+            return self._whole(initial, name, "start")
+        return sampled(self, name, call, lambda: self.run(condition, name), lambda: self.run(value, name))
 
     def _reached(self, demand: Demand) -> int:
         """A variable's node, or a signal that it has to be made first."""
@@ -215,10 +234,35 @@ class Lowering:
         return self.param_nodes[name]
 
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
-        if variable.name not in self.series_of:
-            self.series_of[variable.name] = len(self.series)
+        key = (variable.name, variable.interpolation)
+        if key not in self.series_of:
+            self.series_of[key] = len(self.series)
             self.series.append(SeriesInput(variable.name, source, variable.interpolation))
-        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[variable.name])
+        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[key])
+
+    def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
+        """What is computed of data that are ``:RAW:``: missing where one of the data is.
+
+        Source: Vensim's reference manual, dataequations.html, "Marking data as missing when not available".
+        """
+        g, missing = self.graph, self.graph.const(MISSING)
+        value = self._expr(expr, variable, reading)
+        seen, pending = set[str](), [ref.name for ref in references(expr)]
+        while pending:
+            name = pending.pop()
+            match self.model.by_name.get(name):
+                case _ if name in seen:
+                    continue
+                case Auxiliary(pieces=(Piece(inner),)):
+                    pending += [ref.name for ref in references(inner)]
+                case Series(pieces=(ExternalPiece(source),)) as data if not hasattr(source, "file"):
+                    assert source is None or isinstance(source, Table)
+                    there = self._series(replace(data, interpolation="raw"), source, reading)
+                    value = g.select(g.op("eq", there, missing), missing, value)
+                case _:
+                    pass
+            seen.add(name)
+        return value
 
     def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:
         g = self.graph
@@ -246,6 +290,8 @@ class Lowering:
             case Call(function, arguments):
                 if function in STATEFULS or function in REDUCERS:
                     return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
+                if function == "raw_data":
+                    return self._raw(arguments[0], variable, reading)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
                 label = split_name(self._label(variable))[0]
@@ -375,3 +421,24 @@ class Lowering:
                 )
             self.orders[key] = Order(key, label, built, order, time)
         return self.orders[key].built
+
+
+def _reading_itself(name: str, expr: Expr) -> Expr:
+    """An equation that is a SAMPLE IF TRUE, reading what it has held where it names its own variable.
+
+    Source: Vensim's reference manual, fn_sample_if_true: the function is a level, so that no loop comes of it.
+    """
+    match expr:
+        case Call("sample_if_true", (condition, value, initial)):
+            pass
+        case _:
+            return expr
+
+    def held(part: Expr) -> Expr:
+        match part:
+            case Ref(referred, ()) if referred == name:
+                return Ref(name + _HELD)
+            case _:
+                return rebuild(part, held)
+
+    return Call("sample_if_true", (held(condition), held(value), initial))

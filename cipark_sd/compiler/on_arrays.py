@@ -1,11 +1,11 @@
-"""The recipes of :mod:`cipark_sd.compiler.elementary` and :mod:`cipark_sd.compiler.rarer` on NumPy arrays."""
+"""The recipes of :mod:`cipark_sd.compiler.chance`, and those that they rest on, on NumPy arrays."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.rarer import Rarer
+from cipark_sd.compiler.chance import Chance
 
 Array = NDArray[Any]
 
@@ -85,4 +85,4 @@ class NumpyArithmetic:
 
 
 #: The functions on arrays.
-ON_ARRAYS: Rarer[Array] = Rarer(NumpyArithmetic())
+ON_ARRAYS: Chance[Array] = Chance(NumpyArithmetic())

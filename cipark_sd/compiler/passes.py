@@ -53,7 +53,8 @@ def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None
         least, most = function.least, function.most if function.most is not None else len(call.arguments)
     else:
         known = [*FUNCTIONS, *STATEFULS, *(macro.name for macro in model.macros)]
-        return UnknownName(call.function, known, kind="function", where=f"{model.name}, {variable.label!r}:")
+        where, instead = f"{model.name}, {variable.label!r}:", "write it with other functions, or as a macro"
+        return UnknownName(call.function, known, kind="function", where=where, instead=instead)
     if least <= len(call.arguments) <= most:
         return None
     count = str(least) if least == most else f"{least} to {most}"

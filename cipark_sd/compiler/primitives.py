@@ -51,6 +51,12 @@ RECIPES: Mapping[str, int] = {
     "tanh": 1,
     "log10": 1,
     "erfc": 1,
+    "lgamma": 1,
+    "digamma": 1,
+    "poisson_few": 2,
+    "poisson_try": 3,
+    "binomial_few": 3,
+    "binomial_try": 4,
 }
 
 
@@ -119,7 +125,6 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "or": lambda a, b: _number(_truth(a) | _truth(b)),
     "not": lambda a: _number(~_truth(a)),
     "select": lambda c, a, b: np.asarray(np.where(_truth(c), a, b)),
-    "present": lambda a, b: np.where(a == a, a, b),
     "min": _minimum,
     "max": _maximum,
     "abs": np.absolute,

@@ -168,7 +168,7 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
         case "xmile_history":
             return _history(m, variable, call, label, start=False)
         case "sample_if_true":
-            held = m.cell(key, label, lambda: start(2), lambda: g.select(run(0), run(1), m.cell_node(key)))
+            held = sampled(m, variable, call, lambda: run(0), lambda: run(1))
             return g.select(run(0), run(1), held)
         case "vensim_npv" | "vensim_npve":
             return _npv(m, variable, call, label)
@@ -184,6 +184,16 @@ def in_run(m: Memory, variable: str, call: Call) -> int:
             return _forecast(m, variable, run(0), run(1), run(2), average, start=False)
         case _:
             raise AssertionError(call.function)
+
+
+def sampled(m: Memory, variable: str, call: Call, condition: Callable[[], int], value: Callable[[], int]) -> int:
+    """The cell of a SAMPLE IF TRUE: what it has held up to now."""
+    key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
+
+    def following() -> int:
+        return m.graph.select(condition(), value(), m.cell_node(key))
+
+    return m.cell(key, label, lambda: m.start(call.arguments[2], variable), following)
 
 
 def _steps(m: Memory, duration: int) -> int:

@@ -14,6 +14,7 @@ from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
+    MISSING,
     Apply,
     Binary,
     Call,
@@ -241,6 +242,8 @@ class _Unroller:
             return Const(float(self._size(arguments)))
         if function in REDUCTIONS:
             return self._reduction(function, arguments, bound)
+        if function == "xmile_element":
+            return self._element_of(arguments, bound)
         if function in VECTOR_FUNCTIONS:
             return self._vector(function, arguments, bound)
         if function in ALLOCATIONS:
@@ -274,18 +277,39 @@ class _Unroller:
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         if function == "vector_select":
             return self._select(arguments, bound)
-        if len(arguments) != 1:
+        array, *others = arguments
+        if len(others) != (function == "xmile_rank"):
             raise EquationError(
                 self.subscripts.where,
                 self.variable.label,
                 f"gives {function.upper()} {len(arguments)} arguments instead of 1",
             )
-        every = self._along(arguments, bound, unmarked=function.endswith("_xmile"))
-        terms = tuple(self._expr(arguments[0], binding) for binding in every)
-        plain = function.removesuffix("_xmile")
-        if self.keep_reductions:
-            return Call(plain, terms)
-        return folded(plain, terms)
+        if function == "xmile_size" and isinstance(array, Ref) and array.name in self.subscripts.dimensions:
+            return Const(float(self._size(arguments)))
+        every = self._along((array,), bound, unmarked=function.endswith("_xmile"))
+        n = Const(float(len(every)))
+        if function == "xmile_size":
+            return n
+        terms = tuple(self._expr(array, binding) for binding in every)
+        match function:
+            case "xmile_mean":
+                return Binary("/", self._put_together("sum", terms), n)
+            case "xmile_stddev" if not self.keep_reductions:
+                mean = Binary("/", folded("sum", terms), n)
+                squares = tuple(Binary("^", Binary("-", term, mean), Const(2.0)) for term in terms)
+                return Call("sqrt", (Binary("/", folded("sum", squares), n),))
+            case "xmile_stddev":
+                return Call(function, terms)
+            case "xmile_rank":
+                place = Binary("-", self._expr(others[0], bound), Const(1.0))
+                inside = Binary("and", Binary(">=", place, Const(0.0)), Binary("<", place, n))
+                order = Call("vector_sort_order", (place, n, Const(1.0), *terms))
+                return If(inside, Binary("+", order, Const(1.0)), Const(math.nan))
+            case _:
+                return self._put_together(function.removesuffix("_xmile"), terms)
+
+    def _put_together(self, function: str, terms: tuple[Expr, ...]) -> Expr:
+        return Call(function, terms) if self.keep_reductions else folded(function, terms)
 
     def _select(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """``vector_select`` (missing, action, error action, then selection and value of each element in turn)."""
@@ -334,7 +358,7 @@ class _Unroller:
         reference, offset = arguments
         target = self.known.get(reference.name) if isinstance(reference, Ref) else None
         if not isinstance(reference, Ref) or target is None or len(reference.subscripts) != len(target.dims):
-            reason = "gives VECTOR ELM MAP something that is no element of a variable"
+            reason = "gives VECTOR ELM MAP something that is no element of a variable; give it a variable of its own"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
         ranges = [self.subscripts.dimensions[dim].elements for dim in target.dims]
         first = 0
@@ -346,8 +370,33 @@ class _Unroller:
         number = _number(moved)
         if number is not None:
             place = first + round(number)
-            return every[place] if 0 <= place < len(every) else Const(math.nan)
+            return every[place] if 0 <= place < len(every) else Const(MISSING)
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
+
+    def _element_of(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """The element of an array by its places, which count from 1; beyond the array there is no value.
+
+        Where the places are numbers, it is that element alone, so that an ageing chain along a dimension is no loop.
+        """
+        array, *indices = arguments
+        assert isinstance(array, Ref)
+        ranges = [self.subscripts.dimensions[dim].elements for dim in array.subscripts]
+        places = [self._expr(index, bound) for index in indices]
+        numbers = [_number(place) for place in places]
+        nothing = Const(math.nan)
+        if all(number is not None for number in numbers):
+            at = [round(number or 0.0) - 1 for number in numbers]
+            if not all(0 <= i < len(members) for i, members in zip(at, ranges, strict=True)):
+                return nothing
+            return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
+        every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
+        first, *others = places
+        along: Expr = Binary("-", first, Const(1.0))
+        inside = _within(first, len(ranges[0]))
+        for place, members in zip(others, ranges[1:], strict=True):
+            along = Binary("+", Binary("*", along, Const(float(len(members)))), Binary("-", place, Const(1.0)))
+            inside = Binary("and", inside, _within(place, len(members)))
+        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), nothing)
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
         for ref in own_references(expr):
@@ -385,6 +434,11 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
+
+
+def _within(place: Expr, n: int) -> Expr:
+    """Whether a place is one of ``n`` to the nearest whole number."""
+    return Binary("and", Binary(">=", place, Const(0.5)), Binary("<", place, Const(n + 0.5)))
 
 
 def _number(expr: Expr) -> float | None:

@@ -39,10 +39,10 @@ def _refused(
     function: str, nodes: Sequence[int], value: Callable[[int], float | None], at_start: Callable[[int], float]
 ) -> tuple[str, str] | None:
     match function:
-        case "vector_select" if value(nodes[1]) not in (None, *range(11)) or value(nodes[2]) != 0:
+        case "vector_select" if value(nodes[1]) not in (None, *range(11)) or value(nodes[2]) not in (None, *range(4)):
             return (
-                "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action",
-                "use such an action and error action 0",
+                "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action beyond 3",
+                "use one of these",
             )
         case "get_time_value" if value(nodes[0]) not in (0.0, 1.0) or value(nodes[2]) != 0.0:
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"

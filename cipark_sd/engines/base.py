@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.compiler.primitives import look_up
 from cipark_sd.compiler.program import SeriesInput
-from cipark_sd.model.expr import Table
+from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Method
 from cipark_sd.timegrid import TimeGrid
 
@@ -77,10 +77,10 @@ def stage_times(grid: TimeGrid, method: Method) -> Values:
 
 
 def sample(entry: SeriesInput, table: Table, times: Values) -> Values:
-    """A series at some times; ends are held, a ``raw`` series is NaN between its own times."""
+    """A series at some times; ends are held, a ``raw`` series is missing between its own times."""
     x, y = np.array(table.x), np.array(table.y)
     if entry.interpolation == "raw":
         place = np.searchsorted(x, times).clip(0, len(x) - 1)
-        return np.where(x[place] == times, y[place], np.nan)
+        return np.where(x[place] == times, y[place], MISSING)
     held = "interpolate" if entry.interpolation == "extrapolate" else entry.interpolation
     return look_up(Table(table.x, table.y, held), times)

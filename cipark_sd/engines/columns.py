@@ -11,7 +11,14 @@ from cipark_sd.compiler.array_sizes import check_array_sizes
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Values
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Model
+
+
+def missing_as_nan(values: Values) -> Values:
+    """Numbers as results show them: NaN where they are Vensim's ``:NA:``; no copy where none is."""
+    missing = values == MISSING
+    return np.where(missing, np.nan, values) if missing.any() else values
 
 
 @dataclass(frozen=True)

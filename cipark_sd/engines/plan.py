@@ -14,6 +14,7 @@ from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.programs import flat_model, remember
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.frontends.lines import lines_of
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, resolve
@@ -99,9 +100,10 @@ def plan(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, Problems
     """
-    resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
-    grid = grid_of(model, resolved)
-    columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
+    with lines_of(model):
+        resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
+        grid = grid_of(model, resolved)
+        columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
     return RunPlan(model, resolved, columns, columns.flat, grid, saved_mask(model, grid, times), method, seed)
 
 
@@ -117,8 +119,7 @@ def columns_of(model: Model, names: tuple[str, ...]) -> Columns:
 def checked(model: Model, scenario: Scenario) -> Resolved:
     """The scenario checked against the model, control variables that the file computes put in as numbers.
 
-    A scenario's time step and save period that do not fit would drop saved times; a file whose own do not fit runs as
-    PySD runs it: what falls on a step is saved.
+    A scenario's time step and save period have to fit; a file whose own do not is saved at the nearest steps.
 
     Raises
     ------

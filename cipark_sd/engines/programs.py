@@ -15,6 +15,7 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines.settings import Settings, interpolation, start_name, taken_name
 from cipark_sd.frontends.externals import read_externals
+from cipark_sd.frontends.lines import lines_of
 from cipark_sd.model.expr import Call, Const, Ref
 from cipark_sd.model.model import FlatModel, Method, Model
 from cipark_sd.model.variables import (
@@ -55,8 +56,9 @@ def flat_model(model: Model) -> FlatModel:
 
     def make() -> tuple[Model, FlatModel]:
         # the model is kept too, so that its identity stays its own
-        written_out = inline_macros(unroll(read_externals(model), keep_reductions=True))
-        return model, FlatModel.of(with_data_between(written_out) if asks_for_data(model) else written_out)
+        with lines_of(model):
+            written_out = inline_macros(unroll(read_externals(model), keep_reductions=True))
+            return model, FlatModel.of(with_data_between(written_out) if asks_for_data(model) else written_out)
 
     return remember(_FLAT, id(model), make)[1]
 
@@ -114,8 +116,9 @@ def program_for(
 
     def make() -> tuple[Model, Program]:
         with_method = replace(flat, time=replace(flat.time, method=method))
-        # what a scenario brings over time is not limited
-        return model, lower(with_limits(changed(with_method, shape)), save, orders=orders)
+        with lines_of(model):
+            # what a scenario brings over time is not limited
+            return model, lower(with_limits(changed(with_method, shape)), save, orders=orders)
 
     return remember(_PROGRAMS, key, make)[1]
 

@@ -43,7 +43,8 @@ _PLAIN = re.compile(r"[^\W\d_]\w*")
 RESERVED = frozenset((
     "and", "or", "not", "mod", "if", "then", "else", "time", "dt", "starttime", "stoptime", "pi", "inf", "abs",
     "arccos", "arcsin", "arctan", "cos", "exp", "int", "ln", "log10", "max", "min", "sin", "sqrt", "tan",
-    "exprnd", "lognormal", "normal", "poisson", "random", "delay", "delay1", "delay3", "delayn", "forcst",
+    "exprnd", "lognormal", "normal", "poisson", "random", "beta", "binomial", "gamma", "gammaln", "logistic", "pareto",
+    "triangular", "weibull", "nan", "delay", "delay1", "delay3", "delayn", "forcst",
     "smth1", "smth3", "smthn", "trend", "pulse", "ramp", "step", "init", "previous", "self", "sum", "mean",
     "prod", "rank", "size", "stddev", "lookup", "uniform", "safediv",
 ))
@@ -175,6 +176,9 @@ class Printer:
         if function in VENSIM_NAMED and self.whole:
             self.vensim_named.setdefault(function, self.variable)
             return f"{function.upper()}({', '.join(self.text(argument) for argument in arguments)})", _ATOM
+        if function.isupper():
+            # ours are in small letters: it is XMILE's already
+            return f"{function}({', '.join(self.text(argument) for argument in arguments)})", _ATOM
         written = BUILT_IN.get(function)
         if written is None:
             alternative = UNSUPPORTED.get(function, "write it with functions that XMILE has")

@@ -5,7 +5,9 @@ Source: XMILE 1.0 (OASIS, 2015), sections 3.5 and 3.6; what ours mean is in :mod
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from cipark_sd.model.distributions import DISTRIBUTIONS, in_xmile
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref
 
 Arguments = tuple[Expr, ...]
@@ -127,14 +129,6 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Arguments], Writte
     return written
 
 
-def _random_exponential(arguments: Arguments) -> Written:
-    low, high, shift, mean, seed = arguments
-    endless = isinstance(high, Binary) or (isinstance(high, Const) and math.isinf(high.value))
-    if not endless or {low, shift} != {_ZERO}:
-        raise Refused("RANDOM EXPONENTIAL with bounds or a shift", "use RANDOM UNIFORM and LN")
-    return Call("EXPRND", (mean, seed))
-
-
 def _time_value(arguments: Arguments) -> Written:
     """Time, or that of the start, moved by an offset: the measures that are run have no others."""
     match arguments:
@@ -148,6 +142,8 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     **{name: _unchanged(name.upper(), 1) for name in ("abs", "sqrt", "exp", "ln", "log10", "sin", "cos", "tan")},
     **{name: _unchanged(name.upper(), 1) for name in ("arcsin", "arccos", "arctan")},
     "floor": _unchanged("INT", 1),
+    "round": _unchanged("ROUND", 1),
+    "factorial": _unchanged("FACTORIAL", 1),
     "integer": _integer,
     "initial": _unchanged("INIT", 1),
     "min": _unchanged("MIN", 2),
@@ -181,8 +177,8 @@ BUILT_IN: Mapping[str, Callable[[Arguments], Written]] = {
     # without arguments it is between 0 and 1
     "random_0_1": lambda a: Call("RANDOM", (_ZERO, Const(1.0))),
     "random_uniform": _unchanged("RANDOM", 3),
-    "random_normal": lambda a: Call("NORMAL", (a[2], a[3], a[4], a[0], a[1])),
-    "random_exponential": _random_exponential,
+    **{name: partial(in_xmile, name) for name, row in DISTRIBUTIONS.items() if row.xmile},
+    "gamma_ln": _unchanged("GAMMALN", 1),
     "get_time_value": _time_value,
     "xmile_history": _unchanged("HISTORY", 2),
 }
@@ -208,7 +204,9 @@ UNSUPPORTED: Mapping[str, str] = {
     "active_initial": "give that part of the equation a variable of its own",
     "sample_if_true": "give what is summed over a variable of its own",
     "inf": "write a large number",
+    "random_negative_binomial": "draw a Poisson number whose mean is a gamma variable",
     "conveyor_delay": "use a delay time that does not change",
+    "raw_data": "bring the data at its times alone",
     "data_between": "write the points as a lookup and call it",
     "vensim_npv": "accumulate the discounted flow in a stock",
     "vensim_npve": "accumulate the discounted flow in a stock",

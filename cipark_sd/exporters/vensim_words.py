@@ -13,8 +13,15 @@ _ZERO = Const(0.0)
 #: What Vensim cannot say, with the way round each.
 UNSUPPORTED = {
     "inf": "write a large number",
+    "xmile_stddev": "write the root of the mean square with SUM",
+    "xmile_rank": "use VECTOR SORT ORDER",
+    "xmile_element": "use VECTOR ELM MAP",
+    "factorial": "write the number, or a lookup",
+    "random_logistic": "take a RANDOM UNIFORM through the distribution's quantiles",
+    "random_pareto": "take a RANDOM UNIFORM through the distribution's quantiles",
     # the data are written as lookups, of which Vensim's function has no value
     "xmile_history": "use DELAY FIXED where the time lies a fixed while back",
+    "raw_data": "mark the data themselves as :RAW:",
     "data_between": "write the points as a lookup and call it",
 }
 
@@ -48,6 +55,12 @@ def in_vensim_words(
             case Call("floored_modulo", (value, divisor)):
                 remainder = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
                 return If(Binary("=", divisor, Const(0.0)), value, remainder)
+            case Call("round", (value,)):
+                return _rounded(value)
+            case Call("xmile_size", (argument,)):
+                return _size(argument, summed)
+            case Call("xmile_mean", (argument,)):
+                return Binary("/", Call("sum", (argument,)), _size(argument, summed))
             case Call("xramp", (slope, start)):
                 return Call("ramp", (slope, start, _END))
             case Call("vensim_npv" | "vensim_npve" as function, arguments):
@@ -89,6 +102,27 @@ def _extreme(function: str, argument: Expr, summed: Collection[str]) -> Expr:
     if not any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
         return argument
     return Call(function.removesuffix("_xmile"), (argument,))
+
+
+def _size(argument: Expr, summed: Collection[str]) -> Expr:
+    """How many elements an array has along what is marked, or a dimension by its name."""
+    if isinstance(argument, Ref) and not argument.subscripts:
+        return Call("elmcount", (argument,)) if argument.name in summed else Const(1.0)
+    marked = dict.fromkeys(
+        s.removesuffix("!") for ref in references(argument) for s in ref.subscripts if s.endswith("!")
+    )
+    size: Expr = Const(1.0)
+    for dim in marked:
+        size = Binary("*", size, Call("elmcount", (Ref(dim),)))
+    return size
+
+
+def _rounded(value: Expr) -> Expr:
+    """The nearest whole number, of two the even one."""
+    above = _floor(Binary("+", value, Const(0.5)))
+    halfway = Binary("=", Binary("-", above, value), Const(0.5))
+    odd = Binary("<>", Call("modulo", (above, Const(2.0))), Const(0.0))
+    return If(Binary("and", halfway, odd), Binary("-", above, Const(1.0)), above)
 
 
 def _floor(value: Expr) -> Expr:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cipark_sd.errors import MOST_SUGGESTED, CiparkError, EquationError, InvalidValue, UnknownName, raise_all
 from cipark_sd.frontends.external_files import external_contents, external_names
+from cipark_sd.frontends.lines import placed
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.frontends.refused import refused_functions
 from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
@@ -29,6 +30,7 @@ def checked_model(
     range_files: tuple[str, ...] = (),
     allowed: tuple[Path, ...] = (),
     problems: list[CiparkError],
+    lines: Mapping[str, int],
 ) -> Model:
     """The model of what a reader found; ``problems`` are those met so far.
 
@@ -38,6 +40,8 @@ def checked_model(
         Files in which elements of its subscript ranges stand.
     allowed : tuple of Path
         Folders in which its files may lie, beside its own.
+    lines : mapping
+        Where each variable begins, by its name as it is written.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def checked_model(
     for macro in macros:
         problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
     # what follows walks through the expressions; and a name may be unknown because its entry could not be read
-    raise_all(str(path), problems)
+    raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     problems += _ambiguous(path.name, variables, dimensions, macros)
     problems += _self_calling(path.name, macros)
     macro_names = frozenset(macro.name for macro in macros)
@@ -65,7 +69,7 @@ def checked_model(
             if expr is not None
         )
         problems += unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
-    raise_all(str(path), problems)
+    raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
     time = TimeSpec(
@@ -86,7 +90,7 @@ def checked_model(
         drawing=drawing,
         unit_synonyms=unit_synonyms,
         range_files=range_files,
-        origin=Origin(path.resolve(), source_format, allowed),
+        origin=Origin(path.resolve(), source_format, allowed, lines=lines),
     )
 
 
@@ -184,7 +188,8 @@ def unknown_references(
         # nobody reads so many that the file had to be searched for all of them
         if len(problems) >= MOST_SUGGESTED:
             return UnknownName(name, (), kind=kind, where=place)
-        return UnknownName(spelling(name, text), known, kind=kind, where=place)
+        instead = "write an equation for it" if kind == "variable" else "declare it"
+        return UnknownName(spelling(name, text), known, kind=kind, where=place, instead=instead)
 
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"

@@ -121,7 +121,11 @@ def _values(
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
-            raise EquationError(model.name, variable.label, f"reads {source.file!r}: {reason}") from None
+            raise EquationError(
+                model.name,
+                variable.label,
+                f"reads {source.file!r}: {reason}; put it there, or bring the data (--series)",
+            ) from None
     result: list[tuple[tuple[str, ...], Any]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))

@@ -19,6 +19,7 @@ from pysd.translators.xmile.xmile_element import EquationVisitor as XmileVisitor
 from pysd.translators.xmile.xmile_structures import parsing_ops as xmile_parsing_ops
 
 from cipark_sd.frontends.sanitise_text import UNSIGNED
+from cipark_sd.model.expr import MISSING
 
 #: What PySD's grammar takes between the parts of a number or pair: blanks, and the backslash of a continued line.
 _GAP = r"[\s\\]*+"
@@ -109,6 +110,10 @@ class _VensimEquation(_Numbers, EquationVisitor):  # type: ignore[misc]  # PySD 
 
     def visit_lookup_with_def(self, node: Any, children: Any) -> Any:
         return self.add_element(structures["with_lookup"](self.elements[children[4]], _table(children[11])))
+
+    def visit_nan(self, node: Any, children: Any) -> Any:
+        # PySD makes it NaN, to which no comparison is true
+        return self.add_element(MISSING)
 
     def visit_string(self, node: Any, children: Any) -> Any:
         return self.add_element(node.text.strip()[1:-1])

@@ -11,6 +11,9 @@ Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "an
 Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
 #: How a call reads a table in another way than the table itself says; ``invert`` takes ``y`` and gives ``x``.
 TableReading = Interpolation | Literal["invert"]
+#: Vensim's ``:NA:``: a number like any other, which stands for a value that is missing. Results show it as NaN.
+#: Source: Vensim's reference manual, na.html.
+MISSING = -(2.0**109)
 
 
 @dataclass(frozen=True, slots=True)

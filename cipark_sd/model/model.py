@@ -79,13 +79,14 @@ class Origin:
     """Where a model was read from; no part of its identity.
 
     ``allowed`` are folders in which its files may lie beside its own, ``series`` the files that its data variables were
-    given.
+    given, ``lines`` where each variable begins, by its name as it is written.
     """
 
     path: Path
     format: Format
     allowed: tuple[Path, ...] = ()
     series: tuple[Path, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, TableReading, Text, row
+from cipark_sd.model.expr import (
+    MISSING,
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Ref,
+    Table,
+    TableReading,
+    Text,
+    row,
+)
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -103,6 +118,8 @@ class _Printer:
     def _strong(self, expr: Expr) -> tuple[str, int]:
         """The text and how strongly its outermost operator binds."""
         match expr:
+            case Const(value) if value == MISSING:
+                return ":NA:", _ATOM
             case Const(value):
                 return number(value), _SIGN if value < 0 else _ATOM
             case Text(value):
@@ -110,7 +127,7 @@ class _Printer:
             case Grid(values, shape):
                 width = shape[-1]
                 rows = [values[start : start + width] for start in range(0, len(values), width)]
-                text = "; ".join(", ".join(number(value) for value in row) for row in rows)
+                text = "; ".join(", ".join(self.text(Const(value)) for value in row) for row in rows)
                 return text + (";" if len(shape) > 1 else ""), _ATOM
             case Ref(name, subscripts):
                 return self.name(name) + self.subscripts(subscripts), _ATOM
@@ -159,7 +176,7 @@ class _Printer:
             )
             arguments = arguments[: 3 if own_start else 2]
         else:
-            shown = function.replace("_", " ").upper()
+            shown = function.removeprefix("xmile_").replace("_", " ").upper()
         return f"{shown}({', '.join(self.text(argument) for argument in arguments)})"
 
 

@@ -14,10 +14,11 @@ from enum import Enum
 from fractions import Fraction
 from typing import Literal, assert_never
 
+from cipark_sd.model.distributions import Demand
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Text, row
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.printing import expression_text
-from cipark_sd.model.unit_rules import RULES, Demand, Rule
+from cipark_sd.model.unit_rules import RULES, Rule
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
 

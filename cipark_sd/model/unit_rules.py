@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-#: same: all such arguments agree; time: in the unit of time; none: dimensionless; rate: 1/time; any: not looked at.
-Demand = Literal["same", "time", "none", "rate", "any"]
+from cipark_sd.model.distributions import DISTRIBUTIONS, Demand
+
 #: same: that of the arguments in ``same``; over_time and by_time: that divided or multiplied by time.
 Result = Literal["same", "over_time", "by_time", "time", "none", "rate"]
 
@@ -25,7 +25,6 @@ class Rule:
 
 _ONE_LIKE = Rule(("none",), "none")
 _KEEPS = Rule(("same",), "same")
-_RANDOM = Rule(("same", "same", "same", "same", "any"), "same")
 
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
@@ -35,12 +34,18 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         (
             *("abs", "min", "max", "sum", "vmin", "vmax", "vmin_xmile", "vmax_xmile"),
+            *("round", "xmile_mean", "xmile_stddev"),
             *("integer", "floor", "quantum", "modulo", "floored_modulo", "initial", "active_initial"),
         ),
         _KEEPS,
     ),
+    "factorial": _ONE_LIKE,
+    "xmile_size": Rule(("any",), "none"),
+    "xmile_rank": Rule(("any", "none"), "none"),
+    "xmile_element": Rule(("same", "none"), "same"),
     "not": Rule(("any",), "none"),
     "prod": _ONE_LIKE,
+    "gamma_ln": _ONE_LIKE,
     "pi": Rule(("any",), "none"),
     "inf": Rule(("any",), "none"),
     # inputs over time
@@ -65,13 +70,13 @@ RULES: Mapping[str, Rule] = {
     "forecast": Rule(("same", "time", "time", "rate"), "same"),
     "vensim_npv": Rule(("same", "rate", "any", "none"), "by_time"),
     "vensim_npve": Rule(("same", "rate", "any", "none"), "by_time"),
+    "raw_data": _KEEPS,
     "data_between": Rule(("same", "time", "none"), "same"),
     "sample_if_true": Rule(("any", "same", "same"), "same"),
     # chance; the seed is a number without meaning
     "random_0_1": Rule(("any",), "none"),
     "random_uniform": Rule(("same", "same", "any"), "same"),
-    "random_normal": _RANDOM,
-    "random_exponential": _RANDOM,
+    **{name: Rule(("same", "same", *row.demands, "any"), "same") for name, row in DISTRIBUTIONS.items()},
     # arrays
     "vector_select": Rule(("any", "same", "any"), "same"),
     "vector_sort_order": Rule(("any",), "none"),

@@ -1,5 +1,6 @@
 """Messages: the cause first, at most five, with file and line and what to do; mistakes that users make by hand."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from small_study import POLICIES, STUDY, small_study
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.simulation import simulate
 
 
 @pytest.fixture
@@ -233,3 +236,38 @@ def test_the_example_of_a_column_names_a_stock_before_a_flow(study: Path) -> Non
     (study / "counts.csv").write_text("time,lea\n1,3\n2,4\n3,5\n", encoding="utf-8")
     # "lea" is more like "leaving", which is a flow
     assert '--value "lea=left"' in cipark("new-study", study / "leaving.mdl", study / "counts.csv").stderr
+
+
+@pytest.mark.parametrize(
+    ("equations", "message"),
+    [
+        ("a = 1 ~~|\n\nb = a * nothing ~~|", r"^model\.mdl:4: the equation of 'b' has no variable 'nothing'"),
+        ("a = 1 ~~|\nb = NONESUCH(a) ~~|", r"^model\.mdl:3, 'b': has no function 'nonesuch'; write it with"),
+        ("a = QUEUE FIFO(1) ~~|", r"^model\.mdl:2: 'a' uses QUEUE FIFO, which is not supported here; model the queue"),
+        ("R: p, q ~~|\nv[R] = 1 ~~|\nb = v[R] ~~|", r"^model\.mdl:4: the equation of 'b' uses the subscript 'R'"),
+        ("a = b ~~|\nb = a + 1 ~~|", r"model\.mdl:2: algebraic loop a -> b -> a; put a stock"),
+        ("a = 1 ~~|\na = 2 ~~|", r"^model\.mdl:2: the equation of 'a' stands twice; keep one"),
+    ],
+)
+def test_what_comes_up_after_reading_names_the_line_too(
+    write_mdl: Callable[..., Path], equations: str, message: str
+) -> None:
+    with pytest.raises(CiparkError, match=message):
+        simulate(read_model(write_mdl(equations + "\n")), engine="numpy")
+
+
+def test_all_problems_of_a_file_name_their_lines(write_mdl: Callable[..., Path]) -> None:
+    with pytest.raises(Problems, match=r"(?s)- model\.mdl:2: .*'x'.*- model\.mdl:3: .*'y'"):
+        read_model(write_mdl("a = x ~~|\nb = y ~~|\n"))
+
+
+def test_what_comes_up_in_an_xmile_file_names_the_line_too(tmp_path: Path) -> None:
+    path = tmp_path / "m.xmile"
+    path.write_text(
+        '<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">\n<sim_specs><start>0</start>\n'
+        "<stop>1</stop><dt>1</dt></sim_specs><model><variables>\n<aux name='a'><eqn>nothing</eqn></aux>\n"
+        "</variables></model></xmile>",
+        encoding="utf-8",
+    )
+    with pytest.raises(CiparkError, match=r"^m\.xmile:4: the equation of 'a' has no variable 'nothing'"):
+        read_model(path)

@@ -19,6 +19,26 @@ def test_every_save_period_and_both_ends_are_saved(periods: int, steps: int, ste
     assert grid.saved[-1]
 
 
+@pytest.mark.parametrize(
+    ("final", "step", "saveper", "expected"),
+    [
+        (2.0, 0.125, 0.3, [0, 0.25, 0.625, 0.875, 1.25, 1.5, 1.75]),
+        (3.0, 0.3, 1.0, [0, 0.9, 2.1, 3.0]),
+        (2.0, 0.5, 0.3, [0, 0.5, 1, 1.5, 2]),
+        (2.0, 1.0, 5.0, [0]),
+    ],
+)
+def test_a_save_period_that_is_no_multiple_of_the_step_saves_the_nearest_steps(
+    final: float, step: float, saveper: float, expected: list[float]
+) -> None:
+    grid = time_grid(0, final, step, saveper, where="m")
+    np.testing.assert_allclose(grid.saved_times, expected, rtol=1e-12)
+
+
+def test_a_long_run_of_steps_that_are_no_binary_fractions_loses_no_saved_time() -> None:
+    assert time_grid(0, 1000, 0.01, 1, where="m").saved.sum() == 1001
+
+
 def test_rounding_does_not_add_a_step() -> None:
     assert len(time_grid(0, 1, 0.1, 0.1, where="").times) == 11
 

@@ -964,20 +964,17 @@ _CELLS = {"north": {"a": 1, "b": 2, "c": 3}, "south": {"a": 4, "b": 5, "c": 6}}
 
 @form(last=7)
 def sum_over_missing_numbers(t: T) -> Columns:
-    """Missing numbers count as absent, as in PySD (Vensim stops the run at a root of a negative number)."""
+    """A reduction of what has no value has none either (Vensim stops the run at a root of a negative number)."""
     columns: Columns = {}
     with np.errstate(invalid="ignore"):
         roots = {row: {c: np.sqrt(n - t) for c, n in cells.items()} for row, cells in _CELLS.items()}
-    zeroed = {row: np.nan_to_num(list(cells.values())) for row, cells in roots.items()}
     for row, cells in roots.items():
-        present = ~np.isnan(list(cells.values()))
+        every = np.array(list(cells.values()))
         columns |= {f"cell[{row},{c}]": n for c, n in _CELLS[row].items()}
         columns |= {f"root[{row},{c}]": value for c, value in cells.items()}
-        columns[f"by_row[{row}]"] = 2 * zeroed[row].sum(0)
-        columns[f"product[{row}]"] = np.where(present, zeroed[row], 1).prod(0)
-        columns[f"least[{row}]"] = np.where(present.any(0), np.where(present, zeroed[row], np.inf).min(0), np.nan)
-    total = sum(zeroed.values()).sum(0)
-    most = np.where(t <= 6, np.sqrt(np.maximum(6 - t, 0)), np.nan)
+        columns |= {f"by_row[{row}]": 2 * every.sum(0), f"product[{row}]": every.prod(0), f"least[{row}]": every.min(0)}
+    total = sum(np.array(list(cells.values())).sum(0) for cells in roots.values())
+    most = np.where(t <= 1, np.sqrt(np.maximum(6 - t, 0)), np.nan)
     by_plus = roots["north"]["a"] + roots["north"]["b"]
     level = np.concatenate([[0.0], np.cumsum(total)[:-1]])
     return columns | {"total": total, "most": most, "by_plus": by_plus, "level": level}

@@ -173,8 +173,6 @@ class _Tangents:
                 return g.div(g.sub(da, g.mul(value, db)) if slopes[1] is not None else da, b)
             case "select":
                 return g.select(a, full[1], full[2])
-            case "present":
-                return g.select(g.op("eq", a, a), da, db)
             case "min" | "max":
                 first = g.lt(a, b) if node.op == "min" else g.lt(b, a)
                 return g.select(first, da, db)

@@ -67,6 +67,7 @@ def assemble(
         range_files=range_files,
         allowed=allowed,
         problems=problems,
+        lines={},
     )
 
 

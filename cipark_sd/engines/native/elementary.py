@@ -1,10 +1,10 @@
-"""The recipes of :mod:`cipark_sd.compiler.rarer` as functions of LLVM assembly on vectors of doubles."""
+"""The recipes of :mod:`cipark_sd.compiler.chance` as functions of LLVM assembly on vectors of doubles."""
 
 from collections.abc import Callable
 from typing import Protocol
 
+from cipark_sd.compiler.chance import Chance
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.compiler.rarer import Rarer
 from cipark_sd.engines.native.text import Vectors
 
 
@@ -120,7 +120,7 @@ def definition(
     v = arithmetic.v
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
-    recipes = Rarer(arithmetic)
+    recipes = Chance(arithmetic)
     if not hasattr(recipes, f"plain_{name}"):
         value = getattr(recipes, name)(*names)
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
@@ -134,7 +134,7 @@ def definition(
     value, right = getattr(recipes, f"plain_{name}")(*names)
     _branch(fast, arithmetic, right, "special", "ordinary")
     ways += f"[ {value}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
-    long_value = getattr(Rarer(VectorArithmetic(slow, lanes, array)), name)(*names)
+    long_value = getattr(Chance(VectorArithmetic(slow, lanes, array)), name)(*names)
     # the long way is a function of its own, which nothing is inlined from
     long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"

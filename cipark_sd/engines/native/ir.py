@@ -243,9 +243,6 @@ class Body(Vectors):
             return self.emit(f"call {self.v} @llvm.{_INTRINSIC[op]}.v{self.lanes}f64({self.v} {a[0]})")
         if op == "neg":
             return self.emit(f"fneg {self.v} {a[0]}")
-        if op == "present":
-            known = self.emit(f"fcmp ord {self.v} {a[0]}, {a[0]}")
-            return self.emit(f"select {self.b} {known}, {self.v} {a[0]}, {self.v} {a[1]}")
         assert op in ("min", "max"), op
         return self.extreme("olt" if op == "min" else "ogt", a[0], a[1])
 

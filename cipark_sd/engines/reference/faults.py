@@ -236,6 +236,12 @@ FAULTS: tuple[Fault, ...] = (
         _calls_any("allocate_available"),
     ),
     Fault("xmile_lookup_extrapolate", _INSIDE, False, _inline_table("extrapolate")),
+    Fault(
+        "sum_over_missing_numbers",
+        "SUM, PROD, VMIN and VMAX pass over what is not a number, so that what follows from it looks sound.",
+        False,
+        _calls_any("sum", "prod", "vmin", "vmax"),
+    ),
     Fault("data_between_times", "GET DATA BETWEEN TIMES has no translation.", False, _calls_any("data_between")),
 )
 #: Of pysimlin 0.8.5, each against Vensim's rule; a test pins that it still has them.

@@ -5,21 +5,31 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 262144, ``-2^2`` is -4 and ``:NOT: a > b`` negates the comparison.
 """
 
-import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.functions import FUNCTIONS
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
     spelling.lower().replace(" ", "_"): reading for reading, spelling in READINGS.items() if reading != "interpolate"
 }
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherResult:
+    """A variable that is the further result in that ``place``, from 1, of a macro's call with these arguments."""
+
+    label: str
+    macro: str
+    place: int
+    arguments: tuple[Expr, ...]
 
 
 class Reader(Climber):
@@ -53,6 +63,7 @@ class Reader(Climber):
     def __init__(self, names: Names, lookups: Collection[str]) -> None:
         super().__init__(names)
         self.lookups = lookups
+        self.further: list[FurtherResult] = []
 
     def atom(self, cursor: Cursor) -> Expr:
         """A number, a name with what belongs to it, a text, or an expression in brackets."""
@@ -66,8 +77,7 @@ class Reader(Climber):
             return self._named(cursor)
         if token == ":NA:":
             cursor.at += 1
-            # missing: not a number, as in PySD
-            return Const(math.nan)
+            return Const(MISSING)
         if token[:1] == "'" and len(token) > 1:
             cursor.at += 1
             return Text(token[1:-1])
@@ -87,7 +97,7 @@ class Reader(Climber):
             return self._read_lookup(cursor, at, _READINGS[name])
         if name == "tabbed_array":
             raise SyntaxProblem(at, "TABBED ARRAY stands alone on the right side of an equation")
-        arguments = self._arguments(cursor)
+        arguments = self._arguments(cursor, name)
         if name in self.lookups:
             if len(arguments) != 1:
                 raise SyntaxProblem(at, f"the lookup takes one argument, here are {len(arguments)}")
@@ -96,7 +106,7 @@ class Reader(Climber):
             raise SyntaxProblem(at, "a name with subscripts and arguments has to be a lookup, which this is not")
         return meant(FUNCTIONS, name, arguments, at)
 
-    def _arguments(self, cursor: Cursor) -> tuple[Expr, ...]:
+    def _arguments(self, cursor: Cursor, function: str = "") -> tuple[Expr, ...]:
         opened = cursor.at
         cursor.take("(")
         if cursor.accept(")"):
@@ -105,13 +115,22 @@ class Reader(Climber):
         while cursor.accept(","):
             arguments.append(self.nested(cursor))
         if cursor.token == ":":
-            raise SyntaxProblem(
-                cursor.at, "further results of a macro are not supported; write a macro of its own for each result"
-            )
+            self._further_results(cursor, function, tuple(arguments))
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take(")", in_words="an operator, ',' or ')'")
         return tuple(arguments)
+
+    def _further_results(self, cursor: Cursor, macro: str, arguments: tuple[Expr, ...]) -> None:
+        """Behind a colon, names that the further results of a macro are to have as variables."""
+        place = 0
+        while cursor.token in (":", ","):
+            cursor.at += 1
+            if not is_name(cursor.token):
+                raise cursor.unexpected("a name for a further result of the macro")
+            place += 1
+            self.further.append(FurtherResult(cursor.token, macro, place, arguments))
+            cursor.at += 1
 
     def _read_lookup(self, cursor: Cursor, at: int, reading: TableReading) -> Expr:
         """A lookup and an argument in brackets."""
@@ -153,9 +172,9 @@ def number(cursor: Cursor) -> float:
     while cursor.token in ("+", "-"):
         sign = -sign if cursor.token == "-" else sign
         cursor.at += 1
-    if not is_number(cursor.token):
+    if cursor.token != ":NA:" and not is_number(cursor.token):
         raise cursor.unexpected("a number")
-    value = sign * float(cursor.token)
+    value = sign * (MISSING if cursor.token == ":NA:" else float(cursor.token))
     cursor.at += 1
     return value
 

@@ -7,6 +7,7 @@ manual, function by function.
 from collections.abc import Mapping
 
 from cipark_sd.frontends.calls import Meaning, WrongCall, counted, of_order, rebuilt
+from cipark_sd.model.distributions import DISTRIBUTIONS
 from cipark_sd.model.expr import Call, Const, Expr, If
 
 
@@ -17,7 +18,18 @@ def _material(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:
     return Call("conveyor_delay", (value, time, initial))
 
 
+def _gamma(low: Expr, high: Expr, order: Expr, *others: Expr) -> Expr:
+    """An order below 1 counts as 1 (fn_random)."""
+    match order:
+        case Const(value) if value >= 1.0:
+            return Call("random_gamma", (low, high, order, *others))
+        case _:
+            return Call("random_gamma", (low, high, Call("max", (order, Const(1.0))), *others))
+
+
 FUNCTIONS: Mapping[str, Meaning] = {
+    **{name: counted(name, row.vensim, row.all_parameters) for name, row in DISTRIBUTIONS.items() if row.vensim},
+    "random_gamma": rebuilt("RANDOM GAMMA", DISTRIBUTIONS["random_gamma"].all_parameters, _gamma),
     "if_then_else": rebuilt("IF THEN ELSE", "condition, then, else", If),
     "game": rebuilt("GAME", "value", lambda value: value),
     "initial": counted("initial", "INITIAL", "value"),

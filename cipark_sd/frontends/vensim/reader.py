@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
@@ -15,13 +16,14 @@ from cipark_sd.frontends.sanitise import decoded
 from cipark_sd.frontends.sanitise_text import MASK
 from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
-from cipark_sd.frontends.vensim.expressions import Reader
+from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.tokens import place, tokens
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
 from cipark_sd.frontends.vensim_details import vensim_method, vensim_synonyms
+from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Model
-from cipark_sd.model.variables import Variable
+from cipark_sd.model.variables import Auxiliary, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 
 
@@ -54,6 +56,8 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     seconds = SecondRanges({dimension.name for dimension in made} | set(main.definitions))
     variables = main.variables(made, seconds)
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
+    further, more_macros = _further_results(main, macros, problems)
+    variables, macros = (*variables, *further), (*macros, *more_macros)
     return checked_model(
         path,
         "vensim",
@@ -67,6 +71,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         range_files=range_files,
         allowed=allowed,
         problems=problems,
+        lines=main.lines,
     )
 
 
@@ -88,12 +93,41 @@ def _macro(
     inputs, results = (
         [canonical(word) for word in part if word != ","] for part in (words[:colon], words[colon + 1 :])
     )
+    variables = section.variables(made, seconds, lookups)
+    for result in section.further:
+        reason = "is a further result of a macro inside a macro, which is not supported; write that macro out"
+        problems.append(EquationError(section.where, plain_label(result.label), reason))
     return Macro(
         name=name,
         parameters=tuple(inputs),
         results=(name, *(result for result in results if result != name)),
-        variables=section.variables(made, seconds, lookups),
+        variables=variables,
     )
+
+
+def _further_results(
+    main: "_Section", macros: Sequence[Macro], problems: list[CiparkError]
+) -> tuple[list[Variable], list[Macro]]:
+    """The variables that calls name for further results of macros, and for each of these a macro that gives it.
+
+    Source: Vensim's reference manual, macros: what stands behind the colon of a call becomes variables of the model.
+    """
+    by_name = {macro.name: macro for macro in macros}
+    variables: list[Variable] = []
+    made: dict[str, Macro] = {}
+    for result in main.further:
+        macro, label = by_name.get(result.macro), plain_label(result.label)
+        if macro is None or result.place >= len(macro.results):
+            many = "is no macro" if macro is None else f"has {len(macro.results) - 1} further results"
+            reason = f"is asked of {result.macro!r}, which {many}; name no more behind the colon"
+            problems.append(EquationError(main.where, label, reason))
+            continue
+        which = macro.results[result.place]
+        name = f"{macro.name}: {which}"
+        made[name] = replace(macro, name=name, results=(which,))
+        value = Piece(Call(name, result.arguments))
+        variables.append(Auxiliary(name=canonical(label), label=label, pieces=(value,)))
+    return variables, list(made.values())
 
 
 class _Section:
@@ -102,6 +136,7 @@ class _Section:
     def __init__(self, path: Path, file: VensimText, names: Names, problems: list[CiparkError], where: str) -> None:
         self.path, self.file, self.names, self.problems, self.where = path, file, names, problems, where
         self.ranges: list[Range] = []
+        self.further: list[FurtherResult] = []
         self.definitions: dict[str, Definition] = {}
 
     @property
@@ -111,6 +146,14 @@ class _Section:
             name
             for name, definition in self.definitions.items()
             if all(equation.is_table for equation in definition.equations)
+        }
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """Where each variable begins."""
+        return {
+            definition.label: int(self.file.place(definition.equations[0].entry.at).partition(":")[0])
+            for definition in self.definitions.values()
         }
 
     def read_heads(self, entries: Sequence[Entry]) -> None:
@@ -136,6 +179,7 @@ class _Section:
     ) -> tuple[Variable, ...]:
         """The variables; what cannot be read is noted."""
         reader = Reader(self.names, self.lookups | set(lookups))
+        self.further = reader.further
         variables: list[Variable] = []
         for definition in self.definitions.values():
             first = definition.equations[0].entry

@@ -227,26 +227,27 @@ def variables_of(
     spans = [head.subscripts for head in heads]
     label = definition.label
     if len(set(spans)) < len(spans):
-        raise EquationError(where, label, "stands twice")
+        raise EquationError(where, label, "stands twice; keep one of the equations")
     described = _described(definition, dimensions, seconds, where, group)
     places = [(head.subscripts, head.exceptions) for head in heads]
     if all(equation.is_table for equation in equations):
         tables = [side.external if isinstance(side, _Source) else cast(Table, side) for side in sides]
         return (Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True))),)
     if any(equation.is_table for equation in equations):
-        raise EquationError(where, label, "is a table for some subscripts only")
+        raise EquationError(where, label, "is a table for some subscripts only; give the others a name of their own")
     if all(isinstance(side, _Level) for side in sides):
         levels = [cast(_Level, side) for side in sides]
         pieces = tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True))
         return (Stock(**described, pieces=pieces),)
-    if any(isinstance(side, _Level) for side in sides):
-        raise EquationError(where, label, "is a stock for some subscripts only")
     if all(_is_data(side) for side in sides):
         return (_series(described, heads, sides, places),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
         return (Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True))),)
-    if any(head.kind == ":=" and not isinstance(side, _Source) for head, side in zip(heads, sides, strict=True)):
-        raise EquationError(where, label, "is a data variable with an equation that is not GET DATA")
+    for head, side in zip(heads, sides, strict=True):
+        if head.keyword in ("hold_backward", "look_forward") and not (_is_data(side) or _is_literal(side)):
+            keyword = f":{head.keyword.upper().replace('_', ' ')}:"
+            reason = f"marks what it computes as {keyword}; put the keyword at the data that it reads instead"
+            raise EquationError(where, label, reason)
     return _mixed(described, heads, sides, places, where)
 
 
@@ -266,23 +267,29 @@ def _mixed(
     places: Sequence[_At],
     where: str,
 ) -> tuple[Variable, ...]:
-    """An auxiliary, after the series and the constant that hold what its pieces read from files."""
+    """An auxiliary, after the series, the constant and the stock that hold what some of its pieces are."""
     label = str(described["label"])
-    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": []}
+    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": [], "level": []}
     pieces = []
     for head, side, at in zip(heads, sides, places, strict=True):
         kind = "data" if _is_data(side) else "constants" if _is_file(side) else ""
+        kind = "level" if isinstance(side, _Level) else kind
         if kind:
             read[kind].append((head, side, at))
             pieces.append(Piece(Ref(canonical(f"{label} {kind}"), at[0]), *at))
             continue
-        pieces.append(Piece(_computed(cast(Expr, side), label, where), *at))
+        computed = _computed(cast(Expr, side), label, where)
+        pieces.append(Piece(Call("raw_data", (computed,)) if head.keyword == "raw" else computed, *at))
     parts: list[Variable] = []
     for kind, entries in read.items():
         described_part = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}
         at_heads, at_sides, at_places = zip(*entries, strict=True) if entries else ((), (), ())
         if kind == "data" and entries:
             parts.append(_series(described_part, at_heads, at_sides, at_places))
+        elif kind == "level" and entries:
+            levels = ((cast(_Level, side), at) for side, at in zip(at_sides, at_places, strict=True))
+            stocks = tuple(StockPiece(level.flow, level.initial, *at) for level, at in levels)
+            parts.append(Stock(**described_part, pieces=stocks))
         elif entries:
             made = tuple(_literal(s, *at) for s, at in zip(at_sides, at_places, strict=True))
             parts.append(Constant(**described_part, pieces=made))

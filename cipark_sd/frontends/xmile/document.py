@@ -14,6 +14,8 @@ class Document:
     def __init__(self, path: Path, root: Any) -> None:
         self.path = path
         self.root = root
+        #: Where each variable begins, by its name as it is written; entered when it is read.
+        self.lines: dict[str, int] = {}
         self.space = root.tag.rpartition("}")[0].removeprefix("{") if "}" in root.tag else ""
 
     def children(self, node: Any, *names: str) -> Iterator[Any]:

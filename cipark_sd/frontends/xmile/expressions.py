@@ -12,16 +12,16 @@ from typing import ClassVar
 from cipark_sd.frontends.calls import meant
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.xmile.functions import FUNCTIONS, PROVIDED
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
 from cipark_sd.model.model import Dimension
 
 _OR, _AND, _EQUALITY, _ORDER, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 _TOKEN = re.compile(
     r"""
     \s*(
-      "(?:\\"|[^"])*"
+      \.?"(?:\\"|[^"])*"(?:\.(?:"(?:\\"|[^"])*"|(?:[\w'$]|[^\x00-\x7f])+))*   # a name in quotes, or parts of one
     | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?
-    | (?:[^\W\d]|[^\x00-\x7f]|\.(?=[^\W\d]))(?:[\w'$.]|[^\x00-\x7f])*
+    | (?:[^\W\d]|[^\x00-\x7f]|\.(?=[^\W\d]))(?:\."(?:\\"|[^"])*"|[\w'$.]|[^\x00-\x7f])*
     | <>|<=|>=|//
     | [^\s]
     )
@@ -30,8 +30,14 @@ _TOKEN = re.compile(
 )
 _WORDS = {"and": ":AND:", "or": ":OR:", "not": ":NOT:", "mod": ":MOD:"}
 _CONDITIONAL = ("if", "then", "else")
+#: Functions of a table, and how they read it where not as the table says.
+_LOOKUPS: Mapping[str, TableReading | None] = {"lookup": None, "lookupinv": "invert"}
 #: Functions over whole arrays: a name without subscripts inside them is summed over.
-REDUCTIONS = frozenset({"sum", "prod", "mean", "size", "stddev", "vmin", "vmax", "vmin_xmile", "vmax_xmile"})
+REDUCTIONS = frozenset(
+    {"sum", "prod", "mean", "size", "stddev", "rank", "min", "max", "vmin", "vmax", "vmin_xmile", "vmax_xmile"}
+)
+#: Those that are something else of several arguments: element by element.
+_OF_SEVERAL = ("min", "max", "mean")
 _BRACE = re.compile(r"[{}]")
 
 
@@ -140,6 +146,10 @@ class Reader(Climber):
     def _operand(self, cursor: Cursor, least: int) -> Expr:
         if cursor.token.lower() == "if":
             return self._conditional(cursor)
+        if cursor.token == ":MOD:" and cursor.tokens[cursor.at + 1 : cursor.at + 2] == ["("]:
+            # where an operand belongs it is the function, not the operator
+            cursor.at += 1
+            return self._call(cursor, cursor.at - 1, "mod")
         return super()._operand(cursor, least)
 
     def _conditional(self, cursor: Cursor) -> Expr:
@@ -168,7 +178,9 @@ class Reader(Climber):
         cursor.at += 1
         name = self.scope.resolve(short)
         if cursor.token == "[":
-            subscripts = self._subscripts(cursor, name)
+            subscripts, indices = self._subscripts(cursor, name)
+            if any(indices):
+                return self._indexed(at, name, subscripts, indices)
             if cursor.token == "(" and name in self.scope.lookups:
                 return Apply(Ref(name, subscripts), self._single(cursor, at))
             return Ref(name, subscripts)
@@ -209,20 +221,19 @@ class Reader(Climber):
         return Const(float(holder.elements.index(element) + 1))
 
     def _call(self, cursor: Cursor, at: int, function: str) -> Expr:
-        inside = function in REDUCTIONS or function in ("min", "max")
-        arguments = self._arguments(cursor, summing=inside)
-        if function in ("lookup", "lookup_area") and arguments:
+        arguments = self._arguments(cursor, summing=function in REDUCTIONS)
+        if function in _LOOKUPS and arguments:
             return self._lookup(at, function, arguments)
-        if function in ("min", "max") and len(arguments) > 1:
+        if function in _OF_SEVERAL and len(arguments) > 1:
             arguments = tuple(_unmarked(argument) for argument in arguments)
         return meant(FUNCTIONS, function, arguments, at)
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
         match arguments:
-            case (Ref() as table, argument) if function == "lookup" and table.name in self.scope.lookups:
-                return Apply(table, argument)
-            case (Ref(name, ()), argument) if function == "lookup" and name in self.scope.tables:
-                return Apply(self.scope.tables[name], argument)
+            case (Ref() as table, argument) if function in _LOOKUPS and table.name in self.scope.lookups:
+                return Apply(table, argument, _LOOKUPS[function])
+            case (Ref(name, ()), argument) if function in _LOOKUPS and name in self.scope.tables:
+                return Apply(self.scope.tables[name], argument, _LOOKUPS[function])
             case _:
                 return Call(function, arguments)
 
@@ -241,18 +252,60 @@ class Reader(Climber):
         self.reductions = outside
         return tuple(arguments)
 
-    def _subscripts(self, cursor: Cursor, name: str) -> tuple[str, ...]:
+    def _subscripts(self, cursor: Cursor, name: str) -> tuple[tuple[str, ...], tuple[Expr | None, ...]]:
+        """The subscripts in square brackets, and beside each that is computed its expression."""
         opened, dims = cursor.at, self.scope.whole.get(name, ())
         cursor.take("[")
         subscripts: list[str] = []
+        indices: list[Expr | None] = []
         while True:
-            subscripts.append(self._subscript(cursor, dims[len(subscripts)] if len(subscripts) < len(dims) else ""))
+            dim = dims[len(subscripts)] if len(subscripts) < len(dims) else ""
+            index = self._index(cursor)
+            indices.append(index)
+            subscripts.append(self._subscript(cursor, dim) if index is None else "")
             if not cursor.accept(","):
                 break
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take("]", in_words="',' or ']'")
-        return tuple(subscripts)
+        return tuple(subscripts), tuple(indices)
+
+    def _index(self, cursor: Cursor) -> Expr | None:
+        """A subscript that is computed, such as ``Age - 1`` or a variable; None where it is a name or a number."""
+        token, following = cursor.token, cursor.tokens[cursor.at + 1 : cursor.at + 2]
+        alone = following in ([","], ["]"], ["!"], [":"])
+        if token == "*" or (alone and not self._is_variable(token)):
+            return None
+        outside, self.reductions = self.reductions, 0
+        index = self.nested(cursor)
+        self.reductions = outside
+        return index
+
+    def _is_variable(self, token: str) -> bool:
+        """Whether a name in square brackets is that of a variable, and of no dimension or element."""
+        if not _is_name(token):
+            return False
+        name = self.names[token]
+        dimensions = self.scope.dimensions
+        known = name in dimensions or "." in name or any(name in d.elements for d in dimensions.values())
+        return not known and (name == "time" or name in PROVIDED or self.scope.resolve(name) in self.scope.local)
+
+    def _indexed(self, at: int, name: str, subscripts: tuple[str, ...], indices: tuple[Expr | None, ...]) -> Expr:
+        """An element whose place is computed: places count from 1, beyond the array there is no value."""
+        dims = self.scope.whole.get(name, ())
+        if len(dims) != len(subscripts) or any(sub.endswith("!") for sub in subscripts):
+            reason = "a subscript that is computed needs one for each dimension beside it, and no '*'"
+            raise SyntaxProblem(at, reason)
+        places = [
+            self._place(sub, dim) if index is None else index
+            for sub, index, dim in zip(subscripts, indices, dims, strict=True)
+        ]
+        return Call("xmile_element", (Ref(name, dims), *places))
+
+    def _place(self, subscript: str, dim: str) -> Expr:
+        """The number of an element, or that of a dimension's at present."""
+        elements = self.scope.dimensions[dim].elements
+        return Const(float(elements.index(subscript) + 1)) if subscript in elements else Ref(subscript)
 
     def _subscript(self, cursor: Cursor, dim: str) -> str:
         token = cursor.token
@@ -267,7 +320,7 @@ class Reader(Climber):
                 raise SyntaxProblem(cursor.at, "'*' stands for a dimension, and the variable has none there")
             return over + "!"
         if following not in ([","], ["]"], ["!"]):
-            raise SyntaxProblem(cursor.at, "a subscript is a dimension, an element, a number or '*'; use one of these")
+            raise SyntaxProblem(cursor.at, "a range of elements has no name; declare a dimension for it and use that")
         if token.isdecimal():
             cursor.at += 1
             return self._numbered(cursor, token, dim)

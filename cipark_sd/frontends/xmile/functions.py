@@ -3,14 +3,15 @@
 A function that is not here keeps its name and its arguments. Source: XMILE 1.0, section 3.5.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from cipark_sd.frontends.calls import Meaning, WrongCall, of_order
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref
+from cipark_sd.model.distributions import DISTRIBUTIONS, ENDLESS, n_given, of_xmile
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
 _ZERO = Const(0.0)
-#: What PROVIDED has for INF, so that conversions have a number for it.
-_WITHOUT_END = Binary("*", Const(1e308), Const(10.0))
 
 
 def _by_count(spelling: str, **meanings: Meaning) -> Meaning:
@@ -58,6 +59,18 @@ def _extreme(function: str) -> Meaning:
     return meaning
 
 
+def _mean(arguments: Sequence[Expr]) -> Expr:
+    """Of an array, or of several numbers."""
+    if len(arguments) == 1:
+        return Call("xmile_mean", tuple(arguments))
+    if not arguments:
+        raise WrongCall("MEAN takes 1 argument or more, here is none")
+    total = arguments[0]
+    for argument in arguments[1:]:
+        total = Binary("+", total, argument)
+    return Binary("/", total, Const(float(len(arguments))))
+
+
 def _previous(arguments: Sequence[Expr]) -> Expr:
     """The value one step before."""
     return Call("delay_fixed", (arguments[0], Ref("time_step"), arguments[1] if len(arguments) > 1 else _ZERO))
@@ -69,17 +82,17 @@ def _uniform(arguments: Sequence[Expr]) -> Expr:
     return Call("random_uniform", (low, high, *(seed or (_ZERO,))))
 
 
-def _normal(arguments: Sequence[Expr]) -> Expr:
-    """NORMAL(mean, deviation, seed, low, high)."""
-    defaults: Sequence[Expr] = (_ZERO, _ZERO, _ZERO, Neg(_WITHOUT_END), _WITHOUT_END)
-    mean, deviation, seed, low, high = (*arguments, *defaults[len(arguments) :])
-    return Call("random_normal", (low, high, mean, deviation, seed))
+def _distribution(name: str) -> Meaning:
+    """A random function: what it needs, then perhaps a seed, and behind it two bounds."""
+    row, n = DISTRIBUTIONS[name], n_given(DISTRIBUTIONS[name])
+    return _by_count(row.xmile, **{f"_{count}": partial(of_xmile, name) for count in (n, n + 1, n + 3)})
 
 
-def _exponential(arguments: Sequence[Expr]) -> Expr:
-    """EXPRND(mean, seed)."""
-    mean, *seed = arguments
-    return Call("random_exponential", (_ZERO, _WITHOUT_END, _ZERO, mean, *(seed or (_ZERO,))))
+def _monte_carlo(arguments: Sequence[Expr]) -> Expr:
+    """1 with so many percent of probability in a unit of time, else 0."""
+    percent, *seed = arguments
+    drawn = Call("random_uniform", (_ZERO, Const(100.0), *(seed or (_ZERO,))))
+    return If(Binary("<", drawn, Binary("*", percent, Ref("time_step"))), Const(1.0), _ZERO)
 
 
 FUNCTIONS: Mapping[str, Meaning] = {
@@ -97,14 +110,29 @@ FUNCTIONS: Mapping[str, Meaning] = {
     "previous": _by_count("PREVIOUS", _1=_previous, _2=_previous),
     "safediv": _by_count("SAFEDIV", _2=_call("zidz"), _3=_call("xidz")),
     "ramp": _by_count("RAMP", _2=_call("xramp"), _3=_call("ramp")),
-    "pulse": _by_count("PULSE", _2=_call("xpulse", 1, 0), _3=_call("xpulse_train", 1, 2, 0)),
+    # without times it is in every step
+    "pulse": _by_count(
+        "PULSE",
+        _1=lambda a: Binary("/", a[0], Ref("time_step")),
+        _2=_call("xpulse", 1, 0),
+        _3=_call("xpulse_train", 1, 2, 0),
+    ),
     "random": _by_count("RANDOM", _0=_uniform, _2=_uniform, _3=_uniform),
     "uniform": _by_count("UNIFORM", _2=_uniform, _3=_uniform),
-    "normal": _by_count("NORMAL", _2=_normal, _3=_normal, _5=_normal),
-    "exprnd": _by_count("EXPRND", _1=_exponential, _2=_exponential),
+    **{row.xmile.lower(): _distribution(name) for name, row in DISTRIBUTIONS.items() if row.xmile},
+    "montecarlo": _by_count("MONTECARLO", _1=_monte_carlo, _2=_monte_carlo),
+    "gammaln": _by_count("GAMMALN", _1=_call("gamma_ln")),
     "max": _extreme("max"),
     "min": _extreme("min"),
     "int": _by_count("INT", _1=_call("floor")),
+    "round": _by_count("ROUND", _1=_call("round")),
+    "rootn": _by_count("ROOTN", _2=lambda a: Binary("^", a[0], Binary("/", Const(1.0), a[1]))),
+    "percent": _by_count("PERCENT", _1=lambda a: Binary("*", Const(100.0), a[0])),
+    "factorial": _by_count("FACTORIAL", _1=_call("factorial")),
+    "mean": _mean,
+    "size": _by_count("SIZE", _1=_call("xmile_size")),
+    "stddev": _by_count("STDDEV", _1=_call("xmile_stddev")),
+    "rank": _by_count("RANK", _2=_call("xmile_rank")),
     "mod": _by_count("MOD", _2=_call("floored_modulo")),
     "modulo": _by_count("MODULO", _2=_call("floored_modulo")),
     "if_then_else": _by_count("IF_THEN_ELSE", _3=lambda arguments: If(*arguments)),
@@ -115,5 +143,6 @@ PROVIDED: Mapping[str, Expr] = {
     "starttime": Ref("initial_time"),
     "stoptime": Ref("final_time"),
     "pi": Call("pi", ()),
-    "inf": _WITHOUT_END,
+    "inf": ENDLESS,
+    "nan": Const(math.nan),
 }

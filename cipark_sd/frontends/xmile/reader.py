@@ -68,6 +68,7 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         unit_synonyms=xmile_synonyms(document.root, space),
         allowed=allowed,
         problems=problems,
+        lines=document.lines,
     )
 
 
@@ -182,7 +183,7 @@ def _variables(
             try:
                 variable = elements.variable(node)
                 if variable.name in variables:
-                    raise EquationError(document.path.name, variable.label, "stands twice")
+                    raise EquationError(document.path.name, variable.label, "stands twice; rename one of the two")
                 variables[variable.name] = variable
             except CiparkError as problem:
                 problems.append(problem)

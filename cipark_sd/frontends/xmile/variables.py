@@ -105,6 +105,7 @@ class Elements:
         """
         name = self.instance.prefix + canonical(node.get("name"))
         label = self.instance.title + plain_label(node.get("name"))
+        self.document.lines[label] = node.sourceline
         dims = self.dims_of(name)
         if unknown := [dim for dim in dims if dim not in self.dimensions]:
             raise UnknownName(unknown[0], list(self.dimensions), kind="dimension", where=f"{self.where}: {label!r}")
@@ -212,7 +213,7 @@ class Elements:
                 raise EquationError(self.where, label, reason)
             parts.append((element, span))
         if len({span for _, span in parts}) < len(parts):
-            raise EquationError(self.where, label, "has two equations for one element")
+            raise EquationError(self.where, label, "has two equations for one element; keep one of them")
         return parts
 
     def _listed(self, equations: Sequence[Any], label: str, dims: Subscripts) -> list[tuple[Any, Subscripts]]:
@@ -449,7 +450,7 @@ class Elements:
             dims = self.dims_of(name)
             missing = [dim for dim in dims if dim not in bound]
             if missing:
-                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock does not have"
+                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock lacks; sum it in a flow"
                 raise EquationError(self.where, label, reason)
             flow = Ref(name, tuple(bound[dim] for dim in dims))
             first = flow if enters else Neg(flow)

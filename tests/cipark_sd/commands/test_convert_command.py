@@ -54,7 +54,7 @@ def test_the_input_is_not_overwritten(write_mdl: Write) -> None:
         (EQUATIONS, "nowhere/out.mdl", [], "does not exist"),
         (EQUATIONS, ".mdl/", [], "no ending that says its format"),
         (EQUATIONS, "out.mdl", ["--inline-lookups"], "--inline-lookups is for XMILE"),
-        ("x = IF THEN ELSE(Time > 1, :NA:, 2) ~~|", "out.xmile", [], "the number nan"),
+        ("x = NPV(Time, 1, 2, 3) ~~|", "out.xmile", [], "the function VENSIM NPV"),
         ("x = (1 + ~~|", "out.xmile", [], "cannot be read"),
     ],
 )

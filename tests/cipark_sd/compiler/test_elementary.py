@@ -45,7 +45,9 @@ def _quiet() -> object:
         yield
 
 
-@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"pow"}))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, n in RECIPES.items() if n == 1 and name not in ("lgamma", "digamma"))
+)
 def test_special_arguments_are_as_in_c_for(name: str) -> None:
     assert_close(MEANING[name](SPECIAL), of_library(name, SPECIAL))
 

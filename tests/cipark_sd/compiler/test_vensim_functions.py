@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError, EquationError
 from cipark_sd.exporters.mdl import to_mdl
+from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
+from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -61,6 +64,128 @@ df = INTEG(-df * rate / (1 + rate * TIME STEP), {first}) ~~|
     result = simulate(read_model(write_mdl(equations)))
     assert np.allclose(result["value"], result["written_out"], rtol=1e-14, atol=0)
     assert float(result["value"][0]) != 10.0
+
+
+MISSING_VALUES = """
+sub: s1, s2 ~~|
+a = :NA: ~~|
+equal = IF THEN ELSE(a = :NA:, 1, 0) ~~|
+differs = IF THEN ELSE(a <> :NA:, 1, 0) ~~|
+less = IF THEN ELSE(a < 0, 1, 0) ~~|
+larger = MAX(a, 3) ~~|
+beside = IF THEN ELSE(Time > 1, a, 5) ~~|
+half = a / 2 ^ 109 ~~|
+known[s1] = 4 ~~|
+known[s2] = :NA: ~~|
+mean known = SUM(IF THEN ELSE(known[sub!] = :NA:, 0, known[sub!])) ~~|
+"""
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "pysd"])
+def test_what_is_missing_is_a_number_that_results_show_as_none(write_mdl: Write, engine: str) -> None:
+    """na.html: ":NA: takes on a special value (-2^109) that can be used to test for the existence of data"."""
+    model = read_model(write_mdl(MISSING_VALUES))
+    result = simulate(model, save=[v.name for v in model.variables if v.name != "saveper"], engine=engine)
+    one = {name: float(result[name][0]) for name in ("equal", "differs", "less", "larger", "half", "mean_known")}
+    assert one == {"equal": 1.0, "differs": 0.0, "less": 1.0, "larger": 3.0, "half": -1.0, "mean_known": 4.0}
+    assert np.isnan(result["a"]).all()
+    assert result["beside"].to_numpy().tolist()[:5] == [5.0] * 5
+    assert np.isnan(result["beside"][5:]).all()
+    assert "first_non_finite" not in result.attrs
+    runs = ensemble(model, [{}, {}], save=["beside"]) if engine == "native" else None
+    if runs is not None:
+        assert np.isnan(runs["beside"][:, 5:]).all()
+        assert not runs["run_failed"].any()
+
+
+@pytest.mark.parametrize("ending", [".mdl", ".xmile"])
+def test_what_is_missing_is_written_and_read_again(write_mdl: Write, tmp_path: Path, ending: str) -> None:
+    model = read_model(write_mdl(MISSING_VALUES + "listed[sub] = 4, :NA: ~~|\nlast = listed[s2] ~~|\n"))
+    again = tmp_path / f"again{ending}"
+    (write_mdl_file if ending == ".mdl" else write_xmile)(model, again)
+    assert (":NA:" in again.read_text(encoding="utf-8")) == (ending == ".mdl")
+    back = to_mdl(read_model(again))
+    # in XMILE the sum is written out
+    assert back.count(":NA:") == (6 if ending == ".mdl" else 7)
+    before, after = simulate(model), simulate(read_model(again))
+    assert all(np.array_equal(before[name], after[name], equal_nan=True) for name in before.data_vars)
+
+
+def test_raw_data_are_missing_between_their_times(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("time,d\n0,7\n2,8\n", encoding="utf-8")
+    path = write_mdl("d :RAW: ~~|\nthere = IF THEN ELSE(d = :NA:, 0, 1) ~~|\n")
+    result = simulate(read_model(path, series=[tmp_path / "data.csv"]))
+    assert result["there"].sel(time=[0, 1, 2, 3]).to_numpy().tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_a_sum_that_has_no_value_is_not_one_without_it(write_mdl: Write) -> None:
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nv[s1] = 3 ~~|\nv[s2] = Time / Time ~~|\nx = SUM(v[sub!]) ~~|\ny = VMIN(v[sub!]) ~~|\n"
+    )
+    result = simulate(read_model(path))
+    assert np.isnan(result["x"][0])
+    assert np.isnan(result["y"][0])
+    assert float(result["x"][4]) == 4.0
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_vector_select_has_no_value_where_its_error_action_stops_vensim(write_mdl: Write, engine: str) -> None:
+    """fn_vector_select: 1 is an error where nothing is selected, 2 where more than one is, 3 either way."""
+    equations = "sub: s1, s2, s3 ~~|\nv[sub] = 5, 6, 7 ~~|\nnone[sub] = 0, 0, 0 ~~|\none[sub] = 0, 1, 0 ~~|\n"
+    equations += "two[sub] = 1, 1, 0 ~~|\n" + "".join(
+        f"{name}{error} = VECTOR SELECT({name}[sub!], v[sub!], -1, 6, {error}) ~~|\n"
+        for name in ("none", "one", "two")
+        for error in range(4)
+    )
+    model = read_model(write_mdl(equations))
+    result = simulate(model, save=[f"{n}{e}" for n in ("none", "one", "two") for e in range(4)], engine=engine)
+    values = {n: [float(result[f"{n}{e}"][0]) for e in range(4)] for n in ("none", "one", "two")}
+    np.testing.assert_equal(values, {"none": [-1, np.nan, -1, np.nan], "one": [6] * 4, "two": [11, 11, np.nan, np.nan]})
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, engine: str) -> None:
+    """fn_sample_if_true: the usual way to keep a minimum; each element is one of its own."""
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nv[s1] = ABS(Time - 3) ~~|\nv[s2] = 5 - Time ~~|\n"
+        "least[sub] = SAMPLE IF TRUE(v[sub] < least[sub], v[sub], 10) ~~|\n"
+        "count = SAMPLE IF TRUE(MODULO(Time, 2) = 1, count + 1, 0) ~~|\n",
+        final=6,
+        step=1,
+    )
+    result = simulate(read_model(path), engine=engine)
+    assert result["least"].to_numpy().T.tolist() == [[3, 2, 1, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0, -1]]
+    assert result["count"].to_numpy().tolist() == [0, 1, 1, 2, 2, 3, 3]
+
+
+def test_an_array_may_be_a_stock_for_some_elements_alone(write_mdl: Write) -> None:
+    path = write_mdl(
+        "sub: s1, s2 ~~|\nx[s1] = INTEG(2, 1) ~~|\nx[s2] = Time * 10 ~~|\ntotal = SUM(x[sub!]) ~~|\n", final=2, step=1
+    )
+    result = simulate(read_model(path))
+    assert result["total"].to_numpy().tolist() == [1.0, 13.0, 25.0]
+    assert result["x"].to_numpy().T.tolist() == [[1, 3, 5], [0, 10, 20]]
+
+
+def test_computed_data_that_are_raw_are_missing_where_their_data_are(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("time,d,e\n0,7,1\n1,,2\n2,8,3\n", encoding="utf-8")
+    equations = "d ~~|\ne ~~|\nboth := d + e ~~|\nraw :RAW: := both ~~|\nthere = IF THEN ELSE(raw = :NA:, 0, raw) ~~|\n"
+    result = simulate(read_model(write_mdl(equations), series=[tmp_path / "data.csv"]))
+    assert result["there"].sel(time=[0, 1, 2, 3]).to_numpy().tolist() == [8.0, 0.0, 11.0, 0.0]
+    assert result["both"].sel(time=1).item() == 9.5
+
+
+def test_further_results_of_a_macro_are_variables_of_the_model(write_mdl: Write) -> None:
+    macro = ":MACRO: M(x, y : more, less)\nM = x + y ~~|\nmore = INTEG(x, 0) ~~|\nless = x - y ~~|\n:END OF MACRO:\n"
+    result = simulate(read_model(write_mdl(macro + "a = M(3, 2 : b, My Less) ~~|\nc = b + My Less ~~|\n", step=1)))
+    assert [float(result[name][2]) for name in ("a", "b", "my_less", "c")] == [5.0, 6.0, 1.0, 7.0]
+    with pytest.raises(
+        CiparkError, match=r"model\.mdl:.*'d'.* is asked of 'm', which has 2 further results; name no more"
+    ):
+        read_model(write_mdl(macro + "a = M(3, 2 : b, c, d) ~~|\n"))
+    outer = ":MACRO: N(x)\nN = M(x, 1 : z, w) ~~|\n:END OF MACRO:\n"
+    with pytest.raises(CiparkError, match="'z' is a further result of a macro inside a macro"):
+        read_model(write_mdl(macro + outer + "a = N(3) ~~|\n"))
 
 
 ELEMENTS = """

@@ -214,8 +214,8 @@ def test_an_independent_engine_runs_the_park_in_both_formats_alike(tmp_path: Pat
 
 
 def test_everything_that_xmile_cannot_say_is_reported_at_once(write_mdl: Write) -> None:
-    model = read_model(write_mdl("a = NPV(Time, 1, 2, 3) ~~| b = IF THEN ELSE(Time > 1, :NA:, a) ~~|"))
-    with pytest.raises(Problems, match=r"(?s)'a' uses the function VENSIM NPV.*'b' uses the number nan"):
+    model = read_model(write_mdl("a = NPV(Time, 1, 2, 3) ~~| b = NPVE(a, 1, 2, 3) ~~|"))
+    with pytest.raises(Problems, match=r"(?s)'a' uses the function VENSIM NPV.*'b' uses the function VENSIM NPVE"):
         to_xmile(model)
 
 

@@ -14,6 +14,7 @@ from cipark_sd.frontends.vensim.tokens import tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 
@@ -125,6 +126,18 @@ def test_kinds_follow_the_right_side(write_mdl: Write) -> None:
     assert model["n"].pieces == (Piece(Grid((1.0, 2.0), (2,)), ("r",)),)
 
 
+def test_data_may_be_computed_of_data(write_mdl: Write, tmp_path: Path) -> None:
+    """Source: Vensim's reference manual, dataequations.html: ``cost data := variable cost data + fixed cost data``."""
+    (tmp_path / "d.csv").write_text("time,first,second\n0,1,10\n2,3,30\n", encoding="utf-8")
+    equations = (
+        "R: p, q ~~|\nfirst ~~|\nsecond ~~|\ntotal := first + second ~~|\n"
+        "share[p] :INTERPOLATE: := first / total ~~|\nshare[q] := second / total ~~|\n"
+    )
+    result = simulate(read_model(write_mdl(equations), series=[tmp_path / "d.csv"]))
+    assert result["total"].sel(time=[0, 1, 2]).to_numpy().tolist() == [11.0, 22.0, 33.0]
+    assert result["share"].sel(time=1).to_numpy().tolist() == [2 / 22, 20 / 22]
+
+
 def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
     path = write_mdl(":MACRO: m(x)\nm = x * TIME STEP$ + k$ ~~| :END OF MACRO:\nk = 2 ~~|\na = m(3) ~~|\n")
     (macro,) = read_model(path).macros
@@ -143,7 +156,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
         ("b = SMOOTH(1) ~~|", r":2:5: .*SMOOTH\(input, smooth time\) takes 2 arguments, here are 1"),
         ("b = 1 < 2 < 3 ~~|", r"comparisons do not chain"),
         ("R: p, q ~~|\nb[R, R] = R ~~|", r"'b' has the range 'R' twice in one equation"),
-        ("R: p, q ~~|\nb[p] := 1 + Time ~~|\nb[q] := GET XLS DATA('f', 't', 'A', 'B1') ~~|", r"not GET DATA"),
+        ("d ~~|\nb :LOOK FORWARD: := d * 2 ~~|", r"marks what it computes as :LOOK FORWARD:; put the keyword"),
         ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' cannot stand here"),
         ("b = INTEG(1) ~~|", r"INTEG\(net flow, initial value\) takes 2 arguments, here are 1"),
         ("b = 1 + INTEG(1, 2) ~~|", r"an INTEG inside an expression"),

@@ -9,6 +9,8 @@ import pytest
 from places import CORPUS
 
 from cipark_sd.errors import CiparkError, EquationError, MissingData, ModelFileError, UnknownName
+from cipark_sd.exporters.mdl import write_mdl
+from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
@@ -107,6 +109,99 @@ def test_modules_are_one_model_and_their_inputs_are_connected(write: WriteXmile)
     )
     run = simulate(read_model(path), engine="numpy")
     np.testing.assert_array_equal(run["seen"], [10, 30, 50, 70, 90])
+
+
+def test_a_part_of_a_name_behind_a_dot_may_stand_in_quotes(write: WriteXmile) -> None:
+    path = write(
+        '<aux name="x / y"><eqn>2</eqn></aux><aux name="sum"><eqn>"The Farm"."out-put" + Land."a.b"</eqn></aux>'
+        """<module name="The Farm" model="Farm"><connect to='The_Farm."in_/_put"' from='."x_/_y"'/></module>"""
+        """<module name="Land"><connect to="Land.plain" from='The_Farm."out-put"'/></module>""",
+        models='<model name="Farm"><variables><aux name="in / put" access="input"/>'
+        '<aux name="out-put"><eqn>"in / put" * 3</eqn></aux></variables></model>'
+        '<model name="Land"><variables><aux name="plain" access="input"/>'
+        '<aux name="a.b"><eqn>plain * 10</eqn></aux></variables></model>',
+    )
+    run = simulate(read_model(path))
+    assert [float(run[name][0]) for name in ("sum", "the_farm.out-put", "land.a.b")] == [66.0, 6.0, 60.0]
+
+
+ARRAY = (
+    '<aux name="a"><dimensions><dim name="N"/></dimensions><element subscript="1"><eqn>7</eqn></element>'
+    '<element subscript="2"><eqn>1</eqn></element><element subscript="3"><eqn>TIME + 4</eqn></element></aux>'
+    '<aux name="m"><dimensions><dim name="Region"/><dim name="N"/></dimensions><eqn>10 * Region + N</eqn></aux>'
+    '<aux name="which"><eqn>TIME + 1</eqn></aux>'
+)
+#: Equations and their values at 0 and at 1; pysimlin gives those that it knows, isee systems' help says the others.
+OF_STELLA = {
+    "MEAN(a)": (4.0, 13 / 3),
+    "MEAN(1, 2, TIME)": (1.0, 4 / 3),
+    "SIZE(a) + SIZE(m) + SIZE(Region)": (11.0, 11.0),
+    "SIZE(m[north, *])": (3.0, 3.0),
+    "STDDEV(a)": (6**0.5, (56 / 9) ** 0.5),
+    "RANK(a, 1) + 10 * RANK(a, 2) + 100 * RANK(a, SIZE(a))": (132.0, 132.0),
+    "RANK(a, 4)": (np.nan, np.nan),
+    "ROUND(TIME + 0.5)": (0.0, 2.0),
+    "ROUND(-TIME - 0.7)": (-1.0, -2.0),
+    "ROOTN(8, 3)": (2.0, 2.0),
+    "PERCENT(0.2 + TIME)": (20.0, 120.0),
+    "FACTORIAL(5 + TIME)": (120.0, 720.0),
+    "MOD(-7 + TIME, 3) + (7 MOD 4)": (5.0, 3.0),
+    "PULSE(3)": (3.0, 3.0),
+    "NAN": (np.nan, np.nan),
+    "a[which]": (7.0, 1.0),
+    "a[INT(TIME) + 2]": (1.0, 5.0),
+    "a[TIME]": (np.nan, 7.0),
+    "m[south, which] + m[INT(TIME) + 1, 3]": (34.0, 45.0),
+    "LOOKUPINV(t, 1 + TIME)": (1.0, 2.0),
+}
+TABLE = '<gf name="t"><xpts>0, 1, 3</xpts><ypts>0, 1, 3</ypts></gf>'
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_functions_of_stella_have_the_values_of_their_help(write: WriteXmile, engine: str) -> None:
+    elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(OF_STELLA))
+    model = read_model(write(ARRAY + TABLE + elements))
+    run = simulate(model, engine=engine, save=[f"y{i}" for i in range(len(OF_STELLA))])
+    for i, (text, values) in enumerate(OF_STELLA.items()):
+        np.testing.assert_allclose(run[f"y{i}"][:2], values, rtol=1e-14, err_msg=text)
+
+
+def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) -> None:
+    simlin = pytest.importorskip("simlin")
+    beyond_it = ("RANK", "ROOTN", "PERCENT", "FACTORIAL", "MOD(", "PULSE", "LOOKUPINV", "SIZE(m[", "m[south")
+    known = {text: values for text, values in OF_STELLA.items() if not text.startswith(beyond_it)}
+    elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(known))
+    results = simlin.load(str(write(ARRAY + elements))).run(analyze_loops=False).results
+    for i, (text, values) in enumerate(known.items()):
+        np.testing.assert_allclose(results[f"y{i}"].to_numpy()[:2], values, rtol=1e-14, err_msg=text)
+
+
+def test_an_ageing_chain_reads_the_class_before_and_is_no_loop(write: WriteXmile) -> None:
+    """Stella's usual form; the class before the first one has no value, which nothing reads."""
+    dims = '<dimensions><dim name="N"/></dimensions>'
+    path = write(
+        f'<stock name="S">{dims}<eqn>N</eqn><inflow>entering</inflow><outflow>leaving</outflow></stock>'
+        f'<flow name="leaving">{dims}<eqn>S / 2</eqn></flow>'
+        f'<flow name="entering">{dims}<eqn>IF N = 1 THEN 4 ELSE leaving[N - 1]</eqn></flow>'
+        f'<aux name="sum before">{dims}<eqn>IF N = 1 THEN 1 ELSE sum_before[N - 1] + S</eqn></aux>'
+    )
+    run = simulate(read_model(path))
+    assert run["s"][1].to_numpy().tolist() == [4.5, 1.5, 2.5]
+    assert run["sum_before"][0].to_numpy().tolist() == [1.0, 3.0, 6.0]
+
+
+@pytest.mark.parametrize("ending", [".mdl", ".xmile"])
+def test_functions_of_stella_are_written_and_read_again(write: WriteXmile, tmp_path: Path, ending: str) -> None:
+    texts = [text for text in OF_STELLA if not text.startswith(("a[", "m[", "LOOKUPINV", "NAN", "RANK", "STDDEV"))]
+    if ending == ".mdl":
+        texts.remove("FACTORIAL(5 + TIME)")
+    elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(texts))
+    model, again = read_model(write(ARRAY + elements)), tmp_path / f"again{ending}"
+    (write_mdl if ending == ".mdl" else write_xmile)(model, again)
+    names = [f"y{i}" for i in range(len(texts))]
+    before, after = simulate(model, save=names), simulate(read_model(again), save=names)
+    for name, text in zip(names, texts, strict=True):
+        np.testing.assert_allclose(after[name], before[name], rtol=1e-14, err_msg=text)
 
 
 def test_a_macro_is_a_function(write: WriteXmile) -> None:
