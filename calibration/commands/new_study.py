@@ -39,6 +39,21 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 @click.option(
     "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
 )
+@click.option(
+    "--estimate",
+    type=click.Choice(["map", "ml"]),
+    default="map",
+    show_default=True,
+    help="Data and priors together, or the likelihood alone within bounds.",
+)
+@click.option(
+    "--prior-width",
+    type=click.FloatRange(0.1, 10),
+    default=1.5,
+    show_default=True,
+    metavar="SIGMA",
+    help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a fraction.",
+)
 @click.option("--force", is_flag=True, help="Replace the files of an existing study.")
 @options.series
 @options.allow_files
@@ -54,6 +69,8 @@ def new_study(
     unit: str | None,
     origin: str | None,
     dates: str | None,
+    estimate: str,
+    prior_width: float,
     force: bool,
     series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
@@ -76,6 +93,7 @@ def new_study(
 
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
+    from calibration.new_study.parameters import Estimate
     from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue, UnusableInput
     from cipark_sd.files import file_name
@@ -116,6 +134,8 @@ def new_study(
             allow_files,
             sheet,
             series,
+            cast("Estimate", estimate),
+            prior_width,
         )
     )
     for line in _summary(made):

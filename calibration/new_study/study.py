@@ -15,10 +15,9 @@ from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Candidate, candidates
+from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
 from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
-from calibration.study.cumulative import never_falling
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -30,7 +29,6 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
-from cipark_sd.scenarios import Scenario
 
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
@@ -54,6 +52,8 @@ class NewStudyRequest:
     allow_files: tuple[Path, ...] = ()
     sheet: str | None = None
     series: tuple[Path, ...] = ()
+    estimate: Estimate = "map"
+    prior_width: float = SIGMA
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
-    options = candidates(model, [match.variable.name for match in matched])
+    observed = tuple(match.variable.name for match in matched)
+    options = Guess(model, observed, request.estimate, request.prior_width).candidates()
     parent = request.folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
@@ -228,8 +229,7 @@ def _series(
 ) -> tuple[tuple[Series, ...], Clock]:
     readings = [reading(sheet, axis, match) for match in matched]
     moving = flows(model)
-    rising = never_falling(model, [match.variable.name for match in matched], Scenario())
-    shapes = [shape(data, moving, rising) for data in readings]
+    shapes = [shape(data, model, moving) for data in readings]
     timing = clock(model, axis, request.unit, request.origin, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
@@ -267,6 +267,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
         study.candidates,
         noises,
         study.ignored,
+        request.estimate,
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for readings in study.series for row in readings.rows)

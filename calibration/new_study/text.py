@@ -9,8 +9,9 @@ import numpy as np
 
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
-from calibration.new_study.parameters import Candidate
+from calibration.new_study.parameters import Candidate, Estimate
 from calibration.new_study.series import Series
+from calibration.study.placeholders import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.files import csv_text, file_name
 from cipark_sd.model.model import Model
@@ -123,7 +124,7 @@ def noise(series: Series) -> str:
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f"prior = {prior_text(LogNormal(median, sigma))}\n"
-        'why = "placeholder: how far the data lie from any model"\n'
+        f'why = "{PLACEHOLDER}: how far the data lie from any model"\n'
     )
 
 
@@ -139,11 +140,10 @@ def parameter(candidate: Candidate) -> str:
     if candidate.prior is None or candidate.role == "fixed":
         held = f"name = {toml(candidate.name)}\nvalue = {number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
         return f"[[fixed]]\n{held}"
-    bounds = (
-        "" if candidate.bounds is None else f"bounds = [{number(candidate.bounds[0])}, {number(candidate.bounds[1])}]\n"
-    )
+    low, high = candidate.bounds
+    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
     unit = f" {candidate.units}" if candidate.units else ""
-    why = f"placeholder: wide around the model's {number(candidate.value)}{unit}"
+    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)}{unit}"
     if candidate.role == "PRI" and candidate.why:
         why += f"; {candidate.why}"
     return (
@@ -159,17 +159,28 @@ _HEAD = """\
 """
 _PARAMETERS = """\
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
-# these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
-# of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential,
-# student-t, half-cauchy.
+# these data depend, so that no interval rests on a guess of another; hold what you know, such as an amount, under
+# [[fixed]]. A prior is one of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma,
+# half-normal, exponential, student-t, half-cauchy; sigma is on the scale of the logarithm or the logit.
 
 """
-_METHOD = """\
-# ml: the estimates and their intervals come from the data alone, within the bounds; placeholders decide nothing there.
-# With "map" the priors count too: for when they say what was known. They always count in --posterior.
+_METHOD = {
+    "map": """\
+# map: data and priors together. What the data do not tell stays near the model file; with a prior that says what was
+# known, it stays near that. "ml" is the likelihood alone, within the bounds.
+
+[method]
+estimate = "map"
+""",
+    "ml": """\
+# ml: the estimates and their intervals come from the data alone, within the bounds. With "map" the priors count too;
+# they always count in --posterior.
 
 [method]
 estimate = "ml"
+""",
+}
+_SEARCHES = """\
 starts = 20
 fast_starts = 8
 seed = 1"""
@@ -181,7 +192,7 @@ _FIXED = """\
 
 def problem(
     title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
-    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str],
+    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
 ) -> str:  # fmt: skip
     """The text of problem.toml; ``parts`` are the observations."""
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
@@ -200,7 +211,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
-    lines.append(_METHOD)
+    lines.append(_METHOD[estimate] + _SEARCHES)
     return "\n".join(lines) + "\n"
 
 

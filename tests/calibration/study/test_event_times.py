@@ -28,7 +28,7 @@ def times(write_mdl: Write, equations: str) -> set[str]:
         ("x = IF THEN ELSE(MODULO(Time, a) < b, c, d) ~~|", "ab"),
         ("x = STEP(a, opening) ~~|opening = b + c ~~|", "bc"),
         ("x = IF THEN ELSE(since > a, c, 0) ~~|since = Time - b ~~|", "ab"),
-        ("x = IF THEN ELSE(years since > a, c, 0) ~~|years since = months since / 12 ~~|months since = Time - b ~~|", "ab"),
+        ("x = IF THEN ELSE(years > a, c, 0) ~~|years = months / 12 ~~|months = Time - b ~~|", "ab"),
         ("x = c * MAX(0, Time - a) ~~|", "a"),
         # a date that the model makes, and quantities beside Time that say no date
         ("x = STEP(a, stock) ~~|stock = INTEG(b, c) ~~|", ""),
