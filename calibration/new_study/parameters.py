@@ -30,6 +30,7 @@ _UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
 _CONVERTS = frozenset({"one", "unit", "units", "hundred", "percent", "thousand", "million", "billion"})
 _CONVERTS |= frozenset({"conversion", "convert", "converter"})
 _CONVERSIONS = frozenset({1.0, 100.0, 1e3, 1e6, 1e9})
+UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "PRI", "fixed"]
 Estimate = Literal["map", "ml"]
 Limits = tuple[float | None, float | None]
@@ -90,7 +91,7 @@ class Guess:
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
         model = self.model
-        stored = {stock.units for stock in model.stocks} - {""}
+        stored = {stock.units for stock in model.stocks if not is_dimensionless(stock.units)}
         options: list[Candidate] = []
         for constant in model.constants:
             amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
@@ -114,7 +115,7 @@ class Guess:
     def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
         """Why a constant is held whatever the data are; nothing where it is not."""
         if name not in self._reach:
-            return "no observed variable depends on it"
+            return UNREACHED
         if name in self._dates:
             return "a date or the length of an event"
         reason = without_scale(self.model, label, value, units)

@@ -103,8 +103,8 @@ class Series:
         return self.kind == "flow"
 
 
-def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
-    """The numbers of a column.
+def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
+    """The numbers of a column, times ``scale``.
 
     Raises
     ------
@@ -113,7 +113,8 @@ def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
     """
     texts = sheet.column(match.column)
     read = number_reader(texts, sheet.delimiter)
-    values = np.array([read(texts[i]) for i in axis.rows])
+    # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
+    values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
     for i, value in zip(axis.rows, values, strict=True):
         if math.isnan(value) and not is_missing(texts[i]):
             expected = "a number, or nothing where it is missing"

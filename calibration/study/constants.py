@@ -7,6 +7,8 @@ from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
 from cipark_sd.model.model import Model
 
+#: Why a constant that is on or off is held.
+SWITCH = "a switch"
 _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 
 
@@ -32,7 +34,7 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
     if value == 0:
         return "it is zero, which gives no scale to guess a prior from"
     if value in (0, 1) and _SWITCHES & set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())):
-        return "a switch"
+        return SWITCH
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
         return "names an instant of the run"
     return ""

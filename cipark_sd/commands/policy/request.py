@@ -28,7 +28,7 @@ class Request:
     workers: int | None = None
     dask: str | None = None
     keep_runs: bool = False
-    allow_failed: float = 0.05
+    allow_failed: float | None = None
     allow_files: tuple[Path, ...] = ()
 
 

@@ -340,10 +340,61 @@ def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(writ
     assert parameter.prior == LogNormal(1, 2)
 
 
+LEVERS = (
+    "Level = INTEG(inflow, Initial Level) ~~|inflow = a + SW Extra Flow * b + Extra Budget * c ~~|Initial Level = 5 ~~|"
+    "a = 1 ~~|b = 0.1 ~1/Year [0,0.5] ~|c = 0.1 ~~|Extra Budget = 0.2 ~~|SW Extra Flow = 1 ~~|"
+)
+ROWS = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
+
+
+@pytest.mark.parametrize(
+    ("without", "sets"),
+    [
+        ((), [{"SW Extra Flow": 0}, {"b": 0.5}, {"Extra Budget": 0.24}]),
+        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": 0.8}]),
+    ],
+)
+def test_policies_are_levers_and_never_starts(
+    write_mdl: Write, without: tuple[str, ...], sets: list[dict[str, float]]
+) -> None:
+    equations = LEVERS
+    for name in without:
+        equations = equations.replace(name, "d" if name == "Extra Budget" else "f" if name[0] == "S" else "")
+    equations = equations.replace("d = 0.2", "d = 0").replace("f = 1", "f = 0")
+    made = ask(write_mdl(equations), ROWS)
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    assert [policy["set"] for policy in catalogue["policy"]] == sets
+
+
 def test_a_zero_is_held(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a + k, 5) ~~|k = 0 ~~|a = 1 ~~|")
     made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
     assert {one.name: one.role for one in made.candidates}["k"] == "fixed"
+
+
+THOUSANDS = "day,infected\n" + "".join(f"{t},{n / 1000}\n" for t, n in enumerate((1, 3, 4, 6, 9, 8, 21, 30)))
+
+
+def test_data_in_thousands_are_asked_about(sir: Path) -> None:
+    with pytest.raises(CiparkError, match=r'infected is about a thousandth of Infected .* --scale "infected=1000" if'):
+        ask(sir, THOUSANDS)
+    assert not (sir.parent / "study").exists()
+    made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
+    assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
+    assert made.series[0].family.name == "nb1"
+    assert len(ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).series) == 1
+
+
+def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:
+    assert ask(sir, "day,infected\n0,0.1\n1,0.2\n2,0.4\n3,0.7\n").series
+
+
+def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
+    result = run("new-study", "sir.mdl", "flu.csv")
+    assert "NOTE    2 numbers cannot tell 5 constants and the noise" in result.output
+    assert "amounts that you know belong under [[fixed]]: Population" in result.output
 
 
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
@@ -394,6 +445,9 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n2,4\n", ["--value", "infected=Contact Rate"], r"a stock or an auxiliary"),
         ("day,infected\n1,3\n2,4\n", ["--time", "dya"], r"did you mean 'day'"),
         ("day,infected\n1,3\n2,4\n", ["--where", "place=N"], r"no column 'place'"),
+        ("day,infected\n1,3\n2,4\n", ["--scale", "infectd=2"], r"no column with numbers 'infectd'"),
+        ("day,infected\n1,3\n2,4\n", ["--scale", "infected=-2"], r"COLUMN=FACTOR with a positive number"),
+        ("day,infected\n1,3\n2,4\n3,5\n4,6\n40,7\n", [], r"day is 40 in line 6, far beyond"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(
