@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
-from calibration.sampling.free_density import prior_draws
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 from cipark_sd.wording import percent
@@ -53,7 +52,8 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
     Draws under which the model gives no number are left out; they are counted elsewhere
     (:mod:`calibration.sampling.failed_draws`).
     """
-    drawn = prior_draws(density.space, DRAWS, np.random.default_rng([seed, _STREAM]))
+    rng = np.random.default_rng([seed, _STREAM])
+    drawn = density.space.from_unit(rng.random((DRAWS, len(density.space))))
     theta = np.vstack([density.space.medians, drawn])
     logs = density.pointwise(theta, fitted_only=False)
     expected = density.by_term(theta)
