@@ -22,7 +22,6 @@ from calibration.report.sections.groups import HEAD as GROUP_HEAD
 from calibration.report.sections.groups import cells as cells_of_group
 from calibration.report.sections.groups import sentences as group_sentences
 from calibration.sampling.convergence import CONVERGED, poorest
-from calibration.study.placeholders import placeholder_words
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
 from cipark_sd.wording import band, beside, interval, number, percent
@@ -170,7 +169,6 @@ def sentences(fit: Fit) -> Sequence[str]:
         sentences.append(
             "The priors count in no estimate and no profile (estimate = ml); what they are is shown beside them."
         )
-    sentences += placeholder_words(fit.study.space, optimum.theta.tolist(), counted=fit.study.method.estimate == "map")
     if optimum.at_bound:
         sentences.append("At a bound: " + ", ".join(optimum.at_bound) + ".")
     if fit.study.pools:

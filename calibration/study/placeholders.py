@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogitNormal, LogNormal, Normal, to_scale
+from cipark_sd.wording import listed, number
 
 PLACEHOLDER = "placeholder"
 #: Prior standard deviations between an estimate and the file's value from which on the file is said to be far off.
@@ -55,19 +56,11 @@ def far_off(parameters: Iterable[Parameter], theta: Iterable[float]) -> tuple[Fa
     return tuple(sorted(lines, key=lambda line: -abs(line.deviations)))
 
 
-def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float], *, counted: bool) -> list[str]:
-    """That an answer leans on placeholders, once, and where the model file is far off.
-
-    Parameters
-    ----------
-    counted : bool
-        Whether priors count in the estimate.
-    """
-    from cipark_sd.wording import listed, number
-
+def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float]) -> list[str]:
+    """That an answer in which priors count leans on placeholders, once, and where the model file is far off."""
     parameters, theta = tuple(parameters), tuple(theta)
     n = sum(map(is_placeholder, parameters))
-    if not n or not counted:
+    if not n:
         return []
     sentences = [
         f"The priors of {n} constants are placeholders around the values in the model file: what the data do not tell "

@@ -43,11 +43,10 @@ def test_what_is_no_placeholder_or_not_fitted_is_never_far() -> None:
     assert far_off(SPACE, estimates(known=90.0, kept=90.0, noise=90.0)) == ()
 
 
-def test_it_is_said_once_where_priors_count() -> None:
-    assert placeholder_words(SPACE, AT_FILE, counted=False) == []
-    assert placeholder_words(SPACE[3:4], AT_FILE[3:4], counted=True) == []
-    (sentence,) = placeholder_words(SPACE, AT_FILE, counted=True)
+def test_it_is_said_once() -> None:
+    assert placeholder_words(SPACE[3:4], AT_FILE[3:4]) == []
+    (sentence,) = placeholder_words(SPACE, AT_FILE)
     assert sentence.startswith("The priors of 4 constants are placeholders")
-    *_, last = placeholder_words(SPACE, estimates(rate=40.0), counted=True)
+    *_, last = placeholder_words(SPACE, estimates(rate=40.0))
     assert "far off in rate (40 for 2 in the file)" in last
     assert "Check units and the time step" in last
