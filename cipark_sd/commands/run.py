@@ -130,7 +130,7 @@ def command(
             # at chosen times it shows later than it began
             with busy("Looking for where it began"):
                 whole = _runs(model, scenarios, save=save, times=None, engine=engine, method=method)
-        broken, lost = _broken(whole), _ends_without_numbers(whole)
+        broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
         if broken:
             click.echo(f"error: {broken}, and the run ends so" if lost else f"warning: {broken}", err=True)
         files = [str(path) for path in (output, figure_file) if path]
@@ -258,14 +258,6 @@ def _broken(runs: "Mapping[str, Course]") -> str:
     """Where runs first leave the numbers; empty when none does."""
     marks = {name: run.first_non_finite for name, run in runs.items() if run.first_non_finite}
     return "; ".join(f"{name}: {mark}" if len(runs) > 1 else mark for name, mark in marks.items())
-
-
-def _ends_without_numbers(runs: "Mapping[str, Course]") -> bool:
-    """Whether something that left the numbers has not come back by the end of a run."""
-    import numpy as np
-
-    broken = [run for run in runs.values() if run.first_non_finite]
-    return any(not np.isfinite(values[-1]).all() for run in broken for values in run.values.values())
 
 
 def _facts(model: Model, runs: "Mapping[str, Course]", columns: Sequence[str]) -> dict[str, object]:
