@@ -121,8 +121,8 @@ class _Search:
                 return self._is_clock(left)
             case Binary("*", Const(), right):
                 return self._is_clock(right)
-            case Call(function, (first, *others)) if function in _KEEP_CLOCK:
-                return self._is_clock(first) and all(self._made_of(other) is not None for other in others)
+            case Call(function, (first, *constants)) if function in _KEEP_CLOCK:
+                return self._is_clock(first) and all(self._made_of(constant) is not None for constant in constants)
             case _:
                 return False
 
