@@ -30,6 +30,8 @@ NOT_FINITE, BELOW, OUTSIDE, OVERDRAWN = 1, 2, 3, 4
 REASON, VARIABLE, TIME = "run_failed", "run_failed_variable", "run_failed_time"
 #: The share of runs that may fail unless the caller says otherwise.
 ALLOWED = 0.05
+#: The same where the ranges of the constants are a program's placeholders: such runs are left out and counted.
+ALLOWED_OF_PLACEHOLDERS = 0.9
 #: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
 SLACK = 1e-9
 #: Runs that are run once more at a time, with all variables saved.

@@ -86,6 +86,11 @@ class Course:
     time_step: float
     first_non_finite: str
 
+    @property
+    def ends_without_numbers(self) -> bool:
+        """Whether something that left the numbers has not come back by the end."""
+        return bool(self.first_non_finite) and not all(np.isfinite(v[-1]).all() for v in self.values.values())
+
     def dataset(self) -> "xr.Dataset":
         """The run as :func:`simulate` gives it."""
         # xarray takes longer to come than most runs take to be made

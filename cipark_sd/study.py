@@ -15,10 +15,11 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
+from cipark_sd.failures import ALLOWED
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Output
@@ -153,6 +154,10 @@ class Study(Protocol):
     def has_data(self) -> bool:
         """Whether there are data that draws may have seen."""
 
+    @property
+    def allowed(self) -> float:
+        """The share of runs that may fail where nobody says another one."""
+
     def digest(self, structure: Structure) -> str:
         """SHA-256 of all that decides the draws of a structure."""
 
@@ -199,6 +204,7 @@ class PlainModel:
     structures: tuple[Structure, ...] = ()
     argument: str = ""
     has_data: bool = False
+    allowed: float = ALLOWED
 
     @property
     def title(self) -> str:
@@ -310,11 +316,22 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
             return folder
     if name is not None and Path(name).is_dir():
         return Path(name)
+    if name is not None and Path(name).is_file():
+        raise UnusableInput(_instead_of_study(Path(name), file), where=where)
     kind = f"folder with {file} and no bundled study"
     known = known_studies(name or "", file)
     # who writes half of a name means those that have it
     near = [study for study in known if name and name in study]
     raise UnknownName(name or "", near or known, kind=kind, where=where, listing="did you mean:" if near else "known:")
+
+
+def _instead_of_study(path: Path, file: str) -> str:
+    """What to do with a file where the folder of a study belongs."""
+    if path.name == file:
+        return f"{path} is a file of a study: name its folder, {path.parent}"
+    if path.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx"):
+        return f"{path} is a table, and a study is needed: cipark new-study MODEL {path} makes one"
+    return f"{path} is a model, and a study is needed: cipark new-study {path} DATA makes one"
 
 
 def known_studies(name: str, file: str) -> list[str]:

@@ -110,7 +110,7 @@ def calibrate(
     self_tests: int,
     workers: int | None,
     dask: str | None,
-    allow_failed: float,
+    allow_failed: float | None,
     everything: bool,
     fast: bool,
     compare_pysd: bool | None,

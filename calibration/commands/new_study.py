@@ -34,11 +34,30 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 @click.option(
     "--where", "chosen", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
 )
+@click.option(
+    "--scale", "scales", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
+)
+@click.option("--until", metavar="TIME", help="Use the rows up to this time only.")
 @click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
 @click.option("--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say.")
 @click.option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
 @click.option(
     "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
+)
+@click.option(
+    "--estimate",
+    type=click.Choice(["map", "ml"]),
+    default="map",
+    show_default=True,
+    help="Data and priors together, or the likelihood alone within bounds.",
+)
+@click.option(
+    "--prior-width",
+    type=click.FloatRange(0.1, 10),
+    default=1.5,
+    show_default=True,
+    metavar="SIGMA",
+    help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a fraction.",
 )
 @click.option("--force", is_flag=True, help="Replace the files of an existing study.")
 @options.series
@@ -51,10 +70,14 @@ def new_study(
     time: str | None,
     values: tuple[str, ...],
     chosen: tuple[str, ...],
+    scales: tuple[str, ...],
+    until: str | None,
     sheet: str | None,
     unit: str | None,
     origin: str | None,
     dates: str | None,
+    estimate: str,
+    prior_width: float,
     force: bool,
     series: tuple[Path, ...],
     allow_files: tuple[Path, ...],
@@ -77,6 +100,7 @@ def new_study(
 
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
+    from calibration.new_study.parameters import Estimate
     from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue, UnusableInput
     from cipark_sd.files import file_name
@@ -117,6 +141,10 @@ def new_study(
             allow_files,
             sheet,
             series,
+            cast("Estimate", estimate),
+            prior_width,
+            until,
+            _factors(scales),
         )
     )
     for line in _summary(made):
@@ -131,10 +159,24 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
     for item in items:
         left, equals, right = item.partition("=")
         if not equals or not left.strip() or not right.strip():
-            expected = "COLUMN=VARIABLE" if option == "--value" else "COLUMN=TEXT"
+            expected = {"--value": "COLUMN=VARIABLE", "--scale": "COLUMN=FACTOR"}.get(option, "COLUMN=TEXT")
             raise InvalidValue(option, item, expected, where="new-study")
         pairs[left.strip()] = right.strip()
     return pairs
+
+
+def _factors(items: Sequence[str]) -> dict[str, float]:
+    from cipark_sd.errors import InvalidValue
+
+    factors = {}
+    for column, text in _pairs(items, "--scale").items():
+        try:
+            factors[column] = float(text)
+        except ValueError:
+            factors[column] = 0.0
+        if not 0 < factors[column] < float("inf"):
+            raise InvalidValue("--scale", f"{column}={text}", "COLUMN=FACTOR with a positive number", where="new-study")
+    return factors
 
 
 def _facts(made: "NewStudy") -> dict[str, object]:
@@ -180,8 +222,10 @@ def _summary(made: "NewStudy") -> list[str]:
     for series in made.series:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
-        span = f"{len(series.rows)} rows{fitted}, {series.rows[0].text} to {series.rows[-1].text}"
-        lines.append(f"  data    {series.match.column} -> {whole}, {_READ[series.kind]}, {series.family.name}; {span}")
+        first = series.rows[0]
+        span = f"{len(series.rows)} rows{fitted}, {first.text} to {series.rows[-1].text}"
+        read_as = _READ[series.kind] + (f" ({first.text}: {first.start} to {first.date})" if series.windowed else "")
+        lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:
             rows = "one row has" if empty == 1 else f"{empty} rows have"
@@ -203,11 +247,22 @@ def _summary(made: "NewStudy") -> list[str]:
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             lines.append(f"  {label:7} {shown}")
+    free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
+    amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
+    if amounts:
+        shown = ", ".join(amounts[:5]) + (f" and {len(amounts) - 5} more" if len(amounts) > 5 else "")
+        lines.append(f"          amounts that you know belong under [[fixed]]: {shown}")
+    n_numbers = sum(series.n_fitted for series in made.series)
+    if n_numbers < len(free) + len(made.series):
+        lines.append(
+            f"  NOTE    {n_numbers} numbers cannot tell {len(free)} constants and the noise: most of the answer is the "
+            "model file's"
+        )
     if not made.possible:
         lines.append(
             "  NOTE    neither the model's own constants nor draws around them make these data possible; look at the "
             "table beside cipark run, and at the columns above"
         )
-    lines.append("All priors are placeholders. Look at problem.toml, then:")
+    lines.append("All priors are placeholders around the file's values. Look at problem.toml, then:")
     lines.append(f"  cipark calibrate {made.folder} --fast")
     return lines

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.fit import profiling
+from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
@@ -56,7 +57,7 @@ class Settings:
     self_tests: int = 0
     workers: int | None = None
     dask: str | None = None
-    allow_failed: float = ALLOWED
+    allow_failed: float | None = None
     checkpoints: Checkpoints = NOT_KEPT
     output: Path | None = None
     allow_files: tuple[Path, ...] = ()
@@ -72,6 +73,8 @@ def calibrate(settings: Settings) -> Calibration:
     method = problem.method
     engine = settings.engine
     density = posterior(problem, choose(engine, settings.workers or processors()))
+    for line in impossible_terms(density, method.seed):
+        echo(f"warning: {line}", err=True)
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars, pool_of(settings) as pool:
@@ -103,7 +106,9 @@ def calibrate(settings: Settings) -> Calibration:
         echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
     compared = _replication(optimum, settings)
     theta = None if draws is None else draws.flat
-    failed = failed_draws(density, theta, method.seed, settings.allow_failed)
+    failed = failed_draws(
+        density, theta, method.seed, ALLOWED if settings.allow_failed is None else settings.allow_failed
+    )
     looked_at = tuple(profiles), tuple(predictions)
     return Calibration(optimum, *looked_at, engine, compared, failed, draws, checkpoints.reused)
 

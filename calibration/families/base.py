@@ -7,7 +7,8 @@ The fields of a family are its options in a study, positive numbers with a defau
 
 Predictions come as ``(…, n)`` or, for splits, ``(…, n_categories)``; observations broadcast against them. A prediction
 that a family cannot have (a negative mean, say) has log density minus infinity: nothing is floored, so that an optimum
-cannot sit where the model makes no sense.
+cannot sit where the model makes no sense. What a count in a window does where the model falls, the likelihood says
+(:class:`calibration.likelihood.net_counts.Rise`).
 """
 
 import math

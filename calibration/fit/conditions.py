@@ -241,7 +241,7 @@ def conditions(
                 name in optimum.at_bound,
             )
         )
-    levels = cumulative_levels(problem.model, problem.scenario, problem.observations)
+    levels = cumulative_levels(problem.model, problem.observations)
     return Conditions(tuple(verdicts), held, series_runs(rows, problem.observations), levels, profiled=bool(by_profile))
 
 

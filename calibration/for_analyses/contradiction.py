@@ -23,7 +23,10 @@ _REPLICATES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """One series: what was counted by a date, and what the middle draw has there with the band of its noise."""
+    """One series: what was counted by a date, and what the middle draw has there with the band of its noise.
+
+    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has.
+    """
 
     observation: str
     date: str
@@ -35,6 +38,8 @@ class Contradiction:
 
     def __str__(self) -> str:
         observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
+        if self.low > self.high:
+            return f"{self.observation} by {self.date}: {self.model:.4g} in the model, which no data can be around"
         model, low, high = (rounded(value, self.high - self.low) for value in (self.model, self.low, self.high))
         return (
             f"{self.observation} by {self.date}: {model} in the model (median of the draws; noise of the data allows "
@@ -70,7 +75,9 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         terms = [term for i in chosen if isinstance(term := density.problem.terms[i], Count)]
         by_term = replicate_by_term(density, np.repeat(theta[None, middle], _REPLICATES, axis=0), rng)
         made = np.sum([by_term[i][:, 0] for i in chosen], axis=0)
-        low, high = np.quantile(made[np.isfinite(made)], [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2])
+        usable = made[np.isfinite(made)]
+        # the noise of a count, say, is around no negative number
+        low, high = np.quantile(usable, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2]) if len(usable) else (np.inf, -np.inf)
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
             date = density.problem.calendar.label(terms[-1].quantity.end)

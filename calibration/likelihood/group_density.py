@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from calibration.families.base import CountFamily
 from calibration.families.count_interval import log_sum
 from calibration.likelihood.net_counts import net_count_of
-from calibration.likelihood.term_density import expected_numbers, term_log_density
+from calibration.likelihood.term_density import expected_numbers, plain_family, term_log_density
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 
@@ -64,7 +64,8 @@ def group_of(term: Term) -> Hashable | None:
     before theirs; wide intervals would need too much memory at a time.
     """
     if isinstance(term, Count) and term.lower == term.upper:
-        return Count, term.noise, term.gains is None, term.denominator is None, term.use
+        single = term.gains is None, term.denominator is None, term.quantity.how == "at"
+        return Count, term.noise, single, term.use
     if isinstance(term, Share) and _in_one_window(term) and term.upper - term.lower < NARROW:
         return Share, term.noise, term.use
     return None
@@ -95,14 +96,14 @@ def _of_exact_counts(terms: Sequence[Count]) -> GroupDensity:
     if term.gains is not None and isinstance(family, CountFamily):
         net = net_count_of(family, observed)
         return lambda values, spread, matrix: net(values[:, 0], values[:, 1], spread)
-    density = family.density_of(observed)
+    density = plain_family(term).density_of(observed)
     if term.denominator is None:
         return lambda values, spread, matrix: density(values[:, 0], spread)
     return lambda values, spread, matrix: density(values[:, 0] / values[:, -1], spread)
 
 
 def _of_interval(term: Count) -> GroupDensity:
-    density = term.noise.family.density_of_interval(term.lower, term.upper)
+    density = plain_family(term).density_of_interval(term.lower, term.upper)
 
     def log_density(values: Array, spread: Array, matrix: Array | None) -> Array:
         return density(expected_numbers(term, _by_point(values))[:, 0], spread)[None]

@@ -1,4 +1,4 @@
-"""A net count: gains of any family of counts less losses that are Poisson."""
+"""Net counts: gains of any family of counts less losses that are Poisson, where both or only the net are known."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import CountFamily, or_never
+from calibration.families.base import CountFamily, Density, or_never
 from calibration.families.count_interval import LogMass
 from calibration.families.poisson import Poisson
 from cipark_sd.arrays import Array
@@ -18,6 +18,10 @@ LOSS_TAIL = 1e-13
 MOST_LOSSES = 2000.0
 #: Ratios of summands that are computed in one call; more would leave the processor's cache.
 TOGETHER = 2**14
+#: Mean gains of a window in which the model falls.
+BACKGROUND = 1e-6
+#: Losses below this are a difference of two cumulative outputs that is rounded.
+ROUNDING = 1e-9
 _POISSON = Poisson()
 
 
@@ -53,6 +57,55 @@ class NetCount(CountFamily):
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         gained = self.gains.draw(self.gained, spread, rng)
         return np.asarray(gained - _POISSON.draw(np.maximum(self.gained - mean, 0.0), spread, rng))
+
+
+@dataclass(frozen=True, slots=True)
+class Rise(CountFamily):
+    """The family of what came in a window of which the model knows the net rise alone.
+
+    Where the rise is negative, the window is one of losses: Poisson ones of that size, beside gains of hardly anything
+    (:data:`BACKGROUND`). What was counted is then improbable, the more so the larger the fall, and never impossible: a
+    search that meets a fall finds its way out. A rise of exactly nothing allows no count, as everywhere.
+
+    It is the first term of a :class:`NetCount` with these gains, in which no loss is hidden by a gain: never above it,
+    and all but it where no count was seen. Counts below 0 have the rest of the probability; none is ever seen.
+    """
+
+    name: ClassVar[str] = "rise"
+    gains: CountFamily
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        usable, lost = _losses(mean)
+        return np.asarray(self.gains.log_density(value, usable, spread) - lost)
+
+    def density_of(self, value: Array) -> Density:
+        density = self.gains.density_of(value)
+
+        def log_density(mean: Array, spread: Array) -> Array:
+            if not (mean < 0).any():
+                return density(mean, spread)
+            usable, lost = _losses(mean)
+            return np.asarray(density(usable, spread) - lost)
+
+        return log_density
+
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        usable, lost = _losses(mean)
+        by_mean, by_spread = self.gains.slopes(value, usable, spread)
+        return np.where(lost > 0, 1.0, by_mean), by_spread
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        usable, lost = _losses(mean)
+        return np.asarray(self.gains.sd(usable, spread) ** 2 + lost)
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        return self.gains.draw(_losses(mean)[0], spread, rng)
+
+
+def _losses(rise: Array) -> tuple[Array, Array]:
+    """Mean gains and mean losses; a fall within rounding is none."""
+    falls = rise < -ROUNDING
+    return np.where(falls, BACKGROUND, np.maximum(rise, 0.0)), np.where(falls, BACKGROUND - rise, 0.0)
 
 
 def _most_losses(mean: float) -> int:
@@ -150,8 +203,7 @@ class Difference:
             beyond = _difference_of_many(self.value, gains, np.where(many, usable, MOST_LOSSES))
             return np.where(many, beyond, ordinary)
         most = _most_losses(top)
-        # losses are a difference of two cumulative outputs: a rounding error below zero is no loss
-        possible = losses >= -1e-9
+        possible = losses >= -ROUNDING
         if recurrence is not None and first is not None:
             logs = first + self._log_lost(usable) + self._log_sum(usable, recurrence, most)
             # a product that overflows belongs to none of the usual sizes

@@ -7,7 +7,7 @@ import numpy as np
 from calibration.families.base import CountFamily, NumberFamily
 from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.misclassification import recoded
-from calibration.likelihood.net_counts import NetCount
+from calibration.likelihood.net_counts import NetCount, Rise
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 
@@ -75,7 +75,16 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
 def number_family(term: Count, values: Array) -> NumberFamily:
     """The family of a number around ``values[..., 0]``: its own, or that of a net count, gains ``values[..., 1]``."""
     family = term.noise.family
-    return NetCount(family, values[..., 1]) if term.gains is not None and isinstance(family, CountFamily) else family
+    if isinstance(family, CountFamily) and term.gains is not None:
+        return NetCount(family, values[..., 1])
+    return plain_family(term)
+
+
+def plain_family(term: Count) -> NumberFamily:
+    """The family of a number whose gains are not known: in a window, counts are those of a rise."""
+    family = term.noise.family
+    in_window = term.quantity.how != "at" and term.denominator is None
+    return Rise(family) if in_window and isinstance(family, CountFamily) else family
 
 
 def part(values: Array) -> Array:

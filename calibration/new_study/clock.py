@@ -97,7 +97,11 @@ def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | N
     if theirs is not None and unit is None:
         raise _unknown(model, axis, theirs)
     factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
-    starts = axis.edge == "start" or (windows and axis.numbers[0] * factor == initial and not axis.edge)
+    # a year of the calendar is that year and not the one before it
+    named = axis.gap == 1 and unit in (None, "year") and theirs in (None, "year") and _is_year(initial)
+    named = named and all(number == int(number) and _is_year(number) for number in axis.numbers)
+    at_start = axis.numbers[0] * factor == initial
+    starts = axis.edge == "start" or (windows and (named or at_start) and not axis.edge)
     if origin is not None:
         shift, moved = initial - factor * _number(origin, axis), f"; the run starts at {axis.column} {origin}"
     elif any(initial <= number * factor <= final for number in axis.numbers):

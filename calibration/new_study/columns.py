@@ -4,7 +4,8 @@ import datetime
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -21,6 +22,8 @@ _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "da
 _LENGTHS = frozenset({"interval", "duration", "length", "gap", "lag", "age"})
 _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "commencing", "from"})
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
+#: Share of the span of the other rows beyond which the last one is asked about.
+BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -144,8 +147,17 @@ def months_earlier(date: datetime.date, n: int) -> datetime.date:
     return datetime.date(year, month, last if at_end else min(date.day, last))
 
 
-def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis:
+def read_axis(
+    sheet: Sheet, column: str | None, order: DateOrder | None, values: Collection[str] = (), until: str | None = None
+) -> Axis:
     """The column of times: the one that is named, else the first that looks like it; with that of the windows' starts.
+
+    Parameters
+    ----------
+    values : collection of str
+        Columns that are named as observations: none of them is one of times, whatever it is called.
+    until : str, optional
+        The last time to be read, as the table writes times; without it a last row far beyond the others is refused.
 
     Raises
     ------
@@ -153,16 +165,55 @@ def read_axis(sheet: Sheet, column: str | None, order: DateOrder | None) -> Axis
     """
     if column is not None and column not in sheet.header:
         raise UnknownName(column, sheet.header, kind="column", where=sheet.name)
-    chosen = column or _guess(sheet)
-    ends = [name for name in sheet.header if edge_of(name) == "end" and _is_filled(sheet, name)]
+    header = [name for name in sheet.header if name not in values or name == column]
+    chosen = column or _guess(sheet, header)
+    ends = [name for name in header if edge_of(name) == "end" and _is_filled(sheet, name)]
     if column is None and edge_of(chosen) == "start" and len(ends) == 1:
         chosen = ends[0]
-    axis = replace(_read(sheet, chosen, order), edge=edge_of(chosen))
+    axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=edge_of(chosen)), until)
     if axis.edge == "start" and axis.dates:
         # a day begins where the one before it ends
         return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
-    starts = [name for name in sheet.header if edge_of(name) == "start" and _is_filled(sheet, name)]
+    starts = [name for name in header if edge_of(name) == "start" and _is_filled(sheet, name)]
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
+
+
+def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
+    """The rows up to a time; those of the whole table where none is named and the last one lies where the others go.
+
+    Raises
+    ------
+    InvalidValue, UnusableInput
+    """
+    times = axis._plain
+    if until is not None:
+        last = _entry(axis, until)
+        n = sum(time <= last for time in times)
+        if n < 2:
+            raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
+        return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], dates=axis.dates[:n], numbers=axis.numbers[:n])
+    gaps = [b - a for a, b in pairwise(times)]
+    if len(gaps) >= 3 and gaps[-1] > max(BEYOND * sum(gaps[:-1]), 3 * max(gaps[:-1])):
+        text = sheet.column(axis.column)[axis.rows[-1]]
+        raise UnusableInput(
+            f"{axis.column} is {text} in line {sheet.lines[axis.rows[-1]]}, far beyond the row before it, "
+            f"{axis.texts[-2]}: mend it, or leave it out with --until {axis.texts[-2]}, or keep it with "
+            f"--until {axis.texts[-1]}",
+            where=sheet.name,
+        )
+    return axis
+
+
+def _entry(axis: Axis, text: str) -> float:
+    """A time as the user writes it, on the axis' own count."""
+    if axis.dates:
+        date = date_of(text, "dmy")
+        if date is not None:
+            return float(date.toordinal())
+    else:
+        with suppress(ValueError):
+            return float(text)
+    raise InvalidValue("--until", text, f"a time such as {axis.texts[-1]}", where="new-study")
 
 
 def _is_filled(sheet: Sheet, name: str) -> bool:
@@ -179,6 +230,8 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
         number = dict(zip(starts.rows, starts.numbers, strict=True))
         begun = tuple(number[i] for i in axis.rows)
         usable = all(start < end for start, end in zip(begun, axis.numbers, strict=True))
+        # windows follow each other; a column of values does not fit in between
+        usable = usable and all(end <= start for end, start in zip(axis.numbers, begun[1:], strict=False))
         return replace(axis, started=starts.column, start_numbers=begun) if usable else axis
     date = dict(zip(starts.rows, starts.dates, strict=True))
     first = tuple(date[i] for i in axis.rows)
@@ -273,8 +326,8 @@ def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
     return bool(cells) and all(not math.isnan(read(t)) and not (len(t) == 8 and t[:2] in ("19", "20")) for t in cells)
 
 
-def _guess(sheet: Sheet) -> str:
-    filled = {name: [text for text in sheet.column(name) if not is_missing(text)] for name in sheet.header}
+def _guess(sheet: Sheet, header: Sequence[str]) -> str:
+    filled = {name: [text for text in sheet.column(name) if not is_missing(text)] for name in header}
     for name, texts in filled.items():
         if texts and not _are_numbers(texts, sheet) and date_orders(texts):
             return name
@@ -285,7 +338,7 @@ def _guess(sheet: Sheet) -> str:
         if len(values) > 1 and all(a < b for a, b in pairwise(values)):
             ascending.append(name)
     numbers = [name for name, texts in filled.items() if _are_numbers(texts, sheet)]
-    named = [name for name in sheet.header if _is_time(name) and filled[name]]
+    named = [name for name in header if _is_time(name) and filled[name]]
     once = [name for name in named if name in numbers and len(set(filled[name])) == len(filled[name])]
     for options in (once, [name for name in named if name in numbers], named, ascending):
         if options:

@@ -1,31 +1,48 @@
 """Which constants of a model a fit may move: what reaches the data, with a placeholder for a prior."""
 
 import math
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from calibration.new_study.matching import words
-from calibration.study.constants import reaching, without_scale
+from calibration.study.constants import complements, exponents, reaching, without_scale
+from calibration.study.event_times import event_times
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior
+from calibration.study.time_units import unit_of
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.sensitivities.factors import constant_values
 
-#: Wide: 95 % of the prior within a factor of seven of the model's value, amounts such as a population included.
-SIGMA = 1.0
-#: Factor between value and bounds. The searches start from the prior, so that room beyond it costs them nothing.
+#: Standard deviation of the logarithm, or of the logit of a fraction: 95 % of the prior within a factor of 19.
+SIGMA = 1.5
+#: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
 _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
+#: Words for numbers without a unit that may well be above 1.
+_UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
+_UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
+#: Words and values of what only converts one unit into another.
+_CONVERTS = frozenset({"one", "unit", "units", "hundred", "percent", "thousand", "million", "billion"})
+_CONVERTS |= frozenset({"conversion", "convert", "converter"})
+_CONVERSIONS = frozenset({1.0, 100.0, 1e3, 1e6, 1e9})
+UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "PRI", "fixed"]
+Estimate = Literal["map", "ml"]
+Limits = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A constant or the start of a stock, as a fit may take it."""
+    """A constant or the start of a stock, as a fit may take it.
+
+    ``bounds`` are those that the step size or the file sets, either of them infinite where it sets none. ``starts``
+    says that it is the start of a stock, ``amount`` that it has the unit of a stock.
+    """
 
     name: str
     value: float
@@ -35,51 +52,125 @@ class Candidate:
     role: Role
     starts: bool = False
     amount: bool = False
-    least: float = 0.0
-    most: float = math.inf
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
-    @property
-    def bounds(self) -> tuple[float, float] | None:
-        """Of the search, for a prior on the logarithm; its own support is enough for a normal or a share.
 
-        A delay stays above ``least``, two of the run's time steps, and a rate below ``most``, half of all a step:
-        Euler's method swings beyond that. Where the model's own value does, half or twice the value is the bound.
+@dataclass(frozen=True)
+class Guess:
+    """How constants become parameters.
+
+    Parameters
+    ----------
+    estimate : {"map", "ml"}
+        With "ml" a search by likelihood alone needs bounds at both ends.
+    sigma : float
+        Of the priors.
+    """
+
+    model: Model
+    observed: tuple[str, ...]
+    estimate: Estimate = "map"
+    sigma: float = SIGMA
+
+    @cached_property
+    def _reach(self) -> frozenset[str]:
+        return reaching(self.model, self.observed)
+
+    @cached_property
+    def _dates(self) -> frozenset[str]:
+        return event_times(self.model)
+
+    @cached_property
+    def _exponents(self) -> frozenset[str]:
+        return exponents(self.model)
+
+    @cached_property
+    def _complements(self) -> frozenset[str]:
+        return complements(self.model)
+
+    def candidates(self) -> list[Candidate]:
+        """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
+        model = self.model
+        stored = {stock.units for stock in model.stocks if not is_dimensionless(stock.units)}
+        options: list[Candidate] = []
+        for constant in model.constants:
+            amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
+            for label, value in constant_values(model, constant).items():
+                reason = self._reason(constant.name, label, value, constant.units, constant.limits)
+                options.append(
+                    self._candidate(constant.name, label, value, constant.units, constant.limits, reason, amount=amount)
+                )
+        for stock in model.stocks:
+            literal = [piece.initial for piece in stock.pieces]
+            if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
+                continue
+            value = literal[0].value
+            if value > 0:
+                options += [
+                    self._candidate(stock.name, label, value, stock.units, (None, None), "", starts=True, amount=True)
+                    for label in model.labels(stock)
+                ]
+        return options
+
+    def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
+        """Why a constant is held whatever the data are; nothing where it is not."""
+        if name not in self._reach:
+            return UNREACHED
+        if name in self._dates:
+            return "a date or the length of an event"
+        reason = without_scale(self.model, label, value, units)
+        if reason:
+            return reason
+        if _converts(label, value, units):
+            return "converts one unit into another"
+        return "at an end of its range in the file" if value in limits else ""
+
+    def _candidate(
+        self, name: str, label: str, value: float, units: str, limits: Limits, reason: str, *,
+        starts: bool = False, amount: bool = False,
+    ) -> Candidate:  # fmt: skip
+        if reason:
+            return Candidate(label, value, units, None, reason, "fixed", starts, amount)
+        low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
+        if not low < value < high:
+            # the file contradicts itself
+            low, high = -math.inf, math.inf
+        prior = self._prior(name, value, units, (low, high))
+        if isinstance(prior, LogNormal):
+            least, most = _stable(self.model, units)
+            low, high = max(low, min(least, value / 2)), min(high, max(most, 2 * value))
+            if self.estimate == "ml":
+                low, high = max(low, value / REACH), min(high, value * REACH)
+            low = low if low > 0 or high < math.inf else -math.inf
+        why = "where the stock starts" if starts else ""
+        return Candidate(label, value, units, prior, why, "CAL", starts, amount, (low, high))
+
+    def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
+        """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.
+
+        A fraction lies between 0 and 1: by its range in the file, since the model takes it from 1, or as a number
+        below 1 without a unit that is no exponent and has no name of what may be above 1. A number that is negative,
+        or may be by its range, is normal with a standard deviation in proportion to it. Any other is positive.
         """
-        if isinstance(self.prior, LogNormal):
-            low = max(self.value / REACH, min(self.least, self.value / 2))
-            return low, min(self.value * REACH, max(self.most, 2 * self.value))
-        return None
-
-
-def candidates(model: Model, observed: Iterable[str]) -> list[Candidate]:
-    """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
-    reach = reaching(model, observed)
-    stored = {stock.units for stock in model.stocks} - {""}
-    options: list[Candidate] = []
-    for constant in model.constants:
-        amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
-        for name, value in constant_values(model, constant).items():
-            prior, why = _prior(model, name, value, constant.units, constant.name in reach)
-            role: Role = "fixed" if prior is None else "CAL"
-            least, most = _stable(model, constant.units)
-            candidate = Candidate(name, value, constant.units, prior, why, role, amount=amount, least=least, most=most)
-            options.append(candidate)
-    for stock in model.stocks:
-        literal = [piece.initial for piece in stock.pieces]
-        labels = model.labels(stock)
-        if stock.name not in reach or len(literal) != 1 or not isinstance(literal[0], Const):
-            continue
-        value = literal[0].value
-        if value > 0:
-            why = "where the stock starts"
-            options += [
-                Candidate(name, value, stock.units, LogNormal(value, SIGMA), why, "CAL", True, True) for name in labels
-            ]
-    return options
+        if value < 0 or -math.inf < limits[0] < 0:
+            return Normal(value, self.sigma * abs(value))
+        if limits == (0.0, 1.0):
+            return LogitNormal(value, self.sigma)
+        named = set(words(name.replace("_", " ")))
+        bare = is_dimensionless(units) or units.strip().casefold() in _SHARES
+        unbounded = name in self._exponents or bool(_UNBOUNDED & named) or 1 < limits[1] < math.inf
+        fraction = name in self._complements or bool(_SHARES & named) or (bool(units.strip()) and not unbounded)
+        if 0 < value < 1 and bare and fraction:
+            return LogitNormal(value, self.sigma)
+        return LogNormal(value, self.sigma)
 
 
 def _stable(model: Model, units: str) -> tuple[float, float]:
-    """The least value of a delay and the largest of a rate with which the run's time step is small enough."""
+    """The least value of a delay and the largest of a rate with which the run's time step is small enough.
+
+    A delay stays above two of the run's time steps and a rate below half of all a step: Euler's method swings beyond
+    that. Where the model's own value does, half or twice the value is the bound.
+    """
     step, time = model.time.step, model.time.units
     if not time or not np.isfinite(step):
         return 0.0, math.inf
@@ -92,15 +183,10 @@ def _is_rate(units: str, time: str) -> bool:
     return bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
 
 
-def _prior(model: Model, name: str, value: float, units: str, reaches: bool) -> tuple[Prior | None, str]:
-    """A wide prior around a value and no reason, or none and the reason."""
-    if not reaches:
-        return None, "no observed variable depends on it"
-    reason = without_scale(model, name, value, units)
-    if reason:
-        return None, reason
-    if value < 0:
-        return Normal(value, abs(value)), ""
-    if value < 1 and _SHARES & set(words(name)):
-        return LogitNormal(value, SIGMA), ""
-    return LogNormal(value, SIGMA), ""
+def _converts(label: str, value: float, units: str) -> bool:
+    """Whether a constant only converts units: months in a year, a thousand, one person."""
+    parts = [unit_of(part) for part in units.split("/")]
+    if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
+        return True
+    named = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).casefold()))
+    return value in _CONVERSIONS and bool(_CONVERTS & named)

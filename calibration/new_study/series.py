@@ -1,4 +1,7 @@
-"""What a column of data is: a level at a date, what happened in a window, or a count that only grows."""
+"""What a column of data is: a level at a date, what happened in a window, or a count that only grows.
+
+What can fall and what cannot is a matter of the model's equations.
+"""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +18,11 @@ from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing, number_reader
-from calibration.study.cumulative import counted, running_total
+from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.model.expr import Const
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
@@ -46,7 +50,13 @@ class Reading:
 
     @property
     def counted(self) -> bool:
-        """Whether all are whole numbers, none below 0, and nothing says that they were measured in some unit."""
+        """Whether all are whole numbers, none below 0, and nothing says that they were measured.
+
+        A few that rise, of a stock, are measurements: a growth curve, rounded.
+        """
+        few = len(self.observed) < FEWEST and bool(np.all(np.diff(self.observed) >= 0))
+        if few and isinstance(self.match.variable, Stock):
+            return False
         return counted(self.observed, self.match.column, self.match.variable.units)
 
 
@@ -93,8 +103,8 @@ class Series:
         return self.kind == "flow"
 
 
-def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
-    """The numbers of a column.
+def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
+    """The numbers of a column, times ``scale``.
 
     Raises
     ------
@@ -103,7 +113,8 @@ def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
     """
     texts = sheet.column(match.column)
     read = number_reader(texts, sheet.delimiter)
-    values = np.array([read(texts[i]) for i in axis.rows])
+    # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
+    values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
     for i, value in zip(axis.rows, values, strict=True):
         if math.isnan(value) and not is_missing(texts[i]):
             expected = "a number, or nothing where it is missing"
@@ -114,12 +125,12 @@ def reading(sheet: Sheet, axis: Axis, match: Match) -> Reading:
     return Reading(match, values)
 
 
-def shape(data: Reading, moving: frozenset[str], growing: frozenset[str]) -> Shape:
-    """A flow is read over windows; counts of a stock that only grows as increments; everything else as a level."""
+def shape(data: Reading, model: Model, moving: frozenset[str]) -> Shape:
+    """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level."""
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
-    total = running_total(variable, data.observed, growing, are_counts=data.counted)
+    total = running_total(model, variable, data.observed, are_counts=data.counted)
     return "increments" if total else "level"
 
 

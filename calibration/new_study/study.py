@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,10 @@ from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Candidate, candidates
+from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
+from calibration.new_study.scale import check_scales
 from calibration.new_study.series import Series, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
-from calibration.study.cumulative import never_falling
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -30,7 +30,6 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
-from cipark_sd.scenarios import Scenario
 
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
@@ -54,6 +53,10 @@ class NewStudyRequest:
     allow_files: tuple[Path, ...] = ()
     sheet: str | None = None
     series: tuple[Path, ...] = ()
+    estimate: Estimate = "map"
+    prior_width: float = SIGMA
+    until: str | None = None
+    scale: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,12 +94,17 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         )
     model = read_model(request.model, allow_files=request.allow_files, series=request.series)
     sheet = _chosen(read_sheet(request.data, request.sheet), request.where or {})
-    axis = calendar_years(read_axis(sheet, request.time, request.dates), model, request.unit)
+    axis = read_axis(sheet, request.time, request.dates, tuple(request.values or ()), request.until)
+    axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
+    for column in request.scale:
+        if column not in columns:
+            raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: --scale")
     matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
-    options = candidates(model, [match.variable.name for match in matched])
+    observed = tuple(match.variable.name for match in matched)
+    options = Guess(model, observed, request.estimate, request.prior_width).candidates()
     parent = request.folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
@@ -107,7 +115,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
             n_rows=len(sheet.rows), reordered=reordered,
         )  # fmt: skip
-        view = _first_view(draft, request, model, study)
+        view = _first_view(draft, request, model, study, check=True)
         if not view.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
@@ -121,13 +129,13 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     return study
 
 
-def _first_view(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> View:
-    """What the data of a draft see of the parameters."""
+def _first_view(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy, *, check: bool = False) -> View:
+    """What the data of a draft see of the parameters; ``check`` says that their scale is compared with the model's."""
     _write(draft, request, model, study)
-    return view(
-        posterior(read_problem(draft, allow_files=request.allow_files), choose("native")),
-        np.random.default_rng(_SEED),
-    )
+    density = posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
+    if check:
+        check_scales(density, study.series, request.scale)
+    return view(density, np.random.default_rng(_SEED))
 
 
 def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
@@ -226,10 +234,9 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
 def _series(
     model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: NewStudyRequest, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
-    readings = [reading(sheet, axis, match) for match in matched]
+    readings = [reading(sheet, axis, match, request.scale.get(match.column, 1.0)) for match in matched]
     moving = flows(model)
-    rising = never_falling(model, [match.variable.name for match in matched], Scenario())
-    shapes = [shape(data, moving, rising) for data in readings]
+    shapes = [shape(data, model, moving) for data in readings]
     timing = clock(model, axis, request.unit, request.origin, windows=later or "flow" in shapes)
     pairs = zip(readings, shapes, strict=True)
     return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
@@ -267,11 +274,12 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
         study.candidates,
         noises,
         study.ignored,
+        request.estimate,
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for readings in study.series for row in readings.rows)
     files = {
-        "policies.toml": text.policies(title, study.series, study.candidates, end),
+        "policies.toml": text.policies(title, model, study.series, study.candidates, end),
         "sensitivity.toml": text.sensitivity(study.series, end),
     }
     for name, content in files.items():

@@ -9,11 +9,17 @@ import numpy as np
 
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
-from calibration.new_study.parameters import Candidate
+from calibration.new_study.matching import words
+from calibration.new_study.parameters import UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
+from calibration.study.constants import SWITCH
+from calibration.study.placeholders import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.files import csv_text, file_name
+from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Constant
+from cipark_sd.scenarios import override_key, split_key
 
 
 def toml(text: str) -> str:
@@ -123,7 +129,7 @@ def noise(series: Series) -> str:
     return (
         f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
         f"prior = {prior_text(LogNormal(median, sigma))}\n"
-        'why = "placeholder: how far the data lie from any model"\n'
+        f'why = "{PLACEHOLDER}: how far the data lie from any model"\n'
     )
 
 
@@ -139,11 +145,10 @@ def parameter(candidate: Candidate) -> str:
     if candidate.prior is None or candidate.role == "fixed":
         held = f"name = {toml(candidate.name)}\nvalue = {number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
         return f"[[fixed]]\n{held}"
-    bounds = (
-        "" if candidate.bounds is None else f"bounds = [{number(candidate.bounds[0])}, {number(candidate.bounds[1])}]\n"
-    )
+    low, high = candidate.bounds
+    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
     unit = f" {candidate.units}" if candidate.units else ""
-    why = f"placeholder: wide around the model's {number(candidate.value)}{unit}"
+    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)}{unit}"
     if candidate.role == "PRI" and candidate.why:
         why += f"; {candidate.why}"
     return (
@@ -152,6 +157,9 @@ def parameter(candidate: Candidate) -> str:
     )
 
 
+#: Words for what somebody can spend, fund or decide.
+MEANS = frozenset({"budget", "extra", "switch", "policy", "fund", "funded", "subsidy", "investment", "price", "tax"})
+
 _HEAD = """\
 # Written by cipark new-study from the names and numbers of the model and the data. Everything in it is a guess to be
 # thought about: what the columns mean, how noisy they are, and above all the priors, which are placeholders around the
@@ -159,17 +167,28 @@ _HEAD = """\
 """
 _PARAMETERS = """\
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
-# these data depend, so that no interval rests on a guess of another; hold one where you know it better. A prior is one
-# of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma, half-normal, exponential,
-# student-t, half-cauchy.
+# these data depend, so that no interval rests on a guess of another; hold what you know, such as an amount, under
+# [[fixed]]. A prior is one of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma,
+# half-normal, exponential, student-t, half-cauchy; sigma is on the scale of the logarithm or the logit.
 
 """
-_METHOD = """\
-# ml: the estimates and their intervals come from the data alone, within the bounds; placeholders decide nothing there.
-# With "map" the priors count too: for when they say what was known. They always count in --posterior.
+_METHOD = {
+    "map": """\
+# map: data and priors together. What the data do not tell stays near the model file; with a prior that says what was
+# known, it stays near that. "ml" is the likelihood alone, within the bounds.
+
+[method]
+estimate = "map"
+""",
+    "ml": """\
+# ml: the estimates and their intervals come from the data alone, within the bounds. With "map" the priors count too;
+# they always count in --posterior.
 
 [method]
 estimate = "ml"
+""",
+}
+_SEARCHES = """\
 starts = 20
 fast_starts = 8
 seed = 1"""
@@ -181,7 +200,7 @@ _FIXED = """\
 
 def problem(
     title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
-    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str],
+    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
 ) -> str:  # fmt: skip
     """The text of problem.toml; ``parts`` are the observations."""
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
@@ -200,7 +219,7 @@ def problem(
     lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
-    lines.append(_METHOD)
+    lines.append(_METHOD[estimate] + _SEARCHES)
     return "\n".join(lines) + "\n"
 
 
@@ -265,14 +284,41 @@ def sensitivity(series: Sequence[Series], end: float) -> str | None:
     return "\n".join(lines) + "\n"
 
 
-def policies(title: str, series: Sequence[Series], candidates: Sequence[Candidate], end: float) -> str | None:
+def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
+    """Up to three constants that somebody can change, with a value and what it is in words.
+
+    A switch, a constant with a range in the file, one whose name is that of a means; else fitted constants that are no
+    amounts. A constant from which a stock starts is none.
+    """
+    initial = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.initial)}
+    options = []
+    for part in candidates:
+        constant = model[split_key(override_key(part.name))[0]]
+        if not isinstance(constant, Constant) or constant.name in initial or part.why == UNREACHED:
+            continue
+        low, high = constant.limits
+        if part.why == SWITCH:
+            options.append((0, (part.name, 1.0 - part.value, "on" if part.value == 0 else "off")))
+        elif low is not None and high is not None and part.value < high:
+            options.append((1, (part.name, high, "at the upper end of its range")))
+        elif MEANS & set(words(part.name)):
+            options.append((2, (part.name, 1.2 * part.value, "a fifth above the model file")))
+        elif part.role == "CAL" and not part.amount:
+            options.append((3, (part.name, 0.8 * part.value, "a fifth below the model file")))
+    kinds = [kind for kind, _ in options if kind < 3] or [3]
+    return [lever for kind, lever in sorted(options, key=lambda option: option[0]) if kind in kinds][:3]
+
+
+def policies(
+    title: str, model: Model, series: Sequence[Series], candidates: Sequence[Candidate], end: float
+) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
     single = [part for part in series if len(part.match.names) == 1]
-    levers = [part for part in candidates if part.role == "CAL" and not part.starts][:2]
-    if not single or not levers:
+    chosen = levers(model, candidates)
+    if not single or not chosen:
         return None
     lines = [
-        "# An example to be replaced: what would a fifth less of a fitted constant have done? cipark policy runs it.",
+        "# Examples to be replaced by what somebody can decide: cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
         f"times = [{number(end)}]",
@@ -288,12 +334,12 @@ def policies(title: str, series: Sequence[Series], candidates: Sequence[Candidat
             f"variable = {toml(part.match.names[0])}",
             f"range = {reach(part)}",
         ]
-    for i, lever in enumerate(levers, start=1):
+    for i, (name, value, how) in enumerate(chosen, start=1):
         lines += [
             "\n[[policy]]",
             f'id = "P{i}"',
-            f"title = {toml(f'{lever.name} a fifth below the model file')}",
-            f"set = {{ {toml(lever.name)} = {number(0.8 * lever.value)} }}",
+            f"title = {toml(f'{name} {how}')}",
+            f"set = {{ {toml(name)} = {number(value)} }}",
             'source = "an example"',
         ]
     return "\n".join(lines) + "\n"

@@ -17,6 +17,7 @@ from calibration.fit.prediction_profile import PredictionProfile, prediction_wor
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.shares import DECIDES
 from calibration.report.findings import Fit
+from calibration.study.placeholders import placeholder_words
 from calibration.study.questions import Cause
 from cipark_sd.headline import Bounds, is_narrower
 from cipark_sd.wording import listed, percent
@@ -108,8 +109,10 @@ def bounded_words(fit: Fit) -> str:
 
 
 def estimate_words(fit: Fit) -> list[str]:
-    """How intervals end, how far residuals spread, and which parameters have no standard error."""
+    """What answers lean on, how intervals end, how far residuals spread, which parameters have no standard error."""
     sentences = []
+    if fit.study.method.estimate == "map":
+        sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
     for spread in fit.errors.residuals:

@@ -9,6 +9,7 @@ from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Fit
 from calibration.sampling.convergence import CONVERGED
+from calibration.study.placeholders import far_off
 from cipark_sd.scenarios import override_key, split_key
 
 #: The keys of a scenario file's [time], by the names that scenarios have for them.
@@ -50,6 +51,7 @@ def record(fit: Fit) -> dict[str, object]:
         ],
         "conditions": conditions_record(fit.conditions),
         "at_bound": list(optimum.at_bound),
+        "far_from_the_file": [line.name for line in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),
         "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
         "directions_informed": fit.identifiability.n_informed,

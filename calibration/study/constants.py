@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable
 
 from cipark_sd.checks.structure import equations
-from cipark_sd.model.expr import references
+from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
 from cipark_sd.model.model import Model
 
+#: Why a constant that is on or off is held.
+SWITCH = "a switch"
 _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 
 
@@ -32,7 +34,28 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
     if value == 0:
         return "it is zero, which gives no scale to guess a prior from"
     if value in (0, 1) and _SWITCHES & set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())):
-        return "a switch"
+        return SWITCH
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
         return "names an instant of the run"
     return ""
+
+
+def exponents(model: Model) -> frozenset[str]:
+    """Canonical names of what stands in an exponent."""
+    parts = (part for variable in model.variables for expr in equations(variable) for part in walk(expr))
+    powers = [
+        part.right if isinstance(part, Binary) else part.arguments[1]
+        for part in parts
+        if (isinstance(part, Binary) and part.operator == "^") or (isinstance(part, Call) and part.function == "power")
+    ]
+    return frozenset(ref.name for power in powers for ref in references(power))
+
+
+def complements(model: Model) -> frozenset[str]:
+    """Canonical names of what is taken from 1, as a share is whose rest goes elsewhere."""
+    parts = (part for variable in model.variables for expr in equations(variable) for part in walk(expr))
+    return frozenset(
+        part.right.name
+        for part in parts
+        if isinstance(part, Binary) and part.operator == "-" and part.left == Const(1.0) and isinstance(part.right, Ref)
+    )

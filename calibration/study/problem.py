@@ -246,7 +246,7 @@ def read_problem(
     places = _places(top)
     raise_all(str(path), [problem.placed(places) for problem in problems])
     rivals = with_own_structure(model, scenario, rivals)
-    warn_of_levels(model, scenario, observations)
+    warn_of_levels(model, observations)
     space = ParameterSpace(parameters)
     parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
     return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes, groups, pools)

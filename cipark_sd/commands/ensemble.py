@@ -14,6 +14,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import echo, progress_bars, say
 from cipark_sd.errors import InvalidValue
+from cipark_sd.failures import ALLOWED
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
 from cipark_sd.model.model import Method
@@ -76,7 +77,7 @@ def command(
     seed: int,
     engine: str,
     method: Method | None,
-    allow_failed: float,
+    allow_failed: float | None,
     workers: int | None,
     dask: str | None,
     part: str | None,
@@ -132,7 +133,13 @@ def command(
             show = bars.counter("runs")
             try:
                 tally = store_runs(
-                    work, store, pool, about=about, part=share_of_work, allowed=allow_failed, progress=show
+                    work,
+                    store,
+                    pool,
+                    about=about,
+                    part=share_of_work,
+                    allowed=ALLOWED if allow_failed is None else allow_failed,
+                    progress=show,
                 )
             except KeyboardInterrupt:
                 _stopped(store)

@@ -104,9 +104,7 @@ dask = click.option(
 allow_failed = click.option(
     "--allow-failed",
     type=click.FloatRange(0, 1),
-    default=0.05,
-    show_default=True,
-    help="More failed runs than this share of all are an error.",
+    help="More failed runs than this share of all are an error (default: 0.05, and 0.9 where priors are placeholders).",
 )
 
 

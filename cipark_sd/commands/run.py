@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
+#: Whole numbers between these are years of the calendar where a model does not run in them; an end in one is a slip
+#: where the run would be so many times longer than the file's.
+_YEARS, _TIMES_LONGER = (1500, 2500), 10
 
 
 @click.command(short_help="Run a model and show the results.")
@@ -122,8 +125,14 @@ def command(
             runs = _runs(model, scenarios, save=save, times=times, engine=engine, method=method)
         observed = _inside(observed, _times(runs), explicit=data is not None)
         _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
-        if broken := _broken(runs):
-            echo(f"warning: {broken}", err=True)
+        whole = runs
+        if times is not None and _broken(runs):
+            # at chosen times it shows later than it began
+            with busy("Looking for where it began"):
+                whole = _runs(model, scenarios, save=save, times=None, engine=engine, method=method)
+        broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
+        if broken:
+            echo(f"error: {broken}, and the run ends so" if lost else f"warning: {broken}", err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write
@@ -133,7 +142,7 @@ def command(
         if figure_file:
             _draw(_joined(runs), drawn, observed, display.title, figure_file)
             echo(f"saved {figure_file}")
-    return Result(_facts(model, runs, columns) | {"files": files})
+    return Result(_facts(model, runs, columns) | {"files": files}, exit_code=1 if lost else 0)
 
 
 @contextmanager
@@ -173,7 +182,26 @@ def _span(model: Model, span: tuple[str | None, str | None], step: float | None,
     start, end = (
         None if text is None else time_of(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
     )
+    if span[1] is not None and end is not None:
+        _check_end(model, span[1], end)
     return Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every)
+
+
+def _check_end(model: Model, text: str, end: float) -> None:
+    """Refuse a year of the calendar as the end of a run that counts time from elsewhere.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    first, last = model.time.initial, model.time.final
+    year = text.isdigit() and _YEARS[0] <= end <= _YEARS[1] and not _YEARS[0] <= first <= _YEARS[1]
+    if year and end - first > _TIMES_LONGER * (last - first):
+        units = model.time.units or "its own unit"
+        expected = (
+            f"a time of the model, which counts {units} and runs from {first:g} to {last:g}; {text}.0 is meant so"
+        )
+        raise InvalidValue("the time", text, expected, where="--to")
 
 
 def _compared(model: Model, first: Scenario, files: Sequence[Path]) -> dict[str, Scenario]:

@@ -164,7 +164,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about,
-        pool, nullcontext() if stores is None else stores, request.allow_failed,
+        pool, nullcontext() if stores is None else stores,
+        target.study.allowed if request.allow_failed is None else request.allow_failed,
     )  # fmt: skip
 
 

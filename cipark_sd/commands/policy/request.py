@@ -27,7 +27,7 @@ class Request:
     fresh: bool = False
     dask: str | None = None
     keep_runs: bool = False
-    allow_failed: float = 0.05
+    allow_failed: float | None = None
     allow_files: tuple[Path, ...] = ()
 
 

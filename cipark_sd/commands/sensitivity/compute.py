@@ -54,7 +54,8 @@ def answer(request: Request) -> Result:
     question = inputs.question
     methods = list(chosen_methods(request, question, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []
-    response = _response(question, request, pool, bare=not target.study.has_data)
+    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
+    response = _response(question, request, pool, bare=not target.study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
@@ -159,7 +160,9 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
     return [float(saved[i]) for i in sorted(chosen)]
 
 
-def _response(question: Question, request: Request, pool: "Pool | None", *, bare: bool) -> ModelResponse:
+def _response(
+    question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
+) -> ModelResponse:
     every = question.every if request.every is None else request.every
     times = _times(question, every, bare=bare)
     return model_response(
@@ -172,5 +175,5 @@ def _response(question: Question, request: Request, pool: "Pool | None", *, bare
         workers=request.workers,
         drains=question.drains,
         pool=pool,
-        allowed=request.allow_failed,
+        allowed=allowed,
     )

@@ -32,7 +32,7 @@ class Request:
     resamples: int = 100
     workers: int | None = None
     dask: str | None = None
-    allow_failed: float = 0.05
+    allow_failed: float | None = None
     keep_runs: bool = False
     every: float | None = None
     loop_draws: int | None = None

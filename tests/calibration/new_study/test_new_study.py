@@ -2,7 +2,7 @@
 
 import datetime
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,11 @@ from places import ROOT
 
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
-from calibration.new_study.choice import View, alias, aliases, clearest
 from calibration.new_study.columns import months_earlier, read_axis
 from calibration.new_study.dates import date_of, date_orders
 from calibration.new_study.matching import likeness, words
 from calibration.new_study.table import number_reader, read_sheet
+from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
@@ -196,17 +196,35 @@ def test_a_flow_has_windows_and_a_missing_week_widens_none(sir: Path) -> None:
     assert windows == [(0, 1), (1, 2), (3, 4), (5, 6)]
 
 
+def totals(first: int, increments: Sequence[int], column: str = "total cases") -> str:
+    numbers = np.cumsum([first, *increments]).tolist()
+    return f"day,{column}\n" + "".join(f"{day},{number}\n" for day, number in enumerate(numbers, start=1))
+
+
+TEN = (5, 12, 20, 31, 44, 30, 18, 9, 4)
+
+
 def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
-    made = ask(sir, "day,total cases\n1,3\n2,8\n3,20\n")
+    made = ask(sir, totals(3, TEN))
     assert made.series[0].kind == "increments"
-    assert made.series[0].n_fitted == 3
-    assert [term.lower for term in written(made).terms] == [3, 5, 12]  # type: ignore[union-attr]
+    assert made.series[0].n_fitted == 10
+    assert [term.lower for term in written(made).terms] == [3, *TEN]  # type: ignore[union-attr]
 
 
 def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -> None:
-    made = ask(sir, "day,total cases\n1,300\n2,305\n3,317\n")
-    assert made.series[0].n_fitted == 2
-    assert [term.lower for term in written(made).terms] == [5, 12]  # type: ignore[union-attr]
+    made = ask(sir, totals(300, TEN))
+    assert made.series[0].n_fitted == 9
+    assert [term.lower for term in written(made).terms] == list(TEN)  # type: ignore[union-attr]
+
+
+def test_a_few_rising_whole_numbers_are_measurements(sir: Path) -> None:
+    made = ask(sir, totals(3, TEN[:-1]))
+    assert (made.series[0].kind, made.series[0].family.discrete) == ("level", False)
+
+
+def test_a_stock_with_an_outflow_is_a_level_however_its_numbers_rise(sir: Path) -> None:
+    made = ask(sir, totals(3, TEN, "infected"))
+    assert made.series[0].kind == "level"
 
 
 def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
@@ -259,42 +277,136 @@ def test_what_reaches_the_data_is_fitted_and_the_rest_held_with_a_reason(sir: Pa
     assert held["Price Of Beds"] == "no observed variable depends on it"
 
 
-def test_a_parameter_that_others_make_up_for_is_an_alias() -> None:
-    columns = np.array([[5.0, 5.0, 1.0], [3.0, 3.0, -4.0], [9.0, 9.0, 2.0]])
-    seen = View(("a", "copy of a", "b"), columns, True)
-    assert alias(seen, "copy of a", ["a"])
-    assert not alias(seen, "b", ["a"])
-    assert aliases(seen, seen.names, frozenset({"a"})) == ("a",)
-    assert aliases(seen, seen.names, frozenset({"copy of a"})) == ("copy of a",)
+def test_what_moves_the_data_elsewhere_than_in_the_file_is_fitted(write_mdl: Write) -> None:
+    model = write_mdl(
+        "Level = INTEG(a + IF THEN ELSE(trigger > 1, extra, 0), 5) ~~|a = 1 ~~|extra = 2 ~~|trigger = 0.5 ~~|"
+        "idle = 3 ~~|out = Level + 0 * idle ~~|"
+    )
+    made = ask(model, "time,out\n" + "".join(f"{t},{5 + 3.2 * t - t % 2:.3f}\n" for t in range(1, 9)))
+    roles = {candidate.name: (candidate.role, candidate.why) for candidate in made.candidates}
+    assert roles["extra"][0] == "CAL"
+    assert roles["idle"] == ("fixed", "does not move the observed numbers")
 
 
-def test_with_more_constants_than_numbers_can_tell_the_clearest_come_first() -> None:
-    columns = np.array([[1.0, 5.0, 5.0], [1.0, 3.0, 3.1], [9.0, 2.0, 2.0]])
-    seen = View(("a", "b", "c"), columns, True, n_noise=0)
-    assert seen.room == 2
-    # of b and c, which are nearly one direction, only one
-    assert clearest(seen, seen.names, seen.room) == ("a", "c")
+def test_no_rule_of_numbers_holds_a_constant(write_mdl: Write) -> None:
+    """Aliases too are fitted: their priors say where they are as far as the data do not."""
+    names = [f"rate {letter}" for letter in "abcdefghijklmn"]
+    model = write_mdl(f"Level = INTEG({' + '.join(names)}, 5) ~~|" + "".join(f"{name} = 0.1 ~~|" for name in names))
+    made = ask(model, "time,level\n1,6.4\n2,7.9\n3,9.1\n4,10.8\n")
+    assert {candidate.name: candidate.role for candidate in made.candidates}.items() >= dict.fromkeys(
+        names, "CAL"
+    ).items()
+
+
+def test_dates_switches_and_conversions_are_held(write_mdl: Write) -> None:
+    model = write_mdl(
+        "Level = INTEG(inflow * SW Inflow / Months Per Year, 5) ~~|inflow = a + STEP(b, Opening) ~~|a = 1 ~~|b = 2 ~~|"
+        "Opening = 3 ~Year~|SW Inflow = 1 ~~|Months Per Year = 12 ~Month/Year~|"
+    )
+    made = ask(model, "time,level\n" + "".join(f"{t},{5.2 + t / 12 + max(t - 3, 0) / 6:.3f}\n" for t in range(1, 9)))
+    held = {candidate.name: candidate.why for candidate in made.candidates if candidate.role == "fixed"}
+    assert held["Opening"] == "a date or the length of an event"
+    assert held["SW Inflow"] == "a switch"
+    assert held["Months Per Year"] == "converts one unit into another"
 
 
 @pytest.mark.parametrize(
     ("equation", "prior"),
     [
-        ("k = -2 ~~|", {"family": "normal", "mean": -2, "sd": 2}),
-        ("k = 0.25 ~~|", {"family": "lognormal", "median": 0.25, "sigma": 1.0}),
+        ("k = -2 ~~|", {"family": "normal", "mean": -2, "sd": 3}),
+        ("k = 0.25 ~~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
+        ("k = 4 ~Dmnl [-9,9] ~|", {"family": "normal", "mean": 4, "sd": 6}),
+        ("k = 0.25 ~Dmnl~|", {"family": "logit-normal", "median": 0.25, "sigma": 1.5}),
+        ("k = 0.25 ~1/Year~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
+        ("k = 0.25 ~Dmnl [0,5] ~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
+        ("k = 0.25 ~~|other = 1 - k ~~|", {"family": "logit-normal", "median": 0.25, "sigma": 1.5}),
+        ("k = 0.25 ~Dmnl~|other = Level ^ k ~~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
+        ("k = 3 ~Dmnl~|", {"family": "lognormal", "median": 3, "sigma": 1.5}),
     ],
 )
-def test_priors_are_wide_around_the_model_s_value(write_mdl: Write, equation: str, prior: dict[str, object]) -> None:
+def test_priors_are_wide_around_the_model_s_value_on_the_scale_of_its_kind(
+    write_mdl: Write, equation: str, prior: dict[str, object]
+) -> None:
     model = write_mdl(f"Level = INTEG(1 + k * 0.1, 5) ~~|{equation}")
     made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
-    (found,) = [p for p in content(made)["parameter"] if p["name"] == "k"]  # type: ignore[attr-defined]
-    assert found["prior"] == prior
-    assert "placeholder" in found["why"]
+    (parameter,) = [p for p in content(made)["parameter"] if p["name"] == "k"]  # type: ignore[attr-defined]
+    assert parameter["prior"] == prior
+    assert "placeholder" in parameter["why"]
+
+
+def test_ranges_in_the_file_are_bounds(write_mdl: Write) -> None:
+    model = write_mdl("Level = INTEG(a + k, 5) ~~|a = 1 ~~|k = 0.5 ~1/Year [0.1,1.5] ~|z = 3 ~Year~|x = a/z ~~|")
+    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
+    bounds = {p.name: (p.lower, p.upper) for p in written(made).space}
+    assert bounds["k"] == (0.1, 1.5)
+    assert bounds["a"] == (-np.inf, np.inf)
+
+
+def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:
+    model = write_mdl("Level = INTEG(a, 5) ~~|a = 1 ~~|")
+    table = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
+    assert written(ask(model, table)).method.estimate == "map"
+    problem = written(ask(model, table, estimate="ml", prior_width=2.0, force=True))
+    (parameter,) = [p for p in problem.space if p.name == "a"]
+    assert (problem.method.estimate, parameter.lower, parameter.upper) == ("ml", 0.01, 100)
+    assert parameter.prior == LogNormal(1, 2)
+
+
+LEVERS = (
+    "Level = INTEG(inflow, Initial Level) ~~|inflow = a + SW Extra Flow * b + Extra Budget * c ~~|Initial Level = 5 ~~|"
+    "a = 1 ~~|b = 0.1 ~1/Year [0,0.5] ~|c = 0.1 ~~|Extra Budget = 0.2 ~~|SW Extra Flow = 1 ~~|"
+)
+ROWS = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
+
+
+@pytest.mark.parametrize(
+    ("without", "sets"),
+    [
+        ((), [{"SW Extra Flow": 0}, {"b": 0.5}, {"Extra Budget": 0.24}]),
+        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": 0.8}]),
+    ],
+)
+def test_policies_are_levers_and_never_starts(
+    write_mdl: Write, without: tuple[str, ...], sets: list[dict[str, float]]
+) -> None:
+    equations = LEVERS
+    for name in without:
+        equations = equations.replace(name, "d" if name == "Extra Budget" else "f" if name[0] == "S" else "")
+    equations = equations.replace("d = 0.2", "d = 0").replace("f = 1", "f = 0")
+    made = ask(write_mdl(equations), ROWS)
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    assert [policy["set"] for policy in catalogue["policy"]] == sets
 
 
 def test_a_zero_is_held(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a + k, 5) ~~|k = 0 ~~|a = 1 ~~|")
     made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
     assert {one.name: one.role for one in made.candidates}["k"] == "fixed"
+
+
+THOUSANDS = "day,infected\n" + "".join(f"{t},{n / 1000}\n" for t, n in enumerate((1, 3, 4, 6, 9, 8, 21, 30)))
+
+
+def test_data_in_thousands_are_asked_about(sir: Path) -> None:
+    with pytest.raises(CiparkError, match=r'infected is about a thousandth of Infected .* --scale "infected=1000" if'):
+        ask(sir, THOUSANDS)
+    assert not (sir.parent / "study").exists()
+    made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
+    assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
+    assert made.series[0].family.name == "nb1"
+    assert len(ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).series) == 1
+
+
+def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:
+    assert ask(sir, "day,infected\n0,0.1\n1,0.2\n2,0.4\n3,0.7\n").series
+
+
+def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
+    result = run("new-study", "sir.mdl", "flu.csv")
+    assert "NOTE    2 numbers cannot tell 5 constants and the noise" in result.output
+    assert "amounts that you know belong under [[fixed]]: Population" in result.output
 
 
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
@@ -345,6 +457,9 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n2,4\n", ["--value", "infected=Contact Rate"], r"a stock or an auxiliary"),
         ("day,infected\n1,3\n2,4\n", ["--time", "dya"], r"did you mean 'day'"),
         ("day,infected\n1,3\n2,4\n", ["--where", "place=N"], r"no column 'place'"),
+        ("day,infected\n1,3\n2,4\n", ["--scale", "infectd=2"], r"no column with numbers 'infectd'"),
+        ("day,infected\n1,3\n2,4\n", ["--scale", "infected=-2"], r"COLUMN=FACTOR with a positive number"),
+        ("day,infected\n1,3\n2,4\n3,5\n4,6\n40,7\n", [], r"day is 40 in line 6, far beyond"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(

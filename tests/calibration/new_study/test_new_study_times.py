@@ -342,3 +342,61 @@ def test_a_study_s_unit_of_time_is_the_model_s(
         return
     with pytest.raises((Problems, CiparkError), match=message):
         read_problem(sir.parent)
+
+
+YEARLY = (
+    "Stock = INTEG(births - loss, 100) ~person~|births = rate * Stock ~person/Year~|"
+    "loss = 1 ~person/Year~|rate = 0.02 ~1/Year~|"
+)
+
+
+def test_a_year_s_flow_is_that_of_the_year_and_the_console_says_so(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_mdl(YEARLY, final=1990)
+    model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
+    monkeypatch.chdir(model.parent)
+    Path("b.csv").write_text("Year,births,stock\n1985,2.2,\n1986,2.4,112\n1987,2.3,115\n")
+    made = CliRunner().invoke(cli, ["new-study", model.name, "b.csv"])
+    assert made.exit_code == 0, made.output
+    assert "births -> births, flow over a window (1985: 1985 to 1986)" in made.output
+    times = {term.label: term.quantities[0].times for term in read_problem(Path("b")).terms}
+    assert times["births 1986"] == (1985, 1986)
+    assert times["stock 1986"] == (1986,)
+
+
+def test_a_column_of_values_is_none_of_times_whatever_its_name() -> None:
+    rows = (("1", "0.5"), ("2", "1.5"), ("3", "2.5"))
+    sheet = Sheet("a.csv", ("week", "admitted from start"), rows, (2, 3, 4), ",")
+    assert read_axis(sheet, None, None).column == "week"
+    assert read_axis(replace(sheet, header=("week", "from week")), "week", None, ("from week",)).started == ""
+    sheet = Sheet("a.csv", ("week to", "sent from start"), rows, (2, 3, 4), ",")
+    assert read_axis(sheet, None, None).started == "sent from start"
+    assert read_axis(sheet, None, None, ("sent from start",)).started == ""
+
+
+def test_values_that_overlap_are_no_starts_of_windows() -> None:
+    rows = (("4", "1"), ("8", "3"), ("12", "2"))
+    sheet = Sheet("a.csv", ("week to", "arrivals from abroad"), rows, (2, 3, 4), ",")
+    assert read_axis(sheet, "week to", None).started == ""
+
+
+def years(*entries: int) -> Sheet:
+    return Sheet("a.csv", ("year", "x"), tuple((str(year), "1") for year in entries), tuple(range(2, 99)), ",")
+
+
+def test_a_last_row_far_beyond_the_others_is_asked_about() -> None:
+    sheet = years(2018, 2019, 2020, 2021, 2081)
+    with pytest.raises(CiparkError, match=r"year is 2081 in line 6, far beyond .* 2021.*--until 2021.*--until 2081"):
+        read_axis(sheet, None, None)
+    assert read_axis(sheet, None, None, until="2021").texts == ("2018", "2019", "2020", "2021")
+    assert read_axis(sheet, None, None, until="2081").texts[-1] == "2081"
+    with pytest.raises(CiparkError, match="two rows of 'year' before it"):
+        read_axis(sheet, None, None, until="2018")
+    with pytest.raises(CiparkError, match="--until is 'soon', expected a time such as 2081"):
+        read_axis(sheet, None, None, until="soon")
+
+
+@pytest.mark.parametrize("entries", [(1990, 2000, 2010, 2020), (1, 2, 3, 6), (1, 2, 3), (2010, 2011, 2012, 2013, 2015)])
+def test_a_last_row_as_far_as_others_is_read(entries: tuple[int, ...]) -> None:
+    assert len(read_axis(years(*entries), None, None).rows) == len(entries)

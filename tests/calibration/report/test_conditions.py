@@ -33,6 +33,7 @@ from calibration.report.output import page, write
 from calibration.report.record import record
 from calibration.study.constants import without_scale
 from calibration.study.cumulative import StudyWarning, counted, cumulative_levels
+from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -469,14 +470,14 @@ def levels(folder: Path, kind: str, family: str, numbers: tuple[float, ...]) -> 
     return read_problem(folder)
 
 
-TOTALS = (22.0, 37.0, 50.0, 59.0, 70.0, 76.0)
+TOTALS = (22.0, 37.0, 50.0, 59.0, 70.0, 76.0, 81.0, 85.0, 88.0, 90.0)
 
 
 @pytest.mark.parametrize("family", ['family = "poisson"', 'family = "normal"\nsd = 3.0'])
 def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path: Path, family: str) -> None:
-    with pytest.warns(StudyWarning, match="left is a running total fitted as a level: its 6 numbers never fall"):
+    with pytest.warns(StudyWarning, match="left is a running total fitted as a level: its 10 numbers never fall"):
         problem = levels(tmp_path, "level", family, TOTALS)
-    assert [one.name for one in cumulative_levels(problem.model, problem.scenario, problem.observations)] == ["left"]
+    assert [one.name for one in cumulative_levels(problem.model, problem.observations)] == ["left"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StudyWarning)
         fit = fit_of(tmp_path, profiles=False)
@@ -489,9 +490,9 @@ def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path
     ("kind", "family", "numbers"),
     [
         ("increments", 'family = "poisson"', TOTALS),
-        ("level", 'family = "normal"\nsd = 3.0', (22.5, 37.0, 50.0, 59.0, 70.0, 76.0)),
-        ("level", 'family = "poisson"', (22.0, 37.0, 50.0, 49.0, 70.0, 76.0)),
-        ("level", 'family = "poisson"', TOTALS[:3]),
+        ("level", 'family = "normal"\nsd = 3.0', (22.5, *TOTALS[1:])),
+        ("level", 'family = "poisson"', (*TOTALS[:3], 49.0, *TOTALS[4:])),
+        ("level", 'family = "poisson"', TOTALS[:9]),
     ],
 )
 def test_what_is_no_running_total_is_left_alone(
@@ -505,14 +506,16 @@ def test_what_is_no_running_total_is_left_alone(
 def test_a_stock_that_can_fall_is_no_running_total(tmp_path: Path) -> None:
     problem = small_study(tmp_path)
     (observation,) = problem.observations
+    first = observation.terms[0]
+    assert isinstance(first, Count)
     moved = tuple(
-        replace(term, quantity=replace(term.quantity, parts=(("stock", 1.0),), how="at"), lower=n, upper=n)
-        for term, n in zip(observation.terms, TOTALS, strict=False)
+        replace(first, quantity=Quantity((("stock", 1.0),), "at", year, year), lower=n, upper=n)
+        for year, n in enumerate(TOTALS, start=1)
     )
     risen = replace(observation, kind="level", terms=moved)
-    assert cumulative_levels(problem.model, problem.scenario, [risen]) == ()
+    assert cumulative_levels(problem.model, [risen]) == ()
     totals = tuple(replace(t, quantity=replace(t.quantity, parts=(("left", 1.0),))) for t in moved)
-    assert len(cumulative_levels(problem.model, problem.scenario, [replace(risen, terms=totals)])) == 1
+    assert len(cumulative_levels(problem.model, [replace(risen, terms=totals)])) == 1
 
 
 def test_measured_whole_numbers_are_no_counts() -> None:

@@ -191,6 +191,23 @@ def test_a_value_that_is_no_number_is_warned_of(write_mdl: Write) -> None:
     assert "warning: odd[a] is inf at time 1" in result.stderr
 
 
+def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_mdl: Write) -> None:
+    path = write_mdl("x = INTEG(1 / delay, 0) ~~|delay = 1 ~~|y = x ~~|")
+    arguments = ["run", str(path), "--at", "10", "--set"]
+    fine, result = (CliRunner().invoke(cli, [*arguments, f"delay={x}"], standalone_mode=False) for x in (1, 0))
+    assert (fine.return_value, result.return_value) == (0, 1)
+    assert "error: x is inf at time 0.25, and the run ends so" in result.stderr
+
+
+def test_a_year_is_no_end_of_a_run_in_months_from_nothing(write_mdl: Write) -> None:
+    path = write_mdl("x = INTEG(1, 0) ~~|")
+    result = cipark("run", path, "--to", "2025")
+    assert result.exit_code == 2
+    assert "counts Year and runs from 0 to 10; 2025.0 is meant so" in result.stderr
+    assert cipark("run", path, "--to", "2025.0", "--at", "2025").exit_code == 0
+    assert cipark("run", path, "--to", "90").exit_code == 0
+
+
 def test_xmile_and_vensim_give_the_same_course(teacup: Path) -> None:
     Path("teacup.xmile").write_text(XMILE)
     assert cipark("run", "teacup.xmile", "-o", "a.csv").exit_code == 0

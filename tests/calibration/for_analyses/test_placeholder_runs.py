@@ -1,0 +1,42 @@
+"""A program's own placeholders end no analysis: numbers that no noise is around, and runs that fail."""
+
+from pathlib import Path
+
+import numpy as np
+from small_study import small_study
+
+from calibration.for_analyses.contradiction import contradictions
+from calibration.for_analyses.study import read
+from calibration.likelihood.posterior import On
+from calibration.study.problem import read_problem
+from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+
+
+def changed(path: Path, *pairs: tuple[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_number_that_no_count_can_be_around_is_a_contradiction(tmp_path: Path) -> None:
+    """A level of counts that the model has below 0: there is no band, and no crash."""
+    small_study(tmp_path)
+    level = [
+        ('kind = "increments"', 'kind = "level"'),
+        ('variable = "left"', 'variable = "stock"'),
+        ("start = 0.0\n", ""),
+    ]
+    changed(tmp_path / "problem.toml", *level)
+    changed(tmp_path / "leaving.mdl", ("stock * rate * pace", "40 * rate"))
+    density = On("numpy")(read_problem(tmp_path))
+    (line,) = contradictions(density, np.tile([50.0, 0.5], (20, 1)), np.random.default_rng(1))
+    assert str(line) == "left by 8: -110 in the model, which no data can be around"
+
+
+def test_placeholders_let_most_runs_fail(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    assert read(tmp_path).allowed == ALLOWED
+    changed(tmp_path / "problem.toml", ('name = "rate"\n', 'name = "rate"\nwhy = "placeholder: a guess"\n'))
+    assert read(tmp_path).allowed == ALLOWED_OF_PLACEHOLDERS
