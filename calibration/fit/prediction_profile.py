@@ -135,7 +135,7 @@ def prediction_profile(
     best : (k,), optional
         From where a local search leads to the start of the walk; by default the estimate.
     """
-    optimum = local_search(goal, goal.box(theta if best is None else best), "l-bfgs-b")
+    optimum = local_search(goal, goal.box(theta if best is None else best))
     walk = _Walk(goal, predicts, optimum.theta, rule.rise)
     sides = walk.sides()
     values, rise = walk.curve()

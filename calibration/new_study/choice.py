@@ -110,7 +110,7 @@ def _best(density: Posterior, rng: np.random.Generator) -> tuple[Array, bool]:
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
     if not usable:
         return space.medians, False
-    searches = [local_search(goal, points[i], "l-bfgs-b") for i in usable]
+    searches = [local_search(goal, points[i]) for i in usable]
     return max(searches, key=lambda search: search.log_density).theta, True
 
 

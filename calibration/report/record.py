@@ -32,7 +32,6 @@ def record(fit: Fit) -> dict[str, object]:
         "integration_method": study.time_method,
         "time_step": study.time_step,
         "estimate": study.method.estimate,
-        "optimiser": study.method.optimiser,
         "seed": fit.seed,
         "searches": len(optimum.searches),
         "searches_arrived": optimum.n_arrived,

@@ -156,5 +156,5 @@ def nearby(problem: CalibrationProblem, estimates: Sequence[float]) -> Optimum:
     """The optimum by likelihood from near the known one, in the order of the problem's parameters."""
     density = posterior(problem, choose("native"))
     goal = objective(density, estimate="ml")
-    search = local_search(goal, goal.box(np.array(estimates)), "l-bfgs-b")
+    search = local_search(goal, goal.box(np.array(estimates)))
     return Optimum(search.theta, search.log_density, search.log_density, (search,), False, goal)

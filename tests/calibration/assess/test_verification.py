@@ -210,7 +210,7 @@ def test_twenty_seconds_are_the_limit(study, monkeypatch) -> None:
     assert (PATIENCE, TOLERANCE) == (20.0, 1e-9)
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
     density = posterior(problem, choose("native"))
-    optimum = optimise(density, starts=1, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
+    optimum = optimise(density, starts=1, rng=np.random.default_rng(1), estimate="ml")
     ticks = count()
     for expected, status in ((19.9, "agrees"), (20.1, "not compared")):
         monkeypatch.setattr(verification, "expected_seconds", lambda problem, clock, e=expected: e)
@@ -231,7 +231,7 @@ def test_half_the_step_moves_what_euler_moves(study) -> None:
     """A stock of 100 that decays by Euler with steps of 1/2 and 1/4, seen with a standard deviation of 2."""
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
     density = posterior(problem, choose("native"))
-    optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml", optimiser="l-bfgs-b")
+    optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml")
     rate, time = float(optimum.theta[0]), np.array([2, 4, 6, 8, 10])
     coarse, fine = ((1 - rate * step) ** (time / step) * 100 for step in (0.5, 0.25))
     assert np.abs(fine - coarse).max() > 1

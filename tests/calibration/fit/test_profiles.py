@@ -329,7 +329,7 @@ def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
     rng = np.random.default_rng(2)
     for _ in range(4):
         start = np.array(curve.estimates) * rng.uniform(0.8, 1.25, len(curve.names))
-        found = local_search(goal, goal.box(start), "l-bfgs-b")
+        found = local_search(goal, goal.box(start))
         np.testing.assert_allclose(found.theta, curve.estimates, rtol=1e-5)
         assert found.converged
 
