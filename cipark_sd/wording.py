@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 
@@ -42,15 +42,27 @@ def without_exponents(text: str) -> str:
 
 
 def interval(
-    low: float | None, high: float | None, *, without: tuple[str, str] = ("open", "open"), digits: int = 3
+    low: float | None,
+    high: float | None,
+    *,
+    without: tuple[str, str] = ("open", "open"),
+    gaps: Sequence[tuple[float, float]] = (),
+    digits: int = 3,
 ) -> str:
     """Both ends; ends that are close get the digits of their difference.
 
-    ``without`` is what stands for either end where it is None or infinite.
+    ``without`` is what stands for either end where it is None or infinite; ``gaps`` are left out within.
 
     >>> interval(1886.2, 1895.7), interval(0.5, None), interval(None, None)
     ('1886.2 to 1895.7', '0.5 to open', 'open on both sides')
+    >>> interval(0.203, 3.19, gaps=[(0.314, 0.7)])
+    '0.203 to 0.314 or 0.7 to 3.19'
     """
+    if gaps:
+        lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
+        return " or ".join(
+            interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True)
+        )
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     size = max((abs(end) for end in ends), default=0.0)
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0

@@ -44,6 +44,9 @@ def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
 
 def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:
     """The minimum downhill of any possible ``point : (n_free,)``."""
+    found = polished(goal, point, tolerance=tolerance)
+    if found is not None and found.converged:
+        return found
     near, evaluations = neared(goal, point)
     found = settled(goal, near, tolerance=tolerance)
     return replace(found, evaluations=found.evaluations + evaluations)

@@ -5,7 +5,8 @@ allows and the steps are those of the other parameters alone (variable projectio
 a valley of condition 1e5 has an objective of condition 1e10, in which second differences see nothing.
 
 Sources: Golub and Pereyra 2003, Inverse Problems 19(2), R1-R26 (parameters that are solved for); Moré 1978, in Numerical
-Analysis, Lecture Notes in Mathematics 630, 105-116 (steps); Fornberg 1988, Mathematics of Computation 51, 699-706 (the
+Analysis, Lecture Notes in Mathematics 630, 105-116 (steps);
+Transtrum and Sethna 2012, arXiv:1201.5885 (steps that bend with a valley); Fornberg 1988, Mathematics of Computation 51, 699-706 (the
 differences of fourth order).
 """
 
@@ -23,10 +24,16 @@ from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import from_scale
 from cipark_sd.arrays import Array
 
-#: Steps at most, and the damping with which they begin, below which it is none, and above which a search has stuck.
-MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-14, 1e12
+#: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
+MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
+#: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
+MOST_BEND, BEND_SHARE = 0.75, 0.1
 #: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
 SHARE = 5e-3
+#: Singular value of slopes of length 1 that is rounding.
+SINGULAR = 1e-8
+#: A fall that the objective cannot show.
+ROUNDED = 1e-7
 #: The largest step of a difference quotient, as share of a search range.
 MOST_PROBE = 1e-4
 #: Least curvature of a log prior that makes a residual of it.
@@ -99,7 +106,7 @@ class Squares:
                 mean = expected[i][:, 0]
                 relative = term.noise.family.relative
                 columns[:, column] = np.log(term.lower / mean) if relative else term.lower - mean
-        columns[:, -1] = 0.0 if goal.pull is None else goal.pull.gap(box, theta)
+        columns[:, -1] = 0.0 if goal.pull is None else goal.pull.gap(theta)
         return columns
 
     def solved(self, point: Array, gaps: Array) -> Array:
@@ -198,34 +205,43 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
         scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), FLAT))
         inside = point[squares.moving]
         step = _bounded_step(slopes, rests, scale, inside, 0.0)
-        promised = _promised(slopes, rests, step)
+        promised = last_promised = _promised(slopes, rests, step)
         if not promised > tolerance:
             # the last digits: what these steps gain is lost in the rounding of the objective
             if not 0 < promised < last / 4:
                 return _ended(squares, point, slopes, True, evaluations)
-            point[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
-            gaps = squares.gaps(point[None, :])[0]
-            point = squares.solved(point, gaps)
-            cost, evaluations = squares.cost(point, gaps), evaluations + 1
+            trial = point.copy()
+            trial[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
+            there = squares.gaps(trial[None, :])[0]
+            evaluations += 1
+            if not np.isfinite(there).all():
+                return _ended(squares, point, slopes, True, evaluations)
+            point, gaps = squares.solved(trial, there), there
+            cost = squares.cost(point, gaps)
             continue
         while damping <= MOST_DAMPING:
             step = _bounded_step(slopes, rests, scale, inside, damping)
             promised = _promised(slopes, rests, step)
+            bend = _bend(squares, point, slopes, rests, step)
+            evaluations += 2
+            if bend is not None:
+                bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
+                if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
+                    step = step + bend
             trial = point.copy()
             trial[squares.moving] = np.clip(inside + step, 0.0, 1.0)
             there = squares.gaps(trial[None, :])[0]
-            evaluations += 1
-            if np.isfinite(there).all():
+            if bend is not None and np.isfinite(there).all():
                 trial = squares.solved(trial, there)
                 fall = cost - squares.cost(trial, there)
                 if fall > 1e-4 * promised > 0:
                     break
-            damping = max(10 * damping, FIRST_DAMPING)
+            damping = max(5 * damping, LEAST_DAMPING)
         else:
-            break
+            # what no step gains is lost in the rounding of the objective
+            return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
         point, gaps, cost = trial, there, cost - fall
-        damping = damping / 10 if fall > 0.5 * promised else damping
-        damping = damping if damping > LEAST_DAMPING else 0.0
+        damping = damping / 10 if fall > 0.5 * promised else damping / 2
     return _ended(squares, point, slopes, False, evaluations)
 
 
@@ -253,7 +269,8 @@ def _linear(
         if near.all():
             return slopes, np.concatenate([gaps / sds, prior_values]), steps, runs
         steps = better
-    return slopes, np.concatenate([gaps / sds, prior_values]), steps, runs
+    rests = np.concatenate([gaps / sds, prior_values])
+    return (slopes if np.isfinite(slopes).all() else None), rests, steps, runs
 
 
 def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damping: float) -> Array:
@@ -261,8 +278,12 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     from scipy import optimize
 
     n = len(scale)
-    matrix = np.vstack([slopes / scale, math.sqrt(damping) * np.eye(n)])
-    target = -np.concatenate([rests, np.zeros(n)])
+    left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
+    # a direction that the differences cannot tell from none is not stepped along
+    seen = singular > SINGULAR * singular.max()
+    rows = singular[seen][:, None] * right[seen]
+    matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
+    target = -np.concatenate([left.T[seen] @ rests, np.zeros(n)])
     free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
     if ((inside + free >= 0) & (inside + free <= 1)).all():
         return np.asarray(free)
@@ -270,6 +291,20 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     low, high = -inside * scale - 1e-300, (1 - inside) * scale + 1e-300
     solution = optimize.lsq_linear(matrix, target, bounds=(low, high), method="bvls", tol=1e-14)
     return np.clip(solution.x / scale, -inside, 1 - inside)
+
+
+def _bend(squares: Squares, point: Array, slopes: Array, rests: Array, step: Array) -> Array | None:
+    """Second derivative of the residuals ``(n_rows,)`` along a step; None where the model fails there."""
+    n = len(squares.terms) + 1
+    ahead = point.copy()
+    ahead[squares.moving] = np.clip(point[squares.moving] + BEND_SHARE * step, 0.0, 1.0)
+    gaps = squares.gaps(ahead[None, :])[0]
+    if not np.isfinite(gaps).all():
+        return None
+    sds = squares.sds(squares.goal.theta(point[None, :])[0])
+    second = np.zeros_like(rests)
+    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
+    return second
 
 
 def _promised(slopes: Array, rests: Array, step: Array) -> float:

@@ -21,9 +21,8 @@ STEP = 1e-4
 IMPOSSIBLE = 1e10
 
 
-#: A number that a point says: places in the box ``(n, n_free)`` and full vectors ``(n, k)`` to ``(n,)``, NaN where the
-#: model fails.
-Quantity = Callable[[Array, Array], Array]
+#: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
+Quantity = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +33,9 @@ class Pull:
     aim: float
     sigma: float
 
-    def gap(self, box: Array, theta: Array) -> Array:
+    def gap(self, theta: Array) -> Array:
         """``(quantity - aim) / sigma``, ``(n,)``."""
-        return (self.quantity(box, theta) - self.aim) / self.sigma
+        return (self.quantity(theta) - self.aim) / self.sigma
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,7 @@ class Objective:
         total = -self.log_prior(theta) - self.density.log_likelihood(theta)
         if self.pull is not None:
             with np.errstate(over="ignore", invalid="ignore"):
-                total = total + self.pull.gap(box, theta) ** 2 / 2
+                total = total + self.pull.gap(theta) ** 2 / 2
         return np.where(total < IMPOSSIBLE, total, IMPOSSIBLE)
 
     def with_gradient(self, point: Array) -> tuple[float, Array]:

@@ -32,9 +32,11 @@ ARRIVED = 0.1
 TOLERANCE = 1e-10
 #: Searches at most where each of them scans a parameter: each costs as much as many local ones.
 MOST_SCANS = 8
-#: Weights of the log priors of the further searches: normal priors twice as wide as the half of one that is wide
-#: already, a lognormal one of sigma 1.5 as of sigma 2, and none; and how many searches there are of each.
+#: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
+#: as a lognormal one of sigma 2 for one of 1.5, and none.
 WIDER, FURTHER = (0.5625, 0.0), 8
+#: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
+APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
 INSIDE, BETTER = 1e-6, 1e-6
 #: Half the distance at which a step function is looked for, and at how many starts.
@@ -98,11 +100,39 @@ class Reached:
 class Optimum(Reached):
     """The best of all searches, with the objective that they searched.
 
-    ``stepwise`` names the free parameters of which the objective is a step function.
+    ``stepwise`` names the free parameters of which the objective is a step function. ``others`` are further optima
+    ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
     """
 
     goal: Objective
     stepwise: tuple[str, ...] = ()
+    others: tuple[Array, ...] = ()
+    moved: int = 0
+
+    def better(self, theta: Array) -> "Optimum":
+        """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
+        found = local_search(self.goal, self.goal.box(theta), self.stepwise)
+        if not found.log_density > self.log_density + BETTER:
+            return self
+        likelihood = float(self.goal.density.log_likelihood(found.theta[None, :])[0])
+        return replace(
+            self,
+            theta=found.theta,
+            log_density=found.log_density,
+            log_likelihood=likelihood,
+            searches=(found, *self.searches),
+            moved=self.moved + 1,
+        )
+
+    def as_good(self, rise: float) -> tuple[Array, ...]:
+        """Where other searches have converged within ``rise`` of the best, each place once, the best ones first."""
+        found = [self.goal.box(self.theta)]
+        for search in self.searches:
+            place = self.goal.box(search.theta)
+            near = self.log_density - search.log_density <= rise and search.converged
+            if near and all(np.abs(place - other).max() > APART for other in found):
+                found.append(place)
+        return tuple(self.goal.theta(place[None, :])[0] for place in found[1 : 1 + MOST_OTHERS])
 
     @property
     def at_bound(self) -> tuple[str, ...]:

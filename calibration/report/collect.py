@@ -10,13 +10,12 @@ import numpy as np
 from calibration.assess.posterior_predictive import predict, scores
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
-from calibration.fit.diagnostics import identifiability
+from calibration.fit.diagnostics import identifiability, interval_rule
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow, fitted
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import threshold
 from calibration.fit.verification import Replication, not_possible, shift_at_half_the_step
 from calibration.likelihood.forward import ForwardModel
 from calibration.readings.reporting import Reporting
@@ -119,7 +118,7 @@ def _best_fit(optimum: Optimum) -> BestFit:
         optimum.interrupted,
         optimum.stepwise,
         optimum.at_bound,
-        threshold(optimum.goal, optimum.goal.density.problem.method.level),
+        interval_rule(optimum, optimum.goal.density.problem.method.level),
     )
 
 

@@ -13,7 +13,7 @@ from calibration.study.observations import Count
 
 BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
 CLOSED = Side("closed", 0.123456, "other, third")
-JUMP, UNKNOWN = Side("unresolved", 2.5, "a jump"), Side("unresolved", math.nan, "a jump")
+JUMP, UNKNOWN = Side("not found", 2.5, "a jump"), Side("not found", math.nan, "a jump")
 
 
 @pytest.mark.parametrize(("lower", "upper", "by", "words"), [
@@ -28,9 +28,9 @@ JUMP, UNKNOWN = Side("unresolved", 2.5, "a jump"), Side("unresolved", math.nan, 
      "closed from below at 0.1235 by the bound of other, third; bounded from above by the data"),
     (BOUNDED, CLOSED, "the data",
      "bounded from below by the data; closed from above at 0.1235 by the bound of other, third"),
-    (OPEN, JUMP, "the data", "open below; not resolved above (from 2.5): a jump"),
-    (UNKNOWN, OPEN, "the data", "not resolved below: a jump; open above"),
-    (JUMP, JUMP, "the data", "not resolved below (from 2.5): a jump; not resolved above (from 2.5): a jump"),
+    (OPEN, JUMP, "the data", "open below; not found above (from 2.5): a jump"),
+    (UNKNOWN, OPEN, "the data", "not found below: a jump; open above"),
+    (JUMP, JUMP, "the data", "not found below (from 2.5): a jump; not found above (from 2.5): a jump"),
 ])  # fmt: skip
 def test_what_a_profile_says(lower: Side, upper: Side, by: str, words: str) -> None:
     assert Verdict(lower, upper).words(by) == str(Verdict(lower, upper, by=by)) == words
@@ -54,9 +54,9 @@ def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, int
 def test_a_step_function_has_no_profile() -> None:
     verdict = refused(2010.0)
     assert str(verdict) == STEPWISE == "no profile: the likelihood is a step function of it"
-    assert {verdict.lower, verdict.upper} == {Side("unresolved", 2010.0, STEPWISE)}
+    assert {verdict.lower, verdict.upper} == {Side("none", 2010.0, STEPWISE)}
     # one side alone does not say it of both
-    assert str(Verdict(verdict.lower, BOUNDED)).startswith("not resolved below (from 2010): no profile")
+    assert str(Verdict(verdict.lower, BOUNDED)).startswith("not found below (from 2010): no profile")
 
 
 def test_thresholds_are_quantiles_of_chi_square_and_f() -> None:
