@@ -32,6 +32,8 @@ MOST_BEND, BEND_SHARE = 0.75, 0.1
 SHARE = 5e-3
 #: Singular value of slopes of length 1 that is rounding.
 SINGULAR = 1e-8
+#: Tolerances up to this one ask for all digits.
+LAST_DIGITS = 1e-9
 #: A fall that the objective cannot show.
 ROUNDED = 1e-7
 #: The largest step of a difference quotient, as share of a search range.
@@ -95,19 +97,26 @@ class Squares:
 
         ``(n, n_terms + 1)``; not finite where the model fails.
         """
-        goal, problem = self.goal, self.goal.density.problem
+        goal, (first, last, observed, relative) = self.goal, self._reads
         theta = goal.theta(box)
-        expected = goal.density.by_term(theta)
-        columns = np.empty((len(box), len(self.terms) + 1))
+        values = goal.density.quantities(theta)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for column, i in enumerate(self.terms):
-                term = problem.terms[i]
-                assert isinstance(term, Count)
-                mean = expected[i][:, 0]
-                relative = term.noise.family.relative
-                columns[:, column] = np.log(term.lower / mean) if relative else term.lower - mean
-        columns[:, -1] = 0.0 if goal.pull is None else goal.pull.gap(theta)
-        return columns
+            expected = np.where(last > first, values[:, first] / values[:, last], values[:, first])
+            gaps = np.where(relative, np.log(observed / expected), observed - expected)
+        pull = np.zeros(len(box)) if goal.pull is None else goal.pull.gap(theta)
+        return np.column_stack([gaps, pull])
+
+    @cached_property
+    def _reads(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, NDArray[np.bool_]]:
+        """Of each term the quantity, what it is divided by (itself for nothing), its number, whether by logarithms."""
+        rows = []
+        for i in self.terms:
+            term, slot = self.goal.density.problem.terms[i], self.goal.density.slots[i]
+            assert isinstance(term, Count)
+            last = slot.start if term.denominator is None else slot.stop - 1
+            rows.append((slot.start, last, term.lower, term.noise.family.relative))
+        first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
+        return first, divisor, observed, relative
 
     def solved(self, point: Array, gaps: Array) -> Array:
         """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
@@ -129,9 +138,18 @@ class Squares:
 
     def sds(self, theta: Array) -> Array:
         """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""
+        constants, positions = self._spreads
+        spreads = np.where(positions >= 0, theta[positions], constants)
+        return np.append(spreads / np.sqrt(self.weights), 1.0)
+
+    @cached_property
+    def _spreads(self) -> tuple[Array, NDArray[np.intp]]:
+        """The spread of each term where it is a number, and its position among the parameters where it is one, or -1."""
         density = self.goal.density
-        spreads = [density.spread(density.problem.terms[i].noise, theta[None, :])[0] for i in self.terms]
-        return np.append(np.array(spreads) / np.sqrt(self.weights), 1.0)
+        spreads = [density.problem.terms[i].noise.spread for i in self.terms]
+        constants = np.array([np.nan if isinstance(spread, str) else spread for spread in spreads])
+        names = density.space.names
+        return constants, np.array([names.index(s) if isinstance(s, str) else -1 for s in spreads], dtype=np.intp)
 
     def slopes(self, point: Array, steps: Array) -> Array:
         """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""
@@ -196,7 +214,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
     point = squares.solved(point, gaps)
     cost, damping, evaluations = squares.cost(point, gaps), FIRST_DAMPING, 1
     steps = np.full(len(squares.moving), MOST_PROBE)
-    last = math.inf
+    last, refused = math.inf, False
     for _ in range(MOST_STEPS):
         slopes, rests, steps, runs = _linear(squares, point, gaps, steps)
         evaluations += runs
@@ -208,7 +226,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
         promised = last_promised = _promised(slopes, rests, step)
         if not promised > tolerance:
             # the last digits: what these steps gain is lost in the rounding of the objective
-            if not 0 < promised < last / 4:
+            if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
                 return _ended(squares, point, slopes, True, evaluations)
             trial = point.copy()
             trial[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
@@ -222,26 +240,30 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
         while damping <= MOST_DAMPING:
             step = _bounded_step(slopes, rests, scale, inside, damping)
             promised = _promised(slopes, rests, step)
-            bend = _bend(squares, point, slopes, rests, step)
-            evaluations += 2
-            if bend is not None:
-                bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
-                if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
-                    step = step + bend
+            if refused:
+                bend = _bend(squares, point, slopes, rests, step)
+                evaluations += 1
+                if bend is not None:
+                    bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
+                    if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
+                        step = step + bend
             trial = point.copy()
             trial[squares.moving] = np.clip(inside + step, 0.0, 1.0)
             there = squares.gaps(trial[None, :])[0]
-            if bend is not None and np.isfinite(there).all():
+            evaluations += 1
+            if np.isfinite(there).all():
                 trial = squares.solved(trial, there)
                 fall = cost - squares.cost(trial, there)
                 if fall > 1e-4 * promised > 0:
                     break
-            damping = max(5 * damping, LEAST_DAMPING)
+            damping, refused = max(5 * damping, LEAST_DAMPING), True
         else:
             # what no step gains is lost in the rounding of the objective
             return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
         point, gaps, cost = trial, there, cost - fall
-        damping = damping / 10 if fall > 0.5 * promised else damping / 2
+        # a valley that has bent once goes on bending
+        good = fall > 0.5 * promised
+        damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
     return _ended(squares, point, slopes, False, evaluations)
 
 
