@@ -24,6 +24,28 @@ def number(value: float, *, digits: int = 4) -> str:
     return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
 
 
+#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, the bound of
+#: another parameter closes it, it was looked for and not found, there is no profile, or it is not judged.
+NO_END = {
+    "open": "open",
+    "closed": "closed by a bound",
+    "not found": "not found",
+    "none": "no profile",
+    "not judged": "not judged",
+}
+
+
+def absent(low: str, high: str) -> str:
+    """An interval without ends, in the words of :data:`NO_END`.
+
+    >>> absent("open", "open"), absent("open", "not found"), absent("no profile", "no profile")
+    ('open on both sides', 'open below, not found above', 'no profile')
+    """
+    if low != high:
+        return f"{low} below, {high} above"
+    return low if low in (NO_END["none"], NO_END["not judged"]) else f"{low} on both sides"
+
+
 _EXPONENT = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
 
 
@@ -60,9 +82,8 @@ def interval(
     """
     if gaps:
         lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
-        return " or ".join(
-            interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True)
-        )
+        parts = (interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True))
+        return " or ".join(parts)
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     size = max((abs(end) for end in ends), default=0.0)
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0
@@ -76,7 +97,7 @@ def interval(
         absent if end is None or math.isinf(end) else number(end, digits=digits)
         for end, absent in zip((low, high), without, strict=True)
     ]
-    return "open on both sides" if texts == ["open", "open"] else " to ".join(texts)
+    return " to ".join(texts) if ends else absent(*texts)
 
 
 def rounded(value: float, width: float) -> str:
@@ -105,16 +126,36 @@ def band(low: float, high: float) -> str:
     return f"{rounded(low, high - low)} to {rounded(high, high - low)}"
 
 
-def beside(value: float, low: float | None, high: float | None) -> str:
+def beside(value: float, low: float | None, high: float | None, error: float | None = None) -> str:
     """A number with the digits that its interval carries; an open side reaches as far as the other one.
+
+    Without an end the standard error takes its place, and without that a number keeps all digits before its point.
 
     >>> beside(56.7563, 39.0, 76.3), beside(0.8426, 0.633, None), beside(0.1905, None, None)
     ('57', '0.84', '0.19')
+    >>> beside(1890.82, None, None, 0.06), beside(1890.82, None, None)
+    ('1890.82', '1891')
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     if len(ends) == 2:
         return rounded(value, ends[1] - ends[0])
-    return rounded(value, 2 * abs(value - ends[0])) if ends else number(value, digits=2)
+    if ends:
+        return rounded(value, 2 * abs(value - ends[0]))
+    if error is not None and math.isfinite(error) and error > 0:
+        return rounded(value, 4 * error)
+    return number(value, digits=max(2, len(f"{abs(value):.0f}")) if abs(value) < 1e6 else 2)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number and its error, with one digit of the error.
+
+    >>> with_error(1889.501, 0.031), with_error(0.25, 0.0), with_error(1234.0, 56.0)
+    ('1889.50 ± 0.03', '0.25 ± 0', '1230 ± 60')
+    """
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return f"{number(value)} ± {number(error, digits=1)}"
+    places = -math.floor(math.log10(float(f"{error:.1g}")))
+    return f"{round(value, places):.{max(places, 0)}f} ± {number(float(f'{error:.1g}'), digits=1)}"
 
 
 #: Units that are no counted things, or are the same in the plural.

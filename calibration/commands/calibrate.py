@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare-pysd/--no-compare-pysd",
     default=None,
-    help="Run the estimate in PySD as well (default: if that takes less than twenty seconds).",
+    help="Run the estimate in PySD as well (default: if it is a matter of seconds).",
 )
 @click.option(
     "--engine",

@@ -267,9 +267,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
     return _ended(squares, point, slopes, False, evaluations)
 
 
-def _linear(
-    squares: Squares, point: Array, gaps: Array, steps: Array
-) -> tuple[Array | None, Array, Array, int]:
+def _linear(squares: Squares, point: Array, gaps: Array, steps: Array) -> tuple[Array | None, Array, Array, int]:
     """Slopes and values of all residuals at a point, in standard deviations, with steps that suit them.
 
     No slopes where the model fails beside the point; last, the runs that it took.

@@ -34,7 +34,7 @@ TOLERANCE = 1e-10
 MOST_SCANS = 8
 #: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
 #: as a lognormal one of sigma 2 for one of 1.5, and none.
-WIDER, FURTHER = (0.5625, 0.0), 8
+WIDER, FURTHER = (0.5625, 0.0), 4
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
@@ -180,16 +180,20 @@ def maximise(
     *,
     starts: int,
     rng: np.random.Generator,
+    wider: bool = True,
     checkpoints: Checkpoints = NOT_KEPT,
     pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
-    """The maximum of any objective; arguments and errors as of :func:`optimise`."""
+    """The maximum of any objective; arguments and errors as of :func:`optimise`.
+
+    ``wider`` says whether to search further under wider priors and under none.
+    """
     points = _starts(goal, starts, rng)
     stepwise = stepwise_parameters(goal, points)
     if stepwise:
         points = points[:MOST_SCANS]
-    further = points[:FURTHER] if goal.with_prior[goal.free].any() else points[:0]
+    further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
     total, best_so_far, done = len(points) + len(WIDER) * len(further), -np.inf, 0
 
     def searched(goal: Objective, points: Array, kind: str) -> tuple[list[Search], bool]:

@@ -100,9 +100,11 @@ def prediction_profile(
     free = [i for i in goal.free if goal.density.space.names[i] not in held]
     goal = replace(goal, base=theta, free=np.array(free, dtype=np.intp))
     starts = [theta if best is None else best, *others]
-    centres = [beneath(goal, goal.box(start), tolerance=TOLERANCE).point for start in starts]
-    walks = [Walk(goal, predicts, centre, rule.rise) for centre in centres]
-    parts = union(walks, rule.rise)
+
+    def walk_from(start: Array) -> Walk:
+        return Walk(goal, predicts, beneath(goal, goal.box(start), tolerance=TOLERANCE).point, rule.rise)
+
+    walks, parts = union(starts, predicts, walk_from, rule.rise)
     places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
     values = np.array([place.at for place in places])
     rise = np.array([place.cost for place in places])

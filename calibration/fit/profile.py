@@ -9,13 +9,13 @@ ended at several optima that are as good, each is walked from, and the interval 
 Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.fit.diagnostics import interval_rule
 from calibration.fit.downhill import settled
-from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Part, Side, Verdict, refused
@@ -86,9 +86,7 @@ class _Held:
         return replace(side, at=float(self.values(np.array([side.at]))[0]))
 
 
-def profile(
-    optimum: Optimum, name: str, *, level: float, rule: Threshold | None = None, stop: bool = False
-) -> Profile:
+def profile(optimum: Optimum, name: str, *, level: float, rule: Threshold | None = None, stop: bool = False) -> Profile:
     """The profile of the free parameter ``name``, walked to both sides from the optimum and from others as good.
 
     Parameters
@@ -111,8 +109,8 @@ def profile(
         rule = Threshold(level)
     held = _Held(parameter, position)
     try:
-        walks = _walks(optimum, position, rule, stop)
-        parts = union(walks, rule.rise)
+        starts = (optimum.theta, *optimum.others)
+        walks, parts = union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
     except BetterFit as found:
         return Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), found.theta)
     places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
@@ -129,29 +127,28 @@ def profile(
     return Profile(name, theta, rise, float(theta[rise.argmin()]), rule, verdict)
 
 
-def _walks(optimum: Optimum, position: int, rule: Threshold, stop: bool) -> list[Walk]:
-    """A walk from the optimum, and from each other that is as good: of the likelihood and the others' priors.
+def _walk_from(optimum: Optimum, held: _Held, rule: Threshold, stop: bool) -> Callable[[Array], Walk]:
+    """Makes the walk from a full vector: of the likelihood and the others' priors.
 
     The prior of the parameter itself no longer counts, so that the least value may lie beside the optimum.
     """
     goal = optimum.goal
-    names, parameter = goal.density.space.names, goal.density.space.parameters[position]
+    names = goal.density.space.names
     free = np.array([i for i in goal.free if names[i] not in optimum.stepwise], dtype=np.intp)
     counts = goal.with_prior.copy()
-    counts[position] = False
-    own = ParameterSpace((parameter,)) if goal.with_prior[position] else None
-    walks: list[Walk] = []
-    for theta in (optimum.theta, *optimum.others):
-        inner = replace(goal, base=theta, free=free, with_prior=counts)
-        centre = settled(inner, inner.box(theta), tolerance=TOLERANCE).point
+    counts[held.position] = False
+    own = held.space if goal.with_prior[held.position] else None
 
-        def watch(place: Place, inner: Objective = inner) -> None:
+    def walk_from(theta: Array) -> Walk:
+        inner = replace(goal, base=theta, free=free, with_prior=counts)
+
+        def watch(place: Place) -> None:
             full = inner.theta(place.minimum.point[None, :])[0]
-            prior = 0.0 if own is None else float(own.log_prior_scaled(full[[position]]))
+            prior = 0.0 if own is None else float(own.log_prior_scaled(full[[held.position]]))
             if place.cost - prior < -optimum.log_density - BETTER:
                 raise BetterFit(full)
 
-        walks.append(
-            Walk(inner, _Held(parameter, position), centre, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
-        )
-    return walks
+        centre = settled(inner, inner.box(theta), tolerance=TOLERANCE).point
+        return Walk(inner, held, centre, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
+
+    return walk_from

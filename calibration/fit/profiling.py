@@ -125,7 +125,8 @@ def predictions(
     if len(goal.free) > len(optimum.goal.free):
         rng = np.random.default_rng([problem.method.seed, 5])
         try:
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, checkpoints=checkpoints.within("joint"), pool=pool)
+            kept = checkpoints.within("joint")
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=kept, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:

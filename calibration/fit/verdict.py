@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from cipark_sd.wording import interval, listed, number
+from cipark_sd.wording import NO_END, interval, listed, number
 
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
 #: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
 #: search. ``not found``: there is no number, because the rise jumps or the profile was not followed to an end. ``none``:
-#: there is no profile.
-SideState = Literal["bounded", "open", "closed", "not found", "none"]
+#: there is no profile. ``not judged``: the numbers are not those of the model.
+SideState = Literal["bounded", "open", "closed", "not found", "none", "not judged"]
 
 #: Of a parameter on which the likelihood is a step function.
 STEPWISE = "no profile: the likelihood is a step function of it"
@@ -23,7 +23,7 @@ class Side:
 
     Parameters
     ----------
-    state : {"bounded", "open", "closed", "not found", "none"}
+    state : {"bounded", "open", "closed", "not found", "none", "not judged"}
     at : float
         Where the rise passes the threshold; of an open side or one that was not found, how far it was followed.
     reason : str
@@ -90,17 +90,22 @@ class Verdict:
 
     @property
     def interval(self) -> str:
-        """The interval as it is printed: a dash where ``words`` say more of a side."""
-        lower, upper = ("open" if side.state == "open" else "-" for side in (self.lower, self.upper))
+        """The interval as it is printed."""
+        lower, upper = (NO_END.get(side.state, "") for side in (self.lower, self.upper))
         return interval(self.lower.limit, self.upper.limit, without=(lower, upper), gaps=self.gaps)
+
+    @property
+    def states(self) -> tuple[str, str]:
+        """Of the lower and of the upper side."""
+        return self.lower.state, self.upper.state
 
     def __str__(self) -> str:
         return self.words(self.by)
 
     def words(self, by: str) -> str:
         """The sentence, with what bounds a side that is bounded."""
-        states = (self.lower.state, self.upper.state)
-        if states == ("none", "none"):
+        states = self.states
+        if states in (("none", "none"), ("not judged", "not judged")):
             return self.lower.reason
         if states == ("bounded", "bounded"):
             phrases = [f"bounded by {by}"]
@@ -119,6 +124,12 @@ class Verdict:
         if self.held:
             phrases.append("with " + ", ".join(self.held) + " held")
         return "; ".join(phrases)
+
+
+def not_judged(verdict: Verdict, reason: str) -> Verdict:
+    """A verdict in which neither side is judged."""
+    lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
+    return replace(verdict, lower=lower, upper=upper, gaps=(), others=(), on_bound="")
 
 
 def refused(estimate: float) -> Verdict:
@@ -140,6 +151,6 @@ def _words(side: Side, where: str, by: str) -> str:
             return f"open {where}"
         case "closed":
             return f"closed from {where} at {number(side.at)} by the bound of {side.reason}"
-        case "not found" | "none":
+        case "not found" | "none" | "not judged":
             ahead = "" if math.isnan(side.at) else f" (from {number(side.at)})"
             return f"not found {where}{ahead}: {side.reason}"

@@ -6,10 +6,9 @@ parameters with the same g: g and the objective where it ends are a point of the
 The quantity is a parameter's place in its range, or a number that the model says.
 
 Each search starts from the last one's end. Steps aim at an even growth of the square root of the rise, which is a
-straight line where the profile is a parabola. No step has a floor but rounding, so a steep rise is resolved however wide
-the search range is, and a jump is told from one. A rise that looks like a jump is searched again, from the place before
-it, by plain L-BFGS-B before the step is made smaller. The crossing is found by root finding between two places that lie
-on either side of it, and searched again from the centre.
+straight line where the profile is a parabola. No step has a floor but rounding, so a steep rise is resolved however
+wide the search range is, and a jump is told from one. A rise that looks like a jump is searched again, by plain
+L-BFGS-B from the place before it. The crossing is found by root finding between two places on either side of it.
 
 Source: Kreutz, Raue and Timmer 2012, BMC Systems Biology 6, 120, equations 6 to 12: the profile of a prediction follows
 from that of a measurement of g, with sigma the noise of that measurement.
@@ -46,8 +45,10 @@ STUCK, MOST_STUCK = 0.02, 5
 TOLERANCE = 1e-8
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
-#: Times that a walk starts anew from a better fit, and second searches of steps that look like a jump, on each side.
-MOST_CENTRES, MOST_AGAIN = 4, 6
+#: Times that a walk starts anew from a better fit.
+MOST_CENTRES = 4
+#: After so many steps in a row that were too far the last one is searched again.
+SUSPECT = (3, 6, 12)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +128,6 @@ class Walk:
         """The least objective that is known."""
         return min(self.floor, *(place.cost for place in self.places))
 
-    def theta(self, place: Place) -> Array:
-        """The full vector ``(k,)`` of a place."""
-        return self.goal.theta(place.minimum.point[None, :])[0]
-
     def sides(self, floor: float = math.inf) -> tuple[Side, Side]:
         """Both sides, walked until the least value of all is known; ``floor`` is one that is known from elsewhere."""
         self.floor = floor
@@ -151,7 +148,7 @@ class Walk:
         limit = math.sqrt(min(self.threshold, FLAT_RISE))
         pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
         before = current = self.centre
-        pull, stuck, again = current.slope, 0, 0
+        pull, stuck, refused = current.slope, 0, 0
         for attempt in range(MOST_STEPS):
             if self._at_end(current.at, direction):
                 return Side("open", current.at)
@@ -160,8 +157,9 @@ class Walk:
             step = pace.step
             place = self._step(before, current, direction * step, pull)
             low, high = root(current.cost - self.least), root(place.cost - self.least)
-            if pace.too_far(low, high) and again < MOST_AGAIN:
-                place, again = self._again(place, current), again + 1
+            refused = refused + 1 if pace.too_far(low, high) else 0
+            if refused in SUSPECT:
+                place = self._again(place, current)
                 high = root(place.cost - self.least)
             moved = direction * (place.at - current.at)
             ahead = place.at if moved > 0 else current.at + direction * step
@@ -222,12 +220,11 @@ class Walk:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
         place, at_threshold = self._crossing(inside, outside)
-        if at_threshold:
-            for start in (self.centre.minimum.point, outside.minimum.point):
-                other = self._solve(start, place.aimed, place.sigma)
-                if other.minimum.value < place.minimum.value - LOWER * self.threshold:
-                    self._add(other)
-                    return None, other
+        if at_threshold and not math.isinf(self.ends[0]):
+            other = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+            if other.minimum.value < place.minimum.value - LOWER * self.threshold:
+                self._add(other)
+                return None, other
         self._add(place)
         if not at_threshold:
             return Side("not found", place.at, jumped(outside.cost)), place
@@ -286,13 +283,22 @@ class Walk:
         return Place(found, cost, at, (aimed - at) / sigma**2, aimed, sigma)
 
 
-def union(walks: Sequence[Walk], threshold: float) -> list[Part]:
-    """The stretches in which the rise above the least of all walks is below a threshold, each walked from one centre."""
-    parts: list[Part] = []
-    for walk in walks:
-        floor = min(walk.least for walk in walks)
-        at = walk.centre.at
+def union(
+    starts: Sequence[Array], quantity: Quantity, walk_from: Callable[[Array], Walk], threshold: float
+) -> tuple[list[Walk], list[Part]]:
+    """Walks from full vectors ``(k,)``, the best first, and the stretches in which the rise is below a threshold.
+
+    The rise is that above the least of all walks. What starts within a stretch is not walked again.
+    """
+    walks, parts = list[Walk](), list[Part]()
+    for theta in starts:
+        at = float(quantity(theta[None, :])[0])
+        if any(part.lower.at <= at <= part.upper.at for part in parts):
+            continue
+        walk = walk_from(theta)
+        walks.append(walk)
+        floor, at = min(walk.least for walk in walks), walk.centre.at
         if walk.centre.cost - floor <= threshold and not any(part.lower.at <= at <= part.upper.at for part in parts):
             lower, upper = walk.sides(floor)
             parts.append(Part(lower, upper, walk.centre.at))
-    return parts
+    return walks, parts

@@ -99,7 +99,8 @@ _SIDES = {
 
 def bounded_words(fit: Fit) -> str:
     """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
-    sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
+    judged = [result for result in fit.profiles if "not judged" not in result.verdict.states]
+    sides = [(result.lower is not None) + (result.upper is not None) for result in judged]
     if all(n == 2 for n in sides):
         return ""
     counts = [(2, "on both sides"), (1, "on one side only"), (0, "on neither")]

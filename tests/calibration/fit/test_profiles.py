@@ -13,10 +13,10 @@ from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, C
 from scipy import stats
 
 from calibration.fit.objective import objective
-from calibration.fit.optimise import local_search
-from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.obstacles import on_bounds
+from calibration.fit.optimise import local_search
 from calibration.fit.pace import crossing
+from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
