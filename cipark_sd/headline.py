@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cipark_sd.basis import Basis
-from cipark_sd.wording import NO_END, absent, beside, listed, number, percent, rounded, with_unit
+from cipark_sd.wording import NO_END, absent, beside, between, listed, number, percent, rounded, with_unit
 
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
@@ -84,7 +84,7 @@ class Bounds:
         return " or ".join(map(" to ".join, zip(ends[::2], ends[1::2], strict=True)))
 
     def __str__(self) -> str:
-        text = absent(*self.ends()) if self.low is None and self.high is None else self.stretches
+        text = self.stretches if self.gaps else between(*self.ends(), self.low is not None, self.high is not None)
         if self.states == ("none", "none"):
             return f"{text}: the likelihood is a step function of it"
         error = ""

@@ -46,6 +46,21 @@ def absent(low: str, high: str) -> str:
     return low if low in (NO_END["none"], NO_END["not judged"]) else f"{low} on both sides"
 
 
+def between(low: str, high: str, has_low: bool, has_high: bool) -> str:
+    """Both ends of an interval, or the words for those that it does not have.
+
+    >>> between("1.5", "3", True, True), between("1.5", "open", True, False), between("not found", "3", False, True)
+    ('1.5 to 3', '1.5 to open', 'up to 3, not found below')
+    """
+    if not has_low and not has_high:
+        return absent(low, high)
+    if not has_low and low != NO_END["open"]:
+        return f"up to {high}, {low} below"
+    if not has_high and high != NO_END["open"]:
+        return f"from {low}, {high} above"
+    return f"{low} to {high}"
+
+
 _EXPONENT = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
 
 
@@ -97,7 +112,7 @@ def interval(
         absent if end is None or math.isinf(end) else number(end, digits=digits)
         for end, absent in zip((low, high), without, strict=True)
     ]
-    return " to ".join(texts) if ends else absent(*texts)
+    return between(*texts, low is not None and math.isfinite(low), high is not None and math.isfinite(high))
 
 
 def rounded(value: float, width: float) -> str:

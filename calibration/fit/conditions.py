@@ -24,7 +24,7 @@ from calibration.fit.verification import COARSE, half_step_sentence
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import natural_scale, to_scale
-from cipark_sd.wording import listed
+from cipark_sd.wording import listed, number
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
@@ -152,6 +152,7 @@ class Conditions:
         return (
             *cumulative_words(self.levels),
             *runs_words(self.runs),
+            *other_words(self.parameters),
             *wanted_words(self.held),
             *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
@@ -179,6 +180,18 @@ class Conditions:
                 "optimum, yet the fit gets worse further out, which bounds the profile."
             )
         return tuple(sentences)
+
+
+def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
+    """Other optima that are as good as the estimate."""
+    values = [
+        f"{verdict.name} {listed(number(value) for value in verdict.profile.others)}"
+        for verdict in verdicts
+        if verdict.profile is not None and verdict.profile.others
+    ]
+    if not values:
+        return []
+    return [f"Another optimum is as good as the estimate: {'; '.join(values)}. Intervals are those around all of them."]
 
 
 def wanted_words(held: HeldConstants) -> list[str]:

@@ -131,7 +131,7 @@ def replication(
     if compare is False:
         return Replication("not compared", f"not asked for ({OPTION})")
     if compare is None and numbers_in_pysd(problem) > MOST_NUMBERS:
-        numbers = number(float(numbers_in_pysd(problem)), digits=2)
+        numbers = numbers_in_pysd(problem)
         return Replication("not compared", f"it would have to compute {numbers} numbers one by one ({OPTION})")
     started = time.perf_counter()
     try:

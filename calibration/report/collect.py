@@ -125,6 +125,7 @@ def _best_fit(optimum: Optimum) -> BestFit:
         optimum.stepwise,
         optimum.at_bound,
         interval_rule(optimum, optimum.goal.density.problem.method.level),
+        optimum.moved,
     )
 
 

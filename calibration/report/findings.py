@@ -42,11 +42,14 @@ class BestFit(Reached):
         Free parameters of which the likelihood is a step function, and those at an end of their range.
     rule : Threshold
         How far a profile may rise.
+    moved : int
+        How often a profile found a better fit, to which the estimate then went.
     """
 
     stepwise: tuple[str, ...]
     at_bound: tuple[str, ...]
     rule: Threshold
+    moved: int = 0
 
 
 @dataclass(frozen=True, eq=False)

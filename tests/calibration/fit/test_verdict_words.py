@@ -11,6 +11,7 @@ from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import STEPWISE, Side, Verdict, refused
 from calibration.study.observations import Count
 
+STEP = Side("none", 2010.0, STEPWISE)
 BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
 CLOSED = Side("closed", 0.123456, "other, third")
 JUMP, UNKNOWN = Side("not found", 2.5, "a jump"), Side("not found", math.nan, "a jump")
@@ -44,7 +45,9 @@ def test_what_it_is_conditional_on_stands_around_it() -> None:
 
 @pytest.mark.parametrize(("lower", "upper", "interval"), [
     (BOUNDED, Side("bounded", 2.5), "1.5 to 2.5"), (OPEN, BOUNDED, "open to 1.5"), (BOUNDED, OPEN, "1.5 to open"),
-    (CLOSED, BOUNDED, "- to 1.5"), (BOUNDED, JUMP, "1.5 to -"),
+    (CLOSED, BOUNDED, "up to 1.5, closed by a bound below"), (BOUNDED, JUMP, "from 1.5, not found above"),
+    (JUMP, JUMP, "not found on both sides"), (OPEN, JUMP, "open below, not found above"), (OPEN, OPEN, "open on both sides"),
+    (STEP, STEP, "no profile"),
 ])  # fmt: skip
 def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
     assert Verdict(lower, upper).interval == interval
