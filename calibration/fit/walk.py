@@ -274,7 +274,8 @@ class Walk:
             across = self._quantity_at(start)[1]
             matrix = self.matrix + np.outer(across, across) / sigma**2
             found = descend(goal.with_gradient, start, matrix, tolerance=TOLERANCE)
-            if not found.converged and found.value < IMPOSSIBLE:
+            # a prediction's place need not be met exactly, and one that looks like a jump is searched again
+            if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
                 near, _ = neared(goal, found.point, fall=1e-12)
                 other = settled(goal, near, tolerance=TOLERANCE)
                 found = other if other.value <= found.value else found
