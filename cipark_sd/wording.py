@@ -112,7 +112,8 @@ def interval(
         absent if end is None or math.isinf(end) else number(end, digits=digits)
         for end, absent in zip((low, high), without, strict=True)
     ]
-    return between(*texts, low is not None and math.isfinite(low), high is not None and math.isfinite(high))
+    has_low, has_high = (end is not None and math.isfinite(end) for end in (low, high))
+    return between(texts[0], texts[1], has_low, has_high)
 
 
 def rounded(value: float, width: float) -> str:

@@ -138,9 +138,8 @@ class _Scan:
             for _ in range(40):
                 trial = point.copy()
                 trial[column] = (inside + outside) / 2
-                inside, outside = (
-                    (trial[column], outside) if goal(trial[None, :])[0] == value else (inside, trial[column])
-                )
+                same = goal(trial[None, :])[0] == value
+                inside, outside = (trial[column], outside) if same else (inside, trial[column])
             ends.append(inside)
         point = point.copy()
         point[column] = sum(ends) / 2

@@ -4,10 +4,9 @@ A spread that is estimated has a closed form given the residuals, so each point 
 allows and the steps are those of the other parameters alone (variable projection). The slopes are those of residuals:
 a valley of condition 1e5 has an objective of condition 1e10, in which second differences see nothing.
 
-Sources: Golub and Pereyra 2003, Inverse Problems 19(2), R1-R26 (parameters that are solved for); Moré 1978, in Numerical
-Analysis, Lecture Notes in Mathematics 630, 105-116 (steps);
-Transtrum and Sethna 2012, arXiv:1201.5885 (steps that bend with a valley); Fornberg 1988, Mathematics of Computation 51, 699-706 (the
-differences of fourth order).
+Sources: Golub and Pereyra 2003, Inverse Problems 19(2), R1-R26 (parameters that are solved for); Moré 1978, Lecture
+Notes in Mathematics 630, 105-116 (steps); Transtrum and Sethna 2012, arXiv:1201.5885 (steps that bend with a valley);
+Fornberg 1988, Mathematics of Computation 51, 699-706 (differences of fourth order).
 """
 
 import math
@@ -144,7 +143,7 @@ class Squares:
 
     @cached_property
     def _spreads(self) -> tuple[Array, NDArray[np.intp]]:
-        """The spread of each term where it is a number, and its position among the parameters where it is one, or -1."""
+        """Spreads of the terms that are numbers, and positions of those that are parameters, -1 for the others."""
         density = self.goal.density
         spreads = [density.problem.terms[i].noise.spread for i in self.terms]
         constants = np.array([np.nan if isinstance(spread, str) else spread for spread in spreads])
@@ -177,7 +176,7 @@ class Squares:
 
 
 def _best_spread(parameter: Parameter, n: float, squares: float, prior_weight: float) -> float:
-    """The spread in its range that suits a sum of ``squares`` over ``n`` numbers best, with its prior if that counts."""
+    """The spread that suits a sum of ``squares`` over ``n`` numbers best, within its range and with its prior."""
     from scipy import optimize
 
     low, high = (float(from_scale(np.array(end), parameter.scale)) for end in parameter.search_range)

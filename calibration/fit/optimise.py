@@ -220,11 +220,11 @@ def maximise(
     if not searches:
         raise KeyboardInterrupt
     for weight in WIDER if len(further) and not interrupted else ():
-        wider, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
+        ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
         if interrupted:
             break
         # a bound has no slope inwards on every scale
-        point = np.clip(goal.box(wider[0].theta), INSIDE, 1 - INSIDE)
+        point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
         again = local_search(goal, point, stepwise)
         if again.log_density > searches[0].log_density + BETTER:
             searches.insert(0, again)

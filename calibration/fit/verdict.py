@@ -9,8 +9,8 @@ from cipark_sd.wording import NO_END, interval, listed, number
 
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
 #: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
-#: search. ``not found``: there is no number, because the rise jumps or the profile was not followed to an end. ``none``:
-#: there is no profile. ``not judged``: the numbers are not those of the model.
+#: search. ``not found``: there is no number, because the rise jumps or the profile was not followed to an end.
+#: ``none``: there is no profile. ``not judged``: the numbers are not those of the model.
 SideState = Literal["bounded", "open", "closed", "not found", "none", "not judged"]
 
 #: Of a parameter on which the likelihood is a step function.

@@ -1,7 +1,7 @@
 """Checks of the calculation at the estimate: the original file in PySD, and half the time step.
 
-PySD shares no code with the engine of the fit, and computes a variable of a time step some thousand times as slowly. How
-many it has to compute is counted, so that what is compared depends on no clock: where there are more than
+PySD shares no code with the engine of the fit, and computes a variable of a time step some thousand times as slowly.
+How many it has to compute is counted, so that what is compared depends on no clock: where there are more than
 :data:`MOST_NUMBERS` the comparison is made on request only, and what was not compared says so.
 """
 

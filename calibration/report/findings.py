@@ -191,7 +191,7 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was cut short, each posterior has converged, PySD does not differ, and the time step will do."""
+        """Whether all was done, each posterior has converged, PySD does not differ, and the time step is fine."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
         assessed = self.assessment is None or self.assessment.sound

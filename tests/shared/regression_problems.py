@@ -1,7 +1,7 @@
 """Regression problems of the literature as studies: a curve over a table of x, read at times 1, 2, 3, …
 
-Data and certified values of Misra1a, BoxBOD, Rat42, Rat43, Lanczos3 and Bennett5: NIST Statistical Reference Datasets, nonlinear
-regression, https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. BOD and Puromycin (treated cells): Bates and Watts
+Data and certified values of Misra1a, BoxBOD, Rat42, Rat43, Lanczos3 and Bennett5: NIST Statistical Reference Datasets,
+nonlinear regression, https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. BOD and Puromycin (treated cells): Bates and Watts
 1988, Nonlinear Regression Analysis and Its Applications, appendix A1, as in R's package datasets; the estimates of
 BOD are R's summary(nls(demand ~ SSasympOrig(Time, A, lrc))), whose rate is exp(lrc), to the digits that it prints.
 """
@@ -160,7 +160,7 @@ def nearby(problem: CalibrationProblem, estimates: Sequence[float]) -> Optimum:
     return Optimum(search.theta, search.log_density, search.log_density, (search,), False, goal)
 
 
-#: Generated from 0.0951 exp(-x) + 0.8607 exp(-3 x) + 1.5576 exp(-5 x) and rounded: NIST StRD nonlinear regression, Lanczos3.
+#: NIST's Lanczos3: 0.0951 exp(-x) + 0.8607 exp(-3 x) + 1.5576 exp(-5 x), rounded.
 LANCZOS3 = Curve(
     "a * EXP(-b * x) + c * EXP(-d * x) + e * EXP(-f * x)",
     lambda x, a, b, c, d, e, f: a * np.exp(-b * x) + c * np.exp(-d * x) + e * np.exp(-f * x),
@@ -173,7 +173,7 @@ LANCZOS3 = Curve(
     2.9923229172e-05,
     1.6117193594e-08,
 )  # fmt: skip
-#: Magnetization of a superconductor against the logarithm of time: NIST StRD nonlinear regression, Bennett5.
+#: NIST's Bennett5: magnetization of a superconductor against the logarithm of time.
 BENNETT5 = Curve(
     "a * (b + x) ^ (-1 / c)",
     lambda x, a, b, c: a * (b + x) ** (-1 / c),

@@ -1,4 +1,4 @@
-"""The end of searches by least squares: certified values in narrow valleys, from few starts and with a fitted spread."""
+"""The end of searches by least squares: certified values in narrow valleys, from few starts, with a fitted spread."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,7 @@ PEAK = Curve(
     "a * EXP(-((x - b) / c) ^ 2)",
     lambda x, a, b, c: a * np.exp(-(((x - b) / c) ** 2)),
     tuple(range(1, 25)),
-    tuple(float(v) for v in np.round(20 * np.exp(-(((np.arange(1, 25) - 6) / 1.5) ** 2)), 3) + 0.01 * np.tile([1, -1], 12)),
+    tuple((np.round(20 * np.exp(-(((np.arange(1, 25) - 6) / 1.5) ** 2)), 3) + 0.01 * np.tile([1, -1], 12)).tolist()),
     ("a", "b", "c"), (20.0, 6.0, 1.5), (0.1, 0.1, 0.1), 0.01, 0.0024,
 )  # fmt: skip
 

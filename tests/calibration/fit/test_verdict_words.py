@@ -46,8 +46,8 @@ def test_what_it_is_conditional_on_stands_around_it() -> None:
 @pytest.mark.parametrize(("lower", "upper", "interval"), [
     (BOUNDED, Side("bounded", 2.5), "1.5 to 2.5"), (OPEN, BOUNDED, "open to 1.5"), (BOUNDED, OPEN, "1.5 to open"),
     (CLOSED, BOUNDED, "up to 1.5, closed by a bound below"), (BOUNDED, JUMP, "from 1.5, not found above"),
-    (JUMP, JUMP, "not found on both sides"), (OPEN, JUMP, "open below, not found above"), (OPEN, OPEN, "open on both sides"),
-    (STEP, STEP, "no profile"),
+    (JUMP, JUMP, "not found on both sides"), (OPEN, JUMP, "open below, not found above"),
+    (OPEN, OPEN, "open on both sides"), (STEP, STEP, "no profile"),
 ])  # fmt: skip
 def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
     assert Verdict(lower, upper).interval == interval
