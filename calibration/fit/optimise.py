@@ -34,7 +34,7 @@ TOLERANCE = 1e-10
 MOST_SCANS = 8
 #: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
 #: as a lognormal one of sigma 2 for one of 1.5, and none.
-WIDER, FURTHER = (0.5625, 0.0), 4
+WIDER, FURTHER = (0.5625, 0.0), 3
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.

@@ -48,7 +48,7 @@ LOWER = 1e-3
 #: Times that a walk starts anew from a better fit.
 MOST_CENTRES = 4
 #: After so many steps in a row that were too far the last one is searched again.
-SUSPECT = (3, 6, 12)
+SUSPECT = (6, 14)
 
 
 @dataclass(frozen=True, eq=False)
