@@ -86,7 +86,7 @@ def covered(case: Case, folder: Path, observed: Array) -> tuple[bool, bool]:
     (folder / "y.csv").write_text("time,value\n" + rows, encoding="utf-8")
     problem = read_problem(folder)
     goal = objective(posterior(problem, choose("numpy")), estimate="ml")
-    search = local_search(goal, goal.box(np.array([*case.truth.values(), 1.0])), "l-bfgs-b")
+    search = local_search(goal, goal.box(np.array([*case.truth.values(), 1.0])))
     optimum = Optimum(search.theta, search.log_density, search.log_density, (search,), False, goal)
     dof = case.n - len(case.truth)
     lower = float(stats.f.cdf(np.expm1(stats.chi2.ppf(LEVEL, 1) / case.n) * dof, 1, dof))

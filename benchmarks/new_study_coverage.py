@@ -84,7 +84,6 @@ def fitted(case: Case, number: int, seed: int, folder: Path) -> list[Line]:
         starts=method.fast_starts,
         rng=np.random.default_rng(method.seed),
         estimate=method.estimate,
-        optimiser=method.optimiser,
     )
     estimates = dict(zip(problem.space.names, optimum.theta.tolist(), strict=True))
     lines = []

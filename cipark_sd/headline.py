@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cipark_sd.basis import Basis
-from cipark_sd.wording import beside, listed, number, percent, rounded, with_unit
+from cipark_sd.wording import NO_END, absent, beside, between, listed, number, percent, rounded, with_unit
 
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
@@ -30,7 +30,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """An interval; an end is None where nothing bounds that side.
+    """An interval; an end is None where there is none, and ``states`` say why.
 
     Parameters
     ----------
@@ -39,12 +39,21 @@ class Bounds:
         Nominal coverage or mass, between 0 and 1.
     by : str
         How it was made: "profile likelihood", "central draws", "bootstrap".
+    states : (str, str)
+        What is known of a side without an end: a key of :data:`cipark_sd.wording.NO_END`.
+    gaps : tuple of (float, float)
+        Stretches within that do not belong to it, where it is around several optima.
+    error : float or None
+        The standard error of the number, or how finely a step is resolved.
     """
 
     low: float | None
     high: float | None
     level: float
     by: str
+    states: tuple[str, str] = ("open", "open")
+    gaps: tuple[tuple[float, float], ...] = ()
+    error: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -56,17 +65,38 @@ class Bounds:
             )
 
     def ends(self) -> tuple[str, str]:
-        """Both ends with two digits of the width and two of their own at least; "open" where nothing bounds."""
-        width = self.high - self.low if self.low is not None and self.high is not None else math.inf
+        """Both ends with two digits of the width and two of their own at least; in words where there is none."""
         low, high = (
-            "open" if end is None else rounded(end, width) if math.isfinite(width) else number(end, digits=3)
-            for end in (self.low, self.high)
+            NO_END[state] if end is None else self._shown(end)
+            for end, state in zip((self.low, self.high), self.states, strict=True)
         )
         return low, high
 
+    def _shown(self, end: float) -> str:
+        width = self.high - self.low if self.low is not None and self.high is not None else math.inf
+        return rounded(end, width) if math.isfinite(width) else number(end, digits=3)
+
+    @property
+    def stretches(self) -> str:
+        """Both ends, and those of the gaps between them."""
+        low, high = self.ends()
+        ends = [low, *(self._shown(end) for gap in self.gaps for end in gap), high]
+        return " or ".join(map(" to ".join, zip(ends[::2], ends[1::2], strict=True)))
+
     def __str__(self) -> str:
-        ends = "open on both sides" if self.low is None and self.high is None else " to ".join(self.ends())
-        return f"{ends} ({percent(self.level)}, {self.by})"
+        text = self.stretches if self.gaps else between(*self.ends(), self.low is not None, self.high is not None)
+        if self.states == ("none", "none"):
+            return f"{text}: the likelihood is a step function of it"
+        error = ""
+        if "not found" in self.missing and self.error is not None:
+            error = f"; standard error {number(self.error, digits=2)}"
+        return f"{text} ({percent(self.level)}, {self.by}{error})"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The states of the sides without an end."""
+        sides = zip((self.low, self.high), self.states, strict=True)
+        return tuple(state for end, state in sides if end is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +187,8 @@ class Headline:
         """Number and unit, with the digits that the interval carries where there is one."""
         bounds = self.interval
         return with_unit(
-            number(self.number) if bounds is None else beside(self.number, bounds.low, bounds.high), self.unit
+            number(self.number) if bounds is None else beside(self.number, bounds.low, bounds.high, bounds.error),
+            self.unit,
         )
 
     @property
@@ -323,13 +354,30 @@ def _prior_in_words(record: Headline) -> str:
 def _interval_in_words(bounds: Bounds | None) -> str:
     if bounds is None:
         return ", with no range computed for it"
-    if bounds.low is None and bounds.high is None:
-        return f", bounded on neither side by the data (at {percent(bounds.level)})"
-    if bounds.low is None or bounds.high is None:
+    level, missing = percent(bounds.level), bounds.missing
+    if missing == ("open", "open"):
+        return f", bounded on neither side by the data (at {level})"
+    if missing == ("none", "none"):
+        return "; the likelihood is a step function of it, which has no profile"
+    if missing == ("not judged", "not judged"):
+        return ", with no range: the time step is too coarse"
+    if len(missing) == 2:
+        return f", with no end of its range ({absent(*bounds.ends())}, at {level})"
+    if missing:
         low, high = bounds.ends()
         side = f"at most {high}" if bounds.low is None else f"at least {low}"
-        return f", {side} ({percent(bounds.level)}); the data leave the other side open"
-    return f", between {' and '.join(bounds.ends())} ({percent(bounds.level)})"
+        return f", {side} ({level}); {_OTHER_SIDE[missing[0]]}"
+    if bounds.gaps:
+        return f", {bounds.stretches} ({level}), around optima that are equally good"
+    return f", between {' and '.join(bounds.ends())} ({level})"
+
+
+#: What is said of the side without an end where the other one has one.
+_OTHER_SIDE = {
+    "open": "the data leave the other side open",
+    "closed": "a bound of another parameter closes the other side",
+    "not found": "the other end was not found",
+}
 
 
 #: Columns under which every page and console prints records.

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 
@@ -24,6 +24,43 @@ def number(value: float, *, digits: int = 4) -> str:
     return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
 
 
+#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, the bound of
+#: another parameter closes it, it was looked for and not found, there is no profile, or it is not judged.
+NO_END = {
+    "open": "open",
+    "closed": "closed by a bound",
+    "not found": "not found",
+    "none": "no profile",
+    "not judged": "not judged",
+}
+
+
+def absent(low: str, high: str) -> str:
+    """An interval without ends, in the words of :data:`NO_END`.
+
+    >>> absent("open", "open"), absent("open", "not found"), absent("no profile", "no profile")
+    ('open on both sides', 'open below, not found above', 'no profile')
+    """
+    if low != high:
+        return f"{low} below, {high} above"
+    return low if low in (NO_END["none"], NO_END["not judged"]) else f"{low} on both sides"
+
+
+def between(low: str, high: str, has_low: bool, has_high: bool) -> str:
+    """Both ends of an interval, or the words for those that it does not have.
+
+    >>> between("1.5", "3", True, True), between("1.5", "open", True, False), between("not found", "3", False, True)
+    ('1.5 to 3', '1.5 to open', 'up to 3, not found below')
+    """
+    if not has_low and not has_high:
+        return absent(low, high)
+    if not has_low and low != NO_END["open"]:
+        return f"up to {high}, {low} below"
+    if not has_high and high != NO_END["open"]:
+        return f"from {low}, {high} above"
+    return f"{low} to {high}"
+
+
 _EXPONENT = re.compile(r"(?<![\w.])([+-]?\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
 
 
@@ -42,15 +79,26 @@ def without_exponents(text: str) -> str:
 
 
 def interval(
-    low: float | None, high: float | None, *, without: tuple[str, str] = ("open", "open"), digits: int = 3
+    low: float | None,
+    high: float | None,
+    *,
+    without: tuple[str, str] = ("open", "open"),
+    gaps: Sequence[tuple[float, float]] = (),
+    digits: int = 3,
 ) -> str:
     """Both ends; ends that are close get the digits of their difference.
 
-    ``without`` is what stands for either end where it is None or infinite.
+    ``without`` is what stands for either end where it is None or infinite; ``gaps`` are left out within.
 
     >>> interval(1886.2, 1895.7), interval(0.5, None), interval(None, None)
     ('1886.2 to 1895.7', '0.5 to open', 'open on both sides')
+    >>> interval(0.203, 3.19, gaps=[(0.314, 0.7)])
+    '0.203 to 0.314 or 0.7 to 3.19'
     """
+    if gaps:
+        lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
+        parts = (interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True))
+        return " or ".join(parts)
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     size = max((abs(end) for end in ends), default=0.0)
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0
@@ -64,7 +112,8 @@ def interval(
         absent if end is None or math.isinf(end) else number(end, digits=digits)
         for end, absent in zip((low, high), without, strict=True)
     ]
-    return "open on both sides" if texts == ["open", "open"] else " to ".join(texts)
+    has_low, has_high = (end is not None and math.isfinite(end) for end in (low, high))
+    return between(texts[0], texts[1], has_low, has_high)
 
 
 def rounded(value: float, width: float) -> str:
@@ -93,16 +142,36 @@ def band(low: float, high: float) -> str:
     return f"{rounded(low, high - low)} to {rounded(high, high - low)}"
 
 
-def beside(value: float, low: float | None, high: float | None) -> str:
+def beside(value: float, low: float | None, high: float | None, error: float | None = None) -> str:
     """A number with the digits that its interval carries; an open side reaches as far as the other one.
+
+    Without an end the standard error takes its place, and without that a number keeps all digits before its point.
 
     >>> beside(56.7563, 39.0, 76.3), beside(0.8426, 0.633, None), beside(0.1905, None, None)
     ('57', '0.84', '0.19')
+    >>> beside(1890.82, None, None, 0.06), beside(1890.82, None, None)
+    ('1890.82', '1891')
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     if len(ends) == 2:
         return rounded(value, ends[1] - ends[0])
-    return rounded(value, 2 * abs(value - ends[0])) if ends else number(value, digits=2)
+    if ends:
+        return rounded(value, 2 * abs(value - ends[0]))
+    if error is not None and math.isfinite(error) and error > 0:
+        return rounded(value, 4 * error)
+    return number(value, digits=max(2, len(f"{abs(value):.0f}")) if abs(value) < 1e6 else 2)
+
+
+def with_error(value: float, error: float) -> str:
+    """A number and its error, with one digit of the error.
+
+    >>> with_error(1889.501, 0.031), with_error(0.25, 0.0), with_error(1234.0, 56.0)
+    ('1889.50 ± 0.03', '0.25 ± 0', '1230 ± 60')
+    """
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return f"{number(value)} ± {number(error, digits=1)}"
+    places = -math.floor(math.log10(float(f"{error:.1g}")))
+    return f"{round(value, places):.{max(places, 0)}f} ± {number(float(f'{error:.1g}'), digits=1)}"
 
 
 #: Units that are no counted things, or are the same in the plural.

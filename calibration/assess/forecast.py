@@ -1,7 +1,8 @@
 """Forecasts beyond the data, by scenario, as quantiles at dates: a table that later data can score without a rerun.
 
 A series goes on from its own last fitted number, whatever other series know by then: a cumulative count from the value
-that it had reached, so that what is random is what comes after, and a measurement as it would be measured. Rows that
+that it had reached, so that what is random is what comes after, a flow over windows as long as its last one, and a
+measurement as it would be measured. Rows that
 are held out or only looked at are not known to it. A band is given its structure and its scenario and holds no doubt
 about either; rival structures stand beside the study's own, and a mixture of them holds the doubt between them. Where
 the study has innovations (:mod:`calibration.study.processes`), those to come are drawn.
@@ -198,12 +199,17 @@ def _future(observation: Observation, end: float, every: float) -> _Future | Non
     Where residuals are autocorrelated the fitted terms stand before the new ones, which go on from them.
     """
     terms = [term for term in observation.terms if isinstance(term, Count) and term.use == "fit"]
-    if observation.kind not in ("increments", "level", "ratio") or not terms:
+    if observation.kind not in ("increments", "flow", "level", "ratio") or not terms:
         return None
     last = max(terms, key=lambda term: term.quantity.end)
     latest = last.quantity.end
-    dates = np.arange(np.floor(latest / every) * every + every, end + 1e-9, every)
-    dates = dates[dates > latest + 1e-9]
+    if observation.kind == "flow":
+        # over windows as long as the last one, since the noise is that of a window
+        width = latest - last.quantity.start
+        dates = latest + width * np.arange(1, int((end - latest) / width + 1e-9) + 1)
+    else:
+        dates = np.arange(np.floor(latest / every) * every + every, end + 1e-9, every)
+        dates = dates[dates > latest + 1e-9]
     if not len(dates):
         return None
     starts = [latest, *dates[:-1].tolist()]

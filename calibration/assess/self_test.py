@@ -357,7 +357,7 @@ def integration_error(
         finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=steps[-1]))
         density = density_of(finer)
         goal = objective(density, estimate=problem.method.estimate, base=theta)
-        end = local_search(goal, goal.box(theta), "l-bfgs-b").theta
+        end = local_search(goal, goal.box(theta)).theta
         ends.append(end)
         logs.append(float(density.log_likelihood(end[None, :])[0]))
     estimates = np.array(ends)

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 @click.option("--starts", type=click.IntRange(1, 100_000), help="Number of local searches (default: the study's).")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers (default: the study's).")
 @click.option("--estimate", type=click.Choice(["map", "ml"]), help="Maximum a posteriori, or maximum likelihood.")
-@click.option(
-    "--optimiser",
-    type=click.Choice(["l-bfgs-b", "least-squares", "differential-evolution"]),
-    help="Search method (default: the study's).",
-)
 @click.option("--level", type=float, help="Of profile intervals, between 0 and 1; default from the study, else 0.95.")
 @click.option("--until", metavar="DATE", help="Fit the rows up to this date; later rows are held out.")
 @click.option("--fit-also", multiple=True, metavar="NAME", help="Also fit this observation of the study; repeatable.")
@@ -76,7 +71,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare-pysd/--no-compare-pysd",
     default=None,
-    help="Run the estimate in PySD as well (default: if that takes less than twenty seconds).",
+    help="Run the estimate in PySD as well (default: if it is a matter of seconds).",
 )
 @click.option(
     "--engine",
@@ -95,7 +90,6 @@ def calibrate(
     starts: int | None,
     seed: int | None,
     estimate: str | None,
-    optimiser: str | None,
     level: float | None,
     until: str | None,
     fit_also: tuple[str, ...],
@@ -161,7 +155,6 @@ def calibrate(
         starts=starts,
         seed=seed,
         estimate=estimate,
-        optimiser=optimiser,
         level=level,
         until=until,
         fit_also=fit_also,

@@ -40,7 +40,6 @@ class Settings:
     starts: int | None = None
     seed: int | None = None
     estimate: str | None = None
-    optimiser: str | None = None
     level: float | None = None
     until: str | None = None
     fit_also: tuple[str, ...] = ()
@@ -88,7 +87,6 @@ def calibrate(settings: Settings) -> Calibration:
             starts=n,
             rng=np.random.default_rng(method.seed),
             estimate=method.estimate,
-            optimiser=method.optimiser,
             checkpoints=checkpoints,
             pool=pool,
             on_progress=searched,
@@ -137,7 +135,6 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
     how = (
         density.runner.engine.name,
         method.estimate,
-        method.optimiser,
         method.seed,
         starts,
         *(p.start for p in density.space if p.start is not None),
@@ -177,7 +174,6 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
     chosen = {
         "seed": settings.seed,
         "estimate": settings.estimate,
-        "optimiser": settings.optimiser,
         "level": settings.level,
     }
     if settings.level is not None and not 0 < settings.level < 1:

@@ -20,10 +20,11 @@ from calibration.fit.residuals import FittedRow
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
 from calibration.fit.verdict import Verdict
+from calibration.fit.verification import COARSE, half_step_sentence
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import natural_scale, to_scale
-from cipark_sd.wording import listed
+from cipark_sd.wording import listed, number
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
@@ -125,6 +126,8 @@ class Conditions:
         Running totals that are fitted as levels.
     profiled : bool
         Whether profiles were computed.
+    shift : float
+        How far half the time step moves an expected number, in standard deviations of its noise.
     """
 
     parameters: tuple[ParameterVerdict, ...]
@@ -132,10 +135,16 @@ class Conditions:
     runs: tuple[Runs, ...]
     levels: tuple[RunningTotal, ...]
     profiled: bool
+    shift: float = 0.0
 
     def of(self, name: str) -> ParameterVerdict | None:
         """The verdict of a fitted parameter, None of any other."""
         return next((verdict for verdict in self.parameters if verdict.name == name), None)
+
+    @property
+    def first(self) -> str:
+        """What makes all numbers doubtful, and so is said before any of them; empty where nothing does."""
+        return half_step_sentence(self.shift) if self.shift > COARSE else ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -143,6 +152,7 @@ class Conditions:
         return (
             *cumulative_words(self.levels),
             *runs_words(self.runs),
+            *other_words(self.parameters),
             *wanted_words(self.held),
             *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
@@ -170,6 +180,18 @@ class Conditions:
                 "optimum, yet the fit gets worse further out, which bounds the profile."
             )
         return tuple(sentences)
+
+
+def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
+    """Other optima that are as good as the estimate."""
+    values = [
+        f"{verdict.name} {listed(number(value) for value in verdict.profile.others)}"
+        for verdict in verdicts
+        if verdict.profile is not None and verdict.profile.others
+    ]
+    if not values:
+        return []
+    return [f"Another optimum is as good as the estimate: {'; '.join(values)}. Intervals are those around all of them."]
 
 
 def wanted_words(held: HeldConstants) -> list[str]:
@@ -213,6 +235,7 @@ def conditions(
     profiles: Iterable[Profile],
     rows: Sequence[FittedRow],
     engine: str,
+    shift: float = 0.0,
 ) -> Conditions:
     """What the fit at an optimum is conditional on; profiles as far as they were computed."""
     problem = optimum.goal.density.problem
@@ -242,7 +265,8 @@ def conditions(
             )
         )
     levels = cumulative_levels(problem.model, problem.observations)
-    return Conditions(tuple(verdicts), held, series_runs(rows, problem.observations), levels, profiled=bool(by_profile))
+    runs = series_runs(rows, problem.observations)
+    return Conditions(tuple(verdicts), held, runs, levels, bool(by_profile), shift)
 
 
 def prior_distance(parameter: Parameter, value: float) -> float:
@@ -259,7 +283,7 @@ def prior_distance(parameter: Parameter, value: float) -> float:
 def conditions_record(conditions: Conditions) -> dict[str, object]:
     """For a program: what each estimate is conditional on, the clear score tests, runs and what is warned of."""
     return {
-        "warnings": list(conditions.warnings),
+        "warnings": [*filter(None, [conditions.first]), *conditions.warnings],
         "remarks": list(conditions.remarks),
         "parameters": {
             verdict.name: {

@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.fit.box_search import curvature
 from calibration.fit.optimise import Optimum
+from calibration.fit.threshold import Threshold, threshold
 from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.priors import to_scale
@@ -18,6 +19,8 @@ from cipark_sd.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0
+#: Singular value, relative to the largest, below which directions of the parameters are the same to the data.
+SAME = 1e-6
 #: Central mass of a normal distribution within one standard deviation.
 ONE_SD = 0.6826894921
 
@@ -95,6 +98,41 @@ def identifiability(optimum: Optimum) -> Identifiability:
     return Identifiability(
         names, sensitivities, sensitivities.T @ sensitivities, singular, importance, tuple(pairs), together
     )
+
+
+def interval_rule(optimum: Optimum, level: float) -> Threshold:
+    """How far the profile of a parameter of the model may rise: F has n less the directions that the data see."""
+    rule = threshold(optimum.goal, level)
+    return replace(rule, dof=rule.n - _rank(optimum)) if rule.n else rule
+
+
+def _rank(optimum: Optimum) -> int:
+    """Directions of the free parameters of the model in which the fitted numbers move; each step function counts."""
+    goal, density = optimum.goal, optimum.goal.density
+    free = [
+        column
+        for column, i in enumerate(goal.free)
+        if density.space.parameters[i].target == "model" and density.space.names[i] not in optimum.stepwise
+    ]
+    n_steps, m = len(optimum.stepwise), len(free)
+    if not m:
+        return n_steps
+    point, steps = goal.box(optimum.theta), np.full(m, 1e-4)
+    for _ in range(3):
+        moves = np.zeros((m, len(point)))
+        moves[np.arange(m), free] = steps
+        centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * moves, 1 - 2 * moves)
+        theta = goal.theta(np.vstack([centre + k * moves for k in (-2, -1, 1, 2)]))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = standardised(density, optimum.theta, density.by_term(theta)).reshape(4, m, -1)
+        columns = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * steps[:, None])
+        norms = np.linalg.norm(columns, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steps = np.where(np.isfinite(norms), np.clip(5e-3 / norms, 1e-10, 1e-4), steps / 100)
+    if not np.isfinite(columns).all():
+        return n_steps + m
+    seen = columns[norms > 0] / norms[norms > 0][:, None]
+    return n_steps + (int(np.linalg.matrix_rank(seen, tol=SAME * np.linalg.norm(seen, 2))) if len(seen) else 0)
 
 
 def _moved(point: Array, position: int, by: float) -> Array:

@@ -22,11 +22,10 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.fit.diagnostics import COLLINEAR, ONE_SD, collinearity_index, standardised
+from calibration.fit.diagnostics import COLLINEAR, ONE_SD, collinearity_index, interval_rule, standardised
 from calibration.fit.optimise import Optimum
 from calibration.fit.quantile_residuals import FAMILY_LEVEL
 from calibration.fit.shares import Shares
-from calibration.fit.threshold import threshold
 from calibration.likelihood.posterior import posterior
 from calibration.study.constants import reaching, without_scale
 from calibration.study.observations import Term
@@ -193,7 +192,7 @@ def _held(
     follow = information.covariance @ across
     left = alone - float(across @ follow)
     errors = np.sqrt(np.maximum(np.diag(information.covariance), 0.0))
-    rule = threshold(optimum.goal, 0.95)
+    rule = interval_rule(optimum, 0.95)
     scale = math.sqrt(rule.n / rule.dof) if rule.n and rule.dof > 0 else 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.where(errors > 0, np.abs(follow) / (errors * scale), 0.0)

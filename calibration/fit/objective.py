@@ -4,24 +4,38 @@ The box spans the free parameters only; the others stay where a full vector has 
 differences whose points all go to the model in one batch.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families import normal
 from calibration.likelihood.posterior import Posterior
-from calibration.study.observations import Count, parameters_of
-from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import LogitNormal, LogNormal, LogUniform, Normal, Prior, Scale, Uniform, to_scale
+from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
 STEP = 1e-4
 #: What a point costs where the density is zero or the model fails: a line search backs away from it.
 IMPOSSIBLE = 1e10
+
+
+#: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
+Quantity = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """A term ``(quantity - aim)^2 / (2 sigma^2)``, which draws a quantity to a value."""
+
+    quantity: Quantity
+    aim: float
+    sigma: float
+
+    def gap(self, theta: Array) -> Array:
+        """``(quantity - aim) / sigma``, ``(n,)``."""
+        return (self.quantity(theta) - self.aim) / self.sigma
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +53,10 @@ class Objective:
         Whether the prior of each parameter counts, on its own scale; its bounds always do.
     steps : (k,)
         Half the distance of each parameter's difference quotient, as share of its range on its scale.
+    prior_weight : float
+        Of the log priors that count: ``1 / c^2`` makes a normal prior c times as wide, 0 leaves the likelihood.
+    pull : Pull, optional
+        What is added to minus the log density.
     """
 
     density: Posterior
@@ -46,6 +64,8 @@ class Objective:
     free: NDArray[np.intp]
     with_prior: NDArray[np.bool_]
     steps: Array
+    prior_weight: float = 1.0
+    pull: Pull | None = None
 
     @cached_property
     def space(self) -> ParameterSpace:
@@ -68,13 +88,20 @@ class Objective:
         """The point ``(n_free,)`` of a full vector ``(k,)``."""
         return np.clip(self.space.to_box(theta[self.free]), 0.0, 1.0)
 
+    def log_prior(self, theta: Array) -> Array:
+        """Of the parameters whose prior counts, on their scales, times its weight ``(n,)``; ``theta : (n, k)``."""
+        if not self.prior_weight or not len(self._counted):
+            return np.zeros(len(theta))
+        return self.prior_weight * self._counted.log_prior_scaled(theta[:, self.with_prior])
+
     def __call__(self, box: Array) -> Array:
         """``(n,)`` for points ``(n, n_free)``; :data:`IMPOSSIBLE` where the density is zero."""
         theta = self.theta(box)
-        counted = self._counted
-        prior = counted.log_prior_scaled(theta[:, self.with_prior]) if len(counted) else np.zeros(len(theta))
-        total = prior + self.density.log_likelihood(theta)
-        return np.where(np.isfinite(total), -total, IMPOSSIBLE)
+        total = -self.log_prior(theta) - self.density.log_likelihood(theta)
+        if self.pull is not None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = total + self.pull.gap(theta) ** 2 / 2
+        return np.where(total < IMPOSSIBLE, total, IMPOSSIBLE)
 
     def with_gradient(self, point: Array) -> tuple[float, Array]:
         """Value and gradient ``(n_free,)`` at one point ``(n_free,)``."""
@@ -91,35 +118,6 @@ class Objective:
         rows = np.arange(n)
         points[1 + rows, rows], points[1 + n + rows, rows] = ahead, behind
         return points, np.concatenate([ahead - point, point - behind])
-
-    def residuals(self, box: Array) -> Array:
-        """Standardised residuals of data and priors ``(n, n_residuals)``, whose half sum of squares is the objective.
-
-        Raises
-        ------
-        InvalidValue
-            When a term or a prior is not normal, so that there is no such sum.
-        """
-        check_least_squares(self)
-        theta = self.theta(box)
-        columns: list[Array] = []
-        for term, expected in zip(self.density.problem.terms, self.density.by_term(theta), strict=True):
-            if term.use == "fit" and isinstance(term, Count):
-                sd = self.density.spread(term.noise, theta)
-                columns.append(np.sqrt(term.weight) * (expected[:, 0] - term.lower) / sd)
-        for i in self.free[self.with_prior[self.free]]:
-            normal = _normal_prior(self.density.space.parameters[i])
-            if normal is not None:
-                scale, centre, width = normal
-                columns.append((to_scale(theta[:, i], scale) - centre) / width)
-        return np.stack(columns, axis=-1)
-
-    def jacobian(self, point: Array) -> Array:
-        """Derivatives ``(n_residuals, n_free)`` of the residuals at one point."""
-        points, widths = self.around(point)
-        values = self.residuals(points)
-        n = len(point)
-        return np.asarray((values[1 : n + 1] - values[n + 1 :]).T / (widths[:n] + widths[n:]))
 
 
 def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
@@ -150,53 +148,3 @@ def objective(density: Posterior, *, estimate: str, base: Array | None = None) -
     counts = np.full(len(density.space), estimate == "map")
     steps = np.full(len(density.space), STEP)
     return Objective(density, density.space.first if base is None else base, free, counts, steps)
-
-
-def _normal_prior(parameter: Parameter) -> tuple[Scale, float, float] | None:
-    """Scale, centre and width where the prior is normal on a scale; None where it is flat on the parameter's own."""
-    match parameter.prior:
-        case Normal(mean, sd):
-            return "identity", mean, sd
-        case LogNormal(median, sigma):
-            return "log", float(np.log(median)), sigma
-        case LogitNormal(median, sigma):
-            return "logit", float(np.log(median / (1 - median))), sigma
-        case _:
-            return None
-
-
-def _suits(prior: Prior, scale: Scale) -> bool:
-    match prior:
-        case Normal() | Uniform():
-            return scale == "identity"
-        case LogNormal() | LogUniform():
-            return scale == "log"
-        case LogitNormal():
-            return scale == "logit"
-        case _:
-            return False
-
-
-def check_least_squares(goal: Objective) -> None:
-    """Nothing, when the objective is a sum of squares.
-
-    Raises
-    ------
-    InvalidValue
-        When it is not, with the reason.
-    """
-    where = "the optimiser least-squares"
-    for term in goal.density.problem.fitted_terms:
-        exact = isinstance(term, Count) and term.lower == term.upper
-        if term.noise.family != normal.Normal() or not exact or parameters_of(term) or term.noise.memory is not None:
-            expected = "an exact value with normal noise of known sd and no autocorrelation; else use l-bfgs-b"
-            raise InvalidValue(repr(term.label), term.noise.family.name, expected, where=where)
-    for i in goal.free[goal.with_prior[goal.free]]:
-        parameter = goal.density.space.parameters[i]
-        if not _suits(parameter.prior, parameter.scale):
-            raise InvalidValue(
-                f"the prior of {parameter.name!r}",
-                type(parameter.prior).__name__,
-                "normal or flat on its scale",
-                where=where,
-            )

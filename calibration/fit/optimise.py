@@ -1,20 +1,23 @@
 """Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached.
 
-A local search is L-BFGS-B, which is cheap far from the optimum, and then a search scaled by the curvature, which is
-exact near it whatever the width of the bounds. Where the likelihood is a step function of a parameter, such as a date
-at which something switches, no local search moves that parameter: each search is then a global one of its own.
+A local search is L-BFGS-B, which is cheap far from the optimum, and then one that is exact near it whatever the width
+of the bounds: by least squares where all noise is normal or lognormal, else scaled by the curvature. Where the
+likelihood is a step function of a parameter, such as a date at which something switches, no local search moves that
+parameter: each search then scans it, and searches the others at each place of the scan.
+
+A narrow prior can have a top of its own, at which the prior medians are right and the data are noise. With priors,
+further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.box_search import minimise
-from calibration.fit.objective import IMPOSSIBLE, Objective, check_least_squares, objective
+from calibration.fit.downhill import beneath, scanned
+from calibration.fit.objective import IMPOSSIBLE, Objective, objective
 from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
-from calibration.study.sections import Optimiser
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.errors import CiparkError
@@ -27,8 +30,15 @@ START_TAIL = 0.02
 ARRIVED = 0.1
 #: The fall of the log density that a search may leave.
 TOLERANCE = 1e-10
-#: Global searches at most where local ones cannot move a parameter: each costs as much as many of those.
-MOST_GLOBAL = 8
+#: Searches at most where each of them scans a parameter: each costs as much as many local ones.
+MOST_SCANS = 8
+#: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
+#: as a lognormal one of sigma 2 for one of 1.5, and none.
+WIDER, FURTHER = (0.5625, 0.0), 3
+#: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
+APART, MOST_OTHERS = 1e-3, 4
+#: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
+INSIDE, BETTER = 1e-6, 1e-6
 #: Half the distance at which a step function is looked for, and at how many starts.
 STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
 
@@ -90,11 +100,39 @@ class Reached:
 class Optimum(Reached):
     """The best of all searches, with the objective that they searched.
 
-    ``stepwise`` names the free parameters of which the objective is a step function.
+    ``stepwise`` names the free parameters of which the objective is a step function. ``others`` are further optima
+    ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
     """
 
     goal: Objective
     stepwise: tuple[str, ...] = ()
+    others: tuple[Array, ...] = ()
+    moved: int = 0
+
+    def better(self, theta: Array) -> "Optimum":
+        """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
+        found = local_search(self.goal, self.goal.box(theta), self.stepwise)
+        if not found.log_density > self.log_density + BETTER:
+            return self
+        likelihood = float(self.goal.density.log_likelihood(found.theta[None, :])[0])
+        return replace(
+            self,
+            theta=found.theta,
+            log_density=found.log_density,
+            log_likelihood=likelihood,
+            searches=(found, *self.searches),
+            moved=self.moved + 1,
+        )
+
+    def as_good(self, rise: float) -> tuple[Array, ...]:
+        """Where other searches have converged within ``rise`` of the best, each place once, the best ones first."""
+        found = [self.goal.box(self.theta)]
+        for search in self.searches:
+            place = self.goal.box(search.theta)
+            near = self.log_density - search.log_density <= rise and search.converged
+            if near and all(np.abs(place - other).max() > APART for other in found):
+                found.append(place)
+        return tuple(self.goal.theta(place[None, :])[0] for place in found[1 : 1 + MOST_OTHERS])
 
     @property
     def at_bound(self) -> tuple[str, ...]:
@@ -109,7 +147,6 @@ def optimise(
     starts: int,
     rng: np.random.Generator,
     estimate: str = "map",
-    optimiser: Optimiser = "l-bfgs-b",
     checkpoints: Checkpoints = NOT_KEPT,
     pool: Pool | None = None,
     on_progress: Progress | None = None,
@@ -125,8 +162,6 @@ def optimise(
     ------
     NothingFits
         When the data are impossible at every start.
-    InvalidValue
-        When least squares are asked for and the objective is no sum of squares.
     KeyboardInterrupt
         When the user stops before the first search is done; later, what is done is returned.
     """
@@ -134,7 +169,6 @@ def optimise(
         objective(density, estimate=estimate),
         starts=starts,
         rng=rng,
-        optimiser=optimiser,
         checkpoints=checkpoints,
         pool=pool,
         on_progress=on_progress,
@@ -146,38 +180,54 @@ def maximise(
     *,
     starts: int,
     rng: np.random.Generator,
-    optimiser: Optimiser = "l-bfgs-b",
+    wider: bool = True,
     checkpoints: Checkpoints = NOT_KEPT,
     pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
-    """The maximum of any objective; arguments and errors as of :func:`optimise`."""
-    if optimiser == "least-squares":
-        check_least_squares(goal)
+    """The maximum of any objective; arguments and errors as of :func:`optimise`.
+
+    ``wider`` says whether to search further under wider priors and under none.
+    """
     points = _starts(goal, starts, rng)
     stepwise = stepwise_parameters(goal, points)
     if stepwise:
-        points = points[:MOST_GLOBAL]
-    n_global = len(points) if stepwise else int(optimiser == "differential-evolution")
-    streams = [*rng.spawn(n_global), *[None] * (len(points) - n_global)]
-    shared = SharedGoal.of(goal)
-    tasks = [
-        RecordTask(SearchFrom(shared, point, optimiser, stream), "search", (number,))
-        for number, (point, stream) in enumerate(zip(points, streams, strict=True), start=1)
-    ]
-    best_so_far = -np.inf
+        points = points[:MOST_SCANS]
+    further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
+    total, best_so_far, done = len(points) + len(WIDER) * len(further), -np.inf, 0
 
-    def tell(n_done: int, search: Search) -> None:
-        nonlocal best_so_far
-        best_so_far = max(best_so_far, search.log_density)
-        if on_progress is not None:
-            on_progress(n_done, len(points), best_so_far)
+    def searched(goal: Objective, points: Array, kind: str) -> tuple[list[Search], bool]:
+        """Searches from all points, best first."""
+        nonlocal best_so_far, done
+        shared, before = SharedGoal.of(goal), done
+        tasks = [
+            RecordTask(SearchFrom(shared, point, stepwise), kind, (number,))
+            for number, point in enumerate(points, start=1)
+        ]
 
-    ended, interrupted = records(Search, tasks, checkpoints, pool, tell)
-    searches = [search for search in ended if search is not None]
+        def tell(n_done: int, search: Search) -> None:
+            nonlocal best_so_far
+            if kind == "search":
+                best_so_far = max(best_so_far, search.log_density)
+            if on_progress is not None:
+                on_progress(before + n_done, total, best_so_far)
+
+        ended, interrupted = records(Search, tasks, checkpoints, pool, tell)
+        done = before + len(points)
+        return sorted((one for one in ended if one is not None), key=lambda one: -one.log_density), interrupted
+
+    searches, interrupted = searched(goal, points, "search")
     if not searches:
         raise KeyboardInterrupt
-    searches.sort(key=lambda search: -search.log_density)
+    for weight in WIDER if len(further) and not interrupted else ():
+        ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
+        if interrupted:
+            break
+        # a bound has no slope inwards on every scale
+        point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
+        again = local_search(goal, point, stepwise)
+        if again.log_density > searches[0].log_density + BETTER:
+            searches.insert(0, again)
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
@@ -185,18 +235,15 @@ def maximise(
 
 @dataclass(frozen=True, eq=False)
 class SearchFrom:
-    """A search from ``point : (n_free,)`` of the box, or with a ``stream`` a global one and then a local one."""
+    """A search from ``point : (n_free,)`` of the box; ``stepwise`` parameters are scanned."""
 
     shared: SharedGoal
     point: Array
-    optimiser: Optimiser
-    stream: np.random.Generator | None = None
+    stepwise: tuple[str, ...] = ()
 
     def __call__(self) -> Search:
         """The search."""
-        goal = self.shared.goal
-        start = self.point if self.stream is None else _global_search(goal, self.stream)
-        return local_search(goal, start, self.optimiser)
+        return local_search(self.shared.goal, self.point, self.stepwise)
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
@@ -221,9 +268,10 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
 def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
     """Free parameters of which the objective is a step function: no small move changes it, a large one does.
 
-    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit.
+    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit of the
+    likelihood.
     """
-    n = len(goal.free)
+    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
     points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
     steps = STEPWISE_STEP * np.eye(n)
     moved = points[:, None, None, :] + np.stack([steps, -steps])
@@ -259,67 +307,24 @@ def _jumps(goal: Objective, points: Array, position: int) -> bool:
     return False
 
 
-def local_search(goal: Objective, point: Array, optimiser: Optimiser) -> Search:
-    """One search from ``point : (n_free,)`` of the box."""
-    from scipy import optimize
-
-    first = -float(goal(point[None, :])[0])
-    if optimiser == "least-squares":
-
-        def residuals(x: Array) -> Array:
-            return np.asarray(goal.residuals(x[None, :])[0])
-
-        solution = optimize.least_squares(
-            residuals,
-            point,
-            jac=goal.jacobian,
-            bounds=(0.0, 1.0),
-            ftol=1e-15,
-            xtol=1e-15,
-            gtol=1e-15,
-            max_nfev=500,
-        )
-        end, evaluations, converged, message = solution.x, solution.nfev, solution.status > 0, solution.message
-    else:
-        result = optimize.minimize(
-            goal.with_gradient,
-            point,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0.0, 1.0)] * len(point),
-            # it only has to come near: the gradient in units of the box says nothing of how near
-            options={"maxiter": 300, "ftol": 1e-6, "gtol": 1e-9},
-        )
-        near = minimise(goal, np.asarray(result.x), tolerance=TOLERANCE)
-        end, evaluations, converged = near.point, result.nfev + near.evaluations, near.converged
-        message = "no step promises a fall" if converged else "no step leads further down"
-    theta = goal.theta(end[None, :])[0]
-    start = goal.theta(point[None, :])[0]
+def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
+    """One search from ``point : (n_free,)`` of the box, which scans parameters of which the objective is a step
+    function.
+    """
+    first, evaluations = -float(goal(point[None, :])[0]), 0
+    columns = np.array([goal.space.names.index(name) for name in stepwise], dtype=np.intp)
+    end = point
+    if stepwise:
+        end, evaluations = scanned(goal, point, columns)
+    moving = np.setdiff1d(np.arange(len(point)), columns)
+    converged = True
+    if len(moving):
+        inner = replace(goal, base=goal.theta(end[None, :])[0], free=goal.free[moving])
+        found = beneath(inner, end[moving], tolerance=TOLERANCE)
+        end = end.copy()
+        end[moving] = found.point
+        evaluations, converged = evaluations + found.evaluations, found.converged
+    message = "no step promises a fall" if converged else "no step leads further down"
+    theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
-    runs = int(evaluations) * (2 * len(point) + 1)
-    return Search(start, theta, first, last, runs, bool(converged), str(message))
-
-
-def _global_search(goal: Objective, rng: np.random.Generator) -> Array:
-    """Differential evolution over the box, its generations run as batches; a local search follows."""
-    from scipy import optimize
-
-    def generation(x: Array) -> Array:
-        return goal(x.T)
-
-    n = len(goal.free)
-    # the stubs know the function of one point only; with vectorized=True scipy gives it (n_free, n_points)
-    result = optimize.differential_evolution(
-        generation,  # type: ignore[arg-type]
-        optimize.Bounds(np.zeros(n), np.ones(n)),
-        rng=rng,
-        vectorized=True,
-        updating="deferred",
-        polish=False,
-        maxiter=200,
-        popsize=8,
-        init="sobol",
-        tol=0.0,
-        atol=1e-3,
-    )
-    return np.asarray(result.x)
+    return Search(start, theta, first, last, evaluations * (2 * len(point) + 1), converged, message)

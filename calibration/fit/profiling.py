@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.fit.diagnostics import interval_rule
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.shared_goal import SharedGoal
-from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.threshold import Threshold
 from calibration.likelihood.predicted import Reported, reported
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
@@ -21,6 +22,8 @@ from cipark_sd.tasks.records import RecordTask, records
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
+#: Times that the optimum goes to a better fit that a profile has met.
+MOST_TURNS = 5
 #: Draws of the priors that show what a prediction would be without data.
 PRIOR_DRAWS = 2000
 
@@ -31,21 +34,28 @@ class ProfileOf:
 
     shared: SharedGoal
     theta: Array
+    log_density: float
     stepwise: tuple[str, ...]
+    others: tuple[Array, ...]
     name: str
-    level: float
+    rule: Threshold
+    stop: bool
 
     def __call__(self) -> Profile:
         """The profile."""
-        # of all that was searched a profile asks for the end alone
-        optimum = Optimum(self.theta, math.nan, math.nan, (), False, self.shared.goal, self.stepwise)
-        return profile(optimum, self.name, level=self.level)
+        # of all that was searched a profile asks for the ends alone
+        found = (self.theta, self.log_density, math.nan, (), False)
+        optimum = Optimum(*found, self.shared.goal, self.stepwise, self.others)
+        return profile(optimum, self.name, level=self.rule.level, rule=self.rule, stop=self.stop)
 
 
 def profiles(
     optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
 ) -> tuple[list[Profile], Optimum]:
-    """Profiles of all fitted parameters; when the user stops, those that are done."""
+    """Profiles of all fitted parameters, and the best that they have found; when the user stops, those that are done.
+
+    A profile that meets a better fit ends there: the optimum goes to it, and all are walked anew.
+    """
     problem = optimum.goal.density.problem
     if problem.pools:
         # the best joint fit of groups and of how much they differ says nothing of either
@@ -53,18 +63,29 @@ def profiles(
     # innovations are many, and none of them is asked about
     innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
     names = [name for name in optimum.goal.space.names if name not in innovations]
-    level, shared = problem.method.level, SharedGoal.of(optimum.goal)
-    tasks = [
-        RecordTask(ProfileOf(shared, optimum.theta, optimum.stepwise, name, level), "profile", (name, level))
-        for name in names
-    ]
+    shared = SharedGoal.of(optimum.goal)
     bars.show("profiles", 0, len(names))
 
     def tell(n_done: int, made: Profile) -> None:
         bars.show("profiles", n_done, len(names), made.name)
 
-    reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
-    return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)
+    for turn in range(MOST_TURNS + 1):
+        rule = interval_rule(optimum, problem.method.level)
+        optimum = replace(optimum, others=optimum.as_good(rule.rise))
+        found, stop = (optimum.theta, optimum.log_density, optimum.stepwise, optimum.others), turn < MOST_TURNS
+        kind = f"profile {turn}" if turn else "profile"
+        tasks = [
+            RecordTask(ProfileOf(shared, *found, name, rule, stop), kind, (name, rule.level, stop)) for name in names
+        ]
+        reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
+        made = [result for result in reached if result is not None]
+        better = [result.better for result in made if result.better is not None]
+        if interrupted or not better:
+            break
+        for theta in better:
+            optimum = optimum.better(theta)
+    done = [result for result in made if result.better is None]
+    return done, replace(optimum, interrupted=interrupted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +98,16 @@ class PredictionOf:
     rule: Threshold
     held: tuple[str, ...]
     best: Array
+    others: tuple[Array, ...]
 
     def __call__(self) -> PredictionProfile:
         """The profile."""
         goal = self.shared.goal
         problem, name = goal.density.problem, self.prediction.name
         value = reported(problem, self.prediction, goal.density.runner.engine)
-        made = prediction_profile(goal, self.theta, name, value, rule=self.rule, held=self.held, best=self.best)
+        made = prediction_profile(
+            goal, self.theta, name, value, rule=self.rule, held=self.held, best=self.best, others=self.others
+        )
         return _beside_prior(made, value, problem)
 
 
@@ -92,26 +116,27 @@ def predictions(
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
-    rule, n = threshold(optimum.goal, problem.method.level), len(problem.predictions)
+    rule, n = interval_rule(optimum, problem.method.level), len(problem.predictions)
     if not n or problem.pools:
         return [], optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, n)
-    best = optimum.theta
+    best, others = optimum.theta, optimum.others
     if len(goal.free) > len(optimum.goal.free):
         rng = np.random.default_rng([problem.method.seed, 5])
         try:
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, checkpoints=checkpoints.within("joint"), pool=pool)
+            kept = checkpoints.within("joint")
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=kept, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:
             # a profile from half a search would be kept as if it were whole
             return [], replace(optimum, interrupted=True)
-        best = joint.theta
+        best, others = joint.theta, joint.as_good(rule.rise)
     shared = SharedGoal.of(goal)
     tasks = [
         RecordTask(
-            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best),
+            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best, others),
             "prediction",
             (prediction, rule.level),
         )

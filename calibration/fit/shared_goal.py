@@ -23,13 +23,15 @@ class SharedGoal(MadeOnce):
     free: NDArray[np.intp]
     with_prior: NDArray[np.bool_]
     steps: Array
+    prior_weight: float
 
     @staticmethod
     def of(goal: Objective) -> "SharedGoal":
         """An objective as it is sent; in this process nothing is made anew."""
         density = goal.density
+        engine = density.runner.engine.name
         shared = SharedGoal(
-            density.problem, density.runner.engine.name, goal.base, goal.free, goal.with_prior, goal.steps
+            density.problem, engine, goal.base, goal.free, goal.with_prior, goal.steps, goal.prior_weight
         )
         shared.__dict__["goal"] = goal
         return shared
@@ -37,4 +39,5 @@ class SharedGoal(MadeOnce):
     @cached_property
     def goal(self) -> Objective:
         """The objective, made once in each process."""
-        return Objective(On(self.engine)(self.problem), self.base, self.free, self.with_prior, self.steps)
+        density = On(self.engine)(self.problem)
+        return Objective(density, self.base, self.free, self.with_prior, self.steps, self.prior_weight)

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import FLAT, curvature
-from calibration.fit.diagnostics import standardised
+from calibration.fit.diagnostics import interval_rule, standardised
 from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum
-from calibration.fit.threshold import threshold
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
@@ -96,7 +95,7 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
         variances = (vectors**2 / np.where(known, values, 1.0)).sum(axis=1) / scale**2
         undetermined = (vectors[:, ~known] ** 2).sum(axis=1) > SINGULAR
         errors[informed] = np.where(undetermined, np.inf, np.sqrt(variances))
-    rule = threshold(optimum.goal, 0.95)
+    rule = interval_rule(optimum, 0.95)
     if rule.n:
         model = np.array([parameter.target == "model" for parameter in goal.space])
         errors[model] *= math.sqrt(rule.n / rule.dof) if rule.dof > 0 else math.inf

@@ -27,7 +27,7 @@ class Threshold:
     n : float
         Numbers from which the noise is estimated, a weighted one counted by its weight; 0 for chi-square.
     dof : float
-        These less the fitted parameters of the model; 0 for chi-square.
+        These less the directions in which the fitted parameters of the model move the data; 0 for chi-square.
     """
 
     level: float
@@ -61,7 +61,8 @@ class Threshold:
 def threshold(goal: Objective, level: float) -> Threshold:
     """By F where the spread of all fitted numbers is among the fitted parameters, else by chi-square.
 
-    With several spreads n counts all their numbers, which is an approximation.
+    With several spreads n counts all their numbers, which is an approximation. Each parameter of the model counts as a
+    direction (:func:`calibration.fit.diagnostics.interval_rule` counts those that the data tell apart).
     """
     space, n = goal.density.space, 0.0
     fitted = {space.names[i] for i in goal.free}

@@ -1,15 +1,17 @@
 """What a profile says of its two sides: how far the data bound a number, and what closes a side if the data do not."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from cipark_sd.wording import interval
+from cipark_sd.wording import NO_END, interval, listed, number
 
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
 #: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
-#: search. ``unresolved``: no crossing can be told, because the rise jumps or the profile was not followed to an end.
-SideState = Literal["bounded", "open", "closed", "unresolved"]
+#: search. ``not found``: there is no number, because the rise jumps or the profile was not followed to an end.
+#: ``none``: there is no profile. ``not judged``: the numbers are not those of the model.
+SideState = Literal["bounded", "open", "closed", "not found", "none", "not judged"]
 
 #: Of a parameter on which the likelihood is a step function.
 STEPWISE = "no profile: the likelihood is a step function of it"
@@ -21,11 +23,11 @@ class Side:
 
     Parameters
     ----------
-    state : {"bounded", "open", "closed", "unresolved"}
+    state : {"bounded", "open", "closed", "not found", "none", "not judged"}
     at : float
-        Where the rise passes the threshold; of an open or unresolved side, how far it was followed.
+        Where the rise passes the threshold; of an open side or one that was not found, how far it was followed.
     reason : str
-        Of a closed side the parameters on their bounds, of an unresolved one what happened there.
+        Of a closed side the parameters on their bounds, of one that was not found what happened there.
     """
 
     state: SideState
@@ -36,6 +38,15 @@ class Side:
     def limit(self) -> float | None:
         """The end of the interval, None unless the data bound the side."""
         return self.at if self.state == "bounded" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of an interval around one optimum, ``centre`` being the number there."""
+
+    lower: Side
+    upper: Side
+    centre: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,10 @@ class Verdict:
         Parameters that the searches of the profile could not move.
     on_bound : {"", "lower", "upper"}
         The bound of its search on which the estimate itself lies.
+    gaps : tuple of (float, float)
+        Stretches within that do not belong to the interval, ascending.
+    others : tuple of float
+        The number at other optima that are as good.
     """
 
     lower: Side
@@ -58,21 +73,40 @@ class Verdict:
     by: str = "the data"
     held: tuple[str, ...] = ()
     on_bound: str = ""
+    gaps: tuple[tuple[float, float], ...] = ()
+    others: tuple[float, ...] = ()
+
+    @staticmethod
+    def of(parts: Sequence[Part], *, by: str = "the data", held: tuple[str, ...] = (), on_bound: str = "") -> "Verdict":
+        """Of stretches around optima that are equally good, that of the estimate first."""
+        ordered = sorted(parts, key=lambda part: part.lower.at)
+        gaps, last = list[tuple[float, float]](), ordered[0]
+        for part in ordered[1:]:
+            if part.lower.at > last.upper.at:
+                gaps.append((last.upper.at, part.lower.at))
+            last = max(last, part, key=lambda part: part.upper.at)
+        others = tuple(part.centre for part in parts[1:])
+        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, tuple(gaps), others)
 
     @property
     def interval(self) -> str:
-        """The interval as it is printed: a dash where ``words`` say more of a side."""
-        lower, upper = ("open" if side.state == "open" else "-" for side in (self.lower, self.upper))
-        return interval(self.lower.limit, self.upper.limit, without=(lower, upper))
+        """The interval as it is printed."""
+        lower, upper = (NO_END.get(side.state, "") for side in (self.lower, self.upper))
+        return interval(self.lower.limit, self.upper.limit, without=(lower, upper), gaps=self.gaps)
+
+    @property
+    def states(self) -> tuple[str, str]:
+        """Of the lower and of the upper side."""
+        return self.lower.state, self.upper.state
 
     def __str__(self) -> str:
         return self.words(self.by)
 
     def words(self, by: str) -> str:
         """The sentence, with what bounds a side that is bounded."""
-        states = (self.lower.state, self.upper.state)
-        if self.lower.reason == self.upper.reason == STEPWISE:
-            return STEPWISE
+        states = self.states
+        if states in (("none", "none"), ("not judged", "not judged")):
+            return self.lower.reason
         if states == ("bounded", "bounded"):
             phrases = [f"bounded by {by}"]
         elif states == ("open", "open"):
@@ -85,14 +119,22 @@ class Verdict:
             phrases = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
             phrases.insert(0, f"estimate on its {self.on_bound} bound")
+        if self.others:
+            phrases.append(f"another optimum as good at {listed(number(other) for other in self.others)}")
         if self.held:
             phrases.append("with " + ", ".join(self.held) + " held")
         return "; ".join(phrases)
 
 
+def not_judged(verdict: Verdict, reason: str) -> Verdict:
+    """A verdict in which neither side is judged."""
+    lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
+    return replace(verdict, lower=lower, upper=upper, gaps=(), others=(), on_bound="")
+
+
 def refused(estimate: float) -> Verdict:
     """Of a parameter that has no profile from local searches."""
-    side = Side("unresolved", estimate, STEPWISE)
+    side = Side("none", estimate, STEPWISE)
     return Verdict(side, side)
 
 
@@ -108,7 +150,7 @@ def _words(side: Side, where: str, by: str) -> str:
         case "open":
             return f"open {where}"
         case "closed":
-            return f"closed from {where} at {side.at:.4g} by the bound of {side.reason}"
-        case "unresolved":
-            ahead = "" if math.isnan(side.at) else f" (from {side.at:.4g})"
-            return f"not resolved {where}{ahead}: {side.reason}"
+            return f"closed from {where} at {number(side.at)} by the bound of {side.reason}"
+        case "not found" | "none" | "not judged":
+            ahead = "" if math.isnan(side.at) else f" (from {number(side.at)})"
+            return f"not found {where}{ahead}: {side.reason}"

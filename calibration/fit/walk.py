@@ -1,127 +1,305 @@
-"""How a profile is walked outwards from its least value, and where its rise passes the threshold.
+"""The walk along a profile: outwards from the least value of an objective, to where its rise passes a threshold.
 
-Steps aim at an even growth of the square root of the rise, which is a straight line where the profile is a parabola.
-No step has a floor but rounding, so a steep rise is resolved however wide the search range is, and a jump is told from
-one. The crossing is found by root finding between two places that lie on either side of it.
+A walk has a cost and a pull. The cost is the objective; the pull ``(g - z)^2 / (2 sigma^2)`` draws a quantity g of the
+parameters outwards, z a little further at each step. Whatever minimises the sum minimises the objective among all
+parameters with the same g: g and the objective where it ends are a point of the profile, and g need not be met exactly.
+The quantity is a parameter's place in its range, or a number that the model says.
+
+Each search starts from the last one's end. Steps aim at an even growth of the square root of the rise, which is a
+straight line where the profile is a parabola. No step has a floor but rounding, so a steep rise is resolved however
+wide the search range is, and a jump is told from one. A rise that looks like a jump is searched again, by plain
+L-BFGS-B from the place before it. The crossing is found by root finding between two places on either side of it.
+
+Source: Kreutz, Raue and Timmer 2012, BMC Systems Biology 6, 120, equations 6 to 12: the profile of a prediction follows
+from that of a measurement of g, with sigma the noise of that measurement.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from calibration.fit.objective import IMPOSSIBLE
+import numpy as np
 
-#: Growth of the square root of the rise that a step aims at, as share of that of the threshold, and the most of it that
-#: is taken as no jump.
-AIM, MOST_GROWTH = 0.25, 0.75
-#: Steps on one side after which the profile is left unresolved.
+from calibration.fit.box_search import Minimum, descend, measured
+from calibration.fit.downhill import neared, settled
+from calibration.fit.least_squares import polished
+from calibration.fit.objective import IMPOSSIBLE, Objective, Pull, Quantity, slopes
+from calibration.fit.obstacles import obstacles
+from calibration.fit.pace import AIM, Pace, crossing, jumped, root
+from calibration.fit.verdict import Part, Side
+from cipark_sd.arrays import Array
+
+#: Steps on one side after which the walk is given up.
 MOST_STEPS = 80
 #: A step below this share of the way from the start, or below rounding, cannot be made smaller.
 RESOLUTION, ROUNDING = 1e-9, 1e-13
-#: The crossing is good when the rise there is the threshold to this share of it.
-AT_THRESHOLD = 1e-5
 #: What an infinite threshold is taken for when steps are chosen.
 FLAT_RISE = 1e4
-#: A rise that misses the threshold by more than this share at the finest step jumps over it.
-JUMP = 1e-2
+#: The largest step, as the move of the quantity when every parameter moves by this share of its range.
+LARGEST = 0.1
+#: Steps on one side after which the largest step doubles each time.
+PATIENT = 20
+#: A step that moves the quantity by less than this share of what was asked is stuck; so many in a row are the end.
+STUCK, MOST_STUCK = 0.02, 5
+#: The fall of the log density that a search may leave.
+TOLERANCE = 1e-8
+#: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
+LOWER = 1e-3
+#: Times that a walk starts anew from a better fit.
+MOST_CENTRES = 4
+#: After so many steps in a row that were too far the last one is searched again.
+SUSPECT = (6, 14)
 
 
-class Place(Protocol):
-    """A point of a profile: the value that it is of, and the best objective there."""
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A point of a profile: the quantity ``at`` and the objective ``cost`` at a minimum of objective and pull.
 
-    @property
-    def at(self) -> float: ...
-    @property
-    def cost(self) -> float: ...
+    ``slope`` is that of the pull there, which is that of the profile; ``aimed`` and ``sigma`` are the pull's.
+    """
 
-
-P = TypeVar("P", bound=Place)
-
-
-def root(rise: float) -> float:
-    """The square root of a rise, 0 for what lies below the least by rounding."""
-    return math.sqrt(max(rise, 0.0))
+    minimum: Minimum
+    cost: float
+    at: float
+    slope: float = 0.0
+    aimed: float = 0.0
+    sigma: float = 1.0
 
 
-def next_step(step: float, before: float, after: float, limit: float) -> float:
-    """The step after one whose root of the rise went from ``before`` to ``after``, ``limit`` being the threshold's."""
-    growth = (after - before) / (AIM * limit)
-    return step * min(3.0, max(0.3, 1 / growth if growth > 0 else 3.0))
-
-
-@dataclass
-class Pace:
-    """The step of one side: it grows and shrinks with the rise, and closes in on a place that was too far.
+class Walk:
+    """The places of one profile, found so far.
 
     Parameters
     ----------
-    step : float
-    limit : float
-        The root of the threshold.
+    goal : Objective
+    quantity : Quantity
+    point : (n_free,)
+        Where the walk begins: a minimum of ``goal``.
+    threshold : float
+    ends : (float, float)
+        Where the quantity can go no further, if that is known.
+    watch : function, optional
+        Called with each new place; what it raises ends the walk.
     """
 
-    step: float
-    limit: float
-    blocked: float | None = None
-    blocked_root: float = 0.0
-    upwards: bool = True
+    def __init__(
+        self,
+        goal: Objective,
+        quantity: Quantity,
+        point: Array,
+        threshold: float,
+        *,
+        ends: tuple[float, float] = (-math.inf, math.inf),
+        watch: Callable[[Place], None] | None = None,
+    ) -> None:
+        self.goal, self.quantity, self.threshold, self.ends = goal, quantity, threshold, ends
+        self.watch, self.floor = watch, math.inf
+        self.places: list[Place] = []
+        self._start_from(point)
 
-    def refuses(self, at: float, root_here: float, ahead: float, root_ahead: float) -> bool:
-        """Whether a place is too far for one step: the root of its rise grew too much, or the data are impossible.
+    def _start_from(self, point: Array) -> None:
+        """Take a point of the box as the centre: the curvature there gives first steps and first searches."""
+        self.goal, around = measured(self.goal, point)
+        self.matrix = around.positive
+        cost, cost_slopes = self.goal.with_gradient(point)
+        at, self.slopes = self._quantity_at(point)
+        self.reach = float(np.abs(self.slopes).sum())
+        # how far the parameters move per unit of the quantity, and its variance
+        follow = np.linalg.solve(self.matrix, self.slopes)
+        self.spread = float(self.slopes @ follow)
+        self.follow = follow / self.spread if self.spread > 0 else follow
+        self.centre = Place(Minimum(point, cost, cost_slopes, self.matrix, True, 1), cost, at, aimed=at)
+        self._add(self.centre)
 
-        The next step then is shorter.
-        """
-        if root_ahead - root_here <= MOST_GROWTH * self.limit:
-            return False
-        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > at
-        self.step = min(self.step, abs(ahead - at)) / 2
-        return True
+    def _quantity_at(self, point: Array) -> tuple[float, Array]:
+        """The quantity at a point, and its slopes ``(n_free,)``."""
+        points, widths = self.goal.around(point)
+        values = self.quantity(self.goal.theta(points))
+        with np.errstate(invalid="ignore"):
+            return float(values[0]), slopes(values, widths, np.isfinite(values))
 
-    def accept(self, place: float, before: float, after: float, largest: float) -> None:
-        """Go on from a place; roots of the rise as of :func:`next_step`."""
-        self.step = min(next_step(self.step, before, after, self.limit), largest)
-        if self.blocked is not None:
-            passed = place >= self.blocked if self.upwards else place <= self.blocked
-            if passed or self.blocked_root - after <= MOST_GROWTH * self.limit:
-                self.blocked = None
+    def _add(self, place: Place) -> None:
+        self.places.append(place)
+        if self.watch is not None:
+            self.watch(place)
+
+    @property
+    def least(self) -> float:
+        """The least objective that is known."""
+        return min(self.floor, *(place.cost for place in self.places))
+
+    def sides(self, floor: float = math.inf) -> tuple[Side, Side]:
+        """Both sides, walked until the least value of all is known; ``floor`` is one that is known from elsewhere."""
+        self.floor = floor
+        if not self.reach > 0:
+            return Side("open", self.centre.at), Side("open", self.centre.at)
+        for _ in range(MOST_CENTRES):
+            least = self.least
+            ends = [self._side(direction) for direction in (-1.0, 1.0)]
+            if self.least >= least - LOWER * self.threshold / 10:
+                break
+            # a better fit than the centre lies on the way: its surroundings are the new centre
+            best = min(self.places, key=lambda place: place.cost)
+            self._start_from(settled(self.goal, best.minimum.point, tolerance=TOLERANCE).point)
+        return ends[0], ends[1]
+
+    def _side(self, direction: float) -> Side:
+        """What closes a side, with places added until it is known."""
+        limit = math.sqrt(min(self.threshold, FLAT_RISE))
+        pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
+        before = current = self.centre
+        pull, stuck, refused = current.slope, 0, 0
+        for attempt in range(MOST_STEPS):
+            if self._at_end(current.at, direction):
+                return Side("open", current.at)
+            # where the scale of the quantity changes along the way, steps right at its start would never end
+            largest = LARGEST * self.reach * 2.0 ** max(0, attempt - PATIENT)
+            step = pace.step
+            place = self._step(before, current, direction * step, pull)
+            low, high = root(current.cost - self.least), root(place.cost - self.least)
+            refused = refused + 1 if pace.too_far(low, high) else 0
+            if refused in SUSPECT:
+                place = self._again(place, current)
+                high = root(place.cost - self.least)
+            moved = direction * (place.at - current.at)
+            ahead = place.at if moved > 0 else current.at + direction * step
+            if pace.too_far(low, high):
+                pace.shorten(current.at, ahead, high)
+                if step <= max(ROUNDING * self.reach, RESOLUTION * abs(current.at - self.centre.at)):
+                    return Side("not found", current.at, jumped(place.cost))
+                continue
+            if moved > 0 and place.cost - self.least > self.threshold:
+                side, place = self._crossed(current, place)
+                if side is not None:
+                    return side
+                # the searches along the walk had stuck beside a lower valley: on from there
+                before = current = place
+                pull = place.slope
+                continue
+            if not moved > STUCK * step:
+                # at a corner or a kink; a stronger pull over a smaller step tells whether it is the end
+                stuck += 1
+                pace.step = step / 3
+                pull = 3 * direction * max(abs(place.slope), abs(pull))
+                if moved > 0:
+                    self._add(place)
+                    before, current = current, place
+                if stuck == MOST_STUCK:
+                    return self._wall(current, direction)
+                continue
+            stuck = 0
+            self._add(place)
+            pace.accept(place.at, low, high, largest)
+            before, current, pull = current, place, place.slope
+        return Side("not found", current.at, "not followed to its end")
+
+    def _wall(self, current: Place, direction: float) -> Side:
+        """What a side ends at that no pull moves: the end of what the model can say, or a jump before a known end."""
+        if math.isinf(self.ends[0]):
+            return Side("open", current.at)
+        # along the quantity alone, since what jumps does so whatever the others are
+        inside, outside = 0.0, (self.ends[1] - current.at if direction > 0 else current.at - self.ends[0])
+        beyond = IMPOSSIBLE
+        along = np.where(self.slopes != 0, np.sign(self.slopes), 0.0) * direction
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            cost = float(self.goal(np.clip(current.minimum.point + middle * along, 0.0, 1.0)[None, :])[0])
+            if cost - self.least <= self.threshold:
+                inside = middle
             else:
-                self.step = min(self.step, abs(self.blocked - place) / 2)
+                outside, beyond = middle, cost
+        return Side("not found", current.at + direction * inside, jumped(beyond))
+
+    def _at_end(self, at: float, direction: float) -> bool:
+        low, high = self.ends
+        return at <= low + 1e-12 if direction < 0 else at >= high - 1e-12
+
+    def _crossed(self, inside: Place, outside: Place) -> tuple[Side | None, Place]:
+        """What closes a side between two places; no side where another search ends lower, at the place given."""
+        if inside.cost - self.least > self.threshold:
+            # the walk met a better fit; both sides are walked again from there
+            return Side("not found", inside.at, "a better fit lies on the way"), inside
+        place, at_threshold = self._crossing(inside, outside)
+        if at_threshold and not math.isinf(self.ends[0]):
+            other = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+            if other.minimum.value < place.minimum.value - LOWER * self.threshold:
+                self._add(other)
+                return None, other
+        self._add(place)
+        if not at_threshold:
+            return Side("not found", place.at, jumped(outside.cost)), place
+        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        names = obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        return Side("closed" if names else "bounded", place.at, ", ".join(names)), place
+
+    def _step(self, before: Place, current: Place, step: float, pull: float) -> Place:
+        """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
+        sigma = abs(step) / 2
+        # to stay where it is the quantity takes the pull that it has; the step comes on top
+        aimed = current.at + step + sigma**2 * pull
+        if before.at == current.at:
+            ahead = current.minimum.point + step * self.follow
+        else:
+            share = min(2.0, abs(step / (current.at - before.at)))
+            ahead = current.minimum.point + share * (current.minimum.point - before.minimum.point)
+        ahead = np.clip(ahead, 0.0, 1.0)
+        if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
+            ahead = current.minimum.point
+        return self._solve(ahead, aimed, sigma)
+
+    def _again(self, place: Place, current: Place) -> Place:
+        """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
+        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        near, _ = neared(goal, current.minimum.point, fall=1e-12)
+        other = self._solve(near, place.aimed, place.sigma)
+        return other if other.minimum.value < place.minimum.value else place
+
+    def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
+        """Where the rise passes the threshold, under the pull of the place outside."""
+        # at this aim the pull leaves the place inside where it is
+        first = inside.at + outside.sigma**2 * inside.slope
+
+        def solve(share: float, nearest: Place) -> Place:
+            aimed = first + share * (outside.aimed - first)
+            return self._solve(nearest.minimum.point, aimed, outside.sigma)
+
+        return crossing(inside, outside, self.least, self.threshold, solve)
+
+    def _solve(self, start: Array, aimed: float, sigma: float) -> Place:
+        """The place with the least objective and pull."""
+        goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
+        start = np.clip(start, 0.0, 1.0)
+        found = polished(goal, start, tolerance=TOLERANCE)
+        if found is None or not found.converged:
+            across = self._quantity_at(start)[1]
+            matrix = self.matrix + np.outer(across, across) / sigma**2
+            found = descend(goal.with_gradient, start, matrix, tolerance=TOLERANCE)
+            # a prediction's place need not be met exactly, and one that looks like a jump is searched again
+            if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+                near, _ = neared(goal, found.point, fall=1e-12)
+                other = settled(goal, near, tolerance=TOLERANCE)
+                found = other if other.value <= found.value else found
+        at = float(self.quantity(self.goal.theta(found.point[None, :]))[0])
+        cost = found.value - ((at - aimed) / sigma) ** 2 / 2 if found.value < IMPOSSIBLE else IMPOSSIBLE
+        return Place(found, cost, at, (aimed - at) / sigma**2, aimed, sigma)
 
 
-def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> tuple[P, bool]:
-    """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
+def union(
+    starts: Sequence[Array], quantity: Quantity, walk_from: Callable[[Array], Walk], threshold: float
+) -> tuple[list[Walk], list[Part]]:
+    """Walks from full vectors ``(k,)``, the best first, and the stretches in which the rise is below a threshold.
 
-    Where the rise jumps over the threshold the place is the last one below the jump; where it is above the threshold
-    inside already, since ``least`` has fallen, the place is the inside.
-
-    Parameters
-    ----------
-    solve : (share, nearest place) -> place
-        The place at a share of the way from ``inside`` to ``outside``; searches start from the nearest one.
+    The rise is that above the least of all walks. What starts within a stretch is not walked again.
     """
-    from scipy import optimize
-
-    known: dict[float, P] = {0.0: inside, 1.0: outside}
-
-    def gap(share: float) -> float:
-        if share not in known:
-            known[share] = solve(share, known[min(known, key=lambda tried: abs(tried - share))])
-        rise = known[share].cost - least
-        if abs(rise - threshold) <= AT_THRESHOLD * threshold:
-            return 0.0
-        return root(min(rise, IMPOSSIBLE)) - math.sqrt(threshold)
-
-    if gap(0.0) > 0:
-        # a better fit was met on the way here, above which the place inside lies already
-        return inside, False
-    optimize.brentq(gap, 0.0, 1.0, xtol=1e-12, rtol=1e-12)
-    place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
-    if abs(place.cost - least - threshold) <= JUMP * threshold:
-        return place, True
-    return known[max(share for share, reached in known.items() if reached.cost - least <= threshold)], False
-
-
-def jumped(cost: float) -> str:
-    """Why a step cannot be made small enough, given the objective beyond it."""
-    return "the data are impossible beyond" if cost >= IMPOSSIBLE else "the rise jumps there"
+    walks, parts = list[Walk](), list[Part]()
+    for theta in starts:
+        at = float(quantity(theta[None, :])[0])
+        if any(part.lower.at <= at <= part.upper.at for part in parts):
+            continue
+        walk = walk_from(theta)
+        walks.append(walk)
+        floor, at = min(walk.least for walk in walks), walk.centre.at
+        if walk.centre.cost - floor <= threshold and not any(part.lower.at <= at <= part.upper.at for part in parts):
+            lower, upper = walk.sides(floor)
+            parts.append(Part(lower, upper, walk.centre.at))
+    return walks, parts

@@ -95,7 +95,7 @@ def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], 
     values = goal(points)
     likeliest = np.argsort(values, kind="stable")[:STARTS]
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
-    ends = [local_search(goal, points[i], "l-bfgs-b").theta for i in usable]
+    ends = [local_search(goal, points[i]).theta for i in usable]
     return [space.medians, *goal.theta(points[usable]), *ends], bool(usable)
 
 

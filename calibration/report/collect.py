@@ -10,14 +10,14 @@ import numpy as np
 from calibration.assess.posterior_predictive import predict, scores
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
-from calibration.fit.diagnostics import identifiability
+from calibration.fit.diagnostics import identifiability, interval_rule
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow, fitted
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import threshold
-from calibration.fit.verification import Replication, not_possible, shift_at_half_the_step
+from calibration.fit.verdict import not_judged
+from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible, shift_at_half_the_step
 from calibration.likelihood.forward import ForwardModel
 from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior, PosteriorLine
@@ -83,6 +83,11 @@ class Calibration:
 def fit_findings(made: Calibration) -> Fit:
     """The findings of a calibration, but for what follows its posterior."""
     problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
+    shift = shift_at_half_the_step(optimum, made.engine)
+    profiles, predictions = made.profiles, made.predictions
+    if shift > COARSE:
+        profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
+        predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
     rows, identified = tuple(fitted(density, optimum.theta)), identifiability(optimum)
     software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
@@ -91,14 +96,14 @@ def fit_findings(made: Calibration) -> Fit:
         rows=rows,
         identifiability=identified,
         errors=standard_errors(optimum),
-        conditions=conditions(optimum, identified, made.profiles, rows, made.engine),
-        profiles=made.profiles,
-        predictions=made.predictions,
+        conditions=conditions(optimum, identified, profiles, rows, made.engine, shift),
+        profiles=profiles,
+        predictions=predictions,
         engine=made.engine,
         comparable=not not_possible(problem, made.engine),
         seed=problem.method.seed,
         replication=made.replication,
-        step_shift=shift_at_half_the_step(optimum, made.engine),
+        step_shift=shift,
         curves=curves(problem, optimum.theta, rows, made.engine),
         courses=course_errors(density, optimum.theta),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
@@ -118,7 +123,8 @@ def _best_fit(optimum: Optimum) -> BestFit:
         optimum.interrupted,
         optimum.stepwise,
         optimum.at_bound,
-        threshold(optimum.goal, optimum.goal.density.problem.method.level),
+        interval_rule(optimum, optimum.goal.density.problem.method.level),
+        optimum.moved,
     )
 
 

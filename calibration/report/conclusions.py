@@ -37,7 +37,7 @@ def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
         f"At the optimum, the data tell more than the priors in {identified.n_informed} of the {len(identified.names)} "
         "directions in which the fitted parameters of the model can move together."
     )
-    if fit.profiles:
+    if fit.profiles and not fit.conditions.first:
         sentences.append(_profiled(fit))
     if assessment is None:
         sentences.append(
@@ -101,7 +101,7 @@ _SIDES = {
 def bounded_words(fit: Fit) -> str:
     """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
     sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
-    if all(n == 2 for n in sides):
+    if all(n == 2 for n in sides) or fit.conditions.first:
         return ""
     counts = [(2, "on both sides"), (1, "on one side only"), (0, "on neither")]
     parts = listed(f"{sides.count(n)} {where}" for n, where in counts if n in sides)
@@ -120,11 +120,14 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences.append(
             f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers."
         )
+    if fit.optimum.moved:
+        times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
+        sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
     if fit.optimum.stepwise:
         sentences.append(
-            f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: local searches cannot move it, so "
-            "each search was a global one (differential evolution), and it has no profile and no standard error. "
-            "Profiles of other parameters and of predictions hold it at its estimate."
+            f"The likelihood is a step function of {listed(fit.optimum.stepwise)}: each search scanned it and searched "
+            "the others at each place. It has no profile and no standard error; profiles of other parameters and of "
+            "predictions hold it at its estimate."
         )
     by_reason: dict[str, list[str]] = {}
     for name, reason in fit.errors.why_not.items():

@@ -24,7 +24,7 @@ from calibration.report.sections.groups import sentences as group_sentences
 from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.console import print_table, say
 from cipark_sd.headline import HEAD, cells
-from cipark_sd.wording import band, beside, interval, number, percent
+from cipark_sd.wording import band, beside, interval, number, percent, rounded, with_error
 
 #: What the estimates of groups are worth.
 POOLED = (
@@ -33,9 +33,19 @@ POOLED = (
 )
 
 
+#: What is said of parameters whose profile has no end.
+WITHOUT_ENDS = {
+    "open": "Bounded by the data on neither side",
+    "closed": "Bounded by the data on neither side, though a bound of another parameter ends the profile",
+    "not found": "The ends of the profile were not found on either side",
+}
+
+
 def show(fit: Fit, reused: int = 0) -> None:
     """The tables and sentences of a fit."""
     say(fit.study.title, bold=True)
+    if fit.conditions.first:
+        say(fit.conditions.first, bold=True)
     _show_estimates(fit)
     if fit.predictions:
         _show_predictions(fit)
@@ -121,9 +131,9 @@ def _show_posterior(drawn: Posterior) -> None:
     rows = [
         (
             line.name,
-            f"{line.mean:.4g} ± {line.mcse_mean:.1g}",
-            f"{line.median:.4g}",
-            f"{line.low_95:.3g} to {line.high_95:.3g}",
+            with_error(line.mean, line.mcse_mean),
+            rounded(line.median, line.high_95 - line.low_95),
+            interval(line.low_95, line.high_95),
             f"{line.mcse_low_95:.1g}, {line.mcse_high_95:.1g}",
             f"{line.contraction:.2f}",
             f"{line.rhat:.3f}",
@@ -174,9 +184,10 @@ def sentences(fit: Fit, reused: int = 0) -> Sequence[str]:
     if fit.study.pools:
         sentences.append(POOLED)
     sentences += [*identifiability_words(identified), *fit.conditions.remarks]
-    opened = [r.name for r in fit.profiles if {r.verdict.lower.state, r.verdict.upper.state} == {"open"}]
-    if opened:
-        sentences.append("Bounded by the data on neither side: " + ", ".join(opened) + ".")
+    for state, words in WITHOUT_ENDS.items():
+        names = [result.name for result in fit.profiles if result.verdict.states == (state, state)]
+        if names:
+            sentences.append(f"{words}: {', '.join(names)}.")
     sentences += prediction_sentences(fit)
     far = unexplained(fit.rows)
     if far:
@@ -192,7 +203,7 @@ def sentences(fit: Fit, reused: int = 0) -> Sequence[str]:
         sentences.append(f"The posterior {state}: {worst} (wanted: {CONVERGED}). {fit.posterior.how}")
     sentences += fit.failed.sentences
     step = half_step_sentence(fit.step_shift)
-    if step:
+    if step and not fit.conditions.first:
         sentences.append(step)
     sentences.append(fit.replication.sentence)
     return sentences

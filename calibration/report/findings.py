@@ -17,7 +17,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.threshold import Threshold
-from calibration.fit.verification import Replication
+from calibration.fit.verification import UNUSABLE, Replication
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.failed_draws import FailedDraws
@@ -26,7 +26,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.errors import InvalidValue
 from cipark_sd.records import of_this_version, read_record, write_record
-from cipark_sd.wording import beside, interval, number, rounded
+from cipark_sd.wording import NO_END, beside, interval, number
 
 #: The file of findings within the folder of output.
 FILE = "findings-calibrate.zip"
@@ -42,11 +42,14 @@ class BestFit(Reached):
         Free parameters of which the likelihood is a step function, and those at an end of their range.
     rule : Threshold
         How far a profile may rise.
+    moved : int
+        How often a profile found a better fit, to which the estimate then went.
     """
 
     stepwise: tuple[str, ...]
     at_bound: tuple[str, ...]
     rule: Threshold
+    moved: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,16 +190,21 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was cut short, each posterior has converged, and PySD does not differ."""
+        """Whether all was done, each posterior has converged, PySD does not differ, and the time step is fine."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
         assessed = self.assessment is None or self.assessment.sound
-        return not fit.optimum.interrupted and fit.replication.sound and drawn and assessed
+        stepped = not fit.step_shift > UNUSABLE
+        return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and assessed
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``."""
+    """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``.
+
+    ``digits`` is an error by which the estimate is rounded where the profile has no end: the standard error, else the
+    posterior's standard deviation, else a quarter of the time step for a step function.
+    """
 
     name: str
     use: str
@@ -211,46 +219,52 @@ class Estimate:
     low_side: str
     high_side: str
     verdict: str
+    gaps: tuple[tuple[float, float], ...] = ()
+    digits: float | None = None
 
     @property
     def shown(self) -> str:
         """The estimate with the digits that its interval carries, or the standard error; of a held one all digits."""
-        if self.low_side:
-            return beside(self.estimate, self.profile_low, self.profile_high)
-        return number(self.estimate) if self.standard_error is None else rounded(self.estimate, 4 * self.standard_error)
+        if self.low_side or self.digits is not None:
+            return beside(self.estimate, self.profile_low, self.profile_high, self.digits)
+        return number(self.estimate)
 
     @property
     def profile(self) -> str:
         """The interval of the profile as it is printed, nothing where there is no profile."""
         if not self.low_side:
             return ""
-        lower, upper = ("open" if side == "open" else "-" for side in (self.low_side, self.high_side))
-        return interval(self.profile_low, self.profile_high, without=(lower, upper))
+        lower, upper = (NO_END.get(side, "") for side in (self.low_side, self.high_side))
+        return interval(self.profile_low, self.profile_high, without=(lower, upper), gaps=self.gaps)
 
 
 def estimates(fit: Fit) -> list[Estimate]:
     """All parameters in order, estimates beside priors."""
     profiles = {result.name: result for result in fit.profiles}
+    spreads = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
+    spreads |= {line.name: line.sd for line in fit.posterior.lines} if fit.posterior is not None else {}
     lines = []
     for parameter, value in zip(fit.study.space, fit.optimum.theta, strict=True):
         low, high = parameter.interval(fit.level)
         profile = profiles.get(parameter.name)
-        held = parameter.use == "PRI"
+        held, error = parameter.use == "PRI", fit.errors.values.get(parameter.name)
+        states = ("", "") if profile is None else profile.verdict.states
         lines.append(
             Estimate(
                 parameter.name,
                 parameter.use,
                 float(value),
-                fit.errors.values.get(parameter.name),
+                error,
                 fit.level,
                 parameter.median,
                 low,
                 high,
                 profile.lower if profile else None,
                 profile.upper if profile else None,
-                profile.verdict.lower.state if profile else "",
-                profile.verdict.upper.state if profile else "",
+                *states,
                 "held at the prior median" if held else str(fit.conditions.of(parameter.name)),
+                profile.verdict.gaps if profile else (),
+                spreads.get(parameter.name) if error is None else error,
             )
         )
     return lines

@@ -33,10 +33,10 @@ def record(fit: Fit) -> dict[str, object]:
         "integration_method": study.time_method,
         "time_step": study.time_step,
         "estimate": study.method.estimate,
-        "optimiser": study.method.optimiser,
         "seed": fit.seed,
         "searches": len(optimum.searches),
         "searches_arrived": optimum.n_arrived,
+        "better_fits_of_profiles": optimum.moved,
         "interrupted": optimum.interrupted,
         "log_likelihood": _finite(optimum.log_likelihood),
         "log_density": _finite(optimum.log_density),
@@ -139,7 +139,13 @@ def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
         name: {"state": side.state, "at": _finite(side.at), "reason": side.reason}
         for name, side in (("lower", verdict.lower), ("upper", verdict.upper))
     }
-    return {"sides": sides, "threshold": _finite(rule.rise)}
+    return {
+        "sides": sides,
+        "interval": verdict.interval,
+        "gaps": [list(gap) for gap in verdict.gaps],
+        "at_other_optima": list(verdict.others),
+        "threshold": _finite(rule.rise),
+    }
 
 
 def _finite(value: float) -> float | None:

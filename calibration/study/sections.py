@@ -33,8 +33,6 @@ from cipark_sd.section import Section
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")
 TARGETS: tuple[Target, ...] = ("model", "noise")
-Optimiser = Literal["l-bfgs-b", "least-squares", "differential-evolution"]
-OPTIMISERS: tuple[Optimiser, ...] = ("l-bfgs-b", "least-squares", "differential-evolution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ class Method:
     """
 
     estimate: Literal["map", "ml"] = "map"
-    optimiser: Optimiser = "l-bfgs-b"
     starts: int = 100
     fast_starts: int = 20
     seed: int = 1
@@ -227,7 +224,6 @@ def method_section(section: Section) -> Method:
     default = Method()
     method = Method(
         section.choice("estimate", ("map", "ml"), default.estimate),
-        section.choice("optimiser", OPTIMISERS, default.optimiser),
         section.whole("starts", default.starts, least=1, most=MOST_STARTS),
         section.whole("fast_starts", default.fast_starts, least=1, most=MOST_STARTS),
         section.whole("seed", default.seed),

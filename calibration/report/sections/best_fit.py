@@ -10,7 +10,7 @@ from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.report import figures_fit
 from calibration.report.conclusions import estimate_words
-from calibration.report.findings import BestFit, Findings, Fit, estimates
+from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.headline import Bounds, Headline, Kind, parameter
 from cipark_sd.pages.blocks import Folded, Paragraph, Plain, Section, Table
@@ -39,7 +39,7 @@ class Optimum(ReportPart):
                     value,
                     unit=fit.study.unit(estimated.name),
                     kind=kind_of(fit),
-                    interval=None if profile is None else profile_bounds(profile),
+                    interval=None if profile is None else profile_bounds(fit, profile),
                     conditional_on=given_texts(verdict.held),
                     basis=None,
                 )
@@ -49,7 +49,7 @@ class Optimum(ReportPart):
         fit = findings.fit
         hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         tables: dict[str, Rows] = {
-            "summary": [asdict(line) for line in estimates(fit)],
+            "summary": [_plain(line) for line in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
         }
         tables |= identifiability_tables(fit.identifiability, hardly)
@@ -98,14 +98,25 @@ class Optimum(ReportPart):
             yield "Profile likelihoods: how far the data bound each parameter by itself (--profiles)."
 
 
+def _plain(line: Estimate) -> dict[str, object]:
+    """A line of the table: the numbers, without what only their printing needs."""
+    return {name: value for name, value in asdict(line).items() if name not in ("gaps", "digits")}
+
+
 def kind_of(fit: Fit) -> Kind:
     """The kind of the estimate."""
     return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
 
 
-def profile_bounds(profile: Profile | PredictionProfile) -> Bounds:
+def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
     """The interval of a profile."""
-    return Bounds(profile.lower, profile.upper, profile.threshold.level, "profile likelihood")
+    verdict = profile.verdict if isinstance(profile, Profile) else profile.sides
+    level, by = profile.threshold.level, "profile likelihood"
+    error = fit.errors.values.get(profile.name)
+    if error is None and "none" in verdict.states:
+        # a step is told apart to a time step
+        error = fit.study.time_step / 4
+    return Bounds(profile.lower, profile.upper, level, by, verdict.states, verdict.gaps, error)
 
 
 def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:

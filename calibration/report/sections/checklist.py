@@ -18,6 +18,8 @@ from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 
 MISSING = "missing"
+#: How optima are searched for (:mod:`calibration.fit.downhill`).
+ALGORITHM = "L-BFGS-B, then least squares or quasi-Newton steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def _optimisation(fit: Fit, assessment: Assessment | None) -> list[Item]:
             "minimum",
             ("payoff", f"{payoff}; noise: {', '.join(study.fitted_families)}"),
             ("data that enter the payoff", f"{fitted} numbers, fitted.csv; tables of the study"),
-            ("algorithm and its settings", f"{study.method.optimiser}, {n} starts, a Latin hypercube of the priors"),
+            ("algorithm and its settings", f"{ALGORITHM}; {n} starts, a Latin hypercube of the priors"),
             ("search space and constraints", "bounds and priors in problem.toml; table above"),
             ("best values and payoff", f"summary.csv; log likelihood {optimum.log_likelihood:.2f}"),
         ),

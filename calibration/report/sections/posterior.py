@@ -14,6 +14,7 @@ from calibration.sampling.convergence import CONVERGED, poorest
 from cipark_sd.headline import Bounds, Headline, parameter
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import interval, rounded, with_error
 
 #: Of the parameters in pair and mixing plots: those that the data narrowed most.
 MOST = 8
@@ -125,9 +126,9 @@ def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
     for line, mixing in zip(lines, drawn.mixing, strict=True):
         size = min(mixing.ess_bulk, mixing.ess_tail)
         numbers = (
-            f"{mixing.mean:.3g} ± {mixing.mcse_mean:.1g}",
-            f"{mixing.median:.3g}",
-            f"{mixing.low:.3g} to {mixing.high:.3g}",
+            with_error(mixing.mean, mixing.mcse_mean),
+            rounded(mixing.median, mixing.high - mixing.low),
+            interval(mixing.low, mixing.high),
             f"{mixing.mcse_low:.1g}, {mixing.mcse_high:.1g}",
             f"{line.contraction:.2f}",
             f"{line.to_prior:.2f}",

@@ -34,7 +34,7 @@ class Predictions(ReportPart):
                     profile.estimate,
                     unit=reported.unit,
                     kind=kind_of(fit),
-                    interval=profile_bounds(profile),
+                    interval=profile_bounds(fit, profile),
                     conditional_on=(*structure, *conditions, *beyond),
                     basis=None,
                     title=reported.title,

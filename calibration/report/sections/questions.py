@@ -44,6 +44,8 @@ class Informed(Words):
 def warnings(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, or from being used as they stand."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
+    if fit.conditions.first:
+        yield fit.conditions.first
     if drawn is not None and not drawn.converged:
         yield "The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps."
     if assessed is not None and assessed.rolling is not None and assessed.rolling.not_converged:

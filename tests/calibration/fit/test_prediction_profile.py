@@ -8,8 +8,9 @@ import pytest
 from places import ROOT
 from scipy import stats
 
+from calibration.fit.objective import Quantity as Predicts
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.prediction_profile import PredictionProfile, Predicts, all_free, prediction_profile
+from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import profile
 from calibration.fit.threshold import Threshold, threshold
 from calibration.likelihood.posterior import posterior

@@ -13,13 +13,14 @@ from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, C
 from scipy import stats
 
 from calibration.fit.objective import objective
+from calibration.fit.obstacles import on_bounds
 from calibration.fit.optimise import local_search
+from calibration.fit.pace import crossing
 from calibration.fit.prediction_profile import prediction_profile
-from calibration.fit.profile import Profile, on_bounds, profile
+from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Side, Verdict
-from calibration.fit.walk import crossing
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -269,16 +270,16 @@ def test_a_rise_that_jumps_over_the_threshold_is_refused(tmp_path: Path, where: 
     found = side_of(tmp_path, formula, ("a",), {"a": (0.1, 10.0, "identity")}, [1.0])
     assert found.lower is not None
     assert found.upper is None
-    assert found.verdict.upper.state == "unresolved"
+    assert found.verdict.upper.state == "not found"
     assert found.verdict.upper.at == pytest.approx(where, rel=1e-6)
-    assert str(found.verdict).endswith(f"not resolved above (from {where}): the rise jumps there")
+    assert str(found.verdict).endswith(f"not found above (from {where}): the rise jumps there")
 
 
 def test_so_is_a_side_on_which_the_model_fails(tmp_path: Path) -> None:
     formula = "a * x + 0 * SQRT(1.03 - a)"
     found = side_of(tmp_path, formula, ("a",), {"a": (0.1, 10.0, "identity")}, [1.0])
     assert found.lower is not None
-    assert found.verdict.upper.state == "unresolved"
+    assert found.verdict.upper.state == "not found"
     assert found.verdict.upper.reason == "the data are impossible beyond"
     assert found.verdict.upper.at == pytest.approx(1.03, rel=1e-6)
 
@@ -293,7 +294,7 @@ def test_a_steep_rise_is_no_jump(tmp_path: Path) -> None:
     )
 
 
-BOTH = {state: Side(state, 3.0, "b") for state in ("bounded", "open", "closed", "unresolved")}  # type: ignore[arg-type]
+BOTH = {state: Side(state, 3.0, "b") for state in ("bounded", "open", "closed", "not found")}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,7 @@ BOTH = {state: Side(state, 3.0, "b") for state in ("bounded", "open", "closed", 
         ("open", "bounded", "bounded from above only"),
         ("bounded", "closed", "bounded from below by the data; closed from above at 3 by the bound of b"),
         ("closed", "open", "closed from below at 3 by the bound of b; open above"),
-        ("unresolved", "bounded", "not resolved below (from 3): b; bounded from above by the data"),
+        ("not found", "bounded", "not found below (from 3): b; bounded from above by the data"),
     ],
 )
 def test_each_verdict_has_one_sentence(lower: str, upper: str, words: str) -> None:
@@ -329,7 +330,7 @@ def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
     rng = np.random.default_rng(2)
     for _ in range(4):
         start = np.array(curve.estimates) * rng.uniform(0.8, 1.25, len(curve.names))
-        found = local_search(goal, goal.box(start), "l-bfgs-b")
+        found = local_search(goal, goal.box(start))
         np.testing.assert_allclose(found.theta, curve.estimates, rtol=1e-5)
         assert found.converged
 

@@ -11,9 +11,10 @@ from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import STEPWISE, Side, Verdict, refused
 from calibration.study.observations import Count
 
+STEP = Side("none", 2010.0, STEPWISE)
 BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
 CLOSED = Side("closed", 0.123456, "other, third")
-JUMP, UNKNOWN = Side("unresolved", 2.5, "a jump"), Side("unresolved", math.nan, "a jump")
+JUMP, UNKNOWN = Side("not found", 2.5, "a jump"), Side("not found", math.nan, "a jump")
 
 
 @pytest.mark.parametrize(("lower", "upper", "by", "words"), [
@@ -28,9 +29,9 @@ JUMP, UNKNOWN = Side("unresolved", 2.5, "a jump"), Side("unresolved", math.nan, 
      "closed from below at 0.1235 by the bound of other, third; bounded from above by the data"),
     (BOUNDED, CLOSED, "the data",
      "bounded from below by the data; closed from above at 0.1235 by the bound of other, third"),
-    (OPEN, JUMP, "the data", "open below; not resolved above (from 2.5): a jump"),
-    (UNKNOWN, OPEN, "the data", "not resolved below: a jump; open above"),
-    (JUMP, JUMP, "the data", "not resolved below (from 2.5): a jump; not resolved above (from 2.5): a jump"),
+    (OPEN, JUMP, "the data", "open below; not found above (from 2.5): a jump"),
+    (UNKNOWN, OPEN, "the data", "not found below: a jump; open above"),
+    (JUMP, JUMP, "the data", "not found below (from 2.5): a jump; not found above (from 2.5): a jump"),
 ])  # fmt: skip
 def test_what_a_profile_says(lower: Side, upper: Side, by: str, words: str) -> None:
     assert Verdict(lower, upper).words(by) == str(Verdict(lower, upper, by=by)) == words
@@ -44,7 +45,9 @@ def test_what_it_is_conditional_on_stands_around_it() -> None:
 
 @pytest.mark.parametrize(("lower", "upper", "interval"), [
     (BOUNDED, Side("bounded", 2.5), "1.5 to 2.5"), (OPEN, BOUNDED, "open to 1.5"), (BOUNDED, OPEN, "1.5 to open"),
-    (CLOSED, BOUNDED, "- to 1.5"), (BOUNDED, JUMP, "1.5 to -"),
+    (CLOSED, BOUNDED, "up to 1.5, closed by a bound below"), (BOUNDED, JUMP, "from 1.5, not found above"),
+    (JUMP, JUMP, "not found on both sides"), (OPEN, JUMP, "open below, not found above"),
+    (OPEN, OPEN, "open on both sides"), (STEP, STEP, "no profile"),
 ])  # fmt: skip
 def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
     assert Verdict(lower, upper).interval == interval
@@ -54,9 +57,9 @@ def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, int
 def test_a_step_function_has_no_profile() -> None:
     verdict = refused(2010.0)
     assert str(verdict) == STEPWISE == "no profile: the likelihood is a step function of it"
-    assert {verdict.lower, verdict.upper} == {Side("unresolved", 2010.0, STEPWISE)}
+    assert {verdict.lower, verdict.upper} == {Side("none", 2010.0, STEPWISE)}
     # one side alone does not say it of both
-    assert str(Verdict(verdict.lower, BOUNDED)).startswith("not resolved below (from 2010): no profile")
+    assert str(Verdict(verdict.lower, BOUNDED)).startswith("not found below (from 2010): no profile")
 
 
 def test_thresholds_are_quantiles_of_chi_square_and_f() -> None:

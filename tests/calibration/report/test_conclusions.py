@@ -86,10 +86,11 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     assert left == "Residuals of left: standard deviation 1.25, sum of squares 12.5, 8 numbers."
     assert right == "Residuals of right: sum of squares 12.5, 1 numbers."
     assert steps == (
-        "The likelihood is a step function of a: local searches cannot move it, so each search was a global one "
-        "(differential evolution), and it has no profile and no standard error. Profiles of other parameters and of "
-        "predictions hold it at its estimate."
+        "The likelihood is a step function of a: each search scanned it and searched the others at each place. It has "
+        "no profile and no standard error; profiles of other parameters and of predictions hold it at its estimate."
     )
+    once = conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, moved=1)))
+    assert once[1] == "A profile found a better fit than the searches (once): the estimate is that one."
     assert without == "No standard error: b (at a bound)."
 
 

@@ -139,9 +139,9 @@ def test_numbers_show_what_tells_them_apart() -> None:
     assert interval(0.00012345, 0.5) == "0.000123 to 0.5"
     assert interval(233.7584, 244.3915) == "233.8 to 244.4"
     assert interval(0.5472, 0.5473) == "0.5472 to 0.5473"
-    bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("unresolved", 3.0, "c")
+    bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("not found", 3.0, "c")
     assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
     assert Verdict(Side("open", 9.0), Side("open", 9.0)).interval == "open on both sides"
     assert str(Bounds(None, None, 0.9, "profile likelihood")) == "open on both sides (90 %, profile likelihood)"
     # a limit that is not the data's is not printed as one
-    assert Verdict(closed, unresolved).interval == "- to -"
+    assert Verdict(closed, unresolved).interval == "closed by a bound below, not found above"

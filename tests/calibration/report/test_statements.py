@@ -203,7 +203,7 @@ def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
 
 
 def test_defaults_of_the_method() -> None:
-    assert Method() == Method("map", "l-bfgs-b", 100, 20, 1, 0.95)
+    assert Method() == Method("map", 100, 20, 1, 0.95)
 
 
 def test_the_band_of_the_noise_is_the_central_ninety_per_cent(fit: Fit) -> None:

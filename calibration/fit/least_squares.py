@@ -1,0 +1,352 @@
+"""The end of a search where all noise is normal or lognormal: Levenberg-Marquardt steps within the box.
+
+A spread that is estimated has a closed form given the residuals, so each point is judged with the best spreads that it
+allows and the steps are those of the other parameters alone (variable projection). The slopes are those of residuals:
+a valley of condition 1e5 has an objective of condition 1e10, in which second differences see nothing.
+
+Sources: Golub and Pereyra 2003, Inverse Problems 19(2), R1-R26 (parameters that are solved for); Moré 1978, Lecture
+Notes in Mathematics 630, 105-116 (steps); Transtrum and Sethna 2012, arXiv:1201.5885 (steps that bend with a valley);
+Fornberg 1988, Mathematics of Computation 51, 699-706 (differences of fourth order).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.fit.box_search import FLAT, LEAST_PROBE, Minimum
+from calibration.fit.objective import Objective
+from calibration.study.observations import Count
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import from_scale
+from cipark_sd.arrays import Array
+
+#: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
+MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
+#: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
+MOST_BEND, BEND_SHARE = 0.75, 0.1
+#: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
+SHARE = 5e-3
+#: Singular value of slopes of length 1 that is rounding.
+SINGULAR = 1e-8
+#: Tolerances up to this one ask for all digits.
+LAST_DIGITS = 1e-9
+#: A fall that the objective cannot show.
+ROUNDED = 1e-7
+#: The largest step of a difference quotient, as share of a search range.
+MOST_PROBE = 1e-4
+#: Least curvature of a log prior that makes a residual of it.
+LEAST_PRIOR = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """An objective as a sum of squares.
+
+    Parameters
+    ----------
+    goal : Objective
+    terms : tuple of int
+        Positions of the fitted terms.
+    spreads : dict of int to (n_terms,) bool
+        Columns of free spreads in the box, and which terms have them.
+    """
+
+    goal: Objective
+    terms: tuple[int, ...]
+    spreads: dict[int, NDArray[np.bool_]]
+
+    @staticmethod
+    def of(goal: Objective) -> "Squares | None":
+        """None where a fitted term is no exact measurement with normal or lognormal noise by itself."""
+        names, terms, noises = goal.space.names, list[int](), list[float | str]()
+        for i, term in enumerate(goal.density.problem.terms):
+            if term.use != "fit":
+                continue
+            plain = isinstance(term, Count) and term.lower == term.upper and term.noise.family.gaussian
+            if not plain or term.noise.memory is not None:
+                return None
+            terms.append(i)
+            noises.append(term.noise.spread)
+        free = [name for name in dict.fromkeys(noises) if name in names]
+        rows = {names.index(str(name)): np.array([noise == name for noise in noises]) for name in free}
+        return Squares(goal, tuple(terms), rows)
+
+    @cached_property
+    def moving(self) -> NDArray[np.intp]:
+        """Columns of the box that are stepped."""
+        return np.array([i for i in range(len(self.goal.free)) if i not in self.spreads], dtype=np.intp)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Of the terms ``(n_terms,)``."""
+        return np.array([self.goal.density.problem.terms[i].weight for i in self.terms])
+
+    @cached_property
+    def _counted(self) -> list[tuple[int, Parameter]]:
+        """Moving columns whose prior counts."""
+        goal = self.goal
+        some = goal.with_prior[goal.free] & (goal.prior_weight > 0)
+        return [(i, goal.space.parameters[i]) for i in self.moving.tolist() if some[i]]
+
+    def gaps(self, box: Array) -> Array:
+        """Observed less expected numbers, of logarithms where the noise is in proportion, and the pull's gap.
+
+        ``(n, n_terms + 1)``; not finite where the model fails.
+        """
+        goal, (first, last, observed, relative) = self.goal, self._reads
+        theta = goal.theta(box)
+        values = goal.density.quantities(theta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            expected = np.where(last > first, values[:, first] / values[:, last], values[:, first])
+            gaps = np.where(relative, np.log(observed / expected), observed - expected)
+        pull = np.zeros(len(box)) if goal.pull is None else goal.pull.gap(theta)
+        return np.column_stack([gaps, pull])
+
+    @cached_property
+    def _reads(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, NDArray[np.bool_]]:
+        """Of each term the quantity, what it is divided by (itself for nothing), its number, whether by logarithms."""
+        rows = []
+        for i in self.terms:
+            term, slot = self.goal.density.problem.terms[i], self.goal.density.slots[i]
+            assert isinstance(term, Count)
+            last = slot.start if term.denominator is None else slot.stop - 1
+            rows.append((slot.start, last, term.lower, term.noise.family.relative))
+        first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
+        return first, divisor, observed, relative
+
+    def solved(self, point: Array, gaps: Array) -> Array:
+        """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
+        point = point.copy()
+        for column, rows in self.spreads.items():
+            parameter = self.goal.space.parameters[column]
+            n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
+            counts = self.goal.prior_weight if self.goal.with_prior[self.goal.free[column]] else 0.0
+            value = _best_spread(parameter, n, squares, counts)
+            point[column] = ParameterSpace((parameter,)).to_box(np.array([value]))[0]
+        return np.clip(point, 0.0, 1.0)
+
+    def cost(self, point: Array, gaps: Array) -> float:
+        """The objective, up to what no parameter changes."""
+        theta = self.goal.theta(point[None, :])
+        sds = self.sds(theta[0])
+        spreads = float(self.weights @ np.log(sds[:-1]))
+        return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
+
+    def sds(self, theta: Array) -> Array:
+        """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""
+        constants, positions = self._spreads
+        spreads = np.where(positions >= 0, theta[positions], constants)
+        return np.append(spreads / np.sqrt(self.weights), 1.0)
+
+    @cached_property
+    def _spreads(self) -> tuple[Array, NDArray[np.intp]]:
+        """Spreads of the terms that are numbers, and positions of those that are parameters, -1 for the others."""
+        density = self.goal.density
+        spreads = [density.problem.terms[i].noise.spread for i in self.terms]
+        constants = np.array([np.nan if isinstance(spread, str) else spread for spread in spreads])
+        names = density.space.names
+        return constants, np.array([names.index(s) if isinstance(s, str) else -1 for s in spreads], dtype=np.intp)
+
+    def slopes(self, point: Array, steps: Array) -> Array:
+        """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""
+        m = len(self.moving)
+        moves = np.zeros((m, len(point)))
+        moves[np.arange(m), self.moving] = steps
+        # near a bound about a point within it
+        centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * np.abs(moves), 1 - 2 * np.abs(moves))
+        values = self.gaps(np.vstack([centre - 2 * moves, centre - moves, centre + moves, centre + 2 * moves]))
+        far_behind, behind, ahead, far_ahead = values.reshape(4, m, -1)
+        return np.asarray(((8 * (ahead - behind) - (far_ahead - far_behind)) / (12 * steps[:, None])).T)
+
+    def prior_rows(self, point: Array) -> tuple[Array, Array]:
+        """Priors as residuals: their slopes ``(n_rows, n_moving)`` and values ``(n_rows,)`` at a point."""
+        places = {column: j for j, column in enumerate(self.moving.tolist())}
+        slopes, values = np.zeros((len(self._counted), len(places))), np.zeros(len(self._counted))
+        for row, (column, parameter) in enumerate(self._counted):
+            step = 1e-4
+            at = np.clip(point[column], step, 1 - step) + step * np.array([-1.0, 0.0, 1.0])
+            space = ParameterSpace((parameter,))
+            low, middle, high = -self.goal.prior_weight * space.log_prior_scaled(space.from_box(at[:, None]))
+            root = math.sqrt(max((low + high - 2 * middle) / step**2, LEAST_PRIOR))
+            slopes[row, places[column]], values[row] = root, (high - low) / (2 * step) / root
+        return slopes, values
+
+
+def _best_spread(parameter: Parameter, n: float, squares: float, prior_weight: float) -> float:
+    """The spread that suits a sum of ``squares`` over ``n`` numbers best, within its range and with its prior."""
+    from scipy import optimize
+
+    low, high = (float(from_scale(np.array(end), parameter.scale)) for end in parameter.search_range)
+    least = max(low, parameter.lower, 1e-300)
+    most = min(high, parameter.upper)
+    alone = min(max(math.sqrt(squares / n), least), most)
+    if not prior_weight:
+        return alone
+    space = ParameterSpace((parameter,))
+
+    def cost(log: float) -> float:
+        spread = min(max(math.exp(log), least), most)
+        prior = float(space.log_prior_scaled(np.array([[spread]]))[0])
+        return n * math.log(spread) + squares / (2 * spread**2) - prior_weight * prior
+
+    ends = max(math.log(least), math.log(alone) - 5), min(math.log(most), math.log(alone) + 5)
+    found = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
+    best = min((float(found.x), *ends), key=cost)
+    return min(max(math.exp(best), least), most)
+
+
+def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | None:
+    """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
+
+    None where the objective is no sum of squares, or not at the start.
+    """
+    squares = Squares.of(goal)
+    if squares is None or not len(squares.moving):
+        return None
+    point = np.clip(start, 0.0, 1.0)
+    gaps = squares.gaps(point[None, :])[0]
+    if not np.isfinite(gaps).all():
+        return None
+    point = squares.solved(point, gaps)
+    cost, damping, evaluations = squares.cost(point, gaps), FIRST_DAMPING, 1
+    steps = np.full(len(squares.moving), MOST_PROBE)
+    last, refused = math.inf, False
+    for _ in range(MOST_STEPS):
+        slopes, rests, steps, runs = _linear(squares, point, gaps, steps)
+        evaluations += runs
+        if slopes is None:
+            break
+        scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), FLAT))
+        inside = point[squares.moving]
+        step = _bounded_step(slopes, rests, scale, inside, 0.0)
+        promised = last_promised = _promised(slopes, rests, step)
+        if not promised > tolerance:
+            # the last digits: what these steps gain is lost in the rounding of the objective
+            if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
+                return _ended(squares, point, slopes, True, evaluations)
+            trial = point.copy()
+            trial[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
+            there = squares.gaps(trial[None, :])[0]
+            evaluations += 1
+            if not np.isfinite(there).all():
+                return _ended(squares, point, slopes, True, evaluations)
+            point, gaps = squares.solved(trial, there), there
+            cost = squares.cost(point, gaps)
+            continue
+        while damping <= MOST_DAMPING:
+            step = _bounded_step(slopes, rests, scale, inside, damping)
+            promised = _promised(slopes, rests, step)
+            if refused:
+                bend = _bend(squares, point, slopes, rests, step)
+                evaluations += 1
+                if bend is not None:
+                    bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
+                    if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
+                        step = step + bend
+            trial = point.copy()
+            trial[squares.moving] = np.clip(inside + step, 0.0, 1.0)
+            there = squares.gaps(trial[None, :])[0]
+            evaluations += 1
+            if np.isfinite(there).all():
+                trial = squares.solved(trial, there)
+                fall = cost - squares.cost(trial, there)
+                if fall > 1e-4 * promised > 0:
+                    break
+            damping, refused = max(5 * damping, LEAST_DAMPING), True
+        else:
+            # what no step gains is lost in the rounding of the objective
+            return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
+        point, gaps, cost = trial, there, cost - fall
+        # a valley that has bent once goes on bending
+        good = fall > 0.5 * promised
+        damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
+    return _ended(squares, point, slopes, False, evaluations)
+
+
+def _linear(squares: Squares, point: Array, gaps: Array, steps: Array) -> tuple[Array | None, Array, Array, int]:
+    """Slopes and values of all residuals at a point, in standard deviations, with steps that suit them.
+
+    No slopes where the model fails beside the point; last, the runs that it took.
+    """
+    sds = squares.sds(squares.goal.theta(point[None, :])[0])
+    prior_slopes, prior_values = squares.prior_rows(point)
+    runs = 0
+    for _ in range(4):
+        slopes = np.vstack([squares.slopes(point, steps) / sds[:, None], prior_slopes])
+        runs += 4 * len(steps)
+        if not np.isfinite(slopes).all():
+            if (steps <= LEAST_PROBE).all():
+                return None, gaps, steps, runs
+            steps = np.maximum(steps / 100, LEAST_PROBE)
+            continue
+        with np.errstate(divide="ignore"):
+            better = np.clip(SHARE / np.sqrt((slopes**2).sum(axis=0)), LEAST_PROBE, MOST_PROBE)
+        near = (better > steps / 3) & (better < steps * 3)
+        if near.all():
+            return slopes, np.concatenate([gaps / sds, prior_values]), steps, runs
+        steps = better
+    rests = np.concatenate([gaps / sds, prior_values])
+    return (slopes if np.isfinite(slopes).all() else None), rests, steps, runs
+
+
+def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damping: float) -> Array:
+    """The damped step ``(n_moving,)`` to the least sum of squares within the box."""
+    from scipy import optimize
+
+    n = len(scale)
+    left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
+    # a direction that the differences cannot tell from none is not stepped along
+    seen = singular > SINGULAR * singular.max()
+    rows = singular[seen][:, None] * right[seen]
+    matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
+    target = -np.concatenate([left.T[seen] @ rests, np.zeros(n)])
+    free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
+    if ((inside + free >= 0) & (inside + free <= 1)).all():
+        return np.asarray(free)
+    # bounds may not touch: what a step of this width costs is nothing
+    low, high = -inside * scale - 1e-300, (1 - inside) * scale + 1e-300
+    solution = optimize.lsq_linear(matrix, target, bounds=(low, high), method="bvls", tol=1e-14)
+    return np.clip(solution.x / scale, -inside, 1 - inside)
+
+
+def _bend(squares: Squares, point: Array, slopes: Array, rests: Array, step: Array) -> Array | None:
+    """Second derivative of the residuals ``(n_rows,)`` along a step; None where the model fails there."""
+    n = len(squares.terms) + 1
+    ahead = point.copy()
+    ahead[squares.moving] = np.clip(point[squares.moving] + BEND_SHARE * step, 0.0, 1.0)
+    gaps = squares.gaps(ahead[None, :])[0]
+    if not np.isfinite(gaps).all():
+        return None
+    sds = squares.sds(squares.goal.theta(point[None, :])[0])
+    second = np.zeros_like(rests)
+    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
+    return second
+
+
+def _promised(slopes: Array, rests: Array, step: Array) -> float:
+    """How far half the sum of squares falls along a step."""
+    moved = slopes @ step
+    return -float(moved @ rests + moved @ moved / 2)
+
+
+def _ended(squares: Squares, point: Array, slopes: Array | None, converged: bool, evaluations: int) -> Minimum:
+    """Where the search ended, with the slopes of the objective and its curvature there."""
+    goal, n = squares.goal, len(point)
+    matrix = np.zeros((n, n))
+    if slopes is not None:
+        matrix[np.ix_(squares.moving, squares.moving)] = slopes.T @ slopes
+    for column, rows in squares.spreads.items():
+        parameter, at = goal.space.parameters[column], goal.space.from_box(point[None, :])[0][column]
+        step = 1e-6
+        near = np.clip(point[column] + np.array([-step, step]), 0.0, 1.0)
+        moved = ParameterSpace((parameter,)).from_box(near[:, None])[:, 0]
+        relative = float((moved[1] - moved[0]) / (near[1] - near[0]) / at)
+        # the second derivative of n log s + S / (2 s^2) by log s, where S is n s^2
+        matrix[column, column] = 2 * float(squares.weights[rows].sum()) * relative**2
+    value, slope = float(goal(point[None, :])[0]), np.zeros(n)
+    if ((point <= 0) | (point >= 1)).any():
+        value, slope = goal.with_gradient(point)
+    return Minimum(point, value, slope, matrix, converged, evaluations)

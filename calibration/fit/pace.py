@@ -1,0 +1,116 @@
+"""How far the steps of a walk along a profile go, and where its rise passes a threshold.
+
+Steps aim at an even growth of the square root of the rise, which is a straight line where the profile is a parabola.
+The crossing is found by root finding between two places that lie on either side of it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from calibration.fit.objective import IMPOSSIBLE
+
+#: Growth of the square root of the rise that a step aims at, as share of that of the threshold, and the most of it that
+#: is taken as no jump.
+AIM, MOST_GROWTH = 0.25, 0.75
+#: The crossing is good when the rise there is the threshold to this share of it.
+AT_THRESHOLD = 1e-5
+#: A rise that misses the threshold by more than this share at the finest step jumps over it.
+JUMP = 1e-2
+
+
+class HasCost(Protocol):
+    """A point of a profile: the best objective there."""
+
+    @property
+    def cost(self) -> float: ...
+
+
+P = TypeVar("P", bound=HasCost)
+
+
+def root(rise: float) -> float:
+    """The square root of a rise, 0 for what lies below the least by rounding."""
+    return math.sqrt(max(rise, 0.0))
+
+
+def next_step(step: float, before: float, after: float, limit: float) -> float:
+    """The step after one whose root of the rise went from ``before`` to ``after``, ``limit`` being the threshold's."""
+    growth = (after - before) / (AIM * limit)
+    return step * min(3.0, max(0.3, 1 / growth if growth > 0 else 3.0))
+
+
+@dataclass
+class Pace:
+    """The step of one side: it grows and shrinks with the rise, and closes in on a place that was too far.
+
+    Parameters
+    ----------
+    step : float
+    limit : float
+        The root of the threshold.
+    """
+
+    step: float
+    limit: float
+    blocked: float | None = None
+    blocked_root: float = 0.0
+    upwards: bool = True
+
+    def too_far(self, root_here: float, root_ahead: float) -> bool:
+        """Whether the root of the rise grows too much for one step, or the data are impossible."""
+        return root_ahead - root_here > MOST_GROWTH * self.limit
+
+    def shorten(self, at: float, ahead: float, root_ahead: float) -> None:
+        """Make the step smaller, since the place ahead was too far."""
+        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > at
+        self.step = min(self.step, abs(ahead - at)) / 2
+
+    def accept(self, place: float, before: float, after: float, largest: float) -> None:
+        """Go on from a place; roots of the rise as of :func:`next_step`."""
+        self.step = min(next_step(self.step, before, after, self.limit), largest)
+        if self.blocked is not None:
+            passed = place >= self.blocked if self.upwards else place <= self.blocked
+            if passed or self.blocked_root - after <= MOST_GROWTH * self.limit:
+                self.blocked = None
+            else:
+                self.step = min(self.step, abs(self.blocked - place) / 2)
+
+
+def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> tuple[P, bool]:
+    """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
+
+    Where the rise jumps over the threshold the place is the last one below the jump; where it is above the threshold
+    inside already, since ``least`` has fallen, the place is the inside.
+
+    Parameters
+    ----------
+    solve : (share, nearest place) -> place
+        The place at a share of the way from ``inside`` to ``outside``; searches start from the nearest one.
+    """
+    from scipy import optimize
+
+    known: dict[float, P] = {0.0: inside, 1.0: outside}
+
+    def gap(share: float) -> float:
+        if share not in known:
+            known[share] = solve(share, known[min(known, key=lambda tried: abs(tried - share))])
+        rise = known[share].cost - least
+        if abs(rise - threshold) <= AT_THRESHOLD * threshold:
+            return 0.0
+        return root(min(rise, IMPOSSIBLE)) - math.sqrt(threshold)
+
+    if gap(0.0) > 0:
+        # a better fit was met on the way here, above which the place inside lies already
+        return inside, False
+    optimize.brentq(gap, 0.0, 1.0, xtol=1e-12, rtol=1e-12)
+    place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
+    if abs(place.cost - least - threshold) <= JUMP * threshold:
+        return place, True
+    return known[max(share for share, reached in known.items() if reached.cost - least <= threshold)], False
+
+
+def jumped(cost: float) -> str:
+    """Why a step cannot be made small enough, given the objective beyond it."""
+    return "the data are impossible beyond" if cost >= IMPOSSIBLE else "the rise jumps there"

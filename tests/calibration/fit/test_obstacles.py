@@ -1,0 +1,93 @@
+"""Which bounds of other parameters close a side, and how many directions the data see."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from regression_problems import BOXBOD, Range, fitted, study
+
+from calibration.fit.diagnostics import interval_rule
+from calibration.fit.obstacles import worth_beyond
+from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.profile import profile
+from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
+from cipark_sd.engines.registry import choose
+
+#: Counts of a constant rate that vary less than Poisson counts do.
+EVEN = (5, 4, 6, 5, 5, 4, 6, 5)
+
+
+def counted(folder: Path, least: float) -> Optimum:
+    folder.mkdir(exist_ok=True)
+    (folder / "m.mdl").write_text(
+        "Rate = 5 ~ firm/Year ~ |\nentering = Rate ~ firm/Year ~ |\nINITIAL TIME = 0 ~ Year ~ |\n"
+        f"FINAL TIME = {len(EVEN)} ~ Year ~ |\nTIME STEP = 0.25 ~ Year ~ |\nSAVEPER = 1 ~ Year ~ |\n"
+    )
+    (folder / "seen.csv").write_text("time,value\n" + "".join(f"{i},{n}\n" for i, n in enumerate(EVEN, start=1)))
+    (folder / "problem.toml").write_text(
+        '[model]\nfile = "m.mdl"\n[[parameter]]\nname = "Rate"\nbounds = [0.1, 100]\nscale = "log"\n'
+        '[[observation]]\nname = "seen"\nkind = "flow"\nvariable = "entering"\nstart = 0\ntable = "seen.csv"\n'
+        'family = "nb1"\ndispersion = "spread"\n[method]\nestimate = "ml"\n'
+        f'[[parameter]]\nname = "spread"\ntarget = "noise"\nbounds = [{least}, 100]\nscale = "log"\n'
+    )
+    density = posterior(read_problem(folder), choose("native"))
+    return optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml")
+
+
+def test_counts_at_the_edge_of_poisson_have_an_interval(tmp_path: Path) -> None:
+    """The rise of a Poisson rate in closed form, at the threshold of F(1, 7)."""
+    optimum = counted(tmp_path, 1e-5)
+    assert "spread" in optimum.at_bound
+    found = profile(optimum, "Rate", level=0.95)
+    assert str(found.verdict) == "bounded by the data"
+    n, mean, rise = len(EVEN), float(np.mean(EVEN)), found.threshold.rise
+    for end in (found.lower, found.upper):
+        assert end is not None
+        assert n * (end - mean - mean * np.log(end / mean)) == pytest.approx(rise, rel=1e-3)
+
+
+def test_a_bound_of_the_search_far_from_the_edge_still_closes(tmp_path: Path) -> None:
+    found = profile(counted(tmp_path, 2.0), "Rate", level=0.95)
+    assert (found.verdict.lower.state, found.verdict.lower.reason) == ("closed", "spread")
+
+
+def test_what_lies_beyond_a_bound_is_worth_its_slope_times_the_way(tmp_path: Path) -> None:
+    """On a log scale from 0.001 to 100 a move of the whole range multiplies by 1e5; above nothing ends the family."""
+    goal = counted(tmp_path, 1e-3).goal
+    column = goal.space.names.index("spread")
+    assert worth_beyond(goal, column, False, 0.3) == pytest.approx(0.3 / np.log(1e5), rel=1e-4)
+    assert worth_beyond(goal, column, True, 0.3) == np.inf
+
+
+#: The asymptote of BoxBOD as a product of two, of which the data see the product alone.
+PRODUCT = replace(
+    BOXBOD, formula="a * c * (1 - EXP(-b * x))", function=lambda x, a, b, c: a * c * -np.expm1(-b * x),
+    names=("a", "b", "c"),
+)  # fmt: skip
+SPREAD: Range = (1.0, 500.0, "log")
+
+
+def test_an_alias_takes_no_degree_of_freedom_and_closes_nobody_else(tmp_path: Path) -> None:
+    """The interval of the rate is that of the study in which the product is one parameter, F(1, 4)."""
+    ranges: dict[str, Range] = {"a": (10.0, 1000.0, "log"), "b": (0.05, 5.0, "log"), "c": (0.2, 5.0, "log")}
+    aliased = fitted(study(tmp_path / "a", PRODUCT, ranges, sd=SPREAD), starts=3)
+    plain = fitted(study(tmp_path / "b", BOXBOD, {"a": (10.0, 5000.0, "log"), "b": ranges["b"]}, sd=SPREAD), starts=3)
+    assert interval_rule(aliased, 0.95) == interval_rule(plain, 0.95)
+    assert interval_rule(aliased, 0.95).dof == 4
+    ours, theirs = profile(aliased, "b", level=0.95), profile(plain, "b", level=0.95)
+    assert str(ours.verdict) == str(theirs.verdict) == "bounded by the data"
+    assert [ours.lower, ours.upper] == pytest.approx([theirs.lower, theirs.upper], rel=1e-3)
+    # of the members themselves no side is the data's
+    assert {
+        side.state
+        for side in (profile(aliased, "a", level=0.95).verdict.lower, profile(aliased, "c", level=0.95).verdict.upper)
+    } <= {"open", "closed"}
+
+
+def test_three_directions_that_the_data_see_are_three(tmp_path: Path) -> None:
+    """The same curve with a c that is a power of x."""
+    seen = replace(PRODUCT, formula="a * (1 - EXP(-b * x ^ c))", names=("a", "b", "c"))
+    ranges: dict[str, Range] = {"a": (100.0, 500.0, "log"), "b": (0.05, 5.0, "log"), "c": (0.2, 5.0, "log")}
+    assert interval_rule(fitted(study(tmp_path, seen, ranges, sd=SPREAD), starts=3), 0.95).dof == 3
