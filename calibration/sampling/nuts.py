@@ -28,7 +28,7 @@ DEEPEST, LOST = 10, 1000.0
 #: Doublings at most while the step size adapts, when it may be far too small.
 SHORTER = 5
 #: What share of moves is to be accepted, and Hoffman and Gelman's constants of the dual averaging.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.95, 0.05, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.05, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a tree is.
@@ -210,6 +210,12 @@ class Chains:
         there = np.arange(self._drawn["points"].shape[1]) < self._n_done[:, None]
         there[:, :n] = False
         return np.asarray(self._drawn["points"][there])
+
+    def stuck(self, most: float) -> NDArray[np.bool_]:
+        """Chains of whose trajectories more than ``most`` broke down, or of which none has ended."""
+        there = np.arange(self._drawn["diverged"].shape[1]) < self._n_done[:, None]
+        broken = (self._drawn["diverged"] & there).sum(axis=1)
+        return np.asarray(broken > most * self._n_done) | (self._n_done == 0)
 
     def tick(self, target: Sloped, step: float, deepest: int = DEEPEST) -> Array:
         """One leapfrog of every chain; the shares that the trajectories which ended accepted."""

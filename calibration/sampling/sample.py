@@ -135,11 +135,8 @@ def sample(
             if isinstance(weighed, ImportanceDraws):
                 return weighed
             reason, annealed = weighed.reason, weighed.annealed
-    elif effort.sampler == "nuts":
-        n = max(FIRST[0], NUTS_FIRST * k)
-        annealed = annealed_draws(NormalScores(density), n, rng.spawn(1)[0], density.problem.title, moves=FIRST_MOVES)
-    if effort.sampler == "nuts" or (k > MANY and annealed is not None):
-        followed = _followed(density, annealed, rng.spawn(1)[0], effort, reason, saved, on_block)
+    if effort.sampler != "chains":
+        followed = _followed(density, rng.spawn(1)[0], effort, reason, saved, on_block)
         if isinstance(followed, TrajectoryDraws):
             return followed
         reason = followed
@@ -165,7 +162,6 @@ def sample(
 
 def _followed(
     density: Posterior,
-    annealed: Array | None,
     rng: np.random.Generator,
     effort: Effort,
     reason: str,
@@ -174,10 +170,8 @@ def _followed(
 ) -> TrajectoryDraws | str:
     """Draws by trajectories, or why there are none, after the ``reason`` why weights were not trusted."""
     before = f"{reason}; " if reason else ""
-    if annealed is None or not (np.abs(annealed) < FAR).all():
-        return f"{before}no trajectories were followed: the posterior lies too far out in a prior"
     try:
-        return follow(density, annealed, rng, effort, reason=reason, saved=saved, on_block=on_block)
+        return follow(density, rng, effort, reason=reason, saved=saved, on_block=on_block)
     except (UnsupportedFeature, InvalidValue) as problem:
         return f"{before}there is no gradient: {problem}"
 
