@@ -32,6 +32,7 @@ from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
+from cipark_sd.optional import attempt
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
@@ -98,9 +99,9 @@ def fit_findings(made: Calibration) -> Fit:
         comparable=not not_possible(problem, made.engine),
         seed=problem.method.seed,
         replication=made.replication,
-        step_shift=shift_at_half_the_step(optimum, made.engine),
+        step_shift=attempt("half step", lambda: shift_at_half_the_step(optimum, made.engine), float("nan")),
         curves=curves(problem, optimum.theta, rows, made.engine),
-        courses=course_errors(density, optimum.theta),
+        courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
         failed=made.failed,
         reused=made.reused,

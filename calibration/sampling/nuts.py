@@ -215,7 +215,7 @@ class Chains:
         """Chains of whose trajectories more than ``most`` broke down, or of which none has ended."""
         there = np.arange(self._drawn["diverged"].shape[1]) < self._n_done[:, None]
         broken = (self._drawn["diverged"] & there).sum(axis=1)
-        return np.asarray(broken > most * self._n_done) | (self._n_done == 0)
+        return np.asarray((broken > most * self._n_done) | (self._n_done == 0), dtype=bool)
 
     def tick(self, target: Sloped, step: float, deepest: int = DEEPEST) -> Array:
         """One leapfrog of every chain; the shares that the trajectories which ended accepted."""
@@ -273,7 +273,12 @@ class Chains:
 
 
 def adapted(
-    target: Sloped, start: tuple[Array, Array, Array], step: float, n_draws: int, rng: np.random.Generator
+    target: Sloped,
+    start: tuple[Array, Array, Array],
+    step: float,
+    n_draws: int,
+    rng: np.random.Generator,
+    deepest: int = SHORTER,
 ) -> tuple[Chains, float]:
     """Chains of ``n_draws`` on average, and the step size that was found on the way.
 
@@ -282,7 +287,7 @@ def adapted(
     chains = Chains(start, rng)
     averaging = _Averaging(step, len(start[0]))
     while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, SHORTER))
+        averaging.learn(chains.tick(target, averaging.step, deepest))
     return chains, math.exp(averaging.mean)
 
 

@@ -29,18 +29,18 @@ from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.nuts import DEEPEST, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
-from calibration.sampling.summits import Summit, summits
+from calibration.sampling.summits import FAR, Summit, summits
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
-from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.errors import InvalidValue
 
-#: From how many parameters on importance sampling is given up after a few rounds.
-MANY = 12
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
 CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
 WINDOWS, LAST, BALANCED = (15, 25, 40, 40), 15, 1
+#: Doublings at most in the last window: a long trajectory meets more narrow places than a short one.
+LONGER = 7
 #: How far starts spread about a top, in its scale, and of how many each is one of the better half.
 SPREAD, TRIED = 0.7, 8
 #: Draws at which the scale is learnt, at most.
@@ -144,8 +144,10 @@ def follow(
     """
     scores = NormalScores(density)
     tops = summits(scores, effort.ensembles, rng)
-    if any(top.far for group in tops for top in group[:1]):
-        raise UnsupportedFeature("trajectories", where="sampling", alternative="chains")
+    if any(group[0].far for group in tops):
+        raise InvalidValue(
+            "the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=density.problem.title
+        )
     begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
     stored = saved.load()
     # ensembles, and trajectories from other draws, are kept under the same name
@@ -234,7 +236,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
         if number >= BALANCED:
             target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
     points = target.points_of(at)
-    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng)
+    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng, LONGER)
     return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients + chains.n_gradients, begun)
 
 

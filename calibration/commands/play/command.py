@@ -68,6 +68,7 @@ def play(
       cipark play my_study --draws my_fit/draws.nc
     """
     from calibration.commands.play.page import Settings, write
+    from cipark_sd.optional import record_in
 
     settings = Settings(
         target=target,
@@ -83,6 +84,7 @@ def play(
         series=series,
         allow_files=allow_files,
     )
+    record_in()
     path = write(settings)
     click.echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
     if opened:
