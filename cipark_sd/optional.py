@@ -22,7 +22,6 @@ T = TypeVar("T")
 PARTS: Mapping[str, str] = {
     "figure": "The figure",
     "player": "The page that runs the model",
-    "fan": "The band of the page that runs the model",
     "contradiction": "The comparison of the base with the data",
     "pysd": "The comparison with PySD",
     "half step": "The run at half the time step",

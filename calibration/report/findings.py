@@ -187,6 +187,11 @@ class Findings:
     checks: tuple[Outcome, ...] = ()
 
     @property
+    def bands(self) -> bool:
+        """Whether there are draws that a band may be drawn of."""
+        return self.fit.posterior is None or self.fit.posterior.basis.bands
+
+    @property
     def sound(self) -> bool:
         """Whether nothing was cut short, each posterior has converged, and PySD does not differ."""
         fit, posterior = self.fit, self.fit.posterior

@@ -27,8 +27,8 @@ from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.normal_scores import NormalScores
-from calibration.sampling.nuts import DEEPEST, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
+from calibration.sampling.soundness import Soundness, soundness
 from calibration.sampling.summits import FAR, Summit, summits
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
@@ -45,11 +45,8 @@ LONGER = 7
 SPREAD, TRIED = 0.7, 8
 #: Draws at which the scale is learnt, at most.
 LEARNT = 3000
-#: Share of a chain's trajectories in a window beyond which it sticks.
+#: Share of a chain's trajectories in a window beyond which it is put elsewhere.
 STICKS = 0.3
-#: Share of trajectories that may break down, energy that each has to draw anew at least, and share of trajectories
-#: that may be cut: beyond them the draws are not to be trusted, or cost too much.
-DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +55,13 @@ class TrajectoryDraws(Chains):
 
     Parameters
     ----------
-    diverged, cut : float
-        Shares of trajectories that broke down, and that were cut at their greatest length.
-    energy : float
-        The least that the chains of any ensemble draw anew of their energy at each trajectory.
+    soundness : Soundness
     n_gradients : int
         Computed in all, those of the adaptation included.
     """
 
     sampler: ClassVar[Sampler] = "nuts"
-    diverged: float = 0.0
-    cut: float = 0.0
-    energy: float = 1.0
+    soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
     n_gradients: int = 0
 
     @property
@@ -77,14 +69,9 @@ class TrajectoryDraws(Chains):
         """None: the adaptation is no part of these chains."""
         return 0
 
-    @property
-    def sound(self) -> bool:
-        """Whether the trajectories went where the density goes: few broke down, and the energies spread."""
-        return self.diverged <= DIVERGED and self.energy >= ENERGY
-
     def reaches(self, criteria: Criteria) -> bool:
         """As for ensembles, and sound."""
-        return self.sound and all(line.reaches(criteria) for line in self.lines)
+        return self.soundness.sound and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def sentence(self) -> str:
@@ -95,28 +82,7 @@ class TrajectoryDraws(Chains):
             f"No-U-turn sampler{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
             f"{sum(WINDOWS) + LAST} that adapted it; {self.n_gradients:,} gradients."
         )
-        return " ".join([words, *self.warnings])
-
-    @property
-    def warnings(self) -> list[str]:
-        """A sentence for each thing that is not as it should be, or that all is."""
-        sentences = []
-        if self.diverged > 0:
-            verdict = "too many to trust the draws" if self.diverged > DIVERGED else "few enough"
-            sentences.append(f"{self.diverged:.2%} of the trajectories diverged, {verdict} (up to {DIVERGED:.0%} are).")
-        if self.energy < ENERGY:
-            sentences.append(
-                f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
-                "their tails may not be reached."
-            )
-        if self.cut > CUT:
-            sentences.append(
-                f"{self.cut:.0%} of the trajectories were cut at {2**DEEPEST:,} steps, so that draws depend on each "
-                "other."
-            )
-        return sentences or [
-            f"No trajectory diverged, none of the chains lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."
-        ]
+        return " ".join([words, *self.soundness.sentences])
 
 
 def follow(
@@ -189,8 +155,10 @@ class _Course:
 
     Parameters
     ----------
-    n_adapting : int
-        Gradients of the adaptation.
+    n_adapting, n_moved : int
+        Gradients of the adaptation, and how often a chain was put where another one stood.
+    apart : (n,)
+        Chains that began about other tops.
     begun : str
         A digest of what they began with.
     """
@@ -199,11 +167,19 @@ class _Course:
     chains: nuts.Chains
     step: float
     n_adapting: int
+    n_moved: int
+    apart: NDArray[np.bool_]
     begun: str
 
     def arrays(self) -> Arrays:
         """To be kept."""
-        numbers = {"step": self.step, "adapting": self.n_adapting, "begun": self.begun}
+        numbers = {
+            "step": self.step,
+            "adapting": self.n_adapting,
+            "moved": self.n_moved,
+            "apart": self.apart,
+            "begun": self.begun,
+        }
         return {
             **self.target.arrays(),
             **self.chains.arrays(),
@@ -214,7 +190,9 @@ class _Course:
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
         target, chains = SlopedScores.of(scores, stored), nuts.Chains.of(stored, rng)
-        return cls(target, chains, float(stored["step"]), int(stored["adapting"]), str(stored["begun"]))
+        counts = int(stored["adapting"]), int(stored["moved"])
+        apart = np.array(stored["apart"], dtype=bool)
+        return cls(target, chains, float(stored["step"]), *counts, apart, str(stored["begun"]))
 
 
 def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
@@ -223,6 +201,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     best = max((group[0] for group in tops), key=lambda top: top.height)
     target = SlopedScores(scores, best.place, best.factor)
     at = np.concatenate([_starts(scores, group, rng) for group in tops])
+    apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
     step, n_gradients, n_moved = 0.3 * k**-0.25, 0, 0
     for number, n_draws in enumerate(WINDOWS):
         points = target.points_of(at)
@@ -231,18 +210,24 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
         drawn, at = target.scores_of(chains.after(n_draws // 3)), target.scores_of(chains.stand[0])
         lost = chains.stuck(STICKS) | stranded(chains.stand[1].reshape(len(tops), 1, CHAINS), k).ravel()
         n_moved += int(lost.sum())
-        at = _moved(at, lost, groups, rng)
+        at, apart = _moved(at, lost, groups, rng), apart & ~lost
         target = SlopedScores.around(scores, drawn)
         if number >= BALANCED:
             target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
     points = target.points_of(at)
     chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng, LONGER)
-    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients + chains.n_gradients, begun)
+    n_gradients += chains.n_gradients
+    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, n_moved, apart, begun)
+
+
+def _n_other(tops: list[Summit]) -> int:
+    """Chains of a group that begin about other tops than its highest."""
+    return round(ELSEWHERE * CHAINS) if len(tops) > 1 else 0
 
 
 def _starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
     """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest."""
-    n_other = round(ELSEWHERE * CHAINS) if len(tops) > 1 else 0
+    n_other = _n_other(tops)
     owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
     starts = []
     for owner, n in sorted(Counter(owners).items()):
@@ -289,14 +274,11 @@ def _result(
     scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
     likelihood = drawn.log_density - target.scores.log_prior(scores)
-    energy = returned_energy(drawn.energy.reshape(n_ensembles, -1, n_draws))
     return TrajectoryDraws(
         _by_ensemble(flat.reshape(scores.shape), n_ensembles),
         _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
-        diverged=float(drawn.diverged.mean()),
-        cut=float((drawn.depth >= DEEPEST).mean()),
-        energy=float(energy.min()),
+        soundness=soundness(drawn, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
         n_gradients=course.n_adapting + course.chains.n_gradients,
     )

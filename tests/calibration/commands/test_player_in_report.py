@@ -1,7 +1,9 @@
 """The model within the report of its fit: there by default, left out when asked, and never that of another fit."""
 
 import html
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,10 @@ from click.testing import CliRunner, Result
 from small_study import small_study
 
 from calibration.commands.play.report import write_player
+from calibration.for_analyses import approximation
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
+from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.output import PLAYER
 
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
@@ -59,5 +63,22 @@ def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Pa
     (tmp_path / "left.csv").write_text(seen.replace("1,22", "1,20"), encoding="utf-8")
     (tmp_path / "fit.json").write_bytes((folder / "fit" / "fit.json").read_bytes())
     (tmp_path / PLAYER).write_text("old", encoding="utf-8")
-    assert "one of this study as it stands" in write_player(read_problem(tmp_path), tmp_path, 1)
+    with pytest.raises(InvalidValue, match="one of this study as it stands"):
+        write_player(read_problem(tmp_path), tmp_path, 1)
     assert not (tmp_path / PLAYER).exists()
+
+
+@pytest.mark.parametrize(("pareto_k", "runs"), [(0.7, 101), (0.71, 1)])
+def test_a_fan_needs_draws_that_stand_for_the_posterior(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, pareto_k: float, runs: int
+) -> None:
+    """Above a Pareto k of 0.7 the page has the optimum's curve alone and says what to do."""
+    monkeypatch.chdir(folder)
+    laplace = approximation.laplace
+    monkeypatch.setattr(approximation, "laplace", lambda *args: replace(laplace(*args), pareto_k=pareto_k))
+    page = folder / f"page-{runs}.html"
+    assert cipark("play", ".", "--runs", "100", "-o", str(page)).exception is None
+    data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page.read_text(encoding="utf-8"), re.S)[1])  # type: ignore[index]
+    (structure,) = data["structures"]
+    assert structure["runs"] == runs
+    assert ("samples the posterior" in structure["basis"]["sentence"]) is (runs == 1)
