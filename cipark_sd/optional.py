@@ -25,7 +25,7 @@ PARTS: Mapping[str, str] = {
     "contradiction": "The comparison of the base with the data",
     "pysd": "The comparison with PySD",
     "half step": "The run at half the time step",
-    "model checks": "The model's own checks at the estimate",
+    "model checks": "The checks of the model at the estimate",
     "failed draws": "The count of draws with which the model fails",
     "course errors": "The comparison of curves and series",
     "forecast": "The forecast",

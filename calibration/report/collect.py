@@ -26,6 +26,7 @@ from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
+from calibration.sampling.tails import heavy_tails
 from calibration.study.levels import course_of, dated_levels
 from calibration.study.observations import Observation, Quantity, ReadQuantity
 from calibration.study.priors import to_scale
@@ -172,7 +173,7 @@ def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
     return Posterior(
         draws.theta,
         sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,
-        sampled.sentence,
+        " ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
         sampled.converged,
         sampled.interrupted,
         sampled.lines,
