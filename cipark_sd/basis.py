@@ -12,6 +12,8 @@ Origin = Literal["prior", "ranges", "posterior", "laplace", "borrowed"]
 UNSEEN: tuple[Origin, ...] = ("prior", "ranges")
 #: Pareto k above which draws of an approximation are no stand-in for the posterior (Vehtari et al. 2024, JMLR 25(72)).
 RELIABLE = 0.7
+#: What follows where draws are no basis for a band, and what to do.
+NO_BAND = "so that no band of them can be trusted: 'cipark calibrate STUDY --posterior' samples the posterior"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ class Basis:
         }[self.origin]
 
     @property
+    def bands(self) -> bool:
+        """Whether a band may be drawn of them: not of an approximation that is far from the posterior or of which
+        nobody knows how far, nor of chains that have not converged.
+        """
+        if self.origin == "laplace":
+            return self.pareto_k <= RELIABLE
+        return self.origin in UNSEEN or self.converged is not False
+
+    @property
     def label(self) -> str:
         """For a column of a table: origin, number and quality."""
         match self.origin:
@@ -65,18 +76,17 @@ class Basis:
             case "posterior" | "borrowed":
                 quality = {
                     True: "the sampling has converged",
-                    False: "the sampling has NOT converged, so that bands are rough",
+                    False: f"the sampling has NOT converged, {NO_BAND}",
                     None: "whether the sampling has converged is not recorded",
                 }[self.converged]
                 return f"{self.n} draws from the posterior; {quality}"
             case "laplace":
                 text = f"{self.n} draws from a Laplace approximation of the posterior at its mode, not from chains"
-                if math.isnan(self.pareto_k):
-                    return text
                 k = f"Pareto k {self.pareto_k:.2f}"
-                if self.pareto_k <= RELIABLE:
+                if self.bands:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
-                return f"{text}; a poor stand-in for the posterior, so that bands are rough ({k}, above {RELIABLE:g})"
+                known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
+                return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}"
             case "prior":
                 return f"{self.n} draws from the PRIOR: nothing here has seen the data"
             case _:

@@ -25,6 +25,7 @@ from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
+from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool, Progress
 
 #: Effective draws of a posterior at an origin, of which scores alone are read.
@@ -102,42 +103,53 @@ def assess(
         return np.random.default_rng([seed, 100 + stage])
 
     replicates = replicate(drawn.density, drawn.flat, stream(0))
-    forecasts = forecast(problem, density_of, drawn.flat, stream(1), scenarios=stages.scenarios)
+    forecasts = attempt(
+        "forecast",
+        lambda: forecast(problem, density_of, drawn.flat, stream(1), scenarios=stages.scenarios),
+        list[ForecastRow](),
+    )
     shift = integration_error(problem, density_of, estimate)
     rolling, tested, interrupted = None, None, False
     rivals = RivalFits((), (), False)
     try:
         if stages.rivals and problem.rivals:
-            rivals = fit_rivals(
-                problem,
-                density_of,
-                rival_numbers(seed),
-                effort=effort,
-                workers=workers,
-                on_stage=on_stage,
+            rivals = attempt(
+                "rivals",
+                lambda: fit_rivals(
+                    problem, density_of, rival_numbers(seed), effort=effort, workers=workers, on_stage=on_stage
+                ),
+                rivals,
             )
             interrupted = rivals.interrupted
         if stages.holdout and problem.holdout and not interrupted:
-            rolling = rolling_origin(
-                problem,
-                density_of,
-                stream(2),
-                rivals=problem.rivals if stages.rivals else (),
-                whole=_whole(drawn, rivals.fits),
-                effort=replace(effort, effective=min(effort.effective, ORIGIN)),
-                workers=workers,
-                on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+            rolling = attempt(
+                "hold-out",
+                lambda: rolling_origin(
+                    problem,
+                    density_of,
+                    stream(2),
+                    rivals=problem.rivals if stages.rivals else (),
+                    whole=_whole(drawn, rivals.fits),
+                    effort=replace(effort, effective=min(effort.effective, ORIGIN)),
+                    workers=workers,
+                    on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+                ),
+                None,
             )
         if stages.self_tests and not interrupted:
-            tested = self_test(
-                problem,
-                density_of,
-                stages.self_tests,
-                stream(4),
-                workers=workers,
-                on_progress=None if on_stage is None else partial(on_stage, "self-test"),
+            tested = attempt(
+                "self-test",
+                lambda: self_test(
+                    problem,
+                    density_of,
+                    stages.self_tests,
+                    stream(4),
+                    workers=workers,
+                    on_progress=None if on_stage is None else partial(on_stage, "self-test"),
+                ),
+                None,
             )
-            interrupted = tested.interrupted
+            interrupted = tested is not None and tested.interrupted
     except KeyboardInterrupt:
         interrupted = True
     fits = rivals.fits
@@ -162,11 +174,11 @@ def assess(
         tested,
         None if tested is None else judged(tested, seed),
         interrupted,
-        discrepancies(drawn.density, drawn.flat, replicates),
+        attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
         future,
-        tuple(group_values(drawn, stream(8))),
+        attempt("groups", lambda: tuple(group_values(drawn, stream(8))), ()),
         tuple(drawn_predictions(drawn)) if problem.pools else (),
-        tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (),
+        attempt("effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()),
     )
 
 

@@ -118,7 +118,8 @@ def calibrate(
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
     model is fitted to the counts of Great Stone. Exit code 1: stopped before the end, a posterior that has not
-    converged, or an estimate at which PySD and the engine differ. A call that was stopped goes on where it was.
+    converged, or an estimate at which PySD and the engine differ. A call that was stopped goes on where it was. A
+    figure or another optional part that fails costs one line and no exit code; left_out.log has the cause.
 
     \b
     Examples:
@@ -138,7 +139,9 @@ def calibrate(
     from calibration.report.output import write, write_fit
     from calibration.study.library import FILE
     from cipark_sd.checkpoints import Checkpoints
+    from cipark_sd.checks.outcome import Outcome
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
+    from cipark_sd.optional import attempt, record_in
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.pages.page import HTML
     from cipark_sd.study import find_folder
@@ -177,6 +180,7 @@ def calibrate(
         output=folder,
         allow_files=allow_files,
     )
+    record_in(folder)
     made = pipeline.calibrate(settings)
     fit = fit_findings(made)
     fitting_console.show(fit, made.reused)
@@ -187,7 +191,11 @@ def calibrate(
 
         assessed = assess.assessment(settings, made)
         assess.show_assessment(assessed, fit.study.deviations)
-    checks = checks_at_estimate(made.problem, made.optimum.theta, made.engine)
+    checks = attempt(
+        "model checks",
+        lambda: tuple(checks_at_estimate(made.problem, made.optimum.theta, made.engine)),
+        tuple[Outcome, ...](),
+    )
     findings = Findings(fit, assessed, checks)
     written.append(save(findings, folder))
     # the page that runs the model takes up the fit, and the report takes up that page
@@ -197,9 +205,7 @@ def calibrate(
         from cipark_sd.console import busy
 
         with busy("Making the page that runs the model"):
-            reason = write_player(made.problem, folder, made.problem.method.seed)
-        if reason:
-            echo(f"The report has no model to be played with: {reason}")
+            attempt("player", lambda: write_player(made.problem, folder, made.problem.method.seed), None)
     else:
         (folder / PLAYER).unlink(missing_ok=True)
     written += write(findings, folder)

@@ -17,7 +17,7 @@ from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
 from calibration.sampling.effort import Effort, Sampler
-from calibration.sampling.failed_draws import failed_draws
+from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
@@ -26,7 +26,8 @@ from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.failures import ALLOWED
+from cipark_sd.failures import ALLOWED, TooManyFailed
+from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
@@ -104,8 +105,12 @@ def calibrate(settings: Settings) -> Calibration:
         echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
     compared = _replication(optimum, settings)
     theta = None if draws is None else draws.flat
-    failed = failed_draws(
-        density, theta, method.seed, ALLOWED if settings.allow_failed is None else settings.allow_failed
+    allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
+    failed = attempt(
+        "failed draws",
+        lambda: failed_draws(density, theta, method.seed, allowed),
+        FailedDraws("", ""),
+        refused=TooManyFailed,
     )
     looked_at = tuple(profiles), tuple(predictions)
     return Calibration(optimum, *looked_at, engine, compared, failed, draws, checkpoints.reused)
@@ -202,4 +207,5 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
     if optimum.interrupted and not settings.compare_pysd:
         return Replication("not compared", "the fit was stopped before its end")
     compare = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
-    return replication(optimum, engine=settings.engine, compare=compare)
+    nothing = Replication("not compared", "the comparison failed")
+    return attempt("pysd", lambda: replication(optimum, engine=settings.engine, compare=compare), nothing)

@@ -97,6 +97,26 @@ def described(draws: Draws, path: Path) -> Draws:
     return replace(draws, converged=converged, independent=independent)
 
 
+def for_bands(draws: Draws, path: Path) -> Draws:
+    """The draws, or one where they are no basis for a band: the optimum of an approximation, else the likeliest."""
+    import h5netcdf
+
+    if draws.basis.bands:
+        return draws
+    with h5netcdf.File(path, "r") as file:
+        if "optimum" in file.attrs:
+            names = [override_key(_text(name)) for name in file["posterior/parameter"][...]]
+            optimum = dict(zip(names, np.asarray(file.attrs["optimum"], dtype=float).tolist(), strict=True))
+            return replace(draws, values={name: np.array([optimum[name]]) for name in draws.values})
+        # files of other programs may not say how likely their draws are
+        logs = np.ravel(file["sample_stats/lp"][...]) if "sample_stats" in file.groups else np.zeros(len(draws))
+    return draws.take([int(np.argmax(logs))])
+
+
+def _text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
 def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
     flat: dict[str, np.ndarray] = {}
     for name, array in group.data_vars.items():
@@ -151,7 +171,8 @@ def draws_for(
             named = ", ".join(map(str, files.values()))
             raise InvalidValue("the draws", named, f"a file for {ids[0]} among them", where="--draws")
         loaded = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
-        least = min([n, *(len(draws) for draws in loaded.values())])
+        least = min([n, *(len(draws) for draws in loaded.values() if draws.basis.bands)])
+        loaded = {rival: for_bands(draws, Path(files[rival])) for rival, draws in loaded.items()}
         loaded = {rival: draws.thinned(least, rng) for rival, draws in loaded.items()}
         by_rival = {rival: loaded[rival] if rival in loaded else loaded[ids[0]].under(rival) for rival in ids}
     return {rival: _weighted(draws, weights) for rival, draws in by_rival.items()}

@@ -26,12 +26,14 @@ from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
+from calibration.sampling.tails import heavy_tails
 from calibration.study.levels import course_of, dated_levels
 from calibration.study.observations import Observation, Quantity, ReadQuantity
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
+from cipark_sd.optional import attempt
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
@@ -83,7 +85,7 @@ class Calibration:
 def fit_findings(made: Calibration) -> Fit:
     """The findings of a calibration, but for what follows its posterior."""
     problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
-    shift = shift_at_half_the_step(optimum, made.engine)
+    shift = attempt("half step", lambda: shift_at_half_the_step(optimum, made.engine), float("nan"))
     profiles, predictions = made.profiles, made.predictions
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
@@ -105,7 +107,7 @@ def fit_findings(made: Calibration) -> Fit:
         replication=made.replication,
         step_shift=shift,
         curves=curves(problem, optimum.theta, rows, made.engine),
-        courses=course_errors(density, optimum.theta),
+        courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
         failed=made.failed,
         version=version(),
@@ -176,7 +178,7 @@ def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
     return Posterior(
         draws.theta,
         sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,
-        sampled.sentence,
+        " ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
         sampled.converged,
         sampled.interrupted,
         sampled.lines,

@@ -189,6 +189,11 @@ class Findings:
     checks: tuple[Outcome, ...] = ()
 
     @property
+    def bands(self) -> bool:
+        """Whether there are draws that a band may be drawn of."""
+        return self.fit.posterior is None or self.fit.posterior.basis.bands
+
+    @property
     def sound(self) -> bool:
         """Whether all was done, each posterior has converged, PySD does not differ, and the time step is fine."""
         fit, posterior = self.fit, self.fit.posterior

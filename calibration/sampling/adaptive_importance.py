@@ -39,6 +39,8 @@ WIDE_FREEDOM, WIDER = 3.0, 2.0
 ROUND = (300, 100)
 #: Rounds that adapt, at most, and those in a row that may bring nothing.
 ROUNDS, IN_VAIN = 20, 4
+#: Rounds after which a proposal may be given up.
+EARLY = 4
 #: A round follows where it costs less than this share of the points that a perfect proposal would save.
 SAVES = 0.25
 #: How often a proposal whose weights cannot be trusted adapts again, from the points that told it, rounds doubled.
@@ -161,6 +163,7 @@ def adapted(
     *,
     effective: float,
     larger: int = 1,
+    hopeless: float | None = None,
     on_points: OnPoints | None = None,
 ) -> tuple[Proposal, float, int]:
     """A proposal that is fitted to the posterior in rounds, its efficiency, and the points that were spent.
@@ -175,6 +178,8 @@ def adapted(
         Effective draws that the proposal is for.
     larger : int
         How many times as large as usual a round is.
+    hopeless : float, optional
+        Efficiency below which rounds end early where their weights cannot be trusted.
     """
     k = start.shape[1]
     least, per_parameter = ROUND
@@ -194,10 +199,14 @@ def adapted(
         proposals.append(proposal)
         of_all = proposal.log_density(known.free, known.log_prior)
         under.append(of_all)
-        efficiency = effective_size(new.log_density - of_all[-len(new.free) :]) / size
+        ratio = new.log_density - of_all[-len(new.free) :]
+        efficiency = effective_size(ratio) / size
         if on_points is not None:
             on_points(len(known.free), ROUNDS * size)
         best, in_vain = max(best, efficiency), 0 if efficiency > best else in_vain + 1
+        if number + 1 == EARLY and hopeless is not None and best < hopeless and smoothed(ratio)[1] > RELIABLE:
+            best = 0.0
+            break
         # a first round is judged by points that its proposal was not fitted to, but few of them
         if in_vain == IN_VAIN or (number > 0 and size > SAVES * effective * (1 / max(best, 1e-9) - 1)):
             break
@@ -222,13 +231,14 @@ def importance_sample(
     least: float,
     most: int,
     worth: Callable[[Weighted], float],
+    hopeless: float | None = None,
     on_points: OnPoints | None = None,
 ) -> Weighted | None:
     """Points of an adapted proposal; None where ``most`` points would be worth too few draws.
 
     Parameters
     ----------
-    start, log_weights :
+    start, log_weights, hopeless :
         As of :func:`adapted`.
     effective, least : float
         Effective draws that are gone on to, and those below which the points are of no use.
@@ -241,7 +251,14 @@ def importance_sample(
     spent, weighted = 0, None
     for attempt in range(ATTEMPTS):
         proposal, efficiency, n = adapted(
-            densities, start, log_weights, rng, effective=effective, larger=2**attempt, on_points=on_points
+            densities,
+            start,
+            log_weights,
+            rng,
+            effective=effective,
+            larger=2**attempt,
+            hopeless=hopeless,
+            on_points=on_points,
         )
         spent += n
         if efficiency * most < least:

@@ -30,8 +30,9 @@ _PRIOR = 4000
 _IMPOSSIBLE = 1e10
 #: Points that are weighted, and degrees of freedom of their distribution.
 _POINTS, _FREEDOM = 6000, 5
-#: The least curvature: no direction gets more than twice the width of its prior.
-_FLAT = 0.25
+#: The least curvature, so that no direction gets more than twice the width of its prior, and the greatest: beyond it a
+#: direction has no width that a computed covariance could hold beside the others.
+_FLAT, _STEEP = 0.25, 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,8 @@ def _curvature(cost: Callable[[Array], Array], mode: Array) -> Array:
 def _inverse(curvature: Array) -> Array:
     """The covariance; a direction in which the density does not curve gets the widest that is allowed."""
     values, vectors = np.linalg.eigh(curvature)
-    return np.asarray((vectors / np.maximum(values, _FLAT)) @ vectors.T)
+    covariance = (vectors / np.clip(values, _FLAT, _STEEP)) @ vectors.T
+    return np.asarray((covariance + covariance.T) / 2)
 
 
 def _smoothed(ratios: Array) -> tuple[Array, float]:

@@ -28,7 +28,7 @@ DEEPEST, LOST = 10, 1000.0
 #: Doublings at most while the step size adapts, when it may be far too small.
 SHORTER = 5
 #: What share of moves is to be accepted, and Hoffman and Gelman's constants of the dual averaging.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.95, 0.05, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.05, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a tree is.
@@ -211,6 +211,12 @@ class Chains:
         there[:, :n] = False
         return np.asarray(self._drawn["points"][there])
 
+    def stuck(self, most: float) -> NDArray[np.bool_]:
+        """Chains of whose trajectories more than ``most`` broke down, or of which none has ended."""
+        there = np.arange(self._drawn["diverged"].shape[1]) < self._n_done[:, None]
+        broken = (self._drawn["diverged"] & there).sum(axis=1)
+        return np.asarray((broken > most * self._n_done) | (self._n_done == 0), dtype=bool)
+
     def tick(self, target: Sloped, step: float, deepest: int = DEEPEST) -> Array:
         """One leapfrog of every chain; the shares that the trajectories which ended accepted."""
         trees = self._trees
@@ -267,7 +273,12 @@ class Chains:
 
 
 def adapted(
-    target: Sloped, start: tuple[Array, Array, Array], step: float, n_draws: int, rng: np.random.Generator
+    target: Sloped,
+    start: tuple[Array, Array, Array],
+    step: float,
+    n_draws: int,
+    rng: np.random.Generator,
+    deepest: int = SHORTER,
 ) -> tuple[Chains, float]:
     """Chains of ``n_draws`` on average, and the step size that was found on the way.
 
@@ -276,7 +287,7 @@ def adapted(
     chains = Chains(start, rng)
     averaging = _Averaging(step, len(start[0]))
     while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, SHORTER))
+        averaging.learn(chains.tick(target, averaging.step, deepest))
     return chains, math.exp(averaging.mean)
 
 

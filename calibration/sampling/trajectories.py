@@ -1,37 +1,52 @@
-"""A posterior's draws by trajectories that follow its gradient, for problems of many parameters.
+"""A posterior's draws by trajectories that follow its gradient.
 
-Chains start at annealed draws, whose spread is the first measure of scale; a first part adapts step size and scale, a
-second the step size again, and both are left out. What follows is judged, ever more rarely, until every parameter has
+Chains begin about tops of the posterior, each group at those that its own searches found, in the scale of the curvature
+there. Windows of draws, all left out, learn step size and scale anew; a chain that sticks or is left far below in one
+of them goes on from another one of its group. What follows is judged, ever more rarely, until every parameter has
 converged or the budget is used up.
+
+Chains of one place cannot see another mode, so some of each group begin at other tops, as far as there are any within
+reach, and it is said where they went.
 """
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling import nuts
-from calibration.sampling.chains import PATIENCE, SAVING, Chains
+from calibration.sampling.chains import PATIENCE, SAVING, Chains, stranded
 from calibration.sampling.convergence import Convergence, Criteria, convergence, poorest
+from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.normal_scores import NormalScores
-from calibration.sampling.nuts import DEEPEST, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
+from calibration.sampling.soundness import Soundness, soundness
+from calibration.sampling.summits import FAR, Summit, summits
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
+from cipark_sd.errors import InvalidValue
 
-#: From how many parameters on trajectories are tried before ensembles.
-MANY = 25
-#: Chains for each ensemble of the effort, and draws of each chain in the two parts that adapt.
-CHAINS, ADAPTING = 16, (20, 25)
-#: Share of trajectories that may break down, energy that each has to draw anew at least, and share of trajectories
-#: that may be cut: beyond them the draws are not to be trusted, or cost too much.
-DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
+#: Chains for each ensemble of the effort, and the share of them that begins at other tops.
+CHAINS, ELSEWHERE = 16, 0.12
+#: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
+#: on the scale balances draws and slopes.
+WINDOWS, LAST, BALANCED = (15, 25, 40, 40), 15, 1
+#: Doublings at most in the last window: a long trajectory meets more narrow places than a short one.
+LONGER = 7
+#: How far starts spread about a top, in its scale, and of how many each is one of the better half.
+SPREAD, TRIED = 0.7, 8
+#: Draws at which the scale is learnt, at most.
+LEARNT = 3000
+#: Share of a chain's trajectories in a window beyond which it is put elsewhere.
+STICKS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +55,13 @@ class TrajectoryDraws(Chains):
 
     Parameters
     ----------
-    diverged, cut : float
-        Shares of trajectories that broke down, and that were cut at their greatest length.
-    energy : float
-        The least that the chains of any ensemble draw anew of their energy at each trajectory.
+    soundness : Soundness
     n_gradients : int
         Computed in all, those of the adaptation included.
     """
 
     sampler: ClassVar[Sampler] = "nuts"
-    diverged: float = 0.0
-    cut: float = 0.0
-    energy: float = 1.0
+    soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
     n_gradients: int = 0
 
     @property
@@ -59,14 +69,9 @@ class TrajectoryDraws(Chains):
         """None: the adaptation is no part of these chains."""
         return 0
 
-    @property
-    def sound(self) -> bool:
-        """Whether the trajectories went where the density goes: few broke down, and the energies spread."""
-        return self.diverged <= DIVERGED and self.energy >= ENERGY
-
     def reaches(self, criteria: Criteria) -> bool:
         """As for ensembles, and sound."""
-        return self.sound and all(line.reaches(criteria) for line in self.lines)
+        return self.soundness.sound and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def sentence(self) -> str:
@@ -75,35 +80,13 @@ class TrajectoryDraws(Chains):
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
         words = (
             f"No-U-turn sampler{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
-            f"{sum(ADAPTING)} that adapted it; {self.n_gradients:,} gradients."
+            f"{sum(WINDOWS) + LAST} that adapted it; {self.n_gradients:,} gradients."
         )
-        return " ".join([words, *self.warnings])
-
-    @property
-    def warnings(self) -> list[str]:
-        """A sentence for each thing that is not as it should be, or that all is."""
-        sentences = []
-        if self.diverged > 0:
-            verdict = "too many to trust the draws" if self.diverged > DIVERGED else "few enough"
-            sentences.append(f"{self.diverged:.2%} of the trajectories diverged, {verdict} (up to {DIVERGED:.0%} are).")
-        if self.energy < ENERGY:
-            sentences.append(
-                f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
-                "their tails may not be reached."
-            )
-        if self.cut > CUT:
-            sentences.append(
-                f"{self.cut:.0%} of the trajectories were cut at {2**DEEPEST:,} steps, so that draws depend on each "
-                "other."
-            )
-        return sentences or [
-            f"No trajectory diverged, none of the chains lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."
-        ]
+        return " ".join([words, *self.soundness.sentences])
 
 
 def follow(
     density: Posterior,
-    start: Array,
     rng: np.random.Generator,
     effort: Effort,
     *,
@@ -111,7 +94,7 @@ def follow(
     saved: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> TrajectoryDraws:
-    """Draws from ``start : (m, k)``, scores of annealed draws of which there are more than chains.
+    """Draws, from tops that are searched for first.
 
     Parameters
     ----------
@@ -121,16 +104,23 @@ def follow(
     Raises
     ------
     UnsupportedFeature, InvalidValue
-        Where the model or the engine has no gradient.
+        Where the model or the engine has no gradient, or the posterior lies too far out in a prior.
+    NowherePossible
+        When no draw from the prior is possible.
     """
     scores = NormalScores(density)
-    begun = digest(start, stream(rng))
+    tops = summits(scores, effort.ensembles, rng)
+    if any(group[0].far for group in tops):
+        raise InvalidValue(
+            "the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=density.problem.title
+        )
+    begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
     stored = saved.load()
     # ensembles, and trajectories from other draws, are kept under the same name
     if stored is not None and str(stored.get("begun", "")) == begun:
         course = _Course.of(scores, stored, rng)
     else:
-        course = _begun(scores, start, rng, effort.ensembles, begun)
+        course = _begun(scores, tops, rng, begun)
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a tick, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
@@ -165,8 +155,10 @@ class _Course:
 
     Parameters
     ----------
-    n_adapting : int
-        Gradients of the adaptation.
+    n_adapting, n_moved : int
+        Gradients of the adaptation, and how often a chain was put where another one stood.
+    apart : (n,)
+        Chains that began about other tops.
     begun : str
         A digest of what they began with.
     """
@@ -175,11 +167,19 @@ class _Course:
     chains: nuts.Chains
     step: float
     n_adapting: int
+    n_moved: int
+    apart: NDArray[np.bool_]
     begun: str
 
     def arrays(self) -> Arrays:
         """To be kept."""
-        numbers = {"step": self.step, "adapting": self.n_adapting, "begun": self.begun}
+        numbers = {
+            "step": self.step,
+            "adapting": self.n_adapting,
+            "moved": self.n_moved,
+            "apart": self.apart,
+            "begun": self.begun,
+        }
         return {
             **self.target.arrays(),
             **self.chains.arrays(),
@@ -190,20 +190,61 @@ class _Course:
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
         target, chains = SlopedScores.of(scores, stored), nuts.Chains.of(stored, rng)
-        return cls(target, chains, float(stored["step"]), int(stored["adapting"]), str(stored["begun"]))
+        counts = int(stored["adapting"]), int(stored["moved"])
+        apart = np.array(stored["apart"], dtype=bool)
+        return cls(target, chains, float(stored["step"]), *counts, apart, str(stored["begun"]))
 
 
-def _begun(scores: NormalScores, start: Array, rng: np.random.Generator, n_ensembles: int, begun: str) -> _Course:
+def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
     """Chains that stand where their draws begin, adapted."""
-    step, n_gradients = 0.5 * start.shape[1] ** -0.25, 0
-    drawn, at = start, start[rng.permutation(len(start))[: CHAINS * n_ensembles]]
-    for n_draws in ADAPTING:
-        target = SlopedScores.around(scores, drawn)
+    k, groups = len(scores.space), np.repeat(np.arange(len(tops)), CHAINS)
+    best = max((group[0] for group in tops), key=lambda top: top.height)
+    target = SlopedScores(scores, best.place, best.factor)
+    at = np.concatenate([_starts(scores, group, rng) for group in tops])
+    apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
+    step, n_gradients, n_moved = 0.3 * k**-0.25, 0, 0
+    for number, n_draws in enumerate(WINDOWS):
         points = target.points_of(at)
         chains, step = nuts.adapted(target, (points, *target(points)), step, n_draws, rng)
-        drawn, at = target.scores_of(chains.after(n_draws // 3)), target.scores_of(chains.stand[0])
         n_gradients += chains.n_gradients
-    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, begun)
+        drawn, at = target.scores_of(chains.after(n_draws // 3)), target.scores_of(chains.stand[0])
+        lost = chains.stuck(STICKS) | stranded(chains.stand[1].reshape(len(tops), 1, CHAINS), k).ravel()
+        n_moved += int(lost.sum())
+        at, apart = _moved(at, lost, groups, rng), apart & ~lost
+        target = SlopedScores.around(scores, drawn)
+        if number >= BALANCED:
+            target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
+    points = target.points_of(at)
+    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng, LONGER)
+    n_gradients += chains.n_gradients
+    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, n_moved, apart, begun)
+
+
+def _n_other(tops: list[Summit]) -> int:
+    """Chains of a group that begin about other tops than its highest."""
+    return round(ELSEWHERE * CHAINS) if len(tops) > 1 else 0
+
+
+def _starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
+    """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest."""
+    n_other = _n_other(tops)
+    owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
+    starts = []
+    for owner, n in sorted(Counter(owners).items()):
+        tried = tops[owner].around(TRIED * n, SPREAD, rng)
+        order = np.argsort(-log_density(scores, tried), kind="stable")[: TRIED * n // 2]
+        starts.append(tried[rng.permutation(order)[:n]])
+    return np.concatenate(starts)
+
+
+def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np.random.Generator) -> Array:
+    """Chains that are lost put where another of their group stands, as long as one is left."""
+    moved = at.copy()
+    for group in np.unique(groups):
+        sound, others = (np.flatnonzero((groups == group) & which) for which in (~lost, lost))
+        if len(sound):
+            moved[others] = at[rng.choice(sound, len(others))]
+    return moved
 
 
 def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
@@ -233,14 +274,11 @@ def _result(
     scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
     likelihood = drawn.log_density - target.scores.log_prior(scores)
-    energy = returned_energy(drawn.energy.reshape(n_ensembles, -1, n_draws))
     return TrajectoryDraws(
         _by_ensemble(flat.reshape(scores.shape), n_ensembles),
         _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
-        diverged=float(drawn.diverged.mean()),
-        cut=float((drawn.depth >= DEEPEST).mean()),
-        energy=float(energy.min()),
+        soundness=soundness(drawn, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
         n_gradients=course.n_adapting + course.chains.n_gradients,
     )

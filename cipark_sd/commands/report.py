@@ -41,9 +41,11 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
     """
     from cipark_sd.errors import InvalidValue, raise_all
     from cipark_sd.files import output_folder, write_text
+    from cipark_sd.optional import record_in
     from cipark_sd.pages.combined import combined
     from cipark_sd.pages.page import read_page
 
+    record_in()
     pages: list[tuple[Page, Path]] = []
     problems = []
     for folder in folders:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cipark_sd.headline import sentences
+from cipark_sd.optional import attempt
 from cipark_sd.pages.blocks import Answer, Block, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.pages.page import render
@@ -22,7 +23,8 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
         return render(pages, title), []
     names = _names([folder for _, folder in pages])
     folders = [(name, page.headlines) for name, (page, _) in zip(names, pages, strict=True)]
-    warnings, differing = mixtures(folders), disagreements(folders)
+    warnings, unknown = mixtures(folders), ["Whether the folders differ is not known: the comparison failed."]
+    differing = attempt("disagreements", lambda: disagreements(folders), unknown)
     blocks: list[Block] = [Paragraph(text, warning=True) for text in warnings]
     if differing:
         words = "Some quantities have several numbers in these folders; each is right for what stands beside it."

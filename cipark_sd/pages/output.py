@@ -4,13 +4,15 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_table
-from cipark_sd.pages.blocks import Block, Page, Section
+from cipark_sd.optional import attempt, left_out
+from cipark_sd.pages.blocks import Block, Listing, Page, Section
 from cipark_sd.pages.page import write_page
 from cipark_sd.pages.parts import Drawing, Part, Pictures
 from cipark_sd.timegrid import Dates
@@ -27,13 +29,22 @@ PLAYER = "player.html"
 _MANY = 10
 
 
-def page_of(parts: Iterable[Part[F]], findings: F, pictures: Pictures, title: str, identity: str) -> Page:
-    """The page of some findings, with the pictures that there are."""
+def page_of(
+    parts: Iterable[Part[F]],
+    findings: F,
+    pictures: Pictures,
+    title: str,
+    identity: str,
+    left: Sequence[str] = (),
+) -> Page:
+    """The page of some findings, with the pictures that there are, and a line for each part that was ``left`` out."""
     parts = tuple(parts)
     blocks: dict[str, tuple[Block, ...]] = {}
     for part in parts:
         for section in part.sections(findings, pictures):
             blocks[section.title] = (*blocks.get(section.title, ()), *section.blocks)
+    if left:
+        blocks["Left out"] = (Listing(tuple(left)),)
     sections = tuple(Section(name, of_section) for name, of_section in blocks.items() if of_section)
     return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
@@ -75,9 +86,15 @@ def write(
             for name, table in part.tables(findings).items()
         ]
         files = figures()
-    names = frozenset(drawing.name for part in parts for drawing in part.drawings(findings))
+    names = frozenset(
+        drawing.name
+        for part in parts
+        for drawing in part.drawings(findings)
+        if (folder / f"{drawing.name}.svg").is_file()
+    )
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
-    return [*written, *files, *write_page(page_of(parts, findings, pictures, title, identity), folder)]
+    page = page_of(parts, findings, pictures, title, identity, left_out(folder))
+    return [*written, *files, *write_page(page, folder)]
 
 
 #: Columns of model times, and what their dates are called.
@@ -123,15 +140,27 @@ def again(
 def drawn(drawings: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
     """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""
     if workers < 2 or len(drawings) < _MANY:
-        yield lambda: [path for drawing in drawings for path in draw(drawing, folder)]
+        yield lambda: [path for drawing in drawings for path in _tried(drawing, folder, partial(draw, drawing, folder))]
         return
     # a process of its own memory: one that is copied from this may wait for locks of threads that it does not have
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_uninterrupted) as pool:
         waiting = [pool.submit(draw, drawing, folder) for drawing in drawings]
         try:
-            yield lambda: [path for future in waiting for path in future.result()]
+            pairs = list(zip(drawings, waiting, strict=True))
+            yield lambda: [path for drawing, future in pairs for path in _tried(drawing, folder, future.result)]
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> list[Path]:
+    """The files of a figure; none where it fails, not those of an earlier call either."""
+    from cipark_sd.plotting.files import FOR_PRINT
+
+    paths = attempt("figure", draw, list[Path](), drawing.name)
+    if not paths:
+        for ending in FOR_PRINT:
+            (folder / f"{drawing.name}{ending}").unlink(missing_ok=True)
+    return paths
 
 
 def _uninterrupted() -> None:

@@ -13,7 +13,8 @@ from cipark_sd.basis import RELIABLE, Basis
         (Basis("posterior", 9, True), "9 draws from the posterior; the sampling has converged"),
         (
             Basis("posterior", 9, False),
-            "9 draws from the posterior; the sampling has NOT converged, so that bands are rough",
+            "9 draws from the posterior; the sampling has NOT converged, so that no band of them can be trusted: "
+            "'cipark calibrate STUDY --posterior' samples the posterior",
         ),
         (Basis("posterior", 9), "9 draws from the posterior; whether the sampling has converged is not recorded"),
         (
@@ -24,7 +25,8 @@ from cipark_sd.basis import RELIABLE, Basis
         (
             Basis("laplace", 9, pareto_k=0.72),
             "9 draws from a Laplace approximation of the posterior at its mode, not from chains; a poor "
-            "stand-in for the posterior, so that bands are rough (Pareto k 0.72, above 0.7)",
+            "stand-in for the posterior (Pareto k 0.72, above 0.7), so that no band of them can be trusted: 'cipark "
+            "calibrate STUDY --posterior' samples the posterior",
         ),
         (Basis("prior", 9), "9 draws from the PRIOR: nothing here has seen the data"),
         (
@@ -36,6 +38,24 @@ from cipark_sd.basis import RELIABLE, Basis
 )
 def test_the_sentence_says_origin_number_and_quality(basis, sentence):
     assert basis.sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("basis", "bands"),
+    [
+        (Basis("laplace", 9, pareto_k=0.7), True),
+        (Basis("laplace", 9, pareto_k=0.701), False),
+        (Basis("laplace", 9), False),
+        (Basis("posterior", 9, True), True),
+        (Basis("posterior", 9, False), False),
+        (Basis("posterior", 9), True),
+        (Basis("borrowed", 9, False), False),
+        (Basis("prior", 9), True),
+        (Basis("ranges", 9), True),
+    ],
+)
+def test_bands_need_draws_that_stand_for_the_posterior(basis, bands):
+    assert basis.bands is bands
 
 
 def test_the_limit_of_pareto_k_is_that_of_the_literature():

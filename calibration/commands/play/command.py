@@ -69,6 +69,7 @@ def play(
       cipark play my_study --draws my_fit/draws.nc
     """
     from calibration.commands.play.page import Settings, write
+    from cipark_sd.optional import record_in
 
     settings = Settings(
         target=target,
@@ -84,6 +85,7 @@ def play(
         series=series,
         allow_files=allow_files,
     )
+    record_in()
     path = write(settings)
     echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
     if opened:

@@ -7,31 +7,26 @@ from calibration.commands.play.request import Request
 from calibration.commands.play.study import contents_of
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.basis import UNSEEN
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_text
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.page import render
 
 
-def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> str:
+def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
     """Write the page of a fit into its output folder, which has ``fit.json`` and, after a posterior, ``draws.nc``.
 
-    Returns
-    -------
-    str
-        Why there is none: the model has what a page cannot run, or nothing that moves what was observed. Empty where
-        it was written.
+    Raises
+    ------
+    CiparkError
+        Where the model has what a page cannot run, or nothing that moves what was observed.
     """
     path = folder / PLAYER
     # a page of another fit is none of this one
     path.unlink(missing_ok=True)
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            contents = contents_of(Request(problem.folder, Path(scratch), seed=seed, fit=folder), problem)
-            basis = contents.structures[0].basis
-            if basis is not None and basis.origin in UNSEEN:
-                raise InvalidValue("the fit", str(folder), "one of this study as it stands", where="player")
-            write_text(path, render(contents))
-    except CiparkError as problem_found:
-        return str(problem_found)
-    return ""
+    with tempfile.TemporaryDirectory() as scratch:
+        contents = contents_of(Request(problem.folder, Path(scratch), seed=seed, fit=folder), problem)
+        basis = contents.structures[0].basis
+        if basis is not None and basis.origin in UNSEEN:
+            raise InvalidValue("the fit", str(folder), "one of this study as it stands", where="player")
+        write_text(path, render(contents))

@@ -30,6 +30,7 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
+from cipark_sd.optional import attempt
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
 from cipark_sd.scenarios import Scenario, override_key, split_key
@@ -39,6 +40,10 @@ from cipark_sd.study import DrawRequest, DrawSource
 TAIL = 0.01
 FITTED_LIMIT = (
     "What a lever does follows from the model's equations, not from an experiment; the fan is what the data leave open."
+)
+ONE_CURVE = (
+    "One curve, the optimum: the draws at hand are no basis for a band. What a lever does follows from the model's "
+    "equations, not from an experiment."
 )
 FAN = (
     "The fan is of the expected numbers, without the scatter of single counts. A fitted constant that is moved takes "
@@ -82,11 +87,18 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         at=at,
         until=max(at, last),
         base="as assumed" if unseen else "as fitted",
-        limits=(PRIOR_LIMIT, HOW, FAN, BEYOND) if unseen else (FITTED_LIMIT, FAN, BEYOND),
+        limits=_limits(first.basis),
         warning=_warning(problem, request.seed) if unseen else "",
         labels=_labels(problem, scenario),
         model_digest=digest,
     )
+
+
+def _limits(basis: Basis | None) -> tuple[str, ...]:
+    """What a reader must not overlook, by what the draws are."""
+    if basis is not None and basis.origin in UNSEEN:
+        return PRIOR_LIMIT, HOW, FAN, BEYOND
+    return (FITTED_LIMIT, FAN, BEYOND) if basis is None or basis.bands else (ONE_CURVE, BEYOND)
 
 
 def _renamed(structure: Structure, model: Model) -> Structure:
@@ -113,7 +125,8 @@ def _target(request: Request, model: Model) -> str:
 
 
 def _warning(problem: CalibrationProblem, seed: int) -> str:
-    against = CalibrationStudy(problem).contradictions(None, None, seed=seed, engine="native")
+    study = CalibrationStudy(problem)
+    against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
     return f"These priors contradict the data: {against}." if against else ""
 
 
@@ -137,7 +150,9 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
 
 def _structure(title: str, scenario: Scenario, draws: Draws, estimate: Mapping[str, float]) -> Structure:
     middle = {name: float(np.median(values)) for name, values in draws.values.items()}
-    return Structure(title, scenario, draws.values, {**middle, **estimate}, draws.basis)
+    # of draws that are no basis for a band there is the optimum alone
+    shown = draws.values if draws.basis.bands else {name: values[:0] for name, values in draws.values.items()}
+    return Structure(title, scenario, shown, {**middle, **estimate}, draws.basis)
 
 
 def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
@@ -243,7 +258,9 @@ def _levers(
     model = problem.model
     priors = {override_key(start_of(model, parameter.name)): parameter for parameter in problem.space}
     fitted = {
-        override_key(name): _fitted(model, name, values, priors.get(override_key(name)))
+        override_key(name): _fitted(
+            model, name, np.append(values, structure.estimate[name]), priors.get(override_key(name))
+        )
         for name, values in structure.draws.items()
     }
     if request.levers:

@@ -41,7 +41,7 @@ class EffectLines(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The lines that move most."""
         lines = shown(findings)
-        if lines:
+        if lines and findings.bands:
             yield Drawing("effect_lines", figures_assessment.effect_lines_figure, (lines,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

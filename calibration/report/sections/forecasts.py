@@ -25,7 +25,7 @@ class Forecasts(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows = () if findings.assessment is None else findings.assessment.forecasts
+        rows = () if findings.assessment is None or not findings.bands else findings.assessment.forecasts
         drawn = findings.fit.posterior
         chosen = [row for row in rows if row.structure in (OWN, EQUAL)]
         last = {(row.observation, row.scenario, row.structure): row for row in sorted(chosen, key=lambda row: row.time)}
@@ -53,7 +53,7 @@ class Forecasts(ReportPart):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""
-        if findings.assessment is not None and findings.assessment.forecasts:
+        if findings.assessment is not None and findings.assessment.forecasts and findings.bands:
             yield Drawing(
                 "forecast",
                 figures_assessment.forecast_figure,
@@ -63,7 +63,7 @@ class Forecasts(ReportPart):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if findings.assessment is None or not findings.assessment.forecasts:
+        if findings.assessment is None or not findings.assessment.forecasts or not findings.bands:
             return
         forecasts = findings.assessment.forecasts
         words = (
@@ -81,8 +81,9 @@ class Forecasts(ReportPart):
         yield Section("Forecasts", blocks)
 
     def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: a posterior always has a forecast, where there is time left to predict."""
-        return ()
+        """Bands of draws that have not converged; a posterior that has always has a forecast, where time is left."""
+        if not findings.bands:
+            yield "Bands and forecasts: the chains have not converged; raise --steps."
 
 
 def own_rows(forecasts: Sequence[ForecastRow]) -> tuple[ForecastRow, ...]:

@@ -56,7 +56,7 @@ class Groups(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
         assessed = findings.assessment
-        if assessed is not None and assessed.groups:
+        if assessed is not None and assessed.groups and findings.bands:
             yield Drawing("groups", figures_assessment.groups_figure, (assessed.groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

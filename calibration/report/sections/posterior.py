@@ -63,12 +63,13 @@ class Posterior(ReportPart):
             return
         narrowed = sorted(assessed.contractions, key=lambda line: -line.contraction)
         names = [line.name for line in narrowed[:MOST]]
-        yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
-        yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
+        if findings.bands:
+            yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
+            yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
         if drawn.traces is not None:
             yield Drawing("mixing", figures_posterior.mixing_figure, (space, drawn.traces, drawn.theta, names))
         pits = judged(list(drawn.predicted))
-        if pits:
+        if pits and findings.bands:
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

@@ -24,6 +24,7 @@ from cipark_sd.experiments.run import failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.optional import attempt, record_in
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.study import DrawRequest, Study, find_folder
@@ -129,6 +130,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     rivals = chosen_rivals(request, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
+    record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     stores = keeper_of(request, folder, target.study.model)
     pool = pool_of(request, checkpoints, stores)
@@ -196,7 +198,11 @@ def _against_data(
     request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About
 ) -> tuple[str, ...]:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
-    against = study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine)
+    against = attempt(
+        "contradiction",
+        lambda: study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine),
+        "",
+    )
     if not against:
         return ()
     if about.signs_only:

@@ -26,8 +26,8 @@ def signed(value: float) -> str:
 
 
 def band(low: float, high: float) -> str:
-    """An interval of differences."""
-    return f"{signed(low)} to {signed(high)}"
+    """An interval of differences; one number where there is one."""
+    return signed(low) if low == high else f"{signed(low)} to {signed(high)}"
 
 
 def share(value: float, whole: float) -> str:

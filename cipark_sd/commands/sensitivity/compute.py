@@ -24,6 +24,7 @@ from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.headline import HEAD, cells
+from cipark_sd.optional import record_in
 from cipark_sd.pages.page import read_page
 from cipark_sd.results import version
 from cipark_sd.sensitivities.question import Question
@@ -49,6 +50,7 @@ def answer(request: Request) -> Result:
     pool = None if request.dask is None else _cluster(request.dask)
     target = target_of(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
+    record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
     question = inputs.question

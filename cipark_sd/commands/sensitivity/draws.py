@@ -16,6 +16,7 @@ from cipark_sd.commands.sensitivity.target import Target
 from cipark_sd.errors import InvalidValue
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant
+from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.factors import Factors, from_draws
 from cipark_sd.sensitivities.question import Question
@@ -77,7 +78,7 @@ def _without_fit(request: Request, study: Study) -> list[str]:
         "The constants vary over their priors: this says which assumptions matter before the data, not what the data "
         "left open. No number here is a finding about the world."
     ]
-    against = study.contradictions(None, None, seed=0, engine="native")
+    against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
     how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from click.testing import CliRunner, Result
 from small_study import small_study
 
 from calibration.commands.play.report import write_player
+from calibration.for_analyses import approximation
 from calibration.study.problem import read_problem
 from cipark_sd.cli import UserError, cli
+from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.output import PLAYER
 
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
@@ -61,7 +64,8 @@ def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Pa
     (tmp_path / "left.csv").write_text(seen.replace("1,22", "1,20"), encoding="utf-8")
     (tmp_path / "fit.json").write_bytes((folder / "fit" / "fit.json").read_bytes())
     (tmp_path / PLAYER).write_text("old", encoding="utf-8")
-    assert "one of this study as it stands" in write_player(read_problem(tmp_path), tmp_path, 1)
+    with pytest.raises(InvalidValue, match="one of this study as it stands"):
+        write_player(read_problem(tmp_path), tmp_path, 1)
     assert not (tmp_path / PLAYER).exists()
 
 
@@ -79,3 +83,19 @@ def test_findings_that_do_not_fit_together_are_one_sentence(folder: Path, tmp_pa
     assert isinstance(refused, UserError)
     assert "do not fit together" in str(refused)
     assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(("pareto_k", "runs"), [(0.7, 201), (0.71, 1)])
+def test_a_fan_needs_draws_that_stand_for_the_posterior(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, pareto_k: float, runs: int
+) -> None:
+    """Above a Pareto k of 0.7 the page has the optimum's curve alone and says what to do."""
+    monkeypatch.chdir(folder)
+    laplace = approximation.laplace
+    monkeypatch.setattr(approximation, "laplace", lambda *args: replace(laplace(*args), pareto_k=pareto_k))
+    write_player(read_problem(folder), folder / "fit", 1)
+    page = (folder / "fit" / PLAYER).read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    (structure,) = data["structures"]
+    assert structure["runs"] == runs
+    assert ("samples the posterior" in structure["basis"]["sentence"]) is (runs == 1)

@@ -85,7 +85,7 @@ def test_a_start_that_misleads_is_given_up(tmp_path, monkeypatch):
 
     def importance(*args, start=None, **more):
         tried.append(start is not None)
-        return NotWeighed("misled", None) if start is not None else whole(*args, start=start, **more)
+        return NotWeighed("misled") if start is not None else whole(*args, start=start, **more)
 
     monkeypatch.setattr(sampling, "importance", importance)
     start = (np.full((10, 1), exact.mean()), np.zeros(10))
@@ -136,11 +136,28 @@ def test_there_are_as_many_draws_as_the_points_are_worth(both):
         ("importance_sample", lambda *_, **__: None, "too few of its points would have had weight"),
     ],
 )
-def test_chains_take_over_and_say_why(density, monkeypatch, where, value, reason):
-    asked = draw(density, np.random.default_rng(4), effort=replace(EFFORT, sampler="chains"))
+def test_chains_take_over_without_a_gradient_and_say_why(tmp_path, monkeypatch, where, value, reason):
+    density = posterior(small_study(tmp_path), choose("wasm"))
+    effort = replace(EFFORT, most_steps=100, least_steps=100)
+    asked = draw(density, np.random.default_rng(4), effort=replace(effort, sampler="chains"))
     monkeypatch.setattr(sampling, where, value)
-    instead = draw(density, np.random.default_rng(4), effort=EFFORT)
+    instead = draw(density, np.random.default_rng(4), effort=effort)
     assert isinstance(instead.sampled, Chains)
     assert np.array_equal(instead.theta, asked.theta)
     assert "importance" not in asked.sampled.sentence
-    assert re.search(rf"\(importance sampling was tried first: {reason}\)", instead.sampled.sentence)
+    assert re.search(
+        rf"\(importance sampling was tried first: {reason}; no trajectory can be followed: .*go back",
+        instead.sampled.sentence,
+    )
+
+
+@pytest.mark.parametrize(("hopeless", "sampler"), [(0.0, "importance"), (2.0, "nuts")])
+def test_importance_sampling_of_many_parameters_is_given_up_early(density, monkeypatch, hopeless, sampler):
+    """Where the rounds so far are worth little and their weights cannot be trusted; either alone is not enough."""
+    monkeypatch.setattr(sampling, "MANY", 1)
+    monkeypatch.setattr(sampling, "HOPELESS", hopeless)
+    monkeypatch.setattr("calibration.sampling.adaptive_importance.EARLY", 1)
+    effort = replace(EFFORT, block=20, most_steps=20)
+    assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == "importance"
+    monkeypatch.setattr("calibration.sampling.adaptive_importance.RELIABLE", -9.0)
+    assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == sampler

@@ -1,0 +1,164 @@
+"""Whether trajectories went where the density goes, beside what R-hat and effective sizes say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.sampling.nuts import DEEPEST, Trajectories, returned_energy
+from cipark_sd.arrays import Array
+
+#: Share of trajectories that may diverge, energy that each has to draw anew at least, and share of trajectories that
+#: may be cut: beyond them the draws are not to be trusted, or cost too much.
+DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
+#: Share of a chain's trajectories from which on it sticks, and the share of chains that may: where they hold all the
+#: divergences, the draws are judged with and without them.
+STICKS, STICKING = 0.05, 0.25
+#: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
+MOVES = 0.1
+#: Probability, over all parameters, of a difference by chance beyond which chains are where they began.
+CHANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """What is known of trajectories.
+
+    Parameters
+    ----------
+    diverged, cut : float
+        Shares of trajectories that broke down, and that were cut at their greatest length.
+    energy : float
+        The least that the chains of any group draw anew of their energy at each trajectory.
+    n_chains, n_sticking : int
+        Of how many chains more than :data:`STICKS` of the trajectories diverged.
+    diverged_elsewhere : float
+        Share of the trajectories of all other chains that diverged.
+    moves : float
+        The most that a mean or a deviation's logarithm moves, in deviations, where the chains that stick are left out.
+    n_apart : int
+        Chains that began about other tops than the highest, as far as none was put elsewhere.
+    apart : str
+        The parameter by which these chains still differ from the others; empty where they do not.
+    n_moved : int
+        How often a chain was put where another one stood, before the draws.
+    """
+
+    diverged: float = 0.0
+    cut: float = 0.0
+    energy: float = 1.0
+    n_chains: int = 0
+    n_sticking: int = 0
+    diverged_elsewhere: float = 0.0
+    moves: float = 0.0
+    n_apart: int = 0
+    apart: str = ""
+    n_moved: int = 0
+
+    @property
+    def few_diverged(self) -> bool:
+        """Whether divergences are few, or sit in few chains without which the numbers are the same."""
+        few = self.n_sticking <= STICKING * self.n_chains
+        return self.diverged <= DIVERGED or (few and self.diverged_elsewhere <= DIVERGED and self.moves <= MOVES)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the draws may be trusted as far as trajectories tell."""
+        return self.few_diverged and self.energy >= ENERGY and not self.apart
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each thing that is not as it should be, or that all is."""
+        said = []
+        if self.diverged > 0:
+            said.append(self._of_divergences())
+        if self.energy < ENERGY:
+            said.append(
+                f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
+                "their tails may not be reached."
+            )
+        if self.cut > CUT:
+            said.append(
+                f"{self.cut:.0%} of the trajectories were cut at {2**DEEPEST:,} steps, so that draws depend on each "
+                "other."
+            )
+        if self.apart:
+            said.append(
+                f"The {self.n_apart} chains that began at other optima still differ from the rest in {self.apart}: the "
+                "posterior has several modes, and how much each weighs is not known."
+            )
+        if not said:
+            said = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
+        if self.n_apart and not self.apart:
+            said.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
+        return said
+
+    def _of_divergences(self) -> str:
+        share = f"{self.diverged:.2%} of the trajectories diverged"
+        if self.diverged <= DIVERGED:
+            return f"{share}, few enough (up to {DIVERGED:.0%} are)."
+        if self.few_diverged:
+            return (
+                f"{share}, nearly all in {self.n_sticking} of {self.n_chains} chains, without which no mean moves by "
+                f"more than {self.moves:.2f} standard deviations."
+            )
+        return f"{share}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that change nothing)."
+
+
+def soundness(
+    drawn: Trajectories,
+    scores: Array,
+    names: Sequence[str],
+    n_groups: int,
+    apart: NDArray[np.bool_],
+    n_moved: int,
+) -> Soundness:
+    """What is known of the draws of chains whose ``scores : (n, n_draws, k)`` have standard normal priors.
+
+    Parameters
+    ----------
+    apart : (n,)
+        Chains that began at other tops.
+    """
+    shares = drawn.diverged.mean(axis=1)
+    sticking = shares > STICKS
+    others = shares[~sticking]
+    return Soundness(
+        diverged=float(shares.mean()),
+        cut=float((drawn.depth >= DEEPEST).mean()),
+        energy=float(returned_energy(drawn.energy.reshape(n_groups, -1, drawn.energy.shape[1])).min()),
+        n_chains=len(shares),
+        n_sticking=int(sticking.sum()),
+        diverged_elsewhere=float(others.mean()) if len(others) else 1.0,
+        moves=_moves(scores, sticking),
+        n_apart=int(apart.sum()),
+        apart=_differs(scores, apart, names),
+        n_moved=n_moved,
+    )
+
+
+def _moves(scores: Array, sticking: NDArray[np.bool_]) -> float:
+    """How far means and logarithms of deviations are from those without some chains, in deviations."""
+    if not sticking.any() or sticking.all():
+        return 0.0 if not sticking.any() else np.inf
+    k = scores.shape[-1]
+    whole, rest = scores.reshape(-1, k), scores[~sticking].reshape(-1, k)
+    mean = np.abs(whole.mean(axis=0) - rest.mean(axis=0)) / whole.std(axis=0)
+    spread = np.abs(np.log(whole.std(axis=0) / rest.std(axis=0)))
+    return float(max(mean.max(), spread.max()))
+
+
+def _differs(scores: Array, apart: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """The parameter in whose means chains that began apart differ from the rest beyond chance, by Student's test."""
+    from scipy.stats import t
+
+    first, second = apart.sum(), (~apart).sum()
+    if min(first, second) < 2:
+        return ""
+    means = scores.mean(axis=1)
+    pooled = (first * means[apart].var(axis=0) + second * means[~apart].var(axis=0)) / (first + second - 2)
+    error = np.sqrt(pooled * (1 / first + 1 / second))
+    away = np.abs(means[apart].mean(axis=0) - means[~apart].mean(axis=0)) / np.where(error > 0, error, np.inf)
+    worst = int(np.argmax(away))
+    return names[worst] if 2 * t.sf(away[worst], first + second - 2) * len(names) < CHANCE else ""

@@ -1,0 +1,101 @@
+"""Each optional part of a command is made to fail in turn: it costs one line and no exit code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from small_study import small_study
+
+from cipark_sd.cli import cli
+from cipark_sd.optional import LOG, PARTS, attempt, left_out, recorded
+
+FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
+ASSESSED = (*FIT, "--compare-pysd", "--self-test", "2", "--no-player")
+REPORT = ("report", "fit", "fit", "-o", "both.html")
+PLAY = ("play", ".", "--draws", "prior", "-o", "p.html")
+#: By part: what fails, and the command that needs it.
+FAILING = {
+    "figure": ("calibration.report.figures_fit.waterfall_figure", FIT),
+    "player": ("calibration.commands.play.report.contents_of", FIT),
+    "half step": ("calibration.report.collect.shift_at_half_the_step", FIT),
+    "course errors": ("calibration.report.collect.course_errors", FIT),
+    "model checks": ("calibration.report.model_checks.checks_at_estimate", FIT),
+    "failed draws": ("calibration.commands.pipeline.failed_draws", FIT),
+    "pysd": ("calibration.commands.pipeline.replication", FIT),
+    "forecast": ("calibration.assess.assessment.forecast", ASSESSED),
+    "self-test": ("calibration.assess.assessment.self_test", ASSESSED),
+    "discrepancies": ("calibration.assess.assessment.discrepancies", ASSESSED),
+    "groups": ("calibration.assess.assessment.group_values", ASSESSED),
+    "disagreements": ("cipark_sd.pages.combined.disagreements", REPORT),
+    "contradiction": (
+        "calibration.for_analyses.study.contradictions",
+        PLAY,
+    ),
+}
+#: Parts that this study has nothing for: they need rivals or hold-out origins, and go the same way.
+ELSEWHERE = {"hold-out", "rivals", "effect lines"}
+
+
+def cipark(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("optional")
+    small_study(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        yield path
+
+
+def broken(*_: Any, **__: Any) -> None:
+    raise ZeroDivisionError("planted")
+
+
+def test_every_part_is_made_to_fail_here() -> None:
+    assert set(PARTS) == {*FAILING, *ELSEWHERE}
+
+
+@pytest.mark.parametrize("command", [FIT, ASSESSED, REPORT, PLAY], ids=["fit", "assessed", "report", "play"])
+def test_parts_that_fail_cost_one_line_each(
+    command: tuple[str, ...], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All optional parts of a command at once: what is left is written, and the exit code is that of a whole one."""
+    failing = [part for part, (_, needed_by) in FAILING.items() if needed_by == command]
+    for part in failing:
+        monkeypatch.setattr(FAILING[part][0], broken)
+    done = cipark(*command)
+    assert done.exit_code == 0, done.output
+    for part in failing:
+        (line,) = re.findall(rf"^{re.escape(PARTS[part])}\b.* was left out: .*", done.output, re.M)
+        assert "ZeroDivisionError: planted" in line
+    if command[0] == "calibrate":
+        log, report = ((here / "fit" / name).read_text(encoding="utf-8") for name in (LOG, "report.html"))
+        assert log.count("Traceback") == len(failing)
+        # terms of the glossary are marked up
+        words = re.sub(r"<[^>]*>", "", report)
+        assert [part for part in failing if PARTS[part] not in words] == []
+        assert (here / "fit" / "summary.csv").is_file()
+        assert not list((here / "fit").glob("waterfall.*")) or command != FIT
+
+
+def test_an_error_of_the_user_is_still_one_and_an_old_log_goes(here: Path) -> None:
+    assert cipark("calibrate", ".", "--until", "never", "-o", "fit").exit_code == 2
+    (here / "fit" / LOG).write_text("* old\n", encoding="utf-8")
+    with recorded(here / "fit"):
+        assert left_out(here / "fit") == ()
+
+
+def test_an_error_is_raised_as_ever_from_python() -> None:
+    with pytest.raises(ZeroDivisionError):
+        attempt("figure", broken, None)
+    with recorded():
+        assert attempt("figure", broken, 7) == 7
+        with pytest.raises(ZeroDivisionError):
+            attempt("figure", broken, 7, refused=ZeroDivisionError)
+        with pytest.raises(KeyError):
+            attempt("no such part", broken, 7)

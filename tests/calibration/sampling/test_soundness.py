@@ -1,0 +1,92 @@
+"""What trajectories say of themselves: divergences by chain, energy, and chains that began at other optima."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from calibration.sampling.nuts import Trajectories
+from calibration.sampling.soundness import Soundness, soundness
+from cipark_sd.arrays import Array
+
+GOOD = Soundness(energy=0.8, n_chains=64)
+NAMES = ("a", "b", "c")
+
+
+def judged(
+    scores: Array, diverged: NDArray[np.bool_] | None = None, apart: NDArray[np.bool_] | None = None
+) -> Soundness:
+    n, n_draws, _ = scores.shape
+    energy = np.random.default_rng(0).standard_normal((n, n_draws))
+    none = np.zeros((n, n_draws), dtype=bool)
+    logs = np.zeros((n, n_draws))
+    depth = np.zeros((n, n_draws), dtype=np.intp)
+    drawn = Trajectories(scores, logs, none if diverged is None else diverged, depth, energy)
+    return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
+
+
+def draws(seed: int = 1) -> Array:
+    return np.random.default_rng(seed).standard_normal((64, 60, 3))
+
+
+def in_chains(n: int, share: float) -> NDArray[np.bool_]:
+    """Divergences in ``n`` of 64 chains."""
+    diverged = np.zeros((64, 60), dtype=bool)
+    diverged[:n] = np.random.default_rng(2).random((n, 60)) < share
+    return diverged
+
+
+def test_divergences_everywhere_are_too_many() -> None:
+    assert judged(draws(), in_chains(64, 0.005)).sound
+    spread = judged(draws(), in_chains(64, 0.03))
+    assert spread.diverged > 0.01
+    assert not spread.sound
+    assert "too many to trust the draws" in " ".join(spread.sentences)
+
+
+def test_divergences_in_few_chains_count_where_their_draws_change_the_numbers() -> None:
+    scores, diverged = draws(), in_chains(3, 0.5)
+    same = judged(scores, diverged)
+    assert same.diverged > 0.01
+    assert same.n_sticking == 3
+    assert same.sound
+    assert "nearly all in 3 of 64 chains, without which no mean moves" in " ".join(same.sentences)
+    scores[:3, :, 1] = 4.0
+    elsewhere = judged(scores, diverged)
+    assert elsewhere.moves > 0.1
+    assert not elsewhere.sound
+    assert not judged(draws(), in_chains(20, 0.5)).sound
+
+
+def test_chains_that_stay_at_another_optimum_are_found() -> None:
+    apart = np.arange(64) % 16 >= 14
+    mixed = judged(draws(), apart=apart)
+    assert mixed.sound
+    assert "The 8 chains that began at other optima went where the others are." in mixed.sentences
+    stayed = draws()
+    stayed[apart, :, 2] += 3.0
+    found = judged(stayed, apart=apart)
+    assert found.apart == "c"
+    assert not found.sound
+    assert "how much each weighs is not known" in " ".join(found.sentences)
+
+
+def test_chains_that_mix_are_seldom_said_to_differ() -> None:
+    apart = np.arange(64) % 16 >= 14
+    assert sum(bool(judged(draws(seed), apart=apart).apart) for seed in range(40)) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "sound", "words"),
+    [
+        ({}, True, "No trajectory diverged, no chain lacks energy (E-BFMI 0.80, at least 0.3)."),
+        ({"diverged": 0.004}, True, "0.40% of the trajectories diverged, few enough (up to 1% are)."),
+        ({"energy": 0.12}, False, "only 0.12 of their energy anew at a time (E-BFMI), less than 0.3"),
+        ({"cut": 0.2}, True, "20% of the trajectories were cut at 1,024 steps"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_said(changed: dict[str, float], sound: bool, words: str) -> None:
+    now = replace(GOOD, **changed)  # type: ignore[arg-type]
+    assert now.sound is sound
+    assert words in " ".join(now.sentences)
