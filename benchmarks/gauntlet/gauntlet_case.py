@@ -55,7 +55,6 @@ class Case:
     title: str
     field: str
     command: tuple[str, ...]
-    until: str
     truth: Values
     refusal: str
     table: Mapping[str, object]
@@ -65,6 +64,16 @@ class Case:
     def model(self) -> Path:
         """The model file with the true constants."""
         return next(path for path in sorted(self.folder.iterdir()) if path.suffix in (".mdl", ".stmx", ".xmile"))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table, those held out included."""
+        return int(str(self.table["rows"]))
+
+    @property
+    def known(self) -> int:
+        """Rows that the table holds: the last fifth is held out."""
+        return self.rows - self.rows // 5
 
     @property
     def key(self) -> int:
@@ -143,7 +152,6 @@ def read(name: str, folder: Path = CASES) -> Case:
         content["title"],
         content["field"],
         tuple(shlex.split(content["command"])),
-        content["until"],
         truth,
         content.get("refusal", ""),
         content["table"],

@@ -1,4 +1,4 @@
-"""The data of a case: a run of the true model in PySD, noise around what each column reads, and a table as people save it."""
+"""The data of a case: the true model in PySD, noise around what each column reads, and a table as people save it."""
 
 import calendar
 import csv
@@ -36,6 +36,10 @@ class Number:
     value: float
 
 
+#: Numbers of each column by row.
+Made = dict[str, dict[int, Number]]
+
+
 def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Array, dict[str, Array]]:
     """Times and courses of the observed variables, by PySD with the true constants or other ``values``."""
     folder = work / "truth"
@@ -53,7 +57,7 @@ def windows(case: Case, column: Column, initial: float) -> list[tuple[int, float
     """Row, start and end in model time of each number that a column could hold."""
     at_start = case.table.get("levels") == "start"
     cells = []
-    for row in range(0, int(str(case.table["rows"])), column.every):
+    for row in range(0, case.rows, column.every):
         start, end = initial + row, initial + row + 1
         if column.reading != "flow":
             start = end = start if at_start else end
@@ -84,12 +88,11 @@ def drawn(column: Column, mean: float, rng: np.random.Generator) -> float:
     raise ValueError(f"{column.header}: unknown noise {column.law!r}")
 
 
-def observe(case: Case, seed: int, times: Array, courses: dict[str, Array]) -> dict[str, dict[int, Number]]:
+def observe(case: Case, seed: int, times: Array, courses: dict[str, Array]) -> Made:
     """Numbers of each column by row."""
-    rows = int(str(case.table["rows"]))
-    skipped = np.random.default_rng([case.key, seed]).random(rows) < float(str(case.table.get("skip_rows", 0.0)))
+    skipped = np.random.default_rng([case.key, seed]).random(case.rows) < float(str(case.table.get("skip_rows", 0.0)))
     skipped[0] = False
-    made: dict[str, dict[int, Number]] = {}
+    made: Made = {}
     for place, column in enumerate(case.columns):
         rng = np.random.default_rng([case.key, seed, place])
         course, before, total = courses[column.variable], float(times[0]), 0.0
@@ -138,7 +141,12 @@ def _cell(case: Case, column: Column, value: float) -> str:
     return "".join(marks.get(letter, letter) for letter in text)
 
 
-def write(case: Case, made: dict[str, dict[int, Number]], folder: Path) -> Path:
+def known(case: Case, made: Made) -> Made:
+    """Without the rows that are held out."""
+    return {header: {row: x for row, x in cells.items() if row < case.known} for header, cells in made.items()}
+
+
+def write(case: Case, made: Made, folder: Path) -> Path:
     """The table as a file."""
     time: dict[str, str] = case.table["time"]  # type: ignore[assignment]
     path = folder / str(case.table["file"])
