@@ -12,11 +12,11 @@ Record = dict[str, Any]
 INTRODUCTION = """\
 # Models of strangers through the whole chain
 
-`python benchmarks/gauntlet/run.py --page` makes this page from kept results; without `--page` the script runs the cases.
-Each case is a model written for this test, with units, delays, tables and dated events. PySD runs it with known constants,
-noise is put around what each column reads, and the table is saved as a person saves one, without its last fifth. Constants
-in the model file are then right, wrong by up to 3 times, or wrong by up to 10 times. The command of the case's folder makes a
-study, and these follow:
+`python benchmarks/gauntlet/run.py --page` makes this page from kept results; without `--page` the script runs the
+cases. Each case is a model written for this test, with units, delays, tables and dated events. PySD runs it with known
+constants, noise is put around what each column reads, and the table is saved as a person saves one, without its last
+fifth. Constants in the model file are then right, wrong by up to 3 times, or wrong by up to 10 times. The command of
+the case's folder makes a study, and these follow:
 
 ```
 cipark calibrate STUDY --fast
@@ -28,8 +28,8 @@ cipark sensitivity STUDY --rows 256
 
 ## What is asked
 
-The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B with differences of
-their own, effective sizes are ArviZ's, and the truth is PySD's.
+The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B with
+differences of their own, effective sizes are ArviZ's, and the truth is PySD's.
 """
 
 
