@@ -88,7 +88,7 @@ def unedited(case: Case, number: int, off: str, seed: int, folder: Path, *, samp
     new_study(NewStudyRequest(model, data, study))
     if factors != dict.fromkeys(factors, 1.0):
         model.unlink()
-    settings = Settings(study, "native", fast=True, posterior=sampled, compare_pysd=False, workers=1)
+    settings = Settings(study, "native", fast=True, posterior=sampled, compare_pysd=False, workers=0)
     made = calibrate(settings)
     return [*_profiles(case, made), *_draws(case, made), *_forecasts(case, made, times, columns)]
 
