@@ -52,26 +52,40 @@ def _of_report(output: Path, console: str) -> Iterator[str]:
     summary = pd.read_csv(output / "summary.csv").set_index("name")
     page = page_text(output / "report.html")
     yield from _twice(records)
+    compared = 0
     for record in records:
         name = record["estimand"].removeprefix("parameter ")
-        interval = record["interval"] or {}
-        if name == record["estimand"] or interval.get("by") != "profile likelihood" or name not in summary.index:
+        # one of draws has a basis
+        if name == record["estimand"] or record.get("basis") or name not in summary.index:
             continue
-        row = summary.loc[name]
+        row, compared = summary.loc[name], compared + 1
         if not math.isclose(record["number"], row.estimate, rel_tol=1e-9):
             yield f"{name}: headline {record['number']:.4g}, table {row.estimate:.4g}"
-        for end, side in (("low", "low_side"), ("high", "high_side")):
-            if interval[end] is None and row[side] not in ("bounded", *OPEN):
-                yield f"{name}: a side is open in the headline and {row[side]!r} in the table"
-            if interval[end] is not None and row[side] != "bounded":
-                yield f"{name}: a side has an end in the headline and is {row[side]!r} in the table"
         line = next((x for x in console.splitlines() if x.startswith(f"parameter {name} ")), "")
         cells = re.split(r"\s{2,}", line.strip())
-        if len(cells) > 2:
-            if not _is_rounded(cells[1], record["number"]):
-                yield f"{name}: console {cells[1]}, record {record['number']:.4g}"
-            if page and re.sub(r"\s+", " ", cells[2]) not in page.replace(" )", ")"):
-                yield f"{name}: {cells[2]!r} of the console is not on the page"
+        if len(cells) < 3:
+            yield f"{name}: not among the headlines of the console"
+            continue
+        if not _is_rounded(cells[1], record["number"]):
+            yield f"{name}: console {cells[1]}, record {record['number']:.4g}"
+        if cells[2] not in page.replace(" )", ")"):
+            yield f"{name}: {cells[2]!r} of the console is not on the page"
+        for side, word, state in zip(("below", "above"), _ends(cells[2]), (row.low_side, row.high_side), strict=True):
+            if word == "open" and state not in OPEN:
+                yield f"{name}: open {side} in the headline and {state!r} in the table"
+            if re.match(_NUMBER, word) and state != "bounded":
+                yield f"{name}: {word} {side} in the headline and {state!r} in the table"
+    if not compared and len(summary):
+        yield "no parameter has a headline"
+
+
+def _ends(cell: str) -> tuple[str, str]:
+    """The words at the ends of a printed interval."""
+    words = cell.partition(" (")[0]
+    if words.startswith("open on both sides"):
+        return "open", "open"
+    low, _, high = words.partition(" to ")
+    return low.strip(), high.strip()
 
 
 def _twice(records: list[dict[str, Any]]) -> Iterator[str]:

@@ -188,8 +188,10 @@ ROW = {"name": "Rate", "estimate": 0.6123, "low_side": "bounded", "high_side": "
     [
         ({}, {}, CONSOLE, ""),
         ({"number": 0.7}, {}, CONSOLE, "headline 0.7, table"),
-        ({}, {"high_side": "closed"}, CONSOLE, "open in the headline and 'closed'"),
-        ({}, {"low_side": "unresolved"}, CONSOLE, "an end in the headline"),
+        ({}, {"high_side": "closed"}, CONSOLE, "open above in the headline and 'closed'"),
+        ({}, {"low_side": "unresolved"}, CONSOLE, "0.40 below in the headline and 'unresolved'"),
+        ({"estimand": "the number"}, {}, CONSOLE, "no parameter has a headline"),
+        ({}, {}, "", "not among the headlines"),
         ({}, {}, CONSOLE.replace("0.61", "0.62"), "console 0.62"),
         ({}, {}, CONSOLE.replace("0.40 to", "0.41 to"), "is not on the page"),
     ],
