@@ -2,7 +2,9 @@
 
 import json
 import math
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,12 +21,14 @@ import gauntlet_chain
 import gauntlet_check
 import gauntlet_data
 import gauntlet_intervals
+import gauntlet_likelihood
 import gauntlet_page
 import gauntlet_searches
 import gauntlet_texts
 
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal
+from calibration.study.problem import read_problem
 from cipark_sd.frontends.model_file import read_model
 
 SMALL = """
@@ -253,3 +257,119 @@ def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not(
     assert gauntlet_page.verdict("inside", [*sets, record(3, 10, False)]) == (False, "2 of 3")
     page = gauntlet_page.markdown([*sets, record(3, 10, False)], [])
     assert "**2 of 3**" in page
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, Any]:
+    """The small case through the first two commands: case, folder, numbers of all rows."""
+    case = gauntlet_case.read("growth", ROOT / "benchmarks" / "gauntlet" / "quick")
+    folder = tmp_path_factory.mktemp("growth")
+    (folder / case.model.name).write_text(case.text(case.in_file(3, 1)), encoding="utf-8")
+    made = gauntlet_data.observe(case, 1, *gauntlet_data.run_truth(case, folder))
+    gauntlet_data.write(case, gauntlet_data.known(case, made), folder)
+    for name, command in (
+        ("new-study", case.command),
+        ("calibrate", ("cipark", "calibrate", "weights", "--fast", "--no-player", "--workers", "1")),
+    ):
+        step = gauntlet_chain.run(command, folder, name, 60)
+        assert step.ended_well, step.last
+    return case, folder, made
+
+
+def _fitted(judged: tuple[Any, Path, Any]) -> Any:
+    case, folder, _ = judged
+    return gauntlet_likelihood.load(case, folder / "weights", folder / "cipark-output" / "weights")
+
+
+def test_the_truth_of_pysd_is_the_closed_form(judged: tuple[Any, Path, Any], tmp_path: Path) -> None:
+    times, courses = gauntlet_data.run_truth(judged[0], tmp_path)
+    logistic = 80 / (1 + (80 / 3 - 1) * np.exp(-0.5 * times))
+    # Euler's method with steps of an eighth
+    assert np.abs(courses["Biomass"] / logistic - 1).max() < 0.05
+
+
+def test_a_right_fit_passes(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    checks = [gauntlet_likelihood.feasible(fitted), gauntlet_likelihood.optimum(fitted)]
+    checks += gauntlet_likelihood.profiles(fitted, 1)
+    assert [check.words for check in checks if not check.passed] == []
+    assert (checks[2].question, checks[2].hits, checks[2].of) == ("sides", 6, 6)
+
+
+def test_a_fit_that_is_short_and_ends_that_are_wrong_are_seen(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    place = fitted.place("Capacity")
+    names = fitted.density.space.names
+    worse = {**fitted.fit["parameters"], names[place]: fitted.estimate[place] * 1.1}
+    low = float(fitted.density.log_likelihood(np.array([[worse[name] for name in names]]))[0])
+    short = gauntlet_likelihood.Fitted(
+        fitted.case, fitted.study, {**fitted.fit, "parameters": worse, "log_density": low}, fitted.summary
+    )
+    check = gauntlet_likelihood.optimum(short)
+    assert not check.passed
+    assert "log units short" in check.words
+    planted = fitted.summary.copy()
+    planted.loc[planted.name == "Start", ["profile_low", "low_side"]] = [np.nan, "unresolved"]
+    planted.loc[planted.name == "Growth Rate", "profile_high"] = fitted.fit["parameters"]["Growth Rate"] * 1.001
+    sides, ends = gauntlet_likelihood.profiles(
+        gauntlet_likelihood.Fitted(fitted.case, fitted.study, fitted.fit, planted), 1
+    )
+    assert (sides.passed, sides.hits, sides.of) == (False, 5, 6)
+    assert "Start below (unresolved)" in sides.words
+    assert not ends.passed
+    assert ends.words.startswith("Growth Rate to")
+
+
+def test_a_series_that_is_read_as_something_else_is_seen(judged: tuple[Any, Path, Any], tmp_path: Path) -> None:
+    case, folder, made = judged
+    study = tmp_path / "weights"
+    shutil.copytree(folder / "weights", study)
+    known = gauntlet_data.known(case, made)
+    assert gauntlet_likelihood.read_as(case, read_problem(study), study, known).passed
+    flow = replace(case, columns=(replace(case.columns[0], reading="flow"),))
+    assert "level, not flow" in gauntlet_likelihood.read_as(flow, read_problem(study), study, known).words
+    later = {
+        header: {r: replace(n, start=n.end + 1, end=n.end + 1) for r, n in c.items()} for header, c in known.items()
+    }
+    assert "1 to 1, not 2 to 2" in gauntlet_likelihood.read_as(case, read_problem(study), study, later).words
+    fewer = {header: dict(list(c.items())[1:]) for header, c in known.items()}
+    assert "20 rows, not 19" in gauntlet_likelihood.read_as(case, read_problem(study), study, fewer).words
+    problem = study / "problem.toml"
+    text = problem.read_text(encoding="utf-8")
+    problem.write_text(text.replace('variable = "Biomass"', 'variable = "Capacity"'), encoding="utf-8")
+    assert "Capacity, not Biomass" in gauntlet_likelihood.read_as(case, read_problem(study), study, known).words
+
+
+def test_data_that_the_truth_cannot_make_are_named(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    fitted.__dict__["truth"] = np.where(np.arange(len(fitted.estimate)) == fitted.place("Start"), -5.0, fitted.estimate)
+    check = gauntlet_likelihood.feasible(fitted)
+    assert not check.passed
+    assert "dry mass, g" in check.words
+
+
+def test_draws_and_bands_are_held_against_the_truth(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import xarray as xr
+
+    monkeypatch.setattr(gauntlet_intervals, "truths", lambda case: {"rate": 0.0})
+
+    def checks(shift: float, apart: float) -> dict[str, gauntlet_check.Check]:
+        values = np.random.default_rng(1).standard_normal((4, 500)) + shift + apart * np.arange(4)[:, None]
+        tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"Rate": (("chain", "draw"), values)})})
+        tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+        return {c.question: c for c in gauntlet_intervals.draws(small, tmp_path)}
+
+    good, apart, away = checks(0, 0), checks(-1.5, 1), checks(4, 0)
+    assert (good["converged"].passed, good["posterior"].passed) == (True, True)
+    assert (apart["converged"].passed, apart["posterior"].passed) == (False, True)
+    assert (away["converged"].passed, away["posterior"].passed) == (True, False)
+    header = "scenario,observation,time,q0.05,q0.95\n"
+    made = {"grams": {8: gauntlet_data.Number(9.0, 9.0, 5.0)}, "grown": {8: gauntlet_data.Number(8.0, 9.0, 5.0)}}
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\nas fitted,grown,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).passed
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).words == "none of grown"
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,6,7\nas fitted,grown,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).hits == 1
