@@ -1,7 +1,8 @@
-"""Four models with known constants, the data that they would give, and the same models with constants that are wrong.
+"""Seven models with known constants, the data that they would give, and the same models with constants that are wrong.
 
-The constants that decide the size of what is seen stand last in each file, so that a choice of parameters by their
-order would meet them last.
+The constants that decide the size of what is observed are last in each file, so that a choice of parameters by their
+order would meet them last. Four models have one optimum; a drug has two (absorption and elimination change places), a
+club has constants that no data tell apart, and counts of faults are Poisson, the edge of the family that is fitted.
 """
 
 import re
@@ -18,8 +19,14 @@ from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
-#: By what a constant of the model file differs from the truth, up or down by chance.
-FACTOR = 3.0
+#: By what constants of a model file are wrong, up or down by chance: exactly so much, or up to it.
+OFF: Mapping[str, tuple[float, bool]] = {
+    "right": (1.0, True),
+    "exactly 3": (3.0, True),
+    "up to 3": (3.0, False),
+    "up to 10": (10.0, False),
+    "exactly 10": (10.0, True),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class Case:
     unit : str
         Of time, and the name of the table's column of times.
     final : float
+    final, ahead : int
+        Rows of the table, one a unit of time, and those that come after it.
     truth : mapping of str to float
         By the name in ``equations``: constants and starts of stocks.
     columns : mapping of str to Column
@@ -53,20 +62,30 @@ class Case:
     final: int
     truth: Mapping[str, float]
     columns: Mapping[str, Column]
+    ahead: int = 4
+
+    def factors(self, off: str, rng: np.random.Generator) -> dict[str, float]:
+        """What each constant of a file is multiplied with."""
+        size, exactly = OFF[off]
+        powers = rng.choice([-1, 1], len(self.truth)) if exactly else rng.uniform(-1, 1, len(self.truth))
+        return dict(zip(self.truth, (size**powers).tolist(), strict=True))
 
     def model(self, folder: Path, factors: Mapping[str, float]) -> Path:
         """The model file with each true constant times its factor, 1 where none is named."""
         values = {re.sub(r"\W", "_", name): value * factors.get(name, 1.0) for name, value in self.truth.items()}
-        signs = "".join("+" if factors.get(name, 1.0) > 1 else "-" for name in self.truth) if factors else "true"
+        signs = "_".join(f"{factors.get(name, 1.0):.3g}" for name in self.truth)
         path = folder / f"{self.name}_{signs}.mdl"
         if not path.exists():
-            control = (f"INITIAL TIME=0~{self.unit}~|\nFINAL TIME={self.final}~{self.unit}~|\n"
+            control = (f"INITIAL TIME=0~{self.unit}~|\nFINAL TIME={self.final + self.ahead}~{self.unit}~|\n"
                        f"TIME STEP=0.125~{self.unit}~|\nSAVEPER=1~{self.unit}~|\n")  # fmt: skip
             path.write_text("{UTF-8}\n" + self.equations.format(**values) + control, encoding="utf-8")
         return path
 
     def expected(self, folder: Path) -> tuple[Array, dict[str, Array]]:
-        """Times, and what each column would be without noise: a flow is the sum over the unit before."""
+        """Times, and what each column would be without noise: a flow is the sum over the unit before.
+
+        Rows that come after the table are the last ``ahead``.
+        """
         return _expected(self, folder)
 
     def __hash__(self) -> int:
@@ -77,11 +96,11 @@ class Case:
 def _expected(case: Case, folder: Path) -> tuple[Array, dict[str, Array]]:
     names = [column.variable for column in case.columns.values()]
     run = simulate(read_model(case.model(folder, {})), Scenario(saveper=0.125), save=names)
-    columns = {}
+    columns, n = {}, case.final + case.ahead
     for header, column in case.columns.items():
         course = run[canonical(column.variable)].to_numpy()
-        columns[header] = course[:-1].reshape(case.final, 8).mean(axis=1) if column.flow else course[8::8]
-    return np.arange(1.0, case.final + 1), columns
+        columns[header] = course[:-1].reshape(n, 8).mean(axis=1) if column.flow else course[8::8]
+    return np.arange(1.0, n + 1), columns
 
 
 def overdispersed(dispersion: float) -> Callable[[Array, np.random.Generator], Array]:
@@ -91,6 +110,11 @@ def overdispersed(dispersion: float) -> Callable[[Array, np.random.Generator], A
         return rng.negative_binomial(mean / dispersion, 1 / (1 + dispersion)).astype(float)
 
     return draw
+
+
+def poisson(mean: Array, rng: np.random.Generator) -> Array:
+    """Counts whose variance is their mean."""
+    return rng.poisson(mean).astype(float)
 
 
 def in_proportion(sd: float) -> Callable[[Array, np.random.Generator], Array]:
@@ -167,4 +191,45 @@ Hiring = {Hiring} ~person/Year~|
     {"Time To Promotion": 4.0, "Stay": 6.0, "Hiring": 60.0, "Juniors": 40.0, "Seniors": 90.0},
     {"juniors": Column("Juniors", in_proportion(0.05)), "leaving": Column("Leaving", overdispersed(0.5), flow=True)},
 )
-CASES = {case.name: case for case in (EPIDEMIC, DIFFUSION, GROWTH, STAFF)}
+DRUG = Case(
+    "drug",
+    """Gut = INTEG(-Absorbing, 100) ~mg~|
+Plasma = INTEG(Absorbing - Eliminating, 0) ~mg~|
+Absorbing = Absorption * Gut ~mg/Hour~|
+Eliminating = Elimination * Plasma ~mg/Hour~|
+Concentration = Plasma / Volume ~mg/l~|
+Absorption = {Absorption} ~1/Hour~|
+Elimination = {Elimination} ~1/Hour~|
+Volume = {Volume} ~l~|
+""",
+    "Hour",
+    10,
+    {"Absorption": 1.2, "Elimination": 0.25, "Volume": 20.0},
+    {"concentration": Column("Concentration", in_proportion(0.12))},
+)
+CLUB = Case(
+    "club",
+    """Members = INTEG(Joining - Leaving, {Members}) ~person~|
+Joining = Word Of Mouth * Members * (1 - Members / Town) ~person/Month~|
+Leaving = Members / Stay ~person/Month~|
+Word Of Mouth = {Word_Of_Mouth} ~1/Month~|
+Stay = {Stay} ~Month~|
+Town = {Town} ~person~|
+""",
+    "Month",
+    20,
+    {"Word Of Mouth": 0.6, "Stay": 8.0, "Town": 1000.0, "Members": 20.0},
+    {"members": Column("Members", in_proportion(0.08))},
+)
+FAULTS = Case(
+    "faults",
+    """Faults = INTEG(-Finding, {Faults}) ~fault~|
+Finding = Faults / Time To Find ~fault/Week~|
+Time To Find = {Time_To_Find} ~Week~|
+""",
+    "Week",
+    25,
+    {"Time To Find": 8.0, "Faults": 150.0},
+    {"finding": Column("Finding", poisson, flow=True)},
+)
+CASES = {case.name: case for case in (EPIDEMIC, DIFFUSION, GROWTH, STAFF, DRUG, CLUB, FAULTS)}

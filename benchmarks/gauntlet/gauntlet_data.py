@@ -1,0 +1,173 @@
+"""The data of a case: the true model in PySD, noise around what each column reads, and a table as people save it."""
+
+import calendar
+import csv
+import datetime
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gauntlet_case import Case, Column, Values
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Run in a process of its own, so that no engine of the project has a part in the truth.
+_PYSD = """
+import json, sys, warnings
+warnings.filterwarnings("ignore")
+import pysd
+path, names = sys.argv[1], json.loads(sys.argv[2])
+model = (pysd.read_vensim if path.endswith(".mdl") else pysd.read_xmile)(path)
+run = model.run(return_columns=sorted({name.split("[")[0] for name in names}), saveper=model["time_step"])
+print(json.dumps([run.index.tolist(), {name: run[name].tolist() for name in names}]))
+"""
+
+
+@dataclass(frozen=True)
+class Number:
+    """What a column holds in one row: the window of model time that it is of, empty for a level, and the number."""
+
+    start: float
+    end: float
+    value: float
+
+
+#: Numbers of each column by row.
+Made = dict[str, dict[int, Number]]
+
+
+def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Array, dict[str, Array]]:
+    """Times and courses of the observed variables, by PySD with the true constants or other ``values``."""
+    folder = work / "truth"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"truth{case.model.suffix}"
+    path.write_text(case.text(values or case.truth), encoding="utf-8")
+    names = sorted({column.variable for column in case.columns})
+    command = [sys.executable, "-c", _PYSD, str(path), json.dumps(names)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    times, courses = json.loads(made.stdout.splitlines()[-1])
+    return np.array(times), {name: np.array(course, dtype=float) for name, course in courses.items()}
+
+
+def windows(case: Case, column: Column, initial: float) -> list[tuple[int, float, float]]:
+    """Row, start and end in model time of each number that a column could hold."""
+    at_start = case.table.get("levels") == "start"
+    cells = []
+    for row in range(0, case.rows, column.every):
+        start, end = initial + row, initial + row + 1
+        if column.reading != "flow":
+            start = end = start if at_start else end
+        cells.append((row, start, end))
+    return cells
+
+
+def expected(column: Column, start: float, end: float, times: Array, course: Array) -> float:
+    """What a number would be without noise: the course at a time, or its integral by Euler's rule."""
+    if start == end:
+        return float(np.interp(end, times, course))
+    step = times[1] - times[0]
+    inside = (times > start - step / 2) & (times < end - step / 2)
+    return float(course[inside].sum() * step)
+
+
+def drawn(column: Column, mean: float, rng: np.random.Generator) -> float:
+    """A number around its mean."""
+    match column.law:
+        case "nb1" if mean > 0:
+            return float(rng.negative_binomial(mean / column.size, 1 / (1 + column.size)))
+        case "poisson" | "nb1":
+            return float(rng.poisson(max(mean, 0.0)))
+        case "lognormal":
+            return mean * float(np.exp(column.size * rng.standard_normal()))
+        case "normal":
+            return mean + column.size * rng.standard_normal()
+    raise ValueError(f"{column.header}: unknown noise {column.law!r}")
+
+
+def observe(case: Case, seed: int, times: Array, courses: dict[str, Array]) -> Made:
+    """Numbers of each column by row."""
+    skipped = np.random.default_rng([case.key, seed]).random(case.rows) < float(str(case.table.get("skip_rows", 0.0)))
+    skipped[0] = False
+    made: Made = {}
+    for place, column in enumerate(case.columns):
+        rng = np.random.default_rng([case.key, seed, place])
+        course, before, total = courses[column.variable], float(times[0]), 0.0
+        cells = made.setdefault(column.header, {})
+        for row, start, end in windows(case, column, float(times[0])):
+            mean = expected(column, start, end, times, course)
+            if column.reading == "total":
+                value = total = total + drawn(column, mean - expected(column, before, before, times, course), rng)
+                before = end
+            else:
+                value = round(drawn(column, mean, rng), column.digits)
+            missing = rng.random() < column.gaps
+            if not missing and not skipped[row]:
+                cells[row] = Number(start, end, value)
+    return made
+
+
+def _add(start: datetime.date, unit: str, n: int) -> datetime.date:
+    if unit in ("day", "week"):
+        return start + datetime.timedelta(days=n * (7 if unit == "week" else 1))
+    months = start.year * 12 + start.month - 1 + n * {"month": 1, "quarter": 3, "year": 12}[unit]
+    year, month = divmod(months, 12)
+    return datetime.date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def label(case: Case, row: int) -> list[str | int | datetime.date]:
+    """The cells that say when a row is of."""
+    time: dict[str, str] = case.table["time"]  # type: ignore[assignment]
+    start: Any = case.table["start"]
+    if time["format"] == "number":
+        return [start + row + 1]
+    if time["format"] == "year":
+        return [start + row]
+    first = _add(start, str(case.table["unit"]), row)
+    last = _add(start, str(case.table["unit"]), row + 1) - datetime.timedelta(days=1)
+    day = last if time.get("day") == "last" else first
+    if time["format"] == "date":
+        return [first, day] if "from" in time else [day]
+    pattern = time["format"].replace("%q", str((day.month + 2) // 3))
+    return [first.strftime(pattern), day.strftime(pattern)] if "from" in time else [day.strftime(pattern)]
+
+
+def _cell(case: Case, column: Column, value: float) -> str:
+    text = f"{value:,.{column.digits}f}" if case.table.get("thousands") else f"{value:.{column.digits}f}"
+    marks = {",": str(case.table.get("thousands", "")), ".": str(case.table.get("decimal", "."))}
+    return "".join(marks.get(letter, letter) for letter in text)
+
+
+def known(case: Case, made: Made) -> Made:
+    """Without the rows that are held out."""
+    return {header: {row: x for row, x in cells.items() if row < case.known} for header, cells in made.items()}
+
+
+def write(case: Case, made: Made, folder: Path) -> Path:
+    """The table as a file."""
+    time: dict[str, str] = case.table["time"]  # type: ignore[assignment]
+    path = folder / str(case.table["file"])
+    header = [*([time["from"]] if "from" in time else []), time["header"], *made]
+    rows = sorted({row for cells in made.values() for row in cells})
+    if path.suffix == ".xlsx":
+        from openpyxl import Workbook
+
+        book = Workbook()
+        book.active.append(header)
+        for row in rows:
+            book.active.append([*label(case, row), *(c[row].value if row in c else None for c in made.values())])
+        book.save(path)
+        return path
+    missing = str(case.table.get("missing", ""))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=str(case.table.get("separator", ",")))
+        writer.writerow(header)
+        for row in rows:
+            cells = [
+                _cell(case, c, made[c.header][row].value) if row in made[c.header] else missing for c in case.columns
+            ]
+            writer.writerow([*label(case, row), *cells])
+    return path

@@ -1,0 +1,160 @@
+"""The results as a table for the console and as a page."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gauntlet_case import CASES, names, read
+from gauntlet_check import LEAST, QUESTIONS
+
+Record = dict[str, Any]
+INTRODUCTION = """\
+# Models of strangers through the whole chain
+
+`python benchmarks/gauntlet/run.py --page` makes this page from kept results; without `--page` the script runs the
+cases. Each case is a model written for this test, with units, delays, tables and dated events. PySD runs it with known
+constants, noise is put around what each column reads, and the table is saved as a person saves one, without its last
+fifth. Constants in the model file are then right, wrong by up to 3 times, or wrong by up to 10 times. The command of
+the case's folder makes a study, and these follow:
+
+```
+cipark calibrate STUDY --fast
+cipark calibrate STUDY --fast --posterior
+cipark play STUDY
+cipark policy STUDY --runs 100
+cipark sensitivity STUDY --rows 256
+```
+
+## What is asked
+
+The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B with
+differences of their own, effective sizes are ArviZ's, and the truth is PySD's.
+"""
+
+
+def by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The data sets of each case."""
+    sets: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda r: (r["case"], r["level"], r["seed"])):
+        sets.setdefault(record["case"], []).append(record)
+    return sets
+
+
+def verdict(question: str, records: Sequence[Record]) -> tuple[bool, str]:
+    """Whether a case passes a check over its data sets, and the cell of the table: rates are pooled."""
+    checks = [check for record in records for check in record["checks"] if check["question"] == question]
+    if not checks:
+        return True, "-"
+    if question in LEAST:
+        hits, of = sum(c["hits"] for c in checks), sum(c["of"] for c in checks)
+        missing = sum(c["of"] == 0 for c in checks)
+        passed = of > 0 and not missing and hits >= LEAST[question] * of
+        return passed, f"{hits}/{of}"
+    n = sum(check["passed"] for check in checks)
+    return n == len(checks), "yes" if n == len(checks) else f"{n} of {len(checks)}"
+
+
+def passed(records: Sequence[Record]) -> int:
+    """How many checks a case passes."""
+    return sum(verdict(question, records)[0] for question in QUESTIONS)
+
+
+def cpu(record: Record) -> float:
+    """Processor seconds of all commands."""
+    return float(sum(step["cpu"] for step in record["steps"]))
+
+
+def table_of(records: Sequence[Record]) -> str:
+    """Lines for the console: each case with its checks, and what failed."""
+    lines = []
+    for name, sets in by_case(records).items():
+        sizes = ", ".join(f"x{record['level']} seed {record['seed']}" for record in sets)
+        seconds = sum(map(cpu, sets))
+        lines.append(f"{name} ({sizes}): {passed(sets)} of {len(QUESTIONS)} checks, {seconds:.0f} s of processor time")
+        for question in QUESTIONS:
+            good, cell = verdict(question, sets)
+            words = [c["words"] for r in sets for c in r["checks"] if c["question"] == question and c["words"]]
+            lines.append(f"  {'pass' if good else 'FAIL'}  {question:10} {cell:9} {' | '.join(words)[:400]}")
+    return "\n".join(lines)
+
+
+def pooled(records: Sequence[Record], question: str) -> str:
+    """A rate over all data sets, with its standard error by data sets, whose numbers depend on each other."""
+    counts = [(c["hits"], c["of"]) for r in records for c in r["checks"] if c["question"] == question and c["of"]]
+    if not counts:
+        return "-"
+    hits, of = np.array(counts, dtype=float).T
+    share = hits.sum() / of.sum()
+    error = np.sqrt(np.sum((hits - share * of) ** 2)) / of.sum()
+    return f"{share:.0%} ± {error:.0%} of {of.sum():.0f}"
+
+
+def _cells(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _row(title: str, name: str, sets: Sequence[Record]) -> str:
+    marks = [("" if good else "**") + cell + ("" if good else "**") for good, cell in _verdicts(sets)]
+    return _cells([title, name, len(sets), *marks, f"{passed(sets)} of {len(QUESTIONS)}"])
+
+
+def _verdicts(sets: Sequence[Record]) -> list[tuple[bool, str]]:
+    return [verdict(question, sets) for question in QUESTIONS]
+
+
+def _summary(records: Sequence[Record], word: str) -> list[str]:
+    cases = by_case(records)
+    whole = sum(passed(sets) == len(QUESTIONS) for sets in cases.values())
+    checks = sum(passed(sets) for sets in cases.values())
+    versions = ", ".join(sorted({str(record["version"]) for record in records}))
+    return [
+        _cells(
+            [
+                f"{word} ({versions})",
+                f"{whole} of {len(cases)}",
+                f"{checks} of {len(cases) * len(QUESTIONS)}",
+                *(pooled(records, question) for question in LEAST),
+                f"{np.median([cpu(record) for record in records]):.0f}",
+            ]
+        )
+    ]
+
+
+def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path = CASES) -> str:
+    """The page."""
+    titles = {name: read(name, folder) for name in names(folder)}
+    lines = [
+        *INTRODUCTION.splitlines(),
+        "",
+        _cells(["check", "question", "a case passes"]),
+        "|---|---|---|",
+        *(
+            _cells([q, words, f"at {LEAST[q]:.0%} over its data sets" if q in LEAST else "in every data set"])
+            for q, words in QUESTIONS.items()
+        ),
+        "",
+        "## All cases together",
+        "",
+        _cells(["", "cases that pass all", "checks", *LEAST, "median CPU s"]),
+        "|" + "---|" * (len(LEAST) + 4),
+        *(_summary(before, "before") if before else []),
+        *(_summary(records, "now") if records else []),
+        "",
+        "Errors of the rates are by data sets. Rates should be 95 % for intervals and draws, 90 % for forecasts.",
+    ]
+    for word, sets in (("Now", records), ("Before", before)):
+        if not sets:
+            continue
+        lines += ["", f"## {word}: case by case", "", _cells(["case", "folder", "sets", *QUESTIONS, "passes"])]
+        lines.append("|" + "---|" * (len(QUESTIONS) + 4))
+        lines += [_row(titles[n].title if n in titles else n, n, rows) for n, rows in by_case(sets).items()]
+        lines += ["", "What failed:", ""]
+        for name, rows in by_case(sets).items():
+            for record in rows:
+                words = [f"{c['question']}: {c['words']}" for c in record["checks"] if not c["passed"] and c["words"]]
+                seconds = f"{cpu(record):.0f} s"
+                lines.append(
+                    f"- {name}, up to {record['level']} times, seed {record['seed']}, {seconds}: " + ". ".join(words)
+                )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,169 @@
+"""Checks of what is printed: one number for one quantity everywhere, and no sentence that other checks contradict."""
+
+import base64
+import html
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from gauntlet_case import Case
+from gauntlet_check import Check, listed
+
+from cipark_sd.naming import canonical
+
+#: States of a side in summary.csv that a headline may call open.
+OPEN = ("open", "unbounded")
+_NUMBER = r"-?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?"
+
+
+def page_text(path: Path) -> str:
+    """What a reader sees of a page, on one line."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = re.sub(r"<script.*?</script>|<style.*?</style>|<svg.*?</svg>", " ", text, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
+
+
+def console_text(folder: Path, *names: str) -> str:
+    """What commands have printed, on one line each."""
+    parts = [folder / f"{name}.{end}" for name in names for end in ("out", "err")]
+    return "\n".join(re.sub(r"\s+", " ", part.read_text(encoding="utf-8")) for part in parts if part.exists())
+
+
+def agree(folder: Path, output: Path, fast: Path) -> Check:
+    """Contradictions between console, tables, report and player."""
+    faults = [
+        fault
+        for place, step, last in ((fast, "calibrate", "report.json"), (output, "posterior", "draws.nc"))
+        # a call that was stopped leaves the report of the one before
+        if (place / last).exists()
+        for fault in _of_report(place, (folder / f"{step}.out").read_text(encoding="utf-8"))
+    ]
+    faults += _of_player(output)
+    return Check("agree", not faults, listed(sorted(set(faults))))
+
+
+def _of_report(output: Path, console: str) -> Iterator[str]:
+    """Headline records against the table of parameters, the console and the page."""
+    records: list[dict[str, Any]] = json.loads((output / "report.json").read_text(encoding="utf-8"))["headlines"]
+    summary = pd.read_csv(output / "summary.csv").set_index("name")
+    page = page_text(output / "report.html")
+    yield from _twice(records)
+    compared = 0
+    for record in records:
+        name = record["estimand"].removeprefix("parameter ")
+        # one of draws has a basis
+        if name == record["estimand"] or record.get("basis") or name not in summary.index:
+            continue
+        row, compared = summary.loc[name], compared + 1
+        if not math.isclose(record["number"], row.estimate, rel_tol=1e-9):
+            yield f"{name}: headline {record['number']:.4g}, table {row.estimate:.4g}"
+        line = next((x for x in console.splitlines() if x.startswith(f"parameter {name} ")), "")
+        cells = re.split(r"\s{2,}", line.strip())
+        if len(cells) < 3:
+            yield f"{name}: not among the headlines of the console"
+            continue
+        if not _is_rounded(cells[1], record["number"]):
+            yield f"{name}: console {cells[1]}, record {record['number']:.4g}"
+        if cells[2] not in page.replace(" )", ")"):
+            yield f"{name}: {cells[2]!r} of the console is not on the page"
+        for side, word, state in zip(("below", "above"), _ends(cells[2]), (row.low_side, row.high_side), strict=True):
+            if word == "open" and state not in OPEN:
+                yield f"{name}: open {side} in the headline and {state!r} in the table"
+            if re.match(_NUMBER, word) and state != "bounded":
+                yield f"{name}: {word} {side} in the headline and {state!r} in the table"
+    if not compared and len(summary):
+        yield "no parameter has a headline"
+
+
+def _ends(cell: str) -> tuple[str, str]:
+    """The words at the ends of a printed interval."""
+    words = cell.partition(" (")[0]
+    if words.startswith("open on both sides"):
+        return "open", "open"
+    low, _, high = words.partition(" to ")
+    return low.strip(), high.strip()
+
+
+def _twice(records: list[dict[str, Any]]) -> Iterator[str]:
+    """One estimand of one kind with two numbers."""
+    kept: dict[tuple[str, ...], float] = {}
+    for record in records:
+        by = str((record["interval"] or {}).get("by"))
+        key = (record["estimand"], record["kind"], by, str(record["conditional_on"]))
+        if not math.isclose(kept.setdefault(key, record["number"]), record["number"], rel_tol=1e-6):
+            yield f"{record['estimand']}: both {kept[key]:.4g} and {record['number']:.4g}"
+
+
+def _is_rounded(cell: str, number: float) -> bool:
+    """Whether a printed number is this one, rounded to its digits."""
+    match = re.match(_NUMBER, cell)
+    if match is None:
+        return False
+    digits = match[0].replace(",", "")
+    mantissa, _, exponent = digits.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    zeros = len(mantissa) - len(mantissa.rstrip("0")) if "." not in mantissa else 0
+    return abs(float(digits) - number) <= 0.5001 * 10.0 ** (zeros - decimals)
+
+
+def _of_player(output: Path) -> Iterator[str]:
+    """Draws of the page with levers against the posterior of the report."""
+    pages = [output.parent / f"{output.name}-play.html", output / "player.html"]
+    if not (output / "posterior.csv").exists():
+        return
+    table = pd.read_csv(output / "posterior.csv")
+    table.index = pd.Index([canonical(str(name)) for name in table.name])
+    for path in pages:
+        data = _player(path)
+        for structure, packed in zip(data.get("structures", []), data.get("draws", []), strict=False):
+            names = structure["drawn"]
+            values = np.frombuffer(base64.b64decode(packed), dtype="<f8") if packed else np.array([])
+            if not names or not len(values) or len(values) % len(names):
+                continue
+            for name, column in zip(names, values.reshape(len(names), -1), strict=True):
+                name = name.removeprefix("start_of_")
+                if name in table.index and len(column) > 20:
+                    row = table.loc[name]
+                    apart = abs(np.median(column) - row["median"]) / (row.sd * 1.25 / math.sqrt(len(column)))
+                    if apart > 5:
+                        yield f"{path.name}: median of {name} {np.median(column):.3g}, report {row['median']:.3g}"
+
+
+def _player(path: Path) -> Mapping[str, Any]:
+    """The data of a page with levers."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(match[1]) if match else {}
+
+
+def sentences(case: Case, folder: Path, output: Path, checks: Mapping[str, Check]) -> Check:
+    """Sentences that are false by what else is known of the data set."""
+    everything = console_text(folder, "new-study", "calibrate", "posterior", "play", "policy", "sensitivity")
+    everything += "\n" + page_text(output / "report.html")
+    faults = [f"{m[0]!r} is printed" for m in list(re.finditer(r"(?i)(?<![\w-])(nan|-?inf)(?![\w-])", everything))[:1]]
+    for column in case.columns:
+        header = re.escape(column.header)
+        if column.reading == "level" and re.search(
+            rf"{header} is a running total|{header} -> [^;]*growing", everything
+        ):
+            faults.append(f"{column.header} is called a total: it is a level")
+    converged = checks.get("converged")
+    if converged and not converged.passed and "The posterior has converged" in everything:
+        faults.append(f"'The posterior has converged': {converged.words}")
+    if re.search(r"fault of cipark|Traceback", everything):
+        faults.append("'a fault of cipark'")
+    pareto = [float(k) for k in re.findall(r"Pareto k ([\d.]+\d)", console_text(folder, "policy"))]
+    if any(k > 0.7 for k in pareto) and "90 %" in console_text(folder, "policy"):
+        faults.append(f"a 90 % range of a policy at Pareto k {max(pareto):.2f}")
+    player = _player(output.parent / f"{output.name}-play.html")
+    weak = [float(k) for k in re.findall(r"Pareto k ([\d.]+\d)", json.dumps(player.get("limits", [])))]
+    if any(k > 0.7 for k in weak) and any(player.get("draws", [])):
+        faults.append(f"the player draws a band at Pareto k {max(weak):.2f}")
+    if (wide := checks.get("ends")) and not wide.passed and "bounded by the data" in everything:
+        faults.append(f"'bounded by the data', but {wide.words}")
+    return Check("sentences", not faults, listed(faults))

@@ -1,0 +1,375 @@
+"""The judge of the gauntlet: what it passes and what it does not, on planted results; and that its cases are whole."""
+
+import json
+import math
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from places import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks" / "gauntlet"))
+
+import gauntlet_case
+import gauntlet_chain
+import gauntlet_check
+import gauntlet_data
+import gauntlet_intervals
+import gauntlet_likelihood
+import gauntlet_page
+import gauntlet_searches
+import gauntlet_texts
+
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import LogNormal
+from calibration.study.problem import read_problem
+from cipark_sd.frontends.model_file import read_model
+
+SMALL = """
+title = "Growth"
+field = "test"
+command = 'cipark new-study growth.mdl data.csv --value "grams = g=Mass"'
+[truth]
+"Rate" = 0.5
+"Share" = [0.2, 0.4]
+[table]
+file = "data.csv"
+rows = 10
+unit = "month"
+start = 2019-12-01
+thousands = ","
+missing = "n/a"
+time = { header = "Month", format = "%b %Y" }
+[[column]]
+header = "grams"
+variable = "Mass"
+reading = "level"
+noise = { law = "normal", sd = 0 }
+digits = 1
+every = 2
+[[column]]
+header = "grown"
+variable = "Growing"
+reading = "flow"
+noise = { law = "lognormal", sd = 0 }
+"""
+MODEL = "Rate=\n\t0.5\n\t~\t1/Month\n\t~\tfirst\n\t|\n\nShare[R]=\n\t0.2, 0.4\n\t~\t1\n\t|\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> gauntlet_case.Case:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "case.toml").write_text(SMALL)
+    (folder / "growth.mdl").write_text(MODEL)
+    return gauntlet_case.read("small", tmp_path)
+
+
+@pytest.mark.parametrize("name", gauntlet_case.names())
+def test_a_case_is_whole(name: str, tmp_path: Path) -> None:
+    case = gauntlet_case.read(name)
+    model = read_model(case.model)
+    assert 20 <= len(model.variables) <= 60
+    assert all(case.constant(key) == numbers for key, numbers in case.truth.items()), "the file holds the truth"
+    assert case.text(case.in_file(1, 1)) == case.text(case.truth)
+    (tmp_path / case.model.name).write_text(case.text(case.in_file(10, 1)), encoding="utf-8")
+    wrong = read_model(tmp_path / case.model.name)
+    assert {v.name for v in wrong.variables} == {v.name for v in model.variables}
+    words = " ".join(case.command)
+    assert case.model.name in words
+    assert str(case.table["file"]) in words
+
+
+def test_constants_are_wrong_by_no_more_than_their_level_and_fractions_stay_fractions(small: Any) -> None:
+    for seed in range(20):
+        (rate,), shares = small.in_file(10, seed).values()
+        assert all(0 < value < 1 for value in (rate, *shares))
+        assert 1 / 10.6 < rate / (1 - rate) < 10.6
+    text = small.text({"Rate": (1.5,), "Share": (0.25, 0.75)})
+    assert "Rate=\n\t1.5\n\t~" in text
+    assert "\t0.25, 0.75\n" in text
+    with pytest.raises(ValueError, match="0 constants 'Ratio'"):
+        small.text({"Ratio": (1.0,)})
+
+
+def test_numbers_are_the_model_s_at_their_times_and_the_last_fifth_is_not_in_the_table(
+    small: Any, tmp_path: Path
+) -> None:
+    times = np.arange(0, 10.001, 0.25)
+    made = gauntlet_data.observe(small, 1, times, {"Mass": 1000 + 300 * times, "Growing": 20 * times})
+    assert made["grams"][2] == gauntlet_data.Number(3.0, 3.0, 1900.0)
+    # Euler's sum over the steps of the window: 20 * 0.25 * (1 + 1.25 + 1.5 + 1.75)
+    assert made["grown"][1] == gauntlet_data.Number(1.0, 2.0, round(20 * 0.25 * 5.5))
+    lines = gauntlet_data.write(small, gauntlet_data.known(small, made), tmp_path).read_text().splitlines()
+    assert lines[:3] == ["Month,grams,grown", 'Dec 2019,"1,300.0",8', "Jan 2020,n/a,28"]
+    assert len(lines) == 1 + 8
+
+
+SUMMARY = "name,use,estimate,profile_low,profile_high,low_side,high_side\n"
+
+
+def _intervals(small: Any, monkeypatch: pytest.MonkeyPatch, low: str, high: str) -> dict[str, gauntlet_check.Check]:
+    monkeypatch.setattr(gauntlet_intervals, "truths", lambda case: {"rate": 0.5})
+    from io import StringIO
+
+    text = SUMMARY + f"Rate,CAL,0.6,{low},{high},bounded,bounded\nnoise,CAL,1,0.5,2,bounded,bounded\n"
+    return {c.question: c for c in gauntlet_intervals.intervals(small, pd.read_csv(StringIO(text)))}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "failed"),
+    [
+        ("0.4", "0.7", set()),
+        ("0.55", "0.7", {"intervals", "excluded"}),
+        ("0.55", "", {"informs", "intervals", "excluded"}),
+        ("", "", {"informs", "intervals"}),
+        ("0.4", "0.58", {"inside"}),
+    ],
+)
+def test_intervals_are_held_against_the_truth(
+    low: str, high: str, failed: set[str], small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = _intervals(small, monkeypatch, low, high)
+    assert {question for question, check in checks.items() if not check.passed} == failed
+
+
+def _surface(wall: float = 10.0) -> gauntlet_searches.Surface:
+    """Two parameters that the data see as a product, and a third one by itself; ``wall`` bounds the second."""
+    bounds = {"a": (0.01, 100.0), "b": (1 / wall, wall), "c": (0.1, 10.0)}
+    parameters = tuple(Parameter(n, LogNormal(1.0, 1.0), *ends, scale="log") for n, ends in bounds.items())
+
+    def log_likelihood(theta: np.ndarray) -> np.ndarray:
+        x = np.log(theta)
+        return -0.5 * ((x[:, 0] + x[:, 1]) ** 2 + x[:, 2] ** 2) / 0.1**2
+
+    density = SimpleNamespace(space=ParameterSpace(parameters), log_likelihood=log_likelihood)
+    return gauntlet_searches.Surface(density, np.ones(3), np.arange(3), with_priors=False)
+
+
+@pytest.mark.parametrize(
+    ("place", "wall", "state"), [(2, 10.0, "closed"), (0, 200.0, "open"), (0, 3.0, "edge"), (1, 10.0, "open")]
+)
+def test_a_plain_profile_tells_closed_from_open_and_from_another_parameter_s_end(
+    place: int, wall: float, state: str
+) -> None:
+    surface = _surface(wall)
+    word, at, better = gauntlet_searches.walk(surface, surface.box(np.ones(3)), 0.0, place, 1, 1.92)
+    assert word == state
+    assert better < 1e-6
+    if state == "closed":
+        # the closed form: a standard deviation of 0.1 times 1.96, within a step
+        assert 0.1 * 1.96 <= (at - 0.5) * math.log(100) < 0.1 * 1.96 + 0.1
+
+
+def test_a_search_arrives_and_a_profile_from_below_the_top_says_so() -> None:
+    surface = _surface()
+    start = surface.box(np.array([3.0, 0.5, 2.0]))
+    _, height = surface.climb(start)
+    assert height == pytest.approx(0, abs=1e-6)
+    low = float(surface.heights(start[None, :])[0])
+    assert gauntlet_searches.walk(surface, start, low, 2, 1, 1.92)[2] > 3
+
+
+RECORD = {
+    "estimand": "parameter Rate",
+    "number": 0.6123,
+    "kind": "ML optimum",
+    "conditional_on": [],
+    "interval": {"low": 0.4, "high": None, "by": "profile likelihood"},
+}
+CONSOLE = "parameter Rate     0.61 1/Month    0.40 to open (95 %, profile likelihood)   ML optimum\n"
+ROW = {"name": "Rate", "estimate": 0.6123, "low_side": "bounded", "high_side": "open"}
+
+
+@pytest.mark.parametrize(
+    ("record", "row", "console", "fault"),
+    [
+        ({}, {}, CONSOLE, ""),
+        ({"number": 0.7}, {}, CONSOLE, "headline 0.7, table"),
+        ({}, {"high_side": "closed"}, CONSOLE, "open above in the headline and 'closed'"),
+        ({}, {"low_side": "unresolved"}, CONSOLE, "0.40 below in the headline and 'unresolved'"),
+        ({"estimand": "the number"}, {}, CONSOLE, "no parameter has a headline"),
+        ({}, {}, "", "not among the headlines"),
+        ({}, {}, CONSOLE.replace("0.61", "0.62"), "console 0.62"),
+        ({}, {}, CONSOLE.replace("0.40 to", "0.41 to"), "is not on the page"),
+    ],
+)
+def test_one_quantity_has_one_number(
+    record: dict[str, Any], row: dict[str, Any], console: str, fault: str, tmp_path: Path
+) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | record]}))
+    pd.DataFrame([ROW | row]).to_csv(tmp_path / "summary.csv", index=False)
+    (tmp_path / "report.html").write_text("<p>0.40 to open <span>(95 %, profile likelihood)</span></p>")
+    (tmp_path / "calibrate.out").write_text(console)
+    check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
+    assert check.passed == (not fault)
+    assert fault in check.words
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("The posterior has not converged. Finance: information", ""),
+        ("The posterior has converged", "R-hat 1.3"),
+        ("grams is a running total fitted as a level", "it is a level"),
+        ("mean nan", "'nan'"),
+        ("This is a fault of cipark", "fault"),
+    ],
+)
+def test_false_sentences_are_listed(text: str, fault: str, small: Any, tmp_path: Path) -> None:
+    (tmp_path / "calibrate.out").write_text(text)
+    checks = {"converged": gauntlet_check.Check("converged", False, "R-hat 1.3")}
+    check = gauntlet_texts.sentences(small, tmp_path, tmp_path / "none", checks)
+    assert check.passed == (not fault)
+    assert fault in check.words
+
+
+@pytest.mark.parametrize(
+    ("cell", "number", "is_right"), [("0.61 kg", 0.6123, True), ("620", 615.0, True), ("620", 606.0, False)]
+)
+def test_a_rounded_number_is_known_by_its_digits(cell: str, number: float, is_right: bool) -> None:
+    assert gauntlet_texts._is_rounded(cell, number) is is_right
+
+
+def test_a_command_that_takes_too_long_is_stopped_and_one_that_refuses_is_not_a_success(tmp_path: Path) -> None:
+    step = gauntlet_chain.run(("cipark", "run", "none.mdl"), tmp_path, "run", 20)
+    assert (step.exit, step.ended_well) == (2, False)
+    assert step.last.startswith("error")
+
+
+def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not() -> None:
+    def record(seed: int, hits: int, passed: bool) -> dict[str, Any]:
+        checks = [
+            {"question": "intervals", "passed": hits == 10, "hits": hits, "of": 10, "words": ""},
+            {"question": "inside", "passed": passed, "hits": 0, "of": 0, "words": "x"},
+        ]
+        return {"case": "a", "level": 1, "seed": seed, "version": "v", "steps": [], "checks": checks}
+
+    sets = [record(1, 8, True), record(2, 10, True)]
+    assert gauntlet_page.verdict("intervals", sets) == (True, "18/20")
+    assert gauntlet_page.verdict("intervals", [record(1, 8, True)]) == (False, "8/10")
+    assert gauntlet_page.verdict("inside", [*sets, record(3, 10, False)]) == (False, "2 of 3")
+    page = gauntlet_page.markdown([*sets, record(3, 10, False)], [])
+    assert "**2 of 3**" in page
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, Any]:
+    """The small case through the first two commands: case, folder, numbers of all rows."""
+    case = gauntlet_case.read("growth", ROOT / "benchmarks" / "gauntlet" / "quick")
+    folder = tmp_path_factory.mktemp("growth")
+    (folder / case.model.name).write_text(case.text(case.in_file(3, 1)), encoding="utf-8")
+    made = gauntlet_data.observe(case, 1, *gauntlet_data.run_truth(case, folder))
+    gauntlet_data.write(case, gauntlet_data.known(case, made), folder)
+    for name, command in (
+        ("new-study", case.command),
+        ("calibrate", ("cipark", "calibrate", "weights", "--fast", "--no-player", "--workers", "1")),
+    ):
+        step = gauntlet_chain.run(command, folder, name, 60)
+        assert step.ended_well, step.last
+    return case, folder, made
+
+
+def _fitted(judged: tuple[Any, Path, Any]) -> Any:
+    case, folder, _ = judged
+    return gauntlet_likelihood.load(case, folder / "weights", folder / "cipark-output" / "weights")
+
+
+def test_the_truth_of_pysd_is_the_closed_form(judged: tuple[Any, Path, Any], tmp_path: Path) -> None:
+    times, courses = gauntlet_data.run_truth(judged[0], tmp_path)
+    logistic = 80 / (1 + (80 / 3 - 1) * np.exp(-0.5 * times))
+    # Euler's method with steps of an eighth
+    assert np.abs(courses["Biomass"] / logistic - 1).max() < 0.05
+
+
+def test_a_right_fit_passes(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    checks = [gauntlet_likelihood.feasible(fitted), gauntlet_likelihood.optimum(fitted)]
+    checks += gauntlet_likelihood.profiles(fitted, 1)
+    assert [check.words for check in checks if not check.passed] == []
+    assert (checks[2].question, checks[2].hits, checks[2].of) == ("sides", 6, 6)
+
+
+def test_a_fit_that_is_short_and_ends_that_are_wrong_are_seen(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    place = fitted.place("Capacity")
+    names = fitted.density.space.names
+    worse = {**fitted.fit["parameters"], names[place]: fitted.estimate[place] * 1.1}
+    low = float(fitted.density.log_likelihood(np.array([[worse[name] for name in names]]))[0])
+    short = gauntlet_likelihood.Fitted(
+        fitted.case, fitted.study, {**fitted.fit, "parameters": worse, "log_density": low}, fitted.summary
+    )
+    check = gauntlet_likelihood.optimum(short)
+    assert not check.passed
+    assert "log units short" in check.words
+    planted = fitted.summary.copy()
+    planted.loc[planted.name == "Start", ["profile_low", "low_side"]] = [np.nan, "unresolved"]
+    planted.loc[planted.name == "Growth Rate", "profile_high"] = fitted.fit["parameters"]["Growth Rate"] * 1.001
+    sides, ends = gauntlet_likelihood.profiles(
+        gauntlet_likelihood.Fitted(fitted.case, fitted.study, fitted.fit, planted), 1
+    )
+    assert (sides.passed, sides.hits, sides.of) == (False, 5, 6)
+    assert "Start below (unresolved)" in sides.words
+    assert not ends.passed
+    assert ends.words.startswith("Growth Rate to")
+
+
+def test_a_series_that_is_read_as_something_else_is_seen(judged: tuple[Any, Path, Any], tmp_path: Path) -> None:
+    case, folder, made = judged
+    study = tmp_path / "weights"
+    shutil.copytree(folder / "weights", study)
+    known = gauntlet_data.known(case, made)
+    assert gauntlet_likelihood.read_as(case, read_problem(study), study, known).passed
+    flow = replace(case, columns=(replace(case.columns[0], reading="flow"),))
+    assert "level, not flow" in gauntlet_likelihood.read_as(flow, read_problem(study), study, known).words
+    later = {
+        header: {r: replace(n, start=n.end + 1, end=n.end + 1) for r, n in c.items()} for header, c in known.items()
+    }
+    assert "1 to 1, not 2 to 2" in gauntlet_likelihood.read_as(case, read_problem(study), study, later).words
+    fewer = {header: dict(list(c.items())[1:]) for header, c in known.items()}
+    assert "20 rows, not 19" in gauntlet_likelihood.read_as(case, read_problem(study), study, fewer).words
+    problem = study / "problem.toml"
+    text = problem.read_text(encoding="utf-8")
+    problem.write_text(text.replace('variable = "Biomass"', 'variable = "Capacity"'), encoding="utf-8")
+    assert "Capacity, not Biomass" in gauntlet_likelihood.read_as(case, read_problem(study), study, known).words
+
+
+def test_data_that_the_truth_cannot_make_are_named(judged: tuple[Any, Path, Any]) -> None:
+    fitted = _fitted(judged)
+    fitted.__dict__["truth"] = np.where(np.arange(len(fitted.estimate)) == fitted.place("Start"), -5.0, fitted.estimate)
+    check = gauntlet_likelihood.feasible(fitted)
+    assert not check.passed
+    assert "dry mass, g" in check.words
+
+
+def test_draws_and_bands_are_held_against_the_truth(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import xarray as xr
+
+    monkeypatch.setattr(gauntlet_intervals, "truths", lambda case: {"rate": 0.0})
+
+    def checks(shift: float, apart: float) -> dict[str, gauntlet_check.Check]:
+        values = np.random.default_rng(1).standard_normal((4, 500)) + shift + apart * np.arange(4)[:, None]
+        tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"Rate": (("chain", "draw"), values)})})
+        tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+        return {c.question: c for c in gauntlet_intervals.draws(small, tmp_path)}
+
+    good, apart, away = checks(0, 0), checks(-1.5, 1), checks(4, 0)
+    assert (good["converged"].passed, good["posterior"].passed) == (True, True)
+    assert (apart["converged"].passed, apart["posterior"].passed) == (False, True)
+    assert (away["converged"].passed, away["posterior"].passed) == (True, False)
+    header = "scenario,observation,time,q0.05,q0.95\n"
+    made = {"grams": {8: gauntlet_data.Number(9.0, 9.0, 5.0)}, "grown": {8: gauntlet_data.Number(8.0, 9.0, 5.0)}}
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\nas fitted,grown,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).passed
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).words == "none of grown"
+    (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,6,7\nas fitted,grown,9,4,6\n")
+    assert gauntlet_intervals.forecasts(small, tmp_path, made).hits == 1
