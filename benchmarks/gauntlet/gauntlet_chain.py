@@ -96,5 +96,5 @@ def run_chain(case: Case, folder: Path) -> list[Step]:
 def refusal(case: Case, step: Step, folder: Path) -> bool:
     """Whether a step refused with exit code 2 and one sentence, the one that the case names where it names one."""
     text = (folder / f"{step.name}.err").read_text().strip()
-    one = step.exit == 2 and text.startswith("error:") and "fault of cipark" not in text
-    return bool(one and case.refusal and re.search(case.refusal, text))
+    is_refusal = step.exit == 2 and text.startswith("error:") and "fault of cipark" not in text
+    return bool(is_refusal and case.refusal and re.search(case.refusal, text))
