@@ -128,26 +128,26 @@ def _forecasts(case: Case, made: Calibration, times: Array, columns: Sequence[Ar
 
 
 def computed(case: Case, off: str, n: int, seed: int, folder: Path) -> list[tuple[int, list[Line], str]]:
-    """Number, lines and error of each data set of a model; those that are kept are taken over."""
+    """Number, lines and error of each data set of a model; those of an earlier start are taken over."""
     path = folder / f"{case.name}_{off.replace(' ', '_')}_seed_{seed}.jsonl"
-    kept = {}
+    records = {}
     if path.exists():
         # a stop in the middle of a line leaves it unfinished, and its data set is computed again
         whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
         path.write_text("".join(whole), encoding="utf-8")
-        kept = {record["set"]: record for record in map(json.loads, whole)}
+        records = {record["set"]: record for record in map(json.loads, whole)}
     with path.open("a", encoding="utf-8") as file:
         for number in range(n):
-            if number in kept:
+            if number in records:
                 continue
             try:
                 lines, error = unedited(case, number, off, seed, folder), ""
             except CiparkError as problem:
                 lines, error = [], str(problem)
-            kept[number] = {"set": number, "lines": [astuple(line) for line in lines], "error": error}
-            file.write(json.dumps(kept[number]) + "\n")
+            records[number] = {"set": number, "lines": [astuple(line) for line in lines], "error": error}
+            file.write(json.dumps(records[number]) + "\n")
             file.flush()
-    return [(i, [Line(*line) for line in kept[i]["lines"]], kept[i]["error"]) for i in range(n)]
+    return [(i, [Line(*line) for line in records[i]["lines"]], records[i]["error"]) for i in range(n)]
 
 
 def pooled(sets: Sequence[Sequence[bool]]) -> str:

@@ -1,5 +1,6 @@
 """The commands as typed, one after the other in a folder, each with its processor time and a limit to it."""
 
+import contextlib
 import json
 import os
 import re
@@ -55,6 +56,9 @@ def run(command: Sequence[str], folder: Path, name: str, limit: int) -> Step:
         process = subprocess.Popen(words, cwd=folder, stdout=out, stderr=err, env=environment, preexec_fn=bound)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+        # workers of a command that was stopped
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     cpu = usage.ru_utime + usage.ru_stime
     stopped = process.returncode == -signal.SIGXCPU or cpu >= limit
     lines = ((folder / f"{name}.err").read_text() or (folder / f"{name}.out").read_text()).strip().splitlines()
@@ -96,5 +100,5 @@ def run_chain(case: Case, folder: Path) -> list[Step]:
 def refusal(case: Case, step: Step, folder: Path) -> bool:
     """Whether a step refused with exit code 2 and one sentence, the one that the case names where it names one."""
     text = (folder / f"{step.name}.err").read_text().strip()
-    one = step.exit == 2 and text.startswith("error:") and "fault of cipark" not in text
-    return bool(one and case.refusal and re.search(case.refusal, text))
+    is_refusal = step.exit == 2 and text.startswith("error:") and "fault of cipark" not in text
+    return bool(is_refusal and case.refusal and re.search(case.refusal, text))

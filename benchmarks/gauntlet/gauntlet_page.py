@@ -103,6 +103,15 @@ def _verdicts(sets: Sequence[Record]) -> list[tuple[bool, str]]:
     return [verdict(question, sets) for question in QUESTIONS]
 
 
+def _failed(record: Record) -> list[str]:
+    """What failed, checks of the same words together."""
+    words: dict[str, list[str]] = {}
+    for check in record["checks"]:
+        if not check["passed"] and check["words"]:
+            words.setdefault(check["words"], []).append(check["question"])
+    return [f"{', '.join(questions)}: {text}" for text, questions in words.items()]
+
+
 def _summary(records: Sequence[Record], word: str) -> list[str]:
     cases = by_case(records)
     whole = sum(passed(sets) == len(QUESTIONS) for sets in cases.values())
@@ -142,6 +151,7 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         *(_summary(records, "now") if records else []),
         "",
         "Errors of the rates are by data sets. Rates should be 95 % for intervals and draws, 90 % for forecasts.",
+        *sorted({record["libraries"] for record in [*records, *before] if "libraries" in record}),
     ]
     for word, sets in (("Now", records), ("Before", before)):
         if not sets:
@@ -152,7 +162,7 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         lines += ["", "What failed:", ""]
         for name, rows in by_case(sets).items():
             for record in rows:
-                words = [f"{c['question']}: {c['words']}" for c in record["checks"] if not c["passed"] and c["words"]]
+                words = _failed(record)
                 seconds = f"{cpu(record):.0f} s"
                 lines.append(
                     f"- {name}, up to {record['level']} times, seed {record['seed']}, {seconds}: " + ". ".join(words)

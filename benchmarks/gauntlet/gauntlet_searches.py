@@ -57,8 +57,8 @@ class Surface:
             if self.left_out >= 0:
                 from calibration.study.parameters import ParameterSpace
 
-                own = ParameterSpace((self.density.space.parameters[self.left_out],))
-                priors = priors - own.log_prior_scaled(theta[:, [self.left_out]])
+                own_prior = ParameterSpace((self.density.space.parameters[self.left_out],))
+                priors = priors - own_prior.log_prior_scaled(theta[:, [self.left_out]])
             total = total + priors
         return np.where(np.isfinite(total), total, -IMPOSSIBLE)
 

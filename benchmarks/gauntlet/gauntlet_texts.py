@@ -91,12 +91,12 @@ def _ends(cell: str) -> tuple[str, str]:
 
 def _twice(records: list[dict[str, Any]]) -> Iterator[str]:
     """One estimand of one kind with two numbers."""
-    kept: dict[tuple[str, ...], float] = {}
+    numbers: dict[tuple[str, ...], float] = {}
     for record in records:
         by = str((record["interval"] or {}).get("by"))
         key = (record["estimand"], record["kind"], by, str(record["conditional_on"]))
-        if not math.isclose(kept.setdefault(key, record["number"]), record["number"], rel_tol=1e-6):
-            yield f"{record['estimand']}: both {kept[key]:.4g} and {record['number']:.4g}"
+        if not math.isclose(numbers.setdefault(key, record["number"]), record["number"], rel_tol=1e-6):
+            yield f"{record['estimand']}: both {numbers[key]:.4g} and {record['number']:.4g}"
 
 
 def _is_rounded(cell: str, number: float) -> bool:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -59,16 +60,16 @@ def judge(case: Case, seed: int, folder: Path, made: Made, steps: list[Step]) ->
         if checks["exits"].passed:
             return checks
         return checks | {q: Check(q, False, "no study") for q in QUESTIONS if q not in checks}
-    done = [read_as(case, read_problem(study), study, known(case, made))]
+    made_checks = [read_as(case, read_problem(study), study, known(case, made))]
     output = folder / "cipark-output" / study.name
     fast = folder / "fast"
     if (fast / "fit.json").exists():
         fitted = load(case, study, fast)
-        done += [feasible(fitted), optimum(fitted), *intervals(case, fitted.summary), *profiles(fitted, seed)]
-    done += [*draws(case, output), forecasts(case, output, made)]
+        made_checks += [feasible(fitted), optimum(fitted), *intervals(case, fitted.summary), *profiles(fitted, seed)]
+    made_checks += [*draws(case, output), forecasts(case, output, made)]
     if (fast / "fit.json").exists():
-        done.append(agree(folder, output, fast))
-    checks |= {check.question: check for check in done}
+        made_checks.append(agree(folder, output, fast))
+    checks |= {check.question: check for check in made_checks}
     checks["sentences"] = sentences(case, folder, output, checks)
     return {question: checks.get(question, Check(question, False, "no fit")) for question in QUESTIONS}
 
@@ -96,6 +97,9 @@ def one_set(case: Case, level: int, seed: int, work: Path) -> dict[str, object]:
         "level": level,
         "seed": seed,
         "version": version(),
+        "libraries": ", ".join(
+            f"{name} {metadata.version(name)}" for name in ("pysd", "numpy", "scipy", "arviz-stats")
+        ),
         "steps": [asdict(step) for step in steps],
         "judge_cpu": round(time.process_time() - start, 1),
         "checks": [asdict(check) for check in checks.values()],
@@ -135,11 +139,11 @@ def main(
         )
         target.write_text(markdown(records, older, folder), encoding="utf-8")
         return
-    kept = {(r["case"], r["level"], r["seed"]) for r in records if r["version"] == version()}
+    finished = {(r["case"], r["level"], r["seed"]) for r in records if r["version"] == version()}
     for name in cases or names(folder):
         for level in map(int, levels or LEVELS):
             for seed in range(first_seed, first_seed + seeds):
-                if (name, level, seed) in kept and not fresh:
+                if (name, level, seed) in finished and not fresh:
                     continue
                 record = one_set(read(name, folder), level, seed, work.absolute())
                 records = [r for r in records if (r["case"], r["level"], r["seed"]) != (name, level, seed)] + [record]

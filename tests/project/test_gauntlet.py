@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -237,10 +238,25 @@ def test_a_rounded_number_is_known_by_its_digits(cell: str, number: float, is_ri
     assert gauntlet_texts._is_rounded(cell, number) is is_right
 
 
-def test_a_command_that_takes_too_long_is_stopped_and_one_that_refuses_is_not_a_success(tmp_path: Path) -> None:
+def test_a_command_that_takes_too_long_is_stopped_with_its_workers_and_a_refusal_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = gauntlet_chain.run(("cipark", "run", "none.mdl"), tmp_path, "run", 20)
     assert (step.exit, step.ended_well) == (2, False)
     assert step.last.startswith("error")
+    busy = tmp_path / "busy"
+    busy.write_text("#!/bin/sh\nsleep 300 & echo $!\nwhile true; do :; done\n")
+    busy.chmod(0o755)
+    monkeypatch.setattr(gauntlet_chain, "CIPARK", busy)
+    step = gauntlet_chain.run(("cipark", "x"), tmp_path, "x", 1)
+    assert (step.exit, step.ended_well, step.limit) == (-1, False, 1)
+    state = Path(f"/proc/{int((tmp_path / 'x.out').read_text())}/stat")
+    for _ in range(200):
+        # ended, or ended and not asked for its exit code
+        if not state.exists() or state.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker goes on")
 
 
 def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not() -> None:
