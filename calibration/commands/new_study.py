@@ -157,7 +157,8 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
 
     pairs = {}
     for item in items:
-        left, equals, right = item.partition("=")
+        # a header may have an equals sign, "price index (1986 = 1)"; what a column is read as has none
+        left, equals, right = item.rpartition("=")
         if not equals or not left.strip() or not right.strip():
             expected = {"--value": "COLUMN=VARIABLE", "--scale": "COLUMN=FACTOR"}.get(option, "COLUMN=TEXT")
             raise InvalidValue(option, item, expected, where="new-study")

@@ -509,3 +509,12 @@ def test_a_copy_has_the_tables_of_other_studies_in_its_own_folder(
 
 
 STUDY = "calibration/studies/great_stone"
+
+
+def test_a_header_may_have_an_equals_sign(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text("day,in bed (day 0 = 1)\n0,1\n1,3\n2,8\n3,26\n", encoding="utf-8")
+    named = "in bed (day 0 = 1)=Infected"
+    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", "--value", named, "-o", "study"])
+    assert made.exit_code == 0, made.output
+    assert 'variable = "Infected"' in Path("study/problem.toml").read_text(encoding="utf-8")
