@@ -325,7 +325,7 @@ def stopped(folder: Path, how: signal.Signals) -> tuple[int, str]:
         for _ in range(20):
             process.send_signal(how)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                _, errors = process.communicate(timeout=3)
+                _, errors = process.communicate(timeout=15)
                 break
     return process.returncode, errors
 
