@@ -132,7 +132,8 @@ def command(
                 whole = _runs(model, scenarios, save=save, times=None, engine=engine, method=method)
         broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
         if broken:
-            click.echo(f"error: {broken}, and the run ends so" if lost else f"warning: {broken}", err=True)
+            message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"
+            click.echo(message, err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write
