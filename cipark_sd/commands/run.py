@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
-#: Whole numbers between these are years of the calendar where a model does not run in them; an end in one is a slip
-#: where the run would be so many times longer than the file's.
+#: Calendar years: as the end of a run that counts time from elsewhere and would be so many times longer, one is a slip.
 _YEARS, _TIMES_LONGER = (1500, 2500), 10
 
 
