@@ -84,7 +84,7 @@ def new_study(
 ) -> Result:
     """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
 
-    Which column means which variable, how it is read and with what noise, which constants the data can tell: all is
+    Which column means which variable, how it is read and with what noise, which constants the data depend on: all is
     guessed and written down with comments, to be corrected in the study's problem.toml. With --from the study is a copy
     of one that comes with the package, for another case of the same model.
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
-#: Whole numbers between these are years of the calendar where a model does not run in them; an end in one is a slip
-#: where the run would be so many times longer than the file's.
+#: Calendar years: as the end of a run that counts time from elsewhere and would be so many times longer, one is a slip.
 _YEARS, _TIMES_LONGER = (1500, 2500), 10
 
 
@@ -132,7 +131,8 @@ def command(
                 whole = _runs(model, scenarios, save=save, times=None, engine=engine, method=method)
         broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
         if broken:
-            echo(f"error: {broken}, and the run ends so" if lost else f"warning: {broken}", err=True)
+            message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"
+            echo(message, err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
             from cipark_sd.results import save as write

@@ -196,7 +196,7 @@ def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_
     arguments = ["run", str(path), "--at", "10", "--set"]
     fine, result = (CliRunner().invoke(cli, [*arguments, f"delay={x}"], standalone_mode=False) for x in (1, 0))
     assert (fine.return_value, result.return_value) == (0, 1)
-    assert "error: x is inf at time 0.25, and the run ends so" in result.stderr
+    assert "error: x is inf at time 0.25, and has no number at the end of the run" in result.stderr
 
 
 def test_a_year_is_no_end_of_a_run_in_months_from_nothing(write_mdl: Write) -> None:
