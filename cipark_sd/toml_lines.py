@@ -8,16 +8,15 @@ with strings and comments covered, a statement ends where a line does outside al
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 #: Strings of all four kinds, and comments; in a text that is TOML whatever starts first is the one that counts.
 _COVERED = re.compile(
     r'"{3}(?:\\.|[^\\])*?"{3,5}' r"|'{3}.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'|#[^\n]*", re.DOTALL
 )
 _Path = tuple[str | int, ...]
-T = TypeVar("T")
 
 
 class LinedTable(dict[str, Any]):
@@ -44,21 +43,6 @@ def place(content: object, where: str, key: str | None = None) -> str:
 def lined(content: Mapping[str, Any], text: str, file: Path) -> LinedTable:
     """What ``tomllib`` read from ``text``, with lines."""
     return _table(content, (), 1, _lines(text), file)
-
-
-def respelled(content: T, spell: Callable[[str], str], leave: Container[str] = ()) -> T:
-    """The content with its keys and texts as ``spell`` gives them, but for what stands below the keys of ``leave``."""
-    if isinstance(content, Mapping):
-        values = {
-            spell(key): value if key in leave else respelled(value, spell, leave) for key, value in content.items()
-        }
-        if isinstance(content, LinedTable):
-            lines = {spell(key): line for key, line in content.lines.items()}
-            return cast(T, LinedTable(values, content.file, content.line, lines))
-        return cast(T, values)
-    if isinstance(content, list):
-        return cast(T, [respelled(value, spell, leave) for value in content])
-    return cast(T, spell(content)) if isinstance(content, str) else content
 
 
 def _table(content: Mapping[str, Any], path: _Path, line: int, lines: Mapping[_Path, int], file: Path) -> LinedTable:

@@ -88,6 +88,15 @@ GUARDS: dict[str, tuple[str, ...]] = {
     ),
     "calibration/report/figures_fit.py": ("calibration/report",),
     "cipark_sd/plotting/policies.py": ("cipark_sd/plotting", "calibration/report/test_statements.py"),
+    "calibration/assess/holdout.py": (
+        "calibration/assess/test_holdout_words.py",
+        "calibration/assess/test_inference.py",
+    ),
+    "calibration/report/sections/forecasts.py": ("calibration/report",),
+    "calibration/report/sections/answer.py": ("calibration/report",),
+    "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
+    "cipark_sd/experiments/knockouts.py": ("cipark_sd/experiments/test_knockouts.py",),
+    "cipark_sd/pages/disagreements.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
 BUDGET = 15.0

@@ -12,6 +12,7 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.sections import read_prior
 from cipark_sd.errors import CiparkError, raise_all
 from cipark_sd.inputs import read_toml
+from cipark_sd.model.respelling import respelled
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
 from cipark_sd.sensitivities.evaluation import Output
@@ -19,7 +20,6 @@ from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_facto
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
-from cipark_sd.toml_lines import respelled
 
 FILE = "sensitivity.toml"
 
@@ -35,7 +35,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     InvalidValue, UnknownName, Problems
     """
     path = problem.folder / FILE
-    content = respelled(read_toml(path), problem.model.protected) if path.exists() else {}
+    content = respelled(read_toml(path), problem.model.by_name) if path.exists() else {}
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     blocks: list[Factor | Shares] = list(parameters)

@@ -91,8 +91,8 @@ def _candidates(rows: Sequence[_Fitted]) -> set[tuple[int, int]]:
     for met in equal.values():
         first: dict[Hashable, int] = {}
         for i in met:
-            kept = first.setdefault((rows[i].table, rows[i].sort), i)
-            pairs.add((kept, i))
+            earlier = first.setdefault((rows[i].table, rows[i].sort), i)
+            pairs.add((earlier, i))
         pairs.update(combinations(first.values(), 2))
     for met in windows.values():
         pairs.update(_open_together(rows, met))

@@ -54,10 +54,11 @@ from calibration.study.variants import Variant, read_variants, variant_problems,
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
+from cipark_sd.model.respelling import respelled
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import place, respelled
+from cipark_sd.toml_lines import place
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def read_problem(
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
     model, span = model_section(top.table("model"), folder, allow_files)
-    top.content = respelled(top.content, model.protected, leave=COLUMN_KEYS)
+    top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems

@@ -26,11 +26,11 @@ from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
+from cipark_sd.model.respelling import respelled
 from cipark_sd.model.variables import Stock
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import respelled
 
 
 def read_checks(path: Path | str, model: Model) -> Checks:
@@ -47,7 +47,7 @@ def read_checks(path: Path | str, model: Model) -> Checks:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="--checks") from None
     reader = _Reader(model)
-    checks = reader.read(respelled(content, model.protected))
+    checks = reader.read(respelled(content, model.by_name))
     # a mistake that shows on two ways is told once
     raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
     return checks

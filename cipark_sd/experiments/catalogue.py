@@ -36,9 +36,9 @@ from cipark_sd.experiments.definition import (
 )
 from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
+from cipark_sd.model.respelling import respelled
 from cipark_sd.scenarios import Scenario
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import respelled
 
 HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
@@ -69,7 +69,7 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     path = Path(path)
     text, content = _read(path)
     reader = _Reader(model)
-    content = respelled(content, model.protected)
+    content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
     raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
     return catalogue

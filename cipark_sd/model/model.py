@@ -189,7 +189,7 @@ class Model(MadeOnce):
 
     def label(self, name: str, elements: Sequence[str] = ()) -> str:
         """A variable, or one of its elements, in the modeller's words: ``Name[element]``."""
-        variable = self.by_name[name]
+        variable = self[name]
         shown = [
             dimension.element_labels[dimension.elements.index(element)]
             for dimension, element in zip(map(self.dimension_by_name.__getitem__, variable.dims), elements, strict=True)

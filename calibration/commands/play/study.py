@@ -196,15 +196,10 @@ def _named(rival: definition.Structure) -> str:
 
 def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
-    if request.variables:
-        chosen = [
-            Outcome(problem.model.label(*split_key(problem.model.key(name))), name)
-            for name in map(problem.model.protected, request.variables)
-        ]
-    elif catalogue is not None:
+    if not request.variables and catalogue is not None:
         chosen = list(outcomes_of(catalogue))
     else:
-        model, names = problem.model, map(problem.model.protected, request.variables)
+        model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(*split_key(override_key(name))), name) for name in names]
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:

@@ -14,7 +14,7 @@ from places import CORPUS
 from cipark_sd.certify.certificate import Certificate, as_json, certify, write
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference.faults import FAULTS, faults_of
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import EquationError, InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.variables import Lookup
@@ -246,3 +246,66 @@ def test_engines_that_lack_features_are_left_out_each_with_its_reason(tmp_path: 
     path.write_text(text.replace("pp[Claim, ptype] = 1", "pp[Claim, ptype] = 5"), encoding="utf-8")
     with pytest.raises(InvalidValue, match=r"native: (.|\n)*ALLOCATE AVAILABLE(.|\n)*numpy: "):
         certify(read_model(path), engines=("native", "numpy"))
+
+
+@pytest.mark.parametrize(
+    ("equations", "fault"),
+    [
+        ("s = 1.5 - Time ~~| y = INTEGER(s) ~~|", "simlin_integer"),
+        ("s = 1.5 - Time ~~| y = MODULO(s, 2) ~~|", "simlin_integer"),
+        ("y = PULSE(0.3, 1) ~~|", "simlin_pulse"),
+        ("y = PULSE TRAIN(0.3, 0.5, 1.5, 5) ~~|", "simlin_pulse"),
+        ("s = 1.5 + Time ~~| y = INTEGER(s) + MODULO(s, 2) ~~|", ""),
+        ("y = PULSE(1, 2) ~~|", ""),
+    ],
+)
+def test_pysimlin_still_has_its_faults_and_they_are_named(equations: str, fault: str, write_mdl: Write) -> None:
+    pytest.importorskip("simlin")
+    model = read_model(write_mdl(equations + " read = y + 1 ~~|", final=5, step=1))
+    certificate = certify(model, engines=["native", "pysimlin"])
+    (pair,) = certificate.pairs
+    assert {difference.fault for difference in pair.apart} == ({fault} if fault else set())
+    assert pair.verdict == "known fault" if fault else pair.verdict in ("equal bits", "agree")
+    assert certificate.certified
+    assert fault in {"", *(known.id for known in certificate.faults)}
+    alone = certify(model, engines=["native", "numpy"])
+    assert not {known.package for known in alone.faults} & {"pysimlin"}
+
+
+def test_what_pysimlin_gets_wrong_elsewhere_is_no_known_fault(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of pysimlin excuses nothing between two other engines, nor another fault."""
+    monkeypatch.setattr("cipark_sd.certify.certificate.SIMLIN_FAULTS", ())
+    model = read_model(write_mdl("y = PULSE(0.3, 1) ~~|", final=5, step=1))
+    assert not certify(model, engines=["native", "pysimlin"]).certified
+
+
+@pytest.mark.parametrize(
+    ("equations", "reason"),
+    [
+        ("c = 1 ~~| y = XIDZ((--c), 3, -1) ~~|", "it stops making sense after 'XIDZ'"),
+        ("y = DELAY N(Time, 5, 0, 1e9) ~~|", "an order of 1e+09, which PySD counts down one by one"),
+        ("n = 1e9 ~~| y = DELAY N(Time, 5, 0, n) ~~|", "an order of 1e+09, which PySD counts down one by one"),
+    ],
+)
+def test_what_pysd_cannot_read_or_run_is_left_out(equations: str, reason: str, write_mdl: Write) -> None:
+    certificate = certify(read_model(write_mdl(equations, final=2, step=1)), engines=["native", "numpy", "pysd"])
+    (absent,) = certificate.left_out
+    assert absent.name == "pysd"
+    assert not absent.failed
+    assert reason in absent.reason
+    assert certificate.certified
+
+
+def test_pysd_refuses_what_the_language_refuses(write_mdl: Write) -> None:
+    text = ":MACRO: f(x)\nf = x + 1 ~~|\n:END OF MACRO:\ny = f({}) ~~|"
+    right, wrong = (
+        read_model(write_mdl(text.format(arguments), final=2, step=1, name=f"m{len(arguments)}.mdl"))
+        for arguments in ("1", "1, 2, 3")
+    )
+    assert simulate(right, engine="pysd")["y"].to_numpy().tolist() == [2, 2, 2]
+    with pytest.raises(EquationError, match=r"gives the macro 'f' 3 argument\(s\) instead of 1"):
+        simulate(wrong, engine="pysd")
+    with pytest.raises(EquationError, match="gives the macro"):
+        certify(wrong)
