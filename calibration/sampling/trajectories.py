@@ -39,8 +39,6 @@ CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
 WINDOWS, LAST, BALANCED = (15, 25, 40, 40), 15, 1
-#: Doublings at most in the last window: a long trajectory meets more narrow places than a short one.
-LONGER = 7
 #: Steps of an ensemble that a draw costs at least, by which the budget is divided.
 DEAR = 10
 #: How far starts spread about a top, in its scale, and of how many each is one of the better half.
@@ -218,7 +216,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
         if number >= BALANCED:
             target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
     points = target.points_of(at)
-    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng, LONGER)
+    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng)
     n_gradients += chains.n_gradients
     return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, n_moved, apart, begun)
 
