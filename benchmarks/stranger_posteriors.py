@@ -312,7 +312,7 @@ def write_study(folder: Path, name: str, rng: np.random.Generator) -> dict[str, 
         course, table = np.asarray(run.cp[variable].values, dtype=float), ["time,value"]
         for t in range(every, end + 1, every):
             mean = course[t] if kind == "level" else (course[t - every : t + 1].sum() - course[[t - every, t]].mean())
-            table.append(f"{t},{_seen(mean, family, rng)}")
+            table.append(f"{t},{_noisy(mean, family, rng)}")
         (folder / f"{variable}.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
         spread = "dispersion" if family == "nb1" else "sd"
         study += ["[[observation]]", f'name = "{variable} seen"', f'table = "{variable}.csv"', f'kind = "{kind}"']
@@ -331,7 +331,7 @@ def write_study(folder: Path, name: str, rng: np.random.Generator) -> dict[str, 
     return truth
 
 
-def _seen(mean: float, family: str, rng: np.random.Generator) -> float:
+def _noisy(mean: float, family: str, rng: np.random.Generator) -> float:
     if family == "nb1":
         return int(rng.negative_binomial(max(mean, 1e-3) / DISPERSION, 1 / (1 + DISPERSION)))
     return round(float(mean * np.exp(ERROR * rng.standard_normal())), 3)
@@ -363,6 +363,6 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", default=list(BEDS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=600)
-    asked = parser.parse_args()
-    for name in asked.names:
-        print(measure(name, asked.seed, asked.most), flush=True)
+    options = parser.parse_args()
+    for name in options.names:
+        print(measure(name, options.seed, options.most), flush=True)
