@@ -242,7 +242,7 @@ def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np
     """Chains that are lost put where another of their group stands, as long as one is left."""
     moved = at.copy()
     for group in np.unique(groups):
-        sound, sticking = (np.flatnonzero((groups == group) & which) for which in (~lost, lost))
+        sound, sticking = (np.flatnonzero((groups == group) & chosen) for chosen in (~lost, lost))
         if len(sound):
             moved[sticking] = at[rng.choice(sound, len(sticking))]
     return moved
