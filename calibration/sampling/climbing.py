@@ -51,10 +51,10 @@ class _Searches:
         """Go on to points that are higher; a change that tells no curvature is not kept."""
         moves, turns = points - self.points[rows], self.slopes[rows] - slopes
         product = (moves * turns).sum(axis=1)
-        kept = product > 1e-10 * np.sqrt((moves**2).sum(axis=1) * (turns**2).sum(axis=1))
+        curved = product > 1e-10 * np.sqrt((moves**2).sum(axis=1) * (turns**2).sum(axis=1))
         for changes, new in ((self.moves, moves), (self.turns, turns)):
-            changes[rows[kept], 1:] = changes[rows[kept], :-1]
-            changes[rows[kept], 0] = new[kept]
+            changes[rows[curved], 1:] = changes[rows[curved], :-1]
+            changes[rows[curved], 0] = new[curved]
         self.points[rows], self.logs[rows], self.slopes[rows] = points, logs, slopes
 
 

@@ -273,12 +273,7 @@ class Chains:
 
 
 def adapted(
-    target: Sloped,
-    start: tuple[Array, Array, Array],
-    step: float,
-    n_draws: int,
-    rng: np.random.Generator,
-    deepest: int = SHORTER,
+    target: Sloped, start: tuple[Array, Array, Array], step: float, n_draws: int, rng: np.random.Generator
 ) -> tuple[Chains, float]:
     """Chains of ``n_draws`` on average, and the step size that was found on the way.
 
@@ -287,7 +282,7 @@ def adapted(
     chains = Chains(start, rng)
     averaging = _Averaging(step, len(start[0]))
     while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, deepest))
+        averaging.learn(chains.tick(target, averaging.step, SHORTER))
     return chains, math.exp(averaging.mean)
 
 

@@ -70,29 +70,29 @@ class Soundness:
     @property
     def sentences(self) -> list[str]:
         """One for each thing that is not as it should be, or that all is."""
-        said = []
+        words = []
         if self.diverged > 0:
-            said.append(self._of_divergences())
+            words.append(self._of_divergences())
         if self.energy < ENERGY:
-            said.append(
+            words.append(
                 f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
                 "their tails may not be reached."
             )
         if self.cut > CUT:
-            said.append(
+            words.append(
                 f"{self.cut:.0%} of the trajectories were cut at {2**DEEPEST:,} steps, so that draws depend on each "
                 "other."
             )
         if self.apart:
-            said.append(
+            words.append(
                 f"The {self.n_apart} chains that began at other optima still differ from the rest in {self.apart}: the "
                 "posterior has several modes, and how much each weighs is not known."
             )
-        if not said:
-            said = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
+        if not words:
+            words = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
         if self.n_apart and not self.apart:
-            said.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
-        return said
+            words.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
+        return words
 
     def _of_divergences(self) -> str:
         share = f"{self.diverged:.2%} of the trajectories diverged"
@@ -123,14 +123,14 @@ def soundness(
     """
     shares = drawn.diverged.mean(axis=1)
     sticking = shares > STICKS
-    others = shares[~sticking]
+    quiet = shares[~sticking]
     return Soundness(
         diverged=float(shares.mean()),
         cut=float((drawn.depth >= DEEPEST).mean()),
         energy=float(returned_energy(drawn.energy.reshape(n_groups, -1, drawn.energy.shape[1])).min()),
         n_chains=len(shares),
         n_sticking=int(sticking.sum()),
-        diverged_elsewhere=float(others.mean()) if len(others) else 1.0,
+        diverged_elsewhere=float(quiet.mean()) if len(quiet) else 1.0,
         moves=_moves(scores, sticking),
         n_apart=int(apart.sum()),
         apart=_differs(scores, apart, names),
@@ -143,9 +143,9 @@ def _moves(scores: Array, sticking: NDArray[np.bool_]) -> float:
     if not sticking.any() or sticking.all():
         return 0.0 if not sticking.any() else np.inf
     k = scores.shape[-1]
-    whole, rest = scores.reshape(-1, k), scores[~sticking].reshape(-1, k)
-    mean = np.abs(whole.mean(axis=0) - rest.mean(axis=0)) / whole.std(axis=0)
-    spread = np.abs(np.log(whole.std(axis=0) / rest.std(axis=0)))
+    whole, without = scores.reshape(-1, k), scores[~sticking].reshape(-1, k)
+    mean = np.abs(whole.mean(axis=0) - without.mean(axis=0)) / whole.std(axis=0)
+    spread = np.abs(np.log(whole.std(axis=0) / without.std(axis=0)))
     return float(max(mean.max(), spread.max()))
 
 

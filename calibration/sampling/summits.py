@@ -83,12 +83,12 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
     highest = [int(np.flatnonzero(owner == group)[np.argmax(heights[owner == group])]) for group in range(groups)]
     places[highest], heights[highest] = climbed(target, places[highest])
     best = int(np.argmax(heights))
-    found = []
+    by_group = []
     for group in range(groups):
         near = np.flatnonzero((owner == group) & (heights > heights[best] - NEAR))
         ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) else np.array([best])
-        found.append(_different([Summit(places[i], float(heights[i]), _scale(target, places[i])) for i in ordered]))
-    return found
+        by_group.append(_different([Summit(places[i], float(heights[i]), _scale(target, places[i])) for i in ordered]))
+    return by_group
 
 
 def _likeliest(scores: NormalScores, rng: np.random.Generator) -> Array:
@@ -99,11 +99,11 @@ def _likeliest(scores: NormalScores, rng: np.random.Generator) -> Array:
 
 def _different(tops: list[Summit]) -> list[Summit]:
     """Those that are apart from all higher ones."""
-    kept: list[Summit] = []
+    different: list[Summit] = []
     for top in tops:
-        if all(min(top.distance(other.place), other.distance(top.place)) > DISTINCT for other in kept):
-            kept.append(top)
-    return kept
+        if all(min(top.distance(higher.place), higher.distance(top.place)) > DISTINCT for higher in different):
+            different.append(top)
+    return different
 
 
 def _scale(target: SlopedScores, place: Array) -> Array:

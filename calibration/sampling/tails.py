@@ -48,11 +48,11 @@ def heavy_tails(names: Sequence[str], theta: Array) -> str:
     shapes = {name: tail_shape(theta[..., i]) for i, name in enumerate(names)}
     without_mean = [name for name, shape in shapes.items() if shape > RELIABLE]
     without_sd = [name for name, shape in shapes.items() if NO_VARIANCE < shape <= RELIABLE]
-    said = []
+    clauses = []
     if without_mean:
-        said.append(f"The mean and the standard deviation of {listed(without_mean)} do not settle")
+        clauses.append(f"The mean and the standard deviation of {listed(without_mean)} do not settle")
     if without_sd:
-        said.append(f"{'the' if said else 'The'} standard deviation of {listed(without_sd)} does not settle")
-    if not said:
+        clauses.append(f"{'the' if clauses else 'The'} standard deviation of {listed(without_sd)} does not settle")
+    if not clauses:
         return ""
-    return f"{'; '.join(said)}: the tails are too heavy. Read medians and intervals; their ends are rough as well."
+    return f"{'; '.join(clauses)}: the tails are too heavy. Read medians and intervals; their ends are rough as well."

@@ -39,8 +39,8 @@ CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
 WINDOWS, LAST, BALANCED = (15, 25, 40, 40), 15, 1
-#: Doublings at most in the last window: a long trajectory meets more narrow places than a short one.
-LONGER = 7
+#: Steps of an ensemble that a draw costs at least, by which the budget is divided.
+DEAR = 10
 #: How far starts spread about a top, in its scale, and of how many each is one of the better half.
 SPREAD, TRIED = 0.7, 8
 #: Draws at which the scale is learnt, at most.
@@ -124,9 +124,10 @@ def follow(
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a tick, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
-    looks = _looks(course.chains.n_draws, effort)
+    most = math.ceil(effort.most_steps / DEAR)
+    looks = _looks(course.chains.n_draws, effort, most)
     try:
-        while n_draws < effort.most_steps and n_reached < (2 if effort.confirmed else 1):
+        while n_draws < most and n_reached < (2 if effort.confirmed else 1):
             look = next(looks)
             while course.chains.n_draws < look:
                 course.chains.tick(course.target, course.step)
@@ -138,7 +139,7 @@ def follow(
             lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
             n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
             if on_block is not None:
-                on_block(n_draws, effort.most_steps, poorest(lines, effort.criteria))
+                on_block(n_draws, most, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
         if not n_draws:
             raise
@@ -215,7 +216,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
         if number >= BALANCED:
             target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
     points = target.points_of(at)
-    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng, LONGER)
+    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng)
     n_gradients += chains.n_gradients
     return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, n_moved, apart, begun)
 
@@ -241,23 +242,23 @@ def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np
     """Chains that are lost put where another of their group stands, as long as one is left."""
     moved = at.copy()
     for group in np.unique(groups):
-        sound, others = (np.flatnonzero((groups == group) & which) for which in (~lost, lost))
+        sound, sticking = (np.flatnonzero((groups == group) & chosen) for chosen in (~lost, lost))
         if len(sound):
-            moved[others] = at[rng.choice(sound, len(others))]
+            moved[sticking] = at[rng.choice(sound, len(sticking))]
     return moved
 
 
-def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
+def _looks(n_draws: int, effort: Effort, most: int) -> Iterator[int]:
     """Numbers of draws at which chains are judged, from the last but one that chains of ``n_draws`` have reached on.
 
-    They do not depend on where chains were stopped; the budget is the last.
+    They do not depend on where chains were stopped; ``most`` is the last.
     """
     # many chains have as many draws as an ensemble after half of the steps
     look = math.ceil(effort.block / 2)
     while True:
         following = look + math.ceil((PATIENCE - 1) * look)
-        if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, effort.most_steps):
-            yield min(look, effort.most_steps)
+        if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, most):
+            yield min(look, most)
         look = following
 
 

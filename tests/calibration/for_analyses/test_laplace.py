@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from small_study import COUNTS, small_study
 
 from calibration.assess.rival_draws import draws_file
@@ -10,7 +11,7 @@ from calibration.for_analyses.contradiction import CENTRAL, contradictions
 from calibration.for_analyses.study_draws import draws_from_file
 from calibration.likelihood.posterior import On
 from calibration.sampling.free_density import prior_draws
-from calibration.sampling.laplace import laplace
+from calibration.sampling.laplace import _inverse, laplace
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
@@ -140,3 +141,12 @@ def test_priors_near_the_data_do_not_contradict_them(density):
         )
         == []
     )
+
+
+def test_a_curvature_that_no_covariance_can_hold_ends_nothing():
+    """Flat, steep as a wall, and turning the wrong way, beside each other: what a wall of impossible data gives."""
+    curvature = np.diag([2.5e13, -1e3, 0.0, 4.0])
+    covariance = _inverse(curvature)
+    assert np.linalg.eigvalsh(covariance).min() > 0
+    stats.multivariate_t(np.zeros(4), covariance, df=5).rvs(3, random_state=1)
+    assert covariance[3, 3] == pytest.approx(0.25)

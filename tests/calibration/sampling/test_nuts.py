@@ -21,7 +21,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.engines.registry import choose
 
-SHORT = Effort(ensembles=2, block=60, most_steps=120, sampler="nuts")
+SHORT = Effort(ensembles=2, block=60, most_steps=1200, sampler="nuts")
 
 
 def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
@@ -215,7 +215,7 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
 def test_trajectories_are_followed_where_weights_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order: weights first, then trajectories, ensembles where there is no gradient."""
     density = posterior(small_study(tmp_path), choose("native"))
-    effort = replace(SHORT, sampler="importance", walkers=24, least_steps=40, most_steps=60, block=20)
+    effort = replace(SHORT, sampler="importance", walkers=24, least_steps=40, most_steps=200, block=20)
     monkeypatch.setattr(sample, "RELIABLE", -9.0)
     instead = draw(density, np.random.default_rng(1), effort=effort).sampled
     assert instead.sampler == "nuts"

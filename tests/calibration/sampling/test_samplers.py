@@ -157,7 +157,7 @@ def test_importance_sampling_of_many_parameters_is_given_up_early(density, monke
     monkeypatch.setattr(sampling, "MANY", 1)
     monkeypatch.setattr(sampling, "HOPELESS", hopeless)
     monkeypatch.setattr("calibration.sampling.adaptive_importance.EARLY", 1)
-    effort = replace(EFFORT, block=20, most_steps=20)
+    effort = replace(EFFORT, block=20, most_steps=200)
     assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == "importance"
     monkeypatch.setattr("calibration.sampling.adaptive_importance.RELIABLE", -9.0)
     assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == sampler
