@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,9 @@ def run_policies(
     if len(lengths) != 1 or 0 in lengths:
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
-    scenario, instants = at_steps(model, scenario, times)
+    scenario, nearest = at_steps(model, scenario, times)
+    # two times may have the same nearest step, which is run and saved once
+    instants = tuple(dict.fromkeys(nearest))
     pool, length = pool or Workers(), lengths.pop()
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
     tasks = [
@@ -116,7 +118,9 @@ def run_policies(
     ran = [answers[start : start + len(policies)] for start in range(0, len(answers), len(policies))]
     for rival, of_rival in zip(rivals, ran, strict=True):
         _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, of_rival)
-    return _dataset(model, policies, rivals, draws, outcomes, times, instants, ran, engine)
+    places = [instants.index(step) for step in nearest]
+    at_times = [[replace(run, values=run.values[..., places]) for run in of_rival] for of_rival in ran]
+    return _dataset(model, policies, rivals, draws, outcomes, times, nearest, at_times, engine)
 
 
 def check_memory(n: int, size: int) -> None:

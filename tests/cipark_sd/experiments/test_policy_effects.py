@@ -194,6 +194,15 @@ def test_a_rival_without_draws_is_an_error(park):
         run_policies(park, POLICIES, RIVALS, {"M0": DRAWS}, [RESIDENTS], TIMES)
 
 
+def test_times_within_one_step_of_the_run_share_its_numbers(park):
+    step = park.time.step
+    between = run_policies(park, POLICIES[:1], RIVALS[:1], BY_RIVAL, [RESIDENTS], [2019, 2019 + 0.3 * step, 2020])
+    values = between["residents"].values
+    assert values.shape[-1] == 3
+    np.testing.assert_array_equal(values[..., 0], values[..., 1])
+    assert between["instant"].values.tolist() == [2019, 2019, 2020]
+
+
 def test_a_time_outside_the_run_is_an_error(park):
     with pytest.raises(InvalidValue, match="2010 to 2030"):
         run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS], [2040])
