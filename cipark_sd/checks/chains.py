@@ -60,14 +60,14 @@ def chains(model: Model) -> tuple[Chain, ...]:
         for flow, sign in flows_of_it.items():
             by_flow[flow][name] = sign
     joined = {flow: ends for flow, ends in by_flow.items() if min(ends.values()) < 0 < max(ends.values())}
-    found: list[Chain] = []
+    listed: list[Chain] = []
     for members in _groups(list(added), list(joined.values())):
         touching = dict.fromkeys(flow for name in members for flow in added[name])
         totals = {flow: sum(added[name].get(flow, 0) for name in members) for flow in touching}
-        account = f"conserved_{len(found) + 1}"
+        account = f"conserved_{len(listed) + 1}"
         while account in model.by_name:
             account += "_"
-        found.append(
+        listed.append(
             Chain(
                 tuple(elements[name] for name in members),
                 tuple(elements[flow] for flow in touching if flow in joined),
@@ -75,7 +75,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
                 account,
             )
         )
-    return tuple(found)
+    return tuple(listed)
 
 
 def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterator[list[str]]:
@@ -89,19 +89,19 @@ def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterat
         return name
 
     for ends in joined:
-        first, *others = map(root, ends)
-        for other in others:
-            group[root(other)] = root(first)
+        first, *linked_to = map(root, ends)
+        for linked in linked_to:
+            group[root(linked)] = root(first)
     members: dict[str, list[str]] = defaultdict(list)
     for name in names:
         members[root(name)].append(name)
-    return (found for found in members.values() if len(found) > 1)
+    return (joined_names for joined_names in members.values() if len(joined_names) > 1)
 
 
-def with_accounts(model: Model, found: Sequence[Chain]) -> Model:
+def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
     """The model with a stock beside it for each chain that something enters or leaves."""
     accounts = []
-    for chain in found:
+    for chain in every:
         net: Expr = Const(0.0)
         for number, flow in chain.crossing:
             part = flow if abs(number) == 1 else Binary("*", Const(float(abs(number))), flow)
@@ -111,11 +111,11 @@ def with_accounts(model: Model, found: Sequence[Chain]) -> Model:
     return replace(model, variables=(*model.variables, *accounts)) if accounts else model
 
 
-def kept(model: Model, run: str, result: xr.Dataset, found: Sequence[Chain]) -> Iterator[Finding]:
+def unaccounted(model: Model, run: str, result: xr.Dataset, every: Sequence[Chain]) -> Iterator[Finding]:
     """A finding for each chain whose stocks change by something else than what enters and leaves, with how much."""
     times, column = result["time"].to_numpy(), _columns(model, result)
     step = float(np.min(np.diff(times), initial=1.0))
-    for chain in found:
+    for chain in every:
         amounts = np.array([column(ref) for ref in chain.stocks])
         account = result[chain.account].to_numpy() * np.ones_like(times)
         moving = [np.abs(column(ref)) for ref in (*chain.inside, *(flow for _, flow in chain.crossing))]
@@ -161,5 +161,5 @@ def _label(model: Model, chain: Chain) -> str:
             for d, e in zip(variable.dims, ref.subscripts, strict=True)
         ]
         names.append(variable.label + (f"[{', '.join(labels)}]" if labels else ""))
-    more = len(chain.stocks) - len(names)
-    return " + ".join(names) + (f" and {more} more" if more else "")
+    hidden = len(chain.stocks) - len(names)
+    return " + ".join(names) + (f" and {hidden} more" if hidden else "")

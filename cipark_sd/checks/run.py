@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import xarray as xr
 
-from cipark_sd.checks.chains import Chain, chains, kept, with_accounts
+from cipark_sd.checks.chains import Chain, chains, unaccounted, with_accounts
 from cipark_sd.checks.course import beyond_tables, conserved, halved, negative_stocks, not_finite
 from cipark_sd.checks.definition import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
 from cipark_sd.checks.evaluate import BASE, NoValue
@@ -44,7 +44,7 @@ class _Findings:
     negative: list[Finding] = field(default_factory=list)
     tables: list[Finding] = field(default_factory=list)
     chains: tuple[Chain, ...] = ()
-    kept: list[Finding] = field(default_factory=list)
+    unaccounted: list[Finding] = field(default_factory=list)
     conservation: dict[str, list[Finding]] = field(default_factory=dict)
     runs: int = 0
 
@@ -186,7 +186,7 @@ def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFail
         return
     findings.finite += not_finite(name, result)
     findings.negative += negative_stocks(model, name, result, builtin.may_be_negative)
-    findings.kept += kept(model, name, result, findings.chains)
+    findings.unaccounted += unaccounted(model, name, result, findings.chains)
     if name == BASE and builtin.lookup_ranges != "off":
         findings.tables += beyond_tables(model, name, result)
     for law in checks.conservation:
@@ -218,7 +218,7 @@ def _course_outcomes(
         yield outcome("negative-stocks", title, watched.negative, level=builtin.no_negative_stocks)
     if builtin.conservation != "off":
         title = f"Stocks change by their flows alone ({len(watched.chains)} chains, {watched.runs} runs)"
-        yield outcome("conservation", title, watched.kept, level=builtin.conservation)
+        yield outcome("conservation", title, watched.unaccounted, level=builtin.conservation)
     for law in checks.conservation:
         findings = watched.conservation.get(law.id, [])
         failed = [finding for finding in findings if not finding.passed]

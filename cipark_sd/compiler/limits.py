@@ -93,7 +93,7 @@ def without_marks(model: Model) -> Model:
 
 def _flows(stock: Stock) -> tuple[tuple[int, str], ...]:
     """The flows of a stock, each with its sign; none where its pieces or its net flow do not name them."""
-    named = {tuple((sign, ref.name) for sign, ref in found) for p in stock.pieces if (found := terms(p.flow))}
+    named = {tuple((sign, ref.name) for sign, ref in flows) for p in stock.pieces if (flows := terms(p.flow))}
     return named.pop() if len(named) == 1 else ()
 
 
@@ -137,7 +137,7 @@ class _Order:
             starts[limit.name] |= wished[limit.name] | {limit.stock.name}
         self.component = _components(wished)
         start = _components(starts)
-        looped = {name for name, needed in starts.items() if any(start.get(other) == start[name] for other in needed)}
+        looped = {name for name, needed in starts.items() if any(start.get(need) == start[name] for need in needed)}
         #: Flows that are needed for the initial value of a stock that limits them.
         self.at_start = {limit.name for limit in limited if limit.name in looped}
 
@@ -157,11 +157,11 @@ class _Order:
         for draining in (True, False):
             for limit in self.limited:
                 for place in range(len(limit.flows)):
-                    other = at.get((limit.stock.name, place))
-                    if not _counts(limit, place) or (other is not None) is not draining:
+                    rival = at.get((limit.stock.name, place))
+                    if not _counts(limit, place) or (rival is not None) is not draining:
                         continue
-                    if not self._count(limit, place) and other is not None:
-                        self._count(other, limit.place)
+                    if not self._count(limit, place) and rival is not None:
+                        self._count(rival, limit.place)
         for limit in self.limited:
             limit.counted.sort()
 
@@ -173,15 +173,15 @@ class _Order:
         limit.counted.append(place)
         return True
 
-    def _needs(self, name: str, other: str) -> bool:
+    def _needs(self, name: str, needed: str) -> bool:
         """Whether a variable needs another one of its component."""
-        seen, pending = {name}, [name]
+        reached, pending = {name}, [name]
         while pending:
             current = pending.pop()
-            if current == other:
+            if current == needed:
                 return True
-            near = {n for n in self.edges[current] if self.component.get(n) == self.component[name]} - seen
-            seen |= near
+            near = {n for n in self.edges[current] if self.component.get(n) == self.component[name]} - reached
+            reached |= near
             pending += near
         return False
 
@@ -201,8 +201,8 @@ def _needed(variable: Variable) -> Iterable[str]:
                 yield name
             case Call("initial", _):
                 continue
-            case Call(function, (_, *others)) if function in _LATER:
-                pending += others
+            case Call(function, (_, *settings)) if function in _LATER:
+                pending += settings
             case _:
                 pending += children(part)
 
@@ -223,7 +223,7 @@ def _components(edges: Mapping[str, set[str]]) -> dict[str, int]:
     from scipy.sparse.csgraph import connected_components
 
     place = {name: i for i, name in enumerate(edges)}
-    pairs = [(place[name], place[other]) for name, needed in edges.items() for other in needed if other in place]
+    pairs = [(place[name], place[need]) for name, needed in edges.items() for need in needed if need in place]
     rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
     graph = csr_array(([1.0] * len(pairs), (rows, columns)), shape=(len(place), len(place)))
     _, numbers = connected_components(graph, directed=True, connection="strong")
@@ -250,8 +250,8 @@ def _bounded(expr: Expr, there: Expr, *, enters: bool) -> Expr:
     if enters:
         return Call("max", (expr, Neg(there)))
     match expr:
-        case Call("max", (asked, Const(0.0))):
+        case Call("max", (wish, Const(0.0))):
             # a uniflow: the outermost is what keeps it from turning round
-            return Call("max", (Call("min", (asked, there)), _ZERO))
+            return Call("max", (Call("min", (wish, there)), _ZERO))
         case _:
             return Call("min", (expr, there))

@@ -93,8 +93,8 @@ class _Inliner:
         self.taken.update(names.values())
         # a default is an expression of the macro, an argument one of the caller
         defaults = (self._local(expr, names, caller) for expr in every[len(arguments) :])
-        given = (*arguments, *defaults)
-        for parameter, argument in zip(macro.parameters, given, strict=True):
+        inputs = (*arguments, *defaults)
+        for parameter, argument in zip(macro.parameters, inputs, strict=True):
             inner.append(
                 Auxiliary(
                     name=names[parameter], label=f"{title} {parameter.replace('_', ' ')}", pieces=(Piece(argument),)

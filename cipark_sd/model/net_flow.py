@@ -20,13 +20,13 @@ def terms(net: Expr) -> list[tuple[int, Ref]] | None:
             return [(-1, ref)]
         case Binary():
             first, operations = row(net)
-            found = terms(first)
+            flows = terms(first)
             for operation in operations:
                 match operation:
-                    case Binary("+" | "-" as operator, _, Ref() as right) if found is not None:
-                        found = [*found, (1 if operator == "+" else -1, right)]
+                    case Binary("+" | "-" as operator, _, Ref() as right) if flows is not None:
+                        flows = [*flows, (1 if operator == "+" else -1, right)]
                     case _:
                         return None
-            return found
+            return flows
         case _:
             return None

@@ -205,11 +205,11 @@ class Belt:
         """A leak's fraction of what enters: of a zone behind others, its fraction of what they leave until there."""
         first = self._zone(leak)[0]
         taken = []
-        for other in self.leaks:
-            if other.start < leak.start:
-                begun, _, many = self._zone(other)
+        for earlier in self.leaks:
+            if earlier.start < leak.start:
+                begun, _, many = self._zone(earlier)
                 passed = Call("max", (_ZERO, Call("min", (_minus(first, begun), many))))
-                taken.append(_over(_times(self._share(other), passed), Call("max", (many, _ONE))))
+                taken.append(_over(_times(self._share(earlier), passed), Call("max", (many, _ONE))))
         return _times(leak.fraction, _minus(_ONE, *taken)) if taken else leak.fraction
 
     @property

@@ -142,13 +142,13 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
 
     A function makes none, nor does a name that a stock, a flow, a table or another model has.
     """
-    found = tokens(text)
-    if len(found) == 1 and found[0][:1].isdecimal():
-        return float(found[0]) > 0 if least is None else float(found[0]) >= least
-    if not found or any(after == "(" and _is_word(token) for token, after in pairwise(found)):
+    words = tokens(text)
+    if len(words) == 1 and words[0][:1].isdecimal():
+        return float(words[0]) > 0 if least is None else float(words[0]) >= least
+    if not words or any(after == "(" and _is_word(token) for token, after in pairwise(words)):
         return False
     inside = 0
-    for token in found:
+    for token in words:
         inside += (token == "[") - (token == "]")
         name = canonical(token)
         if inside or not _is_word(token) or name in _FIXED:
@@ -156,9 +156,9 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
         node = nodes.get(name)
         if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
             return False
-        others = {key: other for key, other in nodes.items() if key != name}
+        elsewhere = {key: element for key, element in nodes.items() if key != name}
         parts = [p for p in (node, *document.children(node, "element")) if document.child(p, "eqn") is not None]
-        if not parts or not all(is_constant(document, document.text(p, "eqn"), others, least=least) for p in parts):
+        if not parts or not all(is_constant(document, document.text(p, "eqn"), elsewhere, least=least) for p in parts):
             return False
     return True
 

@@ -139,7 +139,7 @@ class Elements:
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
         if role is not None:
             parts = [(self._entering(node, expr, span, label, role.conveyor), span) for expr, span in parts]
-        if all(_is_literal(expr) for expr, _ in parts) and not self._is_limited(node):
+        if all(_is_literal(expr) for expr, _ in parts) and not self._is_limited(node, [expr for expr, _ in parts]):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
 
@@ -314,13 +314,13 @@ class Elements:
             return self.non_negative[kind]
         return "false" not in "".join(mark.itertext()).lower()
 
-    def _is_limited(self, node: Any) -> bool:
+    def _is_limited(self, node: Any, exprs: Sequence[Expr]) -> bool:
         """Whether a flow leaves a stock that limits it, or enters one as a number below zero and so drains it."""
         name = canonical(node.get("name"))
-        negative = "-" in "".join(
-            self.document.text(part, "eqn") for part in (node, *self.document.children(node, "element"))
-        )
-        ends = ("outflow", "inflow") if negative else ("outflow",)
+        numbers = [
+            n for expr in exprs for n in (expr.values if isinstance(expr, Grid) else [getattr(expr, "value", 0)])
+        ]
+        ends = ("outflow", "inflow") if min(numbers, default=0) < 0 else ("outflow",)
         return self.document.name(node) == "flow" and any(
             self._limits_flows(stock) and name in flows_of(self.document, stock, end)
             for stock in self.nodes.values()
