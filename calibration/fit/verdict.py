@@ -27,7 +27,8 @@ class Side:
     at : float
         Where the rise passes the threshold; of an open side or one that was not found, how far it was followed.
     reason : str
-        Of a closed side the parameters on their bounds, of one that was not found what happened there.
+        Of a closed side the parameters on their bounds, of one that was not found what happened there; of an open one
+        why nothing bounds it, where that is known.
     """
 
     state: SideState
@@ -110,7 +111,7 @@ class Verdict:
         if states == ("bounded", "bounded"):
             phrases = [f"bounded by {by}"]
         elif states == ("open", "open"):
-            phrases = [f"not bounded by {by}"]
+            phrases = [self.lower.reason or f"not bounded by {by}"]
         elif states == ("open", "bounded"):
             phrases = [f"bounded from above only{_with(by)}"]
         elif states == ("bounded", "open"):

@@ -245,7 +245,7 @@ class Walk:
         ahead = np.clip(ahead, 0.0, 1.0)
         if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
             ahead = current.minimum.point
-        return self._solve(ahead, aimed, sigma)
+        return self._solve(ahead, aimed, sigma, current)
 
     def _again(self, place: Place, current: Place) -> Place:
         """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
@@ -261,19 +261,27 @@ class Walk:
 
         def solve(share: float, nearest: Place) -> Place:
             aimed = first + share * (outside.aimed - first)
-            return self._solve(nearest.minimum.point, aimed, outside.sigma)
+            return self._solve(nearest.minimum.point, aimed, outside.sigma, nearest)
 
         return crossing(inside, outside, self.least, self.threshold, solve)
 
-    def _solve(self, start: Array, aimed: float, sigma: float) -> Place:
+    def _model(self, start: Array, near: Place, sigma: float) -> Array:
+        """The quadratic model of objective and pull with which a search begins."""
+        if math.isinf(self.ends[0]):
+            across = self._quantity_at(start)[1]
+            return np.asarray(self.matrix + np.outer(across, across) / sigma**2)
+        # of a parameter the pull is the same everywhere, so that what the last search learnt goes on
+        pulls = np.outer(self.slopes, self.slopes)
+        learnt = near.minimum.matrix - pulls / near.sigma**2 if near.aimed != near.at else self.matrix
+        return np.asarray(learnt + pulls / sigma**2)
+
+    def _solve(self, start: Array, aimed: float, sigma: float, near: Place | None = None) -> Place:
         """The place with the least objective and pull."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
         found = polished(goal, start, tolerance=TOLERANCE)
         if found is None or not found.converged:
-            across = self._quantity_at(start)[1]
-            matrix = self.matrix + np.outer(across, across) / sigma**2
-            found = descend(goal.with_gradient, start, matrix, tolerance=TOLERANCE)
+            found = descend(goal.with_gradient, start, self._model(start, self.centre if near is None else near, sigma), tolerance=TOLERANCE)
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
             if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
                 near, _ = neared(goal, found.point, fall=1e-12)
