@@ -117,6 +117,12 @@ class Squares:
         first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
         return first, divisor, observed, relative
 
+    def moved(self, point: Array, step: Array) -> tuple[Array, Array]:
+        """The point after a step ``(n_moving,)`` within the box, and its gaps ``(n_terms + 1,)``."""
+        trial = point.copy()
+        trial[self.moving] = np.clip(point[self.moving] + step, 0.0, 1.0)
+        return trial, self.gaps(trial[None, :])[0]
+
     def solved(self, point: Array, gaps: Array) -> Array:
         """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
         point = point.copy()
@@ -227,9 +233,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             # the last digits: what these steps gain is lost in the rounding of the objective
             if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
                 return _ended(squares, point, slopes, True, evaluations)
-            trial = point.copy()
-            trial[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
-            there = squares.gaps(trial[None, :])[0]
+            (trial, there), last = squares.moved(point, step), promised
             evaluations += 1
             if not np.isfinite(there).all():
                 return _ended(squares, point, slopes, True, evaluations)
@@ -240,16 +244,9 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             step = _bounded_step(slopes, rests, scale, inside, damping)
             promised = _promised(slopes, rests, step)
             if refused:
-                bend = _bend(squares, point, slopes, rests, step)
-                evaluations += 1
-                if bend is not None:
-                    bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
-                    if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
-                        step = step + bend
-            trial = point.copy()
-            trial[squares.moving] = np.clip(inside + step, 0.0, 1.0)
-            there = squares.gaps(trial[None, :])[0]
-            evaluations += 1
+                step = step + _bend(squares, point, slopes, rests, step, scale, damping)
+            trial, there = squares.moved(point, step)
+            evaluations += 1 + refused
             if np.isfinite(there).all():
                 trial = squares.solved(trial, there)
                 fall = cost - squares.cost(trial, there)
@@ -312,18 +309,21 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     return np.clip(solution.x / scale, -inside, 1 - inside)
 
 
-def _bend(squares: Squares, point: Array, slopes: Array, rests: Array, step: Array) -> Array | None:
-    """Second derivative of the residuals ``(n_rows,)`` along a step; None where the model fails there."""
+def _bend(
+    squares: Squares, point: Array, slopes: Array, rests: Array, step: Array, scale: Array, damping: float
+) -> Array:
+    """What a step ``(n_moving,)`` lacks to stay in a valley that bends; none where that is too much."""
     n = len(squares.terms) + 1
-    ahead = point.copy()
-    ahead[squares.moving] = np.clip(point[squares.moving] + BEND_SHARE * step, 0.0, 1.0)
-    gaps = squares.gaps(ahead[None, :])[0]
+    _, gaps = squares.moved(point, BEND_SHARE * step)
+    none = np.zeros_like(step)
     if not np.isfinite(gaps).all():
-        return None
+        return none
     sds = squares.sds(squares.goal.theta(point[None, :])[0])
     second = np.zeros_like(rests)
     second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
-    return second
+    bend = _bounded_step(slopes, second / 2, scale, point[squares.moving] + step, damping)
+    little = np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale)
+    return bend if little else none
 
 
 def _promised(slopes: Array, rests: Array, step: Array) -> float:

@@ -281,11 +281,16 @@ class Walk:
         start = np.clip(start, 0.0, 1.0)
         found = polished(goal, start, tolerance=TOLERANCE)
         if found is None or not found.converged:
-            found = descend(goal.with_gradient, start, self._model(start, self.centre if near is None else near, sigma), tolerance=TOLERANCE)
+            found = descend(
+                goal.with_gradient,
+                start,
+                self._model(start, self.centre if near is None else near, sigma),
+                tolerance=TOLERANCE,
+            )
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
             if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                near, _ = neared(goal, found.point, fall=1e-12)
-                other = settled(goal, near, tolerance=TOLERANCE)
+                rough, _ = neared(goal, found.point, fall=1e-12)
+                other = settled(goal, rough, tolerance=TOLERANCE)
                 found = other if other.value <= found.value else found
         at = float(self.quantity(self.goal.theta(found.point[None, :]))[0])
         cost = found.value - ((at - aimed) / sigma) ** 2 / 2 if found.value < IMPOSSIBLE else IMPOSSIBLE
