@@ -191,7 +191,7 @@ def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     ]
     if not values:
         return []
-    return [f"Another optimum is as good as the estimate: {'; '.join(values)}. Intervals are those around all of them."]
+    return [f"Another optimum is as good as the estimate: {'; '.join(values)}."]
 
 
 def wanted_words(held: HeldConstants) -> list[str]:

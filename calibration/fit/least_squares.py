@@ -128,7 +128,8 @@ class Squares:
         point = point.copy()
         for column, rows in self.spreads.items():
             parameter = self.goal.space.parameters[column]
-            n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
+            with np.errstate(over="ignore"):
+                n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
             counts = self.goal.prior_weight if self.goal.with_prior[self.goal.free[column]] else 0.0
             value = _best_spread(parameter, n, squares, counts)
             point[column] = ParameterSpace((parameter,)).to_box(np.array([value]))[0]
@@ -139,7 +140,8 @@ class Squares:
         theta = self.goal.theta(point[None, :])
         sds = self.sds(theta[0])
         spreads = float(self.weights @ np.log(sds[:-1]))
-        return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
+        with np.errstate(over="ignore"):
+            return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
 
     def sds(self, theta: Array) -> Array:
         """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""

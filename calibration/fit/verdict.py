@@ -130,7 +130,7 @@ class Verdict:
 def not_judged(verdict: Verdict, reason: str) -> Verdict:
     """A verdict in which neither side is judged."""
     lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
-    return replace(verdict, lower=lower, upper=upper, gaps=(), others=(), on_bound="")
+    return replace(verdict, lower=lower, upper=upper, gaps=(), on_bound="")
 
 
 def refused(estimate: float) -> Verdict:
