@@ -251,14 +251,15 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             evaluations += 1 + refused
             if np.isfinite(there).all():
                 trial = squares.solved(trial, there)
-                fall = cost - squares.cost(trial, there)
+                reached = squares.cost(trial, there)
+                fall = cost - reached
                 if fall > 1e-4 * promised > 0:
                     break
             damping, refused = max(5 * damping, LEAST_DAMPING), True
         else:
             # what no step gains is lost in the rounding of the objective
             return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
-        point, gaps, cost = trial, there, cost - fall
+        point, gaps, cost = trial, there, reached
         # a valley that has bent once goes on bending
         good = fall > 0.5 * promised
         damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
