@@ -185,9 +185,9 @@ class Conditions:
 def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     """Other optima that are as good as the estimate."""
     values = [
-        f"{verdict.name} {listed(number(value) for value in verdict.profile.others)}"
+        f"{verdict.name} {listed(number(value) for value in verdict.profile.alternatives)}"
         for verdict in verdicts
-        if verdict.profile is not None and verdict.profile.others
+        if verdict.profile is not None and verdict.profile.alternatives
     ]
     if not values:
         return []

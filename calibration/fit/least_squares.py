@@ -201,8 +201,8 @@ def _best_spread(parameter: Parameter, n: float, squares: float, prior_weight: f
         return n * math.log(spread) + squares / (2 * spread**2) - prior_weight * prior
 
     ends = max(math.log(least), math.log(alone) - 5), min(math.log(most), math.log(alone) + 5)
-    found = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
-    best = min((float(found.x), *ends), key=cost)
+    solution = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
+    best = min((float(solution.x), *ends), key=cost)
     return min(max(math.exp(best), least), most)
 
 
@@ -299,10 +299,10 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     n = len(scale)
     left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
     # a direction that the differences cannot tell from none is not stepped along
-    seen = singular > SINGULAR * singular.max()
-    rows = singular[seen][:, None] * right[seen]
+    resolved = singular > SINGULAR * singular.max()
+    rows = singular[resolved][:, None] * right[resolved]
     matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
-    target = -np.concatenate([left.T[seen] @ rests, np.zeros(n)])
+    target = -np.concatenate([left.T[resolved] @ rests, np.zeros(n)])
     free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
     if ((inside + free >= 0) & (inside + free <= 1)).all():
         return np.asarray(free)

@@ -221,10 +221,10 @@ class Walk:
             return Side("not found", inside.at, "a better fit lies on the way"), inside
         place, at_threshold = self._crossing(inside, outside)
         if at_threshold and not math.isinf(self.ends[0]):
-            other = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
-            if other.minimum.value < place.minimum.value - LOWER * self.threshold:
-                self._add(other)
-                return None, other
+            second = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+            if second.minimum.value < place.minimum.value - LOWER * self.threshold:
+                self._add(second)
+                return None, second
         self._add(place)
         if not at_threshold:
             return Side("not found", place.at, jumped(outside.cost)), place
@@ -251,8 +251,8 @@ class Walk:
         """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         near, _ = neared(goal, current.minimum.point, fall=1e-12)
-        other = self._solve(near, place.aimed, place.sigma)
-        return other if other.minimum.value < place.minimum.value else place
+        second = self._solve(near, place.aimed, place.sigma)
+        return second if second.minimum.value < place.minimum.value else place
 
     def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
         """Where the rise passes the threshold, under the pull of the place outside."""
@@ -279,22 +279,22 @@ class Walk:
         """The place with the least objective and pull."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
-        found = polished(goal, start, tolerance=TOLERANCE)
-        if found is None or not found.converged:
-            found = descend(
+        minimum = polished(goal, start, tolerance=TOLERANCE)
+        if minimum is None or not minimum.converged:
+            minimum = descend(
                 goal.with_gradient,
                 start,
                 self._model(start, self.centre if near is None else near, sigma),
                 tolerance=TOLERANCE,
             )
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-            if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                rough, _ = neared(goal, found.point, fall=1e-12)
-                other = settled(goal, rough, tolerance=TOLERANCE)
-                found = other if other.value <= found.value else found
-        at = float(self.quantity(self.goal.theta(found.point[None, :]))[0])
-        cost = found.value - ((at - aimed) / sigma) ** 2 / 2 if found.value < IMPOSSIBLE else IMPOSSIBLE
-        return Place(found, cost, at, (aimed - at) / sigma**2, aimed, sigma)
+            if not minimum.converged and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+                rough, _ = neared(goal, minimum.point, fall=1e-12)
+                second = settled(goal, rough, tolerance=TOLERANCE)
+                minimum = second if second.value <= minimum.value else minimum
+        at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
+        cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
+        return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
 
 
 def union(

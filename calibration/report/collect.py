@@ -91,7 +91,7 @@ def fit_findings(made: Calibration) -> Fit:
     rows, identified = tuple(fitted(density, optimum.theta)), identifiability(optimum)
     on = conditions(optimum, identified, profiles, rows, made.engine, shift)
     profiles = tuple(
-        replace(p, verdict=said.profile) if (said := on.of(p.name)) and said.profile else p for p in profiles
+        replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
     software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(

@@ -62,7 +62,7 @@ def all_of(*parameters: ParameterVerdict, constants: tuple[Held, ...] = (), why_
 
 
 def test_another_optimum_is_named_with_the_values_that_differ() -> None:
-    double = replace(BOUNDED, gaps=((1.2, 1.5),), others=(1.234567,))
+    double = replace(BOUNDED, gaps=((1.2, 1.5),), alternatives=(1.234567,))
     said = all_of(verdict(name="a", profile=double), verdict(name="b"), verdict(name="c", profile=None)).warnings
     assert said == ("Another optimum is as good as the estimate: a 1.235.",)
     assert all_of(verdict(name="b")).warnings == ()
