@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.residuals import FittedRow
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
-from calibration.fit.verdict import Verdict
+from calibration.fit.verdict import Side, Verdict
 from calibration.fit.verification import COARSE, half_step_sentence
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
@@ -185,13 +185,13 @@ class Conditions:
 def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     """Other optima that are as good as the estimate."""
     values = [
-        f"{verdict.name} {listed(number(value) for value in verdict.profile.others)}"
+        f"{verdict.name} {listed(number(value) for value in verdict.profile.alternatives)}"
         for verdict in verdicts
-        if verdict.profile is not None and verdict.profile.others
+        if verdict.profile is not None and verdict.profile.alternatives
     ]
     if not values:
         return []
-    return [f"Another optimum is as good as the estimate: {'; '.join(values)}. Intervals are those around all of them."]
+    return [f"Another optimum is as good as the estimate: {'; '.join(values)}."]
 
 
 def wanted_words(held: HeldConstants) -> list[str]:
@@ -249,11 +249,12 @@ def conditions(
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
         name, inner = parameter.name, parameter.name in information.names
+        deciding = held.deciding(name)
         verdicts.append(
             ParameterVerdict(
                 name,
-                by_profile.get(name),
-                held.deciding(name),
+                unbounded(by_profile.get(name), deciding),
+                deciding,
                 information.of_data(name) if inner else 1.0,
                 information.of_own_prior(name) if inner else 0.0,
                 information.leaning_on(name) if inner else (),
@@ -267,6 +268,19 @@ def conditions(
     levels = cumulative_levels(problem.model, problem.observations)
     runs = series_runs(rows, problem.observations)
     return Conditions(tuple(verdicts), held, runs, levels, bool(by_profile), shift)
+
+
+def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
+    """A verdict that has no ends where the data cannot tell the parameter from a held one whose prior is its own.
+
+    A constant without a prior is taken for known, and the interval is the one given its value.
+    """
+    guesses = [constant.name for constant in held if constant.alias and constant.source == "prior"]
+    if verdict is None or not guesses:
+        return verdict
+    reason = f"not bounded by the data, which cannot tell it from {listed(guesses)}"
+    lower, upper = (Side("open", side.at, reason) for side in (verdict.lower, verdict.upper))
+    return replace(verdict, lower=lower, upper=upper, gaps=())
 
 
 def prior_distance(parameter: Parameter, value: float) -> float:

@@ -131,8 +131,12 @@ def _rank(optimum: Optimum) -> int:
             steps = np.where(np.isfinite(norms), np.clip(5e-3 / norms, 1e-10, 1e-4), steps / 100)
     if not np.isfinite(columns).all():
         return n_steps + m
-    seen = columns[norms > 0] / norms[norms > 0][:, None]
-    return n_steps + (int(np.linalg.matrix_rank(seen, tol=SAME * np.linalg.norm(seen, 2))) if len(seen) else 0)
+    directions_seen = columns[norms > 0] / norms[norms > 0][:, None]
+    return n_steps + (
+        int(np.linalg.matrix_rank(directions_seen, tol=SAME * np.linalg.norm(directions_seen, 2)))
+        if len(directions_seen)
+        else 0
+    )
 
 
 def _moved(point: Array, position: int, by: float) -> Array:

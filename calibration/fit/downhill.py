@@ -35,21 +35,21 @@ def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
     scaled with the curvature.
     """
-    found = polished(goal, start, tolerance=tolerance)
-    if found is not None and found.converged:
-        return found
-    other = minimise(goal, start if found is None else found.point, tolerance=tolerance)
-    return other if found is None else replace(other, evaluations=other.evaluations + found.evaluations)
+    minimum = polished(goal, start, tolerance=tolerance)
+    if minimum is not None and minimum.converged:
+        return minimum
+    second = minimise(goal, start if minimum is None else minimum.point, tolerance=tolerance)
+    return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)
 
 
 def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:
     """The minimum downhill of any possible ``point : (n_free,)``."""
-    found = polished(goal, point, tolerance=tolerance)
-    if found is not None and found.converged:
-        return found
+    minimum = polished(goal, point, tolerance=tolerance)
+    if minimum is not None and minimum.converged:
+        return minimum
     near, evaluations = neared(goal, point)
-    found = settled(goal, near, tolerance=tolerance)
-    return replace(found, evaluations=found.evaluations + evaluations)
+    minimum = settled(goal, near, tolerance=tolerance)
+    return replace(minimum, evaluations=minimum.evaluations + evaluations)
 
 
 #: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.
@@ -81,37 +81,37 @@ class _Scan:
 
     def __init__(self, goal: Objective, column: int, stepwise: NDArray[np.intp]) -> None:
         self.goal, self.column, self.evaluations = goal, column, 0
-        self.others = np.setdiff1d(np.arange(len(goal.free)), stepwise)
+        self.nuisance = np.setdiff1d(np.arange(len(goal.free)), stepwise)
 
     def solve(self, point: Array, at: float) -> tuple[Array, float]:
         """The others searched from a point, with the column at a place."""
         point = point.copy()
         point[self.column] = at
-        if len(self.others):
-            inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[self.others])
-            point[self.others], evaluations = neared(inner, point[self.others], most=EACH)
+        if len(self.nuisance):
+            inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[self.nuisance])
+            point[self.nuisance], evaluations = neared(inner, point[self.nuisance], most=EACH)
             self.evaluations += evaluations
         return point, float(self.goal(point[None, :])[0])
 
     def along(self, point: Array) -> tuple[dict[float, tuple[Array, float]], float]:
         """All places with where their searches ended, and the best place."""
         first = float(point[self.column])
-        found = {first: self.solve(point, first)}
+        minimum = {first: self.solve(point, first)}
         grid = (np.arange(PLACES) + 0.5) / PLACES
         for places in (grid[grid > first], grid[grid < first][::-1]):
-            latest = found[first][0]
+            latest = minimum[first][0]
             for at in places.tolist():
-                found[at] = self.solve(latest, at)
+                minimum[at] = self.solve(latest, at)
                 # from where the model is possible
-                latest = found[at][0] if found[at][1] < IMPOSSIBLE else latest
-        return found, min(found, key=lambda at: found[at][1])
+                latest = minimum[at][0] if minimum[at][1] < IMPOSSIBLE else latest
+        return minimum, min(minimum, key=lambda at: minimum[at][1])
 
-    def closed_in(self, found: dict[float, tuple[Array, float]], at: float) -> tuple[Array, float]:
+    def closed_in(self, minimum: dict[float, tuple[Array, float]], at: float) -> tuple[Array, float]:
         """The best point between the neighbours of the best place."""
-        places = sorted({0.0, *found, 1.0})
+        places = sorted({0.0, *minimum, 1.0})
         where = places.index(at)
         low, high = places[max(where - 1, 0)], places[min(where + 1, len(places) - 1)]
-        best, value = found[at]
+        best, value = minimum[at]
         for _ in range(ROUNDS):
             around = np.repeat(best[None, :], CLOSER, axis=0)
             around[:, self.column] = np.linspace(low, high, CLOSER + 2)[1:-1]
@@ -138,8 +138,8 @@ class _Scan:
             for _ in range(40):
                 trial = point.copy()
                 trial[column] = (inside + outside) / 2
-                same = goal(trial[None, :])[0] == value
-                inside, outside = (trial[column], outside) if same else (inside, trial[column])
+                unchanged = goal(trial[None, :])[0] == value
+                inside, outside = (trial[column], outside) if unchanged else (inside, trial[column])
             ends.append(inside)
         point = point.copy()
         point[column] = sum(ends) / 2

@@ -72,6 +72,8 @@ class Held:
         For each fitted parameter, how far its estimate moves, in its standard errors, per standard deviation.
     collinearity : tuple of (str, float)
         For each fitted parameter, the collinearity index of the pair.
+    alias : bool
+        Whether the fitted parameters make up for any change of it, so that the data cannot tell it from them.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Held:
     probability: float
     shifts: tuple[tuple[str, float], ...]
     collinearity: tuple[tuple[str, float], ...]
+    alias: bool = False
 
     @property
     def asks_for(self) -> Literal["larger", "smaller"]:
@@ -213,6 +216,7 @@ def _held(
         p,
         tuple(zip(information.names, moved.tolist(), strict=True)),
         tuple(zip(information.names, pairs, strict=True)),
+        not tested,
     )
 
 

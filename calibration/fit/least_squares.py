@@ -117,12 +117,19 @@ class Squares:
         first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
         return first, divisor, observed, relative
 
+    def moved(self, point: Array, step: Array) -> tuple[Array, Array]:
+        """The point after a step ``(n_moving,)`` within the box, and its gaps ``(n_terms + 1,)``."""
+        trial = point.copy()
+        trial[self.moving] = np.clip(point[self.moving] + step, 0.0, 1.0)
+        return trial, self.gaps(trial[None, :])[0]
+
     def solved(self, point: Array, gaps: Array) -> Array:
         """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
         point = point.copy()
         for column, rows in self.spreads.items():
             parameter = self.goal.space.parameters[column]
-            n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
+            with np.errstate(over="ignore"):
+                n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
             counts = self.goal.prior_weight if self.goal.with_prior[self.goal.free[column]] else 0.0
             value = _best_spread(parameter, n, squares, counts)
             point[column] = ParameterSpace((parameter,)).to_box(np.array([value]))[0]
@@ -133,7 +140,8 @@ class Squares:
         theta = self.goal.theta(point[None, :])
         sds = self.sds(theta[0])
         spreads = float(self.weights @ np.log(sds[:-1]))
-        return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
+        with np.errstate(over="ignore"):
+            return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
 
     def sds(self, theta: Array) -> Array:
         """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""
@@ -193,8 +201,8 @@ def _best_spread(parameter: Parameter, n: float, squares: float, prior_weight: f
         return n * math.log(spread) + squares / (2 * spread**2) - prior_weight * prior
 
     ends = max(math.log(least), math.log(alone) - 5), min(math.log(most), math.log(alone) + 5)
-    found = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
-    best = min((float(found.x), *ends), key=cost)
+    solution = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
+    best = min((float(solution.x), *ends), key=cost)
     return min(max(math.exp(best), least), most)
 
 
@@ -227,9 +235,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             # the last digits: what these steps gain is lost in the rounding of the objective
             if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
                 return _ended(squares, point, slopes, True, evaluations)
-            trial = point.copy()
-            trial[squares.moving], last = np.clip(inside + step, 0.0, 1.0), promised
-            there = squares.gaps(trial[None, :])[0]
+            (trial, there), last = squares.moved(point, step), promised
             evaluations += 1
             if not np.isfinite(there).all():
                 return _ended(squares, point, slopes, True, evaluations)
@@ -240,26 +246,20 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             step = _bounded_step(slopes, rests, scale, inside, damping)
             promised = _promised(slopes, rests, step)
             if refused:
-                bend = _bend(squares, point, slopes, rests, step)
-                evaluations += 1
-                if bend is not None:
-                    bend = _bounded_step(slopes, bend / 2, scale, inside + step, damping)
-                    if np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale):
-                        step = step + bend
-            trial = point.copy()
-            trial[squares.moving] = np.clip(inside + step, 0.0, 1.0)
-            there = squares.gaps(trial[None, :])[0]
-            evaluations += 1
+                step = step + _bend(squares, point, slopes, rests, step, scale, damping)
+            trial, there = squares.moved(point, step)
+            evaluations += 1 + refused
             if np.isfinite(there).all():
                 trial = squares.solved(trial, there)
-                fall = cost - squares.cost(trial, there)
+                reached = squares.cost(trial, there)
+                fall = cost - reached
                 if fall > 1e-4 * promised > 0:
                     break
             damping, refused = max(5 * damping, LEAST_DAMPING), True
         else:
             # what no step gains is lost in the rounding of the objective
             return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
-        point, gaps, cost = trial, there, cost - fall
+        point, gaps, cost = trial, there, reached
         # a valley that has bent once goes on bending
         good = fall > 0.5 * promised
         damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
@@ -299,10 +299,10 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     n = len(scale)
     left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
     # a direction that the differences cannot tell from none is not stepped along
-    seen = singular > SINGULAR * singular.max()
-    rows = singular[seen][:, None] * right[seen]
+    resolved = singular > SINGULAR * singular.max()
+    rows = singular[resolved][:, None] * right[resolved]
     matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
-    target = -np.concatenate([left.T[seen] @ rests, np.zeros(n)])
+    target = -np.concatenate([left.T[resolved] @ rests, np.zeros(n)])
     free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
     if ((inside + free >= 0) & (inside + free <= 1)).all():
         return np.asarray(free)
@@ -312,18 +312,21 @@ def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damp
     return np.clip(solution.x / scale, -inside, 1 - inside)
 
 
-def _bend(squares: Squares, point: Array, slopes: Array, rests: Array, step: Array) -> Array | None:
-    """Second derivative of the residuals ``(n_rows,)`` along a step; None where the model fails there."""
+def _bend(
+    squares: Squares, point: Array, slopes: Array, rests: Array, step: Array, scale: Array, damping: float
+) -> Array:
+    """What a step ``(n_moving,)`` lacks to stay in a valley that bends; none where that is too much."""
     n = len(squares.terms) + 1
-    ahead = point.copy()
-    ahead[squares.moving] = np.clip(point[squares.moving] + BEND_SHARE * step, 0.0, 1.0)
-    gaps = squares.gaps(ahead[None, :])[0]
+    _, gaps = squares.moved(point, BEND_SHARE * step)
+    none = np.zeros_like(step)
     if not np.isfinite(gaps).all():
-        return None
+        return none
     sds = squares.sds(squares.goal.theta(point[None, :])[0])
     second = np.zeros_like(rests)
     second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
-    return second
+    bend = _bounded_step(slopes, second / 2, scale, point[squares.moving] + step, damping)
+    little = np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale)
+    return bend if little else none
 
 
 def _promised(slopes: Array, rests: Array, step: Array) -> float:

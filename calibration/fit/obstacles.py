@@ -47,11 +47,11 @@ def _harmless(goal: Objective, minimum: Minimum, name: str, nothing: float) -> b
         return True
     inside = minimum.point.copy()
     inside[column] = 1 - WITHIN if upper else WITHIN
-    others = np.delete(np.arange(len(inside)), column)
-    if not len(others):
+    nuisance = np.delete(np.arange(len(inside)), column)
+    if not len(nuisance):
         return False
-    inner = replace(goal, base=goal.theta(inside[None, :])[0], free=goal.free[others])
-    return settled(inner, minimum.point[others], tolerance=TOLERANCE).value < minimum.value + nothing
+    inner = replace(goal, base=goal.theta(inside[None, :])[0], free=goal.free[nuisance])
+    return settled(inner, minimum.point[nuisance], tolerance=TOLERANCE).value < minimum.value + nothing
 
 
 def worth_beyond(goal: Objective, column: int, upper: bool, slope: float) -> float:

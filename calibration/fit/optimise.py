@@ -100,39 +100,39 @@ class Reached:
 class Optimum(Reached):
     """The best of all searches, with the objective that they searched.
 
-    ``stepwise`` names the free parameters of which the objective is a step function. ``others`` are further optima
-    ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
+    ``stepwise`` names the free parameters of which the objective is a step function. ``alternatives`` are further
+    optima ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
     """
 
     goal: Objective
     stepwise: tuple[str, ...] = ()
-    others: tuple[Array, ...] = ()
+    alternatives: tuple[Array, ...] = ()
     moved: int = 0
 
     def better(self, theta: Array) -> "Optimum":
         """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
-        found = local_search(self.goal, self.goal.box(theta), self.stepwise)
-        if not found.log_density > self.log_density + BETTER:
+        reached = local_search(self.goal, self.goal.box(theta), self.stepwise)
+        if not reached.log_density > self.log_density + BETTER:
             return self
-        likelihood = float(self.goal.density.log_likelihood(found.theta[None, :])[0])
+        likelihood = float(self.goal.density.log_likelihood(reached.theta[None, :])[0])
         return replace(
             self,
-            theta=found.theta,
-            log_density=found.log_density,
+            theta=reached.theta,
+            log_density=reached.log_density,
             log_likelihood=likelihood,
-            searches=(found, *self.searches),
+            searches=(reached, *self.searches),
             moved=self.moved + 1,
         )
 
     def as_good(self, rise: float) -> tuple[Array, ...]:
         """Where other searches have converged within ``rise`` of the best, each place once, the best ones first."""
-        found = [self.goal.box(self.theta)]
+        reached = [self.goal.box(self.theta)]
         for search in self.searches:
             place = self.goal.box(search.theta)
             near = self.log_density - search.log_density <= rise and search.converged
-            if near and all(np.abs(place - other).max() > APART for other in found):
-                found.append(place)
-        return tuple(self.goal.theta(place[None, :])[0] for place in found[1 : 1 + MOST_OTHERS])
+            if near and all(np.abs(place - place_before).max() > APART for place_before in reached):
+                reached.append(place)
+        return tuple(self.goal.theta(place[None, :])[0] for place in reached[1 : 1 + MOST_OTHERS])
 
     @property
     def at_bound(self) -> tuple[str, ...]:
@@ -194,12 +194,12 @@ def maximise(
     if stepwise:
         points = points[:MOST_SCANS]
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
-    total, best_so_far, done = len(points) + len(WIDER) * len(further), -np.inf, 0
+    total, best_so_far, n_before = len(points) + len(WIDER) * len(further), -np.inf, 0
 
     def searched(goal: Objective, points: Array, kind: str) -> tuple[list[Search], bool]:
         """Searches from all points, best first."""
-        nonlocal best_so_far, done
-        shared, before = SharedGoal.of(goal), done
+        nonlocal best_so_far, n_before
+        shared, before = SharedGoal.of(goal), n_before
         tasks = [
             RecordTask(SearchFrom(shared, point, stepwise), kind, (number,))
             for number, point in enumerate(points, start=1)
@@ -213,8 +213,10 @@ def maximise(
                 on_progress(before + n_done, total, best_so_far)
 
         ended, interrupted = records(Search, tasks, checkpoints, pool, tell)
-        done = before + len(points)
-        return sorted((one for one in ended if one is not None), key=lambda one: -one.log_density), interrupted
+        n_before = before + len(points)
+        return sorted(
+            (search for search in ended if search is not None), key=lambda search: -search.log_density
+        ), interrupted
 
     searches, interrupted = searched(goal, points, "search")
     if not searches:
@@ -320,10 +322,10 @@ def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) 
     converged = True
     if len(moving):
         inner = replace(goal, base=goal.theta(end[None, :])[0], free=goal.free[moving])
-        found = beneath(inner, end[moving], tolerance=TOLERANCE)
+        reached = beneath(inner, end[moving], tolerance=TOLERANCE)
         end = end.copy()
-        end[moving] = found.point
-        evaluations, converged = evaluations + found.evaluations, found.converged
+        end[moving] = reached.point
+        evaluations, converged = evaluations + reached.evaluations, reached.converged
     message = "no step promises a fall" if converged else "no step leads further down"
     theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])

@@ -77,7 +77,7 @@ def prediction_profile(
     rule: Threshold,
     held: tuple[str, ...] = (),
     best: Array | None = None,
-    others: Sequence[Array] = (),
+    alternatives: Sequence[Array] = (),
 ) -> PredictionProfile:
     """The profile of a prediction under ``goal``, all whose free parameters move.
 
@@ -94,12 +94,12 @@ def prediction_profile(
         Free parameters that searches cannot move.
     best : (k,), optional
         From where a local search leads to the start of the walk; by default the estimate.
-    others : sequence of (k,)
+    alternatives : sequence of (k,)
         Optima that are as good, from which it is walked as well.
     """
     free = [i for i in goal.free if goal.density.space.names[i] not in held]
     goal = replace(goal, base=theta, free=np.array(free, dtype=np.intp))
-    starts = [theta if best is None else best, *others]
+    starts = [theta if best is None else best, *alternatives]
 
     def walk_from(start: Array) -> Walk:
         return Walk(goal, predicts, beneath(goal, goal.box(start), tolerance=TOLERANCE).point, rule.rise)

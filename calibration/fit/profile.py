@@ -81,7 +81,7 @@ class _Held:
         """Places ``(n,)`` of the range as values."""
         return self.space.from_box(places[:, None])[:, 0]
 
-    def said(self, side: Side) -> Side:
+    def in_values(self, side: Side) -> Side:
         """A side with the parameter's value in place of its place."""
         return replace(side, at=float(self.values(np.array([side.at]))[0]))
 
@@ -109,21 +109,21 @@ def profile(optimum: Optimum, name: str, *, level: float, rule: Threshold | None
         rule = Threshold(level)
     held = _Held(parameter, position)
     try:
-        starts = (optimum.theta, *optimum.others)
+        starts = (optimum.theta, *optimum.alternatives)
         walks, parts = union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
-    except BetterFit as found:
-        return Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), found.theta)
+    except BetterFit as fault:
+        return Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), fault.theta)
     places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
     theta = held.values(np.array([place.at for place in places]))
     rise = np.array([place.cost for place in places])
     rise -= rise.min()
     place = float(goal.box(optimum.theta)[int(np.flatnonzero(goal.free == position)[0])])
     on_bound = "" if name not in optimum.at_bound else "lower" if place < 0.5 else "upper"
-    said = [
-        Part(held.said(part.lower), held.said(part.upper), float(held.values(np.array([part.centre]))[0]))
+    in_values = [
+        Part(held.in_values(part.lower), held.in_values(part.upper), float(held.values(np.array([part.centre]))[0]))
         for part in parts
     ]
-    verdict = Verdict.of(said, held=optimum.stepwise, on_bound=on_bound)
+    verdict = Verdict.of(in_values, held=optimum.stepwise, on_bound=on_bound)
     return Profile(name, theta, rise, float(theta[rise.argmin()]), rule, verdict)
 
 
@@ -137,14 +137,14 @@ def _walk_from(optimum: Optimum, held: _Held, rule: Threshold, stop: bool) -> Ca
     free = np.array([i for i in goal.free if names[i] not in optimum.stepwise], dtype=np.intp)
     counts = goal.with_prior.copy()
     counts[held.position] = False
-    own = held.space if goal.with_prior[held.position] else None
+    own_prior = held.space if goal.with_prior[held.position] else None
 
     def walk_from(theta: Array) -> Walk:
         inner = replace(goal, base=theta, free=free, with_prior=counts)
 
         def watch(place: Place) -> None:
             full = inner.theta(place.minimum.point[None, :])[0]
-            prior = 0.0 if own is None else float(own.log_prior_scaled(full[[held.position]]))
+            prior = 0.0 if own_prior is None else float(own_prior.log_prior_scaled(full[[held.position]]))
             if place.cost - prior < -optimum.log_density - BETTER:
                 raise BetterFit(full)
 

@@ -36,7 +36,7 @@ class ProfileOf:
     theta: Array
     log_density: float
     stepwise: tuple[str, ...]
-    others: tuple[Array, ...]
+    alternatives: tuple[Array, ...]
     name: str
     rule: Threshold
     stop: bool
@@ -44,8 +44,8 @@ class ProfileOf:
     def __call__(self) -> Profile:
         """The profile."""
         # of all that was searched a profile asks for the ends alone
-        found = (self.theta, self.log_density, math.nan, (), False)
-        optimum = Optimum(*found, self.shared.goal, self.stepwise, self.others)
+        start = (self.theta, self.log_density, math.nan, (), False)
+        optimum = Optimum(*start, self.shared.goal, self.stepwise, self.alternatives)
         return profile(optimum, self.name, level=self.rule.level, rule=self.rule, stop=self.stop)
 
 
@@ -71,11 +71,11 @@ def profiles(
 
     for turn in range(MOST_TURNS + 1):
         rule = interval_rule(optimum, problem.method.level)
-        optimum = replace(optimum, others=optimum.as_good(rule.rise))
-        found, stop = (optimum.theta, optimum.log_density, optimum.stepwise, optimum.others), turn < MOST_TURNS
+        optimum = replace(optimum, alternatives=optimum.as_good(rule.rise))
+        start, stop = (optimum.theta, optimum.log_density, optimum.stepwise, optimum.alternatives), turn < MOST_TURNS
         kind = f"profile {turn}" if turn else "profile"
         tasks = [
-            RecordTask(ProfileOf(shared, *found, name, rule, stop), kind, (name, rule.level, stop)) for name in names
+            RecordTask(ProfileOf(shared, *start, name, rule, stop), kind, (name, rule.level, stop)) for name in names
         ]
         reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
         made = [result for result in reached if result is not None]
@@ -84,8 +84,8 @@ def profiles(
             break
         for theta in better:
             optimum = optimum.better(theta)
-    done = [result for result in made if result.better is None]
-    return done, replace(optimum, interrupted=interrupted)
+    results = [result for result in made if result.better is None]
+    return results, replace(optimum, interrupted=interrupted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class PredictionOf:
     rule: Threshold
     held: tuple[str, ...]
     best: Array
-    others: tuple[Array, ...]
+    alternatives: tuple[Array, ...]
 
     def __call__(self) -> PredictionProfile:
         """The profile."""
@@ -106,7 +106,14 @@ class PredictionOf:
         problem, name = goal.density.problem, self.prediction.name
         value = reported(problem, self.prediction, goal.density.runner.engine)
         made = prediction_profile(
-            goal, self.theta, name, value, rule=self.rule, held=self.held, best=self.best, others=self.others
+            goal,
+            self.theta,
+            name,
+            value,
+            rule=self.rule,
+            held=self.held,
+            best=self.best,
+            alternatives=self.alternatives,
         )
         return _beside_prior(made, value, problem)
 
@@ -121,22 +128,22 @@ def predictions(
         return [], optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, n)
-    best, others = optimum.theta, optimum.others
+    best, alternatives = optimum.theta, optimum.alternatives
     if len(goal.free) > len(optimum.goal.free):
         rng = np.random.default_rng([problem.method.seed, 5])
         try:
-            kept = checkpoints.within("joint")
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=kept, pool=pool)
+            entries = checkpoints.within("joint")
+            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:
             # a profile from half a search would be kept as if it were whole
             return [], replace(optimum, interrupted=True)
-        best, others = joint.theta, joint.as_good(rule.rise)
+        best, alternatives = joint.theta, joint.as_good(rule.rise)
     shared = SharedGoal.of(goal)
     tasks = [
         RecordTask(
-            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best, others),
+            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best, alternatives),
             "prediction",
             (prediction, rule.level),
         )

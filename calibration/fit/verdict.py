@@ -27,7 +27,8 @@ class Side:
     at : float
         Where the rise passes the threshold; of an open side or one that was not found, how far it was followed.
     reason : str
-        Of a closed side the parameters on their bounds, of one that was not found what happened there.
+        Of a closed side the parameters on their bounds, of one that was not found what happened there; of an open one
+        why nothing bounds it, where that is known.
     """
 
     state: SideState
@@ -64,7 +65,7 @@ class Verdict:
         The bound of its search on which the estimate itself lies.
     gaps : tuple of (float, float)
         Stretches within that do not belong to the interval, ascending.
-    others : tuple of float
+    alternatives : tuple of float
         The number at other optima that are as good.
     """
 
@@ -74,7 +75,7 @@ class Verdict:
     held: tuple[str, ...] = ()
     on_bound: str = ""
     gaps: tuple[tuple[float, float], ...] = ()
-    others: tuple[float, ...] = ()
+    alternatives: tuple[float, ...] = ()
 
     @staticmethod
     def of(parts: Sequence[Part], *, by: str = "the data", held: tuple[str, ...] = (), on_bound: str = "") -> "Verdict":
@@ -85,8 +86,8 @@ class Verdict:
             if part.lower.at > last.upper.at:
                 gaps.append((last.upper.at, part.lower.at))
             last = max(last, part, key=lambda part: part.upper.at)
-        others = tuple(part.centre for part in parts[1:])
-        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, tuple(gaps), others)
+        alternatives = tuple(part.centre for part in parts[1:])
+        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, tuple(gaps), alternatives)
 
     @property
     def interval(self) -> str:
@@ -110,7 +111,7 @@ class Verdict:
         if states == ("bounded", "bounded"):
             phrases = [f"bounded by {by}"]
         elif states == ("open", "open"):
-            phrases = [f"not bounded by {by}"]
+            phrases = [self.lower.reason or f"not bounded by {by}"]
         elif states == ("open", "bounded"):
             phrases = [f"bounded from above only{_with(by)}"]
         elif states == ("bounded", "open"):
@@ -119,8 +120,8 @@ class Verdict:
             phrases = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
         if self.on_bound:
             phrases.insert(0, f"estimate on its {self.on_bound} bound")
-        if self.others:
-            phrases.append(f"another optimum as good at {listed(number(other) for other in self.others)}")
+        if self.alternatives:
+            phrases.append(f"another optimum as good at {listed(number(value) for value in self.alternatives)}")
         if self.held:
             phrases.append("with " + ", ".join(self.held) + " held")
         return "; ".join(phrases)
@@ -129,7 +130,7 @@ class Verdict:
 def not_judged(verdict: Verdict, reason: str) -> Verdict:
     """A verdict in which neither side is judged."""
     lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
-    return replace(verdict, lower=lower, upper=upper, gaps=(), others=(), on_bound="")
+    return replace(verdict, lower=lower, upper=upper, gaps=(), on_bound="")
 
 
 def refused(estimate: float) -> Verdict:

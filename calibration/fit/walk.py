@@ -221,10 +221,10 @@ class Walk:
             return Side("not found", inside.at, "a better fit lies on the way"), inside
         place, at_threshold = self._crossing(inside, outside)
         if at_threshold and not math.isinf(self.ends[0]):
-            other = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
-            if other.minimum.value < place.minimum.value - LOWER * self.threshold:
-                self._add(other)
-                return None, other
+            second = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+            if second.minimum.value < place.minimum.value - LOWER * self.threshold:
+                self._add(second)
+                return None, second
         self._add(place)
         if not at_threshold:
             return Side("not found", place.at, jumped(outside.cost)), place
@@ -245,14 +245,14 @@ class Walk:
         ahead = np.clip(ahead, 0.0, 1.0)
         if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
             ahead = current.minimum.point
-        return self._solve(ahead, aimed, sigma)
+        return self._solve(ahead, aimed, sigma, current)
 
     def _again(self, place: Place, current: Place) -> Place:
         """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         near, _ = neared(goal, current.minimum.point, fall=1e-12)
-        other = self._solve(near, place.aimed, place.sigma)
-        return other if other.minimum.value < place.minimum.value else place
+        second = self._solve(near, place.aimed, place.sigma)
+        return second if second.minimum.value < place.minimum.value else place
 
     def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
         """Where the rise passes the threshold, under the pull of the place outside."""
@@ -261,27 +261,40 @@ class Walk:
 
         def solve(share: float, nearest: Place) -> Place:
             aimed = first + share * (outside.aimed - first)
-            return self._solve(nearest.minimum.point, aimed, outside.sigma)
+            return self._solve(nearest.minimum.point, aimed, outside.sigma, nearest)
 
         return crossing(inside, outside, self.least, self.threshold, solve)
 
-    def _solve(self, start: Array, aimed: float, sigma: float) -> Place:
+    def _model(self, start: Array, near: Place, sigma: float) -> Array:
+        """The quadratic model of objective and pull with which a search begins."""
+        if math.isinf(self.ends[0]):
+            across = self._quantity_at(start)[1]
+            return np.asarray(self.matrix + np.outer(across, across) / sigma**2)
+        # of a parameter the pull is the same everywhere, so that what the last search learnt goes on
+        pulls = np.outer(self.slopes, self.slopes)
+        learnt = near.minimum.matrix - pulls / near.sigma**2 if near.aimed != near.at else self.matrix
+        return np.asarray(learnt + pulls / sigma**2)
+
+    def _solve(self, start: Array, aimed: float, sigma: float, near: Place | None = None) -> Place:
         """The place with the least objective and pull."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
-        found = polished(goal, start, tolerance=TOLERANCE)
-        if found is None or not found.converged:
-            across = self._quantity_at(start)[1]
-            matrix = self.matrix + np.outer(across, across) / sigma**2
-            found = descend(goal.with_gradient, start, matrix, tolerance=TOLERANCE)
+        minimum = polished(goal, start, tolerance=TOLERANCE)
+        if minimum is None or not minimum.converged:
+            minimum = descend(
+                goal.with_gradient,
+                start,
+                self._model(start, self.centre if near is None else near, sigma),
+                tolerance=TOLERANCE,
+            )
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-            if not found.converged and found.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                near, _ = neared(goal, found.point, fall=1e-12)
-                other = settled(goal, near, tolerance=TOLERANCE)
-                found = other if other.value <= found.value else found
-        at = float(self.quantity(self.goal.theta(found.point[None, :]))[0])
-        cost = found.value - ((at - aimed) / sigma) ** 2 / 2 if found.value < IMPOSSIBLE else IMPOSSIBLE
-        return Place(found, cost, at, (aimed - at) / sigma**2, aimed, sigma)
+            if not minimum.converged and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+                rough, _ = neared(goal, minimum.point, fall=1e-12)
+                second = settled(goal, rough, tolerance=TOLERANCE)
+                minimum = second if second.value <= minimum.value else minimum
+        at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
+        cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
+        return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
 
 
 def union(

@@ -91,6 +91,10 @@ def fit_findings(made: Calibration) -> Fit:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
         predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
     rows, identified = tuple(fitted(density, optimum.theta)), identifiability(optimum)
+    on = conditions(optimum, identified, profiles, rows, made.engine, shift)
+    profiles = tuple(
+        replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
+    )
     software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
         study=study_facts(problem),
@@ -98,7 +102,7 @@ def fit_findings(made: Calibration) -> Fit:
         rows=rows,
         identifiability=identified,
         errors=standard_errors(optimum),
-        conditions=conditions(optimum, identified, profiles, rows, made.engine, shift),
+        conditions=on,
         profiles=profiles,
         predictions=predictions,
         engine=made.engine,

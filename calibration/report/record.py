@@ -143,7 +143,7 @@ def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
         "sides": sides,
         "interval": verdict.interval,
         "gaps": [list(gap) for gap in verdict.gaps],
-        "at_other_optima": list(verdict.others),
+        "at_other_optima": list(verdict.alternatives),
         "threshold": _finite(rule.rise),
     }
 

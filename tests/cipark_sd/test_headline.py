@@ -26,6 +26,9 @@ RATE = Headline(
     version="0.1.0",
 )
 DRAWN = replace(RATE, number=0.21, kind="median", basis=Basis("posterior", 400, converged=False), seed=4)
+TWO = replace(
+    RATE, interval=Bounds(0.203, 3.19, 0.95, "profile likelihood", ("bounded", "bounded"), gaps=((0.314, 0.7),))
+)
 
 
 def test_a_record_says_what_it_is_and_what_it_is_conditional_on() -> None:
@@ -39,7 +42,9 @@ def test_a_record_says_what_it_is_and_what_it_is_conditional_on() -> None:
     assert dict(zip(HEAD, cells(RATE), strict=True))["from"] == "cipark calibrate, seed 3"
 
 
-@pytest.mark.parametrize("record", [RATE, DRAWN, replace(DRAWN, basis=Basis("laplace", 50)), replace(RATE, seed=None)])
+@pytest.mark.parametrize(
+    "record", [RATE, DRAWN, replace(DRAWN, basis=Basis("laplace", 50)), replace(RATE, seed=None), TWO]
+)
 def test_a_record_comes_back_from_strict_json_as_it_was(record: Headline) -> None:
     text = json.dumps(to_plain(record), allow_nan=False)
     again = from_plain(Headline, json.loads(text))
@@ -215,3 +220,61 @@ def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
     (sentence,) = disagreements([("a", [RATE]), ("b", [replace(RATE, number=RATE.number + apart)])])
     assert sentence.startswith(f"{RATE.estimand} has several numbers: ")
     assert disagreements([("a", [RATE]), ("b", [replace(RATE)])]) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "states", "shown", "words"),
+    [
+        (1.0, 3.0, ("bounded", "bounded"), "1.0 to 3.0 (95 %, profile likelihood)", ", between 1.0 and 3.0 (95 %)"),
+        (None, None, ("open", "open"), "open on both sides (95 %, profile likelihood)",
+         ", bounded on neither side by the data (at 95 %)"),
+        (1.0, None, ("bounded", "open"), "1 to open (95 %, profile likelihood)",
+         ", at least 1 (95 %); the data leave the other side open"),
+        (None, 3.0, ("closed", "bounded"), "up to 3, closed by a bound below (95 %, profile likelihood)",
+         ", at most 3 (95 %); a bound of another parameter closes the other side"),
+        (1.0, None, ("bounded", "not found"),
+         "from 1, not found above (95 %, profile likelihood; standard error 0.3)",
+         ", at least 1 (95 %); the other end was not found"),
+        (None, None, ("not found", "not found"),
+         "not found on both sides (95 %, profile likelihood; standard error 0.3)",
+         ", with no end of its range (not found on both sides, at 95 %)"),
+        (None, None, ("open", "not found"),
+         "open below, not found above (95 %, profile likelihood; standard error 0.3)",
+         ", with no end of its range (open below, not found above, at 95 %)"),
+        (None, None, ("closed", "closed"), "closed by a bound on both sides (95 %, profile likelihood)",
+         ", with no end of its range (closed by a bound on both sides, at 95 %)"),
+        (None, None, ("none", "none"), "no profile: the likelihood is a step function of it",
+         "; the likelihood is a step function of it, which has no profile"),
+        (None, None, ("not judged", "not judged"), "not judged (95 %, profile likelihood)",
+         ", with no range: the time step is too coarse"),
+    ],
+)  # fmt: skip
+def test_each_state_of_a_side_has_its_own_words(
+    low: float | None, high: float | None, states: tuple[str, str], shown: str, words: str
+) -> None:
+    """Open is said of no side but one that is open."""
+    record = replace(RATE, number=2.0, interval=Bounds(low, high, 0.95, "profile likelihood", states, error=0.3))
+    assert record.bounds == shown
+    said = in_words(record)
+    assert said.endswith(words)
+    assert ("open" in shown) == ("open" in states)
+    assert ("open" in said or "bounded on neither" in said) == ("open" in states)
+
+
+def test_an_interval_around_two_optima_has_both_stretches() -> None:
+    assert TWO.bounds == "0.20 to 0.31 or 0.70 to 3.2 (95 %, profile likelihood)"
+    assert in_words(TWO).endswith(", 0.20 to 0.31 or 0.70 to 3.2 (95 %), around optima that are equally good")
+
+
+@pytest.mark.parametrize(
+    ("number", "interval", "shown"),
+    [
+        (1890.82, Bounds(None, None, 0.95, "profile likelihood", ("none", "none"), error=0.0625), "1890.82"),
+        (1889.5, Bounds(1885.1, 1895.4, 0.95, "central draws"), "1890"),
+        (1889.53, Bounds(1889.1, 1889.9, 0.95, "central draws"), "1889.53"),
+        (1890.82, Bounds(None, None, 0.95, "profile likelihood"), "1891"),
+        (740.0, Bounds(None, None, 0.95, "profile likelihood", ("not found", "not found"), error=49.0), "740"),
+    ],
+)
+def test_digits_follow_the_interval_or_the_error_and_not_the_size(number: float, interval: Bounds, shown: str) -> None:
+    assert replace(RATE, number=number, interval=interval, unit="").value == shown

@@ -1,10 +1,10 @@
 """Regression problems of the literature as studies: a curve over a table of x, read at times 1, 2, 3, …
 
-Data and certified values of Misra1a, BoxBOD, Rat42, Rat43, Lanczos3 and Bennett5: NIST Statistical Reference
-Datasets, nonlinear regression, https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. BOD and Puromycin (treated
-cells): Bates and Watts 1988, Nonlinear Regression Analysis and Its Applications, appendix A1, as in R's package
-datasets; the estimates of BOD are R's summary(nls(demand ~ SSasympOrig(Time, A, lrc))), whose rate is exp(lrc), to
-the digits that it prints.
+Data and certified values of Misra1a, BoxBOD, Rat42, Rat43, Lanczos3 and Bennett5: NIST Statistical Reference Datasets,
+nonlinear regression, https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. BOD and Puromycin (treated cells): Bates
+and Watts 1988, Nonlinear Regression Analysis and Its Applications, appendix A1, as in R's package datasets; the
+estimates of BOD are R's summary(nls(demand ~ SSasympOrig(Time, A, lrc))), whose rate is exp(lrc), to the digits that
+it prints.
 """
 
 from collections.abc import Callable, Mapping, Sequence

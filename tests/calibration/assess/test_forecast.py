@@ -1,6 +1,7 @@
 """Forecasts: from where each series goes on, to which dates, and what the table says of it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from calibration.assess import forecast as module
 from calibration.assess.forecast import LEVELS, OWN, ForecastRow, forecast, origins, table
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import On
-from calibration.study.problem import CalibrationProblem
+from calibration.study.problem import CalibrationProblem, read_problem
 
 THETA = np.array([[100.0, 0.2]] * 400)
 
@@ -86,6 +87,21 @@ def test_a_forecast_adds_up_what_comes_after(problem: CalibrationProblem) -> Non
         assert list(row.quantiles) == sorted(row.quantiles)
         assert row.quantiles[LEVELS.index(0.5)] == pytest.approx(expected, abs=1.5)
     assert forecast(problem, On("native"), THETA, np.random.default_rng(1), every=50.0) == []
+
+
+def test_a_flow_is_forecast_over_windows_as_long_as_its_last_one(tmp_path: Path) -> None:
+    """What leaves in each two years, and not what has left since the last row."""
+    problem = small_study(tmp_path)
+    text = (tmp_path / "problem.toml").read_text()
+    text = text.replace('kind = "increments"', 'kind = "flow"').replace('variable = "left"', 'variable = "leaving"')
+    (tmp_path / "problem.toml").write_text(text)
+    (tmp_path / "left.csv").write_text("time,left\n2,33\n4,22\n6,15\n8,10\n")
+    rows = forecast(read_problem(tmp_path), On("native"), THETA, np.random.default_rng(1))
+    assert [(row.time, row.origin, row.level) for row in rows] == [(10, 8, None), (12, 8, None)]
+    for row in rows:
+        expected = 100 * (np.exp(-(row.time - 2) * 0.2) - np.exp(-row.time * 0.2))
+        assert row.mean == pytest.approx(expected, abs=0.6)
+    assert problem.observations[0].kind == "increments"
 
 
 def row(name: str, level: tuple[float, float] | None, date: str = "2019-07-02", origin: float = 2019.5) -> ForecastRow:

@@ -137,7 +137,7 @@ def test_a_run_that_fails_in_pysd_is_no_agreement(study) -> None:
 
 def test_a_number_that_is_only_looked_at_does_not_decide(study) -> None:
     """PySD stops where it divides by zero: that keeps it from the series that asks for it, and from no other."""
-    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5", step=1)
+    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5", step=0.5)
     problem = (folder / "problem.toml").read_text()
     aside = problem.partition("[[observation]]")[2].partition("[[parameter]]")[0].replace('"seen"', '"aside"')
     aside = "[[observation]]" + aside.replace('"stock"', '"over"') + 'use_all = "check"\n'

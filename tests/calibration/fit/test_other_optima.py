@@ -58,8 +58,8 @@ def test_the_interval_is_the_union_around_all_optima_of_one_height(tmp_path: Pat
     verdict = found["a"].verdict
     assert [found["a"].lower, found["a"].upper] == pytest.approx([a, f], abs=1e-4)
     assert np.array(verdict.gaps) == pytest.approx(np.array([(d, e), (b, c)]), abs=1e-4)
-    assert len(verdict.others) == 2
-    assert (moved.moved, len(moved.others)) == (0, 2)
+    assert len(verdict.alternatives) == 2
+    assert (moved.moved, len(moved.alternatives)) == (0, 2)
     assert "another optimum as good at " in str(verdict)
     assert verdict.interval.count(" or ") == 2
 
@@ -68,7 +68,7 @@ def test_one_optimum_has_one_stretch_whatever_the_searches_did(tmp_path: Path) -
     narrow: dict[str, Range] = {"a": (1.0, 4.0, "identity")}
     found, _ = looked_around(fitted(study(tmp_path, CUBIC, narrow, sd=0.3), starts=8))
     verdict = found["a"].verdict
-    assert (verdict.gaps, verdict.others) == ((), ())
+    assert (verdict.gaps, verdict.alternatives) == ((), ())
     assert str(verdict) == "bounded by the data"
 
 
@@ -76,7 +76,7 @@ def test_an_optimum_that_is_not_as_good_is_left_out(tmp_path: Path) -> None:
     """With h at -2.3 the turn at a = 1, where h is -2, is an optimum 150 log units lower."""
     low = replace(CUBIC, y=tuple(-2.3 * x for x in CUBIC.x))
     found, moved = looked_around(fitted(study(tmp_path, low, WIDE, sd=0.1), starts=8))
-    assert moved.others == ()
+    assert moved.alternatives == ()
     assert found["a"].verdict.gaps == ()
     assert found["a"].upper < -2
 
@@ -155,8 +155,8 @@ def test_both_optima_of_a_drug_are_in_its_intervals(tmp_path: Path) -> None:
     density = posterior(drug(tmp_path / "s", 1), choose("native"))
     optimum = optimise(density, starts=8, rng=np.random.default_rng(1), estimate="ml")
     found, moved = looked_around(optimum)
-    assert len(moved.others) == 1
-    rates = sorted(theta[0] for theta in (moved.theta, *moved.others))
+    assert len(moved.alternatives) == 1
+    rates = sorted(theta[0] for theta in (moved.theta, *moved.alternatives))
     assert rates == pytest.approx(sorted([moved.theta[0], moved.theta[1]]), rel=1e-3)
     for name, truths in (
         ("Absorption", (0.25, 1.2)),
@@ -164,7 +164,7 @@ def test_both_optima_of_a_drug_are_in_its_intervals(tmp_path: Path) -> None:
         ("Volume", (20.0 * 0.25 / 1.2, 20.0)),
     ):
         made = found[name]
-        assert len(made.verdict.others) == 1
+        assert len(made.verdict.alternatives) == 1
         for truth in truths:
             assert made.lower < truth < made.upper
             assert not any(low < truth < high for low, high in made.verdict.gaps)

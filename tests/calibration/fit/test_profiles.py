@@ -20,7 +20,7 @@ from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
-from calibration.fit.verdict import Side, Verdict
+from calibration.fit.verdict import Side, SideState, Verdict
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -294,7 +294,8 @@ def test_a_steep_rise_is_no_jump(tmp_path: Path) -> None:
     )
 
 
-BOTH = {state: Side(state, 3.0, "b") for state in ("bounded", "open", "closed", "not found")}  # type: ignore[arg-type]
+STATES: tuple[SideState, ...] = ("bounded", "open", "closed", "not found")
+BOTH = {state: Side(state, 3.0, "" if state == "open" else "b") for state in STATES}
 
 
 @pytest.mark.parametrize(

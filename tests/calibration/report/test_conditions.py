@@ -531,3 +531,29 @@ def test_pysd_alone_looks_at_no_held_constant() -> None:
     found = held_module.held_constants(SimpleNamespace(), SimpleNamespace(), "pysd")  # type: ignore[arg-type]
     assert found.constants == ()
     assert "not looked at with PySD" in found.why_not
+
+
+@pytest.mark.parametrize("guessed", [True, False])
+def test_an_alias_that_has_a_prior_leaves_both_sides_open_and_a_known_one_does_not(
+    tmp_path: Path, guessed: bool
+) -> None:
+    """Of a * c * x the data see the product; at another c the estimate of a is another one."""
+    product = Curve("a * c * x", lambda x, a: a * x, X, Y, ("a", "c"), (0, 0), (0, 0), 0, 0)
+    study(tmp_path, product, {"a": (0.01, 100.0, "log")}, sd=0.5)
+    held = (
+        '[[parameter]]\nname = "c"\nuse = "PRI"\nprior = { family = "lognormal", median = 1.0, sigma = 0.5 }\n'
+        if guessed
+        else '[[fixed]]\nname = "c"\nvalue = 1.0\nwhy = "measured"\n'
+    )
+    with (tmp_path / "problem.toml").open("a", encoding="utf-8") as file:
+        file.write(held)
+    fit = fit_of(tmp_path)
+    (profile,) = fit.profiles
+    verdict = str(fit.conditions.of("a"))
+    assert verdict.endswith("given c = 1")
+    if guessed:
+        assert (profile.lower, profile.upper, profile.verdict.states) == (None, None, ("open", "open"))
+        assert verdict.startswith("not bounded by the data, which cannot tell it from c")
+    else:
+        assert None not in (profile.lower, profile.upper)
+        assert verdict.startswith("bounded by the data")

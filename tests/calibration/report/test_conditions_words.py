@@ -61,6 +61,22 @@ def all_of(*parameters: ParameterVerdict, constants: tuple[Held, ...] = (), why_
     return Conditions(parameters, HeldConstants(constants, why_not), (), (), True)
 
 
+def test_another_optimum_is_named_with_the_values_that_differ() -> None:
+    double = replace(BOUNDED, gaps=((1.2, 1.5),), alternatives=(1.234567,))
+    said = all_of(verdict(name="a", profile=double), verdict(name="b"), verdict(name="c", profile=None)).warnings
+    assert said == ("Another optimum is as good as the estimate: a 1.235.",)
+    assert all_of(verdict(name="b")).warnings == ()
+    assert str(double) == "bounded by the data; another optimum as good at 1.235"
+    assert double.interval == "1 to 1.2 or 1.5 to 2"
+
+
+@pytest.mark.parametrize(("shift", "loud"), [(0.3, False), (0.31, True), (float("nan"), False), (float("inf"), True)])
+def test_a_coarse_step_is_said_before_all_else(shift: float, loud: bool) -> None:
+    said = replace(all_of(verdict()), shift=shift)
+    assert bool(said.first) == loud
+    assert conditions_record(said)["warnings"] == ([said.first] if loud else [])
+
+
 def test_remarks_word_for_word() -> None:
     resting = (held("z", 0.5),)
     first, why, hardly, later = all_of(
