@@ -15,6 +15,7 @@ does not agree.
 import argparse
 import csv
 import hashlib
+import re
 import sys
 import tomllib
 import warnings
@@ -272,7 +273,24 @@ def counts(rows: Sequence[Row], engine: str) -> list[str]:
         agreeing, of = distinct(rows, engine, vensim=vensim)
         every = ", ".join(f"{n} {word}" for word, n in words.most_common())
         lines.append(f"{language}: {words.total()} files; {every}; {agreeing} of {of} distinct recorded files agree")
+    messages = [m for row in rows if row.by[engine].word == "refused" for m in problems(row.by[engine].detail)]
+    if messages:
+        shares = [sum(bool(rule.search(message)) for message in messages) / len(messages) for rule in (_PLACE, _ADVICE)]
+        lines.append(
+            f"{len(messages)} messages of refused files: {shares[0]:.0%} name a line, {shares[1]:.0%} say what to do"
+        )
     return lines
+
+
+#: A file with a line; and words of messages that say what to do.
+_PLACE = re.compile(r"\.(?:mdl|stmx|xmile)(?:, macro [^:]*)?:\d+", re.IGNORECASE)
+_ADVICE = re.compile(r"; |did you mean|known:|expected|\b(?:use|give|write|put|bring|keep)\b")
+
+
+def problems(detail: str) -> list[str]:
+    """The single messages of what is said of a file."""
+    listed = detail.partition(" problems: ")[2] or detail.partition(" problem: ")[2]
+    return listed.removeprefix("- ").split(" - ") if listed else [detail]
 
 
 def distinct(rows: Sequence[Row], engine: str, *, vensim: bool) -> tuple[int, int]:

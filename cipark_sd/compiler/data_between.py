@@ -1,7 +1,9 @@
 """``GET DATA BETWEEN TIMES``: data at a time that is computed, as a table of the points.
 
 Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the points, 1 takes the later one, -1 the
-earlier one, and before the first and after the last it is :NA:.
+earlier one, and before the first and after the last it is :NA:. A run that Vensim recorded (``models/getdata`` of
+SDEverywhere) shows what the manual leaves open of modes 1 and -1: a time between two steps counts as the step before
+it, and at the time of a point -1 takes the one before that.
 """
 
 import math
@@ -98,8 +100,20 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
             alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
         )
     points = replace(piece.source, interpolation=way)
+    if way != "interpolate":
+        moment = _step_before(moment)
+    if way == "hold_backward":
+        y = piece.source.y
+        points = replace(piece.source, y=(y[0], *y[:-1]), interpolation="look_forward")
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
     return If(outside, Const(MISSING), Apply(points, moment))
+
+
+def _step_before(moment: Expr) -> Expr:
+    """The last step of the run that is not later than a time."""
+    start, step = Ref("initial_time"), Ref("time_step")
+    steps = Binary("+", Binary("/", Binary("-", moment, start), step), Const(1e-6))
+    return Binary("+", start, Binary("*", step, Call("floor", (steps,))))
 
 
 def _number(model: Model, expr: Expr) -> float:

@@ -247,11 +247,11 @@ class Lowering:
         """
         g, missing = self.graph, self.graph.const(MISSING)
         value = self._expr(expr, variable, reading)
-        seen, pending = set[str](), [ref.name for ref in references(expr)]
+        visited, pending = set[str](), [ref.name for ref in references(expr)]
         while pending:
             name = pending.pop()
             match self.model.by_name.get(name):
-                case _ if name in seen:
+                case _ if name in visited:
                     continue
                 case Auxiliary(pieces=(Piece(inner),)):
                     pending += [ref.name for ref in references(inner)]
@@ -261,7 +261,7 @@ class Lowering:
                     value = g.select(g.op("eq", there, missing), missing, value)
                 case _:
                     pass
-            seen.add(name)
+            visited.add(name)
         return value
 
     def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:

@@ -277,8 +277,8 @@ class _Unroller:
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         if function == "vector_select":
             return self._select(arguments, bound)
-        array, *others = arguments
-        if len(others) != (function == "xmile_rank"):
+        array, *ranks = arguments
+        if len(ranks) != (function == "xmile_rank"):
             raise EquationError(
                 self.subscripts.where,
                 self.variable.label,
@@ -301,7 +301,7 @@ class _Unroller:
             case "xmile_stddev":
                 return Call(function, terms)
             case "xmile_rank":
-                place = Binary("-", self._expr(others[0], bound), Const(1.0))
+                place = Binary("-", self._expr(ranks[0], bound), Const(1.0))
                 inside = Binary("and", Binary(">=", place, Const(0.0)), Binary("<", place, n))
                 order = Call("vector_sort_order", (place, n, Const(1.0), *terms))
                 return If(inside, Binary("+", order, Const(1.0)), Const(math.nan))
@@ -390,10 +390,10 @@ class _Unroller:
                 return nothing
             return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
         every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
-        first, *others = places
+        first, *later = places
         along: Expr = Binary("-", first, Const(1.0))
         inside = _within(first, len(ranges[0]))
-        for place, members in zip(others, ranges[1:], strict=True):
+        for place, members in zip(later, ranges[1:], strict=True):
             along = Binary("+", Binary("*", along, Const(float(len(members)))), Binary("-", place, Const(1.0)))
             inside = Binary("and", inside, _within(place, len(members)))
         return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), nothing)

@@ -42,8 +42,8 @@ class Distribution:
     demands: tuple[Demand, ...]
     vensim: str = ""
     xmile: str = ""
-    read: Callable[..., Arguments] = lambda *given: given
-    written: Callable[..., tuple[Arguments, Expr, Expr]] = lambda *ours: (ours, _ZERO, _ONE)
+    read: Callable[..., Arguments] = lambda *parameters: parameters
+    written: Callable[..., tuple[Arguments, Expr, Expr]] = lambda *parameters: (parameters, _ZERO, _ONE)
 
     @property
     def all_parameters(self) -> str:
@@ -117,16 +117,16 @@ DISTRIBUTIONS: Mapping[str, Distribution] = {
 }
 
 
-def of_xmile(name: str, given: Arguments) -> Expr:
-    """A call of XMILE's function as ours; ``given`` may end with a seed, or a seed and two bounds."""
+def of_xmile(name: str, arguments: Arguments) -> Expr:
+    """A call of XMILE's function as ours; ``arguments`` may end with a seed, or a seed and two bounds."""
     row = DISTRIBUTIONS[name]
     n = n_given(row)
-    low, high = given[n + 1 :] if len(given) == n + 3 else (Neg(ENDLESS), ENDLESS)
-    seed = given[n] if len(given) > n else _ZERO
+    low, high = arguments[n + 1 :] if len(arguments) == n + 3 else (Neg(ENDLESS), ENDLESS)
+    seed = arguments[n] if len(arguments) > n else _ZERO
     # NAN for a seed says that there is none
     if isinstance(seed, Const) and math.isnan(seed.value):
         seed = _ZERO
-    return Call(name, (low, high, *row.read(*given[:n]), seed))
+    return Call(name, (low, high, *row.read(*arguments[:n]), seed))
 
 
 def n_given(row: Distribution) -> int:
@@ -138,7 +138,7 @@ def n_given(row: Distribution) -> int:
 def in_xmile(name: str, arguments: Arguments) -> Expr:
     """A call of ours as XMILE's function, shifted and stretched."""
     low, high, *ours, seed = arguments
-    given, shift, stretch = DISTRIBUTIONS[name].written(*ours)
+    parameters, shift, stretch = DISTRIBUTIONS[name].written(*ours)
 
     def end(bound: Expr) -> Expr:
         moved = bound if shift == _ZERO else Binary("-", bound, shift)
@@ -146,6 +146,6 @@ def in_xmile(name: str, arguments: Arguments) -> Expr:
 
     unbounded = (low, high) == (Neg(ENDLESS), ENDLESS)
     bounds = () if unbounded else (end(low), end(high))
-    drawn: Expr = Call(DISTRIBUTIONS[name].xmile, (*given, seed, *bounds))
+    drawn: Expr = Call(DISTRIBUTIONS[name].xmile, (*parameters, seed, *bounds))
     stretched = drawn if stretch == _ONE else Binary("*", stretch, drawn)
     return stretched if shift == _ZERO else Binary("+", shift, stretched)

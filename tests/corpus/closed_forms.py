@@ -763,13 +763,14 @@ def subscript_mapping_listed(t: T) -> Columns:
 def data_between_times(t: T) -> Columns:
     at, inside = t / 2, (t >= 2) & (t <= 8)
 
-    def within(values: T) -> T:
-        return np.where(inside, values, np.nan)
-
+    # later and earlier count whole steps, and at the time of a point the earlier one is that before it
+    step = np.floor(at)
+    on_steps = (step >= 1) & (step <= 4)
     return {
-        "sales": np.interp(t, [1, 2, 4], [10, 20, 0]), "joined": within(np.interp(at, [1, 2, 4], [10, 20, 0])),
-        "later": within(np.where(at <= 1, 10, np.where(at <= 2, 20, 0))),
-        "earlier": within(np.where(at < 2, 10, np.where(at < 4, 20, 0))), "fixed": where(t >= 0, 20),
+        "sales": np.interp(t, [1, 2, 4], [10, 20, 0]),
+        "joined": np.where(inside, np.interp(at, [1, 2, 4], [10, 20, 0]), np.nan),
+        "later": np.where(on_steps, np.where(step <= 1, 10, np.where(step <= 2, 20, 0)), np.nan),
+        "earlier": np.where(on_steps, np.where(step <= 2, 10, 20), np.nan), "fixed": where(t >= 0, 20),
     }  # fmt: skip
 
 

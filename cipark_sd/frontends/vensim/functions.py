@@ -18,13 +18,13 @@ def _material(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:
     return Call("conveyor_delay", (value, time, initial))
 
 
-def _gamma(low: Expr, high: Expr, order: Expr, *others: Expr) -> Expr:
+def _gamma(low: Expr, high: Expr, order: Expr, *remaining: Expr) -> Expr:
     """An order below 1 counts as 1 (fn_random)."""
     match order:
         case Const(value) if value >= 1.0:
-            return Call("random_gamma", (low, high, order, *others))
+            return Call("random_gamma", (low, high, order, *remaining))
         case _:
-            return Call("random_gamma", (low, high, Call("max", (order, Const(1.0))), *others))
+            return Call("random_gamma", (low, high, Call("max", (order, Const(1.0))), *remaining))
 
 
 FUNCTIONS: Mapping[str, Meaning] = {

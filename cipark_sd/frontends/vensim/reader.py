@@ -122,9 +122,9 @@ def _further_results(
             reason = f"is asked of {result.macro!r}, which {many}; name no more behind the colon"
             problems.append(EquationError(main.where, label, reason))
             continue
-        which = macro.results[result.place]
-        name = f"{macro.name}: {which}"
-        made[name] = replace(macro, name=name, results=(which,))
+        variable = macro.results[result.place]
+        name = f"{macro.name}: {variable}"
+        made[name] = replace(macro, name=name, results=(variable,))
         value = Piece(Call(name, result.arguments))
         variables.append(Auxiliary(name=canonical(label), label=label, pieces=(value,)))
     return variables, list(made.values())
