@@ -40,7 +40,8 @@ WithGradient = Callable[[Array], tuple[float, Array]]
 class Minimum:
     """Where a search ended: ``slopes`` of the objective there and the quadratic model's ``matrix``.
 
-    ``converged`` when the model promises no further fall; ``evaluations`` counts gradients.
+    ``converged`` when the model promises no further fall; ``evaluations`` counts gradients; ``promised`` is the fall
+    that the model promises still, which kinks and differences keep from being had.
     """
 
     point: Array
@@ -49,6 +50,7 @@ class Minimum:
     matrix: Array
     converged: bool
     evaluations: int
+    promised: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +149,10 @@ def descend(function: WithGradient, start: Array, matrix: Array, *, tolerance: f
             curve = there - value + share * fall
             share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
             if share < 1e-8:
-                return Minimum(point, value, slopes, matrix, False, evaluations)
+                return Minimum(point, value, slopes, matrix, False, evaluations, promised)
         matrix = _updated(matrix, trial - point, slopes_there - slopes)
         point, value, slopes = trial, there, slopes_there
-    return Minimum(point, value, slopes, matrix, False, evaluations)
+    return Minimum(point, value, slopes, matrix, False, evaluations, promised)
 
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:

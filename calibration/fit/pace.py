@@ -16,8 +16,9 @@ from calibration.fit.objective import IMPOSSIBLE
 AIM, MOST_GROWTH = 0.25, 0.75
 #: The crossing is good when the rise there is the threshold to this share of it.
 AT_THRESHOLD = 1e-5
-#: A rise that misses the threshold by more than this share at the finest step jumps over it.
-JUMP = 1e-2
+#: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
+#: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
+JUMP, FINEST = 1e-2, 1e-4
 
 
 class HasCost(Protocol):
@@ -104,7 +105,7 @@ def crossing(inside: P, outside: P, least: float, threshold: float, solve: Calla
     if gap(0.0) > 0:
         # a better fit was met on the way here, above which the place inside lies already
         return inside, False
-    optimize.brentq(gap, 0.0, 1.0, xtol=1e-12, rtol=1e-12)
+    optimize.brentq(gap, 0.0, 1.0, xtol=FINEST, rtol=1e-12)
     place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
     if abs(place.cost - least - threshold) <= JUMP * threshold:
         return place, True

@@ -42,7 +42,7 @@ PATIENT = 20
 #: A step that moves the quantity by less than this share of what was asked is stuck; so many in a row are the end.
 STUCK, MOST_STUCK = 0.02, 5
 #: The fall of the log density that a search may leave.
-TOLERANCE = 1e-8
+TOLERANCE = 1e-7
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
 #: Times that a walk starts anew from a better fit.
@@ -220,9 +220,13 @@ class Walk:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
         place, at_threshold = self._crossing(inside, outside)
-        if at_threshold and not math.isinf(self.ends[0]):
-            second = self._solve(self.centre.minimum.point, place.aimed, place.sigma)
-            if second.minimum.value < place.minimum.value - LOWER * self.threshold:
+        if not math.isinf(self.ends[0]):
+            # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
+            if at_threshold:
+                other, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+            else:
+                other, second = outside, self._again(outside, place)
+            if second.minimum.value < other.minimum.value - LOWER * self.threshold:
                 self._add(second)
                 return None, second
         self._add(place)
@@ -251,7 +255,7 @@ class Walk:
         """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         near, _ = neared(goal, current.minimum.point, fall=1e-12)
-        second = self._solve(near, place.aimed, place.sigma)
+        second = self._place(settled(goal, near, tolerance=TOLERANCE), place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
 
     def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
@@ -288,10 +292,14 @@ class Walk:
                 tolerance=TOLERANCE,
             )
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-            if not minimum.converged and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                rough, _ = neared(goal, minimum.point, fall=1e-12)
-                second = settled(goal, rough, tolerance=TOLERANCE)
+            rough = minimum.promised > LOWER * min(self.threshold, FLAT_RISE)
+            if rough and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+                near_by, _ = neared(goal, minimum.point, fall=1e-12)
+                second = settled(goal, near_by, tolerance=TOLERANCE)
                 minimum = second if second.value <= minimum.value else minimum
+        return self._place(minimum, aimed, sigma)
+
+    def _place(self, minimum: Minimum, aimed: float, sigma: float) -> Place:
         at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
         cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
         return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
