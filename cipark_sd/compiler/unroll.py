@@ -374,20 +374,19 @@ class _Unroller:
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
     def _element_of(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
-        """The element of an array by its places, which count from 1; beyond the array there is no value.
+        """The element of an array by its places, which count from 1; beyond the array it is the first argument.
 
         Where the places are numbers, it is that element alone, so that an ageing chain along a dimension is no loop.
         """
-        array, *indices = arguments
+        beyond, array, *indices = arguments
         assert isinstance(array, Ref)
         ranges = [self.subscripts.dimensions[dim].elements for dim in array.subscripts]
         places = [self._expr(index, bound) for index in indices]
         numbers = [_number(place) for place in places]
-        nothing = Const(math.nan)
         if all(number is not None for number in numbers):
             at = [round(number or 0.0) - 1 for number in numbers]
             if not all(0 <= i < len(members) for i, members in zip(at, ranges, strict=True)):
-                return nothing
+                return beyond
             return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
         every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
         first, *later = places
@@ -396,7 +395,7 @@ class _Unroller:
         for place, members in zip(later, ranges[1:], strict=True):
             along = Binary("+", Binary("*", along, Const(float(len(members)))), Binary("-", place, Const(1.0)))
             inside = Binary("and", inside, _within(place, len(members)))
-        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), nothing)
+        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), beyond)
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
         for ref in own_references(expr):
