@@ -58,7 +58,7 @@ def with_limits(model: _M) -> _M:
     order = _Order(model, limited)
     apart = any(set(model.by_name[limit.name].dims) != set(limit.stock.dims) for limit in limited)
     if model.dimensions and (apart or order.circles):
-        return cast(_M, with_limits(unroll(model, keep_reductions=True)))
+        return cast(_M, with_limits(unroll(model)))
     order.settle()
     complete = {stock.name for stock in stocks if all(name in order.edges for name in _draining(model, stock))}
     by_flow: dict[str, list[_Limited]] = {}

@@ -34,7 +34,7 @@ def inline_macros(model: Model) -> Model:
     """
     if not model.macros:
         return model
-    flat = unroll(model, keep_reductions=True) if model.dimensions else model
+    flat = unroll(model) if model.dimensions else model
     check_macro_sizes(flat.name, flat.variables, flat.macros)
     inliner = _Inliner(flat)
     variables: list[Variable] = []
