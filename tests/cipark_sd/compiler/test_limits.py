@@ -38,7 +38,7 @@ def agreeing(model: Model, folder: Path, *, same_marks: bool = True) -> dict[str
     runs += [simulate(back), simulate(read_model(folder / "again.mdl"))]
     for run in runs[1:]:
         for name, values in runs[0].data_vars.items():
-            # where elements are limited each in its own way, they are variables of their own, with brackets in their names
+            # where elements are limited each in its own way, they are variables of their own, in quotes
             theirs = run[name] if name in run else np.stack([run[f'"{name}[{e}]"'] for e in "abc"], axis=1)
             np.testing.assert_array_equal(theirs, values, err_msg=str(name))
     return {str(name): runs[0][name].to_numpy() for name in runs[0].data_vars}
