@@ -12,6 +12,7 @@ from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.apart import Apart
+from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.vensim_readings import with_readings
@@ -33,6 +34,8 @@ from cipark_sd.model.variables import (
     Variable,
 )
 
+#: What keeps arrays from being written as arrays.
+_WRITTEN_OUT = "macros inside arrays, and limits in a circle, write subscripts out: do without those, or without it"
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
 _WIDTH = 100
@@ -58,8 +61,11 @@ def to_mdl(model: Model) -> str:
     UnsupportedFeature, Problems
         For everything that Vensim cannot say, all at once, with the way round each.
     """
-    model = without_marks(inline_macros(read_externals(model)))
+    read = read_externals(model)
+    model = without_marks(inline_macros(read))
     problems: list[CiparkError] = []
+    if read.dimensions and not model.dimensions:
+        problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
     model = with_readings(replace(model, variables=plain))
     labels = {variable.name for variable in model.variables}
@@ -89,8 +95,7 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
     def words(expr: Expr, subscripts: Subscripts) -> Expr:
-        expr = _sampled(variable, subscripts, expr)
-        return in_vensim_words(expr, model.time, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
+        return in_vensim_words(_sampled(variable, subscripts, expr), model, refuse, subscripts)
 
     match variable:
         case Auxiliary(pieces=pieces):
