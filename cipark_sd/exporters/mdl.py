@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
-from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
 from cipark_sd.exporters.apart import Apart
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
@@ -63,7 +63,7 @@ def to_mdl(model: Model) -> str:
     """
     read = read_externals(model)
     model = without_marks(inline_macros(read))
-    problems: list[CiparkError] = []
+    problems = [*_range_problems(model)]
     if read.dimensions and not model.dimensions:
         problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
@@ -83,6 +83,15 @@ def to_mdl(model: Model) -> str:
             parts.append(f"{_BANNER}\n\t.{group}\n{_BANNER}~\n\t\t|\n\n")
         parts.append(_variable(ready, variable))
     return "".join(parts) + _sketch(ready)
+
+
+def _range_problems(model: Model) -> Iterator[CiparkError]:
+    """Dimensions that are called like an element, which in XMILE are two things."""
+    elements = {element for dimension in model.dimensions for element in dimension.elements}
+    for dimension in model.dimensions:
+        if dimension.name in elements:
+            expected = "another name than any element; in Vensim every name stands for one thing"
+            yield InvalidValue("the name of a dimension", dimension.label, expected, where=model.name)
 
 
 def write_mdl(model: Model, path: Path | str) -> None:

@@ -133,6 +133,14 @@ def test_elements_of_an_array_are_limited_each_by_its_own(tmp_path: Path) -> Non
     assert "f[Age]" in (tmp_path / "again.mdl").read_text()
 
 
+def test_a_stock_that_begins_below_zero_is_filled_by_its_flows_alone(tmp_path: Path) -> None:
+    """From -5 a flow of 3 makes -2; what leaves waits until there is something, and nothing is made."""
+    variables = stock("A", "-5", "g", "f") + flow("g", "3") + flow("f", "1")
+    run = agreeing(read_model(stella(tmp_path / "m.stmx", variables, stop="4")), tmp_path)
+    np.testing.assert_array_equal(run["a"], [-5, -2, 0, 2, 4])
+    np.testing.assert_array_equal(run["f"], [0, 1, 1, 1, 1])
+
+
 def test_along_the_elements_of_an_array_as_along_a_chain(tmp_path: Path) -> None:
     """What leaves one age enters the next: only as whole arrays do the flows need themselves."""
     entering = (
