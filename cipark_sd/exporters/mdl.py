@@ -20,7 +20,7 @@ from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild
+from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild, replaced
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
 from cipark_sd.model.variables import (
@@ -150,8 +150,12 @@ def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:
     """A value that is taken at some times and kept between them, as Vensim says it."""
     itself, step = Ref(variable.name, subscripts), Ref("time_step")
     match expr:
-        case If(condition, value, Call("delay_fixed", (before, time, initial))) if (before, time) == (itself, step):
-            return Call("sample_if_true", (condition, value, initial))
+        case If(condition, value, Call("delay_fixed", (before, time, initial)) as kept) if (before, time) == (
+            itself,
+            step,
+        ):
+            taken = (replaced(part, kept, itself) for part in (condition, value))
+            return Call("sample_if_true", (*taken, initial))
         case _:
             return expr
 
