@@ -1,5 +1,6 @@
 """Functions whose rule Vensim's manual gives by an example or by equations; none is in a public recorded run."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, tmp_path: Pa
         result = simulate(read, engine=engine)
         assert result["least"].to_numpy().T.tolist() == [[3, 2, 1, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0, -1]]
         assert result["count"].to_numpy().tolist() == [0, 1, 1, 2, 2, 3, 3]
-    assert "count = SAMPLE IF TRUE(MODULO" in (tmp_path / "back.mdl").read_text()
+    assert re.search(r"count = SAMPLE IF TRUE\([^~]*, count \+ 1, 0\)", (tmp_path / "back.mdl").read_text())
 
 
 def test_an_array_may_be_a_stock_for_some_elements_alone(write_mdl: Write) -> None:
