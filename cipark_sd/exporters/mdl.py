@@ -150,8 +150,8 @@ def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:
     """A value that is taken at some times and kept between them, as Vensim says it."""
     itself, step = Ref(variable.name, subscripts), Ref("time_step")
     match expr:
-        case If(condition, value, Call("delay_fixed", (*before, initial)) as kept) if before == [itself, step]:
-            taken = (replaced(part, kept, itself) for part in (condition, value))
+        case If(condition, value, Call("delay_fixed", (*before, initial)) as previous) if before == [itself, step]:
+            taken = (replaced(part, previous, itself) for part in (condition, value))
             return Call("sample_if_true", (*taken, initial))
         case _:
             return expr

@@ -80,8 +80,8 @@ class _Words:
                     itself = Ref(variable.name, piece.subscripts)
                     previous = Call("delay_fixed", (itself, Ref("time_step"), lift(initial)))
                     # what it reads of itself is what it has kept
-                    when, what = (replaced(lift(part), itself, previous) for part in (condition, value))
-                    expr: Expr = If(when, what, previous)
+                    condition, value = (replaced(lift(part), itself, previous) for part in (condition, value))
+                    expr: Expr = If(condition, value, previous)
                 case Call("active_initial", (always, first)):
                     expr = Call("active_initial", (lift(always), lift(first)))
                 case expr:

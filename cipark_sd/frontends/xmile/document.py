@@ -42,8 +42,8 @@ class Document:
         """
         space = f"{{{self.space}}}"
         option = self.root.find(f"{space}header/{space}options/{space}uses_arrays")
-        asked = "" if option is None else option.get("invalid_index_value", "")
-        return math.nan if asked.strip().lower() == "nan" else 0.0
+        value = "" if option is None else option.get("invalid_index_value", "")
+        return math.nan if value.strip().lower() == "nan" else 0.0
 
     def variables(self, model: Any) -> Any:
         """What holds the variables of a model: ``<variables>``, or the model itself, as Stella 10 wrote it."""
