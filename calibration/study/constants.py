@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import expressions
 
 #: Why a constant that is on or off is held.
 SWITCH = "a switch"
@@ -15,7 +15,7 @@ _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     """Canonical names of everything on which the variables depend, through stocks and their starts too."""
     macros = {
-        ref.name for macro in model.macros for v in macro.variables for e in equations(v) for ref in references(e)
+        ref.name for macro in model.macros for v in macro.variables for e in expressions(v) for ref in references(e)
     }
     reached: set[str] = set()
     waiting = [*names, *(name for name in macros if name in model.by_name)]
@@ -25,7 +25,7 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
         if name in reached or variable is None:
             continue
         reached.add(name)
-        waiting += [ref.name for expr in equations(variable) for ref in references(expr)]
+        waiting += [ref.name for expr in expressions(variable) for ref in references(expr)]
     return frozenset(reached)
 
 
@@ -42,7 +42,7 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
 
 def exponents(model: Model) -> frozenset[str]:
     """Canonical names of what stands in an exponent."""
-    parts = (part for variable in model.variables for expr in equations(variable) for part in walk(expr))
+    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     powers = [
         part.right if isinstance(part, Binary) else part.arguments[1]
         for part in parts
@@ -53,7 +53,7 @@ def exponents(model: Model) -> frozenset[str]:
 
 def complements(model: Model) -> frozenset[str]:
     """Canonical names of what is taken from 1, as a share is whose rest goes elsewhere."""
-    parts = (part for variable in model.variables for expr in equations(variable) for part in walk(expr))
+    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     return frozenset(
         part.right.name
         for part in parts

@@ -6,10 +6,9 @@ user asks for it.
 
 from collections.abc import Mapping, Sequence
 
-from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, walk
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Constant
+from cipark_sd.model.variables import Auxiliary, Constant, expressions
 
 #: Places of the arguments that are times, by function as both languages are read: starts, ends, widths, intervals.
 _TIMES: Mapping[str, tuple[int, ...]] = {
@@ -47,7 +46,7 @@ class _Search:
         self._clocks: dict[str, bool] = {}
 
     def names(self) -> frozenset[str]:
-        parts = (part for variable in self.model.variables for expr in equations(variable) for part in walk(expr))
+        parts = (part for variable in self.model.variables for expr in expressions(variable) for part in walk(expr))
         return frozenset().union(*map(self._in_part, parts))
 
     def _in_part(self, part: Expr) -> frozenset[str]:
@@ -75,7 +74,7 @@ class _Search:
             if ref.name != TIME and (behind := self._behind(ref.name)) is not None:
                 names |= behind
             elif ref.name != TIME:
-                names |= frozenset().union(*map(self._shifts, equations(self.model.by_name[ref.name])))
+                names |= frozenset().union(*map(self._shifts, expressions(self.model.by_name[ref.name])))
         return frozenset(names)
 
     def _of(self, parts: Sequence[Expr]) -> frozenset[str]:
@@ -102,7 +101,7 @@ class _Search:
             return None
         if name not in self._constants:
             self._constants[name] = None  # of a loop, which changes in a run
-            parts = [self._made_of(expr) for expr in equations(variable)]
+            parts = [self._made_of(expr) for expr in expressions(variable)]
             unchanging = [part for part in parts if part is not None]
             self._constants[name] = frozenset().union(*unchanging) if len(unchanging) == len(parts) else None
         return self._constants[name]
@@ -132,5 +131,5 @@ class _Search:
             return False
         if name not in self._clocks:
             self._clocks[name] = False  # of a loop
-            self._clocks[name] = all(self._is_clock(expr) for expr in equations(variable))
+            self._clocks[name] = all(self._is_clock(expr) for expr in expressions(variable))
         return self._clocks[name]

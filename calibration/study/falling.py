@@ -6,10 +6,9 @@ has them. A difference may be negative, except what is left of a constant whole 
 
 from typing import assert_never
 
-from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock, expressions
 from cipark_sd.sensitivities.factors import constant_values
 
 #: Functions that are not negative where all their arguments but those of the places are not.
@@ -89,7 +88,7 @@ class _Signs:
         for ref in references(expr):
             variable = self.model.by_name.get(ref.name)
             if isinstance(variable, Auxiliary):
-                if ref.name == self.stock.name or not all(map(self._is_constant, equations(variable))):
+                if ref.name == self.stock.name or not all(map(self._is_constant, expressions(variable))):
                     return False
             elif not isinstance(variable, Constant):
                 return False

@@ -8,11 +8,10 @@ import xarray as xr
 from cipark_sd.checks.definition import Conservation, Halving
 from cipark_sd.checks.evaluate import BASE, NoValue, Reading, evaluate, interpolated, named_table
 from cipark_sd.checks.outcome import Finding
-from cipark_sd.checks.structure import equations
 from cipark_sd.model.expr import Apply, Expr, Table, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import expression_text
-from cipark_sd.model.variables import Stock, StockPiece
+from cipark_sd.model.variables import Stock, StockPiece, expressions
 
 #: Round-off that a stock may be below zero, as a share of its largest size in the run or of 1 if that is smaller: an
 #: outflow that empties a stock leaves some units in the last place, 1e-16 each, over thousands of steps.
@@ -113,7 +112,7 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
     inspected: set[Expr] = set()
     for variable in model.variables:
-        for expr in (part for equation in equations(variable) for part in walk(equation)):
+        for expr in (part for equation in expressions(variable) for part in walk(equation)):
             if not isinstance(expr, Apply) or expr.reading is not None or expr in inspected:
                 continue
             inspected.add(expr)

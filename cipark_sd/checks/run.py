@@ -13,11 +13,11 @@ from cipark_sd.checks.evaluate import BASE, NoValue
 from cipark_sd.checks.expectation import tested
 from cipark_sd.checks.extreme import Condition, conditions
 from cipark_sd.checks.outcome import Finding, Outcome, outcome
-from cipark_sd.checks.structure import equations, structural_outcomes
+from cipark_sd.checks.structure import structural_outcomes
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName, raise_all
 from cipark_sd.model.expr import Apply, Call, Ref, references, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.model.variables import Constant, Lookup, expressions
 from cipark_sd.scenarios import Scenario, resolve
 
 #: What switches a built-in check off, by its field of :class:`BuiltIn`.
@@ -156,7 +156,7 @@ def _saved(model: Model, looked_at: frozenset[str]) -> tuple[str, ...]:
     """What a run has to save: all that changes, and the constants that checks or arguments of tables refer to."""
     constants = set(looked_at)
     for variable in model.variables:
-        for expr in equations(variable):
+        for expr in expressions(variable):
             constants |= {
                 ref.name for part in walk(expr) if isinstance(part, Apply) for ref in references(part.argument)
             }

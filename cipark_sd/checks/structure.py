@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from cipark_sd.checks.definition import BuiltIn
 from cipark_sd.checks.outcome import Finding, Outcome, outcome
-from cipark_sd.model.expr import Expr, references
+from cipark_sd.model.expr import references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.unit_check import UnitIssue, check_units
-from cipark_sd.model.variables import Piece, Stock, StockPiece, Variable
+from cipark_sd.model.variables import Stock, Variable, expressions
 
 
 def structural_outcomes(model: Model, builtin: BuiltIn, referred: frozenset[str]) -> Iterator[Outcome]:
@@ -41,23 +41,11 @@ def _details(issue: UnitIssue) -> str:
     return "; ".join(part for part in (units, f"in {issue.equation}" if issue.equation else "") if part)
 
 
-def equations(variable: Variable) -> Iterator[Expr]:
-    """Every expression in the equations of a variable."""
-    for piece in variable.pieces:
-        match piece:
-            case StockPiece(flow, initial):
-                yield from (flow, initial)
-            case Piece(expr):
-                yield expr
-            case _:
-                pass
-
-
 def unused(model: Model) -> tuple[Variable, ...]:
     """Variables that no other variable refers to, stocks with flows and control variables left out."""
     used = set(CONTROL)
     for variable in model.variables:
-        used |= {ref.name for expr in equations(variable) for ref in references(expr) if ref.name != variable.name}
+        used |= {ref.name for expr in expressions(variable) for ref in references(expr) if ref.name != variable.name}
     for macro in model.macros:
-        used |= {ref.name for inner in macro.variables for expr in equations(inner) for ref in references(expr)}
+        used |= {ref.name for inner in macro.variables for expr in expressions(inner) for ref in references(expr)}
     return tuple(v for v in model.variables if v.name not in used and not isinstance(v, Stock))

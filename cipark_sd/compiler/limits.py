@@ -47,8 +47,9 @@ class _Limited:
 def with_limits(model: _M) -> _M:
     """The model with the limits of its non-negative stocks in the equations of their flows.
 
-    A stock stays marked where all flows that drain it are limited, so that what is below zero is a rounding. Subscripts
-    are written out where elements of one variable need different limits.
+    A stock stays marked where all flows that drain it are limited, so that what is below zero is a rounding; one that
+    begins with a number below zero is not, and fills up by its flows alone. Subscripts are written out where elements
+    of one variable need different limits.
     """
     stocks = [stock for stock in model.stocks if any(piece.non_negative for piece in stock.pieces)]
     if not stocks:
@@ -58,9 +59,14 @@ def with_limits(model: _M) -> _M:
     order = _Order(model, limited)
     apart = any(set(model.by_name[limit.name].dims) != set(limit.stock.dims) for limit in limited)
     if model.dimensions and (apart or order.circles):
-        return cast(_M, with_limits(unroll(model, keep_reductions=True)))
+        return cast(_M, with_limits(unroll(model)))
     order.settle()
-    complete = {stock.name for stock in stocks if all(name in order.edges for name in _draining(model, stock))}
+    complete = {
+        stock.name
+        for stock in stocks
+        if all(name in order.edges for name in _draining(model, stock))
+        and not any(_is_negative(piece.initial) for piece in stock.pieces)
+    }
     by_flow: dict[str, list[_Limited]] = {}
     for limit in limited:
         by_flow.setdefault(limit.name, []).append(limit)
@@ -89,6 +95,15 @@ def without_marks(model: Model) -> Model:
         return replace(variable, pieces=tuple(replace(piece, non_negative=False) for piece in variable.pieces))
 
     return replace(model, variables=tuple(map(unmarked, with_limits(model).variables)))
+
+
+def _is_negative(expr: Expr) -> bool:
+    """Whether an expression is a number below zero."""
+    match expr:
+        case Neg(Const(value)):
+            return value > 0
+        case _:
+            return isinstance(expr, Const) and expr.value < 0
 
 
 def _flows(stock: Stock) -> tuple[tuple[int, str], ...]:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import EquationError, UnsupportedFeature
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild, walk
 from cipark_sd.model.macro_sizes import DEEPEST, check_macro_sizes
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.variables import (
@@ -17,11 +17,14 @@ from cipark_sd.model.variables import (
     Series,
     Stock,
     Variable,
+    expressions,
 )
 
 
 def inline_macros(model: Model) -> Model:
-    """``model`` with each macro call replaced by variables of its own; subscripts are written out first.
+    """``model`` with each macro call replaced by variables of its own.
+
+    Where a variable with subscripts calls one, all subscripts are written out first.
 
     The call's inner variables are called ``caller#macro#variable``, with a number after the macro from the second
     call in one equation on; their labels are ``Caller MACRO Variable``. Macro parameters are variables too and take
@@ -34,13 +37,19 @@ def inline_macros(model: Model) -> Model:
     """
     if not model.macros:
         return model
-    flat = unroll(model, keep_reductions=True) if model.dimensions else model
+    flat = unroll(model) if any(_calls(model, variable) for variable in model.variables if variable.dims) else model
     check_macro_sizes(flat.name, flat.variables, flat.macros)
     inliner = _Inliner(flat)
     variables: list[Variable] = []
     for variable in flat.variables:
         variables.extend(inliner.expand(variable, 0))
     return replace(flat, variables=tuple(variables), macros=())
+
+
+def _calls(model: Model, variable: Variable) -> bool:
+    """Whether a variable calls a macro."""
+    macros = {macro.name for macro in model.macros}
+    return any(isinstance(p, Call) and p.function in macros for expr in expressions(variable) for p in walk(expr))
 
 
 class _Inliner:

@@ -374,29 +374,23 @@ class _Unroller:
         return Call("vector_elm_map", (Const(float(first)), moved, *every))
 
     def _element_of(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
-        """The element of an array by its places, which count from 1; beyond the array there is no value.
+        """The element of an array by its places, which count from 1; beyond the array it is the first argument.
 
         Where the places are numbers, it is that element alone, so that an ageing chain along a dimension is no loop.
         """
-        array, *indices = arguments
+        beyond, array, *indices = arguments
         assert isinstance(array, Ref)
         ranges = [self.subscripts.dimensions[dim].elements for dim in array.subscripts]
         places = [self._expr(index, bound) for index in indices]
         numbers = [_number(place) for place in places]
-        nothing = Const(math.nan)
         if all(number is not None for number in numbers):
             at = [round(number or 0.0) - 1 for number in numbers]
             if not all(0 <= i < len(members) for i, members in zip(at, ranges, strict=True)):
-                return nothing
+                return beyond
             return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
         every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
-        first, *later = places
-        along: Expr = Binary("-", first, Const(1.0))
-        inside = _within(first, len(ranges[0]))
-        for place, members in zip(later, ranges[1:], strict=True):
-            along = Binary("+", Binary("*", along, Const(float(len(members)))), Binary("-", place, Const(1.0)))
-            inside = Binary("and", inside, _within(place, len(members)))
-        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), nothing)
+        inside, along = within_array(places, list(map(len, ranges)))
+        return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), beyond)
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
         for ref in own_references(expr):
@@ -434,6 +428,16 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
+
+
+def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
+    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
+    along: Expr = Binary("-", places[0], Const(1.0))
+    inside = _within(places[0], sizes[0])
+    for place, size in zip(places[1:], sizes[1:], strict=True):
+        along = Binary("+", Binary("*", along, Const(float(size))), Binary("-", place, Const(1.0)))
+        inside = Binary("and", inside, _within(place, size))
+    return inside, along
 
 
 def _within(place: Expr, n: int) -> Expr:

@@ -1,13 +1,15 @@
 """Which subscripted equations XMILE can say as they are, and sums over a dimension written out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 from cipark_sd.compiler.array_sizes import REDUCTIONS
-from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, folded
+from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS, flat_name, folded
+from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.exporters.functions import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import expressions
 
 _SUMMED = ("sum", "prod", "vmin", "vmax")
 
@@ -90,3 +92,14 @@ def _plain(
         else (marks and sub == f"{dim}!") or not sub.endswith("!")
         for sub, dim in zip(subscripts, target.dims, strict=True)
     )
+
+
+def vector_calls(model: Model, flat: Model, alternative: str) -> Iterator[UnsupportedFeature]:
+    """Functions of a whole vector in a model whose subscripts are written out; no language has them for elements."""
+    refused = {*VECTOR_FUNCTIONS, *ALLOCATIONS, "vector_select"}
+    for variable in model.variables:
+        names = {flat_name(variable.name, elements) for elements in model.elements(variable)} & set(flat.by_name)
+        parts = (part for name in names for expr in expressions(flat.by_name[name]) for part in walk(expr))
+        for function in sorted({p.function for p in parts if isinstance(p, Call) and p.function in refused}):
+            shown = function.replace("_", " ").upper()
+            yield UnsupportedFeature(shown, variable=variable.label, where=model.name, alternative=alternative)

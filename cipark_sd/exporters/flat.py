@@ -3,16 +3,17 @@
 PySD runs a flat model some forty times faster than the subscripted one, since scalars need no labelled arrays.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
-from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS, flat_name, unroll
-from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
+from cipark_sd.compiler.unroll import flat_name, unroll
+from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild, walk
+from cipark_sd.model.expr import Apply, Expr, Ref, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
 from cipark_sd.naming import canonical, one_name
@@ -50,7 +51,7 @@ def flat_model(model: Model) -> Flat:
     """
     read = inline_macros(read_externals(model))
     written_out = unroll(read) if read.dimensions else read
-    raise_all(model.name, list(_vector_calls(read, written_out)))
+    raise_all(model.name, list(vector_calls(read, written_out, "a flat model cannot have it: convert without --flat")))
     labels = _labels(model, written_out)
     names: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -83,35 +84,6 @@ def flat_model_file(model: Model, folder: Path) -> FlatFile:
     path = Path(folder) / f"{model.name}_flat.mdl"
     write_mdl(flat.model, path)
     return FlatFile(path, flat.names)
-
-
-def _vector_calls(model: Model, flat: Model) -> Iterator[UnsupportedFeature]:
-    """Functions of a whole vector, which no language has for single elements."""
-    refused = {*VECTOR_FUNCTIONS, *ALLOCATIONS, "vector_select"}
-    for variable in model.variables:
-        if isinstance(variable, Auxiliary | Stock):
-            names = {flat_name(variable.name, elements) for elements in model.elements(variable)}
-            parts = (part for name in names & set(flat.by_name) for part in _parts(flat.by_name[name]))
-            for function in sorted({p.function for p in parts if isinstance(p, Call) and p.function in refused}):
-                yield UnsupportedFeature(
-                    function.replace("_", " ").upper(),
-                    variable=variable.label,
-                    where=model.name,
-                    alternative="a flat model cannot have it: convert without --flat",
-                )
-
-
-def _parts(variable: Variable) -> Iterator[Expr]:
-    match variable:
-        case Auxiliary(pieces=pieces):
-            for piece in pieces:
-                yield from walk(piece.expr)
-        case Stock(pieces=stocks):
-            for stock in stocks:
-                yield from walk(stock.flow)
-                yield from walk(stock.initial)
-        case _:
-            return
 
 
 def _labels(model: Model, flat: Model) -> dict[str, str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
-from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
 from cipark_sd.exporters.apart import Apart
+from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.vensim_readings import with_readings
@@ -19,7 +20,7 @@ from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild
+from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild, replaced
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import equations, number, quoted
 from cipark_sd.model.variables import (
@@ -33,6 +34,8 @@ from cipark_sd.model.variables import (
     Variable,
 )
 
+#: What keeps arrays from being written as arrays.
+_WRITTEN_OUT = "macros inside arrays, and limits in a circle, write subscripts out: do without those, or without it"
 _BANNER = "*" * 56
 _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2": 4, "rk4": 5}
 _WIDTH = 100
@@ -58,8 +61,11 @@ def to_mdl(model: Model) -> str:
     UnsupportedFeature, Problems
         For everything that Vensim cannot say, all at once, with the way round each.
     """
-    model = without_marks(inline_macros(read_externals(model)))
-    problems: list[CiparkError] = []
+    read = read_externals(model)
+    model = without_marks(inline_macros(read))
+    problems = [*_range_problems(model)]
+    if read.dimensions and not model.dimensions:
+        problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
     model = with_readings(replace(model, variables=plain))
     labels = {variable.name for variable in model.variables}
@@ -79,6 +85,15 @@ def to_mdl(model: Model) -> str:
     return "".join(parts) + _sketch(ready)
 
 
+def _range_problems(model: Model) -> Iterator[CiparkError]:
+    """Dimensions that are called like an element, which in XMILE are two things."""
+    elements = {element for dimension in model.dimensions for element in dimension.elements}
+    for dimension in model.dimensions:
+        if dimension.name in elements:
+            expected = "another name than any element; in Vensim every name stands for one thing"
+            yield InvalidValue("the name of a dimension", dimension.label, expected, where=model.name)
+
+
 def write_mdl(model: Model, path: Path | str) -> None:
     """Write :func:`to_mdl` to a file, whole or not at all."""
     write_whole(Path(path), to_mdl(model))
@@ -89,8 +104,7 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
     def words(expr: Expr, subscripts: Subscripts) -> Expr:
-        expr = _sampled(variable, subscripts, expr)
-        return in_vensim_words(expr, model.time, refuse, [d.name for d in model.dimensions if d.name not in subscripts])
+        return in_vensim_words(_sampled(variable, subscripts, expr), model, refuse, subscripts)
 
     match variable:
         case Auxiliary(pieces=pieces):
@@ -136,8 +150,9 @@ def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:
     """A value that is taken at some times and kept between them, as Vensim says it."""
     itself, step = Ref(variable.name, subscripts), Ref("time_step")
     match expr:
-        case If(condition, value, Call("delay_fixed", (before, time, initial))) if (before, time) == (itself, step):
-            return Call("sample_if_true", (condition, value, initial))
+        case If(condition, value, Call("delay_fixed", (*before, initial)) as previous) if before == [itself, step]:
+            taken = (replaced(part, previous, itself) for part in (condition, value))
+            return Call("sample_if_true", (*taken, initial))
         case _:
             return expr
 

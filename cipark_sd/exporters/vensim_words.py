@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection
 
 from cipark_sd.compiler.functions import SMALL
+from cipark_sd.compiler.unroll import within_array
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Ref, Table, rebuild, references
-from cipark_sd.model.model import TimeSpec
+from cipark_sd.model.model import Model, TimeSpec
+from cipark_sd.model.variables import Subscripts
 
 _STEP = Ref("time_step")
 _END = Ref("final_time")
@@ -15,7 +17,7 @@ UNSUPPORTED = {
     "inf": "write a large number",
     "xmile_stddev": "write the root of the mean square with SUM",
     "xmile_rank": "use VECTOR SORT ORDER",
-    "xmile_element": "use VECTOR ELM MAP",
+    "xmile_element": "let what is beyond the array be 0, not NaN",
     "factorial": "write the number, or a lookup",
     "random_logistic": "take a RANDOM UNIFORM through the distribution's quantiles",
     "random_pareto": "take a RANDOM UNIFORM through the distribution's quantiles",
@@ -26,20 +28,20 @@ UNSUPPORTED = {
 }
 
 
-def in_vensim_words(
-    expr: Expr, time: TimeSpec, refuse: Callable[[str, str], None], summed: Collection[str] = ()
-) -> Expr:
+def in_vensim_words(expr: Expr, model: Model, refuse: Callable[[str, str], None], subscripts: Subscripts) -> Expr:
     """``expr`` with XMILE's own functions in Vensim's.
 
     Parameters
     ----------
-    time : TimeSpec
-        Of the model; pulses on its grid keep their times.
+    model : Model
+        Pulses on the grid of its time keep their times.
     refuse : callable
         Takes a feature that Vensim lacks and its alternative.
-    summed : collection of str
-        Dimensions that the left side has not: ``MIN`` and ``MAX`` of an array go over them, marked or not.
+    subscripts : Subscripts
+        Of the left side: ``MIN`` and ``MAX`` of an array go over dimensions that are not among them, marked or not.
     """
+    time = model.time
+    summed = [dimension.name for dimension in model.dimensions if dimension.name not in subscripts]
 
     def change(part: Expr) -> Expr:
         part = rebuild(part, change)
@@ -61,6 +63,11 @@ def in_vensim_words(
                 return _size(argument, summed)
             case Call("xmile_mean", (argument,)):
                 return Binary("/", Call("sum", (argument,)), _size(argument, summed))
+            case Call("xmile_element", (Const(0.0), Ref(name, dims), *places)):
+                ranges = [model.dimension_by_name[dim].elements for dim in dims]
+                inside, along = within_array(places, list(map(len, ranges)))
+                first = Ref(name, tuple(elements[0] for elements in ranges))
+                return If(inside, Call("vector_elm_map", (first, along)), _ZERO)
             case Call("xramp", (slope, start)):
                 return Call("ramp", (slope, start, _END))
             case Call("vensim_npv" | "vensim_npve" as function, arguments):

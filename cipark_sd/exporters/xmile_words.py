@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from cipark_sd.errors import CiparkError
 from cipark_sd.exporters.apart import Apart
 from cipark_sd.exporters.data_tables import data_as_table
-from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
+from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, replaced
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Variable
@@ -77,10 +77,11 @@ class _Words:
             lift = self.apart.lift(variable, piece.subscripts, piece.exceptions, lifted)
             match piece.expr:
                 case Call("sample_if_true", (condition, value, initial)):
-                    previous = Call(
-                        "delay_fixed", (Ref(variable.name, piece.subscripts), Ref("time_step"), lift(initial))
-                    )
-                    expr: Expr = If(lift(condition), lift(value), previous)
+                    itself = Ref(variable.name, piece.subscripts)
+                    previous = Call("delay_fixed", (itself, Ref("time_step"), lift(initial)))
+                    # what it reads of itself is what it has kept
+                    condition, value = (replaced(lift(part), itself, previous) for part in (condition, value))
+                    expr: Expr = If(condition, value, previous)
                 case Call("active_initial", (always, first)):
                     expr = Call("active_initial", (lift(always), lift(first)))
                 case expr:

@@ -171,6 +171,11 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             assert_never(expr)
 
 
+def replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
+    """``expr`` with ``new`` wherever it has ``old``."""
+    return new if expr == old else rebuild(expr, lambda part: replaced(part, old, new))
+
+
 def walk(expr: Expr) -> Iterator[Expr]:
     """``expr`` and everything inside it, parents first, in reading order."""
     pending = [expr]

@@ -42,7 +42,7 @@ RULES: Mapping[str, Rule] = {
     "factorial": _ONE_LIKE,
     "xmile_size": Rule(("any",), "none"),
     "xmile_rank": Rule(("any", "none"), "none"),
-    "xmile_element": Rule(("same", "none"), "same"),
+    "xmile_element": Rule(("any", "same", "none"), "same"),
     "not": Rule(("any",), "none"),
     "prod": _ONE_LIKE,
     "gamma_ln": _ONE_LIKE,

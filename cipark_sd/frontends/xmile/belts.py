@@ -52,7 +52,7 @@ class Belt:
     entering : Expr
         All inflows together.
     transit, initial : Expr
-        Transit time, and what lies on it at the start.
+        Transit time, and the stock, whose initial value is what lies on it at the start.
     leaks : sequence of Leak
         In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
     varies : bool
@@ -69,7 +69,9 @@ class Belt:
     @property
     def slats(self) -> Expr:
         """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
-        return Call("max", (_ONE, Call("integer", (_sum(_over(self.transit, _STEP), _HALF, _SLACK),))))
+        # the larger of two times is a time, also where the transit time is a number without units
+        time = Call("max", (self.transit, _STEP))
+        return Call("integer", (_sum(_over(time, _STEP), _HALF, _SLACK),))
 
     def memories(self) -> list[tuple[Expr, Expr]]:
         """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""

@@ -1,5 +1,6 @@
 """An XMILE document: parsed without entities and without the network, and looked at by local names."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ class Document:
         """The text of the first child of that name, on one line; empty where there is none."""
         element = self.child(node, name)
         return "" if element is None else " ".join("".join(element.itertext()).replace("\\n", " ").split())
+
+    @property
+    def beyond(self) -> float:
+        """What a file's arrays have at a place that they have not: zero where ``<uses_arrays>`` does not ask for NaN.
+
+        Source: XMILE 1.0, section 2.2.1, ``invalid_index_value``.
+        """
+        space = f"{{{self.space}}}"
+        option = self.root.find(f"{space}header/{space}options/{space}uses_arrays")
+        value = "" if option is None else option.get("invalid_index_value", "")
+        return math.nan if value.strip().lower() == "nan" else 0.0
 
     def variables(self, model: Any) -> Any:
         """What holds the variables of a model: ``<variables>``, or the model itself, as Stella 10 wrote it."""

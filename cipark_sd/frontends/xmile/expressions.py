@@ -95,6 +95,8 @@ class Scope:
         The tables of variables that apply one to their own equation, by full name.
     dimensions : mapping
         Dimensions by canonical name.
+    beyond : float
+        What an array has at a place that it has not.
     """
 
     resolve: Callable[[str], str]
@@ -103,6 +105,7 @@ class Scope:
     local: frozenset[str]
     tables: Mapping[str, Table]
     dimensions: Mapping[str, Dimension]
+    beyond: float = 0.0
 
 
 class Reader(Climber):
@@ -291,7 +294,7 @@ class Reader(Climber):
         return not known and (name == "time" or name in PROVIDED or self.scope.resolve(name) in self.scope.local)
 
     def _indexed(self, at: int, name: str, subscripts: tuple[str, ...], indices: tuple[Expr | None, ...]) -> Expr:
-        """An element whose place is computed: places count from 1, beyond the array there is no value."""
+        """An element whose place is computed; places count from 1."""
         dims = self.scope.whole.get(name, ())
         if len(dims) != len(subscripts) or any(sub.endswith("!") for sub in subscripts):
             reason = "a subscript that is computed needs one for each dimension beside it, and no '*'"
@@ -300,7 +303,7 @@ class Reader(Climber):
             self._place(sub, dim) if index is None else index
             for sub, index, dim in zip(subscripts, indices, dims, strict=True)
         ]
-        return Call("xmile_element", (Ref(name, dims), *places))
+        return Call("xmile_element", (Const(self.scope.beyond), Ref(name, dims), *places))
 
     def _place(self, subscript: str, dim: str) -> Expr:
         """The number of an element, or that of a dimension's at present."""

@@ -160,6 +160,7 @@ def _variables(
             frozenset(by_name),
             tables,
             {dimension.name: dimension for dimension in dimensions},
+            document.beyond,
         )
         elements = Elements(
             document,

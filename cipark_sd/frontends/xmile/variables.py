@@ -356,10 +356,7 @@ class Elements:
         if self.dims_of(stock) != dims:
             raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
         leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
-        belts = [
-            (self._belt(part, span, role.conveyor, label), span)
-            for part, span in self._parts(role.conveyor, label, dims)
-        ]
+        belts = [(self._belt(span, role.conveyor, label), span) for _, span in self._parts(role.conveyor, label, dims)]
         if role.way == "leaves":
             many = len(belts[0][0].memories())
             memories = [
@@ -392,7 +389,7 @@ class Elements:
         self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
         return canonical(label)
 
-    def _belt(self, part: Any, span: Subscripts, conveyor: Any, label: str) -> Belt:
+    def _belt(self, span: Subscripts, conveyor: Any, label: str) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before."""
         element: Any = self.document.child(conveyor, "conveyor")
         line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
@@ -411,7 +408,7 @@ class Elements:
         return Belt(
             entering,
             _bound(self.read(self.document.text(element, "len"), label, line), bound),
-            self._equation(part, label),
+            Ref(self._full(conveyor), span),
             tuple(leaks),
             exponential=is_true(element.get("exponential_leak")),
             varies=not is_constant(self.document, length_of(self.document, element), self.nodes),

@@ -38,8 +38,8 @@ def agreeing(model: Model, folder: Path, *, same_marks: bool = True) -> dict[str
     runs += [simulate(back), simulate(read_model(folder / "again.mdl"))]
     for run in runs[1:]:
         for name, values in runs[0].data_vars.items():
-            # where elements are limited each in its own way, they are variables of their own
-            theirs = run[name] if name in run else np.stack([run[f"{name}[{e}]"] for e in "abc"], axis=1)
+            # where elements are limited each in its own way, they are variables of their own, in quotes
+            theirs = run[name] if name in run else np.stack([run[f'"{name}[{e}]"'] for e in "abc"], axis=1)
             np.testing.assert_array_equal(theirs, values, err_msg=str(name))
     return {str(name): runs[0][name].to_numpy() for name in runs[0].data_vars}
 
@@ -131,6 +131,14 @@ def test_elements_of_an_array_are_limited_each_by_its_own(tmp_path: Path) -> Non
     run = agreeing(model, tmp_path)
     np.testing.assert_array_equal(run["f"], [[4, 4, 2], [4, 1, 0], [1, 0, 0], [0, 0, 0]])
     assert "f[Age]" in (tmp_path / "again.mdl").read_text()
+
+
+def test_a_stock_that_begins_below_zero_is_filled_by_its_flows_alone(tmp_path: Path) -> None:
+    """From -5 a flow of 3 makes -2; what leaves waits until there is something, and nothing is made."""
+    variables = stock("A", "-5", "g", "f") + flow("g", "3") + flow("f", "1")
+    run = agreeing(read_model(stella(tmp_path / "m.stmx", variables, stop="4")), tmp_path)
+    np.testing.assert_array_equal(run["a"], [-5, -2, 0, 2, 4])
+    np.testing.assert_array_equal(run["f"], [0, 1, 1, 1, 1])
 
 
 def test_along_the_elements_of_an_array_as_along_a_chain(tmp_path: Path) -> None:

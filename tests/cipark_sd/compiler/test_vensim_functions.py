@@ -1,5 +1,6 @@
 """Functions whose rule Vensim's manual gives by an example or by equations; none is in a public recorded run."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError, EquationError
 from cipark_sd.exporters.mdl import to_mdl
+from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
@@ -144,7 +146,7 @@ def test_vector_select_has_no_value_where_its_error_action_stops_vensim(write_md
 
 
 @pytest.mark.parametrize("engine", ["native", "numpy"])
-def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, engine: str) -> None:
+def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, tmp_path: Path, engine: str) -> None:
     """fn_sample_if_true: the usual way to keep a minimum; each element is one of its own."""
     path = write_mdl(
         "sub: s1, s2 ~~|\nv[s1] = ABS(Time - 3) ~~|\nv[s2] = 5 - Time ~~|\n"
@@ -153,9 +155,15 @@ def test_sample_if_true_may_read_what_it_has_held(write_mdl: Write, engine: str)
         final=6,
         step=1,
     )
-    result = simulate(read_model(path), engine=engine)
-    assert result["least"].to_numpy().T.tolist() == [[3, 2, 1, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0, -1]]
-    assert result["count"].to_numpy().tolist() == [0, 1, 1, 2, 2, 3, 3]
+    model = read_model(path)
+    write_xmile(model, tmp_path / "again.xmile")
+    again = read_model(tmp_path / "again.xmile")
+    save_mdl(again, tmp_path / "back.mdl")
+    for read in (model, again, read_model(tmp_path / "back.mdl")):
+        result = simulate(read, engine=engine)
+        assert result["least"].to_numpy().T.tolist() == [[3, 2, 1, 0, 0, 0, 0], [5, 4, 3, 2, 1, 0, -1]]
+        assert result["count"].to_numpy().tolist() == [0, 1, 1, 2, 2, 3, 3]
+    assert re.search(r"count = SAMPLE IF TRUE\([^~]*, count \+ 1, 0\)", (tmp_path / "back.mdl").read_text())
 
 
 def test_an_array_may_be_a_stock_for_some_elements_alone(write_mdl: Write) -> None:

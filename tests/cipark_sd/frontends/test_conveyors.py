@@ -12,6 +12,7 @@ from stella import stella
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.unit_check import check_units
 from cipark_sd.simulation import simulate
 
 
@@ -433,3 +434,21 @@ def test_an_exponential_conveyor_without_a_leak_keeps_everything(tmp_path: Path)
     result = simulate(read_model(path))
     assert np.array_equal(result["leaving"], [*[3.0] * 8, 8.0, *[0.0] * 8])
     assert np.array_equal(result["on_the_way"] + result["arrived"], [6.0, *[8.0] * 16])
+
+
+@pytest.mark.parametrize("kind", ["", ' exponential_leak="true"', "none"])
+@pytest.mark.parametrize(("length", "start"), [("3", "6"), ("len", "6"), ("3", "0"), ("3", "at start")])
+def test_numbers_of_a_conveyor_have_the_units_of_what_they_stand_for(
+    tmp_path: Path, kind: str, length: str, start: str
+) -> None:
+    """A transit time is a time and what lies on the conveyor is in its units, written as numbers or not."""
+    per, fraction = "<units>L/Years</units>", "1/Years" if "exponential" in kind else "1"
+    leak = "" if kind == "none" else f'<flow name="k"><eqn>fr</eqn><leak/>{per}</flow>'
+    variables = (
+        f"<stock name='C'><eqn>{start}</eqn><inflow>i</inflow><outflow>o</outflow>{'<outflow>k</outflow>' * bool(leak)}"
+        f"<conveyor{kind.removeprefix('none')}><len>{length}</len></conveyor><units>L</units></stock>"
+        f'<flow name="i"><eqn>4</eqn>{per}</flow><flow name="o">{per}</flow>{leak}'
+        f'<aux name="fr"><eqn>0.2</eqn><units>{fraction}</units></aux>'
+        '<aux name="at start"><eqn>6</eqn><units>L</units></aux><aux name="len"><eqn>3</eqn><units>Years</units></aux>'
+    )
+    assert check_units(read_model(stella(tmp_path / "m.stmx", variables))) == ()

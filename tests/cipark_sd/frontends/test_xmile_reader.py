@@ -150,7 +150,7 @@ OF_STELLA = {
     "NAN": (np.nan, np.nan),
     "a[which]": (7.0, 1.0),
     "a[INT(TIME) + 2]": (1.0, 5.0),
-    "a[TIME]": (np.nan, 7.0),
+    "a[TIME]": (0.0, 7.0),
     "m[south, which] + m[INT(TIME) + 1, 3]": (34.0, 45.0),
     "LOOKUPINV(t, 1 + TIME)": (1.0, 2.0),
 }
@@ -168,7 +168,7 @@ def test_functions_of_stella_have_the_values_of_their_help(write: WriteXmile, en
 
 def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) -> None:
     simlin = pytest.importorskip("simlin")
-    beyond_it = ("RANK", "ROOTN", "PERCENT", "FACTORIAL", "MOD(", "PULSE", "LOOKUPINV", "SIZE(m[", "m[south")
+    beyond_it = ("RANK", "ROOTN", "PERCENT", "FACTORIAL", "MOD(", "PULSE", "LOOKUPINV", "SIZE(m[", "m[south", "a[TIME")
     known = {text: values for text, values in OF_STELLA.items() if not text.startswith(beyond_it)}
     elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(known))
     results = simlin.load(str(write(ARRAY + elements))).run(analyze_loops=False).results
@@ -176,8 +176,21 @@ def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) 
         np.testing.assert_allclose(results[f"y{i}"].to_numpy()[:2], values, rtol=1e-14, err_msg=text)
 
 
+@pytest.mark.parametrize(
+    ("asked", "beyond"), [("", 0.0), (' invalid_index_value="0"', 0.0), (' invalid_index_value="NaN"', np.nan)]
+)
+def test_beyond_an_array_is_what_the_file_asks_for(write: WriteXmile, asked: str, beyond: float) -> None:
+    """XMILE 1.0, section 2.2.1: NaN or 0, by default 0."""
+    dims = '<dimensions><dim name="N"/></dimensions>'
+    path = write(f'<aux name="v">{dims}<eqn>N * TIME</eqn></aux><aux name="w">{dims}<eqn>v[N - 1]</eqn></aux>')
+    options = f'<header><options><uses_arrays maximum_dimensions="1"{asked}/></options></header>'
+    path.write_text(path.read_text().replace("<sim_specs", options + "<sim_specs", 1))
+    run = simulate(read_model(path))
+    np.testing.assert_array_equal(run["w"][2], [beyond, 2.0, 4.0])
+
+
 def test_an_ageing_chain_reads_the_class_before_and_is_no_loop(write: WriteXmile) -> None:
-    """Stella's usual form; the class before the first one has no value, which nothing reads."""
+    """Stella's usual form; nothing reads the class before the first one."""
     dims = '<dimensions><dim name="N"/></dimensions>'
     path = write(
         f'<stock name="S">{dims}<eqn>N</eqn><inflow>entering</inflow><outflow>leaving</outflow></stock>'
