@@ -107,7 +107,7 @@ def calendar_section(section: Section, model: Model) -> Calendar:
         except ValueError:
             section.wrong("origin", "a date such as 2020-03-01")
             origin = datetime.date(2000, 1, 1)
-    if (unit == "decimal year") != (origin is None) or not isinstance(origin, datetime.date | None):
+    if (unit == "decimal year") != (origin is None) or type(origin) not in (datetime.date, type(None)):
         section.wrong("origin", "a date for all units but decimal year, and nothing for that")
         return Calendar(model_unit=model_unit)
     named = "year" if unit == "decimal year" else unit

@@ -104,6 +104,15 @@ def test_a_page_of_another_make_is_refused(tmp_path: Path) -> None:
         read_page(tmp_path)
 
 
+def test_a_table_whose_rows_do_not_fit_its_head_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "report.json").read_text())
+    (table,) = [block for block in content["sections"][1]["blocks"] if block["kind"] == "table"]
+    table["rows"][0].pop()
+    (folder / "report.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidValue, match="one cell for each of"):
+        read_page(folder)
+
+
 def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> None:
     write_page(replace(PAGE, headlines=(FIT,)), folder)
     data = folder / "report.json"
