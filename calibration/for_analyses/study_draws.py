@@ -1,6 +1,5 @@
 """Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from calibration.assess.rival_draws import table_of_weights
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.inputs import RESULT_LIMIT, check_readable
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
 
     path = Path(path)
     try:
+        check_readable(path, RESULT_LIMIT)
         group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
@@ -78,6 +80,7 @@ def attributes(path: Path) -> dict[str, Any]:
     """
     import xarray as xr
 
+    check_readable(path, RESULT_LIMIT)
     with xr.open_dataset(path, engine="h5netcdf") as root:
         return dict(root.attrs)
 
@@ -183,8 +186,7 @@ def unreliable_terms(path: Path) -> dict[str, str]:
 
     The table is one that :func:`read_weights` has read.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["rival"]: row["n_unreliable"] for row in csv.DictReader(file) if row.get("n_unreliable")}
+    return {row["rival"]: row["n_unreliable"] for row in table_of_weights(path) if row.get("n_unreliable")}
 
 
 def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
@@ -201,13 +203,7 @@ def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, flo
     InvalidValue, UnknownName, Problems
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as problem:
-        raise InvalidValue(
-            "the weights", str(path), f"a readable file ({problem.strerror})", where="--weights"
-        ) from None
+    rows = table_of_weights(path)
     ids = [rival.id for rival in rivals]
     problems: list[CiparkError] = []
     weights: dict[str, float] = {}

@@ -1,5 +1,6 @@
 """The catalogue of policy experiments and the draws they rest on."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -258,6 +259,34 @@ def test_weights_are_read_by_rival(tmp_path):
     path = tmp_path / "weights.csv"
     path.write_text("rival,weight\nM1,0.25\n")
     assert read_weights(path, [Structure("M0", ""), Structure("M1", "")]) == {"M1": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"rival,weight\n\xff,1\n", "codec"),
+        (b"rival,weight\n" + b"a" * 200_000 + b",1\n", "field larger"),
+        (b"name,weight\nM0,1\n", "no column 'rival'"),
+        (None, "not a regular file"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_an_error(content, reason, tmp_path):
+    path = tmp_path / "weights.csv"
+    os.mkfifo(path) if content is None else path.write_bytes(content)
+    with pytest.raises(InvalidValue, match=reason):
+        read_weights(path, [Structure("M0", "")])
+
+
+def test_the_weights_that_a_spreadsheet_saves_are_read(tmp_path):
+    path = tmp_path / "weights.csv"
+    path.write_bytes("\ufeffrival,weight\r\nM0,1\r\n".encode())
+    assert read_weights(path, [Structure("M0", "")]) == {"M0": 1.0}
+
+
+def test_a_pipe_holds_no_draws(problem, tmp_path):
+    os.mkfifo(tmp_path / "draws.nc")
+    with pytest.raises(InvalidValue, match="not a regular file"):
+        draws_from_file(problem, tmp_path / "draws.nc", "M0")
 
 
 def test_wrong_weights_are_told_together(tmp_path):
