@@ -1,6 +1,7 @@
 """Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,7 @@ import numpy as np
 from calibration.assess.rival_draws import table_of_weights
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.inputs import RESULT_LIMIT, check_readable
@@ -67,7 +68,20 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     ]
     raise_all(str(path), missing)
     values = {name: flat[override_key(name)] for name in names}
-    return described(Draws(rival, values, "posterior"), path)
+    with _as_written(path):
+        return described(Draws(rival, values, "posterior"), path)
+
+
+@contextmanager
+def _as_written(path: Path) -> Iterator[None]:
+    """What a file says of its draws is as it was written, or one error."""
+    try:
+        yield
+    except CiparkError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        reason = f"what the file says of its draws cannot be read ({problem}); make it again"
+        raise UnusableInput(reason, where=str(path)) from None
 
 
 def attributes(path: Path) -> dict[str, Any]:
@@ -106,14 +120,14 @@ def for_bands(draws: Draws, path: Path) -> Draws:
 
     if draws.basis.bands:
         return draws
-    with h5netcdf.File(path, "r") as file:
+    with _as_written(path), h5netcdf.File(path, "r") as file:
         if "optimum" in file.attrs:
             names = [override_key(_text(name)) for name in file["posterior/parameter"][...]]
             optimum = dict(zip(names, np.asarray(file.attrs["optimum"], dtype=float).tolist(), strict=True))
             return replace(draws, values={name: np.array([optimum[name]]) for name in draws.values})
         # files of other programs may not say how likely their draws are
         logs = np.ravel(file["sample_stats/lp"][...]) if "sample_stats" in file.groups else np.zeros(len(draws))
-    return draws.take([int(np.argmax(logs))])
+        return draws.take([int(np.argmax(logs))])
 
 
 def _text(name: object) -> str:

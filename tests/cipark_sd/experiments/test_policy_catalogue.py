@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +14,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.commands.policy.request import draw_source
 from cipark_sd.commands.policy.target import Target
+from cipark_sd.commands.sensitivity.draws import _read
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Structure
@@ -281,6 +283,27 @@ def test_the_weights_that_a_spreadsheet_saves_are_read(tmp_path):
     path = tmp_path / "weights.csv"
     path.write_bytes("\ufeffrival,weight\r\nM0,1\r\n".encode())
     assert read_weights(path, [Structure("M0", "")]) == {"M0": 1.0}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"converged": np.array([1, 0])},
+        {"approximation": "laplace", "pareto_k": "x", "effective": 9.0},
+        {"approximation": "laplace", "pareto_k": 9.0, "effective": 9.0, "optimum": np.arange(3.0)},
+    ],
+    ids=lambda attributes: " ".join(attributes),
+)
+def test_what_a_file_says_of_its_draws_may_be_wrong(attributes, problem, tmp_path):
+    path = tmp_path / "draws.nc"
+    posterior_file(path, problem, "by name")
+    with h5py.File(path, "a") as file:
+        file.attrs.update(attributes)
+    with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
+        draws_for(problem, [Structure("M0", "")], {"M0": path}, 5, 1)
+    if "optimum" not in attributes:
+        with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
+            _read(path)
 
 
 def test_a_pipe_holds_no_draws(problem, tmp_path):
