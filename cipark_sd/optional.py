@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import click
 
+from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, shortened
 from cipark_sd.inputs import TOML_LIMIT, own_bytes
 
@@ -106,7 +107,7 @@ def attempt(
         line = f"{named} was left out: {_reason(problem)}{log}"
         if line not in record.lines:
             record.lines.append(line)
-            click.echo(line, err=True)
+            echo(line, err=True)
         if record.folder is not None:
             with (record.folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(f"{_ENTRY}{line}\n{''.join(traceback.format_exception(problem))}\n")
