@@ -16,8 +16,6 @@ import importlib.util
 import io
 import sys
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,7 +28,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.files import file_name, make_folder, remove_abandoned, whole
 from cipark_sd.inputs import RESULT_LIMIT, own_bytes
-from cipark_sd.records import packed, unpacked
+from cipark_sd.records import UNPACKING, packed, unpacked
 
 T = TypeVar("T")
 
@@ -144,15 +142,7 @@ class Checkpoint:
                 arrays = dict(content.items())
         except FileNotFoundError:
             return None
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-            MemoryError,
-        ) as problem:
+        except UNPACKING as problem:
             self._not_used(f"is damaged ({problem})")
             return None
         if str(arrays.pop(_KEY, "")) != self.key:

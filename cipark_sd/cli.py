@@ -7,8 +7,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -218,12 +219,19 @@ def _logged(problem: Exception, version: str) -> Path | None:
     return Path(name)
 
 
-def _drop_output() -> None:
-    """Let go of output that cannot be written, which Python would try once more at its end, with a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _end(reason: str, code: int) -> NoReturn:
+    """Say why the command ends, and end it with the exit code, which counts where nothing can be said.
+
+    Output that cannot be written is let go of: Python would try once more at its end, with a traceback.
+    """
+    with suppress(OSError):
+        echo(reason, err=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def _one_line(message: Warning | str, *_: object, **__: object) -> None:
@@ -241,24 +249,15 @@ def main() -> None:
         sys.stdout.flush()
     except click.UsageError as problem:
         command = problem.ctx.command_path if problem.ctx is not None else "cipark"
-        echo(f"error: {problem.format_message()}\n{command} --help says what it takes", err=True)
-        _drop_output()
-        sys.exit(problem.exit_code)
+        _end(f"error: {problem.format_message()}\n{command} --help says what it takes", problem.exit_code)
     except click.ClickException as problem:
-        echo(f"error: {problem.format_message()}", err=True)
-        _drop_output()
-        sys.exit(problem.exit_code)
+        _end(f"error: {problem.format_message()}", problem.exit_code)
     except click.Abort:
-        echo("stopped", err=True)
-        sys.exit(130)
+        _end("stopped", 130)
     except OSError as problem:
-        echo(f"error: {_refused_by_system(problem)}", err=True)
-        _drop_output()
-        sys.exit(2)
+        _end(f"error: {_refused_by_system(problem)}", 2)
     except Exception as problem:  # a fault of this program, whatever it is
         if os.environ.get(_DEBUG):
             raise
-        echo(_fault(problem), err=True)
-        _drop_output()
-        sys.exit(_SOFTWARE)
+        _end(_fault(problem), _SOFTWARE)
     sys.exit(code if isinstance(code, int) else 0)

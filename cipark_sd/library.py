@@ -1,5 +1,6 @@
 """The model files that come with the package."""
 
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -22,8 +23,8 @@ def bundled(name: str = PARK) -> Path:
     package = Path(str(resources.files("cipark_sd")))
     # the wheel carries models/ inside the package; a checkout keeps it beside
     for folder in (package / "models", package.parent / "models"):
-        # a name, and no path to elsewhere
-        if Path(name).name == name and (folder / name).is_file():
+        # a name, and no path to elsewhere; Path raises where it is too long
+        if Path(name).name == name and os.path.isfile(folder / name):
             return folder / name
     raise ModelFileError(name, "is not among the bundled models")
 

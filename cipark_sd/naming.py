@@ -98,12 +98,12 @@ def protected_among(text: str, names: Container[str]) -> str:
     >>> [protected_among(text, names) for text in ("Price [$/kg]", "Price [$/kg][food]", "Stock[food]")]
     ['"Price [$/kg]"', '"Price [$/kg]"[food]', 'Stock[food]']
     """
-    if "[" not in text or _QUOTED.match(text):
+    if not {"[", "]"} & {*text} or _QUOTED.match(text):
         return text
     before, bracket, after = text.rpartition("[")
     for base, tail in ((text, ""), (before, bracket + after)):
         quoted = _with_quotes(base.strip())
-        if "[" in base and canonical(quoted) in names:
+        if {"[", "]"} & {*base} and canonical(quoted) in names:
             return quoted + tail
     return text
 

@@ -15,7 +15,9 @@ from typing import TypeVar
 
 import click
 
+from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, shortened
+from cipark_sd.inputs import TOML_LIMIT, own_bytes
 
 T = TypeVar("T")
 #: All optional parts, with what each is in words.
@@ -105,7 +107,7 @@ def attempt(
         line = f"{named} was left out: {_reason(problem)}{log}"
         if line not in record.lines:
             record.lines.append(line)
-            click.echo(line, err=True)
+            echo(line, err=True)
         if record.folder is not None:
             with (record.folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(f"{_ENTRY}{line}\n{''.join(traceback.format_exception(problem))}\n")
@@ -114,8 +116,8 @@ def attempt(
 
 def left_out(folder: Path) -> tuple[str, ...]:
     """The lines of all parts that are missing from the results in a folder."""
-    log = folder / LOG
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else ()
+    there = (folder / LOG).is_file()
+    lines = own_bytes(folder, LOG, TOML_LIMIT).decode("utf-8", "replace").splitlines() if there else ()
     return tuple(dict.fromkeys(line.removeprefix(_ENTRY) for line in lines if line.startswith(_ENTRY)))
 
 

@@ -6,7 +6,9 @@ types of the dataclass: a missing or an unknown key, or a value of another type,
 
 import io
 import json
+import lzma
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,12 @@ _TEXT = "content.json"
 _ARRAY = "array"
 #: The key by which values of several classes are told apart.
 _KIND = "kind"
+#: What Python and NumPy raise for an archive of arrays that is damaged, locked, or packed in a way they do not know.
+#: RecursionError and NotImplementedError are among the RuntimeErrors.
+UNPACKING = (
+    *(OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
 #: Numbers that JSON does not have.
 _WORDS = ("nan", "inf", "-inf")
 
@@ -123,20 +131,22 @@ def read_record(kind: type[T], path: Path) -> T:
     WrongRecordError
         When the file is damaged or holds something else.
     """
+    raw = own_bytes(path.parent, path.name, TABLE_LIMIT)
     try:
-        with zipfile.ZipFile(io.BytesIO(own_bytes(path.parent, path.name, TABLE_LIMIT))) as archive:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             size = sum(member.file_size for member in archive.infolist())
             if size > TABLE_LIMIT:
                 raise WrongRecordError(f"unpacked it has {size:,} bytes, and at most {TABLE_LIMIT:,} are read")
 
-            def array(number: int) -> NDArray[np.generic]:
-                member = io.BytesIO(archive.read(f"{number}.npy"))
-                return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
+            # a small file could name one large array a thousand times
+            @cache
+            def member(name: str) -> NDArray[np.generic]:
+                return np.asarray(np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False))
 
-            return unpacked(kind, archive.read(_TEXT).decode(), array)
+            return unpacked(kind, archive.read(_TEXT).decode(), lambda number: member(f"{number}.npy"))
     except WrongRecordError:
         raise
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, MemoryError, RecursionError) as problem:
+    except UNPACKING as problem:
         raise WrongRecordError(f"no file of records ({problem})") from None
 
 

@@ -401,7 +401,7 @@ def parse_assignments(assignments: Iterable[str], *, where: str = "--set") -> Sc
     problems: list[CiparkError] = []
     overrides: dict[str, Override] = {}
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
+        name, equals, text = assignment.rpartition("=")
         if not equals or not name.strip():
             problems.append(InvalidValue("an assignment", assignment, "NAME=VALUE", where=where))
             continue

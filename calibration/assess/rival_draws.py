@@ -14,9 +14,10 @@ from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import CiparkError, UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import write_table
+from cipark_sd.inputs import MODEL_LIMIT, lines_of, read_text
 from cipark_sd.results import version, write_netcdf
 from cipark_sd.tasks.pool import Progress
 from cipark_sd.tasks.workers import Workers
@@ -106,10 +107,26 @@ def draws_file(folder: Path, rival: str) -> Path:
 def listed_in(folder: Path) -> dict[str, bool]:
     """The rivals in a folder of draws, and whether the data have refuted each; none where there is no table."""
     path = folder / WEIGHTS
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["rival"]: row.get("refuted") == "1" for row in csv.DictReader(file)}
+    return {row["rival"]: row.get("refuted") == "1" for row in table_of_weights(path)} if path.is_file() else {}
+
+
+def table_of_weights(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of weights, with or without the mark that spreadsheets put before UTF-8.
+
+    Raises
+    ------
+    UnusableInput
+        When it cannot be read or has no column ``rival``.
+    """
+    try:
+        reader = csv.DictReader(lines_of(read_text(path, MODEL_LIMIT, encoding="utf-8-sig")), restval="")
+        rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        reason = (isinstance(problem, OSError) and problem.strerror) or str(problem)
+        raise UnusableInput(f"the weights cannot be read ({reason})", where=str(path)) from None
+    if "rival" not in (reader.fieldnames or ()):
+        raise UnusableInput("the weights have no column 'rival'", where=str(path))
+    return rows
 
 
 def _write(fit: RivalFit, path: Path, problem: CalibrationProblem) -> None:

@@ -1,18 +1,20 @@
 """Joint draws of a study's parameters for experiments: from its priors, or from a file of posterior draws."""
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from calibration.assess.rival_draws import table_of_weights
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.inputs import RESULT_LIMIT, check_readable
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
 
     path = Path(path)
     try:
+        check_readable(path, RESULT_LIMIT)
         group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
@@ -65,7 +68,20 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     ]
     raise_all(str(path), missing)
     values = {name: flat[override_key(name)] for name in names}
-    return described(Draws(rival, values, "posterior"), path)
+    with _as_written(path):
+        return described(Draws(rival, values, "posterior"), path)
+
+
+@contextmanager
+def _as_written(path: Path) -> Iterator[None]:
+    """What a file says of its draws is as it was written, or one error."""
+    try:
+        yield
+    except CiparkError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as problem:
+        reason = f"what the file says of its draws cannot be read ({problem}); make it again"
+        raise UnusableInput(reason, where=str(path)) from None
 
 
 def attributes(path: Path) -> dict[str, Any]:
@@ -78,6 +94,7 @@ def attributes(path: Path) -> dict[str, Any]:
     """
     import xarray as xr
 
+    check_readable(path, RESULT_LIMIT)
     with xr.open_dataset(path, engine="h5netcdf") as root:
         return dict(root.attrs)
 
@@ -103,14 +120,14 @@ def for_bands(draws: Draws, path: Path) -> Draws:
 
     if draws.basis.bands:
         return draws
-    with h5netcdf.File(path, "r") as file:
+    with _as_written(path), h5netcdf.File(path, "r") as file:
         if "optimum" in file.attrs:
             names = [override_key(_text(name)) for name in file["posterior/parameter"][...]]
             optimum = dict(zip(names, np.asarray(file.attrs["optimum"], dtype=float).tolist(), strict=True))
             return replace(draws, values={name: np.array([optimum[name]]) for name in draws.values})
         # files of other programs may not say how likely their draws are
         logs = np.ravel(file["sample_stats/lp"][...]) if "sample_stats" in file.groups else np.zeros(len(draws))
-    return draws.take([int(np.argmax(logs))])
+        return draws.take([int(np.argmax(logs))])
 
 
 def _text(name: object) -> str:
@@ -183,8 +200,7 @@ def unreliable_terms(path: Path) -> dict[str, str]:
 
     The table is one that :func:`read_weights` has read.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["rival"]: row["n_unreliable"] for row in csv.DictReader(file) if row.get("n_unreliable")}
+    return {row["rival"]: row["n_unreliable"] for row in table_of_weights(path) if row.get("n_unreliable")}
 
 
 def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
@@ -201,13 +217,7 @@ def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, flo
     InvalidValue, UnknownName, Problems
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as problem:
-        raise InvalidValue(
-            "the weights", str(path), f"a readable file ({problem.strerror})", where="--weights"
-        ) from None
+    rows = table_of_weights(path)
     ids = [rival.id for rival in rivals]
     problems: list[CiparkError] = []
     weights: dict[str, float] = {}

@@ -15,6 +15,7 @@ from calibration.new_study.series import Series
 from calibration.study.constants import SWITCH
 from calibration.study.placeholders import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
+from cipark_sd.console import escaped
 from cipark_sd.files import csv_text, file_name
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
@@ -220,7 +221,8 @@ def problem(
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
     lines.append(_METHOD[estimate] + _SEARCHES)
-    return "\n".join(lines) + "\n"
+    # TOML takes control characters neither in comments nor in texts; the escapes are its own
+    return escaped("\n".join(lines)) + "\n"
 
 
 def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:

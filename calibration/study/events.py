@@ -59,7 +59,7 @@ def unused_events(events: Mapping[str, Event], observations: Sequence[object]) -
         content = table if isinstance(table, Mapping) else {}
         layer = content.get("reported")
         for value in (content.get("merge_over"), layer.get("at") if isinstance(layer, Mapping) else None):
-            named.update(value if isinstance(value, list) else [value])
+            named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
     expected = "an event that an observation names in merge_over or reported"
     return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
 

@@ -107,7 +107,11 @@ def calendar_section(section: Section, model: Model) -> Calendar:
         except ValueError:
             section.wrong("origin", "a date such as 2020-03-01")
             origin = datetime.date(2000, 1, 1)
-    if (unit == "decimal year") != (origin is None) or not isinstance(origin, datetime.date | None):
+    # a date with a time is a date to Python
+    if isinstance(origin, datetime.datetime) or not isinstance(origin, datetime.date | None):
+        section.wrong("origin", "a date such as 2020-03-01, without a time")
+        return Calendar(model_unit=model_unit)
+    if (unit == "decimal year") != (origin is None):
         section.wrong("origin", "a date for all units but decimal year, and nothing for that")
         return Calendar(model_unit=model_unit)
     named = "year" if unit == "decimal year" else unit

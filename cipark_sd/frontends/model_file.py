@@ -1,5 +1,6 @@
 """Model files: which there are, what they hold by now, and the one way to read one."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
         When a file of ``series`` cannot be read or has nothing for the model.
     """
     path = Path(path)
-    if not path.exists():
+    # Path raises where a name is too long
+    if not os.path.exists(path):
         raise ModelFileError(path, _missing(path))
     if path.suffix.lower() not in SUFFIXES and not path.is_dir():
         listed = ", ".join(SUFFIXES)

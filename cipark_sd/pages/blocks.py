@@ -29,6 +29,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
 
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.head) for row in self.rows):
+            raise ValueError(
+                f"a row of the table {self.caption!r} has not one cell for each of {len(self.head)} columns"
+            )
+
 
 @dataclass(frozen=True)
 class Picture:

@@ -6,6 +6,7 @@ folders together, since a reader asks for one account of a model and not for one
 """
 
 import base64
+import errno
 import html
 import json
 import re
@@ -18,7 +19,7 @@ from typing import assert_never
 from cipark_sd.console import is_text
 from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_text
-from cipark_sd.inputs import MODEL_LIMIT, own_bytes
+from cipark_sd.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
 from cipark_sd.pages.blocks import (
     Answer,
     Block,
@@ -231,12 +232,16 @@ def _following(sections: Iterable[Section]) -> Iterator[Section]:
 
 @dataclass
 class _Writer:
-    """Blocks of one page as HTML; tables are numbered, so that each region has a name of its own."""
+    """Blocks of one page as HTML; tables are numbered, so that each region has a name of its own.
+
+    ``held`` are the bytes of files that the page has taken in by now.
+    """
 
     folder: Path
     glossary: Glossary
     page: str
     regions: int = 0
+    held: int = 0
 
     def rendered(self, block: Block) -> str:
         match block:
@@ -286,7 +291,12 @@ class _Writer:
 
     def _file(self, name: str) -> bytes:
         try:
-            return own_bytes(self.folder, name, MODEL_LIMIT)
+            # a short page could name one large file a thousand times
+            content = own_bytes(self.folder, name, MODEL_LIMIT)
+            self.held += len(content)
+            if self.held > MODEL_LIMIT:
+                raise UnreadableFile(errno.EFBIG, f"a page holds at most {MODEL_LIMIT:,} bytes of files", name)
+            return content
         except OSError as problem:
             reason = f"the file {name!r} of the page cannot be shown: {problem.strerror or problem}"
             raise UnusableInput(reason, where=str(self.folder / DATA)) from None

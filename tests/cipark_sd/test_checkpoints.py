@@ -149,6 +149,21 @@ def test_an_entry_that_declares_more_than_memory_is_not_used(tmp_path: Path) -> 
         assert entry.load() is None
 
 
+@pytest.mark.parametrize("flags", [b"\1\0", b"\0\0"], ids=["a password", "a header that is cut"])
+def test_an_entry_that_cannot_be_unpacked_is_not_used(flags: bytes, tmp_path: Path) -> None:
+    entry = Checkpoints(tmp_path).entry("x", 1)
+    assert entry.path is not None
+    with zipfile.ZipFile(entry.path, "w") as archive:
+        archive.writestr("value.npy", b"\x93NUMPY\1\0\x08\0{'a': ([")
+    content = bytearray(entry.path.read_bytes())
+    for header, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.index(header) + place
+        content[at : at + 2] = flags
+    entry.path.write_bytes(content)
+    with pytest.warns(CheckpointWarning, match="is damaged"):
+        assert entry.load() is None
+
+
 def test_an_entry_under_the_name_of_another_is_not_used(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path)
     first, second = kept.entry("x", 1), kept.entry("x", 2)

@@ -54,6 +54,14 @@ def test_output_that_cannot_be_printed_is_one_sentence(arguments: tuple[str, ...
     assert (done.returncode, done.stderr) == (2, "error: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.parametrize("file", ["model.mdl", "missing.mdl"])
+def test_a_mistake_that_nothing_can_say_is_no_verdict(file: str, write_mdl: Write) -> None:
+    folder = write_mdl(MODEL).parent
+    call = [sys.executable, "-c", LIMITED.format(room=-1), "run", file]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(call, cwd=folder, stdout=full, stderr=full, timeout=120).returncode == 2
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(write_mdl: Write) -> None:
     folder = write_mdl(MODEL).parent
     call = [sys.executable, "-c", LIMITED.format(room=-1), "show", "model.mdl"]

@@ -42,6 +42,13 @@ def model(path: Path) -> Model:
     return read_model(path)
 
 
+def test_a_bracket_that_closes_before_one_opens_is_part_of_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "m.mdl"
+    file.write_text('{UTF-8}"a]b" = 1 ~~|y = "a]b" ~~|' + MODEL.splitlines()[-1], encoding="utf-8")
+    series = json.loads(called("run", file, "--set", "a]b=4", "--variables", "a]b,y", "--json"))["variables"]
+    assert [item["values"] for item in series.values()] == [[4, 4, 4]] * 2
+
+
 def called(*arguments: object) -> str:
     done = CliRunner().invoke(cli.cli, [str(argument) for argument in arguments])
     assert done.exit_code == 0, done.output

@@ -1,5 +1,7 @@
 """Frozen values in files: bit for bit, the same bytes each time, and no damage passes."""
 
+import io
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +82,44 @@ def test_a_damaged_file_another_type_and_objects_are_refused(tmp_path: Path) -> 
     with pytest.raises(TypeError, match="cannot be kept"):
         write_record(Inner("a", np.array([object()])), tmp_path / "c.zip")
     assert not (tmp_path / "c.zip").exists()
+
+
+#: The flags and the method of a member, in its own header and in the list at the end of an archive.
+HEADERS = {"an unknown method": (10, 8, b"\x63\0"), "a password": (8, 6, b"\1\0"), "bzip2": (10, 8, b"\x0c\0")}
+
+
+@pytest.mark.parametrize("case", [*HEADERS, "a header that is cut"])
+def test_archives_that_python_cannot_unpack_are_refused(case: str, tmp_path: Path) -> None:
+    path = write_record(Inner("a", np.zeros(3)), tmp_path / "a.zip")
+    if case in HEADERS:
+        listed, own, value = HEADERS[case]
+        content = bytearray(path.read_bytes())
+        for start, place in ((b"PK\1\2", listed), (b"PK\3\4", own)):
+            at = content.index(start) + place
+            content[at : at + 2] = value
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("content.json", '{"name": "a", "values": {"array": 0}}')
+            archive.writestr("0.npy", b"\x93NUMPY\1\0\x08\0{'a': ([")
+    with pytest.raises(WrongRecordError):
+        read_record(Inner, path)
+
+
+def test_an_array_is_unpacked_once_however_often_a_file_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, counted = tmp_path / "a.zip", []
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.npy", array.getvalue())
+        archive.writestr("content.json", json.dumps({"name": "a", "values": [{"array": 0}] * 100}))
+    plain = zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name: counted.append(name) or plain(self, name))
+    with pytest.raises(WrongRecordError, match="no array"):
+        read_record(Inner, path)
+    assert counted == ["content.json", "0.npy"]
 
 
 def test_a_file_that_unpacks_to_more_than_is_read_is_refused_before_it_is_unpacked(

@@ -212,6 +212,11 @@ def test_assignments_may_hold_lists_elements_and_spaces() -> None:
     assert dict(scenario.overrides) == {"pool[east]": 4.0, "rate": 0.001, "pool2": (1.0, 2.0)}
 
 
+def test_the_last_equals_sign_of_an_assignment_is_before_its_value() -> None:
+    scenario = parse_assignments(['"ratio a=b" = 4', "c>=d=2"])
+    assert dict(scenario.overrides) == {"ratio_a=b": 4.0, "c>=d": 2.0}
+
+
 def test_all_assignments_that_are_none_are_reported_at_once() -> None:
     with pytest.raises(Problems, match=r"3 problems(.|\n)*NAME=VALUE(.|\n)*'much'(.|\n)*'1,x'"):
         parse_assignments(["rate", "rate=much", "pool=1,x"])

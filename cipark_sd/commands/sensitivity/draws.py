@@ -1,5 +1,6 @@
 """What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from cipark_sd.commands.sensitivity.chosen import takes_fit
 from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.commands.sensitivity.target import Target
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.model.variables import Constant
 from cipark_sd.optional import attempt
@@ -106,10 +107,15 @@ def _read(path: Path) -> FittedDraws:
         with xr.open_datatree(file, engine="h5netcdf") as tree:
             facts = {str(name): value for name, value in tree.attrs.items()}
     digest = str(facts.get("study_digest", ""))
-    if facts.get("approximation") == "laplace":
-        k, worth = (float(str(facts.get(name, "nan"))) for name in ("pareto_k", "effective"))
+    try:
+        laplace = bool(facts.get("approximation") == "laplace")
+        k, worth = (float(str(facts.get(name, "nan"))) if laplace else math.nan for name in ("pareto_k", "effective"))
+        converged = None if "converged" not in facts else bool(facts["converged"])
+    except ValueError as problem:
+        reason = f"what the file says of its draws cannot be read ({problem}); make it again"
+        raise UnusableInput(reason, where=str(file)) from None
+    if laplace:
         return FittedDraws(Basis("laplace", n, pareto_k=k), columns, worth, str(path), digest)
-    converged = None if "converged" not in facts else bool(facts["converged"])
     return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path), digest)
 
 

@@ -99,3 +99,17 @@ def test_an_error_is_raised_as_ever_from_python() -> None:
             attempt("figure", broken, 7, refused=ZeroDivisionError)
         with pytest.raises(KeyError):
             attempt("no such part", broken, 7)
+
+
+@pytest.mark.parametrize("kind", ["link", "bytes"])
+def test_the_log_of_a_sent_folder_is_read_as_its_other_files(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    (tmp_path / "elsewhere").write_bytes(b"* secret\n\xff\n")
+    if kind == "link":
+        (folder / LOG).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(OSError, match="it is a link"):
+            left_out(folder)
+    else:
+        (tmp_path / "elsewhere").rename(folder / LOG)
+        assert left_out(folder) == ("secret",)

@@ -217,6 +217,13 @@ def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -
     assert [term.lower for term in written(made).terms] == list(TEN)  # type: ignore[union-attr]
 
 
+def test_control_characters_of_a_column_are_escapes_in_the_study(sir: Path) -> None:
+    rows = "".join(f"{week},{week + 1},1\n" for week in range(1, 6))
+    made = ask(sir, "week,Infected,odd\x1b]0;\x7f\n" + rows)
+    assert "# odd\\u001b]0;\\u007f." in (made.folder / "problem.toml").read_text(encoding="utf-8")
+    assert written(made)
+
+
 def test_a_few_rising_whole_numbers_are_measurements(sir: Path) -> None:
     made = ask(sir, totals(3, TEN[:-1]))
     assert (made.series[0].kind, made.series[0].family.discrete) == ("level", False)

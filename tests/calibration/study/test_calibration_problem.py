@@ -291,6 +291,34 @@ def test_the_rows_that_a_study_leaves_out_of_a_large_table_take_no_part(
         make(OBSERVATION + 'where = { place = "b" }\n', table=table)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ('[dates]\nunit = "day"\norigin = 2020-01-01T00:00:00\n', "origin"),
+        (
+            f"{OBSERVATION.replace('members', 'b', 1)}merge_over = [[]]\n[[event]]\nname = 'e'\ndates = [3]\n",
+            "merge_over",
+        ),
+    ],
+)
+def test_a_value_of_another_kind_is_one_of_the_mistakes(more: str, message: str, make: Make) -> None:
+    with pytest.raises(CiparkError, match=message):
+        make(more=more)
+
+
+def test_a_model_file_whose_name_is_too_long_does_not_exist(make: Make, tmp_path: Path) -> None:
+    make()
+    study = tmp_path / "problem.toml"
+    for key in ("file", "bundled"):
+        lines = [
+            f'{key} = "{"m" * 400}.mdl"' if "model.mdl" in line else line for line in study.read_text().splitlines()
+        ]
+        (tmp_path / "long").mkdir(exist_ok=True)
+        (tmp_path / "long" / "problem.toml").write_text("\n".join(lines))
+        with pytest.raises(CiparkError, match=r"does not exist|not among the bundled"):
+            read_problem(tmp_path / "long")
+
+
 def test_all_mistakes_are_reported_together(make: Make) -> None:
     with pytest.raises(Problems) as caught:
         make(

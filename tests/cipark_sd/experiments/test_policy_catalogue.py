@@ -1,7 +1,9 @@
 """The catalogue of policy experiments and the draws they rest on."""
 
+import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,6 +14,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.commands.policy.request import draw_source
 from cipark_sd.commands.policy.target import Target
+from cipark_sd.commands.sensitivity.draws import _read
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Structure
@@ -258,6 +261,55 @@ def test_weights_are_read_by_rival(tmp_path):
     path = tmp_path / "weights.csv"
     path.write_text("rival,weight\nM1,0.25\n")
     assert read_weights(path, [Structure("M0", ""), Structure("M1", "")]) == {"M1": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"rival,weight\n\xff,1\n", "codec"),
+        (b"rival,weight\n" + b"a" * 200_000 + b",1\n", "field larger"),
+        (b"name,weight\nM0,1\n", "no column 'rival'"),
+        (None, "not a regular file"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_an_error(content, reason, tmp_path):
+    path = tmp_path / "weights.csv"
+    os.mkfifo(path) if content is None else path.write_bytes(content)
+    with pytest.raises(InvalidValue, match=reason):
+        read_weights(path, [Structure("M0", "")])
+
+
+def test_the_weights_that_a_spreadsheet_saves_are_read(tmp_path):
+    path = tmp_path / "weights.csv"
+    path.write_bytes("\ufeffrival,weight\r\nM0,1\r\n".encode())
+    assert read_weights(path, [Structure("M0", "")]) == {"M0": 1.0}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"converged": np.array([1, 0])},
+        {"approximation": "laplace", "pareto_k": "x", "effective": 9.0},
+        {"approximation": "laplace", "pareto_k": 9.0, "effective": 9.0, "optimum": np.arange(3.0)},
+    ],
+    ids=lambda attributes: " ".join(attributes),
+)
+def test_what_a_file_says_of_its_draws_may_be_wrong(attributes, problem, tmp_path):
+    path = tmp_path / "draws.nc"
+    posterior_file(path, problem, "by name")
+    with h5py.File(path, "a") as file:
+        file.attrs.update(attributes)
+    with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
+        draws_for(problem, [Structure("M0", "")], {"M0": path}, 5, 1)
+    if "optimum" not in attributes:
+        with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
+            _read(path)
+
+
+def test_a_pipe_holds_no_draws(problem, tmp_path):
+    os.mkfifo(tmp_path / "draws.nc")
+    with pytest.raises(InvalidValue, match="not a regular file"):
+        draws_from_file(problem, tmp_path / "draws.nc", "M0")
 
 
 def test_wrong_weights_are_told_together(tmp_path):

@@ -19,6 +19,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.headline import Bounds, Headline, cells
+from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
@@ -102,6 +103,29 @@ def test_a_page_of_another_make_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"title": "x"}', encoding="utf-8")
     with pytest.raises(InvalidValue, match="that this version wrote"):
         read_page(tmp_path)
+
+
+def test_a_page_holds_no_more_of_its_folder_than_is_read_of_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Picture("course.png", "Over time.")
+    monkeypatch.setattr(pages_page, "MODEL_LIMIT", 3 * len(PIXEL))
+    for times in (3, 4):
+        page = replace(PAGE, sections=(Section("Course", (course,) * times),))
+        if times == 3:
+            assert render([(page, folder)]).count("data:image") == times
+            continue
+        with pytest.raises(InvalidValue, match="at most"):
+            render([(page, folder)])
+
+
+def test_a_table_whose_rows_do_not_fit_its_head_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "report.json").read_text())
+    (table,) = [block for block in content["sections"][1]["blocks"] if block["kind"] == "table"]
+    table["rows"][0].pop()
+    (folder / "report.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidValue, match="one cell for each of"):
+        read_page(folder)
 
 
 def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> None:
