@@ -57,17 +57,21 @@ class Basis:
         return self.origin in UNSEEN or self.converged is not False
 
     @property
+    def _number(self) -> str:
+        return f"{self.n} draw{'' if self.n == 1 else 's'}"
+
+    @property
     def label(self) -> str:
         """For a column of a table: origin, number and quality."""
         match self.origin:
             case "posterior" | "borrowed":
                 quality = {True: "converged", False: "not converged", None: "convergence not recorded"}[self.converged]
-                return f"{self.origin}, {self.n} draws, {quality}"
+                return f"{self.origin}, {self._number}, {quality}"
             case "laplace":
                 known = "" if math.isnan(self.pareto_k) else f", Pareto k {self.pareto_k:.2f}"
-                return f"Laplace approximation, {self.n} draws{known}"
+                return f"Laplace approximation, {self._number}{known}"
             case _:
-                return f"{self.origin}, {self.n} draws, no data seen"
+                return f"{self.origin}, {self._number}, no data seen"
 
     @property
     def sentence(self) -> str:
@@ -79,18 +83,18 @@ class Basis:
                     False: f"the sampling has NOT converged, {NO_BAND}",
                     None: "whether the sampling has converged is not recorded",
                 }[self.converged]
-                return f"{self.n} draws from the posterior; {quality}"
+                return f"{self._number} from the posterior; {quality}"
             case "laplace":
-                text = f"{self.n} draws from a Laplace approximation of the posterior at its mode, not from chains"
+                text = f"{self._number} from a Laplace approximation of the posterior at its mode, not from chains"
                 k = f"Pareto k {self.pareto_k:.2f}"
                 if self.bands:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
                 known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
                 return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}"
             case "prior":
-                return f"{self.n} draws from the PRIOR: nothing here has seen the data"
+                return f"{self._number} from the PRIOR: nothing here has seen the data"
             case _:
                 return (
-                    f"{self.n} draws from ranges given by you, any value as good as another: there are no data, and "
+                    f"{self._number} from ranges given by you, any value as good as another: there are no data, and "
                     "all numbers are conditional on these ranges"
                 )

@@ -223,10 +223,10 @@ class Walk:
         if not math.isinf(self.ends[0]):
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
-                other, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+                rough, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
             else:
-                other, second = outside, self._again(outside, place)
-            if second.minimum.value < other.minimum.value - LOWER * self.threshold:
+                rough, second = outside, self._again(outside, place)
+            if second.minimum.value < rough.minimum.value - LOWER * self.threshold:
                 self._add(second)
                 return None, second
         self._add(place)

@@ -5,7 +5,7 @@ times and gives the columns that are easy to state; columns that a model has bes
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,10 +19,10 @@ FORMS: dict[str, tuple[Callable[[T], Columns], T]] = {}
 
 
 def form(
-    first: float = 0, last: float = 10, every: float = 1
+    first: float = 0, last: float = 10, every: float = 1, at: Sequence[float] = ()
 ) -> Callable[[Callable[[T], Columns]], Callable[[T], Columns]]:
-    """Enter a function as the closed form of the feature that it is called after."""
-    times = first + every * np.arange(round((last - first) / every) + 1)
+    """Enter a function as the closed form of the feature that it is called after; ``at`` times that are not even."""
+    times = np.array(at) if at else first + every * np.arange(round((last - first) / every) + 1)
 
     def enter(function: Callable[[T], Columns]) -> Callable[[T], Columns]:
         FORMS[function.__name__] = (function, times)
@@ -621,8 +621,9 @@ def saveper_differs(t: T) -> Columns:
     return {"stock": stock, "shown": 2 * stock}
 
 
-@form(every=1.5, last=9)
+@form(at=[0, 0.5, 1.5, 2, 3, 3.5, 4.5, 5, 6, 6.5, 7.5, 8, 9, 9.5])
 def saveper_not_a_multiple(t: T) -> Columns:
+    # the steps of 0.5 that are nearest to multiples of 0.75, the earlier one of two as near
     return {"stock": t}
 
 
@@ -1106,11 +1107,11 @@ def xmile_delays(t: T) -> Columns:
 
 @form(every=0.25)
 def xmile_stella_10(t: T) -> Columns:
-    # empty from 4 on; from 5 on one more comes than leaves
+    # empty from 4 on, so that nothing leaves; from 5 on one more comes than leaves
     water = where(t <= 4, 8 - 2 * t) + where(t > 5, t - 5)
     return {
-        "water_in_the_tank": water, "rain": where(t >= 5, 3), "drain-pipe": where(t >= 0, 2), "level": water / 10,
-        "shares[1]": where(t >= 0, 0.25), "shares[2]": where(t >= 0, 0.75), "split[1]": water / 4,
+        "water_in_the_tank": water, "rain": where(t >= 5, 3), "drain-pipe": where((t < 4) | (t >= 5), 2),
+        "level": water / 10, "shares[1]": where(t >= 0, 0.25), "shares[2]": where(t >= 0, 0.75), "split[1]": water / 4,
         "split[2]": 0.75 * water, "together": water,
     }  # fmt: skip
 

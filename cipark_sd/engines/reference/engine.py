@@ -15,11 +15,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.starts import MOST_STAGES
 from cipark_sd.compiler.subscripts import Subscripts
-from cipark_sd.compiler.unroll import flat_name, unroll
+from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.plan import RunPlan
+from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.reference.run import PySDRun
 from cipark_sd.engines.reference.translation import loaded_afresh
 from cipark_sd.engines.settings import Settings
@@ -147,7 +147,7 @@ def _check_method(model: Model, method: Method | None) -> None:
 def _check_language(model: Model) -> None:
     """Raise what the compiled engines say of the equations; what only they cannot do is no reason."""
     try:
-        unroll(inline_macros(model))
+        flat_model(model)
     except UnsupportedFeature:
         return
     except Problems as problem:

@@ -269,7 +269,7 @@ def test_half_the_step_is_said_with_its_number(study) -> None:
 
 #: What a user calls in Python has a documented default; nothing of ours may rest on it.
 ENTRANCES = {
-    *("simulate", "ensemble", "calibrate", "value_and_jacobian", "value_and_gradient"),
+    *("simulate", "ensemble", "calibrate", "value_and_gradient"),
     *("model_response", "run_policies", "run_futures", "ema_model"),
 }
 #: A check is handed a function that has its engine already, and the settings of a calibration name theirs.

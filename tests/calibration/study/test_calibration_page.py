@@ -16,7 +16,7 @@ from calibration.study import rows as tables
 from calibration.study.priors import FAMILIES
 from calibration.study.problem import read_problem
 from calibration.study.rows import DERIVED, USES
-from calibration.study.sections import OPTIMISERS, Method
+from calibration.study.sections import Method
 
 PAGE = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
 READERS = (coding, events_, predictions_, problem, processes, questions, sections, tables, terms, variants)
@@ -42,7 +42,7 @@ def keys() -> set[str]:
     return found | {field for family in FAMILIES.values() for field in family.__slots__}
 
 
-WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *OPTIMISERS, *USES}
+WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *USES}
 
 
 def test_the_reader_s_keys_are_found() -> None:

@@ -131,6 +131,9 @@ def test_pysd_still_has_the_fault(feature: str) -> None:
         return
     found = running.pysd_table(CORPUS / feature, fault.get("asked"))
     wanted = expected(feature)
+    if "rows" in fault:
+        assert len(found) == fault["rows"] != len(wanted)
+        return
     assert differing(found, wanted[[name for name in wanted if name in found]]) == fault["columns"]
 
 
