@@ -206,7 +206,12 @@ class Headline:
     @property
     def narrowed(self) -> bool:
         """Whether the interval is narrower than that of the priors alone; true where either is not known."""
-        return self.interval is None or self.prior is None or is_narrower(self.interval, self.prior)
+        if self.interval is None or self.prior is None:
+            return True
+        # a side that was not found, or not judged, says nothing of the data
+        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
+        unknown = any(end is None and state in ("not found", "none", "not judged") for end, state in sides)
+        return unknown or is_narrower(self.interval, self.prior)
 
     @property
     def has_assumed_sign(self) -> bool:

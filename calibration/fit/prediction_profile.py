@@ -134,13 +134,12 @@ def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, he
     if not profiles:
         return []
     sentences = []
-    opened = [profile for profile in profiles if profile.lower is None or profile.upper is None]
-    for profile in opened:
+    for profile in (profile for profile in profiles if "open" in profile.sides.states):
         if len(profile.values) == 1:
             sentences.append(f"No estimated parameter changes {profile.name}.")
             continue
-        sides = [("below", profile.lower, profile.values[0]), ("above", profile.upper, profile.values[-1])]
-        ends = " and ".join(f"{side} (followed to {end:.4g})" for side, bound, end in sides if bound is None)
+        sides = zip(("below", "above"), profile.sides.states, profile.values[[0, -1]], strict=True)
+        ends = " and ".join(f"{side} (followed to {end:.4g})" for side, state, end in sides if state == "open")
         sentences.append(f"Not bounded at {percent(profile.threshold.level)}: {profile.name}, {ends}.")
     if estimate == "map":
         words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "
