@@ -120,7 +120,8 @@ def _values(
         except CiparkError:
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
-            reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
+            said = str(problem).strip().rstrip(".")
+            reason = said.splitlines()[-1] if said else type(problem).__name__
             raise EquationError(
                 model.name,
                 variable.label,

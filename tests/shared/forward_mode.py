@@ -58,15 +58,15 @@ def value_and_jacobian(
     values = planned.columns.arrays(out[:n_outputs, :, ::n_parameters])
     slopes = planned.columns.arrays(out[n_outputs:])
     dims = {name: ("time", *model.by_name[name].dims) for name in values}
-    heads = ("run", "parameter")
+    heads, times_saved = ("run", "parameter"), {"time": planned.times}
     return (
-        xr.Dataset({name: (("run", *dims[name]), array) for name, array in values.items()}),
+        xr.Dataset({name: (("run", *dims[name]), array) for name, array in values.items()}, times_saved),
         xr.Dataset(
             {
                 name: ((*heads, *dims[name]), array.reshape(n_runs, n_parameters, *array.shape[1:]))
                 for name, array in slopes.items()
             },
-            {"parameter": list(arrays)},
+            {"parameter": list(arrays), **times_saved},
         ),
     )
 

@@ -145,13 +145,13 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
     words = tokens(text)
     if len(words) == 1 and words[0][:1].isdecimal():
         return float(words[0]) > 0 if least is None else float(words[0]) >= least
-    if not words or any(after == "(" and _is_word(token) for token, after in pairwise(words)):
+    if not words or any(after == "(" and _is_name(token) for token, after in pairwise(words)):
         return False
     inside = 0
     for token in words:
         inside += (token == "[") - (token == "]")
         name = canonical(token)
-        if inside or not _is_word(token) or name in _FIXED:
+        if inside or not _is_name(token) or name in _FIXED:
             continue
         node = nodes.get(name)
         if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
@@ -163,5 +163,5 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
     return True
 
 
-def _is_word(token: str) -> bool:
+def _is_name(token: str) -> bool:
     return token[:1].isalpha() or token[:1] in ('"', "_")

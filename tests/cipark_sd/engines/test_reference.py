@@ -13,6 +13,7 @@ import xarray as xr
 
 import cipark_sd
 from cipark_sd.errors import (
+    EquationError,
     InvalidValue,
     MissingData,
     ModelFileError,
@@ -243,7 +244,7 @@ def test_missing_external_data_are_named(tmp_path: Path) -> None:
         "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n",
         encoding="utf-8",
     )
-    with pytest.raises(ModelFileError, match=r"gone\.csv"):
+    with pytest.raises(EquationError, match=r"model\.mdl:2: the equation of 'seen' reads 'gone\.csv'"):
         simulate(read_model(path))
 
 
