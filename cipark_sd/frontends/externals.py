@@ -120,8 +120,8 @@ def _values(
         except CiparkError:
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
-            said = str(problem).strip().rstrip(".")
-            reason = said.splitlines()[-1] if said else type(problem).__name__
+            message = str(problem).strip().rstrip(".")
+            reason = message.splitlines()[-1] if message else type(problem).__name__
             raise EquationError(
                 model.name,
                 variable.label,
