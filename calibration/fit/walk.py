@@ -223,10 +223,10 @@ class Walk:
         if not math.isinf(self.ends[0]):
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
-                rough, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+                first, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
             else:
-                rough, second = outside, self._again(outside, place)
-            if second.minimum.value < rough.minimum.value - LOWER * self.threshold:
+                first, second = outside, self._again(outside, place)
+            if second.minimum.value < first.minimum.value - LOWER * self.threshold:
                 self._add(second)
                 return None, second
         self._add(place)
@@ -254,8 +254,7 @@ class Walk:
     def _again(self, place: Place, current: Place) -> Place:
         """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        near, _ = neared(goal, current.minimum.point, fall=1e-12)
-        second = self._place(settled(goal, near, tolerance=TOLERANCE), place.aimed, place.sigma)
+        second = self._place(_rescued(goal, current.minimum.point), place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
 
     def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
@@ -294,8 +293,7 @@ class Walk:
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
             rough = minimum.promised > LOWER * min(self.threshold, FLAT_RISE)
             if rough and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                near_by, _ = neared(goal, minimum.point, fall=1e-12)
-                second = settled(goal, near_by, tolerance=TOLERANCE)
+                second = _rescued(goal, minimum.point)
                 minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
@@ -303,6 +301,12 @@ class Walk:
         at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
         cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
         return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
+
+
+def _rescued(goal: Objective, point: Array) -> Minimum:
+    """Where a search ends that does not rely on the curvature at its start, for one that has stuck."""
+    near, _ = neared(goal, point, fall=1e-12)
+    return settled(goal, near, tolerance=TOLERANCE)
 
 
 def union(
