@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def run_policies(
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
     scenario, nearest = at_steps(model, scenario, times)
-    # two times may have the same nearest step, which is run and saved once
+    # two times may have the same nearest step, which is saved once
     instants = tuple(dict.fromkeys(nearest))
     pool, length = pool or Workers(), lengths.pop()
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
@@ -118,9 +118,7 @@ def run_policies(
     ran = [answers[start : start + len(policies)] for start in range(0, len(answers), len(policies))]
     for rival, of_rival in zip(rivals, ran, strict=True):
         _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, of_rival)
-    places = [instants.index(step) for step in nearest]
-    at_times = [[replace(run, values=run.values[..., places]) for run in of_rival] for of_rival in ran]
-    return _dataset(model, policies, rivals, draws, outcomes, times, nearest, at_times, engine)
+    return _dataset(model, policies, rivals, draws, outcomes, times, nearest, ran, engine)
 
 
 def check_memory(n: int, size: int) -> None:
@@ -420,6 +418,9 @@ def _dataset(
 
     # (policy, rival, outcome, draw, time)
     values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
+    saved = list(dict.fromkeys(instants))
+    if len(saved) < len(instants):
+        values = values[..., [saved.index(step) for step in instants]]
     refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     marks = {
         name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
