@@ -23,8 +23,6 @@ pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no f
 
 #: What is refused, by the words of the message that say what the other language cannot say.
 REFUSED = {
-    # XMILE has no missing value and no data that are missing between their times
-    "tests/na/test_na.mdl": "the number nan",
     "tests/vector_order/test_vector_order.mdl": "raw",
     "tests/data_from_other_model/test_data_from_other_model.mdl": "raw",
 }
