@@ -5,15 +5,16 @@ allow, a gradient is either far from zero at the minimum or, cut to the distance
 Here each step is the minimum of a quadratic model within the box, and a search has converged when that model promises
 a fall of the objective that is too small to matter: both are the same in any units of the parameters.
 
-Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed.: sections 18.2 and 16.7 (steps within bounds), 3.5
-(backtracking by interpolation) and procedure 18.2 (damped update).
+Sources: Nocedal and Wright 2006, Numerical Optimization, 2nd ed.: sections 18.2 and 16.7 (steps within bounds), 3.5
+(backtracking by interpolation) and procedure 18.2 (damped update); Lewis and Overton 2013, Mathematical Programming
+141, 135-163 (quasi-Newton steps across kinks, with a line search by bisection).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.fit.in_step import Search, ask
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
 
@@ -27,13 +28,14 @@ GRADIENT_SHARE = 2e-3
 FLAT = 1e-3
 #: Least eigenvalue of a curvature whose diagonal is 1.
 SINGULAR = 1e-10
-#: Quasi-Newton steps from one measured curvature.
-MOST_STEPS = 60
+#: Quasi-Newton steps from one measured curvature, and points of one line search.
+MOST_STEPS, MOST_TRIALS = 120, 40
+#: A step lowers the objective by this share of what its slope promises, and leaves at most this share of the slope.
+LEAST_FALL, STEEP = 1e-4, 0.9
+#: The shortest share of a step, and how many steps show whether a search still gains.
+SHORTEST, LAST_STEPS = 1e-8, 10
 #: Times that the curvature is measured anew where a search has stuck.
 MOST_CURVATURES = 4
-
-#: A point to the value there and its slopes ``(n,)``.
-WithGradient = Callable[[Array], tuple[float, Array]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,66 +113,121 @@ def measured(goal: Objective, point: Array) -> tuple[Objective, Curvature]:
     return replace(goal, steps=steps), hessian
 
 
-def minimise(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
+def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
     """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
 
-    The curvature is measured at the start, and anew where a search from it has stuck.
+    The curvature is measured at the start, and anew where a search from it has stuck. ``stall`` as of
+    :func:`descending`.
     """
     point, evaluations, last = start, 0, np.inf
     for _ in range(MOST_CURVATURES):
         scaled, hessian = measured(goal, point)
-        result = descend(scaled.with_gradient, point, hessian.positive, tolerance=tolerance)
+        result = yield from descending(scaled, point, hessian.positive, tolerance=tolerance, stall=stall)
         evaluations += result.evaluations + len(point)
         point = result.point
-        if result.converged or not result.value < last - tolerance:
+        if result.converged or not result.value < last - (tolerance if stall is None else stall):
             break
         last = result.value
     return replace(result, evaluations=evaluations)
 
 
-def descend(function: WithGradient, start: Array, matrix: Array, *, tolerance: float) -> Minimum:
-    """Quasi-Newton steps within the box from ``start``, with ``matrix`` as the first quadratic model."""
-    point = np.clip(start, 0.0, 1.0)
-    value, slopes = function(point)
-    evaluations = 1
+def descending(
+    goal: Objective, start: Array, matrix: Array, *, tolerance: float, stall: float | None = None
+) -> Search[Minimum]:
+    """Quasi-Newton steps within the box from ``start``, with ``matrix`` as the first quadratic model.
+
+    A kink keeps the promise of that model for good. Steps that end where the slope has turned teach the model how steep
+    both sides are, and the search ends once its last steps together gain less than ``stall``, by default ``tolerance``.
+    """
+    point, stall = np.clip(start, 0.0, 1.0), tolerance if stall is None else stall
+    value, slopes = yield from ask(goal, point)
+    evaluations, values = 1, [value]
     for _ in range(MOST_STEPS):
         step = bounded_step(matrix, slopes, point)
         promised = -float(slopes @ step + step @ matrix @ step / 2)
         if not promised > tolerance:
             return Minimum(point, value, slopes, matrix, True, evaluations)
-        share, fall = 1.0, float(-slopes @ step)
-        while True:
-            trial = np.clip(point + share * step, 0.0, 1.0)
-            there, slopes_there = function(trial)
-            evaluations += 1
-            if there <= value - 1e-4 * share * fall:
+        reached = yield from _along(goal, point, step, value, slopes)
+        evaluations += reached.evaluations
+        if not reached.value < value:
+            return Minimum(point, value, slopes, matrix, False, evaluations, promised)
+        matrix = _updated(matrix, reached.point - point, reached.slopes - slopes)
+        point, value, slopes = reached.point, reached.value, reached.slopes
+        values.append(value)
+        gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
+        if gained < stall:
+            return Minimum(point, value, slopes, matrix, True, evaluations, min(promised, gained))
+    return Minimum(point, value, slopes, matrix, False, evaluations, min(promised, gained))
+
+
+@dataclass(frozen=True, eq=False)
+class _Reached:
+    """The end of a line search."""
+
+    point: Array
+    value: float
+    slopes: Array
+    evaluations: int
+
+
+def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Array) -> Search[_Reached]:
+    """The end of a line search: lower by a share of what the slope promises, and where the slope is less steep.
+
+    Bisection finds such a point across kinks as well.
+    """
+    fall = -float(slopes @ step)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(step > 0, (1 - point) / step, np.where(step < 0, -point / step, np.inf))
+    longest = max(1.0, float(room.min()))
+    low, high, share = 0.0, np.inf, 1.0
+    reached = _Reached(point, value, slopes, 0)
+    for trial_number in range(1, MOST_TRIALS + 1):
+        trial = np.clip(point + share * step, 0.0, 1.0)
+        there, slopes_there = yield from ask(goal, trial)
+        reached = replace(reached, evaluations=trial_number)
+        if there > value - LEAST_FALL * share * fall:
+            high = share
+        else:
+            reached = _Reached(trial, there, slopes_there, trial_number)
+            if -float(slopes_there @ step) <= STEEP * fall or share >= longest:
                 break
+            low = share
+        if low > 0:
+            share = (low + high) / 2 if high < np.inf else min(2 * share, longest)
+            if high - low < 0.1 * low:
+                break
+        else:
             # the least of the parabola through both values and the slope, kept away from either end
             curve = there - value + share * fall
             share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
-            if share < 1e-8:
-                return Minimum(point, value, slopes, matrix, False, evaluations, promised)
-        matrix = _updated(matrix, trial - point, slopes_there - slopes)
-        point, value, slopes = trial, there, slopes_there
-    return Minimum(point, value, slopes, matrix, False, evaluations, promised)
+            if share < SHORTEST:
+                break
+    return reached
 
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
     """The step ``(n,)`` to the least of the quadratic model within the box."""
-    from scipy import optimize
+    from scipy import linalg, optimize
 
     # in units in which the diagonal is 1
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
-    roots = np.sqrt(np.maximum(values, SINGULAR))
-    target = -(vectors.T @ (slopes / scale)) / roots
-    free = (vectors @ (target / roots)) / scale
+    scaled = matrix / np.outer(scale, scale)
+    try:
+        root = linalg.cholesky(scaled, check_finite=False)
+    except linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(scaled)
+        root = np.sqrt(np.maximum(values, SINGULAR))[:, None] * vectors.T
+        target = -(vectors.T @ (slopes / scale)) / np.sqrt(np.maximum(values, SINGULAR))
+        free = np.linalg.lstsq(root, target)[0] / scale
+    else:
+        target = -linalg.solve_triangular(root, slopes / scale, trans="T", check_finite=False)
+        free = linalg.solve_triangular(root, target, check_finite=False) / scale
     ahead = point + free
     if ((ahead >= 0) & (ahead <= 1)).all():
         return np.asarray(free)
     # bounds may not touch: what a step of this width costs is nothing
     low, high = -point * scale - 1e-300, (1 - point) * scale + 1e-300
-    solution = optimize.lsq_linear(roots[:, None] * vectors.T, target, bounds=(low, high), method="bvls", tol=1e-14)
+    solution = optimize.lsq_linear(root, target, bounds=(low, high), method="bvls", tol=1e-14)
     return np.clip(solution.x / scale, -point, 1 - point)
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.fit.box_search import Minimum, minimise
+from calibration.fit.box_search import Minimum, minimising
+from calibration.fit.in_step import Search, run
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
@@ -29,17 +30,23 @@ def neared(goal: Objective, point: Array, *, most: int = 300, fall: float = 1e-6
     return np.asarray(result.x), int(result.nfev)
 
 
-def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
+def settling(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
     """The minimum beside ``start : (n_free,)``, to a promised fall of ``tolerance``.
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
-    scaled with the curvature.
+    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`.
     """
     minimum = polished(goal, start, tolerance=tolerance)
     if minimum is not None and minimum.converged:
         return minimum
-    second = minimise(goal, start if minimum is None else minimum.point, tolerance=tolerance)
+    point = start if minimum is None else minimum.point
+    second = yield from minimising(goal, point, tolerance=tolerance, stall=stall)
     return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)
+
+
+def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
+    """What :func:`settling` finds."""
+    return run(settling(goal, start, tolerance=tolerance), goal.density)
 
 
 def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:

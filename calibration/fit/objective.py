@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
-from calibration.study.parameters import ParameterSpace
+from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.arrays import Array
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
@@ -26,6 +26,26 @@ Quantity = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
+class InRange:
+    """A parameter as a quantity: its place in its search range, 0 to 1."""
+
+    parameter: Parameter
+    position: int
+
+    @cached_property
+    def space(self) -> ParameterSpace:
+        """Of the parameter alone."""
+        return ParameterSpace((self.parameter,))
+
+    def __call__(self, theta: Array) -> Array:
+        return np.clip(self.space.to_box(theta[:, [self.position]])[:, 0], 0.0, 1.0)
+
+    def values(self, places: Array) -> Array:
+        """Places ``(n,)`` of the range as values."""
+        return self.space.from_box(places[:, None])[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
 class Pull:
     """A term ``(quantity - aim)^2 / (2 sigma^2)``, which draws a quantity to a value."""
 
@@ -36,6 +56,11 @@ class Pull:
     def gap(self, theta: Array) -> Array:
         """``(quantity - aim) / sigma``, ``(n,)``."""
         return (self.quantity(theta) - self.aim) / self.sigma
+
+    def at(self, goal: "Objective", point: Array) -> tuple[float, Array]:
+        """The gap at a point ``(n_free,)`` of the box, and its slopes ``(n_free,)``."""
+        at, by_point = goal.of_quantity(self.quantity, point)
+        return (at - self.aim) / self.sigma, by_point / self.sigma
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +133,16 @@ class Objective:
         points, widths = self.around(point)
         values = self(points)
         return float(values[0]), slopes(values, widths, values < IMPOSSIBLE)
+
+    def of_quantity(self, quantity: Quantity, point: Array) -> tuple[float, Array]:
+        """A quantity at a point ``(n_free,)``, and its slopes ``(n_free,)``."""
+        if isinstance(quantity, InRange):
+            here = self.free == quantity.position
+            return float(point[here][0]), here.astype(float)
+        points, widths = self.around(point)
+        values = quantity(self.theta(points))
+        with np.errstate(invalid="ignore"):
+            return float(values[0]), slopes(values, widths, np.isfinite(values))
 
     def around(self, point: Array) -> tuple[Array, Array]:
         """The point, its neighbours ahead and behind in each direction, and how far those are."""

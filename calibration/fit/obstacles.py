@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.fit.box_search import Minimum
-from calibration.fit.downhill import settled
+from calibration.fit.downhill import settling
+from calibration.fit.in_step import Search, ask
 from calibration.fit.objective import Objective
 from calibration.study.parameters import ParameterSpace
 
@@ -23,13 +24,17 @@ NOTHING, WITHIN = 1e-2, 0.05
 TOLERANCE = 1e-8
 
 
-def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> list[str]:
+def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[list[str]]:
     """Parameters on a bound of their search without which ``minimum`` would be lower by a share of ``threshold``."""
     if not ((minimum.point <= 0.0) | (minimum.point >= 1.0)).any():
         return []
-    minimum = replace(minimum, slopes=goal.with_gradient(minimum.point)[1])
-    nothing = NOTHING * threshold
-    return [name for name in on_bounds(goal, minimum) if not _harmless(goal, minimum, name, nothing)]
+    _, slopes = yield from ask(goal, minimum.point)
+    minimum, names = replace(minimum, slopes=slopes), list[str]()
+    for name in on_bounds(goal, minimum):
+        harmless = yield from _harmless(goal, minimum, name, NOTHING * threshold)
+        if not harmless:
+            names.append(name)
+    return names
 
 
 def on_bounds(goal: Objective, minimum: Minimum) -> list[str]:
@@ -39,7 +44,7 @@ def on_bounds(goal: Objective, minimum: Minimum) -> list[str]:
     return [name for name, stuck in zip(goal.space.names, low | high, strict=True) if stuck]
 
 
-def _harmless(goal: Objective, minimum: Minimum, name: str, nothing: float) -> bool:
+def _harmless(goal: Objective, minimum: Minimum, name: str, nothing: float) -> Search[bool]:
     """Whether a bound costs nothing: its family ends there, or the others make up for a way within it."""
     column = goal.space.names.index(name)
     upper = bool(minimum.point[column] > 0.5)
@@ -51,7 +56,8 @@ def _harmless(goal: Objective, minimum: Minimum, name: str, nothing: float) -> b
     if not len(nuisance):
         return False
     inner = replace(goal, base=goal.theta(inside[None, :])[0], free=goal.free[nuisance])
-    return settled(inner, minimum.point[nuisance], tolerance=TOLERANCE).value < minimum.value + nothing
+    within = yield from settling(inner, minimum.point[nuisance], tolerance=TOLERANCE, stall=nothing / 10)
+    return within.value < minimum.value + nothing
 
 
 def worth_beyond(goal: Objective, column: int, upper: bool, slope: float) -> float:

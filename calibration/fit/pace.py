@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from calibration.fit.in_step import Search
 from calibration.fit.objective import IMPOSSIBLE
 
 #: Growth of the square root of the rise that a step aims at, as share of that of the threshold, and the most of it that
 #: is taken as no jump.
 AIM, MOST_GROWTH = 0.25, 0.75
+#: The most by which a step grows.
+LONGER = 4.0
 #: The crossing is good when the rise there is the threshold to this share of it.
 AT_THRESHOLD = 1e-5
 #: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
@@ -22,10 +25,13 @@ JUMP, FINEST = 1e-2, 1e-4
 
 
 class HasCost(Protocol):
-    """A point of a profile: the best objective there."""
+    """A point of a profile: the best objective there, and by how much it may be lower still."""
 
     @property
     def cost(self) -> float: ...
+
+    @property
+    def doubt(self) -> float: ...
 
 
 P = TypeVar("P", bound=HasCost)
@@ -39,7 +45,7 @@ def root(rise: float) -> float:
 def next_step(step: float, before: float, after: float, limit: float) -> float:
     """The step after one whose root of the rise went from ``before`` to ``after``, ``limit`` being the threshold's."""
     growth = (after - before) / (AIM * limit)
-    return step * min(3.0, max(0.3, 1 / growth if growth > 0 else 3.0))
+    return step * min(LONGER, max(0.3, 1 / growth if growth > 0 else LONGER))
 
 
 @dataclass
@@ -76,40 +82,49 @@ class Pace:
             if passed or self.blocked_root - after <= MOST_GROWTH * self.limit:
                 self.blocked = None
             else:
-                self.step = min(self.step, abs(self.blocked - place) / 2)
+                # from nearer by, a search may pass where another one had stuck
+                self.step = min(self.step, abs(self.blocked - place))
 
 
-def crossing(inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], P]) -> tuple[P, bool]:
+def crossing(
+    inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], Search[P]]
+) -> Search[tuple[P, bool]]:
     """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
 
-    Where the rise jumps over the threshold the place is the last one below the jump; where it is above the threshold
-    inside already, since ``least`` has fallen, the place is the inside.
+    Secants through the roots of the rise close in on it, and halves where they do not. Where the rise jumps over the
+    threshold the place is the last one below the jump; where it is above the threshold inside already, since ``least``
+    has fallen, the place is the inside.
 
     Parameters
     ----------
-    solve : (share, nearest place) -> place
-        The place at a share of the way from ``inside`` to ``outside``; searches start from the nearest one.
+    solve : (share, place before) -> search of the place
+        The place at a share of the way from ``inside`` to ``outside``. It starts from the last place below the
+        threshold, since another one may lie in a valley of its own, and higher.
     """
-    from scipy import optimize
 
-    known: dict[float, P] = {0.0: inside, 1.0: outside}
-
-    def gap(share: float) -> float:
-        if share not in known:
-            known[share] = solve(share, known[min(known, key=lambda tried: abs(tried - share))])
-        rise = known[share].cost - least
-        if abs(rise - threshold) <= AT_THRESHOLD * threshold:
+    def gap(place: P) -> float:
+        rise = place.cost - least
+        if abs(rise - threshold) <= AT_THRESHOLD * threshold + place.doubt:
             return 0.0
         return root(min(rise, IMPOSSIBLE)) - math.sqrt(threshold)
 
-    if gap(0.0) > 0:
+    low, high = (0.0, inside), (1.0, outside)
+    if gap(inside) > 0:
         # a better fit was met on the way here, above which the place inside lies already
         return inside, False
-    optimize.brentq(gap, 0.0, 1.0, xtol=FINEST, rtol=1e-12)
-    place = min(known.values(), key=lambda place: abs(place.cost - least - threshold))
-    if abs(place.cost - least - threshold) <= JUMP * threshold:
-        return place, True
-    return known[max(share for share, reached in known.items() if reached.cost - least <= threshold)], False
+    width, best = 1.0, min(inside, outside, key=lambda place: abs(gap(place)))
+    while gap(best) and high[0] - low[0] > FINEST:
+        below, above = gap(low[1]), gap(high[1])
+        share = low[0] + (high[0] - low[0]) * min(0.95, max(0.05, below / (below - above)))
+        if high[0] - low[0] > width / 2:
+            share = (low[0] + high[0]) / 2
+        width = high[0] - low[0]
+        place = yield from solve(share, low[1])
+        best = min(best, place, key=lambda place: abs(gap(place)))
+        low, high = ((share, place), high) if gap(place) <= 0 else (low, (share, place))
+    if abs(best.cost - least - threshold) <= JUMP * threshold:
+        return best, True
+    return low[1], False
 
 
 def jumped(cost: float) -> str:

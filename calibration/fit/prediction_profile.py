@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.downhill import beneath
+from calibration.fit.in_step import Search, run
 from calibration.fit.objective import Objective, Quantity
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Verdict
@@ -101,10 +102,12 @@ def prediction_profile(
     goal = replace(goal, base=theta, free=np.array(free, dtype=np.intp))
     starts = [theta if best is None else best, *alternatives]
 
-    def walk_from(start: Array) -> Walk:
-        return Walk(goal, predicts, beneath(goal, goal.box(start), tolerance=TOLERANCE).point, rule.rise)
+    def walk_from(start: Array) -> Search[Walk]:
+        walk = Walk(goal, predicts, rule.rise)
+        yield from walk.begin(beneath(goal, goal.box(start), tolerance=TOLERANCE).point)
+        return walk
 
-    walks, parts = union(starts, predicts, walk_from, rule.rise)
+    walks, parts = run(union(starts, predicts, walk_from, rule.rise), goal.density)
     places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
     values = np.array([place.at for place in places])
     rise = np.array([place.cost for place in places])

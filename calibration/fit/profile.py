@@ -9,18 +9,19 @@ ended at several optima that are as good, each is walked from, and the interval 
 Source: Raue et al. 2009, Bioinformatics 25(15), 1923-1929.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.fit.diagnostics import interval_rule
-from calibration.fit.downhill import settled
+from calibration.fit.downhill import settling
+from calibration.fit.in_step import Search, gather, run
+from calibration.fit.objective import InRange
 from calibration.fit.optimise import Optimum
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Part, Side, Verdict, refused
 from calibration.fit.walk import TOLERANCE, Place, Walk, union
-from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.arrays import Array
 
 #: A rise of the log density from which on a place of a walk fits better than the optimum.
@@ -56,48 +57,47 @@ class Profile:
 
 
 class BetterFit(Exception):
-    """A walk has met a place at which the study's own objective is better than at its optimum."""
+    """A walk has met a place at which the study's own objective is better than at its optimum.
+
+    ``profile`` is what it leaves of the walk's profile.
+    """
+
+    profile: Profile
 
     def __init__(self, theta: Array) -> None:
         super().__init__()
         self.theta = theta
 
 
-@dataclass(frozen=True, eq=False)
-class _Held:
-    """A parameter as the quantity of a walk: its place in its search range, of which the walk knows both ends."""
-
-    parameter: Parameter
-    position: int
-
-    @property
-    def space(self) -> ParameterSpace:
-        return ParameterSpace((self.parameter,))
-
-    def __call__(self, theta: Array) -> Array:
-        return np.clip(self.space.to_box(theta[:, [self.position]])[:, 0], 0.0, 1.0)
-
-    def values(self, places: Array) -> Array:
-        """Places ``(n,)`` of the range as values."""
-        return self.space.from_box(places[:, None])[:, 0]
-
-    def in_values(self, side: Side) -> Side:
-        """A side with the parameter's value in place of its place."""
-        return replace(side, at=float(self.values(np.array([side.at]))[0]))
-
-
 def profile(optimum: Optimum, name: str, *, level: float, rule: Threshold | None = None, stop: bool = False) -> Profile:
-    """The profile of the free parameter ``name``, walked to both sides from the optimum and from others as good.
+    """The profile of one free parameter; arguments as of :func:`profiles_of`."""
+    return profiles_of(optimum, [name], level=level, rule=rule, stop=stop)[0]
+
+
+def profiles_of(
+    optimum: Optimum, names: Sequence[str], *, level: float, rule: Threshold | None = None, stop: bool = False
+) -> list[Profile]:
+    """Profiles of free parameters, walked in step to both sides from the optimum and from others as good.
 
     Parameters
     ----------
     level : float
-        Of the interval, between 0 and 1.
+        Of the intervals, between 0 and 1.
     rule : Threshold, optional
         That of the optimum for a parameter of the model, where it is known.
     stop : bool
-        Whether to end at the first place that fits better than the optimum, which then is all that it says.
+        Whether to end at the first place that fits better than the optimum, which then is all that is returned: one
+        profile with ``better``.
     """
+    walks = [_walked(optimum, name, level, rule, stop) for name in names]
+    try:
+        return run(gather(walks), optimum.goal.density)
+    except BetterFit as fault:
+        return [fault.profile]
+
+
+def _walked(optimum: Optimum, name: str, level: float, rule: Threshold | None, stop: bool) -> Search[Profile]:
+    """The search of one profile."""
     goal = optimum.goal
     position = goal.density.space.names.index(name)
     parameter, value = goal.density.space.parameters[position], float(optimum.theta[position])
@@ -107,27 +107,32 @@ def profile(optimum: Optimum, name: str, *, level: float, rule: Threshold | None
         rule = interval_rule(optimum, level) if rule is None else rule
     else:
         rule = Threshold(level)
-    held = _Held(parameter, position)
+    held = InRange(parameter, position)
+    starts = (optimum.theta, *optimum.alternatives)
     try:
-        starts = (optimum.theta, *optimum.alternatives)
-        walks, parts = union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
+        walks, parts = yield from union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
     except BetterFit as fault:
-        return Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), fault.theta)
+        fault.profile = Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), fault.theta)
+        raise
     places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
     theta = held.values(np.array([place.at for place in places]))
     rise = np.array([place.cost for place in places])
     rise -= rise.min()
     place = float(goal.box(optimum.theta)[int(np.flatnonzero(goal.free == position)[0])])
     on_bound = "" if name not in optimum.at_bound else "lower" if place < 0.5 else "upper"
-    in_values = [
-        Part(held.in_values(part.lower), held.in_values(part.upper), float(held.values(np.array([part.centre]))[0]))
+
+    def in_values(side: Side) -> Side:
+        return replace(side, at=float(held.values(np.array([side.at]))[0]))
+
+    of_values = [
+        Part(in_values(part.lower), in_values(part.upper), float(held.values(np.array([part.centre]))[0]))
         for part in parts
     ]
-    verdict = Verdict.of(in_values, held=optimum.stepwise, on_bound=on_bound)
+    verdict = Verdict.of(of_values, held=optimum.stepwise, on_bound=on_bound)
     return Profile(name, theta, rise, float(theta[rise.argmin()]), rule, verdict)
 
 
-def _walk_from(optimum: Optimum, held: _Held, rule: Threshold, stop: bool) -> Callable[[Array], Walk]:
+def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> Callable[[Array], Search[Walk]]:
     """Makes the walk from a full vector: of the likelihood and the others' priors.
 
     The prior of the parameter itself no longer counts, so that the least value may lie beside the optimum.
@@ -139,7 +144,7 @@ def _walk_from(optimum: Optimum, held: _Held, rule: Threshold, stop: bool) -> Ca
     counts[held.position] = False
     own_prior = held.space if goal.with_prior[held.position] else None
 
-    def walk_from(theta: Array) -> Walk:
+    def walk_from(theta: Array) -> Search[Walk]:
         inner = replace(goal, base=theta, free=free, with_prior=counts)
 
         def watch(place: Place) -> None:
@@ -148,7 +153,9 @@ def _walk_from(optimum: Optimum, held: _Held, rule: Threshold, stop: bool) -> Ca
             if place.cost - prior < -optimum.log_density - BETTER:
                 raise BetterFit(full)
 
-        centre = settled(inner, inner.box(theta), tolerance=TOLERANCE).point
-        return Walk(inner, held, centre, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
+        walk = Walk(inner, held, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
+        centre = yield from settling(inner, inner.box(theta), tolerance=TOLERANCE, stall=walk.stall)
+        yield from walk.begin(centre.point)
+        return walk
 
     return walk_from

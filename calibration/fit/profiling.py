@@ -8,7 +8,7 @@ import numpy as np
 from calibration.fit.diagnostics import interval_rule
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
-from calibration.fit.profile import Profile, profile
+from calibration.fit.profile import Profile, profiles_of
 from calibration.fit.shared_goal import SharedGoal
 from calibration.fit.threshold import Threshold
 from calibration.likelihood.predicted import Reported, reported
@@ -22,6 +22,8 @@ from cipark_sd.tasks.records import RecordTask, records
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
+#: Parameters whose profiles are walked in step, whatever the number of workers.
+TOGETHER = 16
 #: Times that the optimum goes to a better fit that a profile has met.
 MOST_TURNS = 5
 #: Draws of the priors that show what a prediction would be without data.
@@ -29,24 +31,32 @@ PRIOR_DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class ProfileOf:
-    """The profile of a free parameter, walked from an optimum."""
+class Profiles:
+    """Profiles of some parameters, or the one that met a better fit."""
+
+    made: tuple[Profile, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ProfilesOf:
+    """The profiles of some free parameters, walked in step from an optimum."""
 
     shared: SharedGoal
     theta: Array
     log_density: float
     stepwise: tuple[str, ...]
     alternatives: tuple[Array, ...]
-    name: str
+    names: tuple[str, ...]
     rule: Threshold
     stop: bool
 
-    def __call__(self) -> Profile:
-        """The profile."""
+    def __call__(self) -> Profiles:
+        """The profiles."""
         # of all that was searched a profile asks for the ends alone
         start = (self.theta, self.log_density, math.nan, (), False)
         optimum = Optimum(*start, self.shared.goal, self.stepwise, self.alternatives)
-        return profile(optimum, self.name, level=self.rule.level, rule=self.rule, stop=self.stop)
+        made = profiles_of(optimum, self.names, level=self.rule.level, rule=self.rule, stop=self.stop)
+        return Profiles(tuple(made))
 
 
 def profiles(
@@ -64,21 +74,23 @@ def profiles(
     innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
     names = [name for name in optimum.goal.space.names if name not in innovations]
     shared = SharedGoal.of(optimum.goal)
+    groups = [tuple(names[first : first + TOGETHER]) for first in range(0, len(names), TOGETHER)]
     bars.show("profiles", 0, len(names))
 
-    def tell(n_done: int, made: Profile) -> None:
-        bars.show("profiles", n_done, len(names), made.name)
+    def tell(n_done: int, made: Profiles) -> None:
+        bars.show("profiles", min(n_done * TOGETHER, len(names)), len(names))
 
     for turn in range(MOST_TURNS + 1):
         rule = interval_rule(optimum, problem.method.level)
         optimum = replace(optimum, alternatives=optimum.as_good(rule.rise))
         start, stop = (optimum.theta, optimum.log_density, optimum.stepwise, optimum.alternatives), turn < MOST_TURNS
-        kind = f"profile {turn}" if turn else "profile"
+        kind = f"profiles {turn}" if turn else "profiles"
         tasks = [
-            RecordTask(ProfileOf(shared, *start, name, rule, stop), kind, (name, rule.level, stop)) for name in names
+            RecordTask(ProfilesOf(shared, *start, group, rule, stop), kind, (group, rule.level, stop))
+            for group in groups
         ]
-        reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
-        made = [result for result in reached if result is not None]
+        reached, interrupted = records(Profiles, tasks, checkpoints, pool, tell)
+        made = [result for results in reached if results is not None for result in results.made]
         better = [result.better for result in made if result.better is not None]
         if interrupted or not better:
             break

@@ -7,8 +7,9 @@ The quantity is a parameter's place in its range, or a number that the model say
 
 Each search starts from the last one's end. Steps aim at an even growth of the square root of the rise, which is a
 straight line where the profile is a parabola. No step has a floor but rounding, so a steep rise is resolved however
-wide the search range is, and a jump is told from one. A rise that looks like a jump is searched again, by plain
-L-BFGS-B from the place before it. The crossing is found by root finding between two places on either side of it.
+wide the search range is, and a jump is told from one. A rise that looks like a jump is searched again from the place
+before it. The crossing is found by root finding between two places on either side of it. Both sides are walked in step
+(:mod:`calibration.fit.in_step`), and so are the walks of many quantities.
 
 Source: Kreutz, Raue and Timmer 2012, BMC Systems Biology 6, 120, equations 6 to 12: the profile of a prediction follows
 from that of a measurement of g, with sigma the noise of that measurement.
@@ -20,10 +21,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.box_search import Minimum, descend, measured
-from calibration.fit.downhill import neared, settled
+from calibration.fit.box_search import Minimum, descending, measured, minimising
+from calibration.fit.downhill import settling
+from calibration.fit.in_step import Search, ask, gather
 from calibration.fit.least_squares import polished
-from calibration.fit.objective import IMPOSSIBLE, Objective, Pull, Quantity, slopes
+from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
 from calibration.fit.pace import AIM, Pace, crossing, jumped, root
 from calibration.fit.verdict import Part, Side
@@ -41,12 +43,15 @@ LARGEST = 0.1
 PATIENT = 20
 #: A step that moves the quantity by less than this share of what was asked is stuck; so many in a row are the end.
 STUCK, MOST_STUCK = 0.02, 5
-#: The fall of the log density that a search may leave.
-TOLERANCE = 1e-7
+#: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
+#: where a kink keeps it from that.
+TOLERANCE, STALL = 1e-7, 1e-4
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
 #: Times that a walk starts anew from a better fit.
 MOST_CENTRES = 4
+#: Crossings that are searched before a side ends, each with a lower place outside.
+MOST_CROSSINGS = 3
 #: After so many steps in a row that were too far the last one is searched again.
 SUSPECT = (6, 14)
 
@@ -65,16 +70,19 @@ class Place:
     aimed: float = 0.0
     sigma: float = 1.0
 
+    @property
+    def doubt(self) -> float:
+        """The fall of the objective that its search has left at a kink, about."""
+        return self.minimum.promised
+
 
 class Walk:
-    """The places of one profile, found so far.
+    """The places of one profile, found so far; :meth:`begin` comes first.
 
     Parameters
     ----------
     goal : Objective
     quantity : Quantity
-    point : (n_free,)
-        Where the walk begins: a minimum of ``goal``.
     threshold : float
     ends : (float, float)
         Where the quantity can go no further, if that is known.
@@ -86,7 +94,6 @@ class Walk:
         self,
         goal: Objective,
         quantity: Quantity,
-        point: Array,
         threshold: float,
         *,
         ends: tuple[float, float] = (-math.inf, math.inf),
@@ -94,15 +101,15 @@ class Walk:
     ) -> None:
         self.goal, self.quantity, self.threshold, self.ends = goal, quantity, threshold, ends
         self.watch, self.floor = watch, math.inf
+        self.stall = STALL * min(threshold, FLAT_RISE)
         self.places: list[Place] = []
-        self._start_from(point)
 
-    def _start_from(self, point: Array) -> None:
-        """Take a point of the box as the centre: the curvature there gives first steps and first searches."""
+    def begin(self, point: Array) -> Search[None]:
+        """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
         self.goal, around = measured(self.goal, point)
         self.matrix = around.positive
-        cost, cost_slopes = self.goal.with_gradient(point)
-        at, self.slopes = self._quantity_at(point)
+        cost, cost_slopes = yield from ask(self.goal, point)
+        at, self.slopes = self.goal.of_quantity(self.quantity, point)
         self.reach = float(np.abs(self.slopes).sum())
         # how far the parameters move per unit of the quantity, and its variance
         follow = np.linalg.solve(self.matrix, self.slopes)
@@ -110,13 +117,6 @@ class Walk:
         self.follow = follow / self.spread if self.spread > 0 else follow
         self.centre = Place(Minimum(point, cost, cost_slopes, self.matrix, True, 1), cost, at, aimed=at)
         self._add(self.centre)
-
-    def _quantity_at(self, point: Array) -> tuple[float, Array]:
-        """The quantity at a point, and its slopes ``(n_free,)``."""
-        points, widths = self.goal.around(point)
-        values = self.quantity(self.goal.theta(points))
-        with np.errstate(invalid="ignore"):
-            return float(values[0]), slopes(values, widths, np.isfinite(values))
 
     def _add(self, place: Place) -> None:
         self.places.append(place)
@@ -128,22 +128,23 @@ class Walk:
         """The least objective that is known."""
         return min(self.floor, *(place.cost for place in self.places))
 
-    def sides(self, floor: float = math.inf) -> tuple[Side, Side]:
+    def sides(self, floor: float = math.inf) -> Search[tuple[Side, Side]]:
         """Both sides, walked until the least value of all is known; ``floor`` is one that is known from elsewhere."""
         self.floor = floor
         if not self.reach > 0:
             return Side("open", self.centre.at), Side("open", self.centre.at)
         for _ in range(MOST_CENTRES):
             least = self.least
-            ends = [self._side(direction) for direction in (-1.0, 1.0)]
+            ends = yield from gather([self._side(direction) for direction in (-1.0, 1.0)])
             if self.least >= least - LOWER * self.threshold / 10:
                 break
             # a better fit than the centre lies on the way: its surroundings are the new centre
             best = min(self.places, key=lambda place: place.cost)
-            self._start_from(settled(self.goal, best.minimum.point, tolerance=TOLERANCE).point)
+            centre = yield from settling(self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall)
+            yield from self.begin(centre.point)
         return ends[0], ends[1]
 
-    def _side(self, direction: float) -> Side:
+    def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""
         limit = math.sqrt(min(self.threshold, FLAT_RISE))
         pace = Pace(min(AIM * limit * math.sqrt(2 * self.spread), LARGEST * self.reach), limit)
@@ -155,11 +156,11 @@ class Walk:
             # where the scale of the quantity changes along the way, steps right at its start would never end
             largest = LARGEST * self.reach * 2.0 ** max(0, attempt - PATIENT)
             step = pace.step
-            place = self._step(before, current, direction * step, pull)
+            place = yield from self._step(before, current, direction * step, pull)
             low, high = root(current.cost - self.least), root(place.cost - self.least)
             refused = refused + 1 if pace.too_far(low, high) else 0
             if refused in SUSPECT:
-                place = self._again(place, current)
+                place = yield from self._again(place, current)
                 high = root(place.cost - self.least)
             moved = direction * (place.at - current.at)
             ahead = place.at if moved > 0 else current.at + direction * step
@@ -169,7 +170,7 @@ class Walk:
                     return Side("not found", current.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
-                side, place = self._crossed(current, place)
+                side, place = yield from self._crossed(current, place)
                 if side is not None:
                     return side
                 # the searches along the walk had stuck beside a lower valley: on from there
@@ -214,29 +215,39 @@ class Walk:
         low, high = self.ends
         return at <= low + 1e-12 if direction < 0 else at >= high - 1e-12
 
-    def _crossed(self, inside: Place, outside: Place) -> tuple[Side | None, Place]:
+    def _crossed(self, inside: Place, outside: Place) -> Search[tuple[Side | None, Place]]:
         """What closes a side between two places; no side where another search ends lower, at the place given."""
         if inside.cost - self.least > self.threshold:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
-        place, at_threshold = self._crossing(inside, outside)
-        if not math.isinf(self.ends[0]):
+        direction = outside.at - inside.at
+        for _ in range(MOST_CROSSINGS):
+            place, at_threshold = yield from self._crossing(inside, outside)
+            if math.isinf(self.ends[0]):
+                break
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
-                first, second = place, self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+                first = place
+                second = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
             else:
-                first, second = outside, self._again(outside, place)
-            if second.minimum.value < first.minimum.value - LOWER * self.threshold:
+                first = outside
+                second = yield from self._again(outside, place)
+            if not second.minimum.value < first.minimum.value - LOWER * self.threshold:
+                break
+            if second.cost - self.least <= self.threshold:
                 self._add(second)
                 return None, second
+            if (second.at - inside.at) * direction <= 0:
+                break
+            outside = second
         self._add(place)
         if not at_threshold:
             return Side("not found", place.at, jumped(outside.cost)), place
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        names = obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
         return Side("closed" if names else "bounded", place.at, ", ".join(names)), place
 
-    def _step(self, before: Place, current: Place, step: float, pull: float) -> Place:
+    def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
         """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
         sigma = abs(step) / 2
         # to stay where it is the quantity takes the pull that it has; the step comes on top
@@ -247,71 +258,65 @@ class Walk:
             share = min(2.0, abs(step / (current.at - before.at)))
             ahead = current.minimum.point + share * (current.minimum.point - before.minimum.point)
         ahead = np.clip(ahead, 0.0, 1.0)
-        if not self.goal(ahead[None, :])[0] < IMPOSSIBLE:
-            ahead = current.minimum.point
-        return self._solve(ahead, aimed, sigma, current)
+        value, _ = yield from ask(self.goal, ahead)
+        start = ahead if value < IMPOSSIBLE else current.minimum.point
+        return (yield from self._solve(start, aimed, sigma, current))
 
-    def _again(self, place: Place, current: Place) -> Place:
-        """The same step by plain L-BFGS-B from the place before it, where that ends lower."""
+    def _again(self, place: Place, current: Place) -> Search[Place]:
+        """The same step from the place before it, with the curvature measured anew, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        second = self._place(_rescued(goal, current.minimum.point), place.aimed, place.sigma)
+        minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
+        second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
 
-    def _crossing(self, inside: Place, outside: Place) -> tuple[Place, bool]:
+    def _crossing(self, inside: Place, outside: Place) -> Search[tuple[Place, bool]]:
         """Where the rise passes the threshold, under the pull of the place outside."""
         # at this aim the pull leaves the place inside where it is
         first = inside.at + outside.sigma**2 * inside.slope
 
-        def solve(share: float, nearest: Place) -> Place:
+        def solve(share: float, before: Place) -> Search[Place]:
             aimed = first + share * (outside.aimed - first)
-            return self._solve(nearest.minimum.point, aimed, outside.sigma, nearest)
+            return self._solve(before.minimum.point, aimed, outside.sigma, before)
 
-        return crossing(inside, outside, self.least, self.threshold, solve)
+        return (yield from crossing(inside, outside, self.least, self.threshold, solve))
 
     def _model(self, start: Array, near: Place, sigma: float) -> Array:
         """The quadratic model of objective and pull with which a search begins."""
         if math.isinf(self.ends[0]):
-            across = self._quantity_at(start)[1]
+            across = self.goal.of_quantity(self.quantity, start)[1]
             return np.asarray(self.matrix + np.outer(across, across) / sigma**2)
         # of a parameter the pull is the same everywhere, so that what the last search learnt goes on
         pulls = np.outer(self.slopes, self.slopes)
         learnt = near.minimum.matrix - pulls / near.sigma**2 if near.aimed != near.at else self.matrix
         return np.asarray(learnt + pulls / sigma**2)
 
-    def _solve(self, start: Array, aimed: float, sigma: float, near: Place | None = None) -> Place:
+    def _solve(self, start: Array, aimed: float, sigma: float, near: Place | None = None) -> Search[Place]:
         """The place with the least objective and pull."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
         minimum = polished(goal, start, tolerance=TOLERANCE)
         if minimum is None or not minimum.converged:
-            minimum = descend(
-                goal.with_gradient,
-                start,
-                self._model(start, self.centre if near is None else near, sigma),
-                tolerance=TOLERANCE,
-            )
+            matrix = self._model(start, self.centre if near is None else near, sigma)
+            minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=self.stall)
             # a prediction's place need not be met exactly, and one that looks like a jump is searched again
             rough = minimum.promised > LOWER * min(self.threshold, FLAT_RISE)
             if rough and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                second = _rescued(goal, minimum.point)
+                second = yield from minimising(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall)
                 minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
     def _place(self, minimum: Minimum, aimed: float, sigma: float) -> Place:
-        at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
+        if isinstance(self.quantity, InRange):
+            at = self.goal.of_quantity(self.quantity, minimum.point)[0]
+        else:
+            at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
         cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
         return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
 
 
-def _rescued(goal: Objective, point: Array) -> Minimum:
-    """Where a search ends that does not rely on the curvature at its start, for one that has stuck."""
-    near, _ = neared(goal, point, fall=1e-12)
-    return settled(goal, near, tolerance=TOLERANCE)
-
-
 def union(
-    starts: Sequence[Array], quantity: Quantity, walk_from: Callable[[Array], Walk], threshold: float
-) -> tuple[list[Walk], list[Part]]:
+    starts: Sequence[Array], quantity: Quantity, walk_from: Callable[[Array], Search[Walk]], threshold: float
+) -> Search[tuple[list[Walk], list[Part]]]:
     """Walks from full vectors ``(k,)``, the best first, and the stretches in which the rise is below a threshold.
 
     The rise is that above the least of all walks. What starts within a stretch is not walked again.
@@ -321,10 +326,10 @@ def union(
         at = float(quantity(theta[None, :])[0])
         if any(part.lower.at <= at <= part.upper.at for part in parts):
             continue
-        walk = walk_from(theta)
+        walk = yield from walk_from(theta)
         walks.append(walk)
         floor, at = min(walk.least for walk in walks), walk.centre.at
         if walk.centre.cost - floor <= threshold and not any(part.lower.at <= at <= part.upper.at for part in parts):
-            lower, upper = walk.sides(floor)
+            lower, upper = yield from walk.sides(floor)
             parts.append(Part(lower, upper, walk.centre.at))
     return walks, parts

@@ -217,6 +217,10 @@ class ParameterSpace:
         """``log |d value / d scaled|`` ``(…, k)``."""
         return self._by_scale(log_jacobian, values)
 
+    def box_slopes(self, values: Array) -> Array:
+        """``d value / d position`` in the search box ``(…, k)`` of ``values : (…, k)``."""
+        return np.asarray(np.exp(self.log_slopes(values)) * self._box[1])
+
     def to_box(self, values: Array) -> Array:
         """``values : (…, k)`` to the search box, in which each parameter's range on its scale is 0 to 1."""
         low, width, _, _ = self._box

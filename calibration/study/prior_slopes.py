@@ -30,6 +30,25 @@ def log_prior_slopes(space: ParameterSpace, values: Array) -> Array:
     return np.stack(columns, axis=-1) if columns else np.zeros_like(values)
 
 
+def log_prior_slopes_scaled(space: ParameterSpace, values: Array) -> Array:
+    """Derivatives ``(…, k)`` of :meth:`ParameterSpace.log_prior_scaled` by ``values : (…, k)`` themselves."""
+    columns = []
+    for i, parameter in enumerate(space):
+        x = values[..., i]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            match parameter.scale:
+                case "identity":
+                    of_scale = np.zeros_like(x)
+                case "log":
+                    of_scale = 1 / x
+                case "logit":
+                    of_scale = (1 - 2 * x) / (x * (1 - x))
+                case _:
+                    assert_never(parameter.scale)
+        columns.append(prior_slope(parameter.prior, x) + of_scale)
+    return np.stack(columns, axis=-1) if columns else np.zeros_like(values)
+
+
 def prior_slope(prior: Prior, values: Array) -> Array:
     """Derivative of a prior's log density where it is above zero; bounds change no slope between them."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -399,6 +399,7 @@ class Place:
     """A place of a walk, with nothing but its cost."""
 
     cost: float
+    doubt: float = 0.0
 
 
 def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:

@@ -1,0 +1,167 @@
+"""Searches that run in step: each asks for the objective at points, and one batch of runs answers all of them.
+
+A search is a generator. It yields lists of requests, is sent a list of answers, and returns what it has found. Sixty
+points in one batch cost about as much as three of them one by one. An answer depends on its request alone, so what a
+search finds does not depend on which others run beside it.
+
+Slopes are exact where the engine differentiates the model (:mod:`calibration.likelihood.gradient`), and central
+differences elsewhere. At a kink, as of a MIN, an exact slope is that of one side.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
+from calibration.likelihood.gradient import log_likelihood_and_gradient
+from calibration.likelihood.posterior import Posterior
+from calibration.study.prior_slopes import log_prior_slopes_scaled
+from cipark_sd.arrays import Array
+from cipark_sd.errors import InvalidValue, UnsupportedFeature
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A point ``(n_free,)`` of the box of an objective."""
+
+    goal: Objective
+    point: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The log likelihood and the log priors of all parameters on their scales, with their slopes in the box.
+
+    Parameters
+    ----------
+    likelihood : float
+        Minus infinity where the data are impossible or the model fails.
+    likelihood_slopes : (k,)
+    priors, prior_slopes : (k,)
+    """
+
+    likelihood: float
+    likelihood_slopes: Array
+    priors: Array
+    prior_slopes: Array
+
+
+Search = Generator[list[Request], list[Answer], T]
+
+
+def gather(searches: Sequence[Search[T]]) -> Search[list[T]]:
+    """One search that runs all of ``searches`` in step and returns what each has found, in order.
+
+    What one of them raises ends the others.
+    """
+    results: dict[int, T] = {}
+    asked: dict[int, list[Request]] = {}
+
+    def resume(number: int, answers: list[Answer] | None) -> None:
+        try:
+            asked[number] = next(searches[number]) if answers is None else searches[number].send(answers)
+        except StopIteration as end:
+            results[number] = end.value
+            asked.pop(number, None)
+
+    try:
+        for number in range(len(searches)):
+            resume(number, None)
+        while asked:
+            now = list(asked.items())
+            answers = yield [request for _, requests in now for request in requests]
+            first = 0
+            for number, requests in now:
+                resume(number, answers[first : first + len(requests)])
+                first += len(requests)
+    finally:
+        for search in searches:
+            search.close()
+    return [results[number] for number in range(len(searches))]
+
+
+def run(search: Search[T], density: Posterior) -> T:
+    """What a search finds whose requests are of objectives with that density."""
+    exact = _has_slopes(density)
+    try:
+        requests = next(search)
+        while True:
+            requests = search.send(_answers(density, requests, exact))
+    except StopIteration as end:
+        found: T = end.value
+        return found
+
+
+def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
+    """The objective and its slopes ``(n_free,)`` at a point ``(n_free,)`` of its box."""
+    (answer,) = yield [Request(goal, point)]
+    total = -answer.likelihood
+    slope = -answer.likelihood_slopes
+    if goal.prior_weight:
+        total -= goal.prior_weight * float(answer.priors[goal.with_prior].sum())
+        slope = slope - goal.prior_weight * np.where(goal.with_prior, answer.prior_slopes, 0.0)
+    slope = slope[goal.free]
+    if not total < IMPOSSIBLE:
+        return IMPOSSIBLE, np.zeros(len(point))
+    if goal.pull is not None:
+        gap, by_point = goal.pull.at(goal, point)
+        total, slope = total + gap**2 / 2, slope + gap * by_point
+    return (float(total), slope) if total < IMPOSSIBLE else (IMPOSSIBLE, np.zeros(len(point)))
+
+
+def _has_slopes(density: Posterior) -> bool:
+    """Whether the engine differentiates the model."""
+    try:
+        log_likelihood_and_gradient(density, density.space.medians[None, :])
+    except (UnsupportedFeature, InvalidValue):
+        return False
+    return True
+
+
+def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> list[Answer]:
+    """Answers to all requests, from one batch of runs."""
+    space = density.space
+    theta = np.array([request.goal.base for request in requests])
+    box = np.full(theta.shape, 0.5)
+    free = np.zeros(theta.shape, dtype=bool)
+    for row, request in enumerate(requests):
+        box[row, request.goal.free] = request.point
+        free[row, request.goal.free] = True
+    theta = np.where(free, space.from_box(box), theta)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        by_box = np.where(free, space.box_slopes(theta), 0.0)
+        if exact:
+            likelihood, by_theta = log_likelihood_and_gradient(density, theta)
+            likelihood_slopes = by_theta * by_box
+        else:
+            likelihood, likelihood_slopes = _by_differences(density, requests)
+        priors = space.log_priors(theta) + space.log_slopes(theta)
+        prior_slopes = log_prior_slopes_scaled(space, theta) * by_box
+    return [
+        Answer(float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
+        for row in range(len(requests))
+    ]
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _by_differences(density: Posterior, requests: Sequence[Request]) -> tuple[Array, Array]:
+    """Log likelihoods ``(n,)`` and their slopes in the box ``(n, k)``."""
+    around = [request.goal.around(request.point) for request in requests]
+    logs = density.log_likelihood(
+        np.vstack([request.goal.theta(points) for request, (points, _) in zip(requests, around, strict=True)])
+    )
+    likelihood, by_box, first = np.empty(len(requests)), np.zeros((len(requests), len(density.space))), 0
+    for row, (request, (points, widths)) in enumerate(zip(requests, around, strict=True)):
+        values = logs[first : first + len(points)]
+        first += len(points)
+        likelihood[row] = values[0]
+        if np.isfinite(values[0]):
+            by_box[row, request.goal.free] = slopes(values, widths, np.isfinite(values))
+    return likelihood, by_box
