@@ -75,7 +75,7 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
 
 
 def test_a_profile_that_is_stopped_leaves_those_before_it(density: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, n_calls = profiling.profile, 0
+    real, n_calls = profiling.profiles_of, 0
 
     def second_is_stopped(*arguments: object, **options: object) -> object:
         nonlocal n_calls
@@ -86,7 +86,8 @@ def test_a_profile_that_is_stopped_leaves_those_before_it(density: Posterior, mo
 
     with progress_bars() as bars:
         optimum = fit(density, None, NOT_KEPT)
-        monkeypatch.setattr(profiling, "profile", second_is_stopped)
+        monkeypatch.setattr(profiling, "TOGETHER", 1)
+        monkeypatch.setattr(profiling, "profiles_of", second_is_stopped)
         profiles, stopped = profiling.profiles(optimum, NOT_KEPT, bars)
     assert len(profiles) == 1
     assert stopped.interrupted
