@@ -18,7 +18,7 @@ AIM, MOST_GROWTH = 0.25, 0.75
 #: The most by which a step grows.
 LONGER = 4.0
 #: The crossing is good when the rise there is the threshold to this share of it.
-AT_THRESHOLD = 1e-5
+AT_THRESHOLD = 1e-6
 #: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
 #: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
 JUMP, FINEST = 1e-2, 1e-4

@@ -45,7 +45,7 @@ PATIENT = 20
 STUCK, MOST_STUCK = 0.02, 5
 #: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
 #: where a kink keeps it from that.
-TOLERANCE, STALL = 1e-6, 1e-4
+TOLERANCE, STALL = 1e-7, 1e-4
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
 #: Times that a walk starts anew from a better fit.

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from exact_profiles import ExactProfile
 from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, Curve, Range, fitted, nearby, study
 from scipy import stats
 
+from calibration.fit.in_step import Search
 from calibration.fit.objective import objective
 from calibration.fit.obstacles import on_bounds
 from calibration.fit.optimise import local_search
@@ -402,10 +403,24 @@ class Place:
     doubt: float = 0.0
 
 
+def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:
+    """The crossing of a threshold of 2 where the cost rises evenly between two places."""
+
+    def solve(share: float, before: Place) -> Search[Place]:
+        yield []
+        return Place(inside.cost + share * (outside.cost - inside.cost))
+
+    search = crossing(inside, outside, 0.0, 2.0, solve)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            return cast(tuple[Place, bool], end.value)
+
+
 def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
     """The place inside lies above the threshold already: the walk starts again from the better fit."""
-    inside, outside = Place(5.0), Place(9.0)
-    assert crossing(inside, outside, 0.0, 2.0, lambda share, near: Place(5 + 4 * share)) == (inside, False)
-    place, at_threshold = crossing(Place(1.0), outside, 0.0, 2.0, lambda share, near: Place(1 + 8 * share))
+    assert crossed(Place(5.0), Place(9.0)) == (Place(5.0), False)
+    place, at_threshold = crossed(Place(1.0), Place(9.0))
     assert at_threshold
     assert place.cost == pytest.approx(2, rel=1e-3)
