@@ -17,7 +17,6 @@ import numpy as np
 from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior
-from calibration.study.prior_slopes import log_prior_slopes_scaled
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
 
@@ -140,7 +139,7 @@ def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> li
         else:
             likelihood, likelihood_slopes = _by_differences(density, requests)
         priors = space.log_priors(theta) + space.log_slopes(theta)
-        prior_slopes = log_prior_slopes_scaled(space, theta) * by_box
+        prior_slopes = np.where(free, space.log_prior_slopes_scaled(theta) * space.widths, 0.0)
     return [
         Answer(float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
         for row in range(len(requests))

@@ -14,7 +14,6 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.term_density import expected_numbers
 from calibration.likelihood.term_slopes import TermSlopes, group_slopes
 from calibration.study.observations import Breakdown, Count
-from calibration.study.prior_slopes import log_prior_slopes
 from cipark_sd.arrays import Array
 
 
@@ -29,7 +28,7 @@ def log_posterior_and_gradient(density: Posterior, theta: Array) -> tuple[Array,
     if possible.any():
         likelihood, slopes = log_likelihood_and_gradient(density, theta[possible])
         logs[possible] += likelihood
-        gradient[possible] = slopes + log_prior_slopes(density.space, theta[possible])
+        gradient[possible] = slopes + density.space.log_prior_slopes(theta[possible])
     logs = np.where(np.isnan(logs), -np.inf, logs)
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
 

@@ -61,3 +61,23 @@ class JointPrior:
         # of a number and of none the larger one is the number
         result[..., self._order] = np.where(possible, np.fmax(logs, -np.inf), -np.inf)
         return result
+
+    def slopes(self, values: Array) -> Array:
+        """Derivatives of :meth:`log_density` ``(…, k)`` at ``values : (…, k)``, as if between the bounds."""
+        ordered = values[..., self._order]
+        scaled, slopes = ordered.copy(), np.empty_like(ordered)
+        by_scale, of_scale = np.ones_like(ordered), np.zeros_like(ordered)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for scale, columns in self._scales:
+                x = ordered[..., columns]
+                if scale == "log":
+                    scaled[..., columns], by_scale[..., columns], of_scale[..., columns] = np.log(x), x, 1.0
+                else:
+                    scaled[..., columns] = np.log(x) - np.log1p(-x)
+                    by_scale[..., columns], of_scale[..., columns] = x * (1 - x), 1 - 2 * x
+            for columns, shape in self._shapes:
+                slopes[..., columns] = shape.slope(scaled[..., columns])
+            result = np.empty_like(values)
+            # the density of a value is that of the scaled one over the derivative of the value by it
+            result[..., self._order] = (slopes - of_scale) / by_scale
+        return result

@@ -22,6 +22,7 @@ from calibration.study.priors import (
     distribution,
     from_scale,
     log_jacobian,
+    log_jacobian_slope,
     side_by_side,
     to_scale,
 )
@@ -201,6 +202,15 @@ class ParameterSpace:
         """Log density ``(…, k)`` of each of ``values : (…, k)``."""
         return self._joint.log_density(self._checked(values))
 
+    def log_prior_slopes(self, values: Array) -> Array:
+        """Derivatives ``(…, k)`` of :meth:`log_prior` at ``values : (…, k)`` between the bounds."""
+        return self._joint.slopes(self._checked(values))
+
+    def log_prior_slopes_scaled(self, values: Array) -> Array:
+        """Derivatives ``(…, k)`` of :meth:`log_prior_scaled` by the values on their scales."""
+        of_scale = self._by_scale(log_jacobian_slope, values)
+        return np.asarray(self.log_prior_slopes(values) * np.exp(self.log_slopes(values)) + of_scale)
+
     def log_prior_scaled(self, values: Array) -> Array:
         """Log density ``(…)`` of the values on their own scales: its maximum depends on no choice of units."""
         return np.asarray((self.log_priors(values) + self.log_slopes(values)).sum(axis=-1))
@@ -219,7 +229,12 @@ class ParameterSpace:
 
     def box_slopes(self, values: Array) -> Array:
         """``d value / d position`` in the search box ``(…, k)`` of ``values : (…, k)``."""
-        return np.asarray(np.exp(self.log_slopes(values)) * self._box[1])
+        return np.asarray(np.exp(self.log_slopes(values)) * self.widths)
+
+    @property
+    def widths(self) -> Array:
+        """Of the search ranges, on the parameters' scales ``(k,)``."""
+        return self._box[1]
 
     def to_box(self, values: Array) -> Array:
         """``values : (…, k)`` to the search box, in which each parameter's range on its scale is 0 to 1."""

@@ -276,6 +276,19 @@ def log_jacobian(values: Array, scale: Scale) -> Array:
                 assert_never(scale)
 
 
+def log_jacobian_slope(values: Array, scale: Scale) -> Array:
+    """Derivative of :func:`log_jacobian` by the scaled value."""
+    match scale:
+        case "identity":
+            return np.zeros(np.shape(values))
+        case "log":
+            return np.ones(np.shape(values))
+        case "logit":
+            return np.asarray(1 - 2 * values)
+        case _:
+            assert_never(scale)
+
+
 @dataclass(frozen=True, eq=False)
 class Distribution:
     """Truncated priors of one shape, a column each, as functions of arrays ``(…, k)``; one prior takes any shape.

@@ -35,6 +35,10 @@ class Shape(ABC):
         """Of values within the support."""
         return np.asarray(self._log_density((values - self.location) / self.width) - self._log_width)
 
+    def slope(self, values: Array) -> Array:
+        """Derivative of the log density of values within the support."""
+        return np.asarray(self._slope((values - self.location) / self.width) / self.width)
+
     def below(self, values: Array) -> Array:
         """Probability of less."""
         return self._below((values - self.location) / self.width)
@@ -53,6 +57,9 @@ class Shape(ABC):
 
     @abstractmethod
     def _log_density(self, x: Array) -> Array: ...
+
+    @abstractmethod
+    def _slope(self, x: Array) -> Array: ...
 
     @abstractmethod
     def _below(self, x: Array) -> Array: ...
@@ -79,6 +86,9 @@ class Bell(Shape):
     def _log_density(self, x: Array) -> Array:
         return np.asarray(-(x**2) / 2.0 - 0.5 * math.log(2 * math.pi))
 
+    def _slope(self, x: Array) -> Array:
+        return -x
+
     def _below(self, x: Array) -> Array:
         from scipy.special import ndtr
 
@@ -104,6 +114,9 @@ class HalfBell(Shape):
 
     def _log_density(self, x: Array) -> Array:
         return np.asarray(0.5 * math.log(2.0 / math.pi) - x * x / 2.0)
+
+    def _slope(self, x: Array) -> Array:
+        return -x
 
     def _below(self, x: Array) -> Array:
         from scipy.special import erf
@@ -135,6 +148,9 @@ class Flat(Shape):
     def _log_density(self, x: Array) -> Array:
         return np.zeros(np.shape(x))
 
+    def _slope(self, x: Array) -> Array:
+        return np.zeros(np.shape(x))
+
     def _below(self, x: Array) -> Array:
         return x
 
@@ -153,6 +169,9 @@ class Triangle(Shape):
         with np.errstate(divide="ignore", invalid="ignore"):
             rising, falling = 2 * x / self.mode, 2 * (1 - x) / (1 - self.mode)
             return np.asarray(np.log(np.where((x < self.mode) | (self.mode == 1), rising, falling)))
+
+    def _slope(self, x: Array) -> Array:
+        return np.where((x < self.mode) | (self.mode == 1), 1 / x, -1 / (1 - x))
 
     def _below(self, x: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -176,6 +195,9 @@ class BetaShape(Shape):
         from scipy.special import betaln, xlog1py, xlogy
 
         return np.asarray(xlog1py(self.b - 1.0, -x) + xlogy(self.a - 1.0, x) - betaln(self.a, self.b))
+
+    def _slope(self, x: Array) -> Array:
+        return np.where(self.a == 1, 0.0, (self.a - 1) / x) - np.where(self.b == 1, 0.0, (self.b - 1) / (1 - x))
 
     def _below(self, x: Array) -> Array:
         from scipy.special import betainc
@@ -210,6 +232,9 @@ class GammaShape(Shape):
 
         return np.asarray(xlogy(self.a - 1.0, x) - x - gammaln(self.a))
 
+    def _slope(self, x: Array) -> Array:
+        return np.where(self.a == 1, 0.0, (self.a - 1) / x) - 1
+
     def _below(self, x: Array) -> Array:
         from scipy.special import gammainc
 
@@ -240,6 +265,9 @@ class Decay(Shape):
     def _log_density(self, x: Array) -> Array:
         return -x
 
+    def _slope(self, x: Array) -> Array:
+        return np.full(np.shape(x), -1.0)
+
     def _below(self, x: Array) -> Array:
         from scipy.special import expm1
 
@@ -269,6 +297,9 @@ class Student(Shape):
 
         constant = np.log(poch(0.5 * self.dof, 0.5)) - 0.5 * (np.log(self.dof) + math.log(math.pi))
         return np.asarray(constant - (self.dof + 1) / 2 * np.log1p(x * x / self.dof))
+
+    def _slope(self, x: Array) -> Array:
+        return -(self.dof + 1) * x / (self.dof + x * x)
 
     def _below(self, x: Array) -> Array:
         from scipy.special import stdtr
@@ -301,6 +332,9 @@ class HalfCauchyShape(Shape):
         from scipy.special import log1p
 
         return np.asarray(math.log(2.0 / math.pi) - log1p(x * x))
+
+    def _slope(self, x: Array) -> Array:
+        return -2 * x / (1 + x * x)
 
     def _below(self, x: Array) -> Array:
         return np.asarray(2.0 / math.pi * np.arctan(x))

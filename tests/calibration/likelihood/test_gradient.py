@@ -14,7 +14,7 @@ from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.free_density import prior_draws
 from calibration.study.classification import Coding, Dirichlet
 from calibration.study.library import STUDIES
-from calibration.study.prior_slopes import prior_slope
+from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import (
     Beta,
     Exponential,
@@ -26,10 +26,10 @@ from calibration.study.priors import (
     LogUniform,
     Normal,
     Prior,
+    Scale,
     StudentT,
     Triangular,
     Uniform,
-    distribution,
 )
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
@@ -128,12 +128,19 @@ PRIORS: list[Prior] = [
 ]
 
 
+@pytest.mark.parametrize("scale", ["identity", "log", "logit"])
 @pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: type(prior).__name__)
-def test_slopes_of_a_prior_are_differences(prior: Prior) -> None:
-    at, step = np.array([0.2, 0.4, 0.7]), 1e-6
-    density = distribution(prior, 0.05, 0.95).log_density
-    slopes = (density(at + step) - density(at - step)) / (2 * step)
-    np.testing.assert_allclose(prior_slope(prior, at), slopes, rtol=1e-7, atol=1e-8)
+def test_slopes_of_a_prior_are_differences(prior: Prior, scale: Scale) -> None:
+    # two in one space, one of them of another scale: the columns are put in order by shape and scale
+    space = ParameterSpace((Parameter("a", prior, 0.05, 0.95, scale), Parameter("b", LogNormal(0.3, 1.0), scale="log")))
+    at, step = np.array([[0.2, 0.5], [0.4, 0.1], [0.7, 3.0]]), 1e-6
+    for column in range(2):
+        move = step * np.eye(2)[column]
+        slopes = (space.log_prior(at + move) - space.log_prior(at - move)) / (2 * step)
+        np.testing.assert_allclose(space.log_prior_slopes(at)[:, column], slopes, rtol=1e-7, atol=1e-8)
+        ahead, behind = (space.from_scales(space.to_scales(at) + side) for side in (move, -move))
+        slopes = (space.log_prior_scaled(ahead) - space.log_prior_scaled(behind)) / (2 * step)
+        np.testing.assert_allclose(space.log_prior_slopes_scaled(at)[:, column], slopes, rtol=1e-7, atol=1e-8)
 
 
 def sides() -> Iterator[tuple[int, int]]:
