@@ -137,7 +137,8 @@ def label(case: Case, row: int) -> list[str | int | datetime.date]:
 
 def _cell(case: Case, column: Column, value: float) -> str:
     value /= column.per
-    text = f"{value:,.{column.digits}f}" if case.table.get("thousands") else f"{value:.{column.digits}f}"
+    comma = "," if case.table.get("thousands") else ""
+    text = f"{value:{comma}.{max(column.digits, 0)}f}"
     marks = {",": str(case.table.get("thousands", "")), ".": str(case.table.get("decimal", "."))}
     return "".join(marks.get(letter, letter) for letter in text)
 
@@ -160,6 +161,7 @@ def write(case: Case, made: Made, folder: Path) -> Path:
         if "notes" in case.table:
             book.create_sheet("Notes", 0).append([str(case.table["notes"])])
         sheet = book["Sheet"]
+        sheet.title = str(case.table.get("sheet", "Sheet"))
         sheet.append(header)
         for row in rows:
             numbers = (made[c.header][row].value / c.per if row in made[c.header] else None for c in case.columns)
