@@ -34,6 +34,8 @@ class Column:
         The noise and its dispersion or standard deviation.
     digits, every, gaps : int, int, float
         Decimals; how many rows apart its numbers are; the share of these that is missing.
+    per : float
+        What one of the table's units is in the model's.
     """
 
     header: str
@@ -44,6 +46,7 @@ class Column:
     digits: int
     every: int
     gaps: float
+    per: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ def read(name: str, folder: Path = CASES) -> Case:
             column.get("digits", 0),
             column.get("every", 1),
             column.get("gaps", 0.0),
+            column.get("per", 1.0),
         )
         for column in content["column"]
     )

@@ -103,7 +103,7 @@ def observe(case: Case, seed: int, times: Array, courses: dict[str, Array]) -> M
                 value = total = total + drawn(column, mean - expected(column, before, before, times, course), rng)
                 before = end
             else:
-                value = round(drawn(column, mean, rng), column.digits)
+                value = round(drawn(column, mean, rng) / column.per, column.digits) * column.per
             missing = rng.random() < column.gaps
             if not missing and not skipped[row]:
                 cells[row] = Number(start, end, value)
@@ -131,12 +131,14 @@ def label(case: Case, row: int) -> list[str | int | datetime.date]:
     day = last if time.get("day") == "last" else first
     if time["format"] == "date":
         return [first, day] if "from" in time else [day]
-    pattern = time["format"].replace("%q", str((day.month + 2) // 3))
+    pattern = time["format"].replace("%q", str((day.month + 2) // 3)).replace("%n", f"{(day.year + 1) % 100:02d}")
     return [first.strftime(pattern), day.strftime(pattern)] if "from" in time else [day.strftime(pattern)]
 
 
 def _cell(case: Case, column: Column, value: float) -> str:
-    text = f"{value:,.{column.digits}f}" if case.table.get("thousands") else f"{value:.{column.digits}f}"
+    value /= column.per
+    comma = "," if case.table.get("thousands") else ""
+    text = f"{value:{comma}.{max(column.digits, 0)}f}"
     marks = {",": str(case.table.get("thousands", "")), ".": str(case.table.get("decimal", "."))}
     return "".join(marks.get(letter, letter) for letter in text)
 
@@ -156,9 +158,14 @@ def write(case: Case, made: Made, folder: Path) -> Path:
         from openpyxl import Workbook
 
         book = Workbook()
-        book.active.append(header)
+        if "notes" in case.table:
+            book.create_sheet("Notes", 0).append([str(case.table["notes"])])
+        sheet = book["Sheet"]
+        sheet.title = str(case.table.get("sheet", "Sheet"))
+        sheet.append(header)
         for row in rows:
-            book.active.append([*label(case, row), *(c[row].value if row in c else None for c in made.values())])
+            numbers = (made[c.header][row].value / c.per if row in made[c.header] else None for c in case.columns)
+            sheet.append([*label(case, row), *numbers])
         book.save(path)
         return path
     missing = str(case.table.get("missing", ""))
@@ -170,4 +177,9 @@ def write(case: Case, made: Made, folder: Path) -> Path:
                 _cell(case, c, made[c.header][row].value) if row in made[c.header] else missing for c in case.columns
             ]
             writer.writerow([*label(case, row), *cells])
+        if "total" in case.table:
+            sums = ((c, sum(x.value for x in made[c.header].values())) for c in case.columns)
+            empty = [""] * (len(header) - 1 - len(case.columns))
+            totals = [_cell(case, c, x) if c.reading == "flow" else missing for c, x in sums]
+            writer.writerow([case.table["total"], *empty, *totals])
     return path

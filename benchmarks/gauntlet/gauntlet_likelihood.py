@@ -1,6 +1,7 @@
 """Checks on the study's own log density: what was read, the truth, the optimum and the profiles, by plain searches."""
 
 import json
+import math
 import time
 import tomllib
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ def _kinds(column: Column) -> tuple[str, ...]:
 
 
 def _windows(column: Column, terms: list[Count], numbers: list[Number]) -> list[str]:
-    """What differs in the times of a column."""
+    """What differs in the times and numbers of a column."""
     if column.reading == "total":
         # the first row may be left out, since what came before it is not known
         terms, numbers = terms[-len(numbers) + 1 :], numbers[1:]
@@ -71,6 +72,9 @@ def _windows(column: Column, terms: list[Count], numbers: list[Number]) -> list[
         if abs(quantity.end - number.end) > ASIDE or abs(start - number.start) > ASIDE:
             wrong, right = f"{start:g} to {quantity.end:g}", f"{number.start:g} to {number.end:g}"
             return [f"{column.header}: {wrong}, not {right}"]
+        # increments are differences of what is written
+        if column.reading != "total" and not math.isclose(term.lower, number.value, rel_tol=1e-6, abs_tol=1e-9):
+            return [f"{column.header}: {term.lower:g} for {number.value:g}"]
     return []
 
 

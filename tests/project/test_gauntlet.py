@@ -112,6 +112,18 @@ def test_numbers_are_the_model_s_at_their_times_and_the_last_fifth_is_not_in_the
     assert len(lines) == 1 + 8
 
 
+def test_a_column_in_thousands_and_a_last_row_of_sums(small: Any, tmp_path: Path) -> None:
+    columns = (small.columns[0], replace(small.columns[1], per=10.0))
+    case = replace(small, columns=columns, table={**small.table, "total": "Sum"})
+    times = np.arange(0, 10.001, 0.25)
+    made = gauntlet_data.observe(case, 1, times, {"Mass": 1000 + 300 * times, "Growing": 20 * times})
+    assert [made["grown"][row].value for row in (0, 1)] == [10.0, 30.0]
+    lines = gauntlet_data.write(case, gauntlet_data.known(case, made), tmp_path).read_text().splitlines()
+    assert lines[1:3] == ['Dec 2019,"1,300.0",1', "Jan 2020,n/a,3"]
+    # 7.5, 27.5, ..., 147.5 of the eight rows, in tens
+    assert lines[-1] == "Sum,n/a,64"
+
+
 SUMMARY = "name,use,estimate,profile_low,profile_high,low_side,high_side\n"
 
 
@@ -350,6 +362,8 @@ def test_a_series_that_is_read_as_something_else_is_seen(judged: tuple[Any, Path
     assert "1 to 1, not 2 to 2" in gauntlet_likelihood.read_as(case, read_problem(study), study, later).words
     fewer = {header: dict(list(c.items())[1:]) for header, c in known.items()}
     assert "20 rows, not 19" in gauntlet_likelihood.read_as(case, read_problem(study), study, fewer).words
+    thousands = {header: {r: replace(n, value=n.value * 1000) for r, n in c.items()} for header, c in known.items()}
+    assert " for " in gauntlet_likelihood.read_as(case, read_problem(study), study, thousands).words
     problem = study / "problem.toml"
     text = problem.read_text(encoding="utf-8")
     problem.write_text(text.replace('variable = "Biomass"', 'variable = "Capacity"'), encoding="utf-8")
