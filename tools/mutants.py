@@ -37,69 +37,62 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
+_FIT, _ASSESS, _REPORT = "calibration/fit/test_", "calibration/assess/test_", "calibration/report/test_"
+_EXPERIMENTS, _CHECKS = "cipark_sd/experiments/test_", "cipark_sd/checks/test_"
+_SAID = (f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
 GUARDS: dict[str, tuple[str, ...]] = {
-    "calibration/fit/profile.py": ("calibration/fit/test_profiles.py", "calibration/fit/test_switch_dates.py"),
-    "calibration/fit/verdict.py": (
-        "calibration/fit/test_profiles.py",
-        "calibration/fit/test_verdict_words.py",
-        "calibration/report/test_conditions.py",
-        "calibration/report/test_intervals_said.py",
-        "calibration/report/test_statements.py",
-    ),
-    "calibration/fit/threshold.py": ("calibration/fit/test_profiles.py", "calibration/report/test_intervals_said.py"),
-    "calibration/fit/conditions.py": ("calibration/report",),
+    "calibration/fit/walk.py": (f"{_FIT}profiles.py", f"{_FIT}prediction_profile.py", f"{_FIT}other_optima.py"),
+    "calibration/fit/pace.py": (f"{_FIT}profiles.py",),
+    "calibration/fit/profiling.py": (f"{_FIT}profiles.py", f"{_FIT}other_optima.py", f"{_FIT}switch_dates.py"),
+    "calibration/fit/obstacles.py": (f"{_FIT}obstacles.py", f"{_FIT}profiles.py"),
+    "calibration/fit/verdict.py": (f"{_FIT}verdict_words.py", f"{_FIT}profiles.py", f"{_REPORT}conditions_words.py"),
+    "calibration/fit/threshold.py": (f"{_FIT}verdict_words.py",),
+    "calibration/fit/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/runs.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/shares.py": (f"{_REPORT}conditions.py",),
+    "calibration/fit/feasibility.py": (f"{_FIT}feasibility.py",),
+    "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
     "calibration/sampling/convergence.py": (
         "calibration/sampling/test_monte_carlo_error.py",
         "calibration/sampling/test_sampler.py",
-        "calibration/report/test_statements.py",
+        f"{_REPORT}statements.py",
     ),
-    "calibration/assess/scores.py": (
-        "calibration/assess/test_scores.py",
-        "calibration/assess/test_inference.py",
-        "calibration/assess/test_pit.py",
-    ),
-    "calibration/assess/forecast.py": (
-        "calibration/assess/test_forecast.py",
-        "calibration/report/test_statements.py",
-        "calibration/likelihood/test_check_rows.py",
-        "calibration/assess/test_inference.py",
-    ),
-    "cipark_sd/experiments/effects.py": (
-        "cipark_sd/experiments/test_policy_effects.py",
-        "cipark_sd/plotting",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/experiments/robustness.py": (
-        "cipark_sd/experiments/test_robustness_measures.py",
-        "cipark_sd/experiments/test_policy_robustness.py",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/claims.py": (
-        "cipark_sd/test_claims.py",
-        "cipark_sd/sensitivities/test_sensitivity_decisions.py",
-        "cipark_sd/experiments/test_policy_effects.py",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
-    "calibration/report/conclusions.py": (
-        "calibration/report",
-        "calibration/commands/test_inquiry.py",
-        "calibration/fit/test_quantile_residuals.py",
-    ),
-    "calibration/report/figures_fit.py": ("calibration/report",),
-    "cipark_sd/plotting/policies.py": ("cipark_sd/plotting", "calibration/report/test_statements.py"),
-    "calibration/assess/holdout.py": (
-        "calibration/assess/test_holdout_words.py",
-        "calibration/assess/test_inference.py",
-    ),
-    "calibration/report/sections/forecasts.py": ("calibration/report",),
-    "calibration/report/sections/answer.py": ("calibration/report",),
+    "calibration/sampling/soundness.py": ("calibration/sampling/test_soundness.py",),
+    "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
+    "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}future_weights.py"),
+    "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/discrepancies.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/future_weights.py": (f"{_ASSESS}future_weights.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/effect_lines.py": (f"{_ASSESS}effect_lines.py",),
+    "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
+    "calibration/report/study_facts.py": (f"{_REPORT}answer.py",),
+    "calibration/report/sections/answer.py": _SAID,
+    "calibration/report/sections/forecasts.py": _SAID,
+    "calibration/report/sections/holdout.py": _SAID,
+    "calibration/report/sections/posterior.py": _SAID,
+    "calibration/report/sections/rivals.py": _SAID,
     "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
-    "cipark_sd/experiments/knockouts.py": ("cipark_sd/experiments/test_knockouts.py",),
+    "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
+    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
+    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}policy_effects.py"),
+    "cipark_sd/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/wording.py": ("cipark_sd/test_headline.py", f"{_FIT}verdict_words.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/experiments/effects.py": (f"{_EXPERIMENTS}policy_effects.py", "cipark_sd/plotting/test_plotting.py"),
+    "cipark_sd/experiments/robustness.py": (
+        f"{_EXPERIMENTS}robustness_measures.py",
+        f"{_EXPERIMENTS}policy_robustness.py",
+    ),
+    "cipark_sd/experiments/knockouts.py": (f"{_EXPERIMENTS}knockouts.py",),
     "cipark_sd/pages/disagreements.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
+    "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
+    "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
+    "cipark_sd/checks/extreme.py": (f"{_CHECKS}checks.py",),
+    "cipark_sd/checks/outcome.py": (f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
+    "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
-BUDGET = 15.0
+BUDGET = 8.0
 PATIENCE = 8.0
 #: How many times as long the clock on the wall may go, so that a busy machine fells no mutant: what waits for longer
 #: has ``stalled``, and counts for nothing.
