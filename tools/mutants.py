@@ -5,8 +5,8 @@
 A mutant is a module with one operator, comparison, number, flag, branch or text changed; Cosmic Ray makes them (``pip
 install cosmic-ray`` into the environment of the tests), with two operators of our own: numbers are moved by a quarter,
 and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the tests that
-guard the modules (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
-they cost. Each mutant then runs in a copy of the project against those that reach its statement, the cheap ones first,
+guard a module (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
+they cost. Each mutant of it then runs in a copy of the project against those that reach its statement, the cheap ones first,
 as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What survives is
 printed at once. Each outcome is a line of the output; the same command with the same output goes on where it was
 stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that reach them,
@@ -414,14 +414,12 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def measured(modules: Sequence[str], tree: Path) -> dict[str, list[Test]]:
-    """The tests that guard each module, each file run once."""
-    files = dict.fromkeys(file for module in modules for file in GUARDS[module])
-    by_file = {}
-    for file in files:
-        by_file[file] = recorded(tree, modules, file)
-        print(f"{sum(t.seconds + t.fixtures for t in by_file[file]):6.1f} s  {file}", flush=True)
-    return {module: [test for file in GUARDS[module] for test in by_file[file]] for module in modules}
+@cache
+def measured(file: str, tree: Path, modules: Sequence[str] = tuple(GUARDS)) -> list[Test]:
+    """The tests of a file, which runs once."""
+    tests = recorded(tree, modules, file)
+    print(f"{sum(t.seconds + t.fixtures for t in tests):6.1f} s  {file}", flush=True)
+    return tests
 
 
 def main() -> int:
@@ -457,18 +455,18 @@ def main() -> int:
             for worker in range(arguments.workers)
             if Path(place, str(worker)).mkdir() is None
         ]
-        tests = measured(list(dict.fromkeys(mutant.module for mutant in chosen)), trees[0])
         budget = math.inf if arguments.again else BUDGET
-        random.Random(arguments.seed).shuffle(chosen)
+        outcomes = list[Outcome]()
         with open(arguments.output or os.devnull, "w", encoding="utf-8") as file:
             for outcome in settled:
                 print(json.dumps(asdict(outcome)), file=file, flush=True)
-            outcomes = _in_turn(
-                chosen,
-                trees,
-                file,
-                lambda mutant, tree: tried(mutant, tree, guarding(mutant, tests[mutant.module], budget)),
-            )
+            for module in dict.fromkeys(mutant.module for mutant in chosen):
+                tests = [test for guard in GUARDS[module] for test in measured(guard, trees[0])]
+
+                def run(mutant: Mutant, tree: Path, tests: Sequence[Test] = tests) -> Outcome:
+                    return tried(mutant, tree, guarding(mutant, tests, budget))
+
+                outcomes += _in_turn([mutant for mutant in chosen if mutant.module == module], trees, file, run)
     return _report([*settled, *outcomes])
 
 

@@ -14,7 +14,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.inputs import RESULT_LIMIT, check_readable
+from cipark_sd.inputs import check_netcdf
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -54,12 +54,13 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
 
     path = Path(path)
     try:
-        check_readable(path, RESULT_LIMIT)
+        check_netcdf(path)
         group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
     except (OSError, ValueError, KeyError) as problem_found:
-        expected = f"NetCDF with a group 'posterior' ({problem_found})"
+        reason = getattr(problem_found, "strerror", None) or problem_found
+        expected = f"NetCDF with a group 'posterior' ({reason})"
         raise InvalidValue("the draws", str(path), expected, where="--draws") from None
     flat = _flat(group, str(path))
     names = [parameter.name for parameter in problem.space if parameter.target == "model"]
@@ -94,7 +95,7 @@ def attributes(path: Path) -> dict[str, Any]:
     """
     import xarray as xr
 
-    check_readable(path, RESULT_LIMIT)
+    check_netcdf(path)
     with xr.open_dataset(path, engine="h5netcdf") as root:
         return dict(root.attrs)
 
