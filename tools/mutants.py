@@ -6,11 +6,11 @@ A mutant is a module with one operator, comparison, number, flag, branch or text
 install cosmic-ray`` into the environment of the tests), with two operators of our own: numbers are moved by a quarter,
 and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the tests that
 guard a module (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
-they cost. Each mutant of it then runs in a copy of the project against those that reach its statement, the cheap ones first,
-as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What survives is
-printed at once. Each outcome is a line of the output; the same command with the same output goes on where it was
-stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that reach them,
-whatever those cost.
+they cost. Each mutant of it then runs in a copy of the project against those that reach its statement, the cheap ones
+first, as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What
+survives is printed at once. Each outcome is a line of the output; the same command with the same output goes on where
+it was stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that
+reach them, whatever those cost.
 """
 
 import argparse
