@@ -29,7 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -94,6 +94,8 @@ GUARDS: dict[str, tuple[str, ...]] = {
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
 BUDGET = 8.0
 PATIENCE = 8.0
+#: A file of tests that takes less is run whole, without a look at which lines each test reaches.
+WHOLE = 3.0
 #: How many times as long the clock on the wall may go, so that a busy machine fells no mutant: what waits for longer
 #: has ``stalled``, and counts for nothing.
 STALL = 20
@@ -228,12 +230,15 @@ def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
 
 @dataclass(frozen=True)
 class Test:
-    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached."""
+    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached.
+
+    None stands for all lines.
+    """
 
     name: str
     seconds: float
     fixtures: float
-    lines: frozenset[tuple[str, int]]
+    lines: frozenset[tuple[str, int]] | None
 
     @property
     def file(self) -> str:
@@ -247,7 +252,8 @@ class Recorder:
     A line is written when it is first reached, so that processes that a test forks are heard as well.
     """
 
-    def __init__(self, tree: Path, modules: Sequence[str], sink: Path) -> None:
+    def __init__(self, tree: Path, modules: Sequence[str], sink: Path, *, traced: bool) -> None:
+        self.traced = traced
         self.modules = {str(tree / module): module for module in modules}
         self.descriptor = os.open(sink, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.reached: set[tuple[str, int]] = set()
@@ -283,15 +289,27 @@ class Recorder:
 
 def recorded(tree: Path, modules: Sequence[str], file: str) -> list[Test]:
     """The tests of a file, or of the files of a folder, as they run without a mutant."""
+    tests = _tests(_notes(tree, modules, file, traced=False))
+    if sum(test.seconds + test.fixtures for test in tests) < WHOLE:
+        return [replace(test, lines=None) for test in tests]
+    # tracing takes its time: what a test costs is known from the first run
+    cost = {test.name: (test.seconds, test.fixtures) for test in tests}
+    traced = _tests(_notes(tree, modules, file, traced=True))
+    return [
+        replace(test, seconds=seconds, fixtures=fixtures) for test in traced for seconds, fixtures in (cost[test.name],)
+    ]
+
+
+def _notes(tree: Path, modules: Sequence[str], file: str, *, traced: bool) -> list[list[Any]]:
     with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
         sink = Path(place, "lines")
-        recorder = Recorder(tree, modules, sink)
+        recorder = Recorder(tree, modules, sink, traced=traced)
         end, _ = attempt(tree, [f"tests/{file}"], 1800, recorder)
         os.close(recorder.descriptor)
         notes = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines()]
     if end != "survived":
         raise SystemExit(f"the tests of {file} do not pass without a mutant: {end}")
-    return _tests(notes)
+    return notes
 
 
 def _tests(notes: Sequence[Sequence[Any]]) -> list[Test]:
@@ -339,7 +357,7 @@ def guarding(mutant: Mutant, tests: Sequence[Test], budget: float) -> list[Test]
     for test in tests:
         fixtures[test.file] += test.fixtures  # type: ignore[assignment]
     for test in sorted(tests, key=lambda test: test.seconds + fixtures[test.file]):
-        if lines.isdisjoint(test.lines):
+        if test.lines is not None and lines.isdisjoint(test.lines):
             continue
         cost = test.seconds + (0 if test.file in paid else fixtures[test.file])
         if chosen and spent + cost > budget:
@@ -383,7 +401,7 @@ def _run_tests(tree: Path, tests: Sequence[str], recorder: Recorder | None) -> N
         import pytest
 
         options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider"]
-        if recorder is not None:
+        if recorder is not None and recorder.traced:
             sys.settrace(recorder.trace)
         code = int(pytest.main([*options, *tests], plugins=[] if recorder is None else [recorder]))
     finally:
