@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LAPLACE: Literal["laplace"] = "laplace"
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
+#: How far beyond the ends of a prior draws may lie that were kept in fewer digits, as share of their size.
+ROUNDED = 1e-6
 
 
 def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
@@ -48,7 +50,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     InvalidValue
         For a file that is not there, not NetCDF or has no such group.
     Problems
-        For every parameter of the study that it does not hold.
+        For every parameter of the study that it does not hold, or holds with values that its prior rules out.
     """
     import xarray as xr
 
@@ -69,8 +71,26 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     ]
     raise_all(str(path), missing)
     values = {name: flat[override_key(name)] for name in names}
+    raise_all(str(path), _impossible(problem, values, str(path)))
     with _as_written(path):
         return described(Draws(rival, values, "posterior"), path)
+
+
+def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], where: str) -> list[CiparkError]:
+    """Parameters with draws where the prior density is zero, as no posterior of this study has them."""
+    problems: list[CiparkError] = []
+    for parameter in problem.space:
+        drawn = values.get(parameter.name)
+        if drawn is None:
+            continue
+        low, high = parameter.distribution.quantile(np.array([0.0, 1.0])).tolist()
+        slack = ROUNDED * np.abs(drawn)
+        outside = drawn[(drawn < low - slack) | (drawn > high + slack)]
+        if len(outside):
+            found = f"{len(outside)} of {len(drawn)} draws from {outside.min():.6g} to {outside.max():.6g}"
+            expected = f"draws from {low:.6g} to {high:.6g}, where its prior has them; sample the posterior again"
+            problems.append(InvalidValue(parameter.name, found, expected, where=where))
+    return problems
 
 
 @contextmanager
