@@ -75,7 +75,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
     "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
-    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}policy_effects.py"),
+    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
     "cipark_sd/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/wording.py": ("cipark_sd/test_headline.py", f"{_FIT}verdict_words.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/experiments/effects.py": (f"{_EXPERIMENTS}policy_effects.py", "cipark_sd/plotting/test_plotting.py"),
