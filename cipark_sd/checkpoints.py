@@ -26,6 +26,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.errors import UnusableInput
 from cipark_sd.files import file_name, make_folder, remove_abandoned, whole
 from cipark_sd.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.records import UNPACKING, packed, unpacked
@@ -206,8 +207,15 @@ class Checkpoints:
         """The checkpoints of an output folder; with ``fresh`` earlier ones are removed, and no other files.
 
         What a killed process has left unfinished is removed.
+
+        Raises
+        ------
+        UnusableInput
+            Where the folder is a link: whoever sends an output folder does not choose where files come and go.
         """
         folder = output / FOLDER
+        if folder.is_symlink():
+            raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
         remove_abandoned(folder)
         if fresh:
             for path in folder.glob(f"*-{'[0-9a-f]' * _SHORT}.npz"):

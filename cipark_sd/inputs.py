@@ -11,6 +11,7 @@ import stat
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput
 from cipark_sd.toml_lines import LinedTable, lined
@@ -18,7 +19,8 @@ from cipark_sd.toml_lines import LinedTable, lined
 MEGABYTE = 2**20
 #: The largest model in public use has 2 MB.
 MODEL_LIMIT = 64 * MEGABYTE
-TOML_LIMIT = 16 * MEGABYTE
+#: A file of this size with a key a line takes 10 s and 400 MiB; rows of data stand in tables.
+TOML_LIMIT = 4 * MEGABYTE
 #: Tables of data, spreadsheets and recorded runs.
 TABLE_LIMIT = 512 * MEGABYTE
 #: Results of many runs, and work in progress.
@@ -105,6 +107,66 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
     return read_bytes(folder / name, limit)
 
 
+def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
+    """Raise where a NetCDF file is no regular one, takes anything from other files, or is too large.
+
+    HDF5 can link to other files, map their arrays (virtual datasets) and keep numbers in files beside: whoever sends a
+    file does not choose which files of its reader come in.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes of the file. Unpacked it has :data:`RESULT_LIMIT` at most, or as many as the file.
+
+    Raises
+    ------
+    OSError
+        Also for a file that is no HDF5.
+    """
+    import h5py
+
+    name, size = "", 0
+    if isinstance(source, Path):
+        check_readable(source, limit)
+        name, size = str(source), source.stat().st_size
+    try:
+        with h5py.File(source, "r") as file:
+            fault, unpacked = _reaches_out(file)
+    except (RuntimeError, KeyError, ValueError, TypeError) as problem:  # what h5py makes of a damaged file
+        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", name) from None
+    most = max(RESULT_LIMIT, size)
+    if unpacked > most:
+        fault = f"unpacked it has {unpacked / MEGABYTE:,.0f} MiB, and at most {most // MEGABYTE:,} MiB are read"
+    if fault:
+        raise UnreadableFile(errno.EINVAL, fault, name)
+
+
+def _reaches_out(file: Any) -> tuple[str, int]:
+    """What of an HDF5 file does not stay in it, empty where all does, and its size unpacked."""
+    import h5py
+
+    size, pending = 0, [(file, "")]
+    seen = {h5py.h5o.get_info(file.id).addr}
+    while pending:
+        group, path = pending.pop()
+        for key in group:
+            name = f"{path}{key}"
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                return f"{name!r} is a link, and none is followed", size
+            item = group[key]
+            place = h5py.h5o.get_info(item.id).addr
+            if isinstance(item, h5py.Group):
+                if place in seen:
+                    return f"{name!r} is a group that stands elsewhere too", size
+                pending.append((item, f"{name}/"))
+            elif isinstance(item, h5py.Dataset) and place not in seen:
+                if item.external or item.is_virtual:
+                    return f"{name!r} takes its numbers from other files, and none is read", size
+                size += item.nbytes
+            seen.add(place)
+    return "", size
+
+
 def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     """The text of a regular file of at most ``limit`` bytes, its line ends as Python has them.
 
@@ -141,7 +203,8 @@ def read_toml(path: Path) -> LinedTable:
 def toml_text(path: Path) -> str:
     """The text of a TOML file; see :func:`read_toml`."""
     try:
-        return read_text(path, TOML_LIMIT)
+        # some editors put a byte-order mark first
+        return read_text(path, TOML_LIMIT, encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         raise
     except UnicodeDecodeError as problem:

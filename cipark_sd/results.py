@@ -22,7 +22,7 @@ from xarray.indexes import PandasIndex
 
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.files import whole, write_bytes, write_text
-from cipark_sd.inputs import check_readable
+from cipark_sd.inputs import check_netcdf
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.naming import canonical, protected_among
@@ -305,7 +305,7 @@ def load(path: Path | str) -> xr.Dataset:
     path = Path(path)
     try:
         # a run may be of any size
-        check_readable(path, sys.maxsize)
+        check_netcdf(path, sys.maxsize)
         result = xr.load_dataset(path, engine="h5netcdf")
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="load") from None

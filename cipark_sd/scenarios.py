@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
@@ -165,12 +165,9 @@ class Scenario:
         object.__setattr__(self, "overrides", MappingProxyType(merged))
 
     def __or__(self, other: "Scenario") -> "Scenario":
-        merged = dict(self.overrides)
-        for key, value in other.overrides.items():
-            _put(merged, key, value)
         return Scenario(
             " | ".join(name for name in (self.name, other.name) if name),
-            merged,
+            _merged(chain(self.overrides.items(), other.overrides.items())),
             **{
                 control: getattr(self, control) if getattr(other, control) is None else getattr(other, control)
                 for control in CONTROL
@@ -209,24 +206,30 @@ class Scenario:
 def _checked(overrides: Mapping[str, object], where: str) -> dict[str, Override]:
     """Overrides by canonical key, the later of two spellings winning; all values that are none at once."""
     problems: list[CiparkError] = []
-    merged: dict[str, Override] = {}
+    pairs: list[tuple[str, Override]] = []
     for name, value in overrides.items():
         try:
-            _put(merged, _Key(name), _as_override(value, name=name, where=where))
+            pairs.append((_Key(name), _as_override(value, name=name, where=where)))
         except CiparkError as problem:
             problems.append(problem)
     raise_all(where, problems)
+    return _merged(pairs)
+
+
+def _merged(pairs: Iterable[tuple[str, Override]]) -> dict[str, Override]:
+    """The last words on each key: a whole variable takes back what was said of its elements."""
+    merged: dict[str, Override] = {}
+    parts: dict[str, list[str]] = {}
+    for key, value in pairs:
+        base, elements = split_key(key)
+        if elements:
+            parts.setdefault(base, []).append(key)
+        else:
+            for stale in parts.pop(base, ()):
+                merged.pop(stale, None)
+        merged.pop(key, None)
+        merged[key] = value
     return merged
-
-
-def _put(merged: dict[str, Override], key: str, value: Override) -> None:
-    """Set ``key`` as the last word: a whole variable takes back what was said of its elements."""
-    base, elements = split_key(key)
-    if not elements:
-        for stale in [known for known in merged if split_key(known)[0] == base]:
-            del merged[stale]
-    merged.pop(key, None)
-    merged[key] = value
 
 
 def _plain(value: Override) -> object:

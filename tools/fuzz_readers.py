@@ -1,4 +1,7 @@
-"""Fuzz the readers of .mdl, XMILE, TOML, CSV, units and checks for a bounded time; what is no error of ours is kept.
+"""Fuzz the readers of files and folders for a bounded time: what is no error of ours is kept.
+
+They are those of the hostile corpus (.mdl, XMILE, TOML, CSV, units, checks), and a study, its rows, a catalogue of
+policies, a table for ``new-study``, names of loops, ``report.json`` and the metadata of a run store.
 
 With atheris installed (``pip install atheris``; it is no dependency) libFuzzer looks for inputs that reach new lines of
 this package. Without it inputs are mutated blindly. The seeds are the cases of tests/shared/hostile_corpus.py. Of each
@@ -10,12 +13,16 @@ becomes a case of the corpus once it is mended.
 
 import hashlib
 import random
+import re
 import sys
 import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +32,111 @@ sys.path.insert(0, str(ROOT / "tests" / "shared"))
 LONGEST, SLOW, MEMORY = 4096, 10, 2048
 #: What a blind mutation puts in.
 TOKENS = (b"(", b")", b"\n", b"~", b"|", b"[", b"]", b"\0", b"1e999", b'"', b"<", b"&")
+ROWS = "time,left\n1,22\n2,37\n3,50\n"
+LOOPS = '[[loop]]\nname = "wear"\nthrough = ["level"]\navoiding = ["rate"]\npolarity = "B"\n'
+SHEET = "# note\ndate;level;total\n2020-01-01;1,5;20\n2020-02-01;1,4;19\n2020-03-01;1,3;18\n"
+
+
+def _study(content: bytes, folder: Path, _: Any) -> None:
+    from calibration.study.problem import read_problem
+
+    (folder / "problem.toml").write_bytes(content)
+    (folder / "left.csv").write_text(ROWS, encoding="utf-8")
+    read_problem(folder)
+
+
+def _rows(content: bytes, folder: Path, _: Any) -> None:
+    from small_study import STUDY
+
+    from calibration.study.problem import read_problem
+
+    (folder / "problem.toml").write_text(STUDY, encoding="utf-8")
+    (folder / "left.csv").write_bytes(content)
+    read_problem(folder)
+
+
+def _policies(content: bytes, folder: Path, _: Any) -> None:
+    from cipark_sd.experiments.catalogue import read_catalogue
+    from cipark_sd.frontends.model_file import read_model
+
+    (folder / "policies.toml").write_bytes(content)
+    read_catalogue(folder / "policies.toml", read_model(folder / "leaving.mdl"))
+
+
+def _loops(content: bytes, folder: Path, model: Any) -> None:
+    from cipark_sd.sensitivities.loops import read_loops
+
+    (folder / "m.loops.toml").write_bytes(content)
+    read_loops(folder / "m.loops.toml", model)
+
+
+def _sheet(content: bytes, folder: Path, _: Any) -> None:
+    from calibration.new_study.columns import read_axis
+    from calibration.new_study.table import read_sheet
+
+    (folder / "sheet.csv").write_bytes(content)
+    read_axis(read_sheet(folder / "sheet.csv"), None, None)
+
+
+def _page(content: bytes, folder: Path, _: Any) -> None:
+    from cipark_sd.pages.page import read_page, render
+
+    (folder / "report.json").write_bytes(content)
+    render([(read_page(folder), folder)])
+
+
+def _store(content: bytes, folder: Path, _: Any) -> None:
+    from cipark_sd.store.chunks import RunStore
+
+    (folder / "s.zarr" / ".zmetadata").write_bytes(content)
+    RunStore(folder / "s.zarr")
+
+
+#: Readers beside those of the corpus.
+MORE: dict[str, Callable[[bytes, Path, Any], None]] = {
+    "study": _study,
+    "rows": _rows,
+    "policies": _policies,
+    "loops": _loops,
+    "sheet": _sheet,
+    "page": _page,
+    "store": _store,
+}
+
+
+def _good(folder: Path) -> list[tuple[str, bytes]]:
+    """Good inputs of these, beside which the folder has what they need."""
+    import numpy as np
+    from small_study import MODEL, POLICIES, STUDY, rival
+
+    from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Section, Table
+    from cipark_sd.pages.page import write_page
+    from cipark_sd.store.chunks import RunStore
+    from cipark_sd.store.schema import Column, Layout
+
+    (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
+    columns = {"level": Column(("time",), (3,))}
+    RunStore.of(folder / "s.zarr", Layout(10, 4, columns, {"time": np.arange(3.0)}, {"the model": "m"}, {}))
+    texts = (Paragraph("p", True), Listing(("a",)), Table(("a", "b"), (("1", "2"),), "c"))
+    blocks = (Answer("q", ("1",), "f", "c"), *texts, Folded("f", texts))
+    write_page(Page("t", "i", (Section("s", blocks),)), folder)
+    studies = sorted(ROOT.glob("calibration/studies/*/*.toml"))
+    return [
+        ("study", (STUDY + rival("M1", "pace = 2")).encode()),
+        ("policies", POLICIES.encode()),
+        ("rows", ROWS.encode()),
+        ("loops", LOOPS.encode()),
+        ("sheet", SHEET.encode()),
+        ("page", (folder / "report.json").read_bytes()),
+        ("store", (folder / "s.zarr" / ".zmetadata").read_bytes()),
+        *(("study" if path.stem == "problem" else "policies", _shortened(path.read_bytes())) for path in studies),
+    ]
+
+
+def _shortened(content: bytes) -> bytes:
+    """The first tables of a TOML file, on the model that is there."""
+    content = re.sub(rb'(?m)^(file|study|bundled) = "[^"\n]*"', b'file = "leaving.mdl"', content)
+    return content if len(content) < LONGEST else content[: content.rindex(b"\n[[", 0, LONGEST)]
 
 
 class Fuzzer:
@@ -34,9 +146,10 @@ class Fuzzer:
         from hostile_corpus import _READERS, good_model
 
         self.findings = findings
-        self.readers = tuple(sorted(_READERS))
+        self.readers = (*sorted(_READERS), *MORE)
         self.folder = Path(tempfile.mkdtemp(prefix="cipark-fuzz-"))
         self.model = good_model(self.folder)
+        self.good = _good(self.folder)
         self.count = 0
         self.places: set[str] = set()
 
@@ -44,13 +157,19 @@ class Fuzzer:
         """Give an input, whose first byte chooses the reader, to that reader."""
         from hostile_corpus import Case, said
 
+        from cipark_sd.errors import CiparkError
+
         if not data:
             return
         self.count += 1
         case = Case("fuzz", self.readers[data[0] % len(self.readers)], data[1:])
         start = time.process_time()
         try:
-            said(case, self.folder, self.model)
+            if case.reader in MORE:
+                with suppress(CiparkError):
+                    MORE[case.reader](case.content, self.folder, self.model)
+            else:
+                said(case, self.folder, self.model)
         except UnicodeDecodeError:
             # expressions and units are texts: their caller has decoded them
             if case.reader not in ("expression", "units"):
@@ -74,14 +193,15 @@ class Fuzzer:
         click.echo(f"found: {place}", err=True)
 
     def seeds(self) -> list[bytes]:
-        """The cases of the corpus that are short."""
+        """Good inputs, and the cases of the corpus that are short."""
         from hostile_corpus import GOOD, Case, cases
 
         good = [Case("good", reader, text.encode()) for reader, text in GOOD.items()]
+        good += [Case("good", reader, content) for reader, content in self.good]
         return [
             bytes([self.readers.index(case.reader)]) + case.content
             for case in (*good, *cases())
-            if len(case.content) < LONGEST
+            if len(case.content) < 2 * LONGEST
         ]
 
 
@@ -106,28 +226,29 @@ def blindly(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
                     start = rng.randrange(len(donor))
                     data[at:at] = donor[start : start + rng.randint(1, 60)]
                 case _:
-                    data[at:at] = rng.choice(
-                        (b"(", b")", b"\n", b"~", b"|", b"[", b"]", b"\0", b"1e999", b'"', b"<", b"&")
-                    )
+                    data[at:at] = rng.choice(TOKENS)
         fuzzer(bytes(data[:LONGEST]))
 
 
-def guided(findings: Path, seconds: float, seed: int) -> None:
-    """Let libFuzzer look for new lines."""
+def guided(findings: Path, corpus: Path, seconds: float, seed: int) -> None:
+    """Let libFuzzer look for new lines, and keep the inputs that reach some in the corpus."""
     import atheris
 
-    with atheris.instrument_imports(include=["cipark_sd"], enable_loader_override=False):
+    with atheris.instrument_imports(include=["cipark_sd", "calibration"], enable_loader_override=False):
         import cipark_sd.checks.file
         import cipark_sd.ensembles
+        import cipark_sd.experiments.catalogue
         import cipark_sd.frontends.changes_files
         import cipark_sd.frontends.model_file
+        import cipark_sd.pages.page
         import cipark_sd.plotting.observed
-        import cipark_sd.runs.design  # noqa: F401
+        import cipark_sd.runs.design
+        import cipark_sd.sensitivities.loops
+        import cipark_sd.store.chunks  # noqa: F401
     fuzzer = Fuzzer(findings)
-    corpus = fuzzer.folder / "seeds"
-    corpus.mkdir()
-    for number, data in enumerate(fuzzer.seeds()):
-        (corpus / str(number)).write_bytes(data)
+    corpus.mkdir(parents=True, exist_ok=True)
+    for data in fuzzer.seeds():
+        (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
     flags = [f"-max_total_time={seconds:.0f}", f"-max_len={LONGEST}", f"-seed={seed}", f"-rss_limit_mb={MEMORY}"]
     atheris.Setup(
         [sys.argv[0], *flags, f"-timeout={SLOW * 6}", "-verbosity=0", "-print_final_stats=1", str(corpus)], fuzzer
@@ -140,14 +261,19 @@ def guided(findings: Path, seconds: float, seed: int) -> None:
 @click.option("--seconds", default=60.0, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--findings", default="findings", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--corpus",
+    type=click.Path(path_type=Path),
+    help="Folder of inputs that reach new lines; with atheris alone. It grows, and the next call goes on from it.",
+)
 @click.option("--blind", is_flag=True, help="Without atheris, even where it is installed.")
-def main(seconds: float, seed: int, findings: Path, blind: bool) -> None:
+def main(seconds: float, seed: int, findings: Path, corpus: Path | None, blind: bool) -> None:
     warnings.simplefilter("ignore")
     import importlib.util
 
     findings = findings.resolve()
     if not blind and importlib.util.find_spec("atheris"):
-        guided(findings, seconds, seed)
+        guided(findings, (corpus or findings / "corpus").resolve(), seconds, seed)
     fuzzer = Fuzzer(findings)
     blindly(fuzzer, seconds, seed)
     click.echo(f"{fuzzer.count:,} inputs, {len(fuzzer.places)} findings")

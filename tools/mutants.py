@@ -5,12 +5,12 @@
 A mutant is a module with one operator, comparison, number, flag, branch or text changed; Cosmic Ray makes them (``pip
 install cosmic-ray`` into the environment of the tests), with two operators of our own: numbers are moved by a quarter,
 and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the tests that
-guard the modules (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
-they cost. Each mutant then runs in a copy of the project against those that reach its statement, the cheap ones first,
-as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What survives is
-printed at once. Each outcome is a line of the output; the same command with the same output goes on where it was
-stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that reach them,
-whatever those cost.
+guard a module (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
+they cost. Each mutant of it then runs in a copy of the project against those that reach its statement, the cheap ones
+first, as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What
+survives is printed at once. Each outcome is a line of the output; the same command with the same output goes on where
+it was stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that
+reach them, whatever those cost.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
@@ -37,70 +37,65 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
+_FIT, _ASSESS, _REPORT = "calibration/fit/test_", "calibration/assess/test_", "calibration/report/test_"
+_EXPERIMENTS, _CHECKS = "cipark_sd/experiments/test_", "cipark_sd/checks/test_"
+_SAID = (f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
 GUARDS: dict[str, tuple[str, ...]] = {
-    "calibration/fit/profile.py": ("calibration/fit/test_profiles.py", "calibration/fit/test_switch_dates.py"),
-    "calibration/fit/verdict.py": (
-        "calibration/fit/test_profiles.py",
-        "calibration/fit/test_verdict_words.py",
-        "calibration/report/test_conditions.py",
-        "calibration/report/test_intervals_said.py",
-        "calibration/report/test_statements.py",
-    ),
-    "calibration/fit/threshold.py": ("calibration/fit/test_profiles.py", "calibration/report/test_intervals_said.py"),
-    "calibration/fit/conditions.py": ("calibration/report",),
+    "calibration/fit/walk.py": (f"{_FIT}profiles.py", f"{_FIT}prediction_profile.py", f"{_FIT}other_optima.py"),
+    "calibration/fit/pace.py": (f"{_FIT}profiles.py",),
+    "calibration/fit/profiling.py": (f"{_FIT}profiles.py", f"{_FIT}other_optima.py", f"{_FIT}switch_dates.py"),
+    "calibration/fit/obstacles.py": (f"{_FIT}obstacles.py", f"{_FIT}profiles.py"),
+    "calibration/fit/verdict.py": (f"{_FIT}verdict_words.py", f"{_FIT}profiles.py", f"{_REPORT}conditions_words.py"),
+    "calibration/fit/threshold.py": (f"{_FIT}verdict_words.py",),
+    "calibration/fit/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/runs.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/shares.py": (f"{_REPORT}conditions.py",),
+    "calibration/fit/feasibility.py": (f"{_FIT}feasibility.py",),
+    "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
     "calibration/sampling/convergence.py": (
         "calibration/sampling/test_monte_carlo_error.py",
         "calibration/sampling/test_sampler.py",
-        "calibration/report/test_statements.py",
+        f"{_REPORT}statements.py",
     ),
-    "calibration/assess/scores.py": (
-        "calibration/assess/test_scores.py",
-        "calibration/assess/test_inference.py",
-        "calibration/assess/test_pit.py",
-    ),
-    "calibration/assess/forecast.py": (
-        "calibration/assess/test_forecast.py",
-        "calibration/report/test_statements.py",
-        "calibration/likelihood/test_check_rows.py",
-        "calibration/assess/test_inference.py",
-    ),
-    "cipark_sd/experiments/effects.py": (
-        "cipark_sd/experiments/test_policy_effects.py",
-        "cipark_sd/plotting",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/experiments/robustness.py": (
-        "cipark_sd/experiments/test_robustness_measures.py",
-        "cipark_sd/experiments/test_policy_robustness.py",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/claims.py": (
-        "cipark_sd/test_claims.py",
-        "cipark_sd/sensitivities/test_sensitivity_decisions.py",
-        "cipark_sd/experiments/test_policy_effects.py",
-        "calibration/report/test_statements.py",
-    ),
-    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
-    "calibration/report/conclusions.py": (
-        "calibration/report",
-        "calibration/commands/test_inquiry.py",
-        "calibration/fit/test_quantile_residuals.py",
-    ),
-    "calibration/report/figures_fit.py": ("calibration/report",),
-    "cipark_sd/plotting/policies.py": ("cipark_sd/plotting", "calibration/report/test_statements.py"),
-    "calibration/assess/holdout.py": (
-        "calibration/assess/test_holdout_words.py",
-        "calibration/assess/test_inference.py",
-    ),
-    "calibration/report/sections/forecasts.py": ("calibration/report",),
-    "calibration/report/sections/answer.py": ("calibration/report",),
+    "calibration/sampling/soundness.py": ("calibration/sampling/test_soundness.py",),
+    "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
+    "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}future_weights.py"),
+    "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/discrepancies.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/future_weights.py": (f"{_ASSESS}future_weights.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/effect_lines.py": (f"{_ASSESS}effect_lines.py",),
+    "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
+    "calibration/report/study_facts.py": (f"{_REPORT}answer.py",),
+    "calibration/report/sections/answer.py": _SAID,
+    "calibration/report/sections/forecasts.py": _SAID,
+    "calibration/report/sections/holdout.py": _SAID,
+    "calibration/report/sections/posterior.py": _SAID,
+    "calibration/report/sections/rivals.py": _SAID,
     "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
-    "cipark_sd/experiments/knockouts.py": ("cipark_sd/experiments/test_knockouts.py",),
+    "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
+    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
+    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
+    "cipark_sd/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/wording.py": ("cipark_sd/test_headline.py", f"{_FIT}verdict_words.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/experiments/effects.py": (f"{_EXPERIMENTS}policy_effects.py", "cipark_sd/plotting/test_plotting.py"),
+    "cipark_sd/experiments/robustness.py": (
+        f"{_EXPERIMENTS}robustness_measures.py",
+        f"{_EXPERIMENTS}policy_robustness.py",
+    ),
+    "cipark_sd/experiments/knockouts.py": (f"{_EXPERIMENTS}knockouts.py",),
     "cipark_sd/pages/disagreements.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
+    "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
+    "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
+    "cipark_sd/checks/extreme.py": (f"{_CHECKS}checks.py",),
+    "cipark_sd/checks/outcome.py": (f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
+    "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
-BUDGET = 15.0
+BUDGET = 8.0
 PATIENCE = 8.0
+#: A file of tests that takes less is run whole, without a look at which lines each test reaches.
+WHOLE = 3.0
 #: How many times as long the clock on the wall may go, so that a busy machine fells no mutant: what waits for longer
 #: has ``stalled``, and counts for nothing.
 STALL = 20
@@ -235,12 +230,15 @@ def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
 
 @dataclass(frozen=True)
 class Test:
-    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached."""
+    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached.
+
+    None stands for all lines.
+    """
 
     name: str
     seconds: float
     fixtures: float
-    lines: frozenset[tuple[str, int]]
+    lines: frozenset[tuple[str, int]] | None
 
     @property
     def file(self) -> str:
@@ -254,7 +252,8 @@ class Recorder:
     A line is written when it is first reached, so that processes that a test forks are heard as well.
     """
 
-    def __init__(self, tree: Path, modules: Sequence[str], sink: Path) -> None:
+    def __init__(self, tree: Path, modules: Sequence[str], sink: Path, *, traced: bool) -> None:
+        self.traced = traced
         self.modules = {str(tree / module): module for module in modules}
         self.descriptor = os.open(sink, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.reached: set[tuple[str, int]] = set()
@@ -290,15 +289,27 @@ class Recorder:
 
 def recorded(tree: Path, modules: Sequence[str], file: str) -> list[Test]:
     """The tests of a file, or of the files of a folder, as they run without a mutant."""
+    tests = _tests(_notes(tree, modules, file, traced=False))
+    if sum(test.seconds + test.fixtures for test in tests) < WHOLE:
+        return [replace(test, lines=None) for test in tests]
+    # tracing takes its time: what a test costs is known from the first run
+    cost = {test.name: (test.seconds, test.fixtures) for test in tests}
+    traced = _tests(_notes(tree, modules, file, traced=True))
+    return [
+        replace(test, seconds=seconds, fixtures=fixtures) for test in traced for seconds, fixtures in (cost[test.name],)
+    ]
+
+
+def _notes(tree: Path, modules: Sequence[str], file: str, *, traced: bool) -> list[list[Any]]:
     with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
         sink = Path(place, "lines")
-        recorder = Recorder(tree, modules, sink)
+        recorder = Recorder(tree, modules, sink, traced=traced)
         end, _ = attempt(tree, [f"tests/{file}"], 1800, recorder)
         os.close(recorder.descriptor)
         notes = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines()]
     if end != "survived":
         raise SystemExit(f"the tests of {file} do not pass without a mutant: {end}")
-    return _tests(notes)
+    return notes
 
 
 def _tests(notes: Sequence[Sequence[Any]]) -> list[Test]:
@@ -346,7 +357,7 @@ def guarding(mutant: Mutant, tests: Sequence[Test], budget: float) -> list[Test]
     for test in tests:
         fixtures[test.file] += test.fixtures  # type: ignore[assignment]
     for test in sorted(tests, key=lambda test: test.seconds + fixtures[test.file]):
-        if lines.isdisjoint(test.lines):
+        if test.lines is not None and lines.isdisjoint(test.lines):
             continue
         cost = test.seconds + (0 if test.file in paid else fixtures[test.file])
         if chosen and spent + cost > budget:
@@ -390,7 +401,7 @@ def _run_tests(tree: Path, tests: Sequence[str], recorder: Recorder | None) -> N
         import pytest
 
         options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider"]
-        if recorder is not None:
+        if recorder is not None and recorder.traced:
             sys.settrace(recorder.trace)
         code = int(pytest.main([*options, *tests], plugins=[] if recorder is None else [recorder]))
     finally:
@@ -421,14 +432,12 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def measured(modules: Sequence[str], tree: Path) -> dict[str, list[Test]]:
-    """The tests that guard each module, each file run once."""
-    files = dict.fromkeys(file for module in modules for file in GUARDS[module])
-    by_file = {}
-    for file in files:
-        by_file[file] = recorded(tree, modules, file)
-        print(f"{sum(t.seconds + t.fixtures for t in by_file[file]):6.1f} s  {file}", flush=True)
-    return {module: [test for file in GUARDS[module] for test in by_file[file]] for module in modules}
+@cache
+def measured(file: str, tree: Path, modules: Sequence[str] = tuple(GUARDS)) -> list[Test]:
+    """The tests of a file, which runs once."""
+    tests = recorded(tree, modules, file)
+    print(f"{sum(t.seconds + t.fixtures for t in tests):6.1f} s  {file}", flush=True)
+    return tests
 
 
 def main() -> int:
@@ -464,18 +473,18 @@ def main() -> int:
             for worker in range(arguments.workers)
             if Path(place, str(worker)).mkdir() is None
         ]
-        tests = measured(list(dict.fromkeys(mutant.module for mutant in chosen)), trees[0])
         budget = math.inf if arguments.again else BUDGET
-        random.Random(arguments.seed).shuffle(chosen)
+        outcomes = list[Outcome]()
         with open(arguments.output or os.devnull, "w", encoding="utf-8") as file:
             for outcome in settled:
                 print(json.dumps(asdict(outcome)), file=file, flush=True)
-            outcomes = _in_turn(
-                chosen,
-                trees,
-                file,
-                lambda mutant, tree: tried(mutant, tree, guarding(mutant, tests[mutant.module], budget)),
-            )
+            for module in dict.fromkeys(mutant.module for mutant in chosen):
+                tests = [test for guard in GUARDS[module] for test in measured(guard, trees[0])]
+
+                def run(mutant: Mutant, tree: Path, tests: Sequence[Test] = tests) -> Outcome:
+                    return tried(mutant, tree, guarding(mutant, tests, budget))
+
+                outcomes += _in_turn([mutant for mutant in chosen if mutant.module == module], trees, file, run)
     return _report([*settled, *outcomes])
 
 

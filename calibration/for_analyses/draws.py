@@ -8,6 +8,7 @@ from pathlib import Path
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.approximation import OnStructure, approximated
+from calibration.for_analyses.study_draws import attributes as attributes_of
 from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
@@ -215,10 +216,7 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
 
 
 def _attributes(path: Path) -> Mapping[str, object]:
-    import xarray as xr
-
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return {str(key): value for key, value in tree.attrs.items()}
+        return attributes_of(path)
     except (OSError, ValueError, KeyError):
         return {}  # the reader of the draws says what is wrong with the file

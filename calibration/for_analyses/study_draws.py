@@ -14,7 +14,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.inputs import RESULT_LIMIT, check_readable
+from cipark_sd.inputs import check_netcdf
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LAPLACE: Literal["laplace"] = "laplace"
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
+#: How far beyond the ends of a prior draws may lie that were kept in fewer digits, as share of their size.
+ROUNDED = 1e-6
 
 
 def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
@@ -48,18 +50,19 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     InvalidValue
         For a file that is not there, not NetCDF or has no such group.
     Problems
-        For every parameter of the study that it does not hold.
+        For every parameter of the study that it does not hold, or holds with values that its prior rules out.
     """
     import xarray as xr
 
     path = Path(path)
     try:
-        check_readable(path, RESULT_LIMIT)
+        check_netcdf(path)
         group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
     except (OSError, ValueError, KeyError) as problem_found:
-        expected = f"NetCDF with a group 'posterior' ({problem_found})"
+        reason = getattr(problem_found, "strerror", None) or problem_found
+        expected = f"NetCDF with a group 'posterior' ({reason})"
         raise InvalidValue("the draws", str(path), expected, where="--draws") from None
     flat = _flat(group, str(path))
     names = [parameter.name for parameter in problem.space if parameter.target == "model"]
@@ -68,8 +71,26 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     ]
     raise_all(str(path), missing)
     values = {name: flat[override_key(name)] for name in names}
+    raise_all(str(path), _impossible(problem, values, str(path)))
     with _as_written(path):
         return described(Draws(rival, values, "posterior"), path)
+
+
+def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], where: str) -> list[CiparkError]:
+    """Parameters with draws where the prior density is zero, as no posterior of this study has them."""
+    problems: list[CiparkError] = []
+    for parameter in problem.space:
+        drawn = values.get(parameter.name)
+        if drawn is None:
+            continue
+        low, high = parameter.distribution.quantile(np.array([0.0, 1.0])).tolist()
+        slack = ROUNDED * np.abs(drawn)
+        outside = drawn[(drawn < low - slack) | (drawn > high + slack)]
+        if len(outside):
+            found = f"{len(outside)} of {len(drawn)} draws from {outside.min():.6g} to {outside.max():.6g}"
+            expected = f"draws from {low:.6g} to {high:.6g}, where its prior has them; sample the posterior again"
+            problems.append(InvalidValue(parameter.name, found, expected, where=where))
+    return problems
 
 
 @contextmanager
@@ -94,7 +115,7 @@ def attributes(path: Path) -> dict[str, Any]:
     """
     import xarray as xr
 
-    check_readable(path, RESULT_LIMIT)
+    check_netcdf(path)
     with xr.open_dataset(path, engine="h5netcdf") as root:
         return dict(root.attrs)
 

@@ -26,6 +26,8 @@ Answer = Literal["fewer", "none", "more"]
 ANSWERS: tuple[Answer, ...] = ("fewer", "none", "more")
 #: Before and after the data.
 PRIOR, POSTERIOR = "prior", "posterior"
+#: An answer is given as informed where it is likelier than not after the data: odds that have tripled may still be low.
+_LIKELIER = 0.5
 #: A change below this share is none at all: the mechanism is switched off already.
 _NOTHING = 1e-12
 
@@ -134,9 +136,10 @@ def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> 
 
 
 def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
-    """The answer that is informed by the data, else the one that is built in, else none.
+    """The answer that is informed by the data and likelier than not after them, else the one built in, else none.
 
-    A structure in which nothing is there to take away is not asked.
+    The interval of its probability has to lie above a half under every structure. A structure in which nothing is
+    there to take away is not asked.
     """
     classes: dict[Answer, Classified] = {}
     for answer in ANSWERS:
@@ -144,9 +147,13 @@ def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
         classes[answer] = classify(judged)
     for kind in ("informed", "built in"):
         for answer, classified in classes.items():
-            if classified.kind == kind and classified.side == "for":
+            if classified.kind == kind and classified.side == "for" and (kind == "built in" or _likelier(classified)):
                 return Verdict(answer, classified)
     return Verdict(None, max(classes.values(), key=_posterior_share))
+
+
+def _likelier(classified: Classified) -> bool:
+    return all(e.posterior is not None and e.posterior.interval[0] > _LIKELIER for e in classified.evidence)
 
 
 def _posterior_share(classified: Classified) -> float:

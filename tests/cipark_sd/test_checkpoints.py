@@ -14,6 +14,7 @@ import pytest
 
 from cipark_sd import checkpoints
 from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, CheckpointWarning, digest, program
+from cipark_sd.errors import UnusableInput
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,19 @@ def test_fresh_removes_checkpoints_and_no_other_file(tmp_path: Path) -> None:
         path.unlink()
     Checkpoints.in_output(tmp_path, fresh=True)
     assert [path.name for path in tmp_path.iterdir()] == ["fit.json"]
+
+
+def test_a_linked_folder_is_refused_and_nothing_goes_through_it(tmp_path: Path) -> None:
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    for folder in (elsewhere, out):
+        folder.mkdir()
+    kept = elsewhere / f"task-{'a' * 24}.npz"
+    kept.write_text("mine")
+    (out / FOLDER).symlink_to(elsewhere)
+    for fresh in (True, False):
+        with pytest.raises(UnusableInput, match=f"{FOLDER}: the folder is a link"):
+            Checkpoints.in_output(out, fresh=fresh)
+    assert [path.name for path in elsewhere.iterdir()] == [kept.name]
 
 
 def a_link(path: Path) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from counted import exponent, steps
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
+from cipark_sd.naming import override_key
 from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve, value_at
 from cipark_sd.simulation import simulate
 
@@ -220,3 +222,20 @@ def test_the_last_equals_sign_of_an_assignment_is_before_its_value() -> None:
 def test_all_assignments_that_are_none_are_reported_at_once() -> None:
     with pytest.raises(Problems, match=r"3 problems(.|\n)*NAME=VALUE(.|\n)*'much'(.|\n)*'1,x'"):
         parse_assignments(["rate", "rate=much", "pool=1,x"])
+
+
+@pytest.mark.parametrize("key", ["x{}", "x[a{}]"])
+def test_the_work_grows_as_the_number_of_settings(key: str) -> None:
+    def work(n: int) -> float:
+        values = {key.format(i): 1.0 for i in range(n)}
+        override_key.cache_clear()
+        return steps(lambda: Scenario("", values) | Scenario("", values))
+
+    assert exponent(work, 50, 200) < 1.2
+
+
+def test_a_whole_variable_takes_back_its_elements_and_elements_change_the_whole() -> None:
+    assert dict(Scenario("", {"x[a]": 1, "y[a]": 3, "X": 2}).overrides) == {"y[a]": 3, "x": 2}
+    assert dict(Scenario("", {"x": 2, "x[a]": 1, "X[ A ]": 4}).overrides) == {"x": 2, "x[a]": 4}
+    assert dict((Scenario("", {"x[a]": 1}) | Scenario("", {"x": 2})).overrides) == {"x": 2}
+    assert dict((Scenario("", {"x": 2}) | Scenario("", {"x[a]": 1, "x": 5})).overrides) == {"x": 5}

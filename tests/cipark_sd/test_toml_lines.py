@@ -226,3 +226,11 @@ def test_what_is_nested_too_deeply_is_an_error(text: str) -> None:
 @pytest.mark.parametrize("text", [".".join("a" * 99) + " = 1", "a = " + "[" * 99 + "]" * 99, "a = '" + "a." * 99 + "'"])
 def test_what_is_nested_less_deeply_is_read(text: str) -> None:
     assert parsed_toml(text, Path("deep.toml"))
+
+
+def test_a_byte_order_mark_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "m.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\nb = 2\n")
+    content = read_toml(path)
+    assert dict(content) == {"a": 1, "b": 2}
+    assert place(content, "", "b") == f"{path}:2"

@@ -64,9 +64,9 @@ def _meaning(about: About, knockouts: Knockouts) -> str:
     text = (
         "Each draw is run with and without, and the change is a share of what it has with. A change of less than "
         f"{knockouts.near:.0%} of it is no effect. An answer is informed where the data move its odds by a factor of "
-        f"{INFORMED:g} or more under every structure that has the mechanism, built in where it is true in "
-        f"{BUILT_IN:.0%} or more of the draws that have seen no data, undecided otherwise. A loop is left out by a "
-        "gain of zero, which moves the level of the park as well as what comes back to it."
+        f"{INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, built in "
+        f"where it is true in {BUILT_IN:.0%} or more of the draws that have seen no data, undecided otherwise. A loop "
+        "is left out by a gain of zero, which moves the level of the park as well as what comes back to it."
     )
     return text + (f" Drawn from their ranges as well, before and after alike: {'; '.join(varied)}." if varied else "")
 

@@ -15,7 +15,7 @@ from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.commands.sensitivity.target import Target
 from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.inputs import TABLE_LIMIT, check_readable
+from cipark_sd.inputs import TABLE_LIMIT, check_netcdf, check_readable
 from cipark_sd.model.variables import Constant
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
@@ -167,14 +167,16 @@ def _columns(path: Path) -> dict[str, Array]:
 
     path = path / "draws.nc" if path.is_dir() else path
     try:
-        check_readable(path, TABLE_LIMIT)
         if path.suffix.lower() == ".nc":
+            check_netcdf(path)
             with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:
                 return _flat(opened.load())
+        check_readable(path, TABLE_LIMIT)
         return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
     except (OSError, ValueError, KeyError) as problem:
         expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
-        raise InvalidValue("the draws", f"{path} ({problem})", expected, where="--draws") from None
+        reason = getattr(problem, "strerror", None) or problem
+        raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
 
 
 def _flat(group: "xr.Dataset") -> dict[str, Array]:

@@ -208,7 +208,7 @@ def load(folder: Path) -> Findings:
     import xarray as xr
 
     from cipark_sd.files import file_name
-    from cipark_sd.inputs import MODEL_LIMIT, RESULT_LIMIT, own_bytes
+    from cipark_sd.inputs import MODEL_LIMIT, RESULT_LIMIT, check_netcdf, own_bytes
     from cipark_sd.records import from_plain, of_this_version
 
     path = folder / FILE
@@ -220,13 +220,10 @@ def load(folder: Path) -> Findings:
         facts, names = from_plain(Facts, content["facts"]), content["results"]
         if not isinstance(names, list) or any(name != file_name(str(name)) for name in names):
             raise ValueError(f"results are names of files of this folder, not {names}")
-        results = {
-            name: xr.load_dataset(
-                io.BytesIO(own_bytes(folder, f"{name}.nc", RESULT_LIMIT)),
-                engine="h5netcdf",
-                decode_times=False,
-                decode_timedelta=False,
-            ).drop_encoding()
-            for name in names
-        }
+        results = {}
+        for name in names:
+            raw = io.BytesIO(own_bytes(folder, f"{name}.nc", RESULT_LIMIT))
+            check_netcdf(raw)
+            undecoded = xr.load_dataset(raw, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+            results[name] = undecoded.drop_encoding()
     return Findings(facts, results)

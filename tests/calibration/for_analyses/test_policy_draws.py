@@ -2,6 +2,7 @@
 
 import csv
 
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
@@ -191,3 +192,29 @@ def test_a_folder_without_draws_is_an_error(park, here):
     (here / "empty").mkdir()
     with pytest.raises(InvalidValue, match=r"a folder with draws-M0\.nc or draws\.nc"):
         found(park, here / "out", sources=("empty",))
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        (lambda low, high: high * 1.01, "where its prior has them; sample the posterior again"),
+        (lambda low, high: low - 0.01 * abs(low) - 0.01, "1 of 8 draws from"),
+        (lambda low, high: high * (1 + 1e-7), ""),
+        (lambda low, high: low, ""),
+    ],
+)
+def test_draws_that_the_priors_rule_out_are_refused(park, here, edited, said):
+    folder = left_by_calibrate(park, here / "x")
+    file = draws_file(folder / RIVALS, "M1")
+    space = park.study.problem.space
+    parameter = next(p for p in space if p.target == "model" and np.isfinite([p.lower, p.upper]).all())
+    with h5py.File(file, "a") as content:
+        column = space.names.index(parameter.name)
+        content["posterior/theta"][1, 2, column] = edited(parameter.lower, parameter.upper)
+    if said:
+        with pytest.raises(InvalidValue, match=said) as told:
+            found(park, here / "out", sources=(str(folder),))
+        assert parameter.name in str(told.value)
+        assert str(file) in str(told.value)
+    else:
+        assert len(found(park, here / "out", sources=(str(folder),)).draws["M1"]) == 5

@@ -36,6 +36,11 @@ def spread(fewer, none, more):
 
 
 EVEN = spread(100, 100, 100)
+MIRRORED = {
+    "informed: more": "informed: fewer",
+    "built in: fewer": "built in: more",
+    "undecided": "undecided",
+}
 
 
 def test_shares_and_quantiles_are_those_of_the_changes_against_the_base_of_the_same_draw():
@@ -96,19 +101,36 @@ def test_whether_something_is_there_to_take_away_is_asked_before_the_data(idle):
     assert [evidence.idle for evidence in evidence_of(frame, "cut", GROUP, "fewer")] == [idle]
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize(
     ("prior", "posterior", "said"),
     [
-        # more: odds from 1 in 199 to 13 in 187; fewer stays beyond nine in ten
-        (spread(3800, 180, 20), spread(3720, 20, 260), "informed: more"),
-        (spread(20, 180, 3800), spread(260, 20, 3720), "informed: fewer"),
-        (spread(3800, 180, 20), spread(3800, 180, 20), "built in: fewer"),
-        (spread(20, 180, 3800), spread(20, 180, 3800), "built in: more"),
+        ((3800, 180, 20), (60, 20, 3920), "informed: more"),
+        # the odds of more are 14 times what they were, and 93 % still say fewer
+        ((3800, 180, 20), (3720, 20, 260), "built in: fewer"),
+        ((3800, 180, 20), (3800, 180, 20), "built in: fewer"),
+        # from 5 to 40 %, and the rest is no longer what is built in
+        ((3800, 0, 200), (2400, 0, 1600), "undecided"),
+        # either side of a half: 0.515 (0.4995 to 0.5305) and 0.516
+        ((3400, 0, 600), (1940, 0, 2060), "undecided"),
+        ((3400, 0, 600), (1936, 0, 2064), "informed: more"),
     ],
 )
-def test_what_the_data_say_comes_before_what_is_built_in(prior, posterior, said):
-    frame = knockout_table(ASKED, runs({"M0": prior}), runs({"M0": posterior}))
+def test_what_the_data_say_comes_before_what_is_built_in_where_it_is_likelier_than_not(
+    prior, posterior, said, mirrored
+):
+    if mirrored:
+        prior, posterior = prior[::-1], posterior[::-1]
+        said = MIRRORED[said]
+    frame = knockout_table(ASKED, runs({"M0": spread(*prior)}), runs({"M0": spread(*posterior)}))
     assert str(verdict(frame, "cut", GROUP)) == said
+
+
+def test_an_answer_has_to_be_likelier_than_not_under_every_structure():
+    prior, likely = spread(3800, 0, 200), spread(400, 0, 3600)
+    for other, said in ((likely, "informed: more"), (spread(2400, 0, 1600), "undecided")):
+        frame = knockout_table(ASKED, runs({"M0": prior, "M1": prior}), runs({"M0": likely, "M1": other}))
+        assert str(verdict(frame, "cut", GROUP)) == said
 
 
 def test_a_structure_with_borrowed_draws_has_no_posterior_of_its_own():

@@ -1,0 +1,121 @@
+"""NetCDF files that somebody else made: no number of another file comes in, and no more memory is taken than stated."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from cipark_sd.commands.sensitivity import findings
+from cipark_sd.commands.sensitivity.draws import _read
+from cipark_sd.errors import CiparkError
+from cipark_sd.inputs import UnreadableFile, check_netcdf
+from cipark_sd.results import FORMAT, load
+
+SECRET = 4711.0
+
+
+def linked(file: h5py.File, secret: Path) -> None:
+    file["more"] = h5py.ExternalLink(str(secret), "/y")
+
+
+def linked_below(file: h5py.File, secret: Path) -> None:
+    file.create_group("a/b")["more"] = h5py.ExternalLink(secret.name, "/y")
+
+
+def virtual(file: h5py.File, secret: Path) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource(str(secret), "y", (4,))
+    file.create_virtual_dataset("more", layout)
+
+
+def beside(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("more", (4,), "f8", external=[(str(secret), 0, 32)])
+
+
+def to_a_link(file: h5py.File, secret: Path) -> None:
+    file["more"] = h5py.SoftLink("/y")
+
+
+def within_itself(file: h5py.File, secret: Path) -> None:
+    file.create_group("a")["again"] = file["/"]
+
+
+def a_terabyte(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("more", (10**12,), "f8", chunks=(10**6,), compression="gzip")
+
+
+TRICKS: dict[Callable[[h5py.File, Path], None], str] = {
+    linked: "'more' is a link, and none is followed",
+    linked_below: "'a/b/more' is a link, and none is followed",
+    to_a_link: "'more' is a link, and none is followed",
+    virtual: "'more' takes its numbers from other files",
+    beside: "'more' takes its numbers from other files",
+    within_itself: "'a/again' is a group that stands elsewhere too",
+    a_terabyte: "unpacked it has 7,629,395 MiB, and at most 4,096 MiB are read",
+}
+
+
+def made(path: Path, trick: Callable[[h5py.File, Path], None] | None, group: str | None = None) -> Path:
+    """A file with a number at four times, and a trick."""
+    secret = path.with_name("secret.h5")
+    run = xr.Dataset({"y": (("chain", "draw"), np.full((1, 4), SECRET))}, attrs={"format": FORMAT})
+    run.to_netcdf(secret, engine="h5netcdf")
+    own = run.assign(y=run["y"] + np.arange(4.0))
+    own.to_netcdf(path, engine="h5netcdf", group=group)
+    with h5py.File(path, "a") as file:
+        # two names for one array are common, and no trick
+        file[f"{group or ''}/twice"] = file[f"{group or ''}/y"]
+        if trick is not None:
+            trick(file, secret)
+    return path
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_file_that_reaches_out_is_one_sentence(trick: Callable[[h5py.File, Path], None], tmp_path: Path) -> None:
+    path = made(tmp_path / "a.nc", trick)
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with pytest.raises(UnreadableFile) as problem:
+            check_netcdf(source)
+        assert TRICKS[trick] in str(problem.value.strerror)
+    with pytest.raises(CiparkError) as told:
+        load(path)
+    assert TRICKS[trick] in str(told.value)
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_draws_that_reach_out_are_not_taken(trick: Callable[[h5py.File, Path], None], tmp_path: Path) -> None:
+    with pytest.raises(CiparkError) as told:
+        _read(made(tmp_path / "draws.nc", trick, "posterior"))
+    assert TRICKS[trick] in str(told.value)
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_findings_that_reach_out_are_not_taken(
+    trick: Callable[[h5py.File, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "sobol.nc", trick)
+    facts: dict[str, object] = {}
+    (tmp_path / findings.FILE).write_text(json.dumps({"facts": facts, "results": ["sobol"]}), encoding="utf-8")
+    monkeypatch.setattr("cipark_sd.records.from_plain", lambda *_: facts)
+    with pytest.raises(CiparkError) as told:
+        findings.load(tmp_path)
+    assert TRICKS[trick] in str(told.value)
+
+
+def test_what_stays_in_its_file_is_read(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.nc", None)
+    check_netcdf(path)
+    np.testing.assert_array_equal(load(path)["y"].to_numpy(), SECRET + np.arange(4.0)[None, :])
+    columns = _read(made(tmp_path / "draws.nc", None, "posterior")).columns
+    np.testing.assert_array_equal(columns["y"], SECRET + np.arange(4.0))
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\x00" * 64)
+    with pytest.raises(CiparkError, match="NetCDF"):
+        load(tmp_path / "a.nc")
