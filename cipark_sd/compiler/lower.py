@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import assert_never
 
 from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
-from cipark_sd.compiler.functions import FUNCTIONS, Context
+from cipark_sd.compiler.functions.memory import sampled
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import Context, Remembered
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run, sampled
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import (
@@ -288,15 +289,17 @@ class Lowering:
                 points = read_as(self._points(table, variable), way, where=self.model.name, variable=variable)
                 return g.table(points, self._expr(argument, variable, reading))
             case Call(function, arguments):
-                if function in STATEFULS or function in REDUCERS:
-                    return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
+                meaning = FUNCTIONS[function].meaning
+                if isinstance(meaning, Remembered):
+                    return (meaning.start if reading == "start" else meaning.run)(self, variable, expr)
                 if function == "raw_data":
                     return self._raw(arguments[0], variable, reading)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
                 label = split_name(self._label(variable))[0]
                 refuse_variant(function, nodes, g.value, self.number, variable=label, where=self.model.name)
-                return FUNCTIONS[function].meaning(self.context(variable, start=reading == "start"), nodes)
+                assert meaning is not None, f"another pass has made something else of {function}"
+                return meaning(self.context(variable, start=reading == "start"), nodes)
             case Text() | Grid():
                 raise EquationError(
                     self.model.name, self._label(variable), "has a text or a list where a number belongs"

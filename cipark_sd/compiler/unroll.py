@@ -11,6 +11,8 @@ from itertools import product
 from typing import TypeVar, assert_never
 
 from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_sizes, own_references, too_many_terms
+from cipark_sd.compiler.functions.arrays import within_array
+from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
@@ -43,10 +45,9 @@ from cipark_sd.model.variables import (
     Variable,
 )
 
-#: Reductions over ``dim!``; where no subscript is marked, XMILE's ``max`` and ``min`` of an array take all of it.
 #: Functions of a whole vector, along its last subscript.
-VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix", "vector_elm_map")
-ALLOCATIONS = ("allocate_available", "allocate_by_priority")
+VECTOR_FUNCTIONS = of_arrays("vector")
+ALLOCATIONS = of_arrays("allocation")
 
 
 AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
@@ -428,21 +429,6 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
-
-
-def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
-    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
-    along: Expr = Binary("-", places[0], Const(1.0))
-    inside = _within(places[0], sizes[0])
-    for place, size in zip(places[1:], sizes[1:], strict=True):
-        along = Binary("+", Binary("*", along, Const(float(size))), Binary("-", place, Const(1.0)))
-        inside = Binary("and", inside, _within(place, size))
-    return inside, along
-
-
-def _within(place: Expr, n: int) -> Expr:
-    """Whether a place is one of ``n`` to the nearest whole number."""
-    return Binary("and", Binary(">=", place, Const(0.5)), Binary("<", place, Const(n + 0.5)))
 
 
 def _number(expr: Expr) -> float | None:

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from cipark_sd.compiler.array_sizes import REDUCTIONS
+from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS, flat_name, folded
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.exporters.functions import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
 
+#: Functions of whole arrays that XMILE lacks: they are written under Vensim's names, with underscores, as files that
+#: other converters wrote have them.
+VENSIM_NAMED = of_arrays("selection", "vector", "allocation")
 _SUMMED = ("sum", "prod", "vmin", "vmax")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cipark_sd.compiler.functions.registry import read
+from cipark_sd.compiler.functions.row import Reading, WrongCall
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts, room_for_parser
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Operator
 from cipark_sd.naming import canonical
@@ -180,3 +182,17 @@ def negated(expr: Expr) -> Expr:
             return Const(-value)
         case _:
             return Neg(expr)
+
+
+def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:
+    """A call of a language in the model's own terms.
+
+    Raises
+    ------
+    SyntaxProblem
+        For a wrong number of arguments, at ``at``.
+    """
+    try:
+        return read(language, function, arguments)
+    except WrongCall as problem:
+        raise SyntaxProblem(at, str(problem)) from None

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cipark_sd.frontends.calls import meant
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
-from cipark_sd.frontends.xmile.functions import FUNCTIONS, PROVIDED
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED, of_arrays
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
 from cipark_sd.model.model import Dimension
+from cipark_sd.naming import canonical
 
 _OR, _AND, _EQUALITY, _ORDER, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 _TOKEN = re.compile(
@@ -33,9 +33,12 @@ _CONDITIONAL = ("if", "then", "else")
 #: Functions of a table, and how they read it where not as the table says.
 _LOOKUPS: Mapping[str, TableReading | None] = {"lookup": None, "lookupinv": "invert"}
 #: Functions over whole arrays: a name without subscripts inside them is summed over.
-REDUCTIONS = frozenset(
-    {"sum", "prod", "mean", "size", "stddev", "rank", "min", "max", "vmin", "vmax", "vmin_xmile", "vmax_xmile"}
-)
+REDUCTIONS = of_arrays("reduction") | {
+    canonical(reading.spelling)
+    for row in FUNCTIONS.values()
+    if row.arrays == "reduction"
+    for reading in row.readings(row.xmile)
+}
 #: Those that are something else of several arguments: element by element.
 _OF_SEVERAL = ("min", "max", "mean")
 _BRACE = re.compile(r"[{}]")
@@ -229,7 +232,7 @@ class Reader(Climber):
             return self._lookup(at, function, arguments)
         if function in _OF_SEVERAL and len(arguments) > 1:
             arguments = tuple(_unmarked(argument) for argument in arguments)
-        return meant(FUNCTIONS, function, arguments, at)
+        return meant(IN_XMILE, function, arguments, at)
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
         match arguments:

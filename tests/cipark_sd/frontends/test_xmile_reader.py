@@ -280,7 +280,7 @@ def test_the_save_interval_and_a_reciprocal_step_are_numbers(write: WriteXmile) 
             "has the range 'low', which is no number",
         ),
         ('<aux name="x"><gf><ypts>1,b</ypts><xpts>0,1</xpts></gf></aux>', EquationError, "'b', which is no number"),
-        ('<aux name="x"><eqn>SMTH1(1)</eqn></aux>', EquationError, "SMTH1 takes 2 or 3 arguments, here are 1"),
+        ('<aux name="x"><eqn>SMTH1(1)</eqn></aux>', EquationError, r"SMTH1\(.*\) takes 2 or 3 arguments, here are 1"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
