@@ -31,7 +31,7 @@ def _distribution(
     units: str,
     draw: draws.Draw,
     xmile: str = "",
-    given: str = "",
+    taken: str = "",
     read: Callable[..., Arguments] = lambda *parameters: parameters,
     written: Callable[..., tuple[Arguments, Expr, Expr]] = lambda *parameters: (parameters, _ZERO, _ONE),
     **options: Any,
@@ -42,14 +42,14 @@ def _distribution(
     ----------
     parameters, units : str
         Ours and Vensim's between the bounds and the seed, and what each asks of its unit.
-    xmile, given : str
-        Its name in XMILE, and what it is given there before seed and bounds, where that is not ours.
+    xmile, taken : str
+        Its name in XMILE, and what it is taken there before seed and bounds, where that is not ours.
     read : callable
         That as our parameters.
     written : callable
         Our parameters as those of XMILE's function, and by what its result is shifted and stretched.
     """
-    theirs = given or parameters
+    theirs = taken or parameters
     n = theirs.count(",") + 1
 
     def of_xmile(*arguments: Expr) -> Expr:
@@ -60,8 +60,8 @@ def _distribution(
             seed = _ZERO
         return Call(name, (*bounds, *read(*arguments[:n]), seed))
 
-    def in_xmile(low: Expr, high: Expr, *others: Expr) -> Expr:
-        *ours, seed = others
+    def in_xmile(low: Expr, high: Expr, *remaining: Expr) -> Expr:
+        *ours, seed = remaining
         inner, shift, stretch = written(*ours)
 
         def end(bound: Expr) -> Expr:
@@ -82,13 +82,13 @@ def _distribution(
     return Function(name, all_parameters, _drawn(draw), f"same, same, {units}, any -> same", **{**standard, **options})
 
 
-def _gamma_of_vensim(low: Expr, high: Expr, order: Expr, *others: Expr) -> Expr:
+def _gamma_of_vensim(low: Expr, high: Expr, order: Expr, *remaining: Expr) -> Expr:
     """An order below 1 counts as 1 (fn_random)."""
     match order:
         case Const(value) if value >= 1.0:
-            return Call("random_gamma", (low, high, order, *others))
+            return Call("random_gamma", (low, high, order, *remaining))
         case _:
-            return Call("random_gamma", (low, high, Call("max", (order, _ONE)), *others))
+            return Call("random_gamma", (low, high, Call("max", (order, _ONE)), *remaining))
 
 
 def _mean_of_weibull(shape: Expr) -> Expr:

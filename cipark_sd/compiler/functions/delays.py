@@ -207,25 +207,25 @@ def _chains(
     kind: str, time: str, xmile: str, start: CallNode, few: CallNode, many: CallNode
 ) -> tuple[Function, Function]:
     """The function of a known number of stages, 1 or 3, and that of a computed one."""
-    given, units = f"input, {time}", "same, time, same, none -> same"
+    taken, units = f"input, {time}", "same, time, same, none -> same"
     first = "SMOOTH" if kind == "smooth" else "DELAY1"
     vensim = tuple(
-        Reading(word + end, given + ", initial value" * len(end), of_order(kind, order))
+        Reading(word + end, taken + ", initial value" * len(end), of_order(kind, order))
         for word, order in ((first, 1.0), (f"{kind.upper()}3", 3.0))
         for end in ("", "I")
     )
     theirs = tuple(
-        Reading(f"{xmile}{order:.0f}", f"{given}[, initial value]", of_order(kind, order)) for order in (1.0, 3.0)
+        Reading(f"{xmile}{order:.0f}", f"{taken}[, initial value]", of_order(kind, order)) for order in (1.0, 3.0)
     )
-    computed = f"{xmile}N({given}, order[, initial value])"
-    parameters, several = f"{given}, initial value = input, order", f"{kind.upper()} N({given}, initial value, order)"
+    computed = f"{xmile}N({taken}, order[, initial value])"
+    parameters, several = f"{taken}, initial value = input, order", f"{kind.upper()} N({taken}, initial value, order)"
     chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, computed)
 
     def in_xmile(*arguments: Expr) -> Expr:
         call, order = chosen.to_xmile(arguments), arguments[-1]
         match call, order:
-            case Call(_, (value, duration, _, *own)), Const(1.0 | 3.0 as n):
-                return Call(f"{xmile}{n:.0f}", (value, duration, *own))
+            case Call(_, (value, duration, _, *start_value)), Const(1.0 | 3.0 as n):
+                return Call(f"{xmile}{n:.0f}", (value, duration, *start_value))
             case _:
                 return call
 

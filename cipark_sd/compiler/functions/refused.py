@@ -20,8 +20,8 @@ REFUSED: Mapping[str, str] = {
     "get_data_at_time": "use the data variable itself, delayed by DELAY FIXED if need be",
     "get_data_between_times": "use the data variable itself, or its mean as a constant",
     **{
-        f"get_data_{what}": _DATA
-        for what in ("first_time", "last_time", "max", "min", "mean", "median", "stdv", "total_points")
+        f"get_data_{statistic}": _DATA
+        for statistic in ("first_time", "last_time", "max", "min", "mean", "median", "stdv", "total_points")
     },
     "lookup_area": "write the area as a table of its own",
     "lookup_backward": "write the table with each value held to the left",

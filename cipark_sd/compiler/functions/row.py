@@ -241,21 +241,21 @@ class Function:
         """As messages name it."""
         return self.name.replace("_", " ").upper()
 
-    def readings(self, said: Spelled) -> tuple[Reading, ...]:
+    def readings(self, spelled: Spelled) -> tuple[Reading, ...]:
         """The spellings of a language."""
-        several = said if isinstance(said, tuple) else (said,)
-        return tuple(one if isinstance(one, Reading) else self._reading(one) for one in several)
+        several = spelled if isinstance(spelled, tuple) else (spelled,)
+        return tuple(word if isinstance(word, Reading) else self._reading(word) for word in several)
 
-    def _reading(self, said: str) -> Reading:
-        spelling, _, given = said.removesuffix(")").partition("(")
-        if not given:
+    def _reading(self, spelled: str) -> Reading:
+        spelling, _, taken = spelled.removesuffix(")").partition("(")
+        if not taken:
             return Reading(spelling, re.sub(r" = [^,]*", "", self.parameters), called(self.name))
 
         def build(*arguments: Expr) -> Expr:
-            values = dict(zip(names_of(given), arguments, strict=False))
+            values = dict(zip(names_of(taken), arguments, strict=False))
             return Call(self.name, tuple(values.get(n) or self._default(n, values) for n in names_of(self.parameters)))
 
-        return Reading(spelling, given, build)
+        return Reading(spelling, taken, build)
 
     def _default(self, name: str, values: Mapping[str, Expr]) -> Expr:
         """What a parameter is that a call leaves out."""
@@ -287,7 +287,7 @@ class Function:
     def _written(
         self,
         how: Callable[..., Expr] | str | None,
-        said: Spelled,
+        spelled: Spelled,
         before: tuple[Target, ...],
         arguments: tuple[Expr, ...],
     ) -> Expr:
@@ -297,21 +297,21 @@ class Function:
             raise Refused(f"{self.title} with {len(arguments)} arguments", f"give it {self.parameters or 'none'}")
         if how is not None:
             return how(*before, *arguments)
-        if not said:
+        if not spelled:
             raise Refused(f"the function {self.title}", "write it with other functions")
-        reading, values = self.readings(said)[0], dict(zip(names_of(self.parameters), arguments, strict=False))
-        given = [name for name in names_of(reading.parameters) if name in values]
+        reading, values = self.readings(spelled)[0], dict(zip(names_of(self.parameters), arguments, strict=False))
+        taken = [name for name in names_of(reading.parameters) if name in values]
         for name in values:
-            if name not in given and values[name] != self._default(name, values):
+            if name not in taken and values[name] != self._default(name, values):
                 raise Refused(f"{self.title} with {name}", f"leave {name} out")
         least = numbers_of(reading.parameters)[0]
-        while len(given) > least and values[given[-1]] == self._default(given[-1], values):
-            given.pop()
-        return Call(reading.spelling, tuple(values[name] for name in given))
+        while len(taken) > least and values[taken[-1]] == self._default(taken[-1], values):
+            taken.pop()
+        return Call(reading.spelling, tuple(values[name] for name in taken))
 
 
 def called(name: str, *order: int) -> Callable[..., Expr]:
-    """A call of our function, its arguments in that order; as they are where none is given."""
+    """A call of our function, its arguments in that order; as they are where none is taken."""
     return lambda *arguments: Call(name, tuple(arguments[place] for place in order or range(len(arguments))))
 
 
