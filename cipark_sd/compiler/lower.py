@@ -8,7 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
 from cipark_sd.compiler.functions.memory import sampled
@@ -389,11 +389,14 @@ class Lowering:
         entering: Callable[[], int],
         length: Callable[[], int],
         after: Callable[[], int] | None = None,
+        *,
+        latest: bool = False,
     ) -> int:
         """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
         if after is None:
             return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
-        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), "conveyor", after()))
+        kind: Literal["latest", "conveyor"] = "latest" if latest else "conveyor"
+        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), kind, after()))
 
     def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
         """The node of what was ``steps`` ago; what is remembered is made later."""

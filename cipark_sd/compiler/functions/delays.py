@@ -189,6 +189,35 @@ def _conveyor(m: Memory, variable: str, call: Call) -> int:
     )
 
 
+def _information(m: Memory, variable: str, call: Call) -> int:
+    """What entered last of all that has come out by now; what entered before it and comes out later is lost.
+
+    Source: Vensim's manual, fn_delay_information: where the delay time falls, values are replaced by more recent ones,
+    and where it rises, the last one is held.
+    """
+    g, (value, time, _) = m.graph, call.arguments
+    label, nothing = label_of(variable, call), lambda: m.graph.const(0.0)
+    newest, held = (variable, call, "newest"), (variable, call, "held")
+
+    def arriving(name: str, entering: Callable[[], int]) -> int:
+        key = (variable, call, "arriving", name)
+        return m.pipe(key, label, nothing, entering, nothing, lambda: _steps(m, m.run(time, variable)), latest=True)
+
+    def number() -> int:
+        """Which entry it is, from 1."""
+        since = g.sub(g.source("instant"), g.uniform("initial_time"))
+        return g.add(g.op("rint", g.div(since, g.uniform("time_step"))), g.const(1.0))
+
+    which, shown = arriving("which", number), arriving("value", lambda: m.run(value, variable))
+
+    def kept(key: object, arrived: int, first: Callable[[], int]) -> int:
+        m.cell(key, label, first, lambda: kept(key, arrived, first))
+        return g.select(g.lt(m.cell_node(newest), which), arrived, m.cell_node(key))
+
+    kept(newest, which, nothing)
+    return kept(held, shown, lambda: _before_the_delay(m, variable, call))
+
+
 def _conveyor_of_vensim(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:
     """What leaves at one time is added up; where nothing does there is the missing value, 0."""
     if missing != _ZERO:
@@ -249,6 +278,14 @@ ROWS = (
         vensim="DELAY FIXED",
         xmile="DELAY(input, delay time[, initial value])",
         in_xmile=_fixed_in_xmile,
+    ),
+    Function(
+        "delay_information",
+        "input, delay time, initial value",
+        Remembered(_before_the_delay, _information),
+        _PIPE_UNITS,
+        "DELAY INFORMATION",
+        in_xmile="use a delay time that does not change, and DELAY FIXED",
     ),
     Function(
         "conveyor_delay",

@@ -11,7 +11,7 @@ _DATA = "compute the number from the data beforehand and write it as a constant"
 
 REFUSED: Mapping[str, str] = {
     "vector_lookup": "use IF THEN ELSE",
-    **dict.fromkeys(("delay_information", "delay_batch", "conveyor"), "use DELAY FIXED"),
+    **dict.fromkeys(("delay_batch", "conveyor"), "use DELAY FIXED"),
     "delay_conveyor": "use DELAY FIXED or DELAY N",
     "delay_profile": "use several DELAY FIXED and add them",
     "delayp": "write the delay as INTEG stocks",

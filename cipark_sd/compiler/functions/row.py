@@ -89,8 +89,13 @@ class Memory(Protocol):
         entering: Callable[[], int],
         length: Callable[[], int],
         after: Callable[[], int] | None = None,
+        *,
+        latest: bool = False,
     ) -> int:
-        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
+        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later.
+
+        Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
+        """
 
     def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
         """The node of what was ``steps`` ago; what is remembered is made later."""

@@ -229,3 +229,23 @@ def test_they_are_written_and_read_again(write_mdl: Write, tmp_path: Path) -> No
     first, second = simulate(model), simulate(read_model(written))
     for name in ("x", "y", "z"):
         assert np.array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_delay_information_holds_where_its_time_rises_and_drops_where_it_falls(write_mdl: Write, engine: str) -> None:
+    """The examples of fn_delay_information: what entered before a more recent value has come out is lost."""
+    equations = (
+        "r = RAMP(1, 10, 60) ~~|\n"
+        "longer = DELAY INFORMATION(r, 15 + STEP(15, 40), 0) ~~|\n"
+        "shorter = DELAY INFORMATION(r, 15 - STEP(10, 40), -1) ~~|\n"
+        "within a step = DELAY INFORMATION(Time, 0, 7) ~~|\n"
+    )
+    run = simulate(read_model(write_mdl(equations, final=100)), engine=engine)
+    t = run.time.to_numpy()
+
+    def entered(at: np.ndarray, before: float) -> np.ndarray:
+        return np.where(at < 0, before, np.clip(at, 10, 60) - 10)
+
+    assert np.array_equal(run.longer, entered(np.where(t < 55, t - 15, np.where(t < 70, 39.75, t - 30)), 0))
+    assert np.array_equal(run.shorter, entered(np.where(t < 45, t - 15, t - 5), -1))
+    assert np.array_equal(run.within_a_step, np.where(t < 0.25, 7, t - 0.25))
