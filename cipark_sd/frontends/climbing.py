@@ -67,6 +67,8 @@ class Cursor:
     def unexpected(self, expected: str) -> SyntaxProblem:
         """What to raise where something else was expected."""
         token = " ".join(self.token.split())
+        if token in (":NOT:", ":AND:", ":OR:", ":MOD:"):
+            token = token.strip(":")
         complaint = f"{token!r} cannot stand here" if token else "it ends too early"
         return SyntaxProblem(self.at, f"{complaint}; expected {expected}")
 

@@ -94,3 +94,11 @@ def test_what_xmile_provides_has_a_meaning() -> None:
 
 def test_no_spelling_of_both_languages_is_refused() -> None:
     assert IN_VENSIM.keys() & IN_XMILE.keys() & REFUSED.keys() == set()
+
+
+@pytest.mark.parametrize("name", ["xmile_element", "vensim_npv", "floored_modulo", "raw_data"])
+def test_what_only_passes_make_cannot_be_called(name: str) -> None:
+    """An array's element by its place, say, is taken for what a reader has made sound."""
+    for language in LANGUAGES.values():
+        with pytest.raises(WrongCall, match="no function of the language"):
+            read(language, name, (Const(0.0), Const(1.0), Const(2.0)))

@@ -240,6 +240,24 @@ def _mean_in_vensim(target: Target, array: Expr) -> Expr:
     return Binary("/", Call("sum", (array,)), _size(target, array))
 
 
+def _deviation_in_vensim(target: Target, array: Expr) -> Expr:
+    """The root of the mean square less the square of the mean, both of distances to the first element.
+
+    That is one of the numbers, so that of n of them rounding is within n units of the deviation.
+    """
+
+    def first(part: Expr) -> Expr:
+        if isinstance(part, Ref):
+            ranges = {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()}
+            return Ref(part.name, tuple(ranges.get(subscript, subscript) for subscript in part.subscripts))
+        return rebuild(part, first)
+
+    gap = Binary("-", array, first(array))
+    mean = _mean_in_vensim(target, gap)
+    square = Binary("-", _mean_in_vensim(target, Binary("*", gap, gap)), Binary("*", mean, mean))
+    return Call("sqrt", (Call("max", (square, _ZERO)),))
+
+
 def _mean_of_several(*numbers: Expr) -> Expr:
     return Binary("/", reduce(partial(Binary, "+"), numbers), Const(float(len(numbers))))
 
@@ -283,7 +301,7 @@ ROWS = (
         _deviation,
         KEEPS,
         xmile="STDDEV",
-        in_vensim="write the root of the mean square with SUM",
+        in_vensim=_deviation_in_vensim,
     ),
     _reduction(
         "xmile_rank", "array, place", None, "any, none -> none", xmile="RANK", in_vensim="use VECTOR SORT ORDER"

@@ -24,10 +24,6 @@ REFUSED: Mapping[str, str] = {
         for statistic in ("first_time", "last_time", "max", "min", "mean", "median", "stdv", "total_points")
     },
     "lookup_area": "write the area as a table of its own",
-    "lookup_backward": "write the table with each value held to the left",
-    "lookup_extrapolate": "add a point far out at either end of the table",
-    "lookup_forward": "write the table with each value held to the right",
-    "lookup_invert": "write the inverse table",
     "lookup_slope": "write the slope as a table of its own",
     "find_market_price": "compute the price from supply and demand with a stock",
     "demand_at_price": "write the demand curve as a lookup",

@@ -49,16 +49,22 @@ spell(IN_VENSIM, *arithmetic.VENSIM)
 spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
 
 
+#: Our names for what only readers and passes make: no file can call it so.
+INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf"}
+
+
 def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...]) -> Expr:
     """A call of a language in the model's own terms; a function that it does not spell keeps name and arguments.
 
     Raises
     ------
     WrongCall
-        For a wrong number of arguments.
+        For a wrong number of arguments, and for a name that stands for something of ours alone.
     """
     readings = language.get(function)
     if readings is None:
+        if function in INTERNAL:
+            raise WrongCall(f"{FUNCTIONS[function].title} is no function of the language; write it with its own")
         return Call(function, arguments)
     n = len(arguments)
     for reading in readings:
@@ -67,8 +73,8 @@ def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tup
     counts = sorted({count for reading in readings for count in numbers_of(reading.parameters)})
     endless = any(reading.parameters.endswith("...") for reading in readings)
     expected = f"{counts[0]} or more" if endless else " or ".join(map(str, counts))
-    shown = " or ".join(dict.fromkeys(map(str, readings)))
-    raise WrongCall(f"{shown} takes {expected} arguments, here are {n}")
+    shown = " or ".join(map(str, sorted(readings, key=lambda reading: numbers_of(reading.parameters))))
+    raise WrongCall(f"{shown} takes {expected} argument{'s' * (expected != '1')}, here are {n}")
 
 
 def remembers(function: str) -> bool:
