@@ -295,14 +295,7 @@ ROWS = (
     _of_any("max"),
     _reduction("xmile_mean", "array", None, KEEPS, xmile="MEAN", in_vensim=_mean_in_vensim),
     _reduction("xmile_size", "array", None, FREE, xmile="SIZE", in_vensim=_size),
-    _reduction(
-        "xmile_stddev",
-        "array",
-        _deviation,
-        KEEPS,
-        xmile="STDDEV",
-        in_vensim=_deviation_in_vensim,
-    ),
+    _reduction("xmile_stddev", "array", _deviation, KEEPS, xmile="STDDEV", in_vensim=_deviation_in_vensim),
     _reduction(
         "xmile_rank", "array, place", None, "any, none -> none", xmile="RANK", in_vensim="use VECTOR SORT ORDER"
     ),

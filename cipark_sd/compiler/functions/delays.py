@@ -8,6 +8,7 @@ stage's time is below the time step they overshoot, as Vensim's do.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from cipark_sd.compiler.functions.row import (
     CallNode,
@@ -189,6 +190,31 @@ def _conveyor(m: Memory, variable: str, call: Call) -> int:
     )
 
 
+def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    """The mean of a stream over as many fiscal periods as the lifetime has, the present one included.
+
+    A period is one step: how Vensim lumps the steps of a longer one is not said, so that is no number.
+
+    Source: Vensim's manual, fn_depreciate_straightline; a recorded run (``models/depreciate`` of SDEverywhere).
+    """
+    g, (stream, *numbers) = m.graph, call.arguments
+    time, period, initial = (m.start(argument, variable) for argument in numbers)
+    many, unit = g.op("max", g.op("rint", g.div(time, period)), g.const(1.0)), g.const(1.0)
+    before, label, key = g.sub(many, unit), label_of(variable, call), (variable, call)
+    present = (m.start if start else m.run)(stream, variable)
+    others = first = g.mul(before, initial)
+    if not start:
+
+        def now() -> int:
+            return m.run(stream, variable)
+
+        leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, unit))
+        others = m.cell(key, label, lambda: first, lambda: g.add(m.cell_node(key), g.sub(now(), leaving)))
+    total = g.add(present, g.select(g.lt(many, g.const(1.5)), g.const(0.0), others))
+    of_one_step = g.lt(g.op("abs", g.sub(period, g.uniform("time_step"))), g.const(1e-6))
+    return g.select(of_one_step, g.div(total, many), g.const(math.nan))
+
+
 def _information(m: Memory, variable: str, call: Call) -> int:
     """What entered last of all that has come out by now; what entered before it and comes out later is lost.
 
@@ -278,6 +304,14 @@ ROWS = (
         vensim="DELAY FIXED",
         xmile="DELAY(input, delay time[, initial value])",
         in_xmile=_fixed_in_xmile,
+    ),
+    Function(
+        "depreciate_straightline",
+        "stream, lifetime, fiscal period, initial value",
+        Remembered(partial(_depreciation, start=True), partial(_depreciation, start=False)),
+        "same, time, time, same -> same",
+        "DEPRECIATE STRAIGHTLINE",
+        in_xmile="average the stream with DELAY",
     ),
     Function(
         "delay_information",

@@ -14,6 +14,8 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("delay_batch", "conveyor"), "use DELAY FIXED"),
     "delay_conveyor": "use DELAY FIXED or DELAY N",
     "delay_profile": "use several DELAY FIXED and add them",
+    "depreciate_by_schedule": "delay the stream by each period of the schedule and add",
+    "sinteg": "write it as INTEG, with its bounds in the rate",
     "delayp": "write the delay as INTEG stocks",
     "shift_if_true": "write the cohorts as stocks",
     **dict.fromkeys(("random_lookup", "random_pink_noise"), "bring the numbers as a time series"),

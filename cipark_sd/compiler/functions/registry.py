@@ -50,7 +50,7 @@ spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, 
 
 
 #: Our names for what only readers and passes make: no file can call it so.
-INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf"}
+INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf", "floor", "not"}
 
 
 def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...]) -> Expr:

@@ -249,3 +249,23 @@ def test_delay_information_holds_where_its_time_rises_and_drops_where_it_falls(w
     assert np.array_equal(run.longer, entered(np.where(t < 55, t - 15, np.where(t < 70, 39.75, t - 30)), 0))
     assert np.array_equal(run.shorter, entered(np.where(t < 45, t - 15, t - 5), -1))
     assert np.array_equal(run.within_a_step, np.where(t < 0.25, 7, t - 0.25))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_straight_line_depreciation_is_the_mean_over_the_lifetime(write_mdl: Write, engine: str) -> None:
+    """fn_depreciate_straightline: a constant stream that goes on as it began gives itself; a period is one step."""
+    equations = (
+        "spent = PULSE(2, 0.25) * 100 + 8 ~~|\n"
+        "over two = DEPRECIATE STRAIGHTLINE(spent, 2, 0.25, 8) ~~|\n"
+        "from nothing = DEPRECIATE STRAIGHTLINE(spent, 1, 0.25, 0) ~~|\n"
+        "at once = DEPRECIATE STRAIGHTLINE(spent, 0.25, 0.25, 3) ~~|\n"
+        "in years = DEPRECIATE STRAIGHTLINE(spent, 2, 1, 0) ~~|\n"
+    )
+    run = simulate(read_model(write_mdl(equations, final=6)), engine=engine)
+    t = run.time.to_numpy()
+    spent = np.where(t == 2, 108.0, 8.0)
+    assert np.array_equal(run.spent, spent)
+    assert np.array_equal(run.over_two, np.where((t >= 2) & (t < 4), 8 + 100 / 8, 8))
+    assert np.array_equal(run.from_nothing, np.minimum(4 * t + 1, 4) * 2 + np.where((t >= 2) & (t < 3), 25, 0))
+    assert np.array_equal(run.at_once, spent)
+    assert np.isnan(run.in_years).all()
