@@ -332,6 +332,9 @@ class _Unroller:
         """A function of a vector for one of its elements: (position from 0, length, other arguments, elements)."""
         if function == "vector_elm_map":
             return self._element_at(arguments, bound)
+        if function == "vector_lookup":
+            heights, *numbers = arguments
+            return Call(function, (*(self._expr(part, bound) for part in numbers), *self._from_first(heights, bound)))
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -350,6 +353,15 @@ class _Unroller:
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
             return Call(function, (*head, *order, *vector))
         return Call(function, (*head, self._expr(arguments[1], bound), *vector))
+
+    def _from_first(self, reference: Expr, bound: Binding) -> list[Expr]:
+        """The elements of a vector that is named by the first of them."""
+        target = self.known.get(reference.name) if isinstance(reference, Ref) else None
+        members = self.subscripts.dimensions[target.dims[-1]].elements if target is not None and target.dims else ()
+        if not isinstance(reference, Ref) or reference.subscripts[-1:] != members[:1] or len(members) < 2:
+            reason = "gives VECTOR LOOKUP no variable with the first element of its last subscript range"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        return [self._ref(Ref(reference.name, (*reference.subscripts[:-1], member)), bound) for member in members]
 
     def _element_at(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """VECTOR ELM MAP: the element so many places on, counted over all subscripts, the last one fastest.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial, reduce
 
 from cipark_sd.compiler.allocation import available, by_priority
+from cipark_sd.compiler.functions.arithmetic import SMALL
 from cipark_sd.compiler.functions.row import (
     FREE,
     KEEPS,
@@ -90,6 +91,33 @@ def _reorder(c: Context, a: Sequence[int]) -> int:
     place, length, *vectors = a
     n = int(c.graph.value(length) or 0)
     return _chosen(c, c.graph.op("trunc", _chosen(c, place, vectors[:n])), vectors[n:])
+
+
+def _lookup(c: Context, a: Sequence[int]) -> int:
+    """VECTOR LOOKUP after unrolling: argument, least and largest x, mode, and the heights at even distances between.
+
+    Of the modes those are computed that are one of the lookup functions: 0 joins by lines and holds the ends, 2 is
+    LOOKUP BACKWARD, 3 LOOKUP EXTRAPOLATE, 4 LOOKUP FORWARD. A height counts from 1e-6 of a distance before its place.
+
+    Source: Vensim's manual, fn_vector_lookup.
+    """
+    g, (x, least, largest, mode, *heights) = c.graph, a
+    n, zero, unit, slack = (g.const(number) for number in (len(heights) - 1.0, 0.0, 1.0, SMALL))
+    at = g.mul(g.div(g.sub(x, least), g.sub(largest, least)), n)
+
+    def place(number: int, last: int) -> int:
+        return g.op("min", g.op("max", number, zero), last)
+
+    before = place(g.op("floor", at), g.sub(n, unit))
+    low, high, share = _chosen(c, before, heights[:-1]), _chosen(c, before, heights[1:]), g.sub(at, before)
+    line = g.add(low, g.mul(share, g.sub(high, low)))
+    held = g.select(g.lt(share, zero), low, g.select(g.lt(share, unit), line, high))
+    backward = _chosen(c, place(g.op("floor", g.add(at, slack)), n), heights)
+    forward = _chosen(c, place(g.op("neg", g.op("floor", g.sub(slack, at))), n), heights)
+    result = g.const(math.nan)
+    for number, value in ((0.0, held), (2.0, backward), (3.0, line), (4.0, forward)):
+        result = g.select(g.op("eq", mode, g.const(number)), value, result)
+    return result
 
 
 def _elm_map(c: Context, a: Sequence[int]) -> int:
@@ -316,6 +344,7 @@ ROWS = (
     _whole("VECTOR RANK", "vector, direction", _rank, FREE, "vector"),
     _whole("VECTOR REORDER", "vector, order", _reorder, "same, none -> same", "vector"),
     _whole("VECTOR ELM MAP", "element, offset", _elm_map, "same, none -> same", "vector"),
+    _whole("VECTOR LOOKUP", "heights, x, x min, x max, mode", _lookup, "same, any -> same", "vector"),
     _whole("INVERT MATRIX", "matrix, size", _invert_matrix, None, "vector"),
     _whole(
         "ALLOCATE AVAILABLE",

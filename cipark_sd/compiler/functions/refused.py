@@ -10,7 +10,6 @@ from collections.abc import Mapping
 _DATA = "compute the number from the data beforehand and write it as a constant"
 
 REFUSED: Mapping[str, str] = {
-    "vector_lookup": "use IF THEN ELSE",
     **dict.fromkeys(("delay_batch", "conveyor"), "use DELAY FIXED"),
     "delay_conveyor": "use DELAY FIXED or DELAY N",
     "delay_profile": "use several DELAY FIXED and add them",
