@@ -13,17 +13,23 @@ requests and supplies and widths that are not positive, the shares are NaN.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.model.expr import MISSING
 
 #: Claimants up to which an allocation is written out: some 20 n^2 operations.
 MOST_CLAIMANTS = 24
-#: Kinds of priority profile, as Vensim numbers them ("Specifying the Curves"). Kind 0 and kind 5 are not here: no
-#: recorded run shows what Vensim does with them.
+#: Kinds of priority profile, as Vensim numbers them ("Specifying the Curves"). Of kind 0 a recorded run shows what is
+#: taken at a price and no shares, of kind 5 neither.
+FIXED = 0.0
 RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL = 1.0, 2.0, 3.0, 4.0
 SHAPES = (RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL)
 #: How many widths from its priority a claimant has all or nothing, to rounding.
 _REACH = {RECTANGULAR: 0.5, TRIANGULAR: 0.5, NORMAL: 8.5, EXPONENTIAL: 38.0}
+_SEARCHED = {RECTANGULAR: 0.5, TRIANGULAR: 0.5, NORMAL: 5.0, EXPONENTIAL: 10.0}
+#: After these a price is exact to rounding.
+_PRICE_HALVINGS = 52
 #: After these the interval is some 1e-8 widths, and a chord in it exact to rounding.
 _HALVINGS = 32
 
@@ -91,6 +97,58 @@ def available(
         begin, end = g.op("neg", g.add(priority, reach)), g.op("neg", g.sub(priority, reach))
         lines.append(_Line(request, begin, end, width))
     return _shares(g, lines, supply, right)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one buyer or seller takes at a price: the quantity, and the profile with its kind at the start of a run."""
+
+    quantity: int
+    kind: int
+    priority: int
+    width: int
+    shape: float
+
+    def demanded(self, g: Graph, price: int) -> int:
+        """Of a buyer: less as the price rises; of a fixed one (kind 0) all of it at any price."""
+        if self.shape == FIXED:
+            part = g.const(1.0)
+        else:
+            part = _above(g, self.shape, g.div(g.sub(price, self.priority), self.width))
+        right = g.op("eq", self.kind, g.const(self.shape))
+        return g.select(right, g.mul(self.quantity, part), g.const(math.nan))
+
+    def supplied(self, g: Graph, price: int) -> int:
+        """Of a seller: more as the price rises."""
+        return self.demanded(g, price) if self.shape == FIXED else g.sub(self.quantity, self.demanded(g, price))
+
+
+def market_price(g: Graph, buyers: Sequence[Curve], sellers: Sequence[Curve]) -> int:
+    """The largest price at which no more is supplied than demanded; :NA: where all quantities are fixed.
+
+    It is looked for from the lowest to the highest end of the curves, a normal one within 5 widths of its priority and
+    an exponential one within 10.
+
+    Source: Vensim's manual, fn_find_market_price, and its recorded run (``models/allocate_price`` of SDEverywhere), for
+    the ends and for fixed quantities.
+    """
+    ends: list[tuple[int, int]] = []
+    for curve in (*buyers, *sellers):
+        if curve.shape != FIXED:
+            reach = g.mul(curve.width, g.const(_SEARCHED[curve.shape]))
+            ends.append((g.sub(curve.priority, reach), g.add(curve.priority, reach)))
+    if not ends:
+        return g.const(MISSING)
+    low = reduce(lambda a, b: g.op("min", a, b), (end for end, _ in ends))
+    high = reduce(lambda a, b: g.op("max", a, b), (end for _, end in ends))
+    for _ in range(_PRICE_HALVINGS):
+        middle = g.mul(g.const(0.5), g.add(low, high))
+        supply = _total(g, [seller.supplied(g, middle) for seller in sellers])
+        demand = _total(g, [buyer.demanded(g, middle) for buyer in buyers])
+        enough = g.le(supply, demand)
+        low, high = g.select(enough, middle, low), g.select(enough, high, middle)
+    wrong = _total(g, [g.sub(curve.kind, g.const(curve.shape)) for curve in (*buyers, *sellers)])
+    return g.select(g.op("eq", wrong, g.const(0.0)), low, g.const(math.nan))
 
 
 def _curved(

@@ -48,6 +48,7 @@ from cipark_sd.model.variables import (
 #: Functions of a whole vector, along its last subscript.
 VECTOR_FUNCTIONS = of_arrays("vector")
 ALLOCATIONS = of_arrays("allocation")
+MARKETS = of_arrays("market")
 
 
 AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
@@ -247,6 +248,8 @@ class _Unroller:
             return self._element_of(arguments, bound)
         if function in VECTOR_FUNCTIONS:
             return self._vector(function, arguments, bound)
+        if function in MARKETS:
+            return self._market(function, arguments, bound)
         if function in ALLOCATIONS:
             return self._allocation(function, arguments, bound)
         return Call(function, tuple(self._expr(argument, bound) for argument in arguments))
@@ -334,7 +337,9 @@ class _Unroller:
             return self._element_at(arguments, bound)
         if function == "vector_lookup":
             heights, *numbers = arguments
-            return Call(function, (*(self._expr(part, bound) for part in numbers), *self._from_first(heights, bound)))
+            return Call(
+                function, (*(self._expr(part, bound) for part in numbers), *self._from_first(heights, bound, function))
+            )
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -354,12 +359,13 @@ class _Unroller:
             return Call(function, (*head, *order, *vector))
         return Call(function, (*head, self._expr(arguments[1], bound), *vector))
 
-    def _from_first(self, reference: Expr, bound: Binding) -> list[Expr]:
+    def _from_first(self, reference: Expr, bound: Binding, function: str) -> list[Expr]:
         """The elements of a vector that is named by the first of them."""
         target = self.known.get(reference.name) if isinstance(reference, Ref) else None
         members = self.subscripts.dimensions[target.dims[-1]].elements if target is not None and target.dims else ()
         if not isinstance(reference, Ref) or reference.subscripts[-1:] != members[:1] or len(members) < 2:
-            reason = "gives VECTOR LOOKUP no variable with the first element of its last subscript range"
+            shown = function.replace("_", " ").upper()
+            reason = f"gives {shown} no variable with the first element of its last subscript range"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
         return [self._ref(Ref(reference.name, (*reference.subscripts[:-1], member)), bound) for member in members]
 
@@ -431,6 +437,24 @@ class _Unroller:
         return Call(
             function, (*head, self._expr(available, bound), *requests, *self._profiles(profile, members, bound))
         )
+
+    def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """A number (how many buyers, or the price), the quantities, and of each the four numbers of its profile."""
+        if function == "find_market_price":
+            quantities: list[Expr] = []
+            profiles: list[Expr] = []
+            for quantity, profile in (arguments[:2], arguments[2:]):
+                every = self._from_first(quantity, bound, function)
+                assert isinstance(quantity, Ref)
+                members = self.subscripts.dimensions[self.known[quantity.name].dims[-1]].elements
+                quantities, profiles = [*quantities, *every], [*profiles, *self._profiles(profile, members, bound)]
+            return Call(function, (Const(float(len(quantities) - len(every))), *quantities, *profiles))
+        quantity, profile, price = arguments
+        if not isinstance(profile, Ref) or len(profile.subscripts) < 2:
+            raise EquationError(self.subscripts.where, self.variable.label, "needs a priority profile with subscripts")
+        member = self.subscripts.element(profile.subscripts[-2], bound, variable=self.variable.label)
+        numbers = (self._expr(price, bound), self._expr(quantity, bound))
+        return Call(function, (*numbers, *self._profiles(profile, (member,), bound)))
 
     def _profiles(self, profile: Expr, members: Elements, bound: Binding) -> tuple[Expr, ...]:
         """The four numbers of each claimant's priority profile, claimant by claimant."""

@@ -4,10 +4,10 @@ The meanings are those of calls after unrolling, which has put elements in the p
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 
-from cipark_sd.compiler.allocation import available, by_priority
+from cipark_sd.compiler.allocation import Curve, available, by_priority, market_price
 from cipark_sd.compiler.functions.arithmetic import SMALL
 from cipark_sd.compiler.functions.row import (
     FREE,
@@ -21,6 +21,7 @@ from cipark_sd.compiler.functions.row import (
     Refused,
     Target,
 )
+from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
 from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, rebuild, references
 from cipark_sd.naming import canonical
@@ -264,6 +265,25 @@ def _size(target: Target, argument: Expr) -> Expr:
     return size
 
 
+def _curves(c: Context, a: Sequence[int]) -> list[Curve]:
+    """Behind a number the quantities, then of each the four numbers of its profile."""
+    many = (len(a) - 1) // 5
+    kinds, priorities, widths = (a[1 + many + i :: 4] for i in range(3))
+    rows = zip(a[1 : 1 + many], kinds, priorities, widths, strict=True)
+    return [Curve(quantity, kind, priority, width, c.at_start(kind)) for quantity, kind, priority, width in rows]
+
+
+def _market_price(c: Context, a: Sequence[int]) -> int:
+    """FIND MARKET PRICE after unrolling: how many buyers, then the curves of these and of the sellers."""
+    curves, n = _curves(c, a), int(c.graph.value(a[0]) or 0)
+    return market_price(c.graph, curves[:n], curves[n:])
+
+
+def _at_price(way: Callable[[Curve, Graph, int], int]) -> Meaning:
+    """After unrolling: the price, then one curve."""
+    return lambda c, a: way(_curves(c, a)[0], c.graph, a[0])
+
+
 def _mean_in_vensim(target: Target, array: Expr) -> Expr:
     return Binary("/", Call("sum", (array,)), _size(target, array))
 
@@ -345,6 +365,15 @@ ROWS = (
     _whole("VECTOR REORDER", "vector, order", _reorder, "same, none -> same", "vector"),
     _whole("VECTOR ELM MAP", "element, offset", _elm_map, "same, none -> same", "vector"),
     _whole("VECTOR LOOKUP", "heights, x, x min, x max, mode", _lookup, "same, any -> same", "vector"),
+    _whole(
+        "FIND MARKET PRICE",
+        "demand, demand profile, supply, supply profile",
+        _market_price,
+        "any, same, any, same -> same",
+        "market",
+    ),
+    _whole("DEMAND AT PRICE", "quantity, profile, price", _at_price(Curve.demanded), "same, any -> same", "market"),
+    _whole("SUPPLY AT PRICE", "quantity, profile, price", _at_price(Curve.supplied), "same, any -> same", "market"),
     _whole("INVERT MATRIX", "matrix, size", _invert_matrix, None, "vector"),
     _whole(
         "ALLOCATE AVAILABLE",

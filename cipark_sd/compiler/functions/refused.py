@@ -26,9 +26,6 @@ REFUSED: Mapping[str, str] = {
     },
     "lookup_area": "write the area as a table of its own",
     "lookup_slope": "write the slope as a table of its own",
-    "find_market_price": "compute the price from supply and demand with a stock",
-    "demand_at_price": "write the demand curve as a lookup",
-    "supply_at_price": "write the supply curve as a lookup",
     **dict.fromkeys(
         ("queue_fifo", "queue_age_average", "queue_age_in_range", "queue_age_oldest"), "model the queue with stocks"
     ),

@@ -190,7 +190,7 @@ class Target:
 
 
 Spelled = str | Reading | tuple[str | Reading, ...]
-ArrayKind = Literal["", "reduction", "selection", "vector", "allocation"]
+ArrayKind = Literal["", "reduction", "selection", "vector", "allocation", "market"]
 #: A call in Vensim's functions under our names, of the target and its arguments.
 InVensim = Callable[..., Expr]
 #: A call in XMILE's functions, of its arguments: names in capitals are XMILE's, others ours, to be written in turn.
