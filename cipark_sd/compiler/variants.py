@@ -59,10 +59,11 @@ def _refused(
                 return f"{shown} with a priority profile of another kind than 0 to 4", "use one of these"
         case "allocate_available":
             claimants = int(value(nodes[1]) or 0)
-            if any(at_start(kind) not in SHAPES for kind in nodes[3 + claimants :: 4]):
+            kinds = {at_start(kind) for kind in nodes[3 + claimants :: 4]}
+            if kinds != {FIXED} and any(kind == kind and kind not in SHAPES for kind in kinds):
                 return (
                     "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "
-                    "normal, exponential)",
+                    "normal, exponential), or 0 for some claimants alone",
                     "use one of these",
                 )
     return None

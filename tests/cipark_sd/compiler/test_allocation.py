@@ -191,3 +191,16 @@ def test_fixed_quantities_have_no_price_and_an_unknown_kind_is_refused(write_mdl
     for name in ("price", "sold"):
         with pytest.raises(UnsupportedFeature, match="priority profile of another kind than 0 to 4"):
             simulate(read_model(write_mdl(MARKET.replace("shape = 3", "shape = 5"), final=0)), save=[name])
+
+
+def test_a_kind_that_changes_in_the_run_gives_the_shares_of_each(write_mdl: Write) -> None:
+    """Kind 0 gives all the same part of what they ask for; a recorded run of Vensim's has it (``models/allocate_ptype``)."""
+    profile = "profile[Claim, ptype] = shape ~~| profile[Claim, ppriority] = Claim ~~| profile[Claim, pwidth] = 2 ~~|"
+    equations = AVAILABLE.replace("profile[Claim, kind] = 1 ~~|", f"{profile} profile[Claim, pextra] = 0 ~~|")
+    equations = equations.replace("supply = 1 ", "supply = 3.5 ")
+    changing = simulate(read_model(write_mdl(f"{equations} shape = INTEGER(Time) ~~|", final=4)))
+    for shape in range(5):
+        alone = simulate(read_model(write_mdl(f"{equations} shape = {shape} ~~|", final=0))).given[0].to_numpy()
+        np.testing.assert_allclose(changing.given.sel(time=shape), alone, rtol=0, atol=1e-9)
+        assert alone.sum() == pytest.approx(3.5, abs=1e-9)
+    np.testing.assert_allclose(changing.given.sel(time=0), 3.5 / 6, rtol=1e-15)
