@@ -1,15 +1,20 @@
 """The table of functions: what a row lacks is found, and what readers and writers make of a call is in the table."""
 
+import sys
 from collections.abc import Iterator
 from itertools import product
 
 import pytest
+from places import ROOT
 
 from cipark_sd.compiler.functions.refused import REFUSED
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, read
 from cipark_sd.compiler.functions.row import Function, Reading, Refused, Target, WrongCall, fits, primitive
 from cipark_sd.model.expr import Call, Const, Expr, walk
 from cipark_sd.model.model import TimeSpec
+
+sys.path.insert(0, str(ROOT / "tools"))
+import functions_page
 
 #: What a file can call: reductions over the time points of a run have a colon in their names.
 CALLED = {name: row for name, row in FUNCTIONS.items() if ":" not in name}
@@ -102,3 +107,7 @@ def test_what_only_passes_make_cannot_be_called(name: str) -> None:
     for language in LANGUAGES.values():
         with pytest.raises(WrongCall, match="no function of the language"):
             read(language, name, (Const(0.0), Const(1.0), Const(2.0)))
+
+
+def test_the_page_of_functions_is_that_of_the_table() -> None:
+    assert (ROOT / "docs" / "functions.md").read_text(encoding="utf-8") == functions_page.page()

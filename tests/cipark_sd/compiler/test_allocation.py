@@ -194,7 +194,7 @@ def test_fixed_quantities_have_no_price_and_an_unknown_kind_is_refused(write_mdl
 
 
 def test_a_kind_that_changes_in_the_run_gives_the_shares_of_each(write_mdl: Write) -> None:
-    """Kind 0 gives all the same part of what they ask for; a recorded run of Vensim's has it (``models/allocate_ptype``)."""
+    """Kind 0 gives all the same part of what they ask for: a run of Vensim's, ``allocate_ptype`` of SDEverywhere."""
     profile = "profile[Claim, ptype] = shape ~~| profile[Claim, ppriority] = Claim ~~| profile[Claim, pwidth] = 2 ~~|"
     equations = AVAILABLE.replace("profile[Claim, kind] = 1 ~~|", f"{profile} profile[Claim, pextra] = 0 ~~|")
     equations = equations.replace("supply = 1 ", "supply = 3.5 ")
