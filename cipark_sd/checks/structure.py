@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from cipark_sd.checks.definition import BuiltIn
 from cipark_sd.checks.outcome import Finding, Outcome, outcome
+from cipark_sd.checks.unit_check import UnitIssue, check_units
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.unit_check import UnitIssue, check_units
 from cipark_sd.model.variables import Stock, Variable, expressions
 
 

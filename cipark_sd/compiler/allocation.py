@@ -11,19 +11,25 @@ requests and supplies and widths that are not positive, the shares are NaN.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.model.expr import MISSING
 
 #: Claimants up to which an allocation is written out: some 20 n^2 operations.
 MOST_CLAIMANTS = 24
-#: Kinds of priority profile, as Vensim numbers them ("Specifying the Curves"). Kind 0 and kind 5 are not here: no
-#: recorded run shows what Vensim does with them.
+#: Kinds of priority profile, as Vensim numbers them ("Specifying the Curves"). Of kind 0 a recorded run shows what is
+#: taken at a price and no shares, of kind 5 neither.
+FIXED = 0.0
 RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL = 1.0, 2.0, 3.0, 4.0
 SHAPES = (RECTANGULAR, TRIANGULAR, NORMAL, EXPONENTIAL)
 #: How many widths from its priority a claimant has all or nothing, to rounding.
 _REACH = {RECTANGULAR: 0.5, TRIANGULAR: 0.5, NORMAL: 8.5, EXPONENTIAL: 38.0}
+_SEARCHED = {RECTANGULAR: 0.5, TRIANGULAR: 0.5, NORMAL: 5.0, EXPONENTIAL: 10.0}
+#: After these a price is exact to rounding.
+_PRICE_HALVINGS = 52
 #: After these the interval is some 1e-8 widths, and a chord in it exact to rounding.
 _HALVINGS = 32
 
@@ -74,16 +80,24 @@ def available(
 ) -> list[int]:
     """The share of each claimant.
 
-    ``shapes`` are the kinds of profile, of :data:`SHAPES`, that the shares are computed for; where ``kinds`` say
-    something else in a run, the shares are NaN.
+    ``shapes`` are the kinds of profile that the shares are computed for, NaN for one that changes in a run; where
+    ``kinds`` say something else in a run, the shares are NaN. Of kind 0 alone all get the same part of their requests.
 
     As the price falls, here as the level ``-price`` rises, a claimant's fraction goes from nothing to everything around
     its priority; a rectangular profile does so along a line, from half a width above to half a width below.
     """
     right = [g.lt(g.const(0.0), width) for width in widths]
-    right += [g.op("eq", kind, g.const(shape)) for kind, shape in zip(kinds, shapes, strict=True)]
+    right += [g.op("eq", kind, g.const(shape)) for kind, shape in zip(kinds, shapes, strict=True) if shape == shape]
+    if all(shape == FIXED for shape in shapes):
+        return _in_proportion(g, requests, supply, right)
     if any(shape != RECTANGULAR for shape in shapes):
-        return _curved(g, requests, priorities, widths, supply, shapes, right)
+        curves = [Curve(*parts) for parts in zip(requests, kinds, priorities, widths, shapes, strict=True)]
+        shares = _curved(g, curves, supply, right)
+        if all(shape == shape for shape in shapes):
+            return shares
+        fixed = reduce(g.logical_and, [g.op("eq", kind, g.const(FIXED)) for kind in kinds])
+        even = _in_proportion(g, requests, supply, right)
+        return [g.select(fixed, a, b) for a, b in zip(even, shares, strict=True)]
     half = g.const(0.5)
     lines = []
     for request, priority, width in zip(requests, priorities, widths, strict=True):
@@ -93,30 +107,88 @@ def available(
     return _shares(g, lines, supply, right)
 
 
-def _curved(
-    g: Graph,
-    requests: Sequence[int],
-    priorities: Sequence[int],
-    widths: Sequence[int],
-    supply: int,
-    shapes: Sequence[float],
-    conditions: Sequence[int],
-) -> list[int]:
+@dataclass(frozen=True)
+class Curve:
+    """What one buyer or seller takes at a price: the quantity, and the profile with its kind at the start of a run."""
+
+    quantity: int
+    kind: int
+    priority: int
+    width: int
+    shape: float
+
+    def part(self, g: Graph, price: int) -> int:
+        """The fraction at a price."""
+        x = g.div(g.sub(price, self.priority), self.width)
+        if self.shape == self.shape:
+            return _above(g, self.shape, x)
+        part = g.const(math.nan)
+        for shape in SHAPES:
+            part = g.select(g.op("eq", self.kind, g.const(shape)), _above(g, shape, x), part)
+        return part
+
+    def demanded(self, g: Graph, price: int) -> int:
+        """Of a buyer: less as the price rises; of a fixed one (kind 0) all of it at any price."""
+        part = g.const(1.0) if self.shape == FIXED else self.part(g, price)
+        right = g.op("eq", self.kind, g.const(self.shape))
+        return g.select(right, g.mul(self.quantity, part), g.const(math.nan))
+
+    def supplied(self, g: Graph, price: int) -> int:
+        """Of a seller: more as the price rises."""
+        return self.demanded(g, price) if self.shape == FIXED else g.sub(self.quantity, self.demanded(g, price))
+
+
+def _ends(g: Graph, curves: Sequence[Curve], reaches: Mapping[float, float]) -> tuple[int, int]:
+    """The lowest and the highest price at which a curve changes; of an unknown kind, those of the widest."""
+    most = max(reaches.values())
+    spans = [(c.priority, g.mul(c.width, g.const(reaches.get(c.shape, most)))) for c in curves]
+    low = reduce(lambda a, b: g.op("min", a, b), (g.sub(middle, reach) for middle, reach in spans))
+    high = reduce(lambda a, b: g.op("max", a, b), (g.add(middle, reach) for middle, reach in spans))
+    return low, high
+
+
+def market_price(g: Graph, buyers: Sequence[Curve], sellers: Sequence[Curve]) -> int:
+    """The largest price at which no more is supplied than demanded; :NA: where all quantities are fixed.
+
+    It is looked for from the lowest to the highest end of the curves, a normal one within 5 widths of its priority and
+    an exponential one within 10.
+
+    Source: Vensim's manual, fn_find_market_price, and its recorded run (``models/allocate_price`` of SDEverywhere), for
+    the ends and for fixed quantities.
+    """
+    curved = [curve for curve in (*buyers, *sellers) if curve.shape != FIXED]
+    if not curved:
+        return g.const(MISSING)
+    low, high = _ends(g, curved, _SEARCHED)
+    for _ in range(_PRICE_HALVINGS):
+        middle = g.mul(g.const(0.5), g.add(low, high))
+        supply = _total(g, [seller.supplied(g, middle) for seller in sellers])
+        demand = _total(g, [buyer.demanded(g, middle) for buyer in buyers])
+        enough = g.le(supply, demand)
+        low, high = g.select(enough, middle, low), g.select(enough, high, middle)
+    wrong = _total(g, [g.sub(curve.kind, g.const(curve.shape)) for curve in (*buyers, *sellers)])
+    return g.select(g.op("eq", wrong, g.const(0.0)), low, g.const(math.nan))
+
+
+def _in_proportion(g: Graph, requests: Sequence[int], supply: int, conditions: Sequence[int]) -> list[int]:
+    part = g.op("min", g.const(1.0), g.div(supply, _total(g, requests)))
+    zero = g.const(0.0)
+    right = reduce(g.logical_and, [*conditions, g.le(zero, supply), *(g.le(zero, request) for request in requests)])
+    return [
+        g.select(right, g.select(g.op("eq", request, zero), zero, g.mul(part, request)), g.const(math.nan))
+        for request in requests
+    ]
+
+
+def _curved(g: Graph, curves: Sequence["Curve"], supply: int, conditions: Sequence[int]) -> list[int]:
     """Shares along curves of any shape: the price at which all of the supply is given, and what each has there."""
     zero, half = g.const(0.0), g.const(0.5)
+    requests = [curve.quantity for curve in curves]
 
     def allotted(price: int) -> list[int]:
-        return [
-            g.mul(request, _above(g, shape, g.div(g.sub(price, priority), width)))
-            for request, priority, width, shape in zip(requests, priorities, widths, shapes, strict=True)
-        ]
+        return [g.mul(curve.quantity, curve.part(g, price)) for curve in curves]
 
-    reaches = [g.mul(width, g.const(_REACH[shape])) for width, shape in zip(widths, shapes, strict=True)]
-    low = g.sub(priorities[0], reaches[0])
-    high = g.add(priorities[0], reaches[0])
-    for priority, reach in zip(priorities[1:], reaches[1:], strict=True):
-        low = g.op("min", low, g.sub(priority, reach))
-        high = g.op("max", high, g.add(priority, reach))
+    low, high = _ends(g, curves, _REACH)
     for _ in range(_HALVINGS):
         middle = g.mul(half, g.add(low, high))
         too_low = g.lt(supply, _total(g, allotted(middle)))

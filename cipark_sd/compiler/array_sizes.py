@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.errors import EquationError
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, children, walk
@@ -14,10 +15,7 @@ MOST_EQUATIONS = MOST_ELEMENTS
 #: Terms of all sums and other reductions of one variable.
 MOST_SUMMED = 2_000_000
 #: Functions that put the elements of a range together.
-REDUCTIONS = (
-    *("sum", "prod", "vmin", "vmax", "vmin_xmile", "vmax_xmile", "vector_select"),
-    *("xmile_mean", "xmile_size", "xmile_stddev", "xmile_rank"),
-)
+REDUCTIONS = of_arrays("reduction", "selection")
 
 
 def check_array_sizes(model: Model, subscripts: Subscripts) -> None:

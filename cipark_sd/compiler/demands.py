@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS
+from cipark_sd.compiler.functions.registry import remembers
 from cipark_sd.model.expr import Call, Expr, Ref, children
 
 Reading = Literal["start", "run"]
@@ -32,7 +32,7 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
                 if name not in names:
                     names.add(name)
                     yield name
-            case Call(function, _) if function in STATEFULS or function in REDUCERS:
+            case Call(function, _) if remembers(function):
                 continue
             case _:
                 pending += reversed(children(part))

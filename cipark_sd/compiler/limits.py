@@ -61,12 +61,7 @@ def with_limits(model: _M) -> _M:
     if model.dimensions and (apart or order.circles):
         return cast(_M, with_limits(unroll(model)))
     order.settle()
-    complete = {
-        stock.name
-        for stock in stocks
-        if all(name in order.edges for name in _draining(model, stock))
-        and not any(_is_negative(piece.initial) for piece in stock.pieces)
-    }
+    complete = {stock.name for stock in stocks if all(name in order.edges for name in _draining(model, stock))}
     by_flow: dict[str, list[_Limited]] = {}
     for limit in limited:
         by_flow.setdefault(limit.name, []).append(limit)
@@ -95,15 +90,6 @@ def without_marks(model: Model) -> Model:
         return replace(variable, pieces=tuple(replace(piece, non_negative=False) for piece in variable.pieces))
 
     return replace(model, variables=tuple(map(unmarked, with_limits(model).variables)))
-
-
-def _is_negative(expr: Expr) -> bool:
-    """Whether an expression is a number below zero."""
-    match expr:
-        case Neg(Const(value)):
-            return value > 0
-        case _:
-            return isinstance(expr, Const) and expr.value < 0
 
 
 def _flows(stock: Stock) -> tuple[tuple[int, str], ...]:

@@ -8,16 +8,17 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Literal, assert_never
 
 from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
-from cipark_sd.compiler.functions import FUNCTIONS, Context
+from cipark_sd.compiler.functions.memory import sampled
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import Context, Remembered
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS, at_start, in_run, sampled
 from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import (
@@ -288,15 +289,17 @@ class Lowering:
                 points = read_as(self._points(table, variable), way, where=self.model.name, variable=variable)
                 return g.table(points, self._expr(argument, variable, reading))
             case Call(function, arguments):
-                if function in STATEFULS or function in REDUCERS:
-                    return at_start(self, variable, expr) if reading == "start" else in_run(self, variable, expr)
+                meaning = FUNCTIONS[function].meaning
+                if isinstance(meaning, Remembered):
+                    return (meaning.start if reading == "start" else meaning.run)(self, variable, expr)
                 if function == "raw_data":
                     return self._raw(arguments[0], variable, reading)
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
                 label = split_name(self._label(variable))[0]
                 refuse_variant(function, nodes, g.value, self.number, variable=label, where=self.model.name)
-                return FUNCTIONS[function].meaning(self.context(variable, start=reading == "start"), nodes)
+                assert meaning is not None, f"another pass has made something else of {function}"
+                return meaning(self.context(variable, start=reading == "start"), nodes)
             case Text() | Grid():
                 raise EquationError(
                     self.model.name, self._label(variable), "has a text or a list where a number belongs"
@@ -363,8 +366,13 @@ class Lowering:
         *,
         non_negative: bool = False,
     ) -> int:
-        """The node of a state; its parts are made later."""
-        return self.states.node(key, lambda: State(label, initial(), rate(), non_negative))
+        """The node of a state; its parts are made later. One that begins below zero fills up by its flows alone."""
+
+        def made() -> State:
+            first = initial()
+            return State(label, first, rate(), non_negative and not self.number(first) < 0)
+
+        return self.states.node(key, made)
 
     def state_node(self, key: object) -> int:
         """The node of a state that exists."""
@@ -386,11 +394,14 @@ class Lowering:
         entering: Callable[[], int],
         length: Callable[[], int],
         after: Callable[[], int] | None = None,
+        *,
+        latest: bool = False,
     ) -> int:
         """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
         if after is None:
             return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
-        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), "conveyor", after()))
+        kind: Literal["latest", "conveyor"] = "latest" if latest else "conveyor"
+        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), kind, after()))
 
     def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
         """The node of what was ``steps`` ago; what is remembered is made later."""

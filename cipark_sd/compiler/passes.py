@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from cipark_sd.compiler.functions import FUNCTIONS
-from cipark_sd.compiler.statefuls import REDUCERS, STATEFULS
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import fits, numbers_of
 from cipark_sd.errors import CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.model.expr import Call, Expr, walk
 from cipark_sd.model.model import Model
@@ -43,21 +43,15 @@ def check_functions(model: Model) -> None:
 
 
 def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None:
-    shown = call.function.upper().replace("_", " ")
-    if call.function in REDUCERS:
-        return None
-    if call.function in STATEFULS:
-        least, most = STATEFULS[call.function], STATEFULS[call.function]
-    elif call.function in FUNCTIONS:
-        function = FUNCTIONS[call.function]
-        least, most = function.least, function.most if function.most is not None else len(call.arguments)
-    else:
-        known = [*FUNCTIONS, *STATEFULS, *(macro.name for macro in model.macros)]
+    row = FUNCTIONS.get(call.function)
+    if row is None:
+        known = [*FUNCTIONS, *(macro.name for macro in model.macros)]
         where, instead = f"{model.name}, {variable.label!r}:", "write it with other functions, or as a macro"
         return UnknownName(call.function, known, kind="function", where=where, instead=instead)
-    if least <= len(call.arguments) <= most:
+    # those of arrays have their elements by now
+    if row.arrays or fits(row.parameters, len(call.arguments)):
         return None
-    count = str(least) if least == most else f"{least} to {most}"
+    count = " to ".join(map(str, numbers_of(row.parameters)))
     return EquationError(
-        model.name, variable.label, f"gives {shown} {len(call.arguments)} argument(s) instead of {count}"
+        model.name, variable.label, f"gives {row.title} {len(call.arguments)} argument(s) instead of {count}"
     )

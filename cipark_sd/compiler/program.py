@@ -62,15 +62,21 @@ class Pipe:
 
     A ``"delay"`` is a fixed one: what goes in comes out ``length`` steps later, and ``initial`` before that. On a
     ``"conveyor"`` what goes in comes out ``after`` so many steps as its entry says, together with what else does;
-    ``initial`` comes out in each of the first ``length`` steps. A ``"record"`` keeps all that went in for ``past``.
+    ``initial`` comes out in each of the first ``length`` steps. A ``"latest"`` is a conveyor on which what entered last
+    takes the place of what else would come out with it. A ``"record"`` keeps all that went in for ``past``.
     """
 
     label: str
     initial: int
     entering: int
     length: int
-    kind: Literal["delay", "conveyor", "record"] = "delay"
+    kind: Literal["delay", "conveyor", "latest", "record"] = "delay"
     after: int | None = None
+
+    @property
+    def conveys(self) -> bool:
+        """Whether each entry says for itself when it comes out."""
+        return self.after is not None
 
     @property
     def taken_in(self) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ from itertools import product
 from typing import TypeVar, assert_never
 
 from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_sizes, own_references, too_many_terms
+from cipark_sd.compiler.functions.arrays import within_array
+from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
@@ -43,10 +45,10 @@ from cipark_sd.model.variables import (
     Variable,
 )
 
-#: Reductions over ``dim!``; where no subscript is marked, XMILE's ``max`` and ``min`` of an array take all of it.
 #: Functions of a whole vector, along its last subscript.
-VECTOR_FUNCTIONS = ("vector_sort_order", "vector_rank", "vector_reorder", "invert_matrix", "vector_elm_map")
-ALLOCATIONS = ("allocate_available", "allocate_by_priority")
+VECTOR_FUNCTIONS = of_arrays("vector")
+ALLOCATIONS = of_arrays("allocation")
+MARKETS = of_arrays("market")
 
 
 AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
@@ -246,6 +248,8 @@ class _Unroller:
             return self._element_of(arguments, bound)
         if function in VECTOR_FUNCTIONS:
             return self._vector(function, arguments, bound)
+        if function in MARKETS:
+            return self._market(function, arguments, bound)
         if function in ALLOCATIONS:
             return self._allocation(function, arguments, bound)
         return Call(function, tuple(self._expr(argument, bound) for argument in arguments))
@@ -331,6 +335,11 @@ class _Unroller:
         """A function of a vector for one of its elements: (position from 0, length, other arguments, elements)."""
         if function == "vector_elm_map":
             return self._element_at(arguments, bound)
+        if function == "vector_lookup":
+            heights, *numbers = arguments
+            return Call(
+                function, (*(self._expr(part, bound) for part in numbers), *self._from_first(heights, bound, function))
+            )
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -349,6 +358,16 @@ class _Unroller:
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
             return Call(function, (*head, *order, *vector))
         return Call(function, (*head, self._expr(arguments[1], bound), *vector))
+
+    def _from_first(self, reference: Expr, bound: Binding, function: str) -> list[Expr]:
+        """The elements of a vector that is named by the first of them."""
+        target = self.known.get(reference.name) if isinstance(reference, Ref) else None
+        members = self.subscripts.dimensions[target.dims[-1]].elements if target is not None and target.dims else ()
+        if not isinstance(reference, Ref) or reference.subscripts[-1:] != members[:1] or len(members) < 2:
+            shown = function.replace("_", " ").upper()
+            reason = f"gives {shown} no variable with the first element of its last subscript range"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        return [self._ref(Ref(reference.name, (*reference.subscripts[:-1], member)), bound) for member in members]
 
     def _element_at(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """VECTOR ELM MAP: the element so many places on, counted over all subscripts, the last one fastest.
@@ -419,6 +438,24 @@ class _Unroller:
             function, (*head, self._expr(available, bound), *requests, *self._profiles(profile, members, bound))
         )
 
+    def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """A number (how many buyers, or the price), the quantities, and of each the four numbers of its profile."""
+        if function == "find_market_price":
+            quantities: list[Expr] = []
+            profiles: list[Expr] = []
+            for quantity, profile in (arguments[:2], arguments[2:]):
+                every = self._from_first(quantity, bound, function)
+                assert isinstance(quantity, Ref)
+                members = self.subscripts.dimensions[self.known[quantity.name].dims[-1]].elements
+                quantities, profiles = [*quantities, *every], [*profiles, *self._profiles(profile, members, bound)]
+            return Call(function, (Const(float(len(quantities) - len(every))), *quantities, *profiles))
+        quantity, profile, price = arguments
+        if not isinstance(profile, Ref) or len(profile.subscripts) < 2:
+            raise EquationError(self.subscripts.where, self.variable.label, "needs a priority profile with subscripts")
+        member = self.subscripts.element(profile.subscripts[-2], bound, variable=self.variable.label)
+        numbers = (self._expr(price, bound), self._expr(quantity, bound))
+        return Call(function, (*numbers, *self._profiles(profile, (member,), bound)))
+
     def _profiles(self, profile: Expr, members: Elements, bound: Binding) -> tuple[Expr, ...]:
         """The four numbers of each claimant's priority profile, claimant by claimant."""
         target = self.known.get(profile.name) if isinstance(profile, Ref) else None
@@ -428,21 +465,6 @@ class _Unroller:
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
-
-
-def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
-    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
-    along: Expr = Binary("-", places[0], Const(1.0))
-    inside = _within(places[0], sizes[0])
-    for place, size in zip(places[1:], sizes[1:], strict=True):
-        along = Binary("+", Binary("*", along, Const(float(size))), Binary("-", place, Const(1.0)))
-        inside = Binary("and", inside, _within(place, size))
-    return inside, along
-
-
-def _within(place: Expr, n: int) -> Expr:
-    """Whether a place is one of ``n`` to the nearest whole number."""
-    return Binary("and", Binary(">=", place, Const(0.5)), Binary("<", place, Const(n + 0.5)))
 
 
 def _number(expr: Expr) -> float | None:

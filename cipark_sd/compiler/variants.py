@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from cipark_sd.compiler.allocation import MOST_CLAIMANTS, SHAPES
+from cipark_sd.compiler.allocation import FIXED, MOST_CLAIMANTS, SHAPES
 from cipark_sd.compiler.matrices import MOST_ROWS
 from cipark_sd.errors import UnsupportedFeature
 
@@ -51,12 +51,19 @@ def _refused(
         case "allocate_by_priority" | "allocate_available" if (value(nodes[1]) or 0) > MOST_CLAIMANTS:
             shown = function.upper().replace("_", " ")
             return f"{shown} among more than {MOST_CLAIMANTS}", "run it with --engine pysd"
+        case "find_market_price" if len(nodes) > 1 + 5 * MOST_CLAIMANTS:
+            return f"FIND MARKET PRICE among more than {MOST_CLAIMANTS}", "find the price with a stock"
+        case "demand_at_price" | "supply_at_price" | "find_market_price":
+            if any(at_start(kind) not in (FIXED, *SHAPES) for kind in nodes[1 + (len(nodes) - 1) // 5 :: 4]):
+                shown = function.upper().replace("_", " ")
+                return f"{shown} with a priority profile of another kind than 0 to 4", "use one of these"
         case "allocate_available":
             claimants = int(value(nodes[1]) or 0)
-            if any(at_start(kind) not in SHAPES for kind in nodes[3 + claimants :: 4]):
+            kinds = {at_start(kind) for kind in nodes[3 + claimants :: 4]}
+            if kinds != {FIXED} and any(kind == kind and kind not in SHAPES for kind in kinds):
                 return (
                     "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "
-                    "normal, exponential)",
+                    "normal, exponential), or 0 for some claimants alone",
                     "use one of these",
                 )
     return None

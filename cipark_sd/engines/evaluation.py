@@ -113,7 +113,7 @@ class Evaluation:
         """What comes out of a pipe now."""
         length, ring = self.lengths[slot], self.rings[slot]
         before = self.full(self.program.pipes[slot].initial)
-        if self.program.pipes[slot].kind == "conveyor":
+        if self.program.pipes[slot].conveys:
             return np.asarray(np.where(self.step < length, before, 0.0) + ring[self.step])
         entered = ring[(self.step - length) % len(ring), np.arange(self.inputs.n_runs)]
         return np.where(self.step < length, before, entered)
@@ -166,13 +166,14 @@ class Evaluation:
             for y, s in zip(moved, program.states, strict=True)
         ]
         self.cells = following
-        for ring, (values, *after) in zip(self.rings, entering, strict=True):
+        for pipe, ring, (values, *after) in zip(program.pipes, self.rings, entering, strict=True):
             if not after:
                 ring[self.step % len(ring)] = values
                 continue
             at = self.step + after[0].astype(np.int64)
             inside = np.flatnonzero(at < len(ring))
-            ring[at[inside], inside] += values[inside]
+            before = ring[at[inside], inside] if pipe.kind == "conveyor" else 0.0
+            ring[at[inside], inside] = before + values[inside]
 
     def rates(self) -> list[Values]:
         """The rates of the states, from what is evaluated."""

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from cipark_sd.compiler.array_sizes import REDUCTIONS
-from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS, flat_name, folded
+from cipark_sd.compiler.functions.registry import of_arrays
+from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.exporters.functions import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
 
+#: Functions of whole arrays that XMILE lacks: they are written under Vensim's names, with underscores, as files that
+#: other converters wrote have them.
+VENSIM_NAMED = of_arrays("selection", "vector", "allocation", "market")
 _SUMMED = ("sum", "prod", "vmin", "vmax")
 
 
@@ -96,7 +99,7 @@ def _plain(
 
 def vector_calls(model: Model, flat: Model, alternative: str) -> Iterator[UnsupportedFeature]:
     """Functions of a whole vector in a model whose subscripts are written out; no language has them for elements."""
-    refused = {*VECTOR_FUNCTIONS, *ALLOCATIONS, "vector_select"}
+    refused = VENSIM_NAMED
     for variable in model.variables:
         names = {flat_name(variable.name, elements) for elements in model.elements(variable)} & set(flat.by_name)
         parts = (part for name in names for expr in expressions(flat.by_name[name]) for part in walk(expr))

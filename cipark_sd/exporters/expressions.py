@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED
+from cipark_sd.compiler.functions.row import Refused
 from cipark_sd.errors import CiparkError, UnsupportedFeature
-from cipark_sd.exporters.functions import BUILT_IN, UNSUPPORTED, VENSIM_NAMED, Refused
+from cipark_sd.exporters.arrays import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
 from cipark_sd.model.printing import READINGS, number
 from cipark_sd.naming import bare
@@ -38,17 +40,12 @@ _NOT = 3
 _SIGN = 5
 _ATOM = 9
 _PLAIN = re.compile(r"[^\W\d_]\w*")
-# fmt: off
 #: Words that the language itself uses; a variable of that name stands in quotes.
-RESERVED = frozenset((
-    "and", "or", "not", "mod", "if", "then", "else", "time", "dt", "starttime", "stoptime", "pi", "inf", "abs",
-    "arccos", "arcsin", "arctan", "cos", "exp", "int", "ln", "log10", "max", "min", "sin", "sqrt", "tan",
-    "exprnd", "lognormal", "normal", "poisson", "random", "beta", "binomial", "gamma", "gammaln", "logistic", "pareto",
-    "triangular", "weibull", "nan", "delay", "delay1", "delay3", "delayn", "forcst",
-    "smth1", "smth3", "smthn", "trend", "pulse", "ramp", "step", "init", "previous", "self", "sum", "mean",
-    "prod", "rank", "size", "stddev", "lookup", "uniform", "safediv",
-))
-# fmt: on
+RESERVED = {
+    *IN_XMILE,
+    *PROVIDED,
+    *["and", "or", "not", "if", "then", "else", "time", "self", "lookup", "lookupinv", "lognormal"],
+}
 
 
 def token(label: str) -> str:
@@ -173,30 +170,29 @@ class Printer:
         return number(value), _SIGN if value < 0 else _ATOM
 
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> tuple[str, int]:
-        if function in VENSIM_NAMED and self.whole:
-            self.vensim_named.setdefault(function, self.variable)
-            return f"{function.upper()}({', '.join(self.text(argument) for argument in arguments)})", _ATOM
         if function.isupper():
             # ours are in small letters: it is XMILE's already
-            return f"{function}({', '.join(self.text(argument) for argument in arguments)})", _ATOM
-        written = BUILT_IN.get(function)
-        if written is None:
-            alternative = UNSUPPORTED.get(function, "write it with functions that XMILE has")
-            self.refuse(f"the function {function.replace('_', ' ').upper()}", alternative)
-            return "0", _ATOM
+            return self._in_capitals(function, arguments), _ATOM
+        if function in VENSIM_NAMED and self.whole:
+            self.vensim_named.setdefault(function, self.variable)
+            return self._in_capitals(function.upper(), arguments), _ATOM
         try:
-            result = written(arguments)
+            if function not in FUNCTIONS:
+                raise Refused(f"the function {function.replace('_', ' ').upper()}", "write it with XMILE's functions")
+            return self._strong(FUNCTIONS[function].to_xmile(arguments))
         except Refused as refused:
             self.refuse(refused.feature, refused.alternative)
             return "0", _ATOM
-        if isinstance(result, Call):
-            if result.function == "PREVIOUS" and isinstance(result.arguments[0], Ref):
-                return self._previous(result.arguments[0], result.arguments[1]), _ATOM
-            return f"{result.function}({', '.join(self.text(argument) for argument in result.arguments)})", _ATOM
-        if isinstance(result, tuple):
-            left, right = result
-            return f"({self._inside(left, _ATOM)} mod {self._inside(right, _ATOM)})", _ATOM
-        return self._strong(result)
+
+    def _in_capitals(self, function: str, arguments: tuple[Expr, ...]) -> str:
+        """A call of XMILE's own."""
+        match function, arguments:
+            case "MOD", (left, right):
+                return f"({self._inside(left, _ATOM)} mod {self._inside(right, _ATOM)})"
+            case "PREVIOUS", (Ref() as value, initial):
+                return self._previous(value, initial)
+            case _:
+                return f"{function}({', '.join(self.text(argument) for argument in arguments)})"
 
     def _previous(self, value: Ref, initial: Expr) -> str:
         """The value of a step before; of the variable itself it is ``SELF``, so that no tool takes it for a loop."""

@@ -4,12 +4,20 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cipark_sd.errors import MOST_SUGGESTED, CiparkError, EquationError, InvalidValue, UnknownName, raise_all
+from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.errors import (
+    MOST_SUGGESTED,
+    CiparkError,
+    EquationError,
+    InvalidValue,
+    UnknownName,
+    UnsupportedFeature,
+    raise_all,
+)
 from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.frontends.lines import placed
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
-from cipark_sd.frontends.refused import refused_functions
-from cipark_sd.model.expr import Binary, Call, Const, Ref, levels, references, walk
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, levels, references, walk
 from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
@@ -194,7 +202,7 @@ def unknown_references(
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         reported: set[str] = set()
-        problems += refused_functions(where, variable.label, expressions(variable), macros)
+        problems += _refused(where, variable.label, expressions(variable), macros)
         for expr in expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in reported:
@@ -205,6 +213,20 @@ def unknown_references(
                         reported.add(sub)
                         problems.append(unknown(sub, subscript_labels, "dimension or element", place))
     return problems
+
+
+def _refused(where: str, variable: str, expressions: Iterable[Expr], macros: frozenset[str]) -> list[CiparkError]:
+    """One error for each function of the table that a variable's equations call; ``macros`` are the model's macros."""
+    called = {
+        part.function
+        for expr in expressions
+        for part in walk(expr)
+        if isinstance(part, Call) and part.function not in macros
+    }
+    return [
+        UnsupportedFeature(name.upper().replace("_", " "), variable=variable, where=where, alternative=REFUSED[name])
+        for name in sorted(called & REFUSED.keys())
+    ]
 
 
 def _control_value(variables: Mapping[str, Variable], name: str) -> float:

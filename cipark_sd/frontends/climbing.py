@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from cipark_sd.compiler.functions.registry import read
+from cipark_sd.compiler.functions.row import Reading, WrongCall
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts, room_for_parser
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Operator
 from cipark_sd.naming import canonical
@@ -65,6 +67,8 @@ class Cursor:
     def unexpected(self, expected: str) -> SyntaxProblem:
         """What to raise where something else was expected."""
         token = " ".join(self.token.split())
+        if token in (":NOT:", ":AND:", ":OR:", ":MOD:"):
+            token = token.strip(":")
         complaint = f"{token!r} cannot stand here" if token else "it ends too early"
         return SyntaxProblem(self.at, f"{complaint}; expected {expected}")
 
@@ -180,3 +184,17 @@ def negated(expr: Expr) -> Expr:
             return Const(-value)
         case _:
             return Neg(expr)
+
+
+def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:
+    """A call of a language in the model's own terms.
+
+    Raises
+    ------
+    SyntaxProblem
+        For a wrong number of arguments, at ``at``.
+    """
+    try:
+        return read(language, function, arguments)
+    except WrongCall as problem:
+        raise SyntaxProblem(at, str(problem)) from None

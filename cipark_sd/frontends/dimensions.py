@@ -34,6 +34,15 @@ class SecondRanges:
             )
         return self.made[dimension.name]
 
+    def part(self, dimension: Dimension, first: int, last: int) -> Dimension:
+        """The elements of a range from one place to another, counted from 1, both included."""
+        name = f"{dimension.name}_{first}_to_{last}"
+        if name not in self.made:
+            inside = slice(first - 1, last)
+            elements, labels = dimension.elements[inside], dimension.element_labels[inside]
+            self.made[name] = Dimension(name, f"{dimension.label} {first} to {last}", elements, labels)
+        return self.made[name]
+
 
 def merged_dimensions(
     spans: Sequence[tuple[str, ...]],

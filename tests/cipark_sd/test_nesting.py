@@ -10,13 +10,13 @@ from click.testing import CliRunner
 from cipark_sd import cli
 from cipark_sd.certify.certificate import certify
 from cipark_sd.checks.expression import ExpressionError, parse_expression
+from cipark_sd.checks.unit_check import check_units
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.exporters.mdl import write_mdl as export_mdl
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.printing import expression_text
-from cipark_sd.model.unit_check import check_units
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
 from cipark_sd.simulation import simulate
 

@@ -21,18 +21,17 @@ from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart, Words
 from calibration.study.problem import read_problem
+from cipark_sd.checks.unit_check import check_units
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.findings import load
 from cipark_sd.commands.sensitivity.methods import registry as methods
 from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.compiler import functions
+from cipark_sd.compiler.functions import arithmetic
+from cipark_sd.compiler.functions import registry as functions
 from cipark_sd.engines import registry
 from cipark_sd.ensembles import ensemble
-from cipark_sd.exporters import functions as written
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.model import unit_rules
-from cipark_sd.model.unit_check import check_units
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
@@ -62,9 +61,19 @@ def added(module: ModuleType, table: str, code: str) -> Iterator[None]:
 
 @pytest.fixture
 def recipe_of_a_function() -> Iterator[None]:
-    meaning, rule, xmile = blocks("A function of Vensim or XMILE")
-    with added(functions, "FUNCTIONS", meaning), added(unit_rules, "RULES", rule), added(written, "BUILT_IN", xmile):
+    """The row is in the table, and is taken out again."""
+    (code,) = blocks("A function of Vensim or XMILE")
+    names = dict(vars(arithmetic))
+    exec(compile(code, "extending.md", "exec"), names)  # noqa: S102  (our own document)
+    tables = functions.FUNCTIONS, functions.IN_VENSIM, functions.IN_XMILE
+    before = [dict(table) for table in tables]
+    functions.add(names["ROWS"][-1])
+    try:
         yield
+    finally:
+        for table, rows in zip(tables, before, strict=True):
+            table.clear()
+            table.update(rows)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("recipe_of_a_function")

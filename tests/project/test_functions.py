@@ -1,121 +1,113 @@
-"""One set of functions: what is read, has a meaning, has units and is written are the same names.
+"""The table of functions: what a row lacks is found, and what readers and writers make of a call is in the table."""
 
-A function that is added to one table and forgotten in another fails here. Special forms are listed with the reason.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
+from places import ROOT
 
-from cipark_sd.compiler.array_sizes import REDUCTIONS
-from cipark_sd.compiler.functions import FUNCTIONS
-from cipark_sd.compiler.statefuls import STATEFULS
-from cipark_sd.compiler.unroll import ALLOCATIONS, VECTOR_FUNCTIONS
-from cipark_sd.exporters import functions as xmile
-from cipark_sd.exporters import vensim_words
-from cipark_sd.frontends.calls import Meaning, WrongCall
-from cipark_sd.frontends.vensim.functions import FUNCTIONS as OF_VENSIM
-from cipark_sd.frontends.xmile.functions import FUNCTIONS as OF_XMILE
-from cipark_sd.frontends.xmile.functions import PROVIDED
+from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, read
+from cipark_sd.compiler.functions.row import Function, Reading, Refused, Target, WrongCall, fits, primitive
 from cipark_sd.model.expr import Call, Const, Expr, walk
-from cipark_sd.model.unit_rules import RULES
+from cipark_sd.model.model import TimeSpec
 
-#: All that an equation can call once a model is read.
-CALLED = {*FUNCTIONS, *STATEFULS, *REDUCTIONS, "xmile_element"}
+sys.path.insert(0, str(ROOT / "tools"))
+import functions_page
 
-WITHOUT_MEANING_OF_THEIR_OWN = {
-    "vmin_xmile": "becomes vmin when subscripts are written out: XMILE's MIN of an array takes every element",
-    "vmax_xmile": "becomes vmax when subscripts are written out: XMILE's MAX of an array takes every element",
-    "xmile_mean": "becomes a sum and its number of terms when subscripts are written out",
-    "xmile_size": "becomes a number when subscripts are written out",
-    "xmile_rank": "becomes a sort order when subscripts are written out",
-    "xmile_element": "becomes the element, or a choice among all, when subscripts are written out",
+#: What a file can call: reductions over the time points of a run have a colon in their names.
+CALLED = {name: row for name, row in FUNCTIONS.items() if ":" not in name}
+LANGUAGES = {"Vensim": IN_VENSIM, "XMILE": IN_XMILE}
+UNITS_IN_THE_CHECKER = {"power", "sqrt", "zidz", "xidz", "invert_matrix"}
+ANOTHER_PASS = {
+    *("vmin_xmile", "vmax_xmile", "xmile_mean", "xmile_size", "xmile_rank", "xmile_element", "raw_data", "data_between")
 }
-UNITS_IN_THE_CHECKER = {
-    "power": "the exponent's value decides the unit",
-    "sqrt": "halves the exponents of the unit",
-    "zidz": "divides units",
-    "xidz": "divides units, and the third argument has the unit of the ratio",
-    "invert_matrix": "the unit is one over the argument's",
-}
-WRITTEN_ELSEWHERE_IN_XMILE = {
-    "not": "an operator of XMILE's",
-    "sum": "is written out element by element",
-    "prod": "is written out element by element",
-    "vmin": "is written out element by element",
-    "vmax": "is written out element by element",
-    "vmin_xmile": "its elements are written out by --flat",
-    "vmax_xmile": "its elements are written out by --flat",
-    "xmile_mean": "is written out element by element",
-    "xmile_size": "is written out as a number",
-    "xmile_stddev": "is written out element by element",
-    "xmile_rank": "its elements are written out by --flat",
-    "xmile_element": "the element is written out",
-}
+OPERATOR = {"not"}
+TARGET = Target(TimeSpec(0.0, 10.0, 1.0, 1.0), (), {})
 
 
-def differences(names: set[str], table: Mapping[str, object], special: Mapping[str, str]) -> list[str]:
-    """What a table lacks, what it has too much, and what is listed as special without need."""
-    lacking = [f"lacks {name}" for name in sorted(names - table.keys() - special.keys())]
-    unknown = [f"has {name}, which is no function" for name in sorted(table.keys() - names)]
-    needless = [f"has {name}, which is listed as special" for name in sorted(special.keys() & table.keys())]
-    return [*lacking, *unknown, *needless, *(f"special: {name}" for name in sorted(special.keys() - names))]
+def lacks(row: Function) -> list[str]:
+    """What is missing in a row."""
+    found = []
+    if row.meaning is None and row.name not in ANOTHER_PASS:
+        found.append("meaning")
+    if (row.units is None) != (row.name in UNITS_IN_THE_CHECKER):
+        found.append("units")
+    if row.name not in OPERATOR:
+        ways = {"Vensim": row.vensim or row.in_vensim, "XMILE": row.xmile or row.in_xmile}
+        found += [language for language, way in ways.items() if not way]
+    return found
 
 
-TABLES = {
-    "meanings": ({**FUNCTIONS, **STATEFULS}, WITHOUT_MEANING_OF_THEIR_OWN),
-    "units": (RULES, UNITS_IN_THE_CHECKER),
-    "XMILE": ({**xmile.BUILT_IN, **xmile.UNSUPPORTED}, WRITTEN_ELSEWHERE_IN_XMILE),
-}
+@pytest.mark.parametrize("row", CALLED.values(), ids=lambda row: row.name)
+def test_a_row_says_all(row: Function) -> None:
+    assert lacks(row) == []
+    assert row.rule is None or set(row.rule.demands) <= {"same", "time", "none", "rate", "any"}
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_a_table_has_each_function(table: str) -> None:
-    assert differences(CALLED, *TABLES[table]) == []
+def test_what_a_row_lacks_is_found() -> None:
+    assert lacks(Function("bare", "x", None, None)) == ["meaning", "units", "Vensim", "XMILE"]
+    assert lacks(Function("half", "x", primitive("sin"), "none -> none", "HALF")) == ["XMILE"]
 
 
-@pytest.mark.parametrize("table", TABLES)
-def test_a_row_too_few_or_too_many_is_found(table: str) -> None:
-    rows, special = TABLES[table]
-    first = next(iter(rows))
-    assert differences(CALLED, {name: row for name, row in rows.items() if name != first}, special) == [
-        f"lacks {first}"
-    ]
-    assert differences(CALLED, {**rows, "elmcount": None}, special) == ["has elmcount, which is no function"]
+def calls(expr: Expr) -> set[str]:
+    return {part.function for part in walk(expr) if isinstance(part, Call)}
 
 
-def test_no_function_has_two_meanings_or_is_both_written_and_refused() -> None:
-    assert FUNCTIONS.keys() & STATEFULS.keys() == set()
-    assert xmile.BUILT_IN.keys() & xmile.UNSUPPORTED.keys() == set()
-    assert {*VECTOR_FUNCTIONS, *ALLOCATIONS} <= FUNCTIONS.keys()
-
-
-def made(meanings: Mapping[str, Meaning | Callable[..., Expr]]) -> Iterator[tuple[str, str]]:
-    """What a reader makes of each of its functions, with as many arguments as it takes: names in the model's terms."""
-    for name, meaning in meanings.items():
-        calls: set[str] = set()
+def made(language: dict[str, tuple[Reading, ...]]) -> Iterator[tuple[str, str]]:
+    """What a reader makes of each spelling, with as many arguments as it takes: names in the model's terms."""
+    for name in language:
         for n, first in product(range(8), (1.0, 0.0)):
             try:
-                expr = meaning([Const(first * (i + 1)) for i in range(n)])
+                expr = read(language, name, tuple(Const(first * (i + 1)) for i in range(n)))
             except WrongCall:
                 continue
-            calls |= {part.function for part in walk(expr) if isinstance(part, Call)}
-        yield from ((name, call) for call in calls)
+            yield from ((name, call) for call in calls(expr))
 
 
-@pytest.mark.parametrize("reader", [OF_VENSIM, OF_XMILE], ids=["Vensim", "XMILE"])
-def test_what_a_reader_makes_of_a_function_has_a_meaning(reader: Mapping[str, Meaning]) -> None:
-    """And a name that it leaves alone is not one that it would translate."""
-    pairs = list(made(reader))
-    assert [pair for pair in pairs if pair[1] not in CALLED] == []
-    assert {name for name, _ in pairs} >= reader.keys() - {"if_then_else", "game", "percent", "rootn"}
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_reader_makes_of_a_spelling_is_in_the_table(language: str) -> None:
+    assert [pair for pair in made(LANGUAGES[language]) if pair[1] not in CALLED] == []
+
+
+@pytest.mark.parametrize("row", [row for row in CALLED.values() if row.name not in OPERATOR], ids=lambda row: row.name)
+def test_what_is_written_is_in_the_table_or_of_the_language(row: Function) -> None:
+    """In XMILE capitals are its own names; Vensim's are those that its reader knows."""
+    arguments = tuple(Const(float(i)) for i in range(next(n for n in range(9) if fits(row.parameters, n))))
+    try:
+        for call in calls(row.to_xmile(arguments)):
+            assert call in (FUNCTIONS if call.islower() else {name.upper() for name in IN_XMILE} | {"PREVIOUS"})
+    except Refused:
+        assert row.in_xmile is not None
+    try:
+        assert calls(row.to_vensim(TARGET, arguments)) <= IN_VENSIM.keys() | {"smooth", "delay", "elmcount"}
+    except Refused:
+        assert row.in_vensim is not None or row.name == "forecast"
+
+
+def test_spellings_are_of_one_meaning_for_a_number_of_arguments() -> None:
+    for language in LANGUAGES.values():
+        for name, readings in language.items():
+            for n in range(9):
+                assert sum(fits(reading.parameters, n) for reading in readings) <= 1, (name, n)
 
 
 def test_what_xmile_provides_has_a_meaning() -> None:
-    calls = [part.function for expr in PROVIDED.values() for part in walk(expr) if isinstance(part, Call)]
-    assert set(calls) <= CALLED
+    assert {call for expr in PROVIDED.values() for call in calls(expr)} <= CALLED.keys()
 
 
-def test_what_vensim_cannot_say_is_a_function() -> None:
-    assert vensim_words.UNSUPPORTED.keys() <= CALLED
+def test_no_spelling_of_both_languages_is_refused() -> None:
+    assert IN_VENSIM.keys() & IN_XMILE.keys() & REFUSED.keys() == set()
+
+
+@pytest.mark.parametrize("name", ["xmile_element", "vensim_npv", "floored_modulo", "raw_data"])
+def test_what_only_passes_make_cannot_be_called(name: str) -> None:
+    """An array's element by its place, say, is taken for what a reader has made sound."""
+    for language in LANGUAGES.values():
+        with pytest.raises(WrongCall, match="no function of the language"):
+            read(language, name, (Const(0.0), Const(1.0), Const(2.0)))
+
+
+def test_the_page_of_functions_is_that_of_the_table() -> None:
+    assert (ROOT / "docs" / "functions.md").read_text(encoding="utf-8") == functions_page.page()

@@ -351,8 +351,8 @@ class Body(Vectors):
         start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot + 1}')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity
 
-    def arrive(self, memory: str, capacity: str, value: str, after: str) -> None:
-        """Add what enters a conveyor to what leaves so many steps later."""
+    def arrive(self, memory: str, capacity: str, value: str, after: str, *, adds: bool) -> None:
+        """Add what enters a conveyor to what leaves so many steps later, or put it in its place."""
         steps = self.emit(f"fptosi {self.v} {after} to {self.i}")
         for lane in range(self.lanes):
             then = self.emit(f"add i64 %step, {self.emit(f'extractelement {self.i} {steps}, i32 {lane}')}")
@@ -361,14 +361,14 @@ class Body(Vectors):
             row = self.emit(f"mul i64 {self.emit(f'select i1 {inside}, i64 {then}, i64 %step')}, {self.lanes}")
             place = self.emit(f"add i64 {row}, {lane}")
             address = self.emit(f"getelementptr double, ptr {memory}, i64 {place}")
-            there = self.emit(f"load double, ptr {address}, align 8")
+            there = self.emit(f"load double, ptr {address}, align 8") if adds else "0.0"
             entered = self.emit(f"extractelement {self.v} {value}, i32 {lane}")
             self.lines.append(f"  store double {self.emit(f'fadd double {there}, {entered}')}, ptr {address}, align 8")
 
     def _pipe(self, slot: int) -> str:
         pipe = self.program.pipes[slot]
         memory, capacity = self.ring(slot)
-        if pipe.kind == "conveyor":
+        if pipe.conveys:
             now = self.spread(self.emit("sitofp i64 %step to double"))
             early = self.emit(f"fcmp olt {self.v} {now}, {self.use(pipe.length)}")
             begun = self.emit(f"select {self.b} {early}, {self.v} {self.use(pipe.initial)}, {self.v} zeroinitializer")

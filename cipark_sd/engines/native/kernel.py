@@ -79,7 +79,7 @@ class _Module:
                    for i, piece in enumerate(pieces)]
             for name, pieces in groups.items()
         }  # fmt: skip
-        conveys = any(pipe.kind == "conveyor" for pipe in program.pipes)
+        conveys = any(pipe.conveys for pipe in program.pipes)
         cleared = [(len(program.pipes), self._clear)] if conveys else []
         begun = ((len(program.states), self._start), (len(program.cells), self._begin), *cleared)
         calls["start"] = self._group("start", *begun)
@@ -180,7 +180,7 @@ class _Module:
     def _clear(self, body: Body, members: range) -> None:
         """Conveyors are empty."""
         for i in members:
-            if self.program.pipes[i].kind == "conveyor":
+            if self.program.pipes[i].conveys:
                 memory, capacity = body.ring(i)
                 doubles = body.emit(f"mul i64 {capacity}, {self.lanes}")
                 body.lines.append(f"  call void @clear(ptr {memory}, i64 {doubles})")
@@ -260,7 +260,7 @@ class _Module:
     def _enter(self, body: Body, i: int, value: str, after: str = "") -> None:
         memory, capacity = body.ring(i)
         if after:
-            body.arrive(memory, capacity, value, after)
+            body.arrive(memory, capacity, value, after, adds=self.program.pipes[i].kind == "conveyor")
             return
         row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
         body.store(value, memory, row)

@@ -9,9 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cipark_sd.frontends.calls import meant
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
-from cipark_sd.frontends.vensim.functions import FUNCTIONS
+from cipark_sd.compiler.functions.registry import IN_VENSIM
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
 from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
@@ -104,7 +103,7 @@ class Reader(Climber):
             return Apply(Ref(name, subscripts), arguments[0])
         if subscripts:
             raise SyntaxProblem(at, "a name with subscripts and arguments has to be a lookup, which this is not")
-        return meant(FUNCTIONS, name, arguments, at)
+        return meant(IN_VENSIM, name, arguments, at)
 
     def _arguments(self, cursor: Cursor, function: str = "") -> tuple[Expr, ...]:
         opened = cursor.at

@@ -6,14 +6,16 @@ From loosest to tightest (XMILE 1.0, section 3.3.1): ``OR``, ``AND``, ``= <>``, 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cipark_sd.frontends.calls import meant
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem
-from cipark_sd.frontends.xmile.functions import FUNCTIONS, PROVIDED
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED, of_arrays
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
+from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
 from cipark_sd.model.model import Dimension
+from cipark_sd.model.printing import READINGS
+from cipark_sd.naming import canonical
 
 _OR, _AND, _EQUALITY, _ORDER, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 _TOKEN = re.compile(
@@ -30,11 +32,21 @@ _TOKEN = re.compile(
 )
 _WORDS = {"and": ":AND:", "or": ":OR:", "not": ":NOT:", "mod": ":MOD:"}
 _CONDITIONAL = ("if", "then", "else")
-#: Functions of a table, and how they read it where not as the table says.
-_LOOKUPS: Mapping[str, TableReading | None] = {"lookup": None, "lookupinv": "invert"}
+#: Functions of a table, and how they read it where not as the table says; converted files have Vensim's too.
+_LOOKUPS: Mapping[str, TableReading | None] = {
+    **{spelling.lower().replace(" ", "_"): reading for reading, spelling in READINGS.items()},
+    "lookup": None,
+    "lookupinv": "invert",
+}
 #: Functions over whole arrays: a name without subscripts inside them is summed over.
-REDUCTIONS = frozenset(
-    {"sum", "prod", "mean", "size", "stddev", "rank", "min", "max", "vmin", "vmax", "vmin_xmile", "vmax_xmile"}
+REDUCTIONS = of_arrays("reduction") | {
+    canonical(reading.spelling)
+    for row in FUNCTIONS.values()
+    if row.arrays == "reduction"
+    for reading in row.readings(row.xmile)
+}
+_NO_RANGE = (
+    "a range of elements is from one number or element to another, inside SUM and the like; declare a dimension for it"
 )
 #: Those that are something else of several arguments: element by element.
 _OF_SEVERAL = ("min", "max", "mean")
@@ -95,6 +107,8 @@ class Scope:
         The tables of variables that apply one to their own equation, by full name.
     dimensions : mapping
         Dimensions by canonical name.
+    parts : SecondRanges
+        Takes in ranges of elements, as of ``SUM(a[1:2])``.
     beyond : float
         What an array has at a place that it has not.
     """
@@ -106,6 +120,7 @@ class Scope:
     tables: Mapping[str, Table]
     dimensions: Mapping[str, Dimension]
     beyond: float = 0.0
+    parts: SecondRanges = field(default_factory=lambda: SecondRanges(set()))
 
 
 class Reader(Climber):
@@ -149,10 +164,15 @@ class Reader(Climber):
     def _operand(self, cursor: Cursor, least: int) -> Expr:
         if cursor.token.lower() == "if":
             return self._conditional(cursor)
-        if cursor.token == ":MOD:" and cursor.tokens[cursor.at + 1 : cursor.at + 2] == ["("]:
-            # where an operand belongs it is the function, not the operator
-            cursor.at += 1
-            return self._call(cursor, cursor.at - 1, "mod")
+        if cursor.token == ":MOD:":
+            # where an operand belongs it is the function or a variable, not the operator
+            if cursor.tokens[cursor.at + 1 : cursor.at + 2] == ["("]:
+                cursor.at += 1
+                return self._call(cursor, cursor.at - 1, "mod")
+            name = self.scope.resolve("mod")
+            if name in self.scope.local:
+                cursor.at += 1
+                return Ref(name)
         return super()._operand(cursor, least)
 
     def _conditional(self, cursor: Cursor) -> Expr:
@@ -229,7 +249,7 @@ class Reader(Climber):
             return self._lookup(at, function, arguments)
         if function in _OF_SEVERAL and len(arguments) > 1:
             arguments = tuple(_unmarked(argument) for argument in arguments)
-        return meant(FUNCTIONS, function, arguments, at)
+        return meant(IN_XMILE, function, arguments, at)
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
         match arguments:
@@ -282,6 +302,8 @@ class Reader(Climber):
         outside, self.reductions = self.reductions, 0
         index = self.nested(cursor)
         self.reductions = outside
+        if cursor.token == ":":
+            raise SyntaxProblem(cursor.at, _NO_RANGE)
         return index
 
     def _is_variable(self, token: str) -> bool:
@@ -322,8 +344,15 @@ class Reader(Climber):
             if not over:
                 raise SyntaxProblem(cursor.at, "'*' stands for a dimension, and the variable has none there")
             return over + "!"
+        if following == [":"] and dim and self.reductions:
+            ends = [self._end(cursor, dim)]
+            cursor.take(":")
+            ends.append(self._end(cursor, dim))
+            if ends[0] > ends[1]:
+                raise SyntaxProblem(cursor.at - 1, "a range of elements goes from the first to the last")
+            return self.scope.parts.part(self.scope.dimensions[dim], *ends).name + "!"
         if following not in ([","], ["]"], ["!"]):
-            raise SyntaxProblem(cursor.at, "a range of elements has no name; declare a dimension for it and use that")
+            raise SyntaxProblem(cursor.at, _NO_RANGE)
         if token.isdecimal():
             cursor.at += 1
             return self._numbered(cursor, token, dim)
@@ -334,6 +363,15 @@ class Reader(Climber):
         if "." in name and name.partition(".")[0] in self.scope.dimensions:
             name = name.partition(".")[2]
         return name + "!" if cursor.accept("!") else name
+
+    def _end(self, cursor: Cursor, dim: str) -> int:
+        """The place, from 1, of the first or last element of a range."""
+        token, elements = cursor.token, self.scope.dimensions[dim].elements
+        name = self._numbered(cursor, token, dim) if token.isdecimal() else self.names[token].rpartition(".")[2]
+        if name not in elements:
+            raise SyntaxProblem(cursor.at, _NO_RANGE)
+        cursor.at += 1
+        return elements.index(name) + 1
 
     def _numbered(self, cursor: Cursor, token: str, dim: str) -> str:
         dimension = self.scope.dimensions.get(dim)

@@ -161,6 +161,7 @@ def _variables(
             tables,
             {dimension.name: dimension for dimension in dimensions},
             document.beyond,
+            seconds,
         )
         elements = Elements(
             document,

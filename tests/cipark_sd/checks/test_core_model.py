@@ -22,13 +22,13 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.run import run_checks
+from cipark_sd.checks.unit_check import check_units
 from cipark_sd.ensembles import ensemble
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.exporters.xmile import to_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
-from cipark_sd.model.unit_check import check_units
 from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.factors import constant_values

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cipark_sd.checks.unit_check import check_units
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.model.unit_check import check_units
 
 Write = Callable[..., Path]
 #: Variables of several units for the equations below.

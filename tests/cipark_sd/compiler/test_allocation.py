@@ -12,6 +12,7 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
+from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 N = 200
@@ -140,3 +141,66 @@ def test_inverses_are_those_of_numpy_and_singular_matrices_have_none(write_mdl: 
     inverse = ensemble(model, {"m": matrices.reshape(50, 36)}, save=["inverse"], failures="leave").inverse.values[:, 0]
     assert not np.isfinite(inverse[0]).all()
     np.testing.assert_allclose(inverse[1:], np.linalg.inv(matrices[1:]), rtol=1e-9, atol=1e-11)
+
+
+MARKET = """
+buyer: b1, b2 ~~|
+seller: s1, s2, s3 ~~|
+kind: ptype, ppriority, pwidth, pextra ~~|
+shape = 3 ~~|
+demand[buyer] = 500, 300 ~~|
+wish[buyer, ptype] = shape ~~| wish[buyer, ppriority] = buyer ~~| wish[buyer, pwidth] = 1 ~~|
+wish[buyer, pextra] = 0 ~~|
+supply[seller] = 200, 300, 450 ~~|
+cost[seller, ptype] = shape ~~| cost[seller, ppriority] = seller ~~| cost[seller, pwidth] = 2 ~~|
+cost[seller, pextra] = 0 ~~|
+price = FIND MARKET PRICE(demand[b1], wish[b1, ptype], supply[s1], cost[s1, ptype]) ~~|
+bought[buyer] = DEMAND AT PRICE(demand[buyer], wish[buyer, ptype], price) ~~|
+sold[seller] = SUPPLY AT PRICE(supply[seller], cost[seller, ptype], price) ~~|
+"""
+#: The fraction of a quantity below x widths, by kind: Vensim's manual, "Specifying the Curves".
+CURVES = {1: stats.uniform(-0.5, 1), 2: stats.triang(0.5, -0.5, 1), 3: stats.norm(), 4: stats.laplace()}
+
+
+@pytest.mark.parametrize("shape", CURVES)
+def test_a_market_price_is_that_of_a_root_finder(write_mdl: Write, shape: int) -> None:
+    """Where supply meets demand; all that is bought is sold."""
+    model = read_model(write_mdl(MARKET.replace("shape = 3", f"shape = {shape}"), final=0))
+    runs = [simulate(model, engine=engine) for engine in ("native", "numpy", "wasm")]
+    assert all(run.equals(runs[0]) for run in runs[1:])
+    run, curve = runs[0], CURVES[shape]
+
+    def excess(price: float) -> float:
+        demand = np.array([500, 300]) * curve.sf(price - np.array([1, 2]))
+        return float(demand.sum() - (np.array([200, 300, 450]) * curve.cdf((price - np.array([1, 2, 3])) / 2)).sum())
+
+    price = float(run.price[0])
+    assert price == pytest.approx(optimize.brentq(excess, -3, 6, xtol=1e-14), abs=1e-12)
+    assert float(run.bought[0].sum()) == pytest.approx(float(run.sold[0].sum()), rel=1e-12)
+    assert run.bought[0].to_numpy() == pytest.approx(
+        np.array([500, 300]) * curve.sf(price - np.array([1, 2])), abs=1e-9
+    )
+
+
+def test_fixed_quantities_have_no_price_and_an_unknown_kind_is_refused(write_mdl: Write) -> None:
+    model = read_model(write_mdl(MARKET.replace("shape = 3", "shape = 0"), final=0))
+    run = simulate(model)
+    assert np.isnan(run.price[0])
+    assert run.bought[0].to_numpy().tolist() == [500, 300]
+    assert run.sold[0].to_numpy().tolist() == [200, 300, 450]
+    for name in ("price", "sold"):
+        with pytest.raises(UnsupportedFeature, match="priority profile of another kind than 0 to 4"):
+            simulate(read_model(write_mdl(MARKET.replace("shape = 3", "shape = 5"), final=0)), save=[name])
+
+
+def test_a_kind_that_changes_in_the_run_gives_the_shares_of_each(write_mdl: Write) -> None:
+    """Kind 0 gives all the same part of what they ask for: a run of Vensim's, ``allocate_ptype`` of SDEverywhere."""
+    profile = "profile[Claim, ptype] = shape ~~| profile[Claim, ppriority] = Claim ~~| profile[Claim, pwidth] = 2 ~~|"
+    equations = AVAILABLE.replace("profile[Claim, kind] = 1 ~~|", f"{profile} profile[Claim, pextra] = 0 ~~|")
+    equations = equations.replace("supply = 1 ", "supply = 3.5 ")
+    changing = simulate(read_model(write_mdl(f"{equations} shape = INTEGER(Time) ~~|", final=4)))
+    for shape in range(5):
+        alone = simulate(read_model(write_mdl(f"{equations} shape = {shape} ~~|", final=0))).given[0].to_numpy()
+        np.testing.assert_allclose(changing.given.sel(time=shape), alone, rtol=0, atol=1e-9)
+        assert alone.sum() == pytest.approx(3.5, abs=1e-9)
+    np.testing.assert_allclose(changing.given.sel(time=0), 3.5 / 6, rtol=1e-15)

@@ -286,3 +286,13 @@ def test_random_networks_keep_their_sum_and_stay_above_zero(tmp_path: Path, meth
         for name in names:
             np.testing.assert_array_equal(run[name.lower()], again[name.lower()])
             assert float(run[name.lower()].min()) >= 0, (case, name)
+
+
+@pytest.mark.parametrize("start", ["-5", "0 - debt"])
+def test_a_stock_that_begins_below_zero_fills_up_by_its_flows_alone(tmp_path: Path, start: str) -> None:
+    """Computed or written as a number; it is not lifted to zero in the first step."""
+    variables = stock("A", start, "enters", "leaves") + flow("enters", "2") + flow("leaves", "1")
+    variables += '<aux name="debt"><eqn>5</eqn><units>L</units></aux>'
+    run = agreeing(read_model(stella(tmp_path / "m.stmx", variables, stop="6")), tmp_path)
+    np.testing.assert_array_equal(run["a"], [-5, -3, -1, 0, 1, 2, 3])
+    np.testing.assert_array_equal(run["leaves"], [0, 0, 1, 1, 1, 1, 1])

@@ -92,7 +92,7 @@ def test_a_time_between_two_steps_and_a_lag_that_vanishes_are_no_numbers(tmp_pat
     assert np.isnan(simulate(read_model(path), {"lag": 0.0})["back"]).all()
     with pytest.warns(RuntimeWarning, match="'between' is no finite number at time 3.5"):
         ensemble(read_model(path), {"lag": [1.0]}, save=["between"])
-    with pytest.raises(CiparkError, match="HISTORY takes 2 arguments, here are 3"):
+    with pytest.raises(CiparkError, match=r"HISTORY\(input, time\) takes 2 arguments, here are 3"):
         read_model(xmile(tmp_path / "m.xmile", x="1", y="HISTORY(x, 1, 2)"))
 
 

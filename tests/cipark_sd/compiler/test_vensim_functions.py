@@ -229,3 +229,74 @@ def test_they_are_written_and_read_again(write_mdl: Write, tmp_path: Path) -> No
     first, second = simulate(model), simulate(read_model(written))
     for name in ("x", "y", "z"):
         assert np.array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_delay_information_holds_where_its_time_rises_and_drops_where_it_falls(write_mdl: Write, engine: str) -> None:
+    """The examples of fn_delay_information: what entered before a more recent value has come out is lost."""
+    equations = (
+        "r = RAMP(1, 10, 60) ~~|\n"
+        "longer = DELAY INFORMATION(r, 15 + STEP(15, 40), 0) ~~|\n"
+        "shorter = DELAY INFORMATION(r, 15 - STEP(10, 40), -1) ~~|\n"
+        "within a step = DELAY INFORMATION(Time, 0, 7) ~~|\n"
+    )
+    run = simulate(read_model(write_mdl(equations, final=100)), engine=engine)
+    t = run.time.to_numpy()
+
+    def entered(at: np.ndarray, before: float) -> np.ndarray:
+        return np.where(at < 0, before, np.clip(at, 10, 60) - 10)
+
+    assert np.array_equal(run.longer, entered(np.where(t < 55, t - 15, np.where(t < 70, 39.75, t - 30)), 0))
+    assert np.array_equal(run.shorter, entered(np.where(t < 45, t - 15, t - 5), -1))
+    assert np.array_equal(run.within_a_step, np.where(t < 0.25, 7, t - 0.25))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_straight_line_depreciation_is_the_mean_over_the_lifetime(write_mdl: Write, engine: str) -> None:
+    """fn_depreciate_straightline: a constant stream that goes on as it began gives itself; a period is one step."""
+    equations = (
+        "spent = PULSE(2, 0.25) * 100 + 8 ~~|\n"
+        "over two = DEPRECIATE STRAIGHTLINE(spent, 2, 0.25, 8) ~~|\n"
+        "from nothing = DEPRECIATE STRAIGHTLINE(spent, 1, 0.25, 0) ~~|\n"
+        "at once = DEPRECIATE STRAIGHTLINE(spent, 0.25, 0.25, 3) ~~|\n"
+        "in years = DEPRECIATE STRAIGHTLINE(spent, 2, 1, 0) ~~|\n"
+    )
+    run = simulate(read_model(write_mdl(equations, final=6)), engine=engine)
+    t = run.time.to_numpy()
+    spent = np.where(t == 2, 108.0, 8.0)
+    assert np.array_equal(run.spent, spent)
+    assert np.array_equal(run.over_two, np.where((t >= 2) & (t < 4), 8 + 100 / 8, 8))
+    assert np.array_equal(run.from_nothing, np.minimum(4 * t + 1, 4) * 2 + np.where((t >= 2) & (t < 3), 25, 0))
+    assert np.array_equal(run.at_once, spent)
+    assert np.isnan(run.in_years).all()
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_a_vector_is_a_lookup_of_even_distances(write_mdl: Write, engine: str) -> None:
+    """fn_vector_lookup: heights that change in the run, read as LOOKUP and its relatives read a table."""
+    equations = (
+        "d: d1, d2, d3, d4 ~~|\nrow: r1, r2 ~~|\nh[row, d] = row * (d - 2) ^ 2 + Time ~~|\nx = 3 * Time - 2 ~~|\n"
+        + "".join(f"mode {mode}[row] = VECTOR LOOKUP(h[row, d1], x, 1, 7, {mode}) ~~|\n" for mode in (0, 2, 3, 4, 5))
+    )
+    run = simulate(read_model(write_mdl(equations, final=4)), engine=engine)
+    t = run.time.to_numpy()
+    at, knots = 3 * t - 2, np.array([1.0, 3, 5, 7])
+    for row in (1, 2):
+        heights = row * np.array([1.0, 0, 1, 4])
+        before = np.clip(np.searchsorted(knots, at, "right") - 1, 0, 3)
+        after = np.clip(np.searchsorted(knots, at, "left"), 0, 3)
+        above = np.where(at > 7, 4 + 3 * (at - 7) / 2, np.interp(at, knots, [1, 0, 1, 4]))
+        beyond = np.where(at < 1, 1 - (at - 1) / 2, above) * row
+        found = {mode: run[f"mode_{mode}"][:, row - 1].to_numpy() - t for mode in (0, 2, 3, 4)}
+        np.testing.assert_allclose(found[0], np.interp(at, knots, heights), atol=1e-14)
+        np.testing.assert_array_equal(found[2], heights[before])
+        np.testing.assert_allclose(found[3], beyond, atol=1e-14)
+        np.testing.assert_array_equal(found[4], heights[after])
+    assert np.isnan(run.mode_5).all()
+
+
+def test_a_vector_lookup_names_the_first_element(write_mdl: Write) -> None:
+    equations = "d: d1, d2, d3 ~~|\nh[d] = 1, 2, 3 ~~|\n"
+    for heights in ("h[d2]", "Time", "3"):
+        with pytest.raises(EquationError, match="no variable with the first element"):
+            simulate(read_model(write_mdl(f"{equations}y = VECTOR LOOKUP({heights}, 0.5, 0, 1, 0) ~~|\n")))

@@ -14,11 +14,11 @@ from enum import Enum
 from fractions import Fraction
 from typing import Literal, assert_never
 
-from cipark_sd.model.distributions import Demand
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import Demand, Rule
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Text, row
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.printing import expression_text
-from cipark_sd.model.unit_rules import RULES, Rule
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
 
@@ -243,8 +243,8 @@ class _Checker:
                 return self._common(ratio, self.infer(instead), "has an XIDZ with a third argument of other units")
             case "invert_matrix", (matrix, *_):
                 return _over(DIMENSIONLESS, self.infer(matrix))
-            case _ if function in RULES:
-                return self._rule(function, RULES[function], arguments)
+            case _ if function in FUNCTIONS and (rule := FUNCTIONS[function].rule) is not None:
+                return self._rule(function, rule, arguments)
             case _:
                 for argument in arguments:
                     self.infer(argument)

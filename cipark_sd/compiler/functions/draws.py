@@ -9,8 +9,7 @@ Source of arguments and truncation: Vensim's reference manual, fn_random.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from cipark_sd.compiler.chance import FEW
 from cipark_sd.compiler.graph import Graph
@@ -42,7 +41,7 @@ def _between(g: Graph, random: Uniform, below: int, above: int) -> int:
     return g.add(below, g.mul(random(), g.sub(above, below)))
 
 
-def _exponential(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def exponential(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     """Starts at the shift; its mean beyond that is the stretch."""
     low, high, shift, scale = a[:4]
     start = g.op("max", low, shift)
@@ -51,13 +50,13 @@ def _exponential(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     return g.sub(start, g.mul(scale, g.op("log", survivor)))
 
 
-def _normal(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def normal(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     low, high, mean, deviation = a[:4]
     below, above = (probability(g, end) for end in _ends(g, low, high, mean, deviation))
     return g.add(mean, g.mul(deviation, quantile(g, _between(g, random, below, above))))
 
 
-def _triangular(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def triangular(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     low, high, start, peak, stop = a[:5]
     unit = g.const(1.0)
     rise, fall, width = g.sub(peak, start), g.sub(stop, peak), g.sub(stop, start)
@@ -77,7 +76,7 @@ def _triangular(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     return g.select(g.lt(p, g.div(rise, width)), early, late)
 
 
-def _weibull(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def weibull(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     """Starts at 0 and has a mean of 1 before it is stretched and shifted."""
     low, high, shape, shift, stretch = a[:5]
     unit = g.const(1.0)
@@ -93,7 +92,7 @@ def _weibull(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     return g.add(shift, g.mul(scale, g.op("pow", g.op("neg", g.op("log", p)), inverse)))
 
 
-def _logistic(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def logistic(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     low, high, mean, scale = a[:4]
     unit = g.const(1.0)
     ends = _ends(g, low, high, mean, scale)
@@ -102,7 +101,7 @@ def _logistic(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     return g.add(mean, g.mul(scale, g.op("log", g.div(p, g.sub(unit, p)))))
 
 
-def _pareto(g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def pareto(g: Graph, random: Uniform, a: Sequence[int]) -> int:
     """From the scale on; the probability of what is larger than x is (scale / x) to the power of the shape."""
     low, high, shape, scale = a[:4]
     below, above = (g.op("pow", g.div(scale, g.op("max", end, scale)), shape) for end in (low, high))
@@ -116,7 +115,7 @@ def _standard_normal(g: Graph, random: Uniform) -> int:
     return g.mul(radius, g.op("cos", g.mul(g.const(2.0 * math.pi), random())))
 
 
-def _gamma(g: Graph, random: Uniform, order: int) -> Candidate:
+def gamma(g: Graph, random: Uniform, order: int) -> Candidate:
     """Of scale 1. Source: Marsaglia and Tsang 2000, ACM Transactions on Mathematical Software 26, 363-372."""
     unit, half = g.const(1.0), g.const(0.5)
     # of an order below 1, that of one more times a power of a uniform number
@@ -131,20 +130,20 @@ def _gamma(g: Graph, random: Uniform, order: int) -> Candidate:
     return accepted, g.select(g.lt(g.const(0.0), order), g.mul(g.mul(d, v), shrunk), g.const(math.nan))
 
 
-def _beta(g: Graph, random: Uniform, alpha: int, beta: int) -> Candidate:
+def beta(g: Graph, random: Uniform, alpha: int, beta: int) -> Candidate:
     """The share of one gamma variable in it and another."""
-    (fits, x), (also, y) = _gamma(g, random, alpha), _gamma(g, random, beta)
+    (fits, x), (also, y) = gamma(g, random, alpha), gamma(g, random, beta)
     return g.logical_and(fits, also), g.div(x, g.add(x, y))
 
 
-def _poisson(g: Graph, random: Uniform, mean: int) -> Candidate:
+def poisson(g: Graph, random: Uniform, mean: int) -> Candidate:
     u, v = random(), random()
     few, many = g.op("poisson_few", mean, u), g.op("poisson_try", mean, u, v)
     k = g.select(g.lt(mean, g.const(FEW)), few, many)
     return g.le(g.const(0.0), k), g.select(g.le(g.const(0.0), mean), k, g.const(math.nan))
 
 
-def _binomial(g: Graph, random: Uniform, p: int, trials: int) -> Candidate:
+def binomial(g: Graph, random: Uniform, p: int, trials: int) -> Candidate:
     u, v, n, unit = random(), random(), g.op("rint", trials), g.const(1.0)
     rarer = g.op("min", p, g.sub(unit, p))
     few, many = g.op("binomial_few", n, rarer, u), g.op("binomial_try", n, rarer, u, v)
@@ -154,14 +153,14 @@ def _binomial(g: Graph, random: Uniform, p: int, trials: int) -> Candidate:
     return g.le(g.const(0.0), k), g.select(right, turned, g.const(math.nan))
 
 
-def _negative_binomial(g: Graph, random: Uniform, p: int, successes: int) -> Candidate:
+def negative_binomial(g: Graph, random: Uniform, p: int, successes: int) -> Candidate:
     """Trials until so many successes: Poisson's failures, whose mean is a gamma variable, and the successes."""
-    fits, mean = _gamma(g, random, successes)
-    also, failures = _poisson(g, random, g.mul(mean, g.div(g.sub(g.const(1.0), p), p)))
+    fits, mean = gamma(g, random, successes)
+    also, failures = poisson(g, random, g.mul(mean, g.div(g.sub(g.const(1.0), p), p)))
     return g.logical_and(fits, also), g.add(successes, failures)
 
 
-def _tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Uniform, a: Sequence[int]) -> int:
+def tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Uniform, a: Sequence[int]) -> int:
     """A draw by rejection; ``n`` are the distribution's own parameters, before shift and stretch."""
     low, high, *parameters = a[: 2 + n]
     shift, stretch = a[2 + n : 4 + n]
@@ -174,19 +173,3 @@ def _tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Unifor
         inside = g.logical_and(g.le(low, value), g.le(value, high))
         drawn = g.select(g.logical_and(accepted, inside), value, drawn)
     return drawn
-
-
-#: By name; arguments are those of :data:`cipark_sd.model.distributions.DISTRIBUTIONS`.
-DRAWS: Mapping[str, Draw] = {
-    "random_exponential": _exponential,
-    "random_normal": _normal,
-    "random_triangular": _triangular,
-    "random_weibull": _weibull,
-    "random_logistic": _logistic,
-    "random_pareto": _pareto,
-    "random_beta": partial(_tried, _beta, 2),
-    "random_binomial": partial(_tried, _binomial, 2),
-    "random_gamma": partial(_tried, _gamma, 1),
-    "random_negative_binomial": partial(_tried, _negative_binomial, 2),
-    "random_poisson": partial(_tried, _poisson, 1),
-}

@@ -1,0 +1,1 @@
+"""The functions of Vensim and XMILE, one row each."""

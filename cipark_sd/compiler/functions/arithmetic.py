@@ -1,0 +1,170 @@
+"""Arithmetic, rounding, logic and elementary functions.
+
+Conventions are Vensim's, as its reference manual (https://www.vensim.com/documentation) has them or its recorded runs
+show them, and XMILE's (1.0, section 3) for functions of its own: a quantity below 1e-6 counts as zero. Truth is 1,
+falsehood 0.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+from cipark_sd.compiler.functions.row import FREE, KEEPS, PURE, Context, Function, Reading, Target, primitive
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Table
+
+#: What Vensim takes for zero.
+SMALL = 1e-6
+_ZERO, _ONE, _PI = Const(0.0), Const(1.0), Const(math.pi)
+_LARGE = "write a large number"
+
+
+def _is_small(c: Context, node: int) -> int:
+    return c.graph.lt(c.graph.op("abs", node), c.graph.const(SMALL))
+
+
+def xidz(c: Context, a: Sequence[int]) -> int:
+    """``a / b``, or ``x`` where ``b`` is zero."""
+    numerator, denominator, otherwise = a
+    return c.graph.select(_is_small(c, denominator), otherwise, c.graph.div(numerator, denominator))
+
+
+def zidz(c: Context, a: Sequence[int]) -> int:
+    """``a / b``, or 0 where ``b`` is zero."""
+    return xidz(c, (*a, c.graph.const(0.0)))
+
+
+def _quantum(c: Context, a: Sequence[int]) -> int:
+    g, (value, unit) = c.graph, a
+    return g.select(g.lt(unit, g.const(SMALL)), value, g.mul(unit, g.op("trunc", g.div(value, unit))))
+
+
+def _modulo(c: Context, a: Sequence[int]) -> int:
+    return c.graph.sub(a[0], _quantum(c, a))
+
+
+def _floored_modulo(c: Context, a: Sequence[int]) -> int:
+    """XMILE's ``MOD``: the remainder has the divisor's sign; with a divisor of 0 it is the value.
+
+    Source: XMILE 1.0, section 3.3.1, which takes Knuth's: x - y floor(x / y).
+    """
+    g, (value, divisor) = c.graph, a
+    remainder = g.sub(value, g.mul(divisor, g.op("floor", g.div(value, divisor))))
+    return g.select(g.op("eq", divisor, g.const(0.0)), value, remainder)
+
+
+def _factorial(c: Context, a: Sequence[int]) -> int:
+    """Of whole numbers; beyond 170 there is no double for it."""
+    g, (n,) = c.graph, a
+    table = Table(tuple(map(float, range(171))), tuple(map(float, map(math.factorial, range(171)))), "hold_backward")
+    value = g.select(g.lt(g.const(170.5), n), g.const(math.inf), g.table(table, g.op("rint", n)))
+    return g.select(g.le(g.const(0.0), n), value, g.const(math.nan))
+
+
+def _truncated(value: Expr) -> Expr:
+    """The whole number next to zero in XMILE, whose INT is the one below."""
+    return If(Binary("<", value, _ZERO), Neg(Call("floor", (Neg(value),))), Call("floor", (value,)))
+
+
+def _quantum_in_xmile(value: Expr, unit: Expr) -> Expr:
+    steps = _truncated(Binary("/", value, unit))
+    return If(Binary("<", unit, Const(SMALL)), value, Binary("*", unit, steps))
+
+
+def _modulo_in_xmile(value: Expr, unit: Expr) -> Expr:
+    """Vensim's remainder has the sign of the value, XMILE's that of the divisor."""
+    steps = _truncated(Binary("/", value, unit))
+    return If(Binary("<", unit, Const(SMALL)), _ZERO, Binary("-", value, Binary("*", unit, steps)))
+
+
+def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Expr], Expr]:
+    def written(x: Expr) -> Expr:
+        up, down = Call("exp", (x,)), Call("exp", (Neg(x),))
+        over = Binary("+" if sign == "+" else "-", up, down)
+        return Binary("/", over, Binary("+", up, down) if divide else Const(2.0))
+
+    return written
+
+
+def _floor(value: Expr) -> Expr:
+    """The whole number below in Vensim, whose INTEGER is the one next to zero."""
+    whole = Call("integer", (value,))
+    return If(Binary(">", whole, value), Binary("-", whole, _ONE), whole)
+
+
+def _rounded(value: Expr) -> Expr:
+    """The nearest whole number, of two the even one, in Vensim."""
+    above = _floor(Binary("+", value, Const(0.5)))
+    halfway = Binary("=", Binary("-", above, value), Const(0.5))
+    odd = Binary("<>", Call("modulo", (above, Const(2.0))), _ZERO)
+    return If(Binary("and", halfway, odd), Binary("-", above, _ONE), above)
+
+
+def _floored_modulo_in_vensim(target: Target, value: Expr, divisor: Expr) -> Expr:
+    remainder = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
+    return If(Binary("=", divisor, _ZERO), value, remainder)
+
+
+def _extreme(function: str) -> Function:
+    """In XMILE of more than two numbers too; of one, an array, it is another function."""
+    several = Reading(function.upper(), "a, b, ...", lambda *a: reduce(lambda x, y: Call(function, (x, y)), a))
+    return Function(function, "a, b", primitive(function), KEEPS, function.upper(), several)
+
+
+def _plain(name: str, op: str, units: str, in_xmile: Callable[..., Expr] | None = None) -> Function:
+    """A primitive of one argument that both languages call by our name; in XMILE perhaps an expression."""
+    return Function(name, "x", primitive(op), units, name.upper(), () if in_xmile else name.upper(), in_xmile=in_xmile)
+
+
+ROWS = (
+    _plain("abs", "abs", KEEPS),
+    Function("sqrt", "x", primitive("sqrt"), None, "SQRT", "SQRT"),
+    _plain("exp", "exp", PURE),
+    _plain("ln", "log", PURE),
+    Function(
+        "log10", "x", primitive("log10"), PURE, xmile="LOG10", in_vensim=lambda target, x: Call("log", (x, Const(10.0)))
+    ),
+    Function(
+        "log",
+        "x, base",
+        lambda c, a: c.graph.div(c.graph.op("log", a[0]), c.graph.op("log", a[1])),
+        PURE,
+        "LOG",
+        in_xmile=lambda x, base: Binary("/", Call("LN", (x,)), Call("LN", (base,))),
+    ),
+    *(_plain(name, name, PURE) for name in ("sin", "cos", "tan")),
+    *(_plain(name, name.replace("rc", ""), PURE) for name in ("arcsin", "arccos", "arctan")),
+    _plain("sinh", "sinh", PURE, _hyperbolic("-")),
+    _plain("cosh", "cosh", PURE, _hyperbolic("+")),
+    _plain("tanh", "tanh", PURE, _hyperbolic("-", divide=True)),
+    _plain("integer", "trunc", KEEPS, _truncated),
+    Function("floor", "x", primitive("floor"), KEEPS, xmile="INT", in_vensim=lambda target, x: _floor(x)),
+    Function("round", "x", primitive("rint"), KEEPS, xmile="ROUND", in_vensim=lambda target, x: _rounded(x)),
+    Function("quantum", "x, unit", _quantum, KEEPS, "QUANTUM", in_xmile=_quantum_in_xmile),
+    Function("modulo", "x, divisor", _modulo, KEEPS, "MODULO", in_xmile=_modulo_in_xmile),
+    Function(
+        "floored_modulo",
+        "x, divisor",
+        _floored_modulo,
+        KEEPS,
+        xmile=("MOD", "MODULO"),
+        in_vensim=_floored_modulo_in_vensim,
+    ),
+    Function("power", "base, exponent", primitive("pow"), None, "POWER", in_xmile=lambda a, b: Binary("^", a, b)),
+    _extreme("min"),
+    _extreme("max"),
+    # an operator of both languages
+    Function("not", "condition", primitive("not"), FREE),
+    Function("xidz", "a, b, x", xidz, None, "XIDZ", "SAFEDIV"),
+    Function("zidz", "a, b", zidz, None, "ZIDZ", "SAFEDIV"),
+    Function("pi", "", lambda c, a: c.graph.const(math.pi), FREE, in_vensim=lambda _: _PI, in_xmile=lambda: _PI),
+    Function("inf", "", lambda c, a: c.graph.const(math.inf), FREE, in_vensim=_LARGE, in_xmile=_LARGE),
+    Function("factorial", "n", _factorial, PURE, xmile="FACTORIAL", in_vensim="write the number, or a lookup"),
+    Function("gamma_ln", "x", primitive("lgamma"), PURE, "GAMMA LN", "GAMMALN"),
+)
+#: Spellings of what is an expression of other functions.
+VENSIM = (Reading("IF THEN ELSE", "condition, then, else", If), Reading("GAME", "value", lambda value: value))
+XMILE = (
+    Reading("IF THEN ELSE", "condition, then, else", If),
+    Reading("ROOTN", "x, n", lambda x, n: Binary("^", x, Binary("/", _ONE, n))),
+    Reading("PERCENT", "x", lambda x: Binary("*", Const(100.0), x)),
+)

@@ -1,0 +1,393 @@
+"""Functions of arrays: sums, choices, orders and allocations.
+
+The meanings are those of calls after unrolling, which has put elements in the place of arrays.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+
+from cipark_sd.compiler.allocation import Curve, available, by_priority, market_price
+from cipark_sd.compiler.functions.arithmetic import SMALL
+from cipark_sd.compiler.functions.row import (
+    FREE,
+    KEEPS,
+    PURE,
+    ArrayKind,
+    Context,
+    Function,
+    Meaning,
+    Reading,
+    Refused,
+    Target,
+)
+from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.matrices import inverse
+from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, rebuild, references
+from cipark_sd.naming import canonical
+
+#: Actions of VECTOR SELECT, numbered from 0.
+MOST_ACTIONS = 11
+_ZERO, _ONE = Const(0.0), Const(1.0)
+
+
+def _folded(op: str) -> Meaning:
+    """A reduction by an operation of two, from the left."""
+    return lambda c, terms: _fold(c, op, terms)
+
+
+def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
+    return reduce(lambda total, term: c.graph.op(op, total, term), terms)
+
+
+def _deviation(c: Context, terms: Sequence[int]) -> int:
+    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
+    g, n = c.graph, c.graph.const(float(len(terms)))
+    mean = g.div(_fold(c, "add", terms), n)
+    distances = [g.sub(term, mean) for term in terms]
+    return g.op("sqrt", g.div(_fold(c, "add", [g.mul(d, d) for d in distances]), n))
+
+
+def _ranks(c: Context, values: Sequence[int]) -> list[int]:
+    """The place of each value in ascending order, from 0; equal values keep their order."""
+    g = c.graph
+    ranks = []
+    for i, value in enumerate(values):
+        before = [g.op("le" if j < i else "lt", rival, value) for j, rival in enumerate(values) if j != i]
+        ranks.append(_sum_of(c, before))
+    return ranks
+
+
+def _sum_of(c: Context, terms: Sequence[int]) -> int:
+    total = c.graph.const(0.0)
+    for term in terms:
+        total = c.graph.add(total, term)
+    return total
+
+
+def _chosen(c: Context, place: int, values: Sequence[int]) -> int:
+    """The value at a place that is itself computed."""
+    g, chosen = c.graph, values[0]
+    for i, value in enumerate(values[1:], start=1):
+        chosen = g.select(g.op("eq", place, g.const(float(i))), value, chosen)
+    return chosen
+
+
+def _sort_order(c: Context, a: Sequence[int]) -> int:
+    g, (place, length, direction, *values) = c.graph, a
+    ranks = _ranks(c, values)
+    last = g.sub(length, g.const(1.0))
+    target = g.select(g.lt(g.const(0.0), direction), place, g.sub(last, place))
+    members = [g.mul(g.const(float(i)), g.op("eq", rank, target)) for i, rank in enumerate(ranks)]
+    return _sum_of(c, members)
+
+
+def _rank(c: Context, a: Sequence[int]) -> int:
+    g, (place, length, direction, *values) = c.graph, a
+    rank = _chosen(c, place, _ranks(c, values))
+    return g.select(g.lt(g.const(0.0), direction), g.add(rank, g.const(1.0)), g.sub(length, rank))
+
+
+def _reorder(c: Context, a: Sequence[int]) -> int:
+    place, length, *vectors = a
+    n = int(c.graph.value(length) or 0)
+    return _chosen(c, c.graph.op("trunc", _chosen(c, place, vectors[:n])), vectors[n:])
+
+
+def _lookup(c: Context, a: Sequence[int]) -> int:
+    """VECTOR LOOKUP after unrolling: argument, least and largest x, mode, and the heights at even distances between.
+
+    Of the modes those are computed that are one of the lookup functions: 0 joins by lines and holds the ends, 2 is
+    LOOKUP BACKWARD, 3 LOOKUP EXTRAPOLATE, 4 LOOKUP FORWARD. A height counts from 1e-6 of a distance before its place.
+
+    Source: Vensim's manual, fn_vector_lookup.
+    """
+    g, (x, least, largest, mode, *heights) = c.graph, a
+    n, zero, unit, slack = (g.const(number) for number in (len(heights) - 1.0, 0.0, 1.0, SMALL))
+    at = g.mul(g.div(g.sub(x, least), g.sub(largest, least)), n)
+
+    def place(number: int, last: int) -> int:
+        return g.op("min", g.op("max", number, zero), last)
+
+    before = place(g.op("floor", at), g.sub(n, unit))
+    low, high, share = _chosen(c, before, heights[:-1]), _chosen(c, before, heights[1:]), g.sub(at, before)
+    line = g.add(low, g.mul(share, g.sub(high, low)))
+    held = g.select(g.lt(share, zero), low, g.select(g.lt(share, unit), line, high))
+    backward = _chosen(c, place(g.op("floor", g.add(at, slack)), n), heights)
+    forward = _chosen(c, place(g.op("neg", g.op("floor", g.sub(slack, at))), n), heights)
+    result = g.const(math.nan)
+    for number, value in ((0.0, held), (2.0, backward), (3.0, line), (4.0, forward)):
+        result = g.select(g.op("eq", mode, g.const(number)), value, result)
+    return result
+
+
+def _elm_map(c: Context, a: Sequence[int]) -> int:
+    """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none is missing.
+
+    Source: Vensim's manual, fn_vector_elm_map: outside of the variable's range it is :NA:.
+    """
+    g, (first, offset, *members) = c.graph, a
+    place = g.add(first, g.op("rint", offset))
+    inside = g.logical_and(g.le(g.const(0.0), place), g.lt(place, g.const(float(len(members)))))
+    return g.select(inside, _chosen(c, place, members), g.const(MISSING))
+
+
+def _vector_select(c: Context, a: Sequence[int]) -> int:
+    """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
+
+    An action that changes in the run is chosen among all of them; where it is none, there is no value, and neither
+    where Vensim stops the run: error action 1 asks for a selection, 2 for no more than one, 3 for one and no other.
+
+    Source of the actions' numbers: Vensim's manual, fn_vector_select; that they may change, a recorded run of Vensim's
+    (``vector_select`` of SDXorg's test models).
+    """
+    g, (missing, action, error_action, *pairs) = c.graph, a
+    selections, values = pairs[::2], pairs[1::2]
+    number = g.value(action)
+    if number is None:
+        result = g.const(math.nan)
+        for kind in range(MOST_ACTIONS):
+            result = g.select(g.op("eq", action, g.const(float(kind))), _selected(c, selections, values, kind), result)
+    else:
+        result = _selected(c, selections, values, int(number))
+    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    some, count = reduce(g.logical_or, chosen), _fold(c, "add", chosen)
+    asks_for_one, asks_for_single = (
+        g.logical_or(g.op("eq", error_action, g.const(kind)), g.op("eq", error_action, g.const(3.0)))
+        for kind in (1.0, 2.0)
+    )
+    none = g.logical_and(asks_for_one, g.op("not", some))
+    several = g.logical_and(asks_for_single, g.lt(g.const(1.0), count))
+    return g.select(g.logical_or(none, several), g.const(math.nan), g.select(some, result, missing))
+
+
+def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:
+    """What an action makes of the selected values."""
+    g = c.graph
+    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    if action <= 4:
+        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
+    elif action == 5:
+        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
+
+    def over(op: str, neutral: float) -> int:
+        terms = [g.select(yes, value, g.const(neutral)) for yes, value in zip(chosen, values, strict=True)]
+        return _fold(c, op, terms)
+
+    match action:
+        case 0 | 6:
+            return over("add", 0.0)
+        case 1 | 5 | 7:
+            return over("mul", 1.0)
+        case 2 | 8:
+            return over("min", math.inf)
+        case 3 | 9:
+            return over("max", -math.inf)
+        case _:
+            return g.div(over("add", 0.0), _fold(c, "add", chosen))
+
+
+def _invert_matrix(c: Context, a: Sequence[int]) -> int:
+    """INVERT MATRIX after unrolling: row and column of the element, number of columns, then the matrix."""
+    row, column, length, *cells = a
+    place = int(c.graph.value(row) or 0) * int(c.graph.value(length) or 0) + int(c.graph.value(column) or 0)
+    return c.graph.family(("inverse", *cells), lambda: inverse(c.graph, cells))[place]
+
+
+def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
+    """ALLOCATE BY PRIORITY after unrolling: claimant, number of them, width, supply, requests and priorities."""
+    place, length, width, supply, *vectors = a
+    n = int(c.graph.value(length) or 0)
+    shares = c.graph.family(
+        ("by priority", *a[1:]), lambda: by_priority(c.graph, vectors[:n], vectors[n:], width, supply)
+    )
+    return shares[int(c.graph.value(place) or 0)]
+
+
+def _allocate_available(c: Context, a: Sequence[int]) -> int:
+    """ALLOCATE AVAILABLE after unrolling: claimant, number of them, supply, requests, four numbers of each profile.
+
+    A profile's first number is its kind; the shares are computed for those that the model's own constants say.
+    """
+    g, (place, length, supply, *vectors) = c.graph, a
+    n = int(g.value(length) or 0)
+    kinds, priorities, widths = (vectors[n + i :: 4] for i in range(3))
+    shapes = tuple(c.at_start(kind) for kind in kinds)
+
+    def make() -> list[int]:
+        return available(g, vectors[:n], kinds, priorities, widths, supply, shapes)
+
+    shares = g.family(("available", shapes, *a[1:]), make)
+    return shares[int(g.value(place) or 0)]
+
+
+def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
+    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
+    along: Expr = Binary("-", places[0], Const(1.0))
+    inside = _within(places[0], sizes[0])
+    for place, size in zip(places[1:], sizes[1:], strict=True):
+        along = Binary("+", Binary("*", along, Const(float(size))), Binary("-", place, Const(1.0)))
+        inside = Binary("and", inside, _within(place, size))
+    return inside, along
+
+
+def _within(place: Expr, n: int) -> Expr:
+    """Whether a place is one of ``n`` to the nearest whole number."""
+    return Binary("and", Binary(">=", place, Const(0.5)), Binary("<", place, Const(n + 0.5)))
+
+
+def _extreme(function: str, target: Target, argument: Expr) -> Expr:
+    """The least or largest of an array, whose dimensions Vensim marks; of a number it is that number."""
+
+    def mark(part: Expr) -> Expr:
+        match part:
+            case Ref(name, subscripts):
+                return Ref(name, tuple(f"{sub}!" if sub in target.summed else sub for sub in subscripts))
+            case _:
+                return rebuild(part, mark)
+
+    argument = mark(argument)
+    if not any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
+        return argument
+    return Call(function, (argument,))
+
+
+def _size(target: Target, argument: Expr) -> Expr:
+    """How many elements an array has along what is marked, or a dimension by its name."""
+    if isinstance(argument, Ref) and not argument.subscripts:
+        return Call("elmcount", (argument,)) if argument.name in target.summed else Const(1.0)
+    marked = dict.fromkeys(
+        s.removesuffix("!") for ref in references(argument) for s in ref.subscripts if s.endswith("!")
+    )
+    size: Expr = Const(1.0)
+    for dim in marked:
+        size = Binary("*", size, Call("elmcount", (Ref(dim),)))
+    return size
+
+
+def _curves(c: Context, a: Sequence[int]) -> list[Curve]:
+    """Behind a number the quantities, then of each the four numbers of its profile."""
+    many = (len(a) - 1) // 5
+    kinds, priorities, widths = (a[1 + many + i :: 4] for i in range(3))
+    rows = zip(a[1 : 1 + many], kinds, priorities, widths, strict=True)
+    return [Curve(quantity, kind, priority, width, c.at_start(kind)) for quantity, kind, priority, width in rows]
+
+
+def _market_price(c: Context, a: Sequence[int]) -> int:
+    """FIND MARKET PRICE after unrolling: how many buyers, then the curves of these and of the sellers."""
+    curves, n = _curves(c, a), int(c.graph.value(a[0]) or 0)
+    return market_price(c.graph, curves[:n], curves[n:])
+
+
+def _at_price(way: Callable[[Curve, Graph, int], int]) -> Meaning:
+    """After unrolling: the price, then one curve."""
+    return lambda c, a: way(_curves(c, a)[0], c.graph, a[0])
+
+
+def _mean_in_vensim(target: Target, array: Expr) -> Expr:
+    return Binary("/", Call("sum", (array,)), _size(target, array))
+
+
+def _deviation_in_vensim(target: Target, array: Expr) -> Expr:
+    """The root of the mean square less the square of the mean, both of distances to the first element.
+
+    That is one of the numbers, so that of n of them rounding is within n units of the deviation.
+    """
+
+    def first(part: Expr) -> Expr:
+        if isinstance(part, Ref):
+            ranges = {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()}
+            return Ref(part.name, tuple(ranges.get(subscript, subscript) for subscript in part.subscripts))
+        return rebuild(part, first)
+
+    gap = Binary("-", array, first(array))
+    mean = _mean_in_vensim(target, gap)
+    square = Binary("-", _mean_in_vensim(target, Binary("*", gap, gap)), Binary("*", mean, mean))
+    return Call("sqrt", (Call("max", (square, _ZERO)),))
+
+
+def _mean_of_several(*numbers: Expr) -> Expr:
+    return Binary("/", reduce(partial(Binary, "+"), numbers), Const(float(len(numbers))))
+
+
+def _element_in_vensim(target: Target, beyond: Expr, array: Expr, *places: Expr) -> Expr:
+    if beyond != _ZERO or not isinstance(array, Ref):
+        raise Refused("the function XMILE ELEMENT", "let what is beyond the array be 0, not NaN")
+    ranges = [target.dimensions[dim].elements for dim in array.subscripts]
+    inside, along = within_array(places, list(map(len, ranges)))
+    first = Ref(array.name, tuple(elements[0] for elements in ranges))
+    return If(inside, Call("vector_elm_map", (first, along)), _ZERO)
+
+
+#: XMILE has reductions, but its readers differ in how they mark what is summed over: they are written out.
+_reduction = partial(Function, in_xmile="write its elements out with --flat", arrays="reduction")
+
+
+def _whole(spelling: str, parameters: str, meaning: Meaning, units: str | None, kind: ArrayKind) -> Function:
+    """A function of whole arrays that XMILE lacks: files that other converters wrote have it under Vensim's name."""
+    name, instead = canonical(spelling), "give it arrays that are whole on both sides of its equation"
+    return Function(name, parameters, meaning, units, spelling, name.upper(), in_xmile=instead, arrays=kind)
+
+
+def _of_any(name: str) -> Function:
+    """XMILE's MIN or MAX of an array, which takes every element."""
+    return _reduction(f"v{name}_xmile", "array", None, KEEPS, (), name.upper(), partial(_extreme, f"v{name}"))
+
+
+ROWS = (
+    _reduction("sum", "array", _folded("add"), KEEPS, "SUM", "SUM"),
+    _reduction("prod", "array", _folded("mul"), PURE, "PROD", "PROD"),
+    _reduction("vmin", "array", _folded("min"), KEEPS, "VMIN"),
+    _reduction("vmax", "array", _folded("max"), KEEPS, "VMAX"),
+    _of_any("min"),
+    _of_any("max"),
+    _reduction("xmile_mean", "array", None, KEEPS, xmile="MEAN", in_vensim=_mean_in_vensim),
+    _reduction("xmile_size", "array", None, FREE, xmile="SIZE", in_vensim=_size),
+    _reduction("xmile_stddev", "array", _deviation, KEEPS, xmile="STDDEV", in_vensim=_deviation_in_vensim),
+    _reduction(
+        "xmile_rank", "array, place", None, "any, none -> none", xmile="RANK", in_vensim="use VECTOR SORT ORDER"
+    ),
+    # an element whose place is computed; what it is beyond the array comes first
+    Function(
+        *("xmile_element", "beyond, array, place, ...", None, "any, same, none -> same"),
+        in_vensim=_element_in_vensim,
+        in_xmile="write its elements out with --flat",
+    ),
+    _whole(
+        "VECTOR SELECT",
+        "selection, expression, missing value, action, error action",
+        _vector_select,
+        "any, same, any -> same",
+        "selection",
+    ),
+    _whole("VECTOR SORT ORDER", "vector, direction", _sort_order, FREE, "vector"),
+    _whole("VECTOR RANK", "vector, direction", _rank, FREE, "vector"),
+    _whole("VECTOR REORDER", "vector, order", _reorder, "same, none -> same", "vector"),
+    _whole("VECTOR ELM MAP", "element, offset", _elm_map, "same, none -> same", "vector"),
+    _whole("VECTOR LOOKUP", "heights, x, x min, x max, mode", _lookup, "same, any -> same", "vector"),
+    _whole(
+        "FIND MARKET PRICE",
+        "demand, demand profile, supply, supply profile",
+        _market_price,
+        "any, same, any, same -> same",
+        "market",
+    ),
+    _whole("DEMAND AT PRICE", "quantity, profile, price", _at_price(Curve.demanded), "same, any -> same", "market"),
+    _whole("SUPPLY AT PRICE", "quantity, profile, price", _at_price(Curve.supplied), "same, any -> same", "market"),
+    _whole("INVERT MATRIX", "matrix, size", _invert_matrix, None, "vector"),
+    _whole(
+        "ALLOCATE AVAILABLE",
+        "request, priority profile, available",
+        _allocate_available,
+        "same, any, same -> same",
+        "allocation",
+    ),
+    _whole(
+        "ALLOCATE BY PRIORITY",
+        "request, priority, size, width, supply",
+        _allocate_by_priority,
+        "same, any, none, any, same -> same",
+        "allocation",
+    ),
+)
+XMILE = (Reading("MEAN", "a, b, ...", _mean_of_several),)

@@ -1,0 +1,353 @@
+"""Delays and smooths: functions whose memory is a chain of stages or a pipe.
+
+Conventions are Vensim's (its reference manual, "Dynamic Functions"): a delay keeps material (value times delay time), a
+smooth keeps values, DELAY N divides by the delay time of the step before and has no more stages than steps fit into
+its time, and what DELAY FIXED takes in is read at the start of the step. DELAY1 and DELAY3 are their equations: where a
+stage's time is below the time step they overshoot, as Vensim's do.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from cipark_sd.compiler.functions.row import (
+    CallNode,
+    Function,
+    Memory,
+    Reading,
+    Remembered,
+    Target,
+    WrongCall,
+    of_order,
+)
+from cipark_sd.compiler.program import PER_STEP
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
+
+#: Steps of a fixed delay that no run outlasts; below it every whole number is a double and an index.
+ENDLESS = 2.0**53
+_ZERO, _STEP = Const(0.0), Ref("time_step")
+
+
+def label_of(variable: str, call: Call) -> str:
+    """What a state of a call is called."""
+    return f"{variable} {call.function.upper().replace('_', ' ')}"
+
+
+def _stages(
+    m: Memory, variable: str, call: Call, rate: Callable[[int, int], int], start: Callable[[], int]
+) -> list[int]:
+    """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
+    label = label_of(variable, call)
+    order = m.order(variable, call)
+    return [
+        m.state(
+            (variable, call, order, i),
+            f"{label} stage {i + 1}" if order > 1 else label,
+            start,
+            lambda i=i: rate(i, order),  # type: ignore[misc]
+        )
+        for i in range(order)
+    ]
+
+
+def _by_stages(m: Memory, rate: int, order: int) -> int:
+    """A rate times the number of stages; of one stage it is the rate itself."""
+    return rate if order == 1 else m.graph.mul(rate, m.graph.const(float(order)))
+
+
+def _smooth(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, initial, _) = m.graph, call.arguments
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        goal = m.run(value, variable) if i == 0 else states[i - 1]
+        pull = _by_stages(m, g.sub(goal, states[i]), order)
+        return g.div(pull, m.run(time, variable))
+
+    return _stages(m, variable, call, rate, lambda: m.start(initial, variable))[-1]
+
+
+def _material(m: Memory, variable: str, call: Call) -> int:
+    return m.graph.mul(m.start(call.arguments[2], variable), m.start(call.arguments[1], variable))
+
+
+def _delay(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, _, _) = m.graph, call.arguments
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        duration = m.run(time, variable)
+        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
+        return _by_stages(m, g.sub(entering, g.div(states[i], duration)), order)
+
+    stages = _stages(m, variable, call, rate, lambda: _material(m, variable, call))
+    return g.div(stages[-1], m.run(time, variable))
+
+
+def _delay_n(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, _, _) = m.graph, call.arguments
+    order = m.order(variable, call)
+    durations: list[int] = []
+    for i in range(order):
+        key = (variable, call, "duration", i)
+        before = (variable, call, "duration", i - 1)
+        durations.append(
+            m.cell(
+                key,
+                f"{label_of(variable, call)} time {i + 1}",
+                lambda: m.start(time, variable),
+                (lambda: m.run(time, variable)) if i == 0 else (lambda before=before: m.cell_node(before)),  # type: ignore[misc]
+            )
+        )
+
+    def rate(i: int, order: int) -> int:
+        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        now = [m.run(time, variable), *durations[:-1]]
+        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
+        return _by_stages(m, g.sub(entering, g.div(states[i], now[i])), order)
+
+    stages = _stages(m, variable, call, rate, lambda: _material(m, variable, call))
+    return g.div(stages[-1], durations[0])
+
+
+def _steps(m: Memory, duration: int) -> int:
+    """How many steps a DELAY FIXED lasts: at least one, and of a time without end more than any run has."""
+    g = m.graph
+    time = g.div(duration, g.uniform("time_step"))
+    whole = g.op("rint", g.add(g.op("max", time, g.const(1.0)), g.const(1e-6)))
+    return g.select(g.lt(whole, g.const(ENDLESS)), whole, g.const(ENDLESS))
+
+
+def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -> int:
+    """What was at a time of the run, 0 for one before it or later than now.
+
+    Source: isee systems' help, "Data builtins". Whether Stella interpolates between two steps is not said there, so
+    that is no number. ``TIME - a`` with an ``a`` that does not change in the run lies before now, and what is looked
+    back at may depend on what was seen; where ``a`` is 0 all the same, that is no number either.
+    """
+    g, read = m.graph, m.start if start else m.run
+    value, time = call.arguments
+    missing, nothing = g.const(math.nan), g.const(0.0)
+    step, first = g.uniform("time_step"), g.uniform("initial_time")
+    now = first if start else g.source("instant")
+    match time:
+        case Binary("-", Ref("time"), lag):
+            distance = read(lag, variable)
+            settled = g.rates[distance] != PER_STEP
+        case _:
+            distance, settled = g.sub(now, read(time, variable)), False
+    back = g.div(distance, step)
+    whole = g.op("rint", back)
+    before = nothing
+    if not start:
+        there = g.logical_and(g.lt(g.const(0.5), whole), g.lt(whole, g.const(ENDLESS)))
+        steps = g.select(there, whole, nothing)
+        before = m.record((variable, "history", value), label, lambda: m.run(value, variable), steps)
+    present = missing if settled else read(value, variable)
+    value_then = g.select(g.op("eq", whole, nothing), present, before)
+    near = g.le(g.op("abs", g.sub(back, whole)), g.const(1e-6))
+    inside = g.select(near, value_then, missing)
+    outside = g.logical_or(g.lt(back, g.const(-1e-6)), g.lt(g.add(g.div(g.sub(now, first), step), g.const(1e-6)), back))
+    return g.select(outside, nothing, inside)
+
+
+def _before_the_delay(m: Memory, variable: str, call: Call) -> int:
+    """What leaves a DELAY FIXED before anything has come through; where its time is no number there is none."""
+    g, time, first = m.graph, m.start(call.arguments[1], variable), m.start(call.arguments[2], variable)
+    return g.select(g.op("eq", time, time), first, g.const(math.nan))
+
+
+def _delay_start(m: Memory, variable: str, call: Call) -> int:
+    """Of the material at the start, which is its rate times its time: there and back again, as rounding has it."""
+    return m.graph.div(_material(m, variable, call), m.start(call.arguments[1], variable))
+
+
+def _fixed(m: Memory, variable: str, call: Call) -> int:
+    value, time, _ = call.arguments
+    return m.pipe(
+        (variable, call),
+        label_of(variable, call),
+        lambda: _before_the_delay(m, variable, call),
+        lambda: m.run(value, variable),
+        lambda: _steps(m, m.start(time, variable)),
+    )
+
+
+def _conveyor(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, _) = m.graph, call.arguments
+
+    def entering() -> int:
+        duration = m.run(time, variable)
+        return g.select(g.op("eq", duration, duration), m.run(value, variable), g.const(math.nan))
+
+    return m.pipe(
+        (variable, call),
+        label_of(variable, call),
+        lambda: _before_the_delay(m, variable, call),
+        entering,
+        lambda: _steps(m, m.start(time, variable)),
+        lambda: _steps(m, m.run(time, variable)),
+    )
+
+
+def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    """The mean of a stream over as many fiscal periods as the lifetime has, the present one included.
+
+    A period is one step: how Vensim lumps the steps of a longer one is not said, so that is no number.
+
+    Source: Vensim's manual, fn_depreciate_straightline; a recorded run (``models/depreciate`` of SDEverywhere).
+    """
+    g, (stream, *numbers) = m.graph, call.arguments
+    time, period, initial = (m.start(argument, variable) for argument in numbers)
+    many, unit = g.op("max", g.op("rint", g.div(time, period)), g.const(1.0)), g.const(1.0)
+    before, label, key = g.sub(many, unit), label_of(variable, call), (variable, call)
+    present = (m.start if start else m.run)(stream, variable)
+    others = first = g.mul(before, initial)
+    if not start:
+
+        def now() -> int:
+            return m.run(stream, variable)
+
+        leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, unit))
+        others = m.cell(key, label, lambda: first, lambda: g.add(m.cell_node(key), g.sub(now(), leaving)))
+    total = g.add(present, g.select(g.lt(many, g.const(1.5)), g.const(0.0), others))
+    of_one_step = g.lt(g.op("abs", g.sub(period, g.uniform("time_step"))), g.const(1e-6))
+    return g.select(of_one_step, g.div(total, many), g.const(math.nan))
+
+
+def _information(m: Memory, variable: str, call: Call) -> int:
+    """What entered last of all that has come out by now; what entered before it and comes out later is lost.
+
+    Source: Vensim's manual, fn_delay_information: where the delay time falls, values are replaced by more recent ones,
+    and where it rises, the last one is held.
+    """
+    g, (value, time, _) = m.graph, call.arguments
+    label, nothing = label_of(variable, call), lambda: m.graph.const(0.0)
+    newest, held = (variable, call, "newest"), (variable, call, "held")
+
+    def arriving(name: str, entering: Callable[[], int]) -> int:
+        key = (variable, call, "arriving", name)
+        return m.pipe(key, label, nothing, entering, nothing, lambda: _steps(m, m.run(time, variable)), latest=True)
+
+    def number() -> int:
+        """Which entry it is, from 1."""
+        since = g.sub(g.source("instant"), g.uniform("initial_time"))
+        return g.add(g.op("rint", g.div(since, g.uniform("time_step"))), g.const(1.0))
+
+    which, shown = arriving("which", number), arriving("value", lambda: m.run(value, variable))
+
+    def kept(key: object, arrived: int, first: Callable[[], int]) -> int:
+        m.cell(key, label, first, lambda: kept(key, arrived, first))
+        return g.select(g.lt(m.cell_node(newest), which), arrived, m.cell_node(key))
+
+    kept(newest, which, nothing)
+    return kept(held, shown, lambda: _before_the_delay(m, variable, call))
+
+
+def _conveyor_of_vensim(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:
+    """What leaves at one time is added up; where nothing does there is the missing value, 0."""
+    if missing != _ZERO:
+        raise WrongCall("DELAY MATERIAL is computed with a missing value of 0 alone; add the other with IF THEN ELSE")
+    return Call("conveyor_delay", (value, time, initial))
+
+
+def _fixed_in_xmile(value: Expr, time: Expr, initial: Expr) -> Expr:
+    """DELAY; of one step, PREVIOUS, which may be of the variable itself."""
+    if time == _STEP:
+        return Call("PREVIOUS", (value, initial))
+    return Call("DELAY", (value, time) if initial == value else (value, time, initial))
+
+
+def _chains(
+    kind: str, time: str, xmile: str, start: CallNode, few: CallNode, many: CallNode
+) -> tuple[Function, Function]:
+    """The function of a known number of stages, 1 or 3, and that of a computed one."""
+    taken, units = f"input, {time}", "same, time, same, none -> same"
+    first = "SMOOTH" if kind == "smooth" else "DELAY1"
+    vensim = tuple(
+        Reading(word + end, taken + ", initial value" * len(end), of_order(kind, order))
+        for word, order in ((first, 1.0), (f"{kind.upper()}3", 3.0))
+        for end in ("", "I")
+    )
+    theirs = tuple(
+        Reading(f"{xmile}{order:.0f}", f"{taken}[, initial value]", of_order(kind, order)) for order in (1.0, 3.0)
+    )
+    computed = f"{xmile}N({taken}, order[, initial value])"
+    parameters, several = f"{taken}, initial value = input, order", f"{kind.upper()} N({taken}, initial value, order)"
+    chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, computed)
+
+    def in_xmile(*arguments: Expr) -> Expr:
+        call, order = chosen.to_xmile(arguments), arguments[-1]
+        match call, order:
+            case Call(_, (value, duration, _, *start_value)), Const(1.0 | 3.0 as n):
+                return Call(f"{xmile}{n:.0f}", (value, duration, *start_value))
+            case _:
+                return call
+
+    def in_vensim(target: Target, *arguments: Expr) -> Expr:
+        return Call(kind if arguments[-1] in (Const(1.0), Const(3.0)) else f"{kind}_n", arguments)
+
+    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, theirs, in_vensim, in_xmile)
+    return fixed, chosen
+
+
+_PIPE_UNITS = "same, time, same -> same"
+
+ROWS = (
+    *_chains("smooth", "smooth time", "SMTH", lambda m, v, call: m.start(call.arguments[2], v), _smooth, _smooth),
+    *_chains("delay", "delay time", "DELAY", _delay_start, _delay, _delay_n),
+    Function(
+        "delay_fixed",
+        "input, delay time, initial value = input",
+        Remembered(_before_the_delay, _fixed),
+        _PIPE_UNITS,
+        vensim="DELAY FIXED",
+        xmile="DELAY(input, delay time[, initial value])",
+        in_xmile=_fixed_in_xmile,
+    ),
+    Function(
+        "depreciate_straightline",
+        "stream, lifetime, fiscal period, initial value",
+        Remembered(partial(_depreciation, start=True), partial(_depreciation, start=False)),
+        "same, time, time, same -> same",
+        "DEPRECIATE STRAIGHTLINE",
+        in_xmile="average the stream with DELAY",
+    ),
+    Function(
+        "delay_information",
+        "input, delay time, initial value",
+        Remembered(_before_the_delay, _information),
+        _PIPE_UNITS,
+        "DELAY INFORMATION",
+        in_xmile="use a delay time that does not change, and DELAY FIXED",
+    ),
+    Function(
+        "conveyor_delay",
+        "input, delay time, initial value",
+        Remembered(_before_the_delay, _conveyor),
+        _PIPE_UNITS,
+        vensim=(Reading("DELAY MATERIAL", "input, delay time, initial value, missing value", _conveyor_of_vensim),),
+        in_vensim=lambda target, *arguments: Call("delay_material", (*arguments, _ZERO)),
+        in_xmile="use a delay time that does not change",
+    ),
+    Function(
+        "xmile_history",
+        "input, time",
+        Remembered(
+            lambda m, variable, call: _history(m, variable, call, "", start=True),
+            lambda m, variable, call: _history(m, variable, call, label_of(variable, call), start=False),
+        ),
+        "same, time -> same",
+        xmile="HISTORY",
+        # the data are written as lookups, of which Vensim's function has no value
+        in_vensim="use DELAY FIXED where the time lies a fixed while back",
+    ),
+)
+
+
+def _previous(value: Expr, initial: Expr = _ZERO) -> Expr:
+    """The value one step before."""
+    return Call("delay_fixed", (value, _STEP, initial))
+
+
+XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous),)

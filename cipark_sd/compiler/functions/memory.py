@@ -1,0 +1,215 @@
+"""Functions that remember: initial values, samples, trends, present values and what comes together over a run."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from cipark_sd.compiler.functions.arithmetic import zidz
+from cipark_sd.compiler.functions.delays import label_of
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Remembered
+from cipark_sd.model.expr import Call
+
+_AS_LOOKUP = "write the points as a lookup and call it"
+#: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
+_REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"), "reduce: max": float("-inf")}
+
+
+def at_start(place: int) -> CallNode:
+    """The argument at a place as it is at the start of a run."""
+    return lambda m, variable, call: m.start(call.arguments[place], variable)
+
+
+def _now(m: Memory, variable: str, call: Call) -> int:
+    return m.run(call.arguments[0], variable)
+
+
+def sampled(m: Memory, variable: str, call: Call, condition: Callable[[], int], value: Callable[[], int]) -> int:
+    """The cell of a SAMPLE IF TRUE: what it has held up to now."""
+    key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
+
+    def following() -> int:
+        return m.graph.select(condition(), value(), m.cell_node(key))
+
+    return m.cell(key, label, lambda: m.start(call.arguments[2], variable), following)
+
+
+def _sample_start(m: Memory, variable: str, call: Call) -> int:
+    return m.graph.select(*(m.start(argument, variable) for argument in call.arguments))
+
+
+def _sample(m: Memory, variable: str, call: Call) -> int:
+    condition, value, _ = call.arguments
+    held = sampled(m, variable, call, lambda: m.run(condition, variable), lambda: m.run(value, variable))
+    return m.graph.select(m.run(condition, variable), m.run(value, variable), held)
+
+
+def _reducer_start(m: Memory, variable: str, call: Call) -> int:
+    return m.graph.const(_REDUCERS[call.function])
+
+
+def _reduced(m: Memory, variable: str, call: Call) -> int:
+    """What has come together up to and with this instant: of the second argument, where the first is 1."""
+    g, key = m.graph, (variable, call)
+    op = {"reduce: sum": "add"}.get(call.function, call.function.removeprefix("reduce: "))
+
+    def now() -> int:
+        taken, value = (m.run(argument, variable) for argument in call.arguments)
+        held = m.cell_node(key)
+        return g.select(g.op("eq", taken, g.const(1.0)), g.op(op, held, value), held)
+
+    m.cell(key, variable, lambda: _reducer_start(m, variable, call), now)
+    return now()
+
+
+def _trend_start(m: Memory, variable: str, call: Call) -> int:
+    g, (value, time, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
+    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
+
+
+def _trend(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    g, (value, time) = m.graph, _arguments(m, variable, call, 2, start=start)
+    average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
+    return zidz(m.context(variable, start=start), (g.sub(value, average), g.mul(time, g.op("abs", average))))
+
+
+def _arguments(m: Memory, variable: str, call: Call, n: int, *, start: bool) -> list[int]:
+    return [(m.start if start else m.run)(argument, variable) for argument in call.arguments[:n]]
+
+
+def _remembered(node: Callable[..., int]) -> Remembered:
+    """The same at the start and in the run, but for what is asked there."""
+    return Remembered(partial(node, start=True), partial(node, start=False))
+
+
+def _average(m: Memory, variable: str, call: Call, start: CallNode) -> int:
+    """The state that follows the first argument within the time of the second."""
+    key = (variable, call)
+
+    def rate() -> int:
+        value, time = (m.run(argument, variable) for argument in call.arguments[:2])
+        return m.graph.div(m.graph.sub(value, m.state_node(key)), time)
+
+    return m.state(key, label_of(variable, call), lambda: start(m, variable, call), rate)
+
+
+def _npv(m: Memory, variable: str, call: Call) -> int:
+    """Source: Vensim's manual, fn_npv and fn_npve, which give these equations."""
+    label = label_of(variable, call)
+    g, factor_key, total_key = m.graph, (variable, call, "factor"), (variable, call, "total")
+    stream, rate, initial, factor = call.arguments
+
+    def shrinking() -> int:
+        lost = g.mul(m.state_node(factor_key), m.run(rate, variable))
+        return g.div(g.op("neg", lost), _grown(m, m.run(rate, variable)))
+
+    discount = m.state(factor_key, f"{label} discount", lambda: _first_discount(m, variable, call), shrinking)
+    total = m.state(
+        total_key,
+        label,
+        lambda: m.start(initial, variable),
+        lambda: g.mul(m.run(stream, variable), m.state_node(factor_key)),
+    )
+    return _present_value(m, m.run(stream, variable), m.run(factor, variable), total, discount)
+
+
+def _grown(m: Memory, rate: int) -> int:
+    """One and the interest of a step."""
+    return m.graph.add(m.graph.const(1.0), m.graph.mul(rate, m.graph.uniform("time_step")))
+
+
+def _first_discount(m: Memory, variable: str, call: Call) -> int:
+    unit = m.graph.const(1.0)
+    if call.function == "vensim_npv":
+        return unit
+    return m.graph.div(unit, _grown(m, m.start(call.arguments[1], variable)))
+
+
+def _present_value(m: Memory, stream: int, factor: int, total: int, discount: int) -> int:
+    g = m.graph
+    return g.mul(g.add(total, g.mul(g.mul(stream, g.uniform("time_step")), discount)), factor)
+
+
+def _forecast_start(m: Memory, variable: str, call: Call) -> int:
+    g = m.graph
+    value, trend = m.start(call.arguments[0], variable), m.start(call.arguments[3], variable)
+    return g.div(value, g.add(g.const(1.0), trend))
+
+
+def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    g, (value, time, horizon) = m.graph, _arguments(m, variable, call, 3, start=start)
+    average = _forecast_start(m, variable, call) if start else _average(m, variable, call, _forecast_start)
+    growth = zidz(m.context(variable, start=start), (g.sub(value, average), g.mul(time, average)))
+    return g.mul(value, g.add(g.const(1.0), g.mul(growth, horizon)))
+
+
+def _npv_at_start(m: Memory, variable: str, call: Call) -> int:
+    stream, _, initial, factor = (m.start(argument, variable) for argument in call.arguments)
+    return _present_value(m, stream, factor, initial, _first_discount(m, variable, call))
+
+
+def _present(name: str) -> Function:
+    return Function(
+        f"vensim_{name.lower()}",
+        "stream, discount rate, initial value, factor",
+        Remembered(_npv_at_start, _npv),
+        "same, rate, any, none -> by_time",
+        vensim=name,
+        in_xmile="accumulate the discounted flow in a stock",
+    )
+
+
+ROWS = (
+    Function("initial", "value", Remembered(at_start(0), at_start(0)), KEEPS, "INITIAL", "INIT"),
+    Function(
+        "active_initial",
+        "value, initial value",
+        Remembered(at_start(1), _now),
+        KEEPS,
+        "ACTIVE INITIAL",
+        in_xmile="give that part of the equation a variable of its own",
+    ),
+    Function(
+        "sample_if_true",
+        "condition, input, initial value",
+        Remembered(_sample_start, _sample),
+        "any, same, same -> same",
+        "SAMPLE IF TRUE",
+        in_xmile="give what is summed over a variable of its own",
+    ),
+    Function(
+        "trend",
+        "input, average time, initial trend = 0",
+        _remembered(_trend),
+        "any, time, rate -> rate",
+        "TREND",
+        "TREND(input, average time[, initial trend])",
+    ),
+    Function(
+        "forecast",
+        "input, average time, horizon, initial trend = 0",
+        _remembered(_forecast),
+        "same, time, time, rate -> same",
+        "FORECAST(input, average time, horizon)",
+        "FORCST(input, average time, horizon[, initial trend])",
+    ),
+    _present("NPV"),
+    _present("NPVE"),
+    # of data, which the lowering and compiler/data_between.py know
+    Function(
+        "raw_data",
+        "data",
+        None,
+        KEEPS,
+        in_vensim="mark the data themselves as :RAW:",
+        in_xmile="bring the data at its times alone",
+    ),
+    Function(
+        "data_between",
+        "data, time, mode",
+        None,
+        "same, time, none -> same",
+        "GET DATA BETWEEN TIMES",
+        in_vensim=_AS_LOOKUP,
+        in_xmile=_AS_LOOKUP,
+    ),
+    *(Function(name, "condition, value", Remembered(_reducer_start, _reduced), None) for name in _REDUCERS),
+)

@@ -1,0 +1,45 @@
+"""Functions that the modelling languages have and that nothing here can run, with the way round each.
+
+PySD's reader takes most of them in as calls and its translation stops in the run; here the file is refused at once.
+Source of the list: Vensim's reference manual, function by function, against PySD 3.14's
+``builders/python/python_functions.py`` and ``translators/*/*_structures.py``.
+"""
+
+from collections.abc import Mapping
+
+_DATA = "compute the number from the data beforehand and write it as a constant"
+
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("delay_batch", "conveyor"), "use DELAY FIXED"),
+    "delay_conveyor": "use DELAY FIXED or DELAY N",
+    "delay_profile": "use several DELAY FIXED and add them",
+    "depreciate_by_schedule": "delay the stream by each period of the schedule and add",
+    "sinteg": "write it as INTEG, with its bounds in the rate",
+    "delayp": "write the delay as INTEG stocks",
+    "shift_if_true": "write the cohorts as stocks",
+    **dict.fromkeys(("random_lookup", "random_pink_noise"), "bring the numbers as a time series"),
+    "get_data_at_time": "use the data variable itself, delayed by DELAY FIXED if need be",
+    "get_data_between_times": "use the data variable itself, or its mean as a constant",
+    **{
+        f"get_data_{statistic}": _DATA
+        for statistic in ("first_time", "last_time", "max", "min", "mean", "median", "stdv", "total_points")
+    },
+    "lookup_area": "write the area as a table of its own",
+    "lookup_slope": "write the slope as a table of its own",
+    **dict.fromkeys(
+        ("queue_fifo", "queue_age_average", "queue_age_in_range", "queue_age_oldest"), "model the queue with stocks"
+    ),
+    "simultaneous": "put a stock, a SMOOTH or a DELAY into the loop",
+    # isee's help leaves open what its parameters are of
+    "counter": "write start + (TIME - STARTTIME) MOD (end - start)",
+    "runcount": "write 1: there is one run",
+    "lognormal": "write EXP(NORMAL(mean, deviation)) with those of the logarithm",
+    "geometric": "count from INT(LN(RANDOM(0, 1)) / LN(1 - probability)), and add 1 to count the success too",
+    "internal_rate_of_return": "compute it from the saved result",
+    **dict.fromkeys(("npv", "npve"), "accumulate the discounted flow in a stock"),
+    "a_function_of": "give the variable an equation",
+    "previous": "use DELAY FIXED with a delay of one time step",
+    "init_of": "use INITIAL",
+    "self": "name the variable",
+    "lookupxy": "name the lookup and call it",
+}

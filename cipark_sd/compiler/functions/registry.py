@@ -1,0 +1,87 @@
+"""The table of functions: one row a function, from the files of their families.
+
+What reads, runs, checks the units of and writes a call looks here, so that a function is added by its row.
+"""
+
+import math
+from collections.abc import Mapping
+
+from cipark_sd.compiler.functions import arithmetic, arrays, chance, delays, inputs, memory
+from cipark_sd.compiler.functions.row import Function, Reading, Remembered, WrongCall, fits, numbers_of
+from cipark_sd.model.expr import Call, Const, Expr, Ref
+from cipark_sd.naming import canonical
+
+#: By our name.
+FUNCTIONS: dict[str, Function] = {}
+#: What the languages spell, by canonical name: rows that differ in their number of arguments share a spelling.
+IN_VENSIM: dict[str, tuple[Reading, ...]] = {}
+IN_XMILE: dict[str, tuple[Reading, ...]] = {}
+
+#: What XMILE (1.0, section 3.5) provides without an equation.
+PROVIDED: Mapping[str, Expr] = {
+    "dt": Ref("time_step"),
+    "starttime": Ref("initial_time"),
+    "stoptime": Ref("final_time"),
+    "pi": Call("pi", ()),
+    "inf": chance.ENDLESS,
+    "nan": Const(math.nan),
+}
+
+
+def add(*rows: Function) -> None:
+    """Put rows into the table."""
+    for row in rows:
+        FUNCTIONS[row.name] = row
+        spell(IN_VENSIM, *row.readings(row.vensim))
+        spell(IN_XMILE, *row.readings(row.xmile))
+
+
+def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
+    """Add spellings to a language."""
+    for reading in readings:
+        name = canonical(reading.spelling)
+        language[name] = (*language.get(name, ()), reading)
+
+
+for _family in (arithmetic, inputs, delays, memory, chance, arrays):
+    add(*_family.ROWS)
+spell(IN_VENSIM, *arithmetic.VENSIM)
+spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
+
+
+#: Our names for what only readers and passes make: no file can call it so.
+INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf", "floor", "not"}
+
+
+def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...]) -> Expr:
+    """A call of a language in the model's own terms; a function that it does not spell keeps name and arguments.
+
+    Raises
+    ------
+    WrongCall
+        For a wrong number of arguments, and for a name that stands for something of ours alone.
+    """
+    readings = language.get(function)
+    if readings is None:
+        if function in INTERNAL:
+            raise WrongCall(f"{FUNCTIONS[function].title} is no function of the language; write it with its own")
+        return Call(function, arguments)
+    n = len(arguments)
+    for reading in readings:
+        if fits(reading.parameters, n):
+            return reading.build(*arguments)
+    counts = sorted({count for reading in readings for count in numbers_of(reading.parameters)})
+    endless = any(reading.parameters.endswith("...") for reading in readings)
+    expected = f"{counts[0]} or more" if endless else " or ".join(map(str, counts))
+    shown = " or ".join(map(str, sorted(readings, key=lambda reading: numbers_of(reading.parameters))))
+    raise WrongCall(f"{shown} takes {expected} argument{'s' * (expected != '1')}, here are {n}")
+
+
+def remembers(function: str) -> bool:
+    """Whether a function has memory."""
+    return function in FUNCTIONS and isinstance(FUNCTIONS[function].meaning, Remembered)
+
+
+def of_arrays(*kinds: str) -> frozenset[str]:
+    """The functions that do such things to arrays, by our name."""
+    return frozenset(name for name, row in FUNCTIONS.items() if row.arrays in kinds)

@@ -1,0 +1,53 @@
+"""The page of functions: how each is spelled in either language, and what is refused, from the table that all read.
+
+python tools/functions_page.py > docs/functions.md
+"""
+
+from collections.abc import Iterator
+
+from cipark_sd.compiler.functions import arithmetic, arrays, chance, delays, inputs
+from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import Function, Spelled
+
+_HEAD = """# Functions
+
+`tools/functions_page.py` writes this page from the rows of `cipark_sd/compiler/functions`, which readers, compiler,
+units check and exporters share. Parameters in square brackets may be missing. Units are asked of the arguments in
+order, the last of any further ones: *same* all agree, *none* dimensionless, *time* the unit of time, *rate* 1/time,
+*any* not looked at; behind the arrow is the result's.
+
+| Vensim | XMILE | units |
+|---|---|---|"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    return "\n".join([_HEAD, *_rows(), "", "## Refused", "", "| function | way round |", "|---|---|", *_refused(), ""])
+
+
+def _rows() -> Iterator[str]:
+    for row in FUNCTIONS.values():
+        if ":" not in row.name and row.name != "raw_data":
+            units = row.units or "by the arguments' own"
+            yield f"| {_said(row, row.vensim, row.in_vensim)} | {_said(row, row.xmile, row.in_xmile)} | {units} |"
+    for reading in arithmetic.VENSIM:
+        yield f"| `{reading}` | | an expression of others |"
+    for family in (arithmetic, inputs, delays, chance, arrays):
+        for reading in family.XMILE:
+            yield f"| | `{reading}` | an expression of others |"
+
+
+def _said(row: Function, spelled: Spelled, written: object) -> str:
+    if spelled:
+        return ", ".join(f"`{reading}`" for reading in row.readings(spelled))
+    return f"none: {written}" if isinstance(written, str) else "written with others" if written else "an operator"
+
+
+def _refused() -> Iterator[str]:
+    for name, instead in sorted(REFUSED.items()):
+        yield f"| {name.replace('_', ' ').upper()} | {instead} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
