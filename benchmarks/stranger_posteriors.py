@@ -28,6 +28,8 @@ CONTROL = "INITIAL TIME=0~~|FINAL TIME={end}~~|TIME STEP={step}~~|SAVEPER=1~~|"
 DISPERSION, ERROR = 1.5, 0.04
 #: Constants between 0 and 1.
 SHARES = ("share", "detection", "season", "cheating")
+#: Constants that are delays.
+DELAYS = ("time", "delay", "life", "stay")
 #: By name: end, step, constants, an equation a line, and variable, kind, family and spacing of each series.
 BEDS = {
     "epidemic": (
@@ -326,7 +328,9 @@ def write_study(folder: Path, name: str, rng: np.random.Generator) -> dict[str, 
         family = "logit-normal" if any(word in constant for word in SHARES) else "lognormal"
         study += ["[[parameter]]", f'name = "{constant}"']
         study += [f'prior = {{ family = "{family}", median = {value}, sigma = 1.5 }}']
-        study += [] if family == "logit-normal" else [f"bounds = [{value / 300:.6g}, {value * 300:.6g}]"]
+        # a delay stays above two time steps, as in a study of new-study
+        low = min(2 * step, value / 2) if any(word in constant for word in DELAYS) else value / 300
+        study += [] if family == "logit-normal" else [f"bounds = [{low:.6g}, {value * 300:.6g}]"]
     (folder / "problem.toml").write_text("\n".join([*study, "[method]", 'estimate = "map"']) + "\n", encoding="utf-8")
     return truth
 
