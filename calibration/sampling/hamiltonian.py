@@ -25,14 +25,14 @@ Sloped = Callable[[Array], tuple[Array, Array]]
 #: The fall of the log density by which a leapfrog counts as lost.
 LOST = 1000.0
 #: Leapfrogs of a trajectory on average, at most, and while the step size adapts, when it may be far too small.
-LONGEST, SHORTER = 128, 64
+LONGEST, SHORTER = 256, 64
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman and
 #: Gelman have it, since what is learnt at a time is a mean of many chains.
 ACCEPTED, GAMMA, DELAY, KAPPA = 0.85, 0.15, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a trajectory is.
-_STATE = ("start", "start_log", "moving", "energy", "leaps", "share")
+_STATE = ("start", "start_log", "moving", "energy", "leaps", "share", "along")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,8 @@ class Chains:
         self._start, self._start_log = np.stack([begin[0], begin[2]]), begin[1].copy()
         self._moving = np.zeros((3, n, k))
         self._energy, self._share, self._leaps = np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.intp)
+        # what leapfrogs so far would have been accepted with, added up
+        self._along = np.zeros(n)
         self._n_done = np.zeros(n, dtype=np.intp)
         self._drawn: dict[str, NDArray[Any]] = {
             "points": np.empty((n, ROOM, k)),
@@ -125,7 +127,10 @@ class Chains:
         return np.asarray((accepted < least * self._n_done) | (self._n_done == 0), dtype=bool)
 
     def tick(self, target: Sloped, step: float, length: float) -> Array:
-        """One leapfrog of every chain; what the trajectories that ended accepted, but for those that met a wall.
+        """One leapfrog of every chain; what the trajectories that ended accepted.
+
+        One that met a wall counts with what its leapfrogs would have been accepted with on average: a step that is far
+        too large meets it at once, while no step is small enough for one that has a wall on its way.
 
         Parameters
         ----------
@@ -143,6 +148,7 @@ class Chains:
         with np.errstate(invalid="ignore", over="ignore"):
             gain = self._energy + log - 0.5 * (momentum**2).sum(axis=1)
         gain = np.where(np.isnan(gain), -np.inf, gain)
+        self._along += np.exp(np.minimum(gain, 0.0))
         rows = np.flatnonzero((gain < -LOST) | (self._leaps >= 2 * length * self._share))
         if not len(rows):
             return np.empty(0)
@@ -150,16 +156,17 @@ class Chains:
         taken = rows[self.rng.random(len(rows)) < accepted]
         self._start[:, taken], self._start_log[taken] = self._moving[::2, taken], log[taken]
         walled = np.isneginf(log[rows])
+        learnt = np.where(walled, self._along[rows] / self._leaps[rows], accepted)
         self._record(rows, gain[rows] < -LOST, walled, accepted)
         self._begin(rows)
-        return np.asarray(accepted[~walled])
+        return np.asarray(learnt)
 
     def _begin(self, rows: NDArray[np.intp]) -> None:
         """New momenta and lengths."""
         momentum = self.rng.standard_normal((len(rows), self._start.shape[2]))
         self._moving[:, rows] = np.stack([self._start[0, rows], momentum, self._start[1, rows]])
         self._energy[rows] = 0.5 * (momentum**2).sum(axis=1) - self._start_log[rows]
-        self._share[rows], self._leaps[rows] = self.rng.random(len(rows)), 0
+        self._share[rows], self._leaps[rows], self._along[rows] = self.rng.random(len(rows)), 0, 0.0
 
     def _record(self, rows: NDArray[np.intp], lost: NDArray[np.bool_], walled: NDArray[np.bool_], share: Array) -> None:
         place = self._n_done[rows]

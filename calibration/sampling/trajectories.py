@@ -275,8 +275,8 @@ def _looks(n_draws: int, effort: Effort, most: int) -> Iterator[int]:
 
     They do not depend on where chains were stopped; ``most`` is the last.
     """
-    # many chains have as many draws as an ensemble after half of the steps
-    look = math.ceil(effort.block / 2)
+    # many chains have as many draws as an ensemble after a quarter of the steps
+    look = math.ceil(effort.block / 4)
     while True:
         following = look + math.ceil((PATIENCE - 1) * look)
         if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, most):
