@@ -134,7 +134,7 @@ def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
     """The study's posterior by each seed, after a run that pays for the compiler."""
     points = prior_draws(density.space, 64, np.random.default_rng(0))
     density.log_posterior(points)
-    if effort.sampler == "nuts":
+    if effort.sampler == "hmc":
         log_posterior_and_gradient(density, points[:32])
     fits = []
     for seed in range(seeds):
@@ -181,7 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("studies", nargs="*", default=["influenza", "predation"], metavar="STUDY")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--sampler", choices=["importance", "nuts", "chains"], default="importance")
+    parser.add_argument("--sampler", choices=["importance", "hmc", "chains"], default="importance")
     arguments = parser.parse_args()
     unknown = set(arguments.studies) - {*FOLDERS, *WALKS, *SHOCKS}
     if unknown:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
 @click.option(
     "--sampler",
-    type=click.Choice(["importance", "nuts", "chains"]),
+    type=click.Choice(["importance", "hmc", "chains"]),
     default="importance",
     show_default=True,
     help="Importance sampling, with another one where its weights cannot be trusted; or one of these at once: the "

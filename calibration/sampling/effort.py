@@ -12,7 +12,7 @@ OnBlock = Callable[[int, int, Convergence | None], None]
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
 #: ``importance`` goes over to ``nuts`` where its weights cannot be trusted, and both to ``chains`` without a gradient.
-Sampler = Literal["importance", "nuts", "chains"]
+Sampler = Literal["importance", "hmc", "chains"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Effort:
         What every parameter has to reach for the sampler to end before the budget is used up.
     confirmed : bool
         Whether it has to be reached at two looks in a row. Ranks, of which no error is printed, need one.
-    sampler : {"importance", "nuts", "chains"}
+    sampler : {"importance", "hmc", "chains"}
         What is tried first.
     effective : float
         Effective draws of the parameter known worst that importance sampling goes on to.

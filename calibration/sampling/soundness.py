@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.sampling.nuts import DEEPEST, Trajectories, returned_energy
+from calibration.sampling.hamiltonian import Trajectories, returned_energy
 from cipark_sd.arrays import Array
 
-#: Share of trajectories that may diverge, energy that each has to draw anew at least, and share of trajectories that
-#: may be cut: beyond them the draws are not to be trusted, or cost too much.
-DIVERGED, ENERGY, CUT = 0.01, 0.3, 0.05
-#: Share of a chain's trajectories from which on it sticks, and the share of chains that may: where they hold all the
-#: divergences, the draws are judged with and without them.
-STICKS, STICKING = 0.05, 0.25
+#: Share of trajectories that may diverge, and energy that each has to draw anew at least: beyond them the draws are not
+#: to be trusted. The share that may end at a wall before it is said.
+DIVERGED, ENERGY, WALLED = 0.01, 0.3, 0.01
+#: Share of a chain's trajectories that diverge from which on it sticks, what it accepts below which it does, and the
+#: share of chains that may: the draws are judged with and without them.
+STICKS, STILL, STICKING = 0.05, 0.3, 0.25
 #: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
 MOVES = 0.1
 #: Probability, over all parameters, of a difference by chance beyond which chains are where they began.
@@ -27,12 +27,12 @@ class Soundness:
 
     Parameters
     ----------
-    diverged, cut : float
-        Shares of trajectories that broke down, and that were cut at their greatest length.
+    diverged, walled : float
+        Shares of trajectories that broke down, and that ended where the density is zero.
     energy : float
         The least that the chains of any group draw anew of their energy at each trajectory.
     n_chains, n_sticking : int
-        Of how many chains more than :data:`STICKS` of the trajectories diverged.
+        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was accepted.
     diverged_elsewhere : float
         Share of the trajectories of all other chains that diverged.
     moves : float
@@ -46,7 +46,7 @@ class Soundness:
     """
 
     diverged: float = 0.0
-    cut: float = 0.0
+    walled: float = 0.0
     energy: float = 1.0
     n_chains: int = 0
     n_sticking: int = 0
@@ -60,7 +60,8 @@ class Soundness:
     def few_diverged(self) -> bool:
         """Whether divergences are few, or sit in few chains without which the numbers are the same."""
         few = self.n_sticking <= STICKING * self.n_chains
-        return self.diverged <= DIVERGED or (few and self.diverged_elsewhere <= DIVERGED and self.moves <= MOVES)
+        elsewhere = self.diverged_elsewhere if self.n_sticking else self.diverged
+        return few and elsewhere <= DIVERGED and self.moves <= MOVES
 
     @property
     def sound(self) -> bool:
@@ -71,17 +72,12 @@ class Soundness:
     def sentences(self) -> list[str]:
         """One for each thing that is not as it should be, or that all is."""
         words = []
-        if self.diverged > 0:
+        if self.diverged > 0 or self.n_sticking:
             words.append(self._of_divergences())
         if self.energy < ENERGY:
             words.append(
                 f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
                 "their tails may not be reached."
-            )
-        if self.cut > CUT:
-            words.append(
-                f"{self.cut:.0%} of the trajectories were cut at {2**DEEPEST:,} steps, so that draws depend on each "
-                "other."
             )
         if self.apart:
             words.append(
@@ -90,20 +86,28 @@ class Soundness:
             )
         if not words:
             words = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
+        if self.walled > WALLED:
+            words.append(
+                f"{self.walled:.0%} of the trajectories met a wall, where the data are impossible or the model has no "
+                "number; they were rejected, as they have to be."
+            )
         if self.n_apart and not self.apart:
             words.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
         return words
 
     def _of_divergences(self) -> str:
         share = f"{self.diverged:.2%} of the trajectories diverged"
-        if self.diverged <= DIVERGED:
+        if self.few_diverged and not self.n_sticking:
             return f"{share}, few enough (up to {DIVERGED:.0%} are)."
+        sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
         if self.few_diverged:
             return (
-                f"{share}, nearly all in {self.n_sticking} of {self.n_chains} chains, without which no mean moves by "
-                f"more than {self.moves:.2f} standard deviations."
+                f"{share}; {sticking}, without which no mean moves by more than {self.moves:.2f} standard deviations."
             )
-        return f"{share}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that change nothing)."
+        return (
+            f"{share} and {sticking}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that "
+            "change nothing)."
+        )
 
 
 def soundness(
@@ -122,11 +126,11 @@ def soundness(
         Chains that began at other tops.
     """
     shares = drawn.diverged.mean(axis=1)
-    sticking = shares > STICKS
+    sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)
     quiet = shares[~sticking]
     return Soundness(
         diverged=float(shares.mean()),
-        cut=float((drawn.depth >= DEEPEST).mean()),
+        walled=float(drawn.walled.mean()),
         energy=float(returned_energy(drawn.energy.reshape(n_groups, -1, drawn.energy.shape[1])).min()),
         n_chains=len(shares),
         n_sticking=int(sticking.sum()),

@@ -113,5 +113,5 @@ def _scale(target: SlopedScores, place: Array) -> Array:
     slopes = target(np.vstack([place + steps, place - steps]))[1]
     curvature = (slopes[k:] - slopes[:k]) / (2 * _APART)
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-    # scores have a standard normal prior, so that less than 1 is a kink or a valley and not what the data say
-    return np.linalg.cholesky((vectors / np.maximum(values, 1.0)) @ vectors.T)
+    # scores have a standard normal prior: less than 1 is a valley; far below 0 is a kink, as narrow as it is steep
+    return np.linalg.cholesky((vectors / np.maximum(np.abs(values), 1.0)) @ vectors.T)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
-from calibration.sampling import nuts
+from calibration.sampling import hamiltonian
 from calibration.sampling.chains import PATIENCE, SAVING, Chains, stranded
 from calibration.sampling.convergence import Convergence, Criteria, convergence, poorest
 from calibration.sampling.densities import log_density
@@ -38,14 +38,17 @@ from cipark_sd.errors import InvalidValue
 CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
-WINDOWS, LAST, BALANCED = (15, 25, 40, 40), 15, 1
+WINDOWS, LAST, BALANCED = (15, 20, 15), 10, 1
+#: Windows more at most, until draws are less than so much wider than those of the window before.
+MORE, SETTLED = 4, 1.2
 #: Steps of an ensemble that a draw costs at least, by which the budget is divided.
 DEAR = 10
-#: How far starts spread about a top, in its scale, and of how many each is one of the better half.
-SPREAD, TRIED = 0.7, 8
+#: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
+#: is halved until that half is possible.
+SPREAD, TRIED, HALVINGS = 0.7, 8, 12
 #: Draws at which the scale is learnt, at most.
 LEARNT = 3000
-#: Share of a chain's trajectories in a window beyond which it is put elsewhere.
+#: What a chain accepts in a window at least, or it is put elsewhere.
 STICKS = 0.3
 
 
@@ -60,7 +63,7 @@ class TrajectoryDraws(Chains):
         Computed in all, those of the adaptation included.
     """
 
-    sampler: ClassVar[Sampler] = "nuts"
+    sampler: ClassVar[Sampler] = "hmc"
     soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
     n_gradients: int = 0
 
@@ -79,7 +82,7 @@ class TrajectoryDraws(Chains):
         n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
         words = (
-            f"No-U-turn sampler{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
+            f"Hamiltonian Monte Carlo{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
             f"{sum(WINDOWS) + LAST} that adapted it; {self.n_gradients:,} gradients."
         )
         return " ".join([words, *self.soundness.sentences])
@@ -130,7 +133,7 @@ def follow(
         while n_draws < most and n_reached < (2 if effort.confirmed else 1):
             look = next(looks)
             while course.chains.n_draws < look:
-                course.chains.tick(course.target, course.step)
+                course.chains.tick(course.target, course.step, course.length)
                 if time.monotonic() - last > SAVING:
                     whole, last = course.arrays(), time.monotonic()
                     saved.save(whole)
@@ -165,8 +168,9 @@ class _Course:
     """
 
     target: SlopedScores
-    chains: nuts.Chains
+    chains: hamiltonian.Chains
     step: float
+    length: float
     n_adapting: int
     n_moved: int
     apart: NDArray[np.bool_]
@@ -176,6 +180,7 @@ class _Course:
         """To be kept."""
         numbers = {
             "step": self.step,
+            "length": self.length,
             "adapting": self.n_adapting,
             "moved": self.n_moved,
             "apart": self.apart,
@@ -190,10 +195,11 @@ class _Course:
     @classmethod
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
-        target, chains = SlopedScores.of(scores, stored), nuts.Chains.of(stored, rng)
+        target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
         counts = int(stored["adapting"]), int(stored["moved"])
         apart = np.array(stored["apart"], dtype=bool)
-        return cls(target, chains, float(stored["step"]), *counts, apart, str(stored["begun"]))
+        moves = float(stored["step"]), float(stored["length"])
+        return cls(target, chains, *moves, *counts, apart, str(stored["begun"]))
 
 
 def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
@@ -203,22 +209,34 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     target = SlopedScores(scores, best.place, best.factor)
     at = np.concatenate([_starts(scores, group, rng) for group in tops])
     apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
-    step, n_gradients, n_moved = 0.3 * k**-0.25, 0, 0
-    for number, n_draws in enumerate(WINDOWS):
+    step, reach, n_gradients, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
+    for number, n_draws in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
         points = target.points_of(at)
-        chains, step = nuts.adapted(target, (points, *target(points)), step, n_draws, rng)
+        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng)
         n_gradients += chains.n_gradients
-        drawn, at = target.scores_of(chains.after(n_draws // 3)), target.scores_of(chains.stand[0])
+        after = chains.after(n_draws // 3)
+        settled = _width(after) < SETTLED * reach
+        drawn, at = target.scores_of(after), target.scores_of(chains.stand[0])
         lost = chains.stuck(STICKS) | stranded(chains.stand[1].reshape(len(tops), 1, CHAINS), k).ravel()
         n_moved += int(lost.sum())
         at, apart = _moved(at, lost, groups, rng), apart & ~lost
         target = SlopedScores.around(scores, drawn)
         if number >= BALANCED:
             target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
+        # of a normal, the reach at which its widest direction is drawn nearly anew
+        reach = _width(target.points_of(drawn))
+        if settled and number + 1 >= len(WINDOWS):
+            break
     points = target.points_of(at)
-    chains, step = nuts.adapted(target, (points, *target(points)), step, LAST, rng)
+    chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
     n_gradients += chains.n_gradients
-    return _Course(target, nuts.Chains(chains.stand, rng), step, n_gradients, n_moved, apart, begun)
+    length = hamiltonian.length_of(reach, step)
+    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_gradients, n_moved, apart, begun)
+
+
+def _width(points: Array) -> float:
+    """The standard deviation of ``points : (n, k)`` in their widest direction."""
+    return math.sqrt(float(np.linalg.eigvalsh(np.atleast_2d(np.cov(points.T)))[-1]))
 
 
 def _n_other(tops: list[Summit]) -> int:
@@ -232,8 +250,12 @@ def _starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) 
     owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
     starts = []
     for owner, n in sorted(Counter(owners).items()):
-        tried = tops[owner].around(TRIED * n, SPREAD, rng)
-        order = np.argsort(-log_density(scores, tried), kind="stable")[: TRIED * n // 2]
+        for halved in range(HALVINGS):
+            tried = tops[owner].around(TRIED * n, SPREAD / 2**halved, rng)
+            logs = log_density(scores, tried)
+            order = np.argsort(-logs, kind="stable")[: TRIED * n // 2]
+            if np.isfinite(logs[order]).all():
+                break
         starts.append(tried[rng.permutation(order)[:n]])
     return np.concatenate(starts)
 
@@ -253,8 +275,8 @@ def _looks(n_draws: int, effort: Effort, most: int) -> Iterator[int]:
 
     They do not depend on where chains were stopped; ``most`` is the last.
     """
-    # many chains have as many draws as an ensemble after half of the steps
-    look = math.ceil(effort.block / 2)
+    # many chains have as many draws as an ensemble after a quarter of the steps
+    look = math.ceil(effort.block / 4)
     while True:
         following = look + math.ceil((PATIENCE - 1) * look)
         if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, most):

@@ -25,8 +25,8 @@ COMMANDS = {
         ("--fast", "--starts", "3", "--posterior", "--sampler", "chains", "--steps", "400", "--no-compare-pysd"),
         7,
     ),
-    "calibrate nuts": (
-        ("--fast", "--no-profiles", "--starts", "3", "--posterior", "--sampler", "nuts", "--no-compare-pysd"),
+    "calibrate hmc": (
+        ("--fast", "--no-profiles", "--starts", "3", "--posterior", "--sampler", "hmc", "--no-compare-pysd"),
         40,
     ),
     "sensitivity": (("--draws", "prior", "--method", "sobol", "--rows", "512", "--resamples", "20"), 2),

@@ -151,7 +151,7 @@ def test_chains_take_over_without_a_gradient_and_say_why(tmp_path, monkeypatch, 
     )
 
 
-@pytest.mark.parametrize(("hopeless", "sampler"), [(0.0, "importance"), (2.0, "nuts")])
+@pytest.mark.parametrize(("hopeless", "sampler"), [(0.0, "importance"), (2.0, "hmc")])
 def test_importance_sampling_of_many_parameters_is_given_up_early(density, monkeypatch, hopeless, sampler):
     """Where the rounds so far are worth little and their weights cannot be trusted; either alone is not enough."""
     monkeypatch.setattr(sampling, "MANY", 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.sampling.nuts import Chains, adapted
+from calibration.sampling.hamiltonian import Chains, adapted, length_of
 from calibration.sampling.shears import Shear, straightening
 from cipark_sd.arrays import Array
 
@@ -85,10 +85,10 @@ def test_straight_trajectories_are_shorter_and_agree() -> None:
     n_ticks = []
     for target, back in ((curved, lambda y: y), (flat, lambda y: found.bend(y * deviation))):
         start = rng.standard_normal((64, 5)) * 0.1
-        before, step = adapted(target, (start, *target(start)), 0.3, 20, rng)
+        before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 20, rng)
         chains = Chains(before.stand, rng)
         while chains.n_draws < 60:
-            chains.tick(target, step)
+            chains.tick(target, step, length_of(1.0, step))
         n_ticks.append(chains.n_ticks)
         drawn = back(chains.first(60).points.reshape(-1, 5))
         assert drawn.mean(axis=0) == pytest.approx(0.0, abs=0.12)

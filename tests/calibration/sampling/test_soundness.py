@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calibration.sampling.nuts import Trajectories
+from calibration.sampling.hamiltonian import Trajectories
 from calibration.sampling.soundness import Soundness, soundness
 from cipark_sd.arrays import Array
 
@@ -15,14 +15,17 @@ NAMES = ("a", "b", "c")
 
 
 def judged(
-    scores: Array, diverged: NDArray[np.bool_] | None = None, apart: NDArray[np.bool_] | None = None
+    scores: Array,
+    diverged: NDArray[np.bool_] | None = None,
+    apart: NDArray[np.bool_] | None = None,
+    accepted: float | Array = 0.9,
 ) -> Soundness:
     n, n_draws, _ = scores.shape
     energy = np.random.default_rng(0).standard_normal((n, n_draws))
     none = np.zeros((n, n_draws), dtype=bool)
     logs = np.zeros((n, n_draws))
-    depth = np.zeros((n, n_draws), dtype=np.intp)
-    drawn = Trajectories(scores, logs, none if diverged is None else diverged, depth, energy)
+    taken = np.broadcast_to(accepted, (n, n_draws))
+    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy)
     return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
 
 
@@ -51,12 +54,23 @@ def test_divergences_in_few_chains_count_where_their_draws_change_the_numbers() 
     assert same.diverged > 0.01
     assert same.n_sticking == 3
     assert same.sound
-    assert "nearly all in 3 of 64 chains, without which no mean moves" in " ".join(same.sentences)
+    assert "3 of 64 chains stick, without which no mean moves" in " ".join(same.sentences)
     scores[:3, :, 1] = 4.0
     elsewhere = judged(scores, diverged)
     assert elsewhere.moves > 0.1
     assert not elsewhere.sound
     assert not judged(draws(), in_chains(20, 0.5)).sound
+
+
+def test_chains_that_accept_next_to_nothing_count_where_their_draws_change_the_numbers() -> None:
+    accepted = np.where(np.arange(64) < 3, 0.2, 0.9)[:, None]
+    same = judged(draws(), accepted=accepted)
+    assert same.n_sticking == 3
+    assert same.sound
+    away = draws()
+    away[:3, :, 1] = 4.0
+    assert not judged(away, accepted=accepted).sound
+    assert judged(away).n_sticking == 0
 
 
 def test_chains_that_stay_at_another_optimum_are_found() -> None:
@@ -83,7 +97,7 @@ def test_chains_that_mix_are_seldom_said_to_differ() -> None:
         ({}, True, "No trajectory diverged, no chain lacks energy (E-BFMI 0.80, at least 0.3)."),
         ({"diverged": 0.004}, True, "0.40% of the trajectories diverged, few enough (up to 1% are)."),
         ({"energy": 0.12}, False, "only 0.12 of their energy anew at a time (E-BFMI), less than 0.3"),
-        ({"cut": 0.2}, True, "20% of the trajectories were cut at 1,024 steps"),
+        ({"walled": 0.2}, True, "20% of the trajectories met a wall, where the data are impossible"),
     ],
 )
 def test_what_is_not_as_it_should_be_is_said(changed: dict[str, float], sound: bool, words: str) -> None:

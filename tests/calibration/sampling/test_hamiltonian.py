@@ -1,4 +1,4 @@
-"""The no-U-turn sampler: distributions that are known, its warnings, and a study with a gradient."""
+"""Hamiltonian Monte Carlo: distributions that are known, its warnings, and a study with a gradient."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from calibration.sampling.convergence import Criteria, convergence
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort
 from calibration.sampling.normal_scores import NormalScores
-from calibration.sampling.nuts import Chains, Sloped, Trajectories, adapted, returned_energy
+from calibration.sampling.hamiltonian import Chains, Sloped, Trajectories, adapted, length_of, returned_energy
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
 from calibration.sampling.trajectories import TrajectoryDraws
@@ -21,18 +21,18 @@ from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.engines.registry import choose
 
-SHORT = Effort(ensembles=2, block=60, most_steps=1200, sampler="nuts")
+SHORT = Effort(ensembles=2, block=60, most_steps=1200, sampler="hmc")
 
 
 def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
     """Draws after an adaptation of 60."""
-    before, step = adapted(target, (start, *target(start)), 0.3, 60, rng)
-    return draws(Chains(before.stand, rng), target, step, n_draws)
+    before, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, rng)
+    return draws(Chains(before.stand, rng), target, step, n_draws, length_of(1.5, step))
 
 
-def draws(chains: Chains, target: Sloped, step: float, n_draws: int) -> Trajectories:
+def draws(chains: Chains, target: Sloped, step: float, n_draws: int, length: float = 4.0) -> Trajectories:
     while chains.n_draws < n_draws:
-        chains.tick(target, step)
+        chains.tick(target, step, length)
     return chains.first(n_draws)
 
 
@@ -93,16 +93,59 @@ def test_energy_that_is_drawn_anew() -> None:
     assert (returned_energy(apart) < 0.01).all()
 
 
-def test_a_cliff_is_a_divergence_and_what_lies_beyond_is_never_drawn() -> None:
+@pytest.mark.parametrize("beyond", [-np.inf, -1e5])
+def test_a_wall_is_no_divergence_a_cliff_is_one_and_what_lies_beyond_is_never_drawn(beyond: float) -> None:
+    """A standard normal below 1/2: its mean is minus the density there over the probability."""
+
     def target(points: Array) -> tuple[Array, Array]:
         inside = points[:, 0] < 0.5
-        return np.where(inside, -0.5 * (points**2).sum(axis=1), -np.inf), np.where(inside[:, None], -points, 0.0)
+        return np.where(inside, -0.5 * (points**2).sum(axis=1), beyond), np.where(inside[:, None], -points, 0.0)
 
     rng = np.random.default_rng(5)
     start = -np.abs(rng.standard_normal((8, 1)))
-    drawn = draws(Chains((start, *target(start)), rng), target, 0.5, 200)
-    assert 0.05 < drawn.diverged.mean() < 0.95
+    drawn = draws(Chains((start, *target(start)), rng), target, 0.5, 800)
+    ended, other = (drawn.walled, drawn.diverged) if beyond == -np.inf else (drawn.diverged, drawn.walled)
+    assert 0.05 < ended.mean() < 0.95
+    assert not other.any()
+    assert not drawn.accepted[ended].any()
     assert drawn.points.max() < 0.5
+    expected = -np.exp(-0.125) / np.sqrt(2 * np.pi) / 0.6914625
+    (line,) = convergence(["a"], drawn.points[:, :, None])
+    assert abs(line.mean - expected) < 4 * line.mcse_mean < 0.1
+
+
+def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
+    """Many trajectories end at it, whatever the step; one that is far too large meets it at once, and gets smaller."""
+
+    def target(points: Array) -> tuple[Array, Array]:
+        inside = points[:, 0] < 0
+        return np.where(inside, -0.5 * (points**2).sum(axis=1), -np.inf), -points
+
+    start = np.full((32, 2), -0.5)
+    chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, np.random.default_rng(1))
+    assert chains.first(chains.n_draws).walled.mean() > 0.2
+    assert step > 0.1
+
+    def narrow(points: Array) -> tuple[Array, Array]:
+        inside = (np.abs(points) < 1e-3).all(axis=1)
+        return np.where(inside, 0.0, -np.inf), np.zeros_like(points)
+
+    start = np.zeros((32, 2))
+    assert adapted(narrow, (start, *narrow(start)), 0.3, 1.5, 60, np.random.default_rng(1))[1] < 1e-3
+
+
+def test_chains_that_accept_little_are_found() -> None:
+    """One begins where the normal is a hundredth as wide as the step can follow."""
+
+    def target(points: Array) -> tuple[Array, Array]:
+        narrow = np.where(points[:, :1] > 50, 1e4, 1.0)
+        away = points - np.where(points[:, :1] > 50, 100.0, 0.0)
+        return -0.5 * (narrow * away**2).sum(axis=1), -narrow * away
+
+    start = np.array([[0.1], [-0.2], [100.0], [0.3]])
+    chains = Chains((start, *target(start)), np.random.default_rng(2))
+    draws(chains, target, 0.5, 40)
+    assert chains.stuck(0.3).tolist() == [False, False, True, False]
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
@@ -112,7 +155,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 
 @pytest.mark.parametrize("stop", [0, 1, 700])
 def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
-    """In the middle of their trees too, and by whatever stream."""
+    """In the middle of their trajectories too, and by whatever stream."""
     target = normal(np.diag([1.0, 4.0, 0.2]))
 
     def begun(seed: int) -> Chains:
@@ -122,10 +165,10 @@ def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
     whole = draws(begun(1), target, 0.2, 90)
     stopped = begun(1)
     for _ in range(stop):
-        stopped.tick(target, 0.2)
+        stopped.tick(target, 0.2, 4.0)
     kept = {name: array.copy() for name, array in stopped.arrays().items()}
     for _ in range(50):
-        stopped.tick(target, 0.2)
+        stopped.tick(target, 0.2, 4.0)
     again = Chains.of(kept, np.random.default_rng(9))
     assert again.n_ticks == stop
     gone_on = draws(again, target, 0.2, 90)
@@ -152,7 +195,7 @@ def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> TrajectoryDraws:
-    density = posterior(small_study(tmp_path_factory.mktemp("nuts")), choose("native"))
+    density = posterior(small_study(tmp_path_factory.mktemp("hmc")), choose("native"))
     sampled = draw(density, np.random.default_rng(1), effort=SHORT).sampled
     assert isinstance(sampled, TrajectoryDraws)
     return sampled
@@ -188,8 +231,8 @@ def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
 
     part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
     assert part.interrupted
-    assert part.n_steps == 30 < drawn.n_steps
-    assert np.array_equal(part.position, drawn.position[:, :30])
+    assert part.n_steps == 15 < drawn.n_steps
+    assert np.array_equal(part.position, drawn.position[:, :15])
     chains = replace(SHORT, sampler="chains", walkers=12, block=20, most_steps=40)
     alone, beside = (
         draw(density, np.random.default_rng(1), effort=chains, saved=entry).sampled for entry in (UNSAVED, saved)
@@ -218,5 +261,5 @@ def test_trajectories_are_followed_where_weights_fail(tmp_path: Path, monkeypatc
     effort = replace(SHORT, sampler="importance", walkers=24, least_steps=40, most_steps=200, block=20)
     monkeypatch.setattr(sample, "RELIABLE", -9.0)
     instead = draw(density, np.random.default_rng(1), effort=effort).sampled
-    assert instead.sampler == "nuts"
+    assert instead.sampler == "hmc"
     assert "importance sampling was tried first: Pareto k" in instead.sentence
