@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 from calibration.new_study.dates import DateOrder, date_of, date_orders
-from calibration.new_study.table import Sheet, is_missing, number_reader
+from calibration.new_study.table import Sheet, is_missing
 from calibration.study.time_units import unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
@@ -255,7 +255,7 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
         )
     if orders and (order or not _are_numbers(cells, sheet)):
         return _dated(sheet, column, rows, cells, orders[0])
-    read = number_reader(cells, sheet.delimiter)
+    read = sheet.reader(cells)
     numbers = [read(text) for text in cells]
     _check_dates(sheet, column, rows, cells)
     for i, text, number in zip(rows, cells, numbers, strict=True):
@@ -320,7 +320,7 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
-    read = number_reader(texts, sheet.delimiter)
+    read = sheet.reader(texts)
     cells = [text for text in texts if not is_missing(text)]
     # 20200301 is a date although it is a number
     return bool(cells) and all(not math.isnan(read(t)) and not (len(t) == 8 and t[:2] in ("19", "20")) for t in cells)
@@ -333,7 +333,7 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
             return name
     ascending: list[str] = []
     for name, texts in filled.items():
-        read = number_reader(texts, sheet.delimiter)
+        read = sheet.reader(texts)
         values = [read(text) for text in texts]
         if len(values) > 1 and all(a < b for a, b in pairwise(values)):
             ascending.append(name)

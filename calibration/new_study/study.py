@@ -18,7 +18,7 @@ from calibration.new_study.matching import Match, flows, likeness, matches, obse
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
 from calibration.new_study.scale import check_scales
 from calibration.new_study.series import Series, reading, series, shape
-from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
+from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -198,7 +198,7 @@ def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
             continue
         texts = sheet.column(name)
         cells = [cell for cell in texts if not is_missing(cell)]
-        read = number_reader(texts, sheet.delimiter)
+        read = sheet.reader(texts)
         n = sum(1 for cell in cells if np.isfinite(read(cell)))
         (numeric if cells and 2 * n > len(cells) else textual).append(name)
     return numeric, textual

@@ -78,6 +78,30 @@ def test_numbers_are_read_as_the_column_writes_them(texts: list[str], delimiter:
     assert [read(text) for text in texts] == numbers
 
 
+@pytest.mark.parametrize(
+    ("table", "numbers"),
+    [
+        ("t;price;store\n1;1,58;306.984\n2;1,53;330.062\n", [306984, 330062]),
+        ("t;price;store\n1;1.58;306,984\n2;1.53;330,062\n", [306984, 330062]),
+        ('t,price,store\n1,"1,58",306.984\n2,"1,53",330.062\n', [306984, 330062]),
+        ("t;price;store\n1;2.000.000;1,250\n2;3.000.000;1,500\n", [1.25, 1.5]),
+        ("t;day;store\n1;3.5.2020;1.250\n2;4.5.2020;1.500\n", [1.25, 1.5]),
+        ("t;note;store\n1;see 1,5;1.250\n2;none;1.500\n", [1.25, 1.5]),
+    ],
+)
+def test_the_columns_of_a_file_write_numbers_in_one_way(tmp_path: Path, table: str, numbers: list[float]) -> None:
+    (tmp_path / "a.csv").write_text(table)
+    sheet = read_sheet(tmp_path / "a.csv")
+    texts = sheet.column("store")
+    assert [sheet.reader(texts)(text) for text in texts] == numbers
+
+
+def test_columns_that_write_numbers_in_two_ways_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t;price;store\n1;1,58;306.9\n2;1,53;330.0\n")
+    with pytest.raises(CiparkError, match=r"a\.csv: '1,58' \(price, line 2\) .* comma and '306\.9' \(store, line 2\)"):
+        read_sheet(tmp_path / "a.csv")
+
+
 @pytest.mark.parametrize("text", ["", "NA", "n/a", "-", "–", "NaN", ".."])
 def test_what_people_write_for_nothing_is_nothing(text: str) -> None:
     assert np.isnan(number_reader(["1", text], ",")(text))
