@@ -220,6 +220,7 @@ def _summary(made: "NewStudy") -> list[str]:
     ]
     if made.reordered:
         lines.append("          the rows were not in the order of time and have been sorted")
+    lines += [f"          {note}" for note in made.notes]
     for series in made.series:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 from calibration.new_study.dates import DateOrder, date_of, date_orders
-from calibration.new_study.table import Sheet, is_missing, number_reader
+from calibration.new_study.table import Sheet, is_missing
 from calibration.study.time_units import unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
@@ -255,12 +255,17 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
         )
     if orders and (order or not _are_numbers(cells, sheet)):
         return _dated(sheet, column, rows, cells, orders[0])
-    read = number_reader(cells, sheet.delimiter)
+    read = sheet.reader(cells)
     numbers = [read(text) for text in cells]
     _check_dates(sheet, column, rows, cells)
     for i, text, number in zip(rows, cells, numbers, strict=True):
         if math.isnan(number):
+            # one text among numbers is a row that is no data, and the column is right
+            alone = 2 * sum(map(math.isfinite, numbers)) > len(numbers)
             expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
+            if alone:
+                other = next(cell for cell, value in zip(cells, numbers, strict=True) if math.isfinite(value))
+                expected = f"a number, as {other} is: mend the cell, or take the row out if it is no data"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
     ordered = sorted(zip(numbers, rows, strict=True))
     _check_once(ordered, sheet, column)
@@ -277,7 +282,8 @@ def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence
             where = f"{sheet.name} line {sheet.lines[i]}"
             if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
                 raise UnusableInput(f"{column} is {text!r}, and the calendar has no such day", where=where)
-            expected = f"a date, as {cells[0] if cells[0] != text else cells[-1]!r} is; {_taken(column)}"
+            other = next(cell for cell in cells if date_of(cell, order) is not None)
+            expected = f"a date, as {other!r} is: mend the cell, or take the row out if it is no data"
             raise InvalidValue(column, text, expected, where=where)
 
 
@@ -320,7 +326,7 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
-    read = number_reader(texts, sheet.delimiter)
+    read = sheet.reader(texts)
     cells = [text for text in texts if not is_missing(text)]
     # 20200301 is a date although it is a number
     return bool(cells) and all(not math.isnan(read(t)) and not (len(t) == 8 and t[:2] in ("19", "20")) for t in cells)
@@ -333,7 +339,7 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
             return name
     ascending: list[str] = []
     for name, texts in filled.items():
-        read = number_reader(texts, sheet.delimiter)
+        read = sheet.reader(texts)
         values = [read(text) for text in texts]
         if len(values) > 1 and all(a < b for a, b in pairwise(values)):
             ascending.append(name)

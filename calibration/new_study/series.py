@@ -17,7 +17,7 @@ from calibration.families.normal import Normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
-from calibration.new_study.table import Sheet, is_missing, number_reader
+from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnusableInput
@@ -112,7 +112,7 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
         For a cell that is neither a number nor empty, and for a column without numbers.
     """
     texts = sheet.column(match.column)
-    read = number_reader(texts, sheet.delimiter)
+    read = sheet.reader(texts)
     # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
     values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
     for i, value in zip(axis.rows, values, strict=True):

@@ -14,11 +14,12 @@ from calibration.new_study.choice import View, roles, view
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
+from calibration.new_study.footer import without_footer
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
 from calibration.new_study.scale import check_scales
 from calibration.new_study.series import Series, reading, series, shape
-from calibration.new_study.table import Sheet, is_missing, number_reader, read_sheet
+from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -63,7 +64,8 @@ class NewStudyRequest:
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``n_rows`` counts those of the table, and ``reordered`` says whether they were not in the order of time.
+    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
+    what else was done to them.
     """
 
     folder: Path
@@ -76,6 +78,7 @@ class NewStudy:
     possible: bool = False
     n_rows: int = 0
     reordered: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def new_study(request: NewStudyRequest) -> NewStudy:
@@ -93,7 +96,8 @@ def new_study(request: NewStudyRequest) -> NewStudy:
             "--series", named, "files of different names, since the study keeps copies", where="new-study"
         )
     model = read_model(request.model, allow_files=request.allow_files, series=request.series)
-    sheet = _chosen(read_sheet(request.data, request.sheet), request.where or {})
+    sheet, below = without_footer(read_sheet(request.data, request.sheet))
+    sheet = _chosen(sheet, request.where or {})
     axis = read_axis(sheet, request.time, request.dates, tuple(request.values or ()), request.until)
     axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
@@ -113,7 +117,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
-            n_rows=len(sheet.rows), reordered=reordered,
+            n_rows=len(sheet.rows), reordered=reordered, notes=(below,) if below else (),
         )  # fmt: skip
         view = _first_view(draft, request, model, study, check=True)
         if not view.possible:
@@ -198,7 +202,7 @@ def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
             continue
         texts = sheet.column(name)
         cells = [cell for cell in texts if not is_missing(cell)]
-        read = number_reader(texts, sheet.delimiter)
+        read = sheet.reader(texts)
         n = sum(1 for cell in cells if np.isfinite(read(cell)))
         (numeric if cells and 2 * n > len(cells) else textual).append(name)
     return numeric, textual

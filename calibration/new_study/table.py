@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,7 @@ MISSING = frozenset(
 _MOST_CELLS = 4_000_000
 _MARKS = re.compile(r"[\s\u00a0\u202f'’$€£¥%]")
 _COMMA_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+_NUMERAL = re.compile(r"[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?")
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
 
 
@@ -38,6 +39,8 @@ class Sheet:
     lines : tuple of int
         Where each row stands in the file.
     delimiter : str
+    comma : bool, optional
+        Whether the file writes 1,5 for one and a half; None where no cell of it decides.
     """
 
     name: str
@@ -45,6 +48,11 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
     lines: tuple[int, ...]
     delimiter: str
+    comma: bool | None = None
+
+    def reader(self, texts: Sequence[str]) -> Callable[[str], float]:
+        """How the numbers of a column with these texts are read: see :func:`number_reader`."""
+        return number_reader(texts, self.delimiter, self.comma)
 
     def column(self, name: str) -> tuple[str, ...]:
         """The texts of a column."""
@@ -113,7 +121,9 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
         if header.count(name) > 1:
             raise UnusableInput(f"two columns are called {name!r}", where=where)
     rows = [(n, [*cells, *[""] * (len(header) - len(cells))][: len(header)]) for n, cells in records[first + 1 :]]
-    return Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), tuple(n for n, _ in rows), delimiter)
+    lines = tuple(n for n, _ in rows)
+    sheet = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter)
+    return replace(sheet, comma=_convention(sheet))
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -149,19 +159,19 @@ def is_missing(text: str) -> bool:
     return text.strip().casefold() in MISSING
 
 
-def number_reader(texts: Sequence[str], delimiter: str) -> Callable[[str], float]:
+def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None = None) -> Callable[[str], float]:
     """How the numbers of a column are written: a function that reads one of them, NaN for what is none.
 
-    ``1.234,5`` and ``1,234.5`` are told apart by the column as a whole. A mark before three digits is that of thousands
-    where no number of a thousand or more lacks it and smaller ones do; with a semicolon between cells, a comma is else
+    ``convention`` says whether the file writes a decimal comma; 1.234 is a thousand and more there. Where it is None,
+    no cell of the file decides, and the column as a whole has to: a mark before three digits is that of thousands where
+    no number of a thousand or more lacks it and smaller ones do; with a semicolon between cells, a comma is else
     decimal.
     """
     cells = [_MARKS.sub("", text) for text in texts if not is_missing(text)]
-    comma = _comma_is_decimal(cells, delimiter)
+    comma = _comma_is_decimal(cells, delimiter) if convention is None else convention
     thousands = "." if comma else ","
     grouped = _POINT_GROUPS if comma else _COMMA_GROUPS
-    # with a decimal comma, '1.234' may still be a plain decimal of a file that mixes both
-    groups = not comma or any("," in cell for cell in cells) or _all_grouped(cells, _POINT_GROUPS, ".")
+    groups = bool(convention) or not comma or any("," in c for c in cells) or _all_grouped(cells, _POINT_GROUPS, ".")
 
     def number(text: str) -> float:
         cell = _MARKS.sub("", text)
@@ -180,17 +190,55 @@ def number_reader(texts: Sequence[str], delimiter: str) -> Callable[[str], float
     return number
 
 
+def _decides(cell: str) -> bool | None:
+    """Whether a number has a decimal comma (True) or a decimal point (False); None where it may be either, or is none.
+
+    >>> _decides("1,58"), _decides("1.234.567"), _decides("0.5"), _decides("1.234"), _decides("3.5.2020")
+    (True, True, False, None, None)
+    """
+    marks = set(re.findall("[.,]", cell))
+    if not _NUMERAL.fullmatch(cell) or not marks:
+        return None
+    by_point, by_comma = bool(_POINT_GROUPS.fullmatch(cell)), bool(_COMMA_GROUPS.fullmatch(cell))
+    if len(marks) == 2 or cell.count(min(marks)) > 1:
+        return by_point if by_point or by_comma else None
+    # one mark: before three digits it may be that of thousands
+    return None if by_point or by_comma else "," in marks
+
+
+def _convention(sheet: Sheet) -> bool | None:
+    """Whether the columns of numbers have a decimal comma; None where no cell decides.
+
+    Raises
+    ------
+    UnusableInput
+        Where one cell has a decimal comma and another a decimal point.
+    """
+    found: dict[bool, str] = {}
+    for name in sheet.header:
+        cells = [_MARKS.sub("", text) for text in sheet.column(name)]
+        filled = [cell for cell in cells if not is_missing(cell)]
+        if 2 * sum(bool(_NUMERAL.fullmatch(cell)) for cell in filled) <= len(filled):
+            continue
+        for cell, text, line in zip(cells, sheet.column(name), sheet.lines, strict=True):
+            if (comma := _decides(cell)) is not None:
+                found.setdefault(comma, f"{text!r} ({name}, line {line})")
+    if len(found) == 2:
+        raise UnusableInput(
+            f"{found[True]} has a decimal comma and {found[False]} a decimal point: write all numbers of the file in "
+            "one way",
+            where=sheet.name,
+        )
+    return next(iter(found), None)
+
+
 def _comma_is_decimal(cells: Sequence[str], delimiter: str) -> bool:
-    """Whether the column writes 1,5 for one and a half."""
-    with_comma = [cell for cell in cells if "," in cell]
-    if not with_comma:
+    """Whether the column writes 1,5 for one and a half; for a file that does not decide."""
+    decided = next((comma for cell in cells if (comma := _decides(cell)) is not None), None)
+    if decided is not None:
+        return decided
+    if not any("," in cell for cell in cells):
         return delimiter == ";" and _all_grouped(cells, _POINT_GROUPS, ".")
-    if any(re.search(r",\d{3}.*\.", cell) for cell in with_comma):
-        return False
-    if any(cell.count(",") > 1 for cell in with_comma):
-        return False
-    if any(re.search(r"\.\d{3}.*,", cell) or not _COMMA_GROUPS.fullmatch(cell) for cell in with_comma):
-        return True
     return delimiter == ";" and not _all_grouped(cells, _COMMA_GROUPS, ",")
 
 

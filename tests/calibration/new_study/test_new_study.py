@@ -1,6 +1,7 @@
 """A stranger's model and table become a study that runs: what is guessed, what is refused, what is written."""
 
 import datetime
+import re
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,6 +77,30 @@ def content(made: making.NewStudy) -> dict[str, object]:
 def test_numbers_are_read_as_the_column_writes_them(texts: list[str], delimiter: str, numbers: list[float]) -> None:
     read = number_reader(texts, delimiter)
     assert [read(text) for text in texts] == numbers
+
+
+@pytest.mark.parametrize(
+    ("table", "numbers"),
+    [
+        ("t;price;store\n1;1,58;306.984\n2;1,53;330.062\n", [306984, 330062]),
+        ("t;price;store\n1;1.58;306,984\n2;1.53;330,062\n", [306984, 330062]),
+        ('t,price,store\n1,"1,58",306.984\n2,"1,53",330.062\n', [306984, 330062]),
+        ("t;price;store\n1;2.000.000;1,250\n2;3.000.000;1,500\n", [1.25, 1.5]),
+        ("t;day;store\n1;3.5.2020;1.250\n2;4.5.2020;1.500\n", [1.25, 1.5]),
+        ("t;note;store\n1;see 1,5;1.250\n2;none;1.500\n", [1.25, 1.5]),
+    ],
+)
+def test_the_columns_of_a_file_write_numbers_in_one_way(tmp_path: Path, table: str, numbers: list[float]) -> None:
+    (tmp_path / "a.csv").write_text(table)
+    sheet = read_sheet(tmp_path / "a.csv")
+    texts = sheet.column("store")
+    assert [sheet.reader(texts)(text) for text in texts] == numbers
+
+
+def test_columns_that_write_numbers_in_two_ways_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t;price;store\n1;1,58;306.9\n2;1,53;330.0\n")
+    with pytest.raises(CiparkError, match=r"a\.csv: '1,58' \(price, line 2\) .* comma and '306\.9' \(store, line 2\)"):
+        read_sheet(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("text", ["", "NA", "n/a", "-", "–", "NaN", ".."])
@@ -441,6 +466,24 @@ def test_the_command_writes_a_study_that_calibrates(sir: Path, monkeypatch: pyte
     assert Path("cipark-output/flu/report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("below", "note"),
+    [
+        ("Total,76\n", "line 6 ('Total') is below the data and left out"),
+        (",76\nSource: ministry,\n", "line 7 ('Source: ministry') is below"),
+        ("Sum,76\nSource: ministry of health,\n", "line 6 ('Sum'), line 7 ('Source: ministry of health') are below"),
+        ("provisional figures,\n", "line 6 ('provisional figures') is below"),
+    ],
+)
+def test_a_footer_is_left_out_with_a_note(sir: Path, monkeypatch: pytest.MonkeyPatch, below: str, note: str) -> None:
+    monkeypatch.chdir(sir.parent)
+    (sir.parent / "flu.csv").write_text("day,infected\n0,3\n1,8\n2,20\n3,45\n" + below)
+    result = run("new-study", "sir.mdl", "flu.csv")
+    assert result.exit_code == 0, result.output
+    assert "4 rows, 0 to 3" in result.output
+    assert note in result.output
+
+
 def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
     table = "day,infected\n1,3\n2,8\n3,20\n"
     made = ask(sir, table)
@@ -457,6 +500,8 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
+        ("day,infected\n1,3\n2,4\nprovisional,9\n", [], r"'provisional', expected a number, as 1 is: mend the cell"),
+        ("day,infected\n1,3\n2,4\nTotal,7\n3,5\n", [], r"line 4: day is 'Total', .*, or take the row out if it is no"),
         ("1,3\n2,4\n", [], r"expected column names"),
         ("day,infected\n", [], r"rows below"),
         ("date,infected\n01/02/2020,1\n02/02/2020,3\n", [], r"--dates dmy or --dates mdy"),
@@ -472,8 +517,6 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
 def test_a_mistake_is_one_sentence_and_leaves_nothing(
     sir: Path, monkeypatch: pytest.MonkeyPatch, table: str, options: list[str], message: str
 ) -> None:
-    import re
-
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text(table)
     before = sorted(path.name for path in sir.parent.iterdir())
