@@ -104,7 +104,7 @@ def ensemble(
         Called with the number of runs done and of all runs.
     failures : {"warn", "leave"}
         What happens to runs that leave the numbers: they are marked and a warning counts them, or they are left to the
-        caller's own judgement.
+        caller's own judgement. A missing value is NaN, or, where it is left, the number of Vensim's ``:NA:``.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def ensemble(
     )
     if failures == "warn":
         coords |= _failed(columns, n_runs, grid.times[saved], arrays, reductions_read)
-    arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
+        arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
     return _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes, coords)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.settings import Reduction
 from cipark_sd.errors import CiparkError
-from cipark_sd.model.expr import Ref, references
+from cipark_sd.model.expr import MISSING, Ref, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
 from cipark_sd.naming import canonical
@@ -53,6 +53,10 @@ class Floor:
     def least(self) -> float:
         """With room for rounding."""
         return self.limit - SLACK * max(1.0, abs(self.limit))
+
+    def holds(self, low: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether lowest values stay above it; a missing value is no amount."""
+        return np.asarray((low >= self.least) | (low == MISSING))
 
     @property
     def reduction(self) -> str:
@@ -138,7 +142,7 @@ def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> 
             failed |= _bad(computed, name, places).reshape(n, -1).any(axis=1)
     for floor in limits:
         low = computed[floor.reduction].to_numpy()
-        failed |= ~(low >= floor.least)
+        failed |= ~floor.holds(low)
     return failed
 
 
@@ -203,7 +207,7 @@ def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Flo
     assert isinstance(model.by_name[name], Stock)
     values = computed[name].to_numpy()
     flat = values.reshape(*values.shape[:2], -1)
-    return np.asarray(flat < np.array([floor.least for floor in limits]))
+    return np.asarray((flat < np.array([floor.least for floor in limits])) & (flat != MISSING))
 
 
 def first_places(model: Model) -> dict[str, int]:
@@ -226,7 +230,7 @@ def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[F
     }
     for floor in limits:
         low = computed[floor.reduction].to_numpy()
-        below = (marks.reason == 0) & ~(low >= floor.least)
+        below = (marks.reason == 0) & ~floor.holds(low)
         marks.reason[below] = np.where(np.isfinite(low[below]), BELOW, NOT_FINITE)
         marks.variable[below] = number[floor.flat]
     return marks

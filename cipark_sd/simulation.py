@@ -75,6 +75,8 @@ class Course:
     values : by canonical name, each (n_times, *sizes of the variable's dimensions)
     first_non_finite : str
         Where the run first leaves the numbers; empty when it never does.
+    ends_without_numbers : bool
+        Whether something that left the numbers has not come back by the end.
     """
 
     model: Model
@@ -85,11 +87,7 @@ class Course:
     method: str
     time_step: float
     first_non_finite: str
-
-    @property
-    def ends_without_numbers(self) -> bool:
-        """Whether something that left the numbers has not come back by the end."""
-        return bool(self.first_non_finite) and not all(np.isfinite(v[-1]).all() for v in self.values.values())
+    ends_without_numbers: bool
 
     def dataset(self) -> "xr.Dataset":
         """The run as :func:`simulate` gives it."""
@@ -136,6 +134,7 @@ def course(
         method=planned.integration if chosen.fixed_step else chosen.name,
         time_step=planned.resolved.time_step,
         first_non_finite=broken,
+        ends_without_numbers=not np.isfinite(outputs[:, -1]).all(),
     )
 
 

@@ -34,23 +34,12 @@ def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozens
 
 
 def not_finite(run: str, result: xr.Dataset) -> Iterator[Finding]:
-    """A finding for the first variable that stops being a number."""
-    first: tuple[float, str, float] | None = None
-    for name, values in result.data_vars.items():
-        if "time" not in values.dims:
-            continue
-        table = values.transpose("time", ...).to_numpy().reshape(values.sizes["time"], -1)
-        # an element without an equation is NaN throughout and is no result
-        table = table[:, ~np.isnan(table).all(axis=0)]
-        broken = np.flatnonzero(~np.isfinite(table).all(axis=1))
-        if broken.size:
-            time = float(result["time"][int(broken[0])])
-            row = table[broken[0]]
-            if first is None or time < first[0]:
-                first = (time, str(values.attrs.get("long_name", name)), float(row[~np.isfinite(row)][0]))
-    if first is not None:
-        time, label, value = first
-        yield Finding(f"{label} is a finite number", False, time, value, None, f"run {run}; the first to break")
+    """A finding for the first variable that stops being a number; what the model makes missing is no such one."""
+    label, _, rest = str(result.attrs.get("first_non_finite", "")).rpartition(" is ")
+    value, _, time = rest.partition(" at time ")
+    if label:
+        remark = f"run {run}; the first to break"
+        yield Finding(f"{label} is a finite number", False, float(time), float(value), None, remark)
 
 
 def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> Finding:

@@ -12,7 +12,7 @@ from cipark_sd.checks.definition import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check,
 from cipark_sd.checks.evaluate import BASE, NoValue
 from cipark_sd.checks.expectation import tested
 from cipark_sd.checks.extreme import Condition, conditions
-from cipark_sd.checks.outcome import Finding, Outcome, outcome
+from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Finding, Outcome, outcome
 from cipark_sd.checks.structure import structural_outcomes
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName, raise_all
 from cipark_sd.model.expr import Apply, Call, Ref, references, walk
@@ -218,7 +218,12 @@ def _course_outcomes(
         yield outcome("negative-stocks", title, watched.negative, level=builtin.no_negative_stocks)
     if builtin.conservation != "off":
         title = f"Stocks change by their flows alone ({len(watched.chains)} chains, {watched.runs} runs)"
-        yield outcome("conservation", title, watched.unaccounted, level=builtin.conservation)
+        if watched.chains:
+            yield outcome("conservation", title, watched.unaccounted, level=builtin.conservation)
+        else:
+            # nothing was looked at, which is no pass
+            title = "Stocks change by their flows alone: no closed chain found"
+            yield Outcome("conservation", title, BUILT_IN_SOURCE, "note", ())
     for law in checks.conservation:
         findings = watched.conservation.get(law.id, [])
         failed = [finding for finding in findings if not finding.passed]

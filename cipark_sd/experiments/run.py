@@ -34,6 +34,7 @@ from cipark_sd.failures import (
     lowest,
     marked,
 )
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.tasks.pool import Pool, Progress, Tell
@@ -251,10 +252,11 @@ class _Once:
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
         least = lowest(limits, everywhen)
         runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
-        values = np.stack([read(runs, outcome) for outcome in self.outcomes])
-        fine = possible(values, self.outcomes) & _finite_stocks(model, runs)
+        courses, missing = zip(*(read(runs, outcome) for outcome in self.outcomes), strict=True)
+        values = np.stack(courses)
+        fine = possible(values, self.outcomes, missing) & _finite_stocks(model, runs)
         for floor in limits:
-            fine &= runs[floor.reduction].to_numpy() >= floor.least
+            fine &= floor.holds(runs[floor.reduction].to_numpy())
         return values, fine
 
     def diagnosed(self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario) -> Marks:
@@ -264,14 +266,13 @@ class _Once:
         marks = diagnosed(self.model, runs, everything.places, floors(self.model))
         start, times = first_places(self.model), runs["time"].to_numpy()
         for outcome in self.outcomes:
-            course = read(runs, outcome)
-            bad = ~((course >= outcome.low) & (course <= outcome.high)) & ~(np.isnan(course) & bool(outcome.per))
-            outside = Marks.none(len(course))
+            bad = ~_inside(*read(runs, outcome), outcome)
+            outside = Marks.none(len(bad))
             failed = bad.any(axis=1)
             outside.reason[failed] = OUTSIDE
             outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
             outside.time[failed] = times[bad.argmax(axis=1)[failed]]
-            marks.put(np.arange(len(course)), outside)
+            marks.put(np.arange(len(bad)), outside)
         return marks
 
     def _ensemble(
@@ -324,13 +325,16 @@ def _same_steps(
         ran[position] = Ran(values, needed, marks)
 
 
-def possible(values: Array, outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
-    """Which runs ``(n_draws,)`` have finite and possible outcomes at all times; ratios may be of nothing to nothing."""
-    fine = np.ones(values.shape[1], dtype=bool)
-    for row, outcome in zip(values, outcomes, strict=True):
-        inside = (row >= outcome.low) & (row <= outcome.high) & np.isfinite(row)
-        fine &= (inside | (np.isnan(row) & bool(outcome.per))).all(axis=-1)
-    return fine
+def possible(values: Array, outcomes: Sequence[Outcome], missing: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Which runs ``(n_draws,)`` have possible outcomes at all times."""
+    rows = zip(values, missing, outcomes, strict=True)
+    return np.asarray(np.logical_and.reduce([_inside(*row).all(axis=-1) for row in rows]))
+
+
+def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDArray[np.bool_]:
+    """Where a course is finite and possible, a ratio of nothing to nothing, or missing by the model's own equations."""
+    inside = (values >= outcome.low) & (values <= outcome.high) & np.isfinite(values)
+    return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
 
 
 def columns_of(settings: Scenario, draws: Draws, extra: Mapping[str, Array]) -> dict[str, Array]:
@@ -363,8 +367,8 @@ def columns_of(settings: Scenario, draws: Draws, extra: Mapping[str, Array]) -> 
     return columns
 
 
-def read(runs: "xr.Dataset", outcome: Outcome) -> Array:
-    """An outcome from the runs of an ensemble, ``(n_runs, n_times)``."""
+def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
+    """An outcome in the runs of an ensemble, and where the model itself makes it missing, each (n_runs, n_times)."""
 
     def values(name: str) -> Array:
         base, elements = split_key(override_key(name))
@@ -373,14 +377,18 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> Array:
         if elements:
             labels = [[override_key(str(label)) for label in array[dim].to_numpy()] for dim in dims]
             places = {d: elements_of_dim.index(e) for d, elements_of_dim, e in zip(dims, labels, elements, strict=True)}
-            return np.asarray(array.isel(places).to_numpy())
-        return np.asarray(array.sum(dims, skipna=False).to_numpy() if dims else array.to_numpy())
+            array = array.isel(places)
+            dims = []
+        gone = array == MISSING
+        missing.append(gone.any(dims).to_numpy())
+        return np.asarray(array.where(~gone).sum(dims, skipna=False).to_numpy())
 
+    missing: list[NDArray[np.bool_]] = []
     numbers = values(outcome.variable)
-    if not outcome.per:
-        return numbers
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(numbers / values(outcome.per))
+    if outcome.per:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = np.asarray(numbers / values(outcome.per))
+    return numbers, np.logical_or.reduce(missing)
 
 
 def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[Scenario, tuple[float, ...]]:

@@ -28,7 +28,7 @@ from cipark_sd.model.variables import (
 )
 from cipark_sd.naming import one_name
 
-Tag = Literal["stock", "flow", "aux", "gf"]
+Tag = Literal["stock", "flow", "aux"]
 #: What is written of a variable: its equation, or one side of a stock.
 Part = Literal["expr", "flow", "initial"]
 #: What XMILE calls the ways between points; the others have no name there.
@@ -39,6 +39,7 @@ GF_TYPES = {"interpolate": "continuous", "extrapolate": "extrapolate", "hold_bac
 class Entry:
     """One variable element: ``equations`` by the element labels they hold for, ``None`` for all of the dimensions.
 
+    Without an equation its ``table`` is read by others (``LOOKUP(table, x)``), as Stella has it.
     ``initials`` are the equations that hold at the start alone, one for each of the others, or none.
     """
 
@@ -287,7 +288,7 @@ class Writer:
             if not isinstance(table, Table):
                 self._refuse(lookup, "a table in a file that cannot be read", "write the points into the model")
             elif self._known_type(table):
-                yield replace(_described(lookup, "gf", table=table), label=self._part_label(lookup, elements))
+                yield replace(_described(lookup, "aux", table=table), label=self._part_label(lookup, elements))
 
     def _series(self, series: Series) -> Iterator[Entry]:
         """Data that a scenario brings: a variable whose equation is open."""
@@ -310,10 +311,10 @@ class Writer:
         if table.interpolation != "interpolate":
             if self._known_type(table):
                 self.added.append(
-                    Entry("gf", label.lower(), label, table=table, group=self.owner.group,
+                    Entry("aux", label.lower(), label, table=table, group=self.owner.group,
                           doc=f"Table in the equation of {self.owner.label}")
                 )  # fmt: skip
-            return f"{token(label)}({self.printer.text(argument)})"
+            return f"LOOKUP({token(label)}, {self.printer.text(argument)})"
         dims = self.scope
         text = self.printer.text(argument)
         self.added.append(

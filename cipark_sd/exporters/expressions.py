@@ -141,7 +141,7 @@ class Printer:
                     self.refuse(f"the function {READINGS[reading]}", "write a table that says itself how it is read")
                 if isinstance(table, Table):
                     return self.table(table, argument), _ATOM
-                return f"{self.reference(table.name, table.subscripts)}({self.text(argument)})", _ATOM
+                return f"LOOKUP({self.reference(table.name, table.subscripts)}, {self.text(argument)})", _ATOM
             case _:
                 assert_never(expr)
 

@@ -40,8 +40,8 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     Parameters
     ----------
     inline_lookups : bool
-        Write each use of a lookup as a table of its own. The standard's named tables are kept otherwise, which PySD
-        reads but pysimlin does not.
+        Write each use of a lookup as a table of its own, which PySD needs. Otherwise a lookup stays a variable with a
+        table, which others read by Stella's ``LOOKUP``.
 
     Raises
     ------
@@ -191,9 +191,6 @@ def blanks(label: str) -> str:
 
 def _variable(entry: Entry) -> ET.Element:
     node: ET.Element = ET.Element(str(entry.tag), {"name": entry.label})
-    if entry.tag == "gf":
-        assert entry.table is not None
-        _fill_table(node, entry.table, entry.limits)
     if entry.doc:
         _text(node, "doc", entry.doc)
     if entry.dims:
@@ -212,11 +209,12 @@ def _variable(entry: Entry) -> ET.Element:
             _text(node, tag, name)
     if entry.non_negative:
         ET.SubElement(node, "non_negative")
-    if entry.table is not None and entry.tag != "gf":
-        _fill_table(ET.SubElement(node, "gf"), entry.table, (None, None))
+    is_read_by_others = entry.table is not None and not entry.equations
+    if entry.table is not None:
+        _fill_table(ET.SubElement(node, "gf"), entry.table, entry.limits if is_read_by_others else (None, None))
     if entry.units:
         _text(node, "units", entry.units)
-    if entry.tag != "gf" and entry.limits != (None, None):
+    if entry.limits != (None, None) and not is_read_by_others:
         low, high = entry.limits
         open_low, open_high = ("-INF" if low is None else number(low)), ("INF" if high is None else number(high))
         ET.SubElement(node, "range", {"min": open_low, "max": open_high})
@@ -242,5 +240,5 @@ def _groups(entries: Iterable[Entry]) -> Iterable[ET.Element]:
     for name, labels in by_group.items():
         group = ET.Element("group", {"name": name})
         for label in labels:
-            _text(group, "var", label)
+            ET.SubElement(group, "entity", {"name": label})
         yield group

@@ -88,9 +88,7 @@ class _Page:
         self.drawn.add(node.name)
         self.ends[node.number] = (entry.label, None)
         place = valve or node
-        # a lookup stands in a diagram like any other variable
-        tag = "aux" if entry.tag == "gf" else entry.tag
-        shape = ET.SubElement(view, tag, {"name": entry.label, "x": number(place.x), "y": number(place.y)})
+        shape = ET.SubElement(view, entry.tag, {"name": entry.label, "x": number(place.x), "y": number(place.y)})
         if entry.tag == "flow":
             points = ET.SubElement(shape, "pts")
             for x, y in self._pipe(entry, place):

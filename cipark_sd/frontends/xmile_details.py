@@ -37,9 +37,9 @@ def xmile_method(root: Any, space: Mapping[str, str], path: Path) -> Method:
 
 
 def xmile_groups(root: Any, space: Mapping[str, str]) -> dict[str, str]:
-    """Sector by canonical variable name."""
+    """Sector by canonical variable name: by the standard's ``<entity name="…">`` or Stella's ``<var>``."""
     return {
-        canonical(var.text or ""): group.get("name", "")
+        canonical(member.get("name") or member.text or ""): group.get("name", "")
         for group in root.xpath("//x:group", namespaces=space)
-        for var in group.xpath("x:var", namespaces=space)
+        for member in group.xpath("x:entity | x:var", namespaces=space)
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cipark_sd import results
 from cipark_sd.checkpoints import Arrays, program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import drawn, ensemble
@@ -86,7 +86,7 @@ class Work(MadeOnce):
         failed = failing(computed, self._plan.columns.places, self._limits)
         marks = self._marks(rows, numbers, computed, failed) if failed.any() else Marks.none(last - first)
         return {
-            **{name: computed[name].to_numpy() for name in self.save},
+            **{name: missing_as_nan(computed[name].to_numpy()) for name in self.save},
             DRAWS: np.ascontiguousarray(rows),
             **marks.arrays,
         }

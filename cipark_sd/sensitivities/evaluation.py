@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays
-from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import checked, grid_of, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.failures import OUTSIDE, OVERDRAWN, Floor, Marks, diagnosed, first_places, floors, lowest, marked
@@ -183,7 +183,7 @@ class Evaluation(MadeOnce):
         for _, over in self._overdrawn(result, step):
             wrong |= over.any(axis=(1, 2))
         for floor in limits:
-            wrong |= ~(result[floor.reduction].to_numpy() >= floor.least)
+            wrong |= ~floor.holds(result[floor.reduction].to_numpy())
         return courses, wrong
 
     def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **how: Any) -> "xr.Dataset":
@@ -203,7 +203,7 @@ class Evaluation(MadeOnce):
         base, elements = split_key(override_key(variable))
         array = result[base].to_numpy()
         place = np.ravel_multi_index(self._index(base, elements), array.shape[2:]) if elements else 0
-        return np.asarray(array.reshape(*array.shape[:2], -1)[:, :, int(place)])
+        return missing_as_nan(np.asarray(array.reshape(*array.shape[:2], -1)[:, :, int(place)]))
 
     def _index(self, base: str, elements: Sequence[str]) -> tuple[int, ...]:
         dims = self.model[base].dims

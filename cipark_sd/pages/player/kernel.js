@@ -99,9 +99,14 @@ class Kernel {
    * others keep what the model was written with. `numbers` are those by which random functions know the runs; `last` is
    * the position of the saved time after which nothing is computed.
    *
-   * The answer is a Float64Array: output by output, in each time by time, in each run by run.
+   * The answer is a Float64Array: output by output, in each time by time, in each run by run; a missing value is NaN.
    */
-  run(values = {}, runs = 1, { seed = 0n, numbers = null, last = this.times.length - 1 } = {}) {
+  run(values = {}, runs = 1, options = {}) {
+    return this.#numbers(values, runs, options).map(orMissing);
+  }
+
+  /** As `run`, with missing values as the model has them. */
+  #numbers(values, runs, { seed = 0n, numbers = null, last = this.times.length - 1 } = {}) {
     const { about } = this, lanes = about.lanes, constants = about.constants.length;
     const { blocks, at } = this.#layOut(runs);
     const { memory } = this.exports;
@@ -146,7 +151,7 @@ class Kernel {
     const varies = shared.find((name) => typeof (values[name] ?? 0) !== "number");
     if (varies) throw new KernelError(`all runs of a call share ${varies}: it takes one number`);
     const given = Object.fromEntries(shared.filter((name) => name in values).map((name) => [name, values[name]]));
-    const table = this.#timetable.run(given, 1, { last }), rows = last + 1;
+    const table = this.#timetable.#numbers(given, 1, { last }), rows = last + 1;
     for (let output = 0; output < about.timetable.outputs; output++) {
       const place = at.values[about.series.length + output];
       const series = new Float64Array(this.exports.memory.buffer, place, rows * about.lanes);
@@ -166,6 +171,11 @@ class Kernel {
           throw new KernelError(`these values give ${label} ${needed} stages; this file was made with ${stages}`);
       }
   }
+}
+
+/** A number as people see it: Vensim's :NA: is none. */
+function orMissing(value) {
+  return value === -(2 ** 109) ? NaN : value;
 }
 
 /** A number of the description: JSON has none that is infinite or none at all. */

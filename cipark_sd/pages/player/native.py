@@ -7,6 +7,7 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.engines.base import Values
+from cipark_sd.engines.columns import missing_as_nan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm.carried import Carried
@@ -23,4 +24,4 @@ def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str,
     settings = made.plan.settings
     numbers = {**settings.numbers, **fixed, **columns}
     every = Settings(numbers, settings.initials, settings.tables, settings.series)
-    return choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64))
+    return missing_as_nan(choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64)))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
+from cipark_sd.engines.columns import missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
@@ -190,7 +191,7 @@ def _at_the_ends(
     runs_around = ensemble(
         model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave"
     )
-    return [runs_around[name].to_numpy().reshape(len(runs) + 1, -1) for name in bases]
+    return [missing_as_nan(runs_around[name].to_numpy()).reshape(len(runs) + 1, -1) for name in bases]
 
 
 def _moves(values: Array) -> Array:

@@ -41,7 +41,7 @@ function tracedCourses(variable, levers, place) {
     return variable.outputs.map((output) => run.subarray(output * times, (output + 1) * times));
   }
   const values = tracedConstants(levers, place), { about, defaults } = tracing.kernel;
-  return variable.constants.map((constant) => new Float64Array(times).fill(values[about.constants[constant].name] ?? defaults[constant]));
+  return variable.constants.map((constant) => new Float64Array(times).fill(orMissing(values[about.constants[constant].name] ?? defaults[constant])));
 }
 
 /** A number with its units, or the range over the elements; a date is no number of thousands. */

@@ -22,7 +22,7 @@ class Workers {
 
   /** So many workers that have taken a model; rejects where the browser refuses them. */
   static async of(model, count) {
-    const script = [KernelError, Kernel, number, serveRuns].join("\n");
+    const script = [KernelError, Kernel, orMissing, number, serveRuns].join("\n");
     const url = URL.createObjectURL(new Blob([`"use strict";\n${script}\nserveRuns();`], { type: "text/javascript" }));
     const made = new Workers();
     made.#lanes = model.about.lanes;

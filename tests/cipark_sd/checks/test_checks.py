@@ -79,7 +79,9 @@ Outcomes = Callable[..., dict[str, Outcome]]
 
 def test_a_sound_model_passes_everything(outcomes: Outcomes) -> None:
     found = outcomes(SOUND, LAW)
-    assert {name: outcome.status for name, outcome in found.items()} == dict.fromkeys(found, "pass")
+    assert {name: outcome.status for name, outcome in found.items()} == dict.fromkeys(found, "pass") | {
+        "conservation": "note"
+    }
     assert set(found) == {
         *("units", "declared-units", "documented", "used", "finite", "negative-stocks", "conservation"),
         *("law", "lookup-ranges", "time-step"),
