@@ -115,8 +115,7 @@ def certify(
     faults = faults_of(model)
     of_simlin = faults_of(model, SIMLIN_FAULTS) if any(side.name == SIMLIN for side in sides) else {}
     concerned, concerned_simlin = (
-        reached(question, {f: [v.name for v in where] for f, where in some.items() if not f.repaired})
-        for some in (faults, of_simlin)
+        reached(question, {f: [v.name for v in where] for f, where in some.items()}) for some in (faults, of_simlin)
     )
     pairs = []
     for left, right in combinations(sides, 2):
@@ -124,7 +123,7 @@ def certify(
         allowed = 0.0 if left.compiled and right.compiled else tolerance
         if right.recorded:
             allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
-        faulty = concerned if left.exact_file or right.exact_file else {}
+        faulty = concerned if left.foreign or right.foreign else {}
         faulty = faulty | (concerned_simlin if SIMLIN in (left.name, right.name) else {})
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
     labels = {fault: tuple(variable.label for variable in where) for fault, where in (faults | of_simlin).items()}
@@ -179,7 +178,6 @@ def as_json(certificate: Certificate) -> dict[str, object]:
                 "id": fault.id,
                 "package": fault.package,
                 "why": fault.why,
-                "repaired_here": fault.repaired,
                 "variables": list(variables),
             }
             for fault, variables in certificate.faults.items()

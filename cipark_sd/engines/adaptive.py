@@ -42,7 +42,7 @@ class AdaptiveEngine:
 
     name: ClassVar[str] = "adaptive"
     compiled: ClassVar[bool] = False
-    exact_file: ClassVar[bool] = False
+    foreign: ClassVar[bool] = False
     fixed_step: ClassVar[bool] = False
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:

@@ -29,8 +29,8 @@ class Engine(Protocol):
         """Whether it runs programs: many runs at once and on threads, with the bits of every other such engine."""
 
     @property
-    def exact_file(self) -> bool:
-        """Whether it runs the model's own file and shares no code with the others."""
+    def foreign(self) -> bool:
+        """Whether another program runs the model, which shares no code with the other engines."""
 
     @property
     def fixed_step(self) -> bool:

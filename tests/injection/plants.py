@@ -1,6 +1,7 @@
 """Violations that the tripwire has to notice: acts of hostile text, and the project with a guard taken off."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,49 +39,21 @@ def plants(elsewhere: Path) -> dict[str, Callable[[], None]]:
 
 @contextlib.contextmanager
 def unguarded(what: str) -> Iterator[None]:
-    """The project with one of its guards taken off: PySD's own ``eval``, or its text with the model's words."""
+    """The project with one of its guards taken off: PySD's text with the model's own names, and its last look."""
     from unittest import mock
 
-    if what == "ranges":
-        from cipark_sd.frontends import sanitise
-        from cipark_sd.frontends.vensim import expressions
+    from cipark_sd.engines.reference import text
 
-        def by_pysd(component: Any) -> None:
-            component.parse()
-
-        def passed_over(cursor: Any) -> None:
-            cursor.at = list(cursor.tokens).index("]", cursor.at) + 1
-
-        with (
-            mock.patch.object(expressions, "drawn_range", passed_over),
-            mock.patch.object(sanitise, "without_range", lambda equation, quotes, where: equation),
-            mock.patch("cipark_sd.frontends.literals.parse_component", by_pysd),
-        ):
-            yield
-        return
-    from cipark_sd.engines.reference import allowed, neutral, translation
-
-    def worded(model: Any, folder: Path, where: str) -> Any:
-        written, labels = neutral.neutral_model(model, folder, where)
-        for made, read in zip(written.sections[0].elements, model.sections[0].elements, strict=True):
-            made.documentation = read.documentation
-        return written, labels
+    def worded(made: Any, **fields: Any) -> Any:
+        # the label stays
+        return dataclasses.replace(made, **({} if "label" in fields else fields))
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(translation, "neutral_model", worded))
-        if what == "words and list":
-            stack.enter_context(mock.patch.object(allowed, "require_allowed"))
-        translation._translation.cache_clear()
-        try:
-            yield
-        finally:
-            translation._translation.cache_clear()
+        stack.enter_context(mock.patch.object(text, "replace", worded))
+        if what == "words and look":
+            stack.enter_context(mock.patch.object(text, "require_neutral"))
+        yield
 
 
 #: Guards that are taken off, with a case and command that then must ring.
-UNGUARDED = (
-    ("ranges", "mdl/table range/call", "run pysd"),
-    ("ranges", "mdl/inline range/call", "run pysd"),
-    ("words", "mdl/documentation/triple_in_line", "run pysd"),
-    ("words and list", "mdl/documentation/triple_in_line", "run pysd"),
-)
+UNGUARDED = (("words and look", "mdl/constant/call", "run pysd"),)

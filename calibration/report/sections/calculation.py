@@ -54,7 +54,7 @@ class Calculation(ReportPart):
         if findings.assessment is None or findings.assessment.tested is None:
             yield "Synthetic data sets with known parameters, fitted in the same way (--self-test 200)."
         if not findings.fit.replication.compared and findings.fit.comparable:
-            yield f"The estimate run again in PySD on the original file ({OPTION})."
+            yield f"The estimate run again in PySD ({OPTION})."
 
 
 def _sentences(findings: Findings) -> Iterator[str]:
