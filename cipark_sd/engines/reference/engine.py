@@ -8,7 +8,6 @@ writes; PySD then judges how the model is run, and not how its file is read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -97,17 +96,15 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     return np.array([columns.get(name, nothing)[until.saved] for name in plan.outputs])
 
 
-@cache
-def _shipped_models() -> tuple[tuple[Path, Model], ...]:
-    return tuple((bundled(name), read_model(bundled(name))) for name in (PARK, CORE))
+_read = cache(read_model)
 
 
 def _shipped(model: Model) -> str:
     """The text of a model that comes with the package and has not been changed since; else nothing."""
-    for path, ours in _shipped_models():
-        if model == ours:
-            return path.read_text(encoding="utf-8")
-    return ""
+    path = model.origin.path if model.origin is not None else None
+    if path not in (bundled(PARK), bundled(CORE)) or model != _read(path):
+        return ""
+    return path.read_text(encoding="utf-8")
 
 
 def _own_times(plan: RunPlan) -> bool:
