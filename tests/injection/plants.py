@@ -39,21 +39,32 @@ def plants(elsewhere: Path) -> dict[str, Callable[[], None]]:
 
 @contextlib.contextmanager
 def unguarded(what: str) -> Iterator[None]:
-    """The project with one of its guards taken off: PySD's text with the model's own names, and its last look."""
+    """The project with one of its guards taken off: PySD's text with the model's documentation, and its last look."""
     from unittest import mock
 
     from cipark_sd.engines.reference import text
+    from cipark_sd.model.printing import equations
 
-    def worded(made: Any, **fields: Any) -> Any:
-        # the label stays
-        return dataclasses.replace(made, **({} if "label" in fields else fields))
+    def worded(model: Any, variable: Any) -> Iterator[str]:
+        yield from (f"{line} ~ ~ {docs.get(variable.label, '')}" for line in equations(model, variable))
+
+    docs: dict[str, str] = {}
+
+    def kept(made: Any, **fields: Any) -> Any:
+        if "label" in fields:
+            docs[fields["label"]] = made.doc
+        return dataclasses.replace(made, **fields)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(text, "replace", worded))
+        stack.enter_context(mock.patch.object(text, "equations", worded))
+        stack.enter_context(mock.patch.object(text, "replace", kept))
         if what == "words and look":
             stack.enter_context(mock.patch.object(text, "require_neutral"))
         yield
 
 
-#: Guards that are taken off, with a case and command that then must ring.
-UNGUARDED = (("words and look", "mdl/constant/call", "run pysd"),)
+#: Guards that are taken off, with a case and command that then must ring, or stop before anything is run.
+UNGUARDED = (
+    ("words", "mdl/documentation/triple_in_line", "run pysd"),
+    ("words and look", "mdl/documentation/triple_in_line", "run pysd"),
+)

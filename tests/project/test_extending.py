@@ -24,7 +24,6 @@ from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.findings import load
 from cipark_sd.commands.sensitivity.methods import registry as methods
-from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.compiler import functions
 from cipark_sd.engines import registry
 from cipark_sd.ensembles import ensemble

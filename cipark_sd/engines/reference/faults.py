@@ -1,7 +1,6 @@
-"""What PySD and pysimlin are known to compute wrongly, and which variables of a model it concerns.
+"""What pysimlin is known to compute wrongly, which variables it concerns, and where PySD stops.
 
-Of PySD these are the faults that its text (:mod:`cipark_sd.engines.reference.text`) cannot avoid; a model of the tests'
-corpus pins that PySD still has each of them.
+What PySD gets wrong cannot show: its text (:mod:`cipark_sd.engines.reference.text`) says it in another way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,14 +28,7 @@ def _calls_any(*functions: str) -> Callable[[Variable], bool]:
     )
 
 
-FAULTS: tuple[Fault, ...] = (
-    Fault(
-        "delay_short",
-        "DELAY1 and DELAY3 lose stages when the delay time is short; Vensim reduces the order of DELAY N alone.",
-        _calls_any("delay"),
-    ),
-)
-#: Those for which PySD stops, by what it says then.
+#: Where PySD 3.14.3 stops, by what it says then; a model of the tests' corpus pins each.
 _STOPS: Mapping[str, Fault] = {
     "division by zero": Fault(
         "division_by_zero",
@@ -66,7 +58,7 @@ SIMLIN_FAULTS: tuple[Fault, ...] = (
 )
 
 
-def faults_of(model: Model, faults: Sequence[Fault] = FAULTS) -> dict[Fault, tuple[Variable, ...]]:
+def faults_of(model: Model, faults: Sequence[Fault]) -> dict[Fault, tuple[Variable, ...]]:
     """The faults that can show in a model, with the variables in whose equations they can."""
     by_fault = {fault: tuple(filter(fault.concerns, model.variables)) for fault in faults}
     return {fault: variables for fault, variables in by_fault.items() if variables}

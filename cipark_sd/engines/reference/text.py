@@ -9,7 +9,7 @@ misread or miscompute a form (``tests/corpus/faults.toml``), the text has anothe
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from cipark_sd.compiler.unroll import folded
@@ -21,7 +21,17 @@ from cipark_sd.exporters.mdl import in_vensim_terms
 from cipark_sd.model.expr import MISSING, Apply, Binary, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.printing import equations
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, Series, Stock, TablePiece, Variable
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    Lookup,
+    Piece,
+    Series,
+    Stock,
+    StockPiece,
+    TablePiece,
+    Variable,
+)
 from cipark_sd.scenarios import TimeSeries
 
 _TIME, _STEP, _ZERO, _ONE = Ref("time"), Ref("time_step"), Const(0.0), Const(1.0)
@@ -84,7 +94,7 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
     first = _Before(model.name, {name: table for name, table in tables.items() if isinstance(table, Table)})
     controls = (Constant(name=name, label=name, pieces=(Piece(Const(times[name])),)) for name in CONTROL)
     variables = [first.variable(v, settings.series) for v in flat.variables if v.name not in CONTROL]
-    said = in_vensim_terms(replace(flat, variables=(*variables, *controls), drawing="", origin=None))
+    said = in_vensim_terms(replace(flat, variables=(*variables, *first.stages, *controls), drawing="", origin=None))
     order = sorted((v for v in said.variables if v.name not in CONTROL), key=lambda v: (v.label.lower(), v.name))
     labels = {variable.name: f"v{number:04d}" for number, variable in enumerate(order, start=1)}
     labels |= {name: name.upper().replace("_", " ") for name in CONTROL}
@@ -143,10 +153,14 @@ def _with(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
 
 @dataclass(frozen=True)
 class _Before:
-    """What is said otherwise before Vensim's words are looked for: reductions, data, tables that hold or go on."""
+    """What is said otherwise before Vensim's words are looked for: reductions, data, tables, delays.
+
+    ``stages`` are the stocks that stand for delays, once all variables have been gone through.
+    """
 
     where: str
     tables: Mapping[str, Table]
+    stages: list[Stock] = field(default_factory=list)
 
     def variable(self, variable: Variable, series: Mapping[str, TimeSeries | tuple[TimeSeries, ...]]) -> Variable:
         match variable:
@@ -176,6 +190,8 @@ class _Before:
         match expr:
             case Call("sum" | "prod" | "vmin" | "vmax" as function, terms):
                 return folded(function, terms)
+            case Call("delay", (value, time, initial, Const(1.0 | 3.0 as order))):
+                return self._delayed(value, Binary("/", time, Const(order)), initial, int(order))
             case Call("inf", ()):
                 return Const(math.inf)
             case Apply(table, argument, reading):
@@ -191,6 +207,19 @@ class _Before:
                 return Apply(table if named else _lines(known, way), argument)
             case _:
                 return expr
+
+    def _delayed(self, value: Expr, time: Expr, initial: Expr, order: int) -> Expr:
+        """DELAY1 and DELAY3 in their stages, some of which PySD leaves out where ``time``, that of one, is short.
+
+        Source: Vensim's reference manual, DELAY1 and DELAY3, which has these equations.
+        """
+        for _ in range(order):
+            name = f"stage {len(self.stages) + 1}"
+            out = Binary("/", Ref(name), time)
+            piece = StockPiece(Binary("-", value, out), Binary("*", initial, time))
+            self.stages.append(Stock(name=name, label=name, pieces=(piece,)))
+            value = out
+        return value
 
 
 def _lines(table: Table, way: TableReading) -> Table:

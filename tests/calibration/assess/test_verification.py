@@ -36,13 +36,6 @@ from cipark_sd.wording import without_exponents
 Write = Callable[..., Path]
 
 DECAY = "stock=INTEG(-rate*stock,100)~~|rate=0.3~~|"
-#: PySD takes stages away from a short DELAY3: a fault that the reference engine names and keeps.
-DELAY = """
-Region : North, South ~~|
-duration[Region] = 1, 1 ~~|
-rate = 1.5 ~~|
-delayed[Region] = DELAY3I(STEP(10, 2) + rate, duration[Region], rate) ~~|
-"""
 #: PySD stops at a scalar division by zero, where arithmetic has an infinite value.
 DIVISION = "rate=0.3~~|stock=INTEG(IF THEN ELSE(1/(Time-3)>0,-rate,-rate)*stock,100)~~|"
 
@@ -106,12 +99,16 @@ def test_a_model_on_which_both_agree_is_compared_in_pysd(study, runs_in_pysd) ->
     assert "DIFFERS" not in page
 
 
-@pytest.mark.filterwarnings("ignore:(?s).*Delay time very small")
-def test_a_difference_is_seen_everywhere(study, runs_in_pysd) -> None:
-    folder = study(DELAY, "delayed[South]", "1.5 2 4 6 8")
+def test_a_difference_is_seen_everywhere(study, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = reference.run_in_pysd
+
+    def wrong(*rest: object) -> object:
+        return {name: 1.02 * values for name, values in honest(*rest).items()}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reference, "run_in_pysd", wrong)
+    folder = study(DECAY, "stock", "55 30 17 9 5")
     done = calibrate(folder)
     assert done.return_value == 1
-    assert len(runs_in_pysd) == 1
     record, page = written(folder)
     assert record["status"] == "differs"
     assert record["largest_relative_difference"] > 0.01
@@ -191,7 +188,6 @@ def test_the_same_fit_leaves_the_same_file_whatever_it_took() -> None:
 
 
 def test_the_cost_is_every_element_of_every_variable_at_every_step(study) -> None:
-    """DELAY: duration and delayed have two elements each, rate has one; the rest is what the delay adds."""
     one = numbers_in_pysd(read_problem(study(DECAY, "stock", "55 30 17 9 5", step=0.5)))
     two = numbers_in_pysd(read_problem(study(DECAY, "stock", "55 30 17 9 5", step=0.25)))
     assert one % 21 == two % 41 == 0

@@ -13,7 +13,7 @@ from places import CORPUS
 
 from cipark_sd.certify.certificate import Certificate, as_json, certify, write
 from cipark_sd.cli import cli
-from cipark_sd.engines.reference.faults import _STOPS, FAULTS
+from cipark_sd.engines.reference.faults import _STOPS
 from cipark_sd.errors import EquationError, InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
@@ -29,7 +29,7 @@ KNOWN = {
     if entry.get("reads", True) and "rows" not in entry
 }
 #: Those that no other form of the equation goes round.
-UNAVOIDED = {"delay_short", "division_by_zero", "root_of_a_negative"}
+UNAVOIDED = {"division_by_zero", "root_of_a_negative"}
 Write = Callable[..., Path]
 TWINS = ("native", "numpy")
 
@@ -164,16 +164,9 @@ def test_what_pysd_gets_wrong_is_written_otherwise_or_named(fault: str) -> None:
 
 
 def test_the_faults_have_the_words_that_the_corpus_pins() -> None:
-    known = {fault.id: fault.why for fault in (*FAULTS, *_STOPS.values())}
+    known = {fault.id: fault.why for fault in _STOPS.values()}
     assert set(known) == UNAVOIDED
     assert known == {name: KNOWN[name]["why"] for name in known}
-
-
-def test_a_difference_that_no_known_fault_reaches_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cipark_sd.certify import certificate as module
-
-    monkeypatch.setattr(module, "faults_of", lambda model: {})
-    assert not certify(read_model(_file("delay_short")), engines=["native", "pysd"]).certified
 
 
 def test_pysd_takes_no_part_under_runge_kutta(regions: Path) -> None:
