@@ -41,7 +41,7 @@ from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 #: An engine of another package, which runs a file as it is.
 SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
-KNOWN = (*registry.names(fixed_step=True), SIMLIN)
+KNOWN = (*registry.names(), SIMLIN)
 #: The endings of a recorded run.
 RECORDED = (".csv", ".tab", ".vdf")
 

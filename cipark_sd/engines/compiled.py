@@ -28,7 +28,6 @@ class CompiledEngine(ABC):
 
     compiled: ClassVar[bool] = True
     foreign: ClassVar[bool] = False
-    fixed_step: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -35,7 +35,6 @@ class ReferenceEngine:
     name: ClassVar[str] = "pysd"
     compiled: ClassVar[bool] = False
     foreign: ClassVar[bool] = True
-    fixed_step: ClassVar[bool] = True
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`; elements for which the file has no equation are NaN.
