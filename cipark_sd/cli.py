@@ -34,7 +34,6 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, attribution, robustness."),
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
-    "completion": ("cipark_sd.commands.completion", "Complete commands and names in bash, zsh or fish."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
@@ -51,7 +50,6 @@ ORDER = (
     "runs",
     "play",
     "report",
-    "completion",
 )
 #: Other packages add commands under this entry-point group; each entry point is a click command in a
 #: module that imports nothing heavy, since ``cipark --help`` asks it for its line.

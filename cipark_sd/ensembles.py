@@ -172,7 +172,7 @@ def ensemble(
     attributes = results.run_attributes(
         model,
         engine=runner.name,
-        method=fixed_method(planned.integration) if runner.fixed_step else runner.name,
+        method=fixed_method(planned.integration),
         time_step=resolved.time_step,
         scenario=scenario.to_json(),
         seed=seed,

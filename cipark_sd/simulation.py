@@ -47,8 +47,8 @@ def simulate(
     times : sequence of float, optional
         Some of the saved times; without it all of them.
     engine : str
-        ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` runs the original
-        file and is the reference. ``"adaptive"`` integrates in continuous time, for studies of accuracy.
+        ``"native"`` and ``"numpy"`` run the compiled program and give the same bits; ``"pysd"`` is the reference,
+        an independent program.
     method : Method, optional
         Without it the file's own. An engine that does not have it says so; none falls back to another.
 
@@ -131,7 +131,7 @@ def course(
         planned.times,
         values,
         engine=chosen.name,
-        method=planned.integration if chosen.fixed_step else chosen.name,
+        method=planned.integration,
         time_step=planned.resolved.time_step,
         first_non_finite=broken,
         ends_without_numbers=not np.isfinite(outputs[:, -1]).all(),

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(names(fixed_step=True)),
+    type=click.Choice(names()),
     default="native",
     show_default=True,
     help="Simulation engine.",

@@ -151,7 +151,7 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
     information : Shares
         What is known of the fitted parameters.
     """
-    if choose(engine).exact_file:
+    if choose(engine).foreign:
         return HeldConstants((), "held constants are not looked at with PySD, which runs the model once for each")
     problem = optimum.goal.density.problem
     sources = _sources(problem, optimum)

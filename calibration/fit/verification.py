@@ -1,4 +1,4 @@
-"""Checks of the calculation at the estimate: the original file in PySD, and half the time step.
+"""Checks of the calculation at the estimate: the same run in PySD, and half the time step.
 
 PySD shares no code with the engine of the fit, and computes a variable of a time step some thousand times as slowly.
 How many it has to compute is counted, so that what is compared depends on no clock: where there are more than
@@ -78,14 +78,14 @@ class Replication:
         took = "" if self.seconds is None else f" ({self.seconds:.1f} s)"
         match self.status:
             case "agrees":
-                return f"Run again in PySD on the original file{took}: largest relative difference {self.shown}."
+                return f"Run again in PySD{took}: largest relative difference {self.shown}."
             case "differs":
                 return (
-                    f"Run again in PySD on the original file{took}: DIFFERS by {self.shown}, relatively, where "
+                    f"Run again in PySD{took}: DIFFERS by {self.shown}, relatively, where "
                     f"{TOLERANCE:g} is allowed; cipark certify shows which variables differ, and from when."
                 )
             case "failed":
-                return f"Run again in PySD on the original file{took}: FAILED, so nothing was compared: {self.why}"
+                return f"Run again in PySD{took}: FAILED, so nothing was compared: {self.why}"
             case "not compared":
                 return f"Not compared with PySD: {self.why}."
 
@@ -101,7 +101,7 @@ class Replication:
 
 def not_possible(problem: CalibrationProblem, engine: str) -> str:
     """Why a fit cannot be compared with PySD; nothing where it can."""
-    if choose(engine).exact_file:
+    if choose(engine).foreign:
         return "the fit itself ran in PySD"
     if problem.groups:
         return "the study runs the model for several groups at once ([[group]]), which the file does not"

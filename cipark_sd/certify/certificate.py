@@ -37,7 +37,7 @@ class Certificate:
     rounded : mapping of str to float
         The columns that are only what rounding left, with the scale of what they are made of.
     faults : mapping of Fault to labels of variables
-        Known faults of PySD and pysimlin that can show in this model's equations.
+        Known faults of pysimlin that can show in this model's equations.
     """
 
     question: Question
@@ -50,7 +50,7 @@ class Certificate:
 
     @property
     def certified(self) -> bool:
-        """Whether all agree, but for known faults of PySD and pysimlin."""
+        """Whether all agree, but for known faults of pysimlin."""
         return not any(side.failed for side in self.left_out) and all(pair.verdict != "differ" for pair in self.pairs)
 
 
@@ -112,22 +112,17 @@ def certify(
         )
     rounded = scales(question, _largest(question, sides, keep_zero=True))
     scale = _largest(question, sides) | rounded
-    faults = faults_of(model)
-    of_simlin = faults_of(model, SIMLIN_FAULTS) if any(side.name == SIMLIN for side in sides) else {}
-    concerned, concerned_simlin = (
-        reached(question, {f: [v.name for v in where] for f, where in some.items() if not f.repaired})
-        for some in (faults, of_simlin)
-    )
+    faults = faults_of(model, SIMLIN_FAULTS) if any(side.name == SIMLIN for side in sides) else {}
+    concerned = reached(question, {fault: [v.name for v in where] for fault, where in faults.items()})
     pairs = []
     for left, right in combinations(sides, 2):
         # two that run one program: nothing may differ, not even the last bit
         allowed = 0.0 if left.compiled and right.compiled else tolerance
         if right.recorded:
             allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
-        faulty = concerned if left.exact_file or right.exact_file else {}
-        faulty = faulty | (concerned_simlin if SIMLIN in (left.name, right.name) else {})
+        faulty = concerned if SIMLIN in (left.name, right.name) else {}
         pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
-    labels = {fault: tuple(variable.label for variable in where) for fault, where in (faults | of_simlin).items()}
+    labels = {fault: tuple(variable.label for variable in where) for fault, where in faults.items()}
     return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
 
 
@@ -174,12 +169,11 @@ def as_json(certificate: Certificate) -> dict[str, object]:
         "left_out": [
             {"name": side.name, "reason": side.reason, "failed": side.failed} for side in certificate.left_out
         ],
-        "known_faults_of_pysd": [
+        "known_faults": [
             {
                 "id": fault.id,
                 "package": fault.package,
                 "why": fault.why,
-                "repaired_here": fault.repaired,
                 "variables": list(variables),
             }
             for fault, variables in certificate.faults.items()

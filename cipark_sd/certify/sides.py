@@ -41,7 +41,7 @@ from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 #: An engine of another package, which runs a file as it is.
 SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
-KNOWN = (*registry.names(fixed_step=True), SIMLIN)
+KNOWN = (*registry.names(), SIMLIN)
 #: The endings of a recorded run.
 RECORDED = (".csv", ".tab", ".vdf")
 
@@ -51,7 +51,7 @@ class Side:
     """One run: columns by flat name (``residents[soe]``), each ``(n_times,)`` at the certificate's times.
 
     In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran;
-    ``compiled`` and ``exact_file`` are what :class:`~cipark_sd.engines.registry.Engine` says of its engine.
+    ``compiled`` and ``foreign`` are what :class:`~cipark_sd.engines.registry.Engine` says of its engine.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Side:
     columns: Mapping[str, Array]
     recorded: bool = False
     compiled: bool = False
-    exact_file: bool = False
+    foreign: bool = False
     single: bool = False
     remarks: tuple[str, ...] = ()
 
@@ -151,13 +151,13 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
     except RunFailed as problem:
-        fault = fault_of_failure(model, problem) if engine.exact_file else None
+        fault = fault_of_failure(problem) if engine.foreign else None
         if fault is None:
             return LeftOut(name, str(problem), failed=True)
         return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
     except CiparkError as problem:
         causes = problem.problems if isinstance(problem, Problems) else [problem]
-        if not engine.exact_file and not all(isinstance(cause, UnsupportedFeature) for cause in causes):
+        if not engine.foreign and not all(isinstance(cause, UnsupportedFeature) for cause in causes):
             # the language refuses the model or its settings
             raise
         return LeftOut(name, str(problem))
@@ -169,10 +169,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
     return Side(
         name,
-        version(name) if engine.exact_file else own_version(),
+        version(name) if engine.foreign else own_version(),
         columns,
         compiled=engine.compiled,
-        exact_file=engine.exact_file,
+        foreign=engine.foreign,
         remarks=remarks,
     )
 

@@ -134,9 +134,8 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
     for column, scale in certificate.rounded.items():
         echo(f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them")
     for fault, variables in certificate.faults.items():
-        state = "repaired in the reference engine" if fault.repaired else "not repaired"
         shown = ", ".join(variables[:3]) + (f" and {len(variables) - 3} more" if len(variables) > 3 else "")
-        echo(f"known fault of {fault.package}, {state} ({fault.id}; {shown}): {fault.why}")
+        echo(f"known fault of {fault.package} ({fault.id}; {shown}): {fault.why}")
     for pair in certificate.pairs:
         if pair.first:
             first = min(d.apart for d in pair.apart if d.apart is not None)

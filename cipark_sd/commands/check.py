@@ -92,7 +92,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     from cipark_sd.engines import registry
     from cipark_sd.simulation import simulate
 
-    if registry.choose(engine).exact_file:
+    if registry.choose(engine).foreign:
         # what crosses a chain is counted beside the model, in which this engine runs what the file has
         checks = replace(checks, builtin=replace(checks.builtin, conservation="off"))
     with progress_bars() as bars:

@@ -82,8 +82,9 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     problems: list[CiparkError] = []
     check_array_sizes(model, dims)
 
-    def written_out(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
-        known = {variable.name: variable for variable in variables}
+    def written_out(variables: tuple[Variable, ...], parameters: Sequence[str] = ()) -> tuple[Variable, ...]:
+        known: dict[str, Variable] = {name: Auxiliary(name=name, label=name, pieces=()) for name in parameters}
+        known |= {variable.name: variable for variable in variables}
         flat: list[Variable] = []
         for variable in variables:
             try:
@@ -93,7 +94,7 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
         return tuple(flat)
 
     variables = written_out(model.variables)
-    macros = tuple(replace(macro, variables=written_out(macro.variables)) for macro in model.macros)
+    macros = tuple(replace(macro, variables=written_out(macro.variables, macro.parameters)) for macro in model.macros)
     raise_all(model.name, problems)
     return replace(model, variables=variables, macros=macros, dimensions=())
 

@@ -27,8 +27,7 @@ class CompiledEngine(ABC):
     """Lowers a model to a program and runs it for all runs together; every such engine gives the same bits."""
 
     compiled: ClassVar[bool] = True
-    exact_file: ClassVar[bool] = False
-    fixed_step: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -29,12 +29,8 @@ class Engine(Protocol):
         """Whether it runs programs: many runs at once and on threads, with the bits of every other such engine."""
 
     @property
-    def exact_file(self) -> bool:
-        """Whether it runs the model's own file and shares no code with the others."""
-
-    @property
-    def fixed_step(self) -> bool:
-        """Whether it goes from instant to instant of the grid by the model's method."""
+    def foreign(self) -> bool:
+        """Whether another program runs the model, which shares no code with the other engines."""
 
     def run(self, plan: "RunPlan", settings: "Settings", runs: "NDArray[np.uint64]") -> "Values":
         """The outputs of some runs, (n_outputs, n_saved, n_runs).
@@ -63,7 +59,6 @@ class Row(NamedTuple):
     module: str
     name: str
     compiled: bool
-    fixed_step: bool
     needs: str = ""
     extra: str = ""
 
@@ -75,29 +70,24 @@ class Row(NamedTuple):
 
 #: In the order in which they are offered and compared. Imported when chosen: LLVM and PySD take time.
 ENGINES: Mapping[str, Row] = {
-    "native": Row("native.engine", "NativeEngine", compiled=True, fixed_step=True),
-    "numpy": Row("numpy_", "NumpyEngine", compiled=True, fixed_step=True),
-    "wasm": Row("wasm.engine", "WasmEngine", compiled=True, fixed_step=True, needs="wasmtime", extra="wasm"),
-    "pysd": Row("reference.engine", "ReferenceEngine", compiled=False, fixed_step=True),
-    "adaptive": Row("adaptive", "AdaptiveEngine", compiled=False, fixed_step=False),
+    "native": Row("native.engine", "NativeEngine", compiled=True),
+    "numpy": Row("numpy_", "NumpyEngine", compiled=True),
+    "wasm": Row("wasm.engine", "WasmEngine", compiled=True, needs="wasmtime", extra="wasm"),
+    "pysd": Row("reference.engine", "ReferenceEngine", compiled=False),
 }
 #: The engine that the others are checked against.
 REFERENCE = "pysd"
 
 
-def names(*, compiled: bool | None = None, fixed_step: bool | None = None) -> tuple[str, ...]:
+def names(*, compiled: bool | None = None) -> tuple[str, ...]:
     """The engines, or those of one kind.
 
     >>> names()
-    ('native', 'numpy', 'wasm', 'pysd', 'adaptive')
+    ('native', 'numpy', 'wasm', 'pysd')
     >>> names(compiled=True)
     ('native', 'numpy', 'wasm')
     """
-    return tuple(
-        name
-        for name, row in ENGINES.items()
-        if compiled in (None, row.compiled) and fixed_step in (None, row.fixed_step)
-    )
+    return tuple(name for name, row in ENGINES.items() if compiled in (None, row.compiled))
 
 
 @cache

@@ -61,6 +61,24 @@ def to_mdl(model: Model) -> str:
     UnsupportedFeature, Problems
         For everything that Vensim cannot say, all at once, with the way round each.
     """
+    ready = in_vensim_terms(model)
+    parts = ["{UTF-8}\n", *(_dimension(dimension, ready) for dimension in ready.dimensions)]
+    group = ""
+    for variable in _by_group(ready.variables):
+        if variable.group != group:
+            group = variable.group
+            parts.append(f"{_BANNER}\n\t.{group}\n{_BANNER}~\n\t\t|\n\n")
+        parts.append(_variable(ready, variable))
+    return "".join(parts) + _sketch(ready)
+
+
+def in_vensim_terms(model: Model) -> Model:
+    """The model with equations that Vensim has: what :func:`to_mdl` writes down.
+
+    Raises
+    ------
+    UnsupportedFeature, Problems
+    """
     read = read_externals(model)
     model = without_marks(inline_macros(read))
     problems = [*_range_problems(model)]
@@ -75,14 +93,7 @@ def to_mdl(model: Model) -> str:
     apart = (p for part in equations_of_their_own for p in tables_apart(part, whole.taken, problems, model.name))
     ready = replace(model, variables=tuple(apart))
     raise_all(model.name, problems)
-    parts = ["{UTF-8}\n", *(_dimension(dimension, ready) for dimension in ready.dimensions)]
-    group = ""
-    for variable in _by_group(ready.variables):
-        if variable.group != group:
-            group = variable.group
-            parts.append(f"{_BANNER}\n\t.{group}\n{_BANNER}~\n\t\t|\n\n")
-        parts.append(_variable(ready, variable))
-    return "".join(parts) + _sketch(ready)
+    return ready
 
 
 def _range_problems(model: Model) -> Iterator[CiparkError]:

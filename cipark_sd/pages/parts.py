@@ -2,7 +2,7 @@
 
 A command is *compute, findings, parts*: what was computed is one frozen value, and a part is a frozen value that knows
 how one analysis in it is written down. The parts of a command stand in a tuple in its registry, so that another one is
-a file and a row, and a method that it lacks is an error of mypy at the row and of Python at the import.
+a file and a row. A part without sections is an error of mypy at the row and of Python at the import.
 """
 
 from abc import ABC, abstractmethod
@@ -57,36 +57,18 @@ class Part(ABC, Generic[F]):
 
     __slots__ = ()
 
-    @abstractmethod
     def headlines(self, findings: F) -> Iterable[Headline]:
-        """The numbers that this analysis is asked for."""
+        """The numbers that this analysis is asked for; by default none."""
+        return ()
 
-    @abstractmethod
     def tables(self, findings: F) -> "Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]":
-        """Tables by the name of their file without an ending."""
+        """Tables by the name of their file without an ending; by default none."""
+        return {}
 
-    @abstractmethod
     def drawings(self, findings: F) -> Iterable[Drawing]:
-        """Figures."""
+        """Figures; by default none."""
+        return ()
 
     @abstractmethod
     def sections(self, findings: F, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page; those of several parts that have one title become one."""
-
-
-class Words(Part[F]):
-    """Sections of sentences and tables that the page alone has."""
-
-    __slots__ = ()
-
-    def headlines(self, findings: F) -> Iterable[Headline]:
-        """None."""
-        return ()
-
-    def tables(self, findings: F) -> "Mapping[str, Sequence[Mapping[str, object]]]":
-        """None."""
-        return {}
-
-    def drawings(self, findings: F) -> Iterable[Drawing]:
-        """None."""
-        return ()

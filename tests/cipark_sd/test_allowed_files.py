@@ -10,13 +10,10 @@ from calibration.study.problem import read_problem
 from cipark_sd import cli
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.policy.target import read_target
-from cipark_sd.engines.reference.neutral import Labels
-from cipark_sd.engines.reference.translation import _read_externals
 from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import OutsideFolder, beneath
 from cipark_sd.library import bundled
-from cipark_sd.model.model import Origin
 from cipark_sd.simulation import simulate
 
 CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
@@ -91,20 +88,6 @@ def test_a_macro_is_no_way_round(tmp_path: Path, outside: Path) -> None:
     )
     with pytest.raises(CiparkError, match="lies at"):
         read_model(model_file(tmp_path, macro + "rate = M(2) ~~|"))
-
-
-def test_what_the_translated_text_names_is_looked_at_as_well(tmp_path: Path, outside: Path) -> None:
-    class External:
-        def __init__(self) -> None:
-            self.files, self.tabs = ["x0001"], [","]
-
-    class Loaded:
-        _external_elements = (External(),)
-
-    with pytest.raises(OutsideFolder):
-        _read_externals(
-            Loaded(), Origin(model_file(tmp_path, ""), "vensim"), Labels({}, {}, {"x0001": "../outside.csv"})
-        )
 
 
 @pytest.mark.parametrize("command", ["run", "show", "check", "certify", "sensitivity", "convert"])

@@ -40,7 +40,6 @@ def refused(*arguments: str) -> str:
         (["--to", "1e300"], "the time step is 0.25, expected more than"),
         (["--to", "1e12", "--engine", "pysd"], LONG),
         (["--to", "1e12", "--engine", "numpy"], LONG),
-        (["--to", "1e12", "--engine", "adaptive"], LONG),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

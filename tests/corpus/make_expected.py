@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "shared")]
 
 from closed_forms import FORMS  # noqa: E402  (a script beside this one)
 from running import pysd_table  # noqa: E402

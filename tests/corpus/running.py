@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sanitise import sanitise
+from sanitise_xmile import sanitise_xmile
 
-from cipark_sd.frontends.sanitise import decoded, sanitise
-from cipark_sd.frontends.sanitise_xmile import sanitise_xmile
+from cipark_sd.frontends.vensim.encoding import decoded
 from cipark_sd.naming import canonical
 
 CONTROL = {"initial_time", "final_time", "time_step", "saveper"}

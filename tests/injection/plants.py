@@ -1,6 +1,7 @@
 """Violations that the tripwire has to notice: acts of hostile text, and the project with a guard taken off."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,49 +39,32 @@ def plants(elsewhere: Path) -> dict[str, Callable[[], None]]:
 
 @contextlib.contextmanager
 def unguarded(what: str) -> Iterator[None]:
-    """The project with one of its guards taken off: PySD's own ``eval``, or its text with the model's words."""
+    """The project with one of its guards taken off: PySD's text with the model's documentation, and its last look."""
     from unittest import mock
 
-    if what == "ranges":
-        from cipark_sd.frontends import sanitise
-        from cipark_sd.frontends.vensim import expressions
+    from cipark_sd.engines.reference import text
+    from cipark_sd.model.printing import equations
 
-        def by_pysd(component: Any) -> None:
-            component.parse()
+    def worded(model: Any, variable: Any) -> Iterator[str]:
+        yield from (f"{line} ~ ~ {docs.get(variable.label, '')}" for line in equations(model, variable))
 
-        def passed_over(cursor: Any) -> None:
-            cursor.at = list(cursor.tokens).index("]", cursor.at) + 1
+    docs: dict[str, str] = {}
 
-        with (
-            mock.patch.object(expressions, "drawn_range", passed_over),
-            mock.patch.object(sanitise, "without_range", lambda equation, quotes, where: equation),
-            mock.patch("cipark_sd.frontends.literals.parse_component", by_pysd),
-        ):
-            yield
-        return
-    from cipark_sd.engines.reference import allowed, neutral, translation
-
-    def worded(model: Any, folder: Path, where: str) -> Any:
-        written, labels = neutral.neutral_model(model, folder, where)
-        for made, read in zip(written.sections[0].elements, model.sections[0].elements, strict=True):
-            made.documentation = read.documentation
-        return written, labels
+    def kept(made: Any, **fields: Any) -> Any:
+        if "label" in fields:
+            docs[fields["label"]] = made.doc
+        return dataclasses.replace(made, **fields)
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(translation, "neutral_model", worded))
-        if what == "words and list":
-            stack.enter_context(mock.patch.object(allowed, "require_allowed"))
-        translation._translation.cache_clear()
-        try:
-            yield
-        finally:
-            translation._translation.cache_clear()
+        stack.enter_context(mock.patch.object(text, "equations", worded))
+        stack.enter_context(mock.patch.object(text, "replace", kept))
+        if what == "words and look":
+            stack.enter_context(mock.patch.object(text, "require_neutral"))
+        yield
 
 
-#: Guards that are taken off, with a case and command that then must ring.
+#: Guards that are taken off, with a case and command that then must ring, or stop before anything is run.
 UNGUARDED = (
-    ("ranges", "mdl/table range/call", "run pysd"),
-    ("ranges", "mdl/inline range/call", "run pysd"),
     ("words", "mdl/documentation/triple_in_line", "run pysd"),
-    ("words and list", "mdl/documentation/triple_in_line", "run pysd"),
+    ("words and look", "mdl/documentation/triple_in_line", "run pysd"),
 )

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.engines.reference.translation import unformatted
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
@@ -100,8 +99,7 @@ def by_pysd(path: Path, final_time: float | None = None) -> pd.DataFrame:
         import pysd
 
         load = pysd.read_vensim if path.suffix == ".mdl" else pysd.read_xmile
-        with unformatted():
-            loaded = load(str(path))
+        loaded = load(str(path))
         table = loaded.run(final_time=final_time)
     table.columns = [_flat(column) for column in table.columns]
     return table.astype(float)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pysd_assemble import assemble
+from pysd_parse import parsed_vensim, parsed_xmile
 from pysd_xmile import completed, declared_dimensions
 
 from cipark_sd.errors import ModelFileError
 from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, model_bytes
-from cipark_sd.frontends.sanitise import decoded
+from cipark_sd.frontends.vensim.encoding import decoded
 from cipark_sd.frontends.vensim_details import vensim_method, vensim_synonyms
-from cipark_sd.frontends.via_pysd import parsed_vensim, parsed_xmile
 from cipark_sd.frontends.xmile_details import xmile_groups, xmile_method, xmile_synonyms
 from cipark_sd.frontends.xml_tree import xml_tree
 from cipark_sd.model.model import Model

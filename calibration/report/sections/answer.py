@@ -1,14 +1,14 @@
 """What the page says first: the question, its numbers in words, how well the model fits, and what it cannot say."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from calibration.report import conclusions, figures_fit
 from calibration.report.findings import Findings, Fit
-from calibration.report.sections.base import ReportPart, Rows
+from calibration.report.sections.base import ReportPart
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.predictions import Predictions, unseen
 from calibration.report.sections.questions import warnings
@@ -24,14 +24,6 @@ NUMBERS, BAND = 3, 0.9
 @dataclass(frozen=True, slots=True)
 class First(ReportPart):
     """The box at the top."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None of its own: it tells those of other parts."""
-        yield from ()
-
-    def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """None."""
-        return {}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The observation that the study lists first, beside the model."""
@@ -57,10 +49,6 @@ class First(ReportPart):
             player=pictures.player,
         )
         yield Section("In short", (answer, *(Paragraph(text, warning=True) for text in warnings(findings))))
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: it needs no option."""
-        return ()
 
 
 def question(findings: Findings) -> str:

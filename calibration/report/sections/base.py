@@ -1,6 +1,5 @@
 """What a section of the page of a calibration is, and what sections share."""
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 from calibration.fit.held import Held
@@ -8,7 +7,6 @@ from calibration.report.findings import Findings
 from cipark_sd.basis import Basis
 from cipark_sd.headline import Bounds, Headline, Kind, date_in
 from cipark_sd.pages.parts import Part
-from cipark_sd.pages.parts import Words as PageWords
 
 #: Rows of a table under their columns.
 Rows = Sequence[Mapping[str, object]]
@@ -19,18 +17,8 @@ class ReportPart(Part[Findings]):
 
     __slots__ = ()
 
-    @abstractmethod
     def not_run(self, findings: Findings) -> Iterable[str]:
-        """What the section could have said and was not asked to, with the option that asks."""
-
-
-class Words(PageWords[Findings], ReportPart):
-    """A section that needs no option, and that the page alone has."""
-
-    __slots__ = ()
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing."""
+        """What the section could have said and was not asked to, with the option that asks; by default nothing."""
         return ()
 
 

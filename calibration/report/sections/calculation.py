@@ -9,7 +9,6 @@ from calibration.fit.verification import OPTION, half_step_sentence
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
@@ -18,10 +17,6 @@ from cipark_sd.wording import listed
 @dataclass(frozen=True, slots=True)
 class Calculation(ReportPart):
     """Whether the numbers are those of the study and not of the program."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: these are checks."""
-        yield from ()
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates at smaller steps, and coverage of the self-test."""
@@ -54,7 +49,7 @@ class Calculation(ReportPart):
         if findings.assessment is None or findings.assessment.tested is None:
             yield "Synthetic data sets with known parameters, fitted in the same way (--self-test 200)."
         if not findings.fit.replication.compared and findings.fit.comparable:
-            yield f"The estimate run again in PySD on the original file ({OPTION})."
+            yield f"The estimate run again in PySD ({OPTION})."
 
 
 def _sentences(findings: Findings) -> Iterator[str]:

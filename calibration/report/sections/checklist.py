@@ -12,7 +12,7 @@ import numpy as np
 from calibration.assess.assessment import Assessment
 from calibration.fit.verification import Replication
 from calibration.report.findings import Findings, Fit
-from calibration.report.sections.base import Words
+from calibration.report.sections.base import ReportPart
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
@@ -23,7 +23,7 @@ ALGORITHM = "L-BFGS-B, then least squares or quasi-Newton steps"
 
 
 @dataclass(frozen=True, slots=True)
-class Checklist(Words):
+class Checklist(ReportPart):
     """The items with where each is."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

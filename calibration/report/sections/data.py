@@ -1,6 +1,6 @@
 """The data and the model at the optimum, number by number."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,7 +9,6 @@ from calibration.fit.course_errors import ENOUGH, SETS, course_words
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import band, interval, listed, number
@@ -18,10 +17,6 @@ from cipark_sd.wording import band, interval, listed, number
 @dataclass(frozen=True, slots=True)
 class Data(ReportPart):
     """Observed against expected."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: a number that was seen is no result."""
-        yield from ()
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each number."""
@@ -68,10 +63,6 @@ class Data(ReportPart):
             Folded("Every number, seen and expected", (observed_table(findings.fit), fitted_table(findings.fit))),
         )
         yield Section("The data and the model", blocks)
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: it needs no option."""
-        return ()
 
 
 def courses_table(fit: Fit) -> Table:

@@ -1,14 +1,13 @@
 """What effects are conditional on: each as a line over the constants that the fit holds."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from calibration.assess.effect_lines import EffectLine, LinePoint, moving
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
-from cipark_sd.headline import Headline
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -21,10 +20,6 @@ MOST = 9
 @dataclass(frozen=True, slots=True)
 class EffectLines(ReportPart):
     """Effects over held constants."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: the effects are told with the rivals."""
-        return iter(())
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each value of each constant."""
@@ -60,10 +55,6 @@ class EffectLines(ReportPart):
         if lines:
             blocks.append(line_table(lines))
         yield Section("What effects are conditional on", tuple(blocks))
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: lines come with the rivals."""
-        return ()
 
 
 def shown(findings: Findings) -> list[EffectLine]:

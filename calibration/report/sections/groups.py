@@ -1,7 +1,7 @@
 """Groups: what each has, how far they are pulled together, and what a group that nobody has seen may have."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from calibration.assess.groups import NEW, QUANTILES, TYPICAL, DrawnPrediction, GroupValue
@@ -73,10 +73,6 @@ class Groups(ReportPart):
         if assessed.drawn_predictions:
             blocks.append(prediction_table(assessed.drawn_predictions))
         yield Section("Groups", tuple(blocks))
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: a study whose groups share parameters in part is always sampled."""
-        return ()
 
 
 def _columns(line: dict[str, object]) -> dict[str, object]:

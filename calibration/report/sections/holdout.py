@@ -10,7 +10,6 @@ from calibration.assess.scores import LEVELS, Score, summaries
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
@@ -24,10 +23,6 @@ def rolling_of(findings: Findings) -> RollingOrigin | None:
 @dataclass(frozen=True, slots=True)
 class Holdout(ReportPart):
     """Rolling-origin forecasts against baselines."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: a score is no quantity of the model."""
-        yield from ()
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each score, and their means."""

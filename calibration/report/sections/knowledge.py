@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.model_checks import verdict
-from calibration.report.sections.base import Words
+from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge(Words):
+class Knowledge(ReportPart):
     """What is known, assumed and unknown."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

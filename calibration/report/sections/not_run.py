@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from calibration.report.findings import Findings
-from calibration.report.sections.base import ReportPart, Words
+from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.parts import Pictures
 
 
 @dataclass(frozen=True, slots=True)
-class NotRun(Words):
+class NotRun(ReportPart):
     """What the sections ``of`` lack, each with the option that asks for it."""
 
     of: tuple[ReportPart, ...]

@@ -1,7 +1,7 @@
 """Numbers of the model that the study reports, with their profiles and what they are conditional on."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from calibration.report import figures_fit
@@ -95,10 +95,6 @@ class Predictions(ReportPart):
             ),
         )
         yield Section("Numbers that the study asks for", blocks)
-
-    def not_run(self, findings: Findings) -> Iterable[str]:
-        """Nothing: what a study reports is always computed, with the profiles of its parameters."""
-        return ()
 
 
 def reported_number(fit: Fit, prediction: Reported) -> str:

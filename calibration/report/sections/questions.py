@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from calibration.report import conclusions
 from calibration.report.findings import Findings
-from calibration.report.sections.base import Words
+from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Listing, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
-class Questions(Words):
+class Questions(ReportPart):
     """A section for each of the study's questions about the world."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -30,7 +30,7 @@ class Questions(Words):
 
 
 @dataclass(frozen=True, slots=True)
-class Informed(Words):
+class Informed(ReportPart):
     """What the data say of the parameters, in the study's own words."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

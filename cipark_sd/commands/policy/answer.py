@@ -11,7 +11,7 @@ from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
-from cipark_sd.pages.parts import Drawing, Part, Pictures, Words
+from cipark_sd.pages.parts import Drawing, Part, Pictures
 from cipark_sd.wording import listed, number, rounded, with_unit
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EFFECTS, DRAWN, NAMED = 2, 6, 3
 
 
 @dataclass(frozen=True, slots=True)
-class First(Words[Findings]):
+class First(Part[Findings]):
     """The box at the top; where no effects were computed it tells the records of the parts ``of``."""
 
     of: tuple[Part[Findings], ...]

@@ -19,7 +19,6 @@ from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.experiments.knockouts import ANSWERS, POSTERIOR, PRIOR, knockout_table, range_over, verdict
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
@@ -171,10 +170,6 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         titles = [f"{group.title}: {outcome} {about.catalogue.when(group.at)}" for group in knockouts.groups]
         drawing = partial(plot_knockouts, near=knockouts.near, titles=titles, outcome=outcome, caption=about.basis)
         yield Drawing("knockouts", drawing, (result.table, about.first))
-
-    def headlines_of(self, result: KnockoutsFound, about: About) -> Iterator[Headline]:
-        """None: what is found are distributions, and their verdicts stand in the table."""
-        yield from ()
 
     def sections_of(self, result: KnockoutsFound, about: About, pictures: Pictures) -> Iterator[Section]:
         """What the answers mean, how many there are, a table for each group, and the figure."""

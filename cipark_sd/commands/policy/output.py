@@ -12,12 +12,12 @@ from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.parts import PARTS, part
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.pages.parts import Part, Pictures
 from cipark_sd.timegrid import calendar_years
 
 
 @dataclass(frozen=True, slots=True)
-class _Basis(Words[Findings]):
+class _Basis(Part[Findings]):
     """What the draws are, and what a comparison is."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -32,7 +32,7 @@ class _Basis(Words[Findings]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Rivals(Words[Findings]):
+class _Rivals(Part[Findings]):
     """What each structure says and what its draws are."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -40,7 +40,7 @@ class _Rivals(Words[Findings]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits(Words[Findings]):
+class _Limits(Part[Findings]):
     """What no reading of the page may take for knowledge, and what was not computed."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

@@ -48,13 +48,13 @@ class PolicyPart(Part[Findings], Generic[R]):
     def tables_of(self, result: R, about: About) -> "Mapping[str, pd.DataFrame]":
         """Tables by the stem of their file."""
 
-    @abstractmethod
     def drawings_of(self, result: R, about: About) -> Iterable[Drawing]:
-        """Figures."""
+        """Figures; by default none."""
+        return ()
 
-    @abstractmethod
     def headlines_of(self, result: R, about: About) -> Iterable[Headline]:
-        """The numbers that the part is asked for."""
+        """The numbers that the part is asked for; by default none."""
+        return ()
 
     @abstractmethod
     def sections_of(self, result: R, about: About, pictures: Pictures) -> Iterable[Section]:

@@ -1,6 +1,6 @@
 """What is shown of the priors of a study: signs, and nothing that could be taken for a finding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,9 +19,8 @@ from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.effects import Claim, Sign, sign
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
-from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.pages.parts import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,14 +88,6 @@ class SignsPart(PolicyPart[Signs]):
         ]
         frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
         return {"signs": frame, **({"claims": claims_frame(result.claims, about)} if result.claims else {})}
-
-    def drawings_of(self, result: Signs, about: About) -> Sequence[Drawing]:
-        """None: a figure would show sizes."""
-        return ()
-
-    def headlines_of(self, result: Signs, about: About) -> Sequence[Headline]:
-        """None: no size is told."""
-        return ()
 
     def sections_of(self, result: Signs, about: About, pictures: Pictures) -> Iterator[Section]:
         """The signs, and what was expected."""

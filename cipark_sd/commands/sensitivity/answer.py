@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Answer, Section
-from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.pages.parts import Part, Pictures
 from cipark_sd.wording import listed, percent
 
 #: What no index says.
@@ -16,7 +16,7 @@ OUTPUTS, DRIVERS = 2, 2
 
 
 @dataclass(frozen=True, slots=True)
-class First(Words[Findings]):
+class First(Part[Findings]):
     """The box at the top, told from the headline numbers of the parts ``of``."""
 
     of: tuple[Part[Findings], ...]

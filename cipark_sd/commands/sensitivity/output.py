@@ -12,7 +12,7 @@ from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.pages.parts import Part, Pictures
 from cipark_sd.results import write_netcdf
 from cipark_sd.timegrid import calendar_years
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rests(Words[Findings]):
+class _Rests(Part[Findings]):
     """What the draws are; set apart for all but those of chains that have converged."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -32,7 +32,7 @@ class _Rests(Words[Findings]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sureness(Words[Findings]):
+class _Sureness(Part[Findings]):
     """How sure the results of the methods ``of`` are, and failed runs."""
 
     of: tuple[Method, ...]
@@ -44,7 +44,7 @@ class _Sureness(Words[Findings]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Constants(Words[Findings]):
+class _Constants(Part[Findings]):
     """What each constant is thought to be."""
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -55,7 +55,7 @@ class _Constants(Words[Findings]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Sources(Words[Findings]):
+class _Sources(Part[Findings]):
     """How the results of the methods ``of`` were computed."""
 
     of: tuple[Method, ...]

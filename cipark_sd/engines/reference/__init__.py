@@ -1,1 +1,1 @@
-"""PySD, which runs the original file."""
+"""PySD, an independent program that runs the model as well."""

@@ -1,58 +1,40 @@
-"""The reference engine: PySD runs the original file, and a run leaves no trace.
+"""The reference engine: PySD runs the model, one run after another, and a run leaves no trace.
 
-Each run loads the translation afresh into a temporary folder, so nothing that PySD remembers (parameters, final time,
-time step, saved states) can reach the next one; what is kept for speed is the translated text alone. The folder of
-the model is only read: external data are looked up there, nothing is written there.
+A model that comes with this package is given to PySD as the file that it is. Any other is written anew under neutral
+labels (:mod:`cipark_sd.engines.reference.text`), so that no word of a stranger's file reaches the Python that PySD
+writes; PySD then judges how the model is run, and not how its file is read.
 """
 
-import random
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.starts import MOST_STAGES
-from cipark_sd.compiler.subscripts import Subscripts
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
-from cipark_sd.engines.reference.run import PySDRun
-from cipark_sd.engines.reference.translation import loaded_afresh
-from cipark_sd.engines.settings import Settings
-from cipark_sd.errors import MissingData, Problems, UnsupportedFeature, raise_all
-from cipark_sd.model.expr import Call, Const, Ref, Table, walk
-from cipark_sd.model.model import Method, Model
-from cipark_sd.model.variables import Constant, External, Piece, expressions
-from cipark_sd.scenarios import Override, Resolved, TimeSeries
-
-Values = NDArray[np.float64]
-_Keys = Mapping[str, tuple[str, tuple[str, ...]]]
-
-#: Messages of PySD and its dependencies that say nothing about the model or the run; all others are passed on.
-_QUIET = (
-    # chardet renamed a module that PySD imports by the old name; it still works
-    "chardet.universaldetector is deprecated",
-    # a table that is read beyond its ends holds them (Vensim) or goes on straight (XMILE extrapolate): as documented
-    r"(?s).*extrapolating data (above|below) the",
-    # a variable that is defined for some elements only; the others are NaN in the result
-    r"(?s).*Dimension given by subscripts:.*is incomplete using",
-    # concerns PySD's way to change a variable, in whose place PySDRun.apply() has its own
-    r"(?s).*is defined with different types:",
-)
+from cipark_sd.engines.reference.run import Values, run_in_pysd
+from cipark_sd.engines.reference.text import neutral_text
+from cipark_sd.engines.settings import Settings, part, start_name
+from cipark_sd.errors import Problems, UnsupportedFeature, raise_all
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import CORE, PARK, bundled
+from cipark_sd.model.expr import Call, Const, Ref, walk
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Constant, Piece, expressions
+from cipark_sd.naming import override_key, split_key
 
 
 @dataclass(frozen=True)
 class ReferenceEngine:
-    """Runs the model's own file through PySD, one run after another."""
+    """Runs a model through PySD."""
 
     name: ClassVar[str] = "pysd"
     compiled: ClassVar[bool] = False
-    exact_file: ClassVar[bool] = True
-    fixed_step: ClassVar[bool] = True
+    foreign: ClassVar[bool] = True
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`; elements for which the file has no equation are NaN.
@@ -60,86 +42,105 @@ class ReferenceEngine:
         Raises
         ------
         UnsupportedFeature
-            When another method than Euler is asked for, be it by the file, for reductions, and for a delay or smooth of
-            more stages than PySD could count down.
+            When another method than Euler is asked for, be it by the file, for reductions, for a delay or smooth of
+            more stages than PySD could count down, and for what Vensim's language cannot say without subscripts.
         EquationError, Problems
-            For what the language refuses and PySD would run, such as a macro with too many arguments.
+            For what the language refuses, such as a macro with too many arguments.
         ModelFileError
-            When the file has changed since it was read, or PySD cannot translate it.
+            When PySD cannot translate the model.
         RunFailed
             When an equation has no value, with its name and the time.
         """
-        _check_method(plan.model, plan.method)
+        _check_method(plan)
         _check_language(plan.model)
-        _check_orders(plan.model, plan.resolved)
+        _check_orders(plan.model, settings)
         if settings.reductions:
-            raise UnsupportedFeature(
-                "a reduction",
-                variable="the engine pysd",
-                where=plan.model.name,
-                alternative="save the variables and reduce them afterwards",
-            )
-        keys = _keys(plan.model)
-        return np.stack([_run_alone(plan, settings, run, keys) for run in range(len(runs))], axis=2)
+            raise _refused(plan.model, "a reduction", "save the variables and reduce them afterwards")
+        single = [part(settings, np.array([run])) for run in range(len(runs))]
+        return np.stack([_run_alone(plan, _scalars(one)) for one in single], axis=2)
 
 
-def _keys(model: Model) -> _Keys:
-    """Name and elements by flat name, which cannot be taken apart where an element's own name has a comma in it."""
-    return {
-        flat_name(variable.name, elements): (variable.name, elements)
-        for variable in model.variables
-        for elements in model.elements(variable)
-    }
+def _scalars(one: Settings) -> Settings:
+    """The settings of one run with plain numbers and series."""
+
+    def number(value: float | Values) -> float:
+        return float(value[0]) if isinstance(value, np.ndarray) else float(value)
+
+    return Settings(
+        {name: number(value) for name, value in one.numbers.items()},
+        {name: number(value) for name, value in one.initials.items()},
+        one.tables,
+        {name: entry[0] if isinstance(entry, tuple) else entry for name, entry in one.series.items()},
+    )
 
 
-def _run_alone(plan: RunPlan, settings: Settings, run: int, known: _Keys) -> Values:
+def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     """The outputs of one run, (n_outputs, n_saved)."""
-    model = plan.model
-    resolved = _with_data(model, _resolved(plan.resolved, settings, run, known))
-    keys = [known[name] for name in plan.outputs]
-    places = [(base, model.elements(model.by_name[base]).index(elements)) for base, elements in keys]
-    names = dict.fromkeys(base for base, _ in keys)
-    columns: list[Values] = []
-    with _isolated(), loaded_afresh(model) as (loaded, scratch, labels):
-        live = PySDRun(model, loaded, scratch, labels)
-        live.apply(resolved)
-        live.start()
-        for index in range(int(np.flatnonzero(plan.saved).max(initial=0)) + 1):
-            if index:
-                live.step()
-            if plan.saved[index]:
-                values = {name: live.value(name).reshape(-1) for name in names}
-                columns.append(np.array([values[name][place] for name, place in places]))
-    return np.array(columns).reshape(len(columns), len(places)).T
+    until = plan.to_the_last_time()
+    times, end = until.grid.times.tolist(), float(plan.resolved.final_time)
+    controls = {name: float(getattr(plan.resolved, name)) for name in CONTROL}
+    shipped = _shipped(plan.model)
+    if shipped and not (settings.initials or settings.tables or settings.series) and _own_times(plan):
+        given_to = partial(_constants, plan.model, settings)
+        found = run_in_pysd(shipped, plan.model.name, given_to, times, end, str)
+        columns = {override_key(label): values for label, values in found.items()}
+    else:
+        neutral = neutral_text(plan.model, settings, controls)
+        given = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
+        numbers = {neutral.labels[name]: value for name, value in given.items()}
+        found = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored)
+        columns = {name: found[label] for name, label in neutral.labels.items() if label in found}
+    columns |= {name: np.full(len(times), value) for name, value in controls.items()}
+    nothing = np.full(len(times), np.nan)
+    return np.array([columns.get(name, nothing)[until.saved] for name in plan.outputs])
 
 
-def _resolved(shared: Resolved, settings: Settings, run: int, known: _Keys) -> Resolved:
-    """The overrides of one run under the times that all share, as PySD's functions take them."""
-    whole: dict[str, Override] = {}
-    elements: dict[tuple[str, tuple[str, ...]], float | TimeSeries] = {}
-    for values in (settings.numbers, settings.initials, settings.series):
-        for name, value in values.items():
-            base, at = known[name]
-            single = value[run] if isinstance(value, np.ndarray | tuple) else value
-            single = single if isinstance(single, TimeSeries) else float(single)
-            if at:
-                elements[base, at] = single
-            else:
-                whole[base] = single
-    # a table is always a whole lookup's
-    whole |= {known[name][0]: table for name, table in settings.tables.items()}
-    return replace(shared, whole=whole, elements=elements)
+_read = cache(read_model)
 
 
-def _check_method(model: Model, method: Method | None) -> None:
-    requested = method or model.time.method
-    if requested != "euler":
-        source = f'method="{requested}"' if method else f"the integration method {requested}, for which the file asks"
-        raise UnsupportedFeature(
-            source,
-            variable="the engine pysd",
-            where=model.name,
-            alternative='take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
+def _shipped(model: Model) -> str:
+    """The text of a model that comes with the package and has not been changed since; else nothing."""
+    path = model.origin.path if model.origin is not None else None
+    if path not in (bundled(PARK), bundled(CORE)) or model != _read(path):
+        return ""
+    return path.read_text(encoding="utf-8")
+
+
+def _own_times(plan: RunPlan) -> bool:
+    return all(getattr(plan.resolved, name) == getattr(plan.model.time, _FIELDS[name]) for name in CONTROL)
+
+
+#: The fields of a model's times, by control variable.
+_FIELDS = {"initial_time": "initial", "final_time": "final", "time_step": "step", "saveper": "saveper"}
+
+
+def _constants(model: Model, settings: Settings, loaded: Any) -> Mapping[str, Any]:
+    """The numbers of a run for PySD's model of the file: by label, arrays over its own dimensions."""
+    changed: dict[str, Any] = {}
+    for name, value in settings.numbers.items():
+        base, elements = split_key(name)
+        variable = model.by_name[base]
+        if not elements:
+            changed[variable.label] = value
+            continue
+        array = changed.setdefault(variable.label, loaded[variable.label].astype(float).copy())
+        dims = (model.dimension_by_name[dim] for dim in variable.dims)
+        place = [d.element_labels[d.elements.index(e)] for d, e in zip(dims, elements, strict=True)]
+        array.loc[dict(zip(array.dims, place, strict=True))] = value
+    return changed
+
+
+def _refused(model: Model, feature: str, alternative: str) -> UnsupportedFeature:
+    return UnsupportedFeature(feature, variable="the engine pysd", where=model.name, alternative=alternative)
+
+
+def _check_method(plan: RunPlan) -> None:
+    if plan.integration != "euler":
+        asked = f'method="{plan.method}"'
+        raise _refused(
+            plan.model,
+            asked if plan.method else f"the integration method {plan.integration}, for which the file asks",
+            'take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
             'method="euler" (--method euler)',
         )
 
@@ -154,19 +155,22 @@ def _check_language(model: Model) -> None:
         raise_all(model.name, [cause for cause in problem.problems if not isinstance(cause, UnsupportedFeature)])
 
 
-def _check_orders(model: Model, resolved: Resolved) -> None:
+def _check_orders(model: Model, settings: Settings) -> None:
     """PySD makes as many stages as the order says, before it leaves out those that are too short to be seen."""
-    for variable in model.variables:
-        for call in (part for expr in expressions(variable) for part in walk(expr)):
+    flat = flat_model(model)
+    for variable in flat.variables:
+        for call in (p for expr in expressions(variable) for p in walk(expr)):
             if not isinstance(call, Call) or call.function not in ("delay_n", "smooth_n"):
                 continue
             order = call.arguments[3]
             if isinstance(order, Ref):
-                set_here = resolved.whole.get(order.name)
-                source = model.by_name.get(order.name)
-                constants = source.pieces if isinstance(source, Constant) else ()
-                pieces = [piece.expr for piece in constants if isinstance(piece, Piece)]
-                order = Const(set_here) if isinstance(set_here, float) else next(iter(pieces), order)
+                source = flat.by_name.get(order.name)
+                own = source.pieces[0] if isinstance(source, Constant) else None
+                set_here = settings.numbers.get(order.name)
+                if set_here is not None:
+                    order = Const(float(np.max(set_here)))
+                elif isinstance(own, Piece):
+                    order = own.expr
             if isinstance(order, Const) and order.value > MOST_STAGES:
                 raise UnsupportedFeature(
                     f"an order of {order.value:g}, which PySD counts down one by one",
@@ -174,58 +178,3 @@ def _check_orders(model: Model, resolved: Resolved) -> None:
                     where=model.name,
                     alternative=f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}",
                 )
-
-
-def _with_data(model: Model, resolved: Resolved) -> Resolved:
-    """The overrides with the values that files gave to data variables, which the model's own file does not have.
-
-    Raises
-    ------
-    MissingData
-        For variables without an equation that neither a file nor the scenario gives values.
-    UnsupportedFeature
-    """
-    whole, elements, missing = dict(resolved.whole), dict(resolved.elements), []
-    for variable in model.series:
-        if variable.name in whole or not any(isinstance(p.source, Table | None) for p in variable.pieces):
-            continue
-        subscripts = Subscripts.of(model)
-        for at in model.elements(variable):
-            source = next((p.source for p in reversed(variable.pieces) if subscripts.applies(p, at)), None)
-            if (variable.name, at) in elements or isinstance(source, External):
-                continue
-            if source is None:
-                missing.append(flat_name(variable.label, at))
-            elif variable.interpolation == "raw":
-                feature = f"the data of {variable.label!r} from a file and :RAW:"
-                raise UnsupportedFeature(
-                    feature, variable="the engine pysd", where=model.name, alternative="take the engine native or numpy"
-                )
-            elif at:
-                elements[variable.name, at] = TimeSeries(source.x, source.y, variable.interpolation)
-            else:
-                whole[variable.name] = TimeSeries(source.x, source.y, variable.interpolation)
-    if missing:
-        raise MissingData(model.name, missing)
-    return replace(resolved, whole=whole, elements=elements)
-
-
-@contextmanager
-def _isolated() -> Iterator[None]:
-    """PySD without its side effects: random state, floating-point warnings and messages that are no news.
-
-    Vensim repeats its random numbers from run to run; here NumPy's and Python's global generators start each run alike
-    and are put back afterwards.
-    """
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002  (the generator that PySD's functions use)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # division by zero and overflow are IEEE values here; simulate() reports the first of them
-        for message in _QUIET:
-            warnings.filterwarnings("ignore", message=message)
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002

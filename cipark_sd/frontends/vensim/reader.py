@@ -12,9 +12,8 @@ from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.sanitise import decoded
-from cipark_sd.frontends.sanitise_text import MASK
 from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
+from cipark_sd.frontends.vensim.encoding import MASK, decoded
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions

@@ -100,10 +100,10 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert compared["status"] == "agrees"
     assert compared["largest_relative_difference"] < 1e-12
     # PySD itself ran: without it there is no comparison
-    without = "import cipark_sd.engines.reference.engine as reference; del reference.PySDRun; "
+    without = "import cipark_sd.engines.reference.engine as reference; del reference.run_in_pysd; "
     again = cipark(".", "--starts", "3", "-o", "again", "--no-profiles", cwd=sir, first=UNDRAWN + without)
     assert again.returncode == 0
-    assert "The comparison with PySD was left out: NameError: name 'PySDRun' is not defined" in again.stderr
+    assert "The comparison with PySD was left out: NameError: name 'run_in_pysd' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
               "collinearity", "held", "course_errors")  # fmt: skip
     figures = ("answer", "fit", "waterfall", "profiles")

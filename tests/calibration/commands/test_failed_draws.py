@@ -73,18 +73,14 @@ def test_draws_that_fail_are_those_beyond_the_edge_and_have_likelihood_zero(stud
         failed_draws(density, theta, 1, 0.4)
 
 
-@pytest.mark.parametrize("engine", ["pysd", "adaptive"])
-def test_an_engine_that_runs_one_draw_at_a_time_counts_the_same_draws(study: Path, engine: str) -> None:
+def test_an_engine_that_runs_one_draw_at_a_time_counts_the_same_draws(study: Path) -> None:
     changed(study, FAILING, LIMITED)
     problem = read_problem(study)
     theta = np.array([[100.0, 0.001], [100.0, 0.2], [100.0, 0.51]])
-    one, many = failures_of(On(engine)(problem), theta), failures_of(On("native")(problem), theta)
+    one, many = failures_of(On("pysd")(problem), theta), failures_of(On("native")(problem), theta)
     assert (one.failed, one.total) == (many.failed, many.total) == (2, 3)
-    # of a run in continuous time nothing is known where it cannot go on
-    assert engine == "adaptive" or [line.partition(", ")[0] for line in one.lines()] == [
-        line.partition(", ")[0] for line in many.lines()
-    ]
-    words = failed_draws(On(engine)(problem), None, 1, 0.0)
+    assert [line.partition(", ")[0] for line in one.lines()] == [line.partition(", ")[0] for line in many.lines()]
+    words = failed_draws(On("pysd")(problem), None, 1, 0.0)
     assert f"of {FEW_PRIOR} draws of the prior" in words.prior
 
 

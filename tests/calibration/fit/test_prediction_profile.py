@@ -16,7 +16,7 @@ from calibration.fit.threshold import Threshold, threshold
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.engines.reference.run import PySDRun
+from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import Problems
 from cipark_sd.scenarios import Scenario
@@ -232,10 +232,13 @@ def test_a_prediction_is_read_in_its_scenario_and_against_another(
     assert effect == pytest.approx([5, -10])
     # PySD's own run, and not another engine's under its name, goes as far as the prediction
     ran: list[float] = []
-    honest = PySDRun.apply
-    monkeypatch.setattr(
-        PySDRun, "apply", lambda run, resolved: ran.append(resolved.final_time) or honest(run, resolved)
-    )
+    honest = reference.run_in_pysd
+
+    def spied(text: str, where: str, numbers: object, times: object, final_time: float, restored: object) -> object:
+        ran.append(final_time)
+        return honest(text, where, numbers, times, final_time, restored)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reference, "run_in_pysd", spied)
     longer = reported(problem, problem.predictions[0], choose("pysd"))(theta[:1])
     assert longer == pytest.approx(later[:1])
     assert len(ran) == 1

@@ -5,11 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from click.testing import CliRunner
 from small_study import small_study
-
-from cipark_sd.cli import cli
 
 
 def offered(line: str, folder: Path) -> list[str]:
@@ -36,26 +32,3 @@ def test_commands_models_studies_engines_and_variables_are_offered(tmp_path: Pat
     # the model of the study on the line
     assert offered("cipark play . --levers pa", tmp_path) == ["pace"]
     assert offered("cipark run nowhere.mdl --set ra", tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("shell", "place"),
-    [
-        ("bash", "data/bash-completion/completions/cipark"),
-        ("zsh", "data/zsh/site-functions/_cipark"),
-        ("fish", "config/fish/completions/cipark.fish"),
-    ],
-)
-def test_the_script_goes_where_the_shell_looks(
-    shell: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("BASH_COMPLETION_USER_DIR", raising=False)
-    printed = CliRunner().invoke(cli, ["completion", shell])
-    assert "_CIPARK_COMPLETE" in printed.stdout
-    assert not list(tmp_path.iterdir())
-    done = CliRunner().invoke(cli, ["completion", shell, "--install"])
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / place).read_text(encoding="utf-8") == printed.stdout
-    assert ("fpath=" in done.stdout) == (shell == "zsh")

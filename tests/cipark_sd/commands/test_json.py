@@ -39,7 +39,6 @@ CALLS = {
     "runs clean": (["runs.zarr"], {"stores"}),
     "play": (["leaving.mdl", "-o", "page.html"], {"output", "bytes"}),
     "report": (["fit", "s", "-o", "both.html"], {"output", "folders", "warnings"}),
-    "completion": (["bash"], {"shell", "script"}),
 }
 
 

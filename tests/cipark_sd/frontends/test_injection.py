@@ -153,19 +153,16 @@ def test_hostile_names_and_documentation_are_certified_like_any_other(result: di
         "low-level write",
         "remove",
         "socket",
-        "ranges off: mdl/table range/call",
-        "ranges off: mdl/inline range/call",
-        "words off: mdl/documentation/triple_in_line",
-        "words and list off: mdl/documentation/triple_in_line",
+        "words and look off: mdl/documentation/triple_in_line",
     ],
 )
 def test_the_tripwire_rings_at_a_planted_violation(result: dict[str, Any], plant: str) -> None:
     assert result["planted"][plant]
 
 
-def test_the_list_of_forms_stops_words_that_slipped_through(result: dict[str, Any]) -> None:
-    # with the words in, the text is looked at and not run; without the list as well, it runs
+def test_the_last_look_stops_words_that_slipped_through(result: dict[str, Any]) -> None:
+    # with the words in, the text is looked at and not run; without the look as well, it runs
     stopped = result["planted"]["words off: mdl/documentation/triple_in_line"]
-    ran = result["planted"]["words and list off: mdl/documentation/triple_in_line"]
+    ran = result["planted"]["words and look off: mdl/documentation/triple_in_line"]
     assert [find for find in stopped if find.startswith(("exec", "import"))] == []
     assert any(find.startswith(("exec", "import")) for find in ran)

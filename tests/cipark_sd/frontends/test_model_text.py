@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from places import CORPUS
+from pysd_literals import number, points
+from sanitise import sanitise
+from sanitise_tables import without_range
 
 from cipark_sd import read_model, simulate
 from cipark_sd.errors import EquationError
-from cipark_sd.frontends.literals import number, points
-from cipark_sd.frontends.sanitise import sanitise
-from cipark_sd.frontends.sanitise_tables import without_range
 
 Write = Callable[..., Path]
 

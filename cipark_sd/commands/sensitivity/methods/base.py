@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.pages.blocks import Block
+from cipark_sd.pages.blocks import Block, Section
 from cipark_sd.pages.parts import Part, Pictures
 
 if TYPE_CHECKING:
@@ -76,9 +76,13 @@ class Method(Part[Findings]):
         """What of the results stands in the one Dataset of all indices, with dims parameter, output and time."""
         return ()
 
-    @abstractmethod
     def sentences(self, findings: Findings) -> Iterable[str]:
-        """What the console and ``summary.txt`` say."""
+        """What the console and ``summary.txt`` say; by default nothing."""
+        return ()
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterable[Section]:
+        """Sections of the page; of a method that writes files alone none."""
+        return ()
 
     def sureness(self, findings: Findings, pictures: Pictures) -> Iterable[Block]:
         """How sure the results are, where that does not stand beside them."""

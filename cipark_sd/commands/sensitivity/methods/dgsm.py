@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method, at
-from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Section
-from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,23 +33,7 @@ class Dgsm(Method):
         if measures is not None:
             yield measures[["nu", "bound", "bound_conf", "n_failed"]].rename(n_failed="n_failed_dgsm")
 
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: a bound is no index."""
-        yield from ()
-
-    def sentences(self, findings: Findings) -> Iterator[str]:
-        """None."""
-        yield from ()
-
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Measures at the moments."""
         measures = findings.of("dgsm")
         return {} if measures is None else {"dgsm": at(measures[["nu", "bound", "bound_conf"]], findings.moments)}
-
-    def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """None."""
-        yield from ()
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """None: the table is a file."""
-        yield from ()

@@ -8,7 +8,6 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.loops import (
@@ -45,10 +44,6 @@ class Loops(Method):
         held = {name: value for name, value in question.scenario.overrides.items() if isinstance(value, float)}
         draws = [held | dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
         return {"loops": loop_dominance(question.model, names, draws=draws, progress=job.progress)}
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: spans of time are no numbers."""
-        yield from ()
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Who leads when."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, outputs, over_outputs
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.ranking import ranked
@@ -45,10 +44,6 @@ class Morris(Method):
         if effects is not None:
             screening = effects[["mu", "mu_star", "mu_star_conf", "sigma", "n_failed"]]
             yield screening.rename(n_failed="n_failed_morris").isel(levels=0, drop=True)
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: a screening ranks."""
-        yield from ()
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Whether both grids rank alike."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method, at
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Section
 from cipark_sd.pages.parts import Drawing, Pictures
 
@@ -28,14 +27,6 @@ class Tornado(Method):
         from cipark_sd.sensitivities.local import tornado
 
         return {"tornado": tornado(job.response)}
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """None: no draw is behind these runs."""
-        yield from ()
-
-    def sentences(self, findings: Findings) -> Iterator[str]:
-        """None."""
-        yield from ()
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Ends at the moments."""

@@ -2,8 +2,9 @@
 
 import re
 
+from sanitise_text import LEFT_SIDE, NUMBER, UNSIGNED, unmasked
+
 from cipark_sd.errors import EquationError
-from cipark_sd.frontends.sanitise_text import LEFT_SIDE, NUMBER, UNSIGNED, unmasked
 
 #: Only the range of a table stands in brackets right after a parenthesis.
 _RANGE = re.compile(r"(\([\s\\]*)\[([^\]]*)(?:\]\s*,?|$)")

@@ -5,11 +5,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from sanitise import sanitise
+from sanitise_xmile import refused_parts, sanitise_xmile
+
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
 from cipark_sd.frontends.file_state import model_bytes
 from cipark_sd.frontends.nesting import room_for_parser, too_deep
-from cipark_sd.frontends.sanitise import decoded, sanitise
-from cipark_sd.frontends.sanitise_xmile import refused_parts, sanitise_xmile
+from cipark_sd.frontends.vensim.encoding import decoded
 from cipark_sd.frontends.xml_tree import xml_tree
 from cipark_sd.model.model import Format
 
@@ -72,8 +74,7 @@ def parsed_vensim(path: Path, raw: bytes) -> Any:
     """PySD's Vensim file with the syntax trees of its equations."""
     import parsimonious
     from pysd.translators.vensim.vensim_element import Component, SubscriptRange
-
-    from cipark_sd.frontends.literals import parse_component
+    from pysd_literals import parse_component
 
     file = sanitised_file(path, "vensim", raw)
     problems: list[CiparkError] = []
@@ -118,8 +119,7 @@ def parsed_vensim(path: Path, raw: bytes) -> Any:
 def parsed_xmile(path: Path, raw: bytes) -> Any:
     """PySD's XMILE file with the syntax trees of its equations."""
     import parsimonious
-
-    from cipark_sd.frontends.literals import parse_element
+    from pysd_literals import parse_element
 
     file = sanitised_file(path, "xmile", raw)
     problems: list[CiparkError] = []

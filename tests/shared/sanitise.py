@@ -5,15 +5,13 @@ text is taken apart here into entries of exactly three fields (equation, units, 
 form that the grammar knows, and the whole is written out again. What has no such form is an error that names it.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
-from cipark_sd.frontends.sanitise_ranges import RangeSpelling
-from cipark_sd.frontends.sanitise_tables import paired, without_range
-from cipark_sd.frontends.sanitise_text import (
+from sanitise_ranges import RangeSpelling
+from sanitise_tables import paired, without_range
+from sanitise_text import (
     GROUP,
     LEFT_SIDE,
     MASK,
@@ -23,15 +21,10 @@ from cipark_sd.frontends.sanitise_text import (
     quoted_where_needed,
     unmasked,
 )
+
+from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
 from cipark_sd.naming import canonical
 
-#: Byte-order marks of other widths; that of UTF-32 begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _SKETCH = "\\\\\\---///"
 _MACRO = re.compile(rf"\s*:MACRO:\s*([{MASK}]|[\w'$ \t]+?)\s*\(([^)]*)\)", re.IGNORECASE)
 _END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
@@ -62,23 +55,6 @@ class _Macro:
     parameters: str
     entries: list[_Entry] = field(default_factory=list)
     borrowed: list[str] = field(default_factory=list)
-
-
-def decoded(raw: bytes) -> str:
-    """The text of a Vensim file: by its byte-order mark, its first line, else as UTF-8, else as Windows-1252."""
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            return raw.decode(encoding, errors="replace")
-    first = raw[:200].splitlines()[0] if raw else b""
-    named = re.search(rb"\{([\w-]+)\}", first)
-    declared = [named.group(1).decode("ascii", "replace")] if named else []
-    for encoding in (*declared, "utf-8-sig"):
-        try:
-            codecs.lookup(encoding)
-            return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-        except (LookupError, UnicodeError):
-            continue
-    return raw.decode("cp1252", errors="replace")
 
 
 def sanitise(text: str, *, where: str = "the model") -> str:

@@ -17,8 +17,8 @@ from pysd.translators.vensim.vensim_structures import parsing_ops, structures
 from pysd.translators.xmile import xmile_utils
 from pysd.translators.xmile.xmile_element import EquationVisitor as XmileVisitor
 from pysd.translators.xmile.xmile_structures import parsing_ops as xmile_parsing_ops
+from sanitise_text import UNSIGNED
 
-from cipark_sd.frontends.sanitise_text import UNSIGNED
 from cipark_sd.model.expr import MISSING
 
 #: What PySD's grammar takes between the parts of a number or pair: blanks, and the backslash of a continued line.

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass, field
 
+from sanitise_text import MASK, unmasked
+
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature
-from cipark_sd.frontends.sanitise_text import MASK, unmasked
 from cipark_sd.naming import canonical, plain_label
 
 _NAME = rf"(?:[{MASK}]|[\w'$ ]+)"
