@@ -1,33 +1,76 @@
-"""From a point to the minimum that lies downhill of it: the one local search of optima, scans and profiles."""
+"""From a point to the minimum that lies downhill of it: the one local search of optima, scans and profiles.
 
+Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4 (steps far from a minimum).
+"""
+
+import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.fit.box_search import Minimum, minimising
-from calibration.fit.in_step import Search, run
+from calibration.fit.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
+from calibration.fit.in_step import Search, ask, run
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
 
+#: Steps that a direction is made from, and the longest first one, as share of a search range.
+MEMORY, FIRST = 20, 0.1
 
-def neared(goal: Objective, point: Array, *, most: int = 300, fall: float = 1e-6) -> tuple[Array, int]:
-    """Where L-BFGS-B ends from ``point : (n_free,)``, and its evaluations; ``fall`` is the relative one that ends it.
 
-    It is cheap far from a minimum. The gradient in units of the box says nothing of how near that is.
+def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-6) -> Search[Minimum]:
+    """Where L-BFGS steps, cut at the box, end from ``start : (n_free,)``; ``fall`` is the relative one that ends them.
+
+    They are cheap far from a minimum. The gradient in units of the box says nothing of how near that is.
     """
-    from scipy import optimize
+    point = np.clip(start, 0.0, 1.0)
+    value, slopes = yield from ask(goal, point)
+    evaluations, changes = 1, list[tuple[Array, Array]]()
+    for _ in range(most):
+        # a bound holds what would go beyond it
+        held = ((point <= 0) & (slopes > 0)) | ((point >= 1) & (slopes < 0))
+        inside = np.where(held, 0.0, slopes)
+        step = _direction(inside, changes, held)
+        if not float(step @ inside) < 0:
+            changes.clear()
+            step = _direction(inside, changes, held)
+        share, reached = 1.0, False
+        while not reached and share > SHORTEST:
+            trial = np.clip(point + share * step, 0.0, 1.0)
+            there, slopes_there = yield from ask(goal, trial)
+            evaluations += 1
+            promised = -float(slopes @ (trial - point))
+            reached = there < value and there <= value - LEAST_FALL * promised
+            curve = there - value + promised
+            if not reached:
+                share *= float(np.clip(promised / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
+        if not reached:
+            break
+        move, turn = trial - point, slopes_there - slopes
+        if move @ turn > 1e-10 * math.sqrt(float(move @ move) * float(turn @ turn)):
+            changes = [*changes[1 - MEMORY :], (move, turn)]
+        gained = value - there
+        point, value, slopes = trial, there, slopes_there
+        if gained < fall * max(1.0, abs(value)):
+            break
+    return Minimum(point, value, slopes, np.empty((0, 0)), False, evaluations)
 
-    result = optimize.minimize(
-        goal.with_gradient,
-        np.clip(point, 0.0, 1.0),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, 1.0)] * len(point),
-        options={"maxiter": most, "ftol": fall, "gtol": 1e-9},
-    )
-    return np.asarray(result.x), int(result.nfev)
+
+def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[np.bool_]) -> Array:
+    """The step ``(n,)`` that the last changes of points and slopes tell, 0 where a bound holds (two-loop recursion)."""
+    step, shares = -slopes, list[tuple[float, float]]()
+    if not changes:
+        return step * (FIRST / max(FIRST, float(np.abs(slopes).max(initial=0.0))))
+    for move, turn in reversed(changes):
+        inverse = 1 / float(move @ turn)
+        shares.append((inverse * float(move @ step), inverse))
+        step = step - shares[-1][0] * turn
+    move, turn = changes[-1]
+    step = step * (float(move @ turn) / float(turn @ turn))
+    for (move, turn), (share, inverse) in zip(changes, reversed(shares), strict=True):
+        step = step + (share - inverse * float(turn @ step)) * move
+    return np.where(held, 0.0, step)
 
 
 def settling(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
@@ -49,14 +92,19 @@ def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
     return run(settling(goal, start, tolerance=tolerance), goal.density)
 
 
-def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:
+def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Minimum]:
     """The minimum downhill of any possible ``point : (n_free,)``."""
     minimum = polished(goal, point, tolerance=tolerance)
     if minimum is not None and minimum.converged:
         return minimum
-    near, evaluations = neared(goal, point)
-    minimum = settled(goal, near, tolerance=tolerance)
-    return replace(minimum, evaluations=minimum.evaluations + evaluations)
+    near = yield from nearing(goal, point)
+    minimum = yield from settling(goal, near.point, tolerance=tolerance)
+    return replace(minimum, evaluations=minimum.evaluations + near.evaluations)
+
+
+def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:
+    """What :func:`going_down` finds."""
+    return run(going_down(goal, point, tolerance=tolerance), goal.density)
 
 
 #: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.
@@ -65,7 +113,7 @@ PLACES, EACH, ROUNDS, CLOSER = 24, 20, 16, 9
 TURNS = 3
 
 
-def scanned(goal: Objective, point: Array, columns: NDArray[np.intp]) -> tuple[Array, int]:
+def scanning(goal: Objective, point: Array, columns: NDArray[np.intp]) -> Search[tuple[Array, int]]:
     """The best point ``(n_free,)`` over places of parameters of which the objective is a step function.
 
     Each of ``columns`` is scanned in turn; at each place the others are searched, from where the neighbour ended, and
@@ -76,7 +124,8 @@ def scanned(goal: Objective, point: Array, columns: NDArray[np.intp]) -> tuple[A
         before = value
         for column in columns.tolist():
             scan = _Scan(goal, column, columns)
-            best, value = scan.closed_in(*scan.along(best))
+            minimum, at = yield from scan.along(best)
+            best, value = yield from scan.closed_in(minimum, at)
             evaluations += scan.evaluations
         if len(columns) == 1 or not value < before - 1e-6:
             break
@@ -90,30 +139,31 @@ class _Scan:
         self.goal, self.column, self.evaluations = goal, column, 0
         self.nuisance = np.setdiff1d(np.arange(len(goal.free)), stepwise)
 
-    def solve(self, point: Array, at: float) -> tuple[Array, float]:
+    def solve(self, point: Array, at: float) -> Search[tuple[Array, float]]:
         """The others searched from a point, with the column at a place."""
         point = point.copy()
         point[self.column] = at
         if len(self.nuisance):
             inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[self.nuisance])
-            point[self.nuisance], evaluations = neared(inner, point[self.nuisance], most=EACH)
-            self.evaluations += evaluations
+            near = yield from nearing(inner, point[self.nuisance], most=EACH)
+            point[self.nuisance] = near.point
+            self.evaluations += near.evaluations
         return point, float(self.goal(point[None, :])[0])
 
-    def along(self, point: Array) -> tuple[dict[float, tuple[Array, float]], float]:
+    def along(self, point: Array) -> Search[tuple[dict[float, tuple[Array, float]], float]]:
         """All places with where their searches ended, and the best place."""
         first = float(point[self.column])
-        minimum = {first: self.solve(point, first)}
+        minimum = {first: (yield from self.solve(point, first))}
         grid = (np.arange(PLACES) + 0.5) / PLACES
         for places in (grid[grid > first], grid[grid < first][::-1]):
             latest = minimum[first][0]
             for at in places.tolist():
-                minimum[at] = self.solve(latest, at)
+                minimum[at] = yield from self.solve(latest, at)
                 # from where the model is possible
                 latest = minimum[at][0] if minimum[at][1] < IMPOSSIBLE else latest
         return minimum, min(minimum, key=lambda at: minimum[at][1])
 
-    def closed_in(self, minimum: dict[float, tuple[Array, float]], at: float) -> tuple[Array, float]:
+    def closed_in(self, minimum: dict[float, tuple[Array, float]], at: float) -> Search[tuple[Array, float]]:
         """The best point between the neighbours of the best place."""
         places = sorted({0.0, *minimum, 1.0})
         where = places.index(at)
@@ -127,7 +177,7 @@ class _Scan:
             if float(np.ptp(np.append(values, value))) == 0.0:
                 break
             place = int(values.argmin())
-            trial, there = self.solve(best, float(around[place, self.column]))
+            trial, there = yield from self.solve(best, float(around[place, self.column]))
             if there < value:
                 best, value = trial, there
             width = (high - low) / (CLOSER + 1)

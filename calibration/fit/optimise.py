@@ -1,9 +1,9 @@
 """Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached.
 
-A local search is L-BFGS-B, which is cheap far from the optimum, and then one that is exact near it whatever the width
-of the bounds: by least squares where all noise is normal or lognormal, else scaled by the curvature. Where the
-likelihood is a step function of a parameter, such as a date at which something switches, no local search moves that
-parameter: each search then scans it, and searches the others at each place of the scan.
+A local search takes L-BFGS steps, which are cheap far from the optimum, and then steps that are exact near it whatever
+the width of the bounds: by least squares where all noise is normal or lognormal, else scaled by the curvature. Where
+the likelihood is a step function of a parameter, such as a date at which something switches, no local search moves that
+parameter: each search then scans it, and searches the others at each place of the scan. Searches run in step.
 
 A narrow prior can have a top of its own, at which the prior medians are right and the data are noise. With priors,
 further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.downhill import beneath, scanned
+from calibration.fit.downhill import going_down, scanning
+from calibration.fit.in_step import Search as Searching
+from calibration.fit.in_step import gather, run
 from calibration.fit.objective import IMPOSSIBLE, Objective, objective
 from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
@@ -30,6 +32,8 @@ START_TAIL = 0.02
 ARRIVED = 0.1
 #: The fall of the log density that a search may leave.
 TOLERANCE = 1e-10
+#: Searches that run in step, whatever the number of workers.
+TOGETHER = 8
 #: Searches at most where each of them scans a parameter: each costs as much as many local ones.
 MOST_SCANS = 8
 #: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
@@ -200,23 +204,25 @@ def maximise(
         """Searches from all points, best first."""
         nonlocal best_so_far, n_before
         shared, before = SharedGoal.of(goal), n_before
+        groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
         tasks = [
-            RecordTask(SearchFrom(shared, point, stepwise), kind, (number,))
-            for number, point in enumerate(points, start=1)
+            RecordTask(SearchesFrom(shared, group, stepwise), kind, (number, len(group)))
+            for number, group in enumerate(groups, start=1)
         ]
+        n_done = before
 
-        def tell(n_done: int, search: Search) -> None:
-            nonlocal best_so_far
+        def tell(_: int, ended: Searches) -> None:
+            nonlocal best_so_far, n_done
+            n_done += len(ended.made)
             if kind == "search":
-                best_so_far = max(best_so_far, search.log_density)
+                best_so_far = max(best_so_far, *(search.log_density for search in ended.made))
             if on_progress is not None:
-                on_progress(before + n_done, total, best_so_far)
+                on_progress(n_done, total, best_so_far)
 
-        ended, interrupted = records(Search, tasks, checkpoints, pool, tell)
+        ended, interrupted = records(Searches, tasks, checkpoints, pool, tell)
         n_before = before + len(points)
-        return sorted(
-            (search for search in ended if search is not None), key=lambda search: -search.log_density
-        ), interrupted
+        made = [search for searches in ended if searches is not None for search in searches.made]
+        return sorted(made, key=lambda search: -search.log_density), interrupted
 
     searches, interrupted = searched(goal, points, "search")
     if not searches:
@@ -236,16 +242,24 @@ def maximise(
 
 
 @dataclass(frozen=True, eq=False)
-class SearchFrom:
-    """A search from ``point : (n_free,)`` of the box; ``stepwise`` parameters are scanned."""
+class Searches:
+    """What searches from some points have reached, in their order."""
+
+    made: tuple[Search, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchesFrom:
+    """Searches in step from ``points : (n, n_free)`` of the box; ``stepwise`` parameters are scanned."""
 
     shared: SharedGoal
-    point: Array
+    points: Array
     stepwise: tuple[str, ...] = ()
 
-    def __call__(self) -> Search:
-        """The search."""
-        return local_search(self.shared.goal, self.point, self.stepwise)
+    def __call__(self) -> Searches:
+        """The searches."""
+        goal = self.shared.goal
+        return Searches(tuple(run(gather([searching(goal, p, self.stepwise) for p in self.points]), goal.density)))
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
@@ -310,23 +324,29 @@ def _jumps(goal: Objective, points: Array, position: int) -> bool:
 
 
 def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
-    """One search from ``point : (n_free,)`` of the box, which scans parameters of which the objective is a step
-    function.
+    """One search from ``point : (n_free,)`` of the box, as of :func:`searching`."""
+    return run(searching(goal, point, stepwise), goal.density)
+
+
+def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searching[Search]:
+    """A search from ``point : (n_free,)`` of the box.
+
+    Parameters of which the objective is a step function are scanned.
     """
     first, evaluations = -float(goal(point[None, :])[0]), 0
     columns = np.array([goal.space.names.index(name) for name in stepwise], dtype=np.intp)
     end = point
     if stepwise:
-        end, evaluations = scanned(goal, point, columns)
+        end, evaluations = yield from scanning(goal, point, columns)
     moving = np.setdiff1d(np.arange(len(point)), columns)
     converged = True
     if len(moving):
         inner = replace(goal, base=goal.theta(end[None, :])[0], free=goal.free[moving])
-        reached = beneath(inner, end[moving], tolerance=TOLERANCE)
+        reached = yield from going_down(inner, end[moving], tolerance=TOLERANCE)
         end = end.copy()
         end[moving] = reached.point
         evaluations, converged = evaluations + reached.evaluations, reached.converged
     message = "no step promises a fall" if converged else "no step leads further down"
     theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
-    return Search(start, theta, first, last, evaluations * (2 * len(point) + 1), converged, message)
+    return Search(start, theta, first, last, evaluations, converged, message)

@@ -25,7 +25,7 @@ from calibration.fit.walk import TOLERANCE, Place, Walk, union
 from cipark_sd.arrays import Array
 
 #: A rise of the log density from which on a place of a walk fits better than the optimum.
-BETTER = 1e-4
+BETTER = 1e-3
 
 
 @dataclass(frozen=True, eq=False)

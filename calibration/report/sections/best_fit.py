@@ -149,7 +149,7 @@ def _searches(optimum: BestFit, names: Sequence[str]) -> Rows:
             "rank": rank,
             "log_density": search.log_density,
             "log_density_at_start": search.first,
-            "runs": search.evaluations,
+            "points": search.evaluations,
             "converged": search.converged,
             **dict(zip(names, search.theta.tolist(), strict=True)),
         }

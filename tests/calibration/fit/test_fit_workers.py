@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small_study import small_study
 
+from calibration.fit import optimise as optimisation
 from calibration.fit import profiling
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
@@ -55,6 +56,7 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
         predictions, _ = profiling.predictions(alone, NOT_KEPT, bars)
         # all but the first go to the workers, however little there is to do
         monkeypatch.setattr(records, "WORTH", 0.0)
+        monkeypatch.setattr(optimisation, "TOGETHER", 1)
         kept = Checkpoints(tmp_path / "kept", "a")
         with Workers(2) as pool:
             stopped = fit(density, pool, kept, most=3)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from places import ROOT
 from small_study import small_study
 
+from calibration.fit import optimise as optimisation
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
@@ -40,8 +42,11 @@ def everything(optimum: Optimum) -> list[tuple[bytes, bytes, float, float, int, 
     ]
 
 
-def test_searches_go_on_after_a_stop_and_end_with_the_same_bits(tmp_path: Path) -> None:
+def test_searches_go_on_after_a_stop_and_end_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     density = small(tmp_path)
+    monkeypatch.setattr(optimisation, "TOGETHER", 1)
 
     def searched(checkpoints: Checkpoints, most: int | None = None) -> Optimum:
         def stop(done: int, total: int, best: float) -> None:
