@@ -72,6 +72,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/forecasts.py": _SAID,
     "calibration/report/sections/holdout.py": _SAID,
     "calibration/report/sections/posterior.py": _SAID,
+    "calibration/report/sections/predictions.py": (f"{_REPORT}predictions_said.py",),
     "calibration/report/sections/rivals.py": _SAID,
     "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
