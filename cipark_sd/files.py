@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,6 +107,16 @@ def remove_abandoned(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def draft_of(folder: Path) -> Iterator[Path]:
+    """Where a folder may be made, beside it; that goes at the end, and what killed processes have left at once."""
+    place = folder.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(place.parent)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=_partial_of(os.getpid())) as temporary:
+        yield Path(temporary) / place.name
 
 
 def _runs(process: int) -> bool:

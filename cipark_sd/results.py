@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
-from cipark_sd.files import whole, write_bytes, write_text
+from cipark_sd.files import remove_abandoned, whole, write_bytes, write_text
 from cipark_sd.inputs import check_netcdf
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
@@ -206,6 +206,8 @@ _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 def check_writable(path: Path | str, *, role: str = "the output file", endings: Sequence[str], where: str) -> None:
     """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
 
+    What killed processes have left unfinished in its folder is removed.
+
     Raises
     ------
     InvalidValue
@@ -218,6 +220,7 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
         raise UnusableInput(f"{path} cannot be written, since there is no folder {str(path.parent)!r}", where=where)
     if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise InvalidValue(role, str(path), "a file that can be written", where=where)
+    remove_abandoned(path.parent)
 
 
 def save(result: xr.Dataset, path: Path | str) -> None:

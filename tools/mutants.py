@@ -32,6 +32,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from difflib import SequenceMatcher
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -71,6 +72,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/forecasts.py": _SAID,
     "calibration/report/sections/holdout.py": _SAID,
     "calibration/report/sections/posterior.py": _SAID,
+    "calibration/report/sections/predictions.py": (f"{_REPORT}predictions_said.py",),
     "calibration/report/sections/rivals.py": _SAID,
     "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
@@ -187,21 +189,35 @@ def operators() -> dict[str, Any]:
 
 
 @cache
-def mutants_of(module: str) -> list[Mutant]:
-    """Every mutant of a module."""
+def places_of(module: str) -> list[tuple[str, int, int]]:
+    """Every place of a module that an operator changes: its name, which of its places it is, and the line."""
     from cosmic_ray.ast import ast_nodes, get_ast
 
-    known = operators()
+    tree = get_ast((ROOT / module).read_text(encoding="utf-8"))
+    return [
+        (name, occurrence, line)
+        for name, operator in operators().items()
+        for occurrence, (line, _) in enumerate(
+            start for node in ast_nodes(tree) for start, _ in operator.mutation_positions(node)
+        )
+    ]
+
+
+@cache
+def mutant_at(module: str, name: str, occurrence: int, line: int) -> Mutant | None:
+    """The mutant of a place; None where it changes nothing that is said."""
     source = (ROOT / module).read_text(encoding="utf-8")
-    tree, lines, made = get_ast(source), source.split("\n"), []
-    for name, operator in known.items():
-        places = [start for node in ast_nodes(tree) for start, _ in operator.mutation_positions(node)]
-        for occurrence, (line, _) in enumerate(places):
-            changed = mutated(source, operator, occurrence)
-            after = next((new for old, new in zip(lines, changed.split("\n"), strict=False) if old != new), "")
-            if not (SILENT.search(lines[line - 1]) or _is_of_a_signature(lines[line - 1], after)):
-                made.append(Mutant(module, name, occurrence, line, lines[line - 1].strip(), after.strip()))
-    return made
+    lines = source.split("\n")
+    changed = mutated(source, operators()[name], occurrence).split("\n")
+    after = next((new for old, new in zip(lines, changed, strict=False) if old != new), "")
+    before = lines[line - 1]
+    if SILENT.search(before) or _is_of_a_signature(before, after):
+        return None
+    return Mutant(module, name, occurrence, line, before.strip(), after.strip())
+
+
+def _all_of(module: str, places: Sequence[tuple[str, int, int]]) -> Iterator[Mutant]:
+    return (mutant for place in places if (mutant := mutant_at(module, *place)) is not None)
 
 
 def _is_of_a_signature(before: str, after: str) -> bool:
@@ -220,11 +236,12 @@ def mutated(source: str, operator: Any, occurrence: int) -> str:
 
 def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
     """As many mutants of each module, without one twice; modules that have fewer give all."""
-    rng, chosen = random.Random(seed), []
-    pools = sorted((mutants_of(module) for module in modules), key=len)
-    for place, pool in enumerate(pools):
+    rng, chosen = random.Random(seed), list[Mutant]()
+    pools = sorted(modules, key=lambda module: len(places_of(module)))
+    for place, module in enumerate(pools):
         share = (number - len(chosen)) // (len(pools) - place)
-        chosen += rng.sample(pool, min(share, len(pool)))
+        places = places_of(module)
+        chosen += islice(_all_of(module, rng.sample(places, len(places))), share)
     return chosen
 
 
@@ -499,7 +516,8 @@ def _now(mutant: Mutant) -> Mutant | None:
     def likeness(candidate: Mutant) -> float:
         return SequenceMatcher(None, mutant.before + mutant.after, candidate.before + candidate.after).ratio()
 
-    candidates = [candidate for candidate in mutants_of(mutant.module) if candidate.operator == mutant.operator]
+    places = [place for place in places_of(mutant.module) if place[0] == mutant.operator]
+    candidates = list(_all_of(mutant.module, places))
     best = max(
         candidates,
         key=lambda candidate: (round(likeness(candidate), 3), -abs(candidate.line - mutant.line)),

@@ -6,7 +6,6 @@ the reader of tables skips.
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from calibration.study.library import FILE, shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.tables import table_folder
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.files import draft_of
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
 from cipark_sd.section import Section
@@ -40,10 +40,7 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         raise UnknownName(name, tuple(shipped_studies()), kind=f"study with {FILE}", where="new-study --from")
     folder = output or Path("my_" + source.resolve().name)
     check_free(folder, force=force)
-    parent = folder.resolve().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
-        draft = Path(temporary) / folder.resolve().name
+    with draft_of(folder) as draft:
         draft.mkdir()
         # what is wrong with it is told before anything is copied
         read_problem(source, allow_files=allow_files)

@@ -1,7 +1,6 @@
 """A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.files import file_name
+from cipark_sd.files import draft_of, file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Ref
@@ -109,10 +108,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     numeric = tuple(name for name in unused if name in columns)
     observed = tuple(match.variable.name for match in matched)
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
-    parent = request.folder.resolve().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".new-study-") as temporary:
-        draft = Path(temporary) / request.folder.resolve().name
+    with draft_of(request.folder) as draft:
         series, timing = _series(model, sheet, axis, matched, request, later=False)
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(

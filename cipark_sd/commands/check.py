@@ -63,12 +63,12 @@ def command(
     from cipark_sd.checks.definition import Checks
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.outcome import as_json, write_report
-    from cipark_sd.errors import InvalidValue
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
+    from cipark_sd.results import check_writable
 
-    if output is not None and output.suffix.lower() not in (".csv", ".json"):
-        raise InvalidValue("the report", output.name, "a name that ends in .csv or .json", where="-o")
+    if output is not None:
+        check_writable(output, role="the report", endings=(".csv", ".json"), where="-o")
     path = located(file)
     model = read_model(path, allow_files=allow_files, series=series)
     beside = path.with_name(f"{path.stem}.checks.toml")

@@ -76,6 +76,8 @@ def command(
 
 
 def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
+    from cipark_sd.files import remove_abandoned
+
     suffix, known = output.suffix.lower(), (*_VENSIM, *_XMILE, *_WASM)
     if suffix not in known:
         raise ModelFileError(output, f"has no ending that says its format (known: {', '.join(known)})")
@@ -89,6 +91,7 @@ def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) ->
         raise ModelFileError(output, "is the input itself; give another name")
     if not output.parent.is_dir():
         raise ModelFileError(output, f"cannot be written: the folder {output.parent} does not exist")
+    remove_abandoned(output.parent)
 
 
 def _write_wasm(model: Model, output: Path) -> dict[str, int]:

@@ -1,0 +1,73 @@
+"""What stands beside a prediction: what was reported of it, whether it lies after the data, and its ends."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from calibration.report.sections import best_fit, predictions
+
+
+def row(end: float, lower: float, upper: float | None = None, use: str = "fit") -> Any:
+    return SimpleNamespace(end=end, lower=lower, upper=lower if upper is None else upper, use=use)
+
+
+def fit(*rows: Any, **levels: tuple[Any, ...]) -> Any:
+    calendar = SimpleNamespace(label=lambda time: f"day {time:g}")
+    return SimpleNamespace(rows=rows, curves=SimpleNamespace(levels=levels), study=SimpleNamespace(calendar=calendar))
+
+
+def at(time: float, *observations: str) -> Any:
+    return SimpleNamespace(time=time, observations=observations)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (row(3.0, 41.0), "41"),
+        (row(3.0 + 1e-12, 41.0), "41"),
+        (row(3.0, 40.0, 50.0), "40 to 50"),
+        (row(3.0, 40.0, math.inf), "at least 40"),
+        (row(3.0, math.nan), ""),
+        (row(2.0, 41.0), ""),
+    ],
+)
+def test_what_was_reported_at_its_date_stands_beside_it(seen: Any, said: str) -> None:
+    assert predictions.reported_number(fit(firms=(row(1.0, 7.0), seen)), at(3.0, "firms")) == said
+    assert predictions.reported_number(fit(firms=(seen,)), at(3.0, "others")) == ""
+    assert predictions.reported_number(fit(firms=(seen,)), at(3.0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("time", "beyond"), [(4.0, False), (5.0, False), (5.0 * (1 + 1e-12), False), (5.001, True), (6.0, True)]
+)
+def test_a_number_after_all_that_was_fitted_rests_on_assumptions(time: float, beyond: bool) -> None:
+    # what is held out or only looked at is no data of the fit
+    study = fit(row(5.0, 1.0), row(3.0, 1.0), row(9.0, 1.0, use="holdout"), row(8.0, 1.0, use="check"))
+    assert predictions.is_beyond(study, at(time)) == beyond
+    assert predictions.unseen(study) == "assumptions alone after day 5"
+
+
+def test_where_nothing_was_fitted_every_number_is_beyond() -> None:
+    assert predictions.is_beyond(fit(row(9.0, 1.0, use="check")), at(-5.0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (2.0, 4.0, "2.0 to 4.0"),
+        (None, 4.0, "open"),
+        (2.0, None, "open"),
+        (-math.inf, 4.0, "open"),
+        (2.0, math.inf, "open"),
+    ],
+)
+def test_an_interval_that_lacks_an_end_is_said_in_words(low: float | None, high: float | None, said: str) -> None:
+    assert predictions._as_headline(low, high, "open") == said
+
+
+@pytest.mark.parametrize(("estimate", "kind"), [("map", "MAP optimum"), ("ml", "ML optimum")])
+def test_the_kind_of_an_estimate(estimate: str, kind: str) -> None:
+    study: Any = SimpleNamespace(study=SimpleNamespace(method=SimpleNamespace(estimate=estimate)))
+    assert best_fit.kind_of(study) == kind
