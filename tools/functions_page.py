@@ -30,7 +30,8 @@ def _rows() -> Iterator[str]:
     for row in FUNCTIONS.values():
         if ":" not in row.name and row.name != "raw_data":
             units = row.units or "by the arguments' own"
-            yield f"| {_in_words(row, row.vensim, row.in_vensim)} | {_in_words(row, row.xmile, row.in_xmile)} | {units} |"
+            vensim, xmile = _in_words(row, row.vensim, row.in_vensim), _in_words(row, row.xmile, row.in_xmile)
+            yield f"| {vensim} | {xmile} | {units} |"
     for reading in arithmetic.VENSIM:
         yield f"| `{reading}` | | an expression of others |"
     for family in (arithmetic, inputs, delays, chance, arrays):
