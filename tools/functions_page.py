@@ -30,7 +30,8 @@ def _rows() -> Iterator[str]:
     for row in FUNCTIONS.values():
         if ":" not in row.name and row.name != "raw_data":
             units = row.units or "by the arguments' own"
-            yield f"| {_said(row, row.vensim, row.in_vensim)} | {_said(row, row.xmile, row.in_xmile)} | {units} |"
+            vensim, xmile = _in_words(row, row.vensim, row.in_vensim), _in_words(row, row.xmile, row.in_xmile)
+            yield f"| {vensim} | {xmile} | {units} |"
     for reading in arithmetic.VENSIM:
         yield f"| `{reading}` | | an expression of others |"
     for family in (arithmetic, inputs, delays, chance, arrays):
@@ -38,7 +39,7 @@ def _rows() -> Iterator[str]:
             yield f"| | `{reading}` | an expression of others |"
 
 
-def _said(row: Function, spelled: Spelled, written: object) -> str:
+def _in_words(row: Function, spelled: Spelled, written: object) -> str:
     if spelled:
         return ", ".join(f"`{reading}`" for reading in row.readings(spelled))
     return f"none: {written}" if isinstance(written, str) else "written with others" if written else "an operator"

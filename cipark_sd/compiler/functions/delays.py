@@ -202,15 +202,15 @@ def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> int:
     many, unit = g.op("max", g.op("rint", g.div(time, period)), g.const(1.0)), g.const(1.0)
     before, label, key = g.sub(many, unit), label_of(variable, call), (variable, call)
     present = (m.start if start else m.run)(stream, variable)
-    others = first = g.mul(before, initial)
+    earlier = first = g.mul(before, initial)
     if not start:
 
         def now() -> int:
             return m.run(stream, variable)
 
         leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, unit))
-        others = m.cell(key, label, lambda: first, lambda: g.add(m.cell_node(key), g.sub(now(), leaving)))
-    total = g.add(present, g.select(g.lt(many, g.const(1.5)), g.const(0.0), others))
+        earlier = m.cell(key, label, lambda: first, lambda: g.add(m.cell_node(key), g.sub(now(), leaving)))
+    total = g.add(present, g.select(g.lt(many, g.const(1.5)), g.const(0.0), earlier))
     of_one_step = g.lt(g.op("abs", g.sub(period, g.uniform("time_step"))), g.const(1e-6))
     return g.select(of_one_step, g.div(total, many), g.const(math.nan))
 
@@ -234,14 +234,14 @@ def _information(m: Memory, variable: str, call: Call) -> int:
         since = g.sub(g.source("instant"), g.uniform("initial_time"))
         return g.add(g.op("rint", g.div(since, g.uniform("time_step"))), g.const(1.0))
 
-    which, shown = arriving("which", number), arriving("value", lambda: m.run(value, variable))
+    entry, shown = arriving("entry", number), arriving("value", lambda: m.run(value, variable))
 
-    def kept(key: object, arrived: int, first: Callable[[], int]) -> int:
-        m.cell(key, label, first, lambda: kept(key, arrived, first))
-        return g.select(g.lt(m.cell_node(newest), which), arrived, m.cell_node(key))
+    def carried(key: object, arrived: int, first: Callable[[], int]) -> int:
+        m.cell(key, label, first, lambda: carried(key, arrived, first))
+        return g.select(g.lt(m.cell_node(newest), entry), arrived, m.cell_node(key))
 
-    kept(newest, which, nothing)
-    return kept(held, shown, lambda: _before_the_delay(m, variable, call))
+    carried(newest, entry, nothing)
+    return carried(held, shown, lambda: _before_the_delay(m, variable, call))
 
 
 def _conveyor_of_vensim(value: Expr, time: Expr, initial: Expr, missing: Expr) -> Expr:

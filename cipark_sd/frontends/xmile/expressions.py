@@ -109,6 +109,8 @@ class Scope:
         Dimensions by canonical name.
     parts : SecondRanges
         Takes in ranges of elements, as of ``SUM(a[1:2])``.
+    table_arrays : collection of str
+        Arrays whose elements apply tables to their own equations, by full name.
     beyond : float
         What an array has at a place that it has not.
     """
@@ -120,6 +122,7 @@ class Scope:
     tables: Mapping[str, Table]
     dimensions: Mapping[str, Dimension]
     beyond: float = 0.0
+    table_arrays: frozenset[str] = frozenset()
     parts: SecondRanges = field(default_factory=lambda: SecondRanges(set()))
 
 
@@ -149,6 +152,8 @@ class Reader(Climber):
         super().__init__(names)
         self.scope = scope
         self.reductions = 0
+        #: Arrays whose tables another equation reads.
+        self.tables_read: set[str] = set()
         #: The variable whose equation is read, as its own equation refers to it.
         self.itself: Ref | None = None
 
@@ -253,10 +258,13 @@ class Reader(Climber):
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:
         match arguments:
-            case (Ref() as table, argument) if function in _LOOKUPS and table.name in self.scope.lookups:
+            case (Ref() as table, argument) if table.name in self.scope.lookups:
                 return Apply(table, argument, _LOOKUPS[function])
-            case (Ref(name, ()), argument) if function in _LOOKUPS and name in self.scope.tables:
+            case (Ref(name), argument) if name in self.scope.tables:
                 return Apply(self.scope.tables[name], argument, _LOOKUPS[function])
+            case (Ref(name, subscripts), argument) if name in self.scope.table_arrays:
+                self.tables_read.add(name)
+                return Apply(Ref(table_name(name), subscripts), argument, _LOOKUPS[function])
             case _:
                 return Call(function, arguments)
 
@@ -382,6 +390,11 @@ class Reader(Climber):
             many = len(dimension.elements)
             raise SyntaxProblem(cursor.at - 1, f"the dimension {dimension.label!r} has {many} elements, not {place}")
         return dimension.elements[place - 1]
+
+
+def table_name(name: str) -> str:
+    """What the tables of an array are called that also applies them to its own equations."""
+    return f"{name}_table"
 
 
 def _is_name(token: str) -> bool:

@@ -149,7 +149,13 @@ def _variables(
         whole[name] = (*dims[:place], seconds.of(known).name, *dims[place + 1 :])
     dimensions = (*dimensions, *seconds.made.values())
     lookups = frozenset(name for name, node in by_name.items() if is_table(document, node))
+    table_arrays = frozenset(
+        name
+        for name, node in by_name.items()
+        if name not in lookups and any(document.child(e, "gf") is not None for e in document.children(node, "element"))
+    )
     names = Names()
+    every: list[tuple[Elements, list[Any]]] = []
     variables: dict[str, Variable] = {}
     tables: dict[str, Table] = {}
     for instance, nodes in placed:
@@ -161,6 +167,7 @@ def _variables(
             tables,
             {dimension.name: dimension for dimension in dimensions},
             document.beyond,
+            table_arrays,
             seconds,
         )
         elements = Elements(
@@ -190,6 +197,13 @@ def _variables(
             except CiparkError as problem:
                 problems.append(problem)
         variables |= {level.name: level for level in elements.levels}
+        every.append((elements, nodes))
+    read = {name for elements, _ in every for name in elements.reader.tables_read}
+    for lookup in (e.tables_of(node) for e, nodes in every for node in nodes if e.name(node) in read):
+        if lookup.name in variables:
+            reason = "is called like the tables of an array that another equation reads; rename it"
+            problems.append(EquationError(document.path.name, variables[lookup.name].label, reason))
+        variables[lookup.name] = lookup
     return tuple(variables.values())
 
 

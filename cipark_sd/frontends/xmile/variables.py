@@ -22,7 +22,7 @@ from cipark_sd.frontends.xmile.conveyors import (
     zone,
 )
 from cipark_sd.frontends.xmile.document import Document
-from cipark_sd.frontends.xmile.expressions import Reader, tokens
+from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
@@ -103,7 +103,7 @@ class Elements:
         ------
         EquationError
         """
-        name = self.instance.prefix + canonical(node.get("name"))
+        name = self.name(node)
         label = self.instance.title + plain_label(node.get("name"))
         self.document.lines[label] = node.sourceline
         dims = self.dims_of(name)
@@ -257,7 +257,7 @@ class Elements:
             raise EquationError(f"{self.where}:{line}", label, f"cannot be read: {problem.reason}") from None
         return expr
 
-    def _lookup(self, node: Any, described: Mapping[str, Any]) -> Variable:
+    def _lookup(self, node: Any, described: Mapping[str, Any]) -> Lookup:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
         graphical = node if self.document.name(node) == "gf" else self.document.child(node, "gf")
         parts = self._parts(node, label, dims)
@@ -267,6 +267,15 @@ class Elements:
         return Lookup(
             **described, pieces=tuple(TablePiece(t, span) for t, (_, span) in zip(tables, parts, strict=True))
         )
+
+    def tables_of(self, node: Any) -> Lookup:
+        """The tables of an array that also applies them to its own equations."""
+        name, label = self.name(node), f"{self.instance.title}{plain_label(node.get('name'))} table"
+        return self._lookup(node, {"name": table_name(name), "label": label, "dims": self.dims_of(name)})
+
+    def name(self, node: Any) -> str:
+        """The full canonical name of an element."""
+        return self.instance.prefix + canonical(node.get("name"))
 
     def table_of(self, node: Any) -> Table | None:
         """The table that a variable applies to its own equation; None where it has none or is a table itself."""

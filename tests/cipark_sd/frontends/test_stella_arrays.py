@@ -7,6 +7,7 @@ import pytest
 from exported import by_simlin
 from stella import stella
 
+from cipark_sd.errors import EquationError
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
@@ -82,3 +83,29 @@ def test_tables_without_any_equation_stay_tables_that_others_call(tmp_path: Path
     model = read_model(stella(tmp_path / "m.stmx", variables, before=DIMS))
     assert isinstance(model["g"], Lookup)
     np.testing.assert_allclose(simulate(model)["used"], 5 * np.arange(9.0))
+
+
+def test_the_tables_of_an_array_are_read_by_another_equation(tmp_path: Path) -> None:
+    """Also where the array applies them to equations of its own; by element, by dimension, and one at the variable."""
+    variables = (
+        f'<aux name="g">{IS}<element subscript="Pizza"><eqn>0</eqn>{RISING}</element>'
+        f'<element subscript="Salad"><eqn>0</eqn>{FALLING}</element></aux>'
+        f'<aux name="one">{IS}<eqn>0</eqn>{RISING}</aux><aux name="first"><eqn>LOOKUP(g[Pizza], TIME)</eqn></aux>'
+        f'<aux name="each">{IS}<eqn>LOOKUP(g[Dish], TIME) + LOOKUP(one[Salad], TIME)</eqn></aux>'
+    )
+    path = stella(tmp_path / "m.stmx", variables, before=DIMS)
+    run = simulate(read_model(path))
+    t = run.time.to_numpy()
+    np.testing.assert_allclose(run["first"], 10 * t)
+    np.testing.assert_allclose(run["each"], np.stack([20 * t, 8 + 9 * t], axis=1))
+    np.testing.assert_array_equal(run["g"], np.broadcast_to([0.0, 8.0], (len(t), 2)))
+
+
+def test_tables_that_are_read_need_their_name(tmp_path: Path) -> None:
+    variables = (
+        f'<aux name="g">{IS}<element subscript="Pizza"><eqn>0</eqn>{RISING}</element>'
+        f'<element subscript="Salad"><eqn>0</eqn>{RISING}</element></aux><aux name="g table"><eqn>1</eqn></aux>'
+        '<aux name="first"><eqn>LOOKUP(g[Pizza], TIME)</eqn></aux>'
+    )
+    with pytest.raises(EquationError, match="is called like the tables of an array"):
+        read_model(stella(tmp_path / "m.stmx", variables, before=DIMS))
