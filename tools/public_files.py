@@ -25,6 +25,7 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from public_records import TOLERANCE, File, Notes, Outcome, compare, files_of, key, record_of, suites, text_of
@@ -64,7 +65,8 @@ def outcome(file: File, program: str, runs: Path | None = None) -> Outcome:
         return compare(ours, times, record, file.notes)
     kept = runs / f"{text_of(file.path)}.npz" if runs else None
     if kept and program == "native":
-        np.savez_compressed(kept, **{"": times}, **{f"={name}": values for name, values in ours.items()})
+        arrays: dict[str, Any] = {"": times, **{f"={name}": values for name, values in ours.items()}}
+        np.savez_compressed(kept, **arrays)
     elif kept and kept.is_file():
         with np.load(kept) as there:
             at = there[""]
