@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -143,6 +144,7 @@ def by_pysimlin(path: Path, notes: Notes) -> tuple[dict[str, np.ndarray], np.nda
     )
 
 
+LIBRARIES = {"pysd": "pysd.translators.vensim.vensim_file", "pysimlin": "simlin"}
 RUN = {"native": by_native, "pysd": by_pysd, "pysimlin": by_pysimlin}
 
 
@@ -193,6 +195,9 @@ def measured(files: Sequence[File], programs: Sequence[str], kept: Path | None, 
     for line in kept.read_text("utf-8").splitlines() if kept and kept.is_file() else ():
         *where, values = json.loads(line)
         done[tuple(where)] = Outcome(**values)
+    for program in set(programs) & LIBRARIES.keys():
+        # once, and not in the process of each run
+        import_module(LIBRARIES[program])
     with tempfile.TemporaryDirectory() as scratch:
         runs = kept.with_suffix(".runs") if kept else Path(scratch)
         runs.mkdir(exist_ok=True)
