@@ -6,6 +6,7 @@
 Files of one text count once. A file agrees when every recorded column lies within a tolerance, a share of the column's
 largest recorded number, at every recorded time. Each run has a process of its own with a limit of time and of memory;
 what is done is kept in ``--kept`` and not done again, except by ``--again native,refused``: a program, a word, or both.
+``--count`` runs nothing.
 """
 
 import argparse
@@ -231,7 +232,8 @@ def of_messages(found: Iterator[Outcome]) -> str:
 def problems(detail: str) -> list[str]:
     """The single messages of what is said of a file."""
     listed = detail.partition(" problems: ")[2] or detail.partition(" problem: ")[2]
-    return listed.removeprefix("- ").split(" - ") if listed else [detail]
+    single = listed.removeprefix("- ").split(" - ") if listed else [detail]
+    return [message for message in single if not re.fullmatch(r"and \d+ more", message)]
 
 
 By = Mapping[tuple[str, str], Outcome]
@@ -313,13 +315,15 @@ def main() -> int:
     parser.add_argument("--programs", default=",".join(PROGRAMS))
     parser.add_argument("--kept", type=Path)
     parser.add_argument("--again", default="")
+    parser.add_argument("--count", action="store_true", help="Count what is kept, and run nothing.")
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
     seen: dict[str, str] = {}
     files = [file for suite in suites() for file in files_of(suite, asked.folder, seen)]
     files = [file for file in files if not asked.suites or file.suite.name in asked.suites.split(",")]
     programs = asked.programs.split(",")
-    done = measured(files, programs, asked.kept, asked.again.split(",") if asked.again else [])
+    to_run = [] if asked.count else files
+    done = measured(to_run, programs, asked.kept, asked.again.split(",") if asked.again else [])
     by = {(name, program): found for (name, _, program), found in done.items()}
     for suite in dict.fromkeys(file.suite.name for file in files):
         for program in programs:

@@ -121,7 +121,8 @@ def files_of(suite: Suite, copies: Path, seen: dict[str, str]) -> list[File]:
         name = path.relative_to(folder).as_posix()
         if any(fnmatchcase(name, pattern) for pattern in suite.leave_out):
             continue
-        if path.suffix.lower() == ".mdl" or b"<xmile" in path.read_bytes():
+        text = path.read_bytes()
+        if text and (path.suffix.lower() == ".mdl" or b"<xmile" in text):
             found.append(File(suite, name, path, record_of(path, suite, suite.of(name)) is not None))
     once = []
     for file in sorted(found, key=lambda file: (not file.recorded, file.name not in suite.notes)):
