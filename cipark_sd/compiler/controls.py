@@ -9,8 +9,9 @@ from cipark_sd.compiler.demands import Pending
 from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.model.expr import Const
 from cipark_sd.model.model import CONTROL, FlatModel
-from cipark_sd.model.variables import Auxiliary
+from cipark_sd.model.variables import Auxiliary, Constant, Piece
 
 
 def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
@@ -51,6 +52,10 @@ def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Ma
 
 def _control_value(model: FlatModel, name: str, values: Mapping[str, float], numbers: Mapping[str, float]) -> float:
     variable = model.by_name.get(name)
+    match variable:
+        case Constant(pieces=(Piece(Const(value)),)):
+            # a number in another file
+            return value
     if not isinstance(variable, Auxiliary):
         return float("nan")
     initial, final, step, saveper = (values.get(control, float("nan")) for control in CONTROL)

@@ -19,6 +19,7 @@ from cipark_sd.engines.programs import adjoint_of, flat_model, program_for
 from cipark_sd.engines.reverse import Weigh
 from cipark_sd.engines.settings import Settings, part, start_name
 from cipark_sd.errors import InvalidValue, MissingData
+from cipark_sd.frontends.lines import lines_of
 from cipark_sd.model.expr import Table
 
 
@@ -122,7 +123,8 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
             continue
         series.append(sample(entry, table, times))
     if missing:
-        raise MissingData(plan.model.name, missing)
+        with lines_of(plan.model):
+            raise MissingData(plan.model.name, missing)
     return Inputs(plan.grid, plan.resolved.final_time, params, tuple(series), plan.saved, runs, seed=plan.seed)
 
 

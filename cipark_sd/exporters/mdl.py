@@ -20,9 +20,9 @@ from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
 from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Call, Expr, If, Ref, Table, rebuild, replaced
+from cipark_sd.model.expr import Call, Const, Expr, If, Ref, Table, rebuild, replaced, walk
 from cipark_sd.model.model import Dimension, Method, Model
-from cipark_sd.model.printing import equations, number, quoted
+from cipark_sd.model.printing import BROUGHT, equations, number, quoted
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -32,6 +32,7 @@ from cipark_sd.model.variables import (
     Stock,
     Subscripts,
     Variable,
+    expressions,
 )
 
 #: What keeps arrays from being written as arrays.
@@ -117,6 +118,9 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
     def words(expr: Expr, subscripts: Subscripts) -> Expr:
         return in_vensim_words(_sampled(variable, subscripts, expr), model, refuse, subscripts)
 
+    exprs = [*expressions(variable), *(piece.expr for piece in variable.pieces if isinstance(piece, Piece))]
+    if any(part.value != part.value for expr in exprs for part in walk(expr) if isinstance(part, Const)):
+        refuse("a value that is no number", "write :NA:, or a number")
     match variable:
         case Auxiliary(pieces=pieces):
             return replace(variable, pieces=tuple(replace(p, expr=words(p.expr, p.subscripts)) for p in pieces))
@@ -202,7 +206,8 @@ def _mapped(dimension: Dimension, name: str, model: Model) -> str:
 
 
 def _variable(model: Model, variable: Variable) -> str:
-    first, *continued = (_wrapped(line) for line in equations(model, variable))
+    # Vensim's data variables have no equation
+    first, *continued = (_wrapped(line.removesuffix(BROUGHT)) for line in equations(model, variable))
     low, high = variable.limits
     span = "" if (low, high) == (None, None) else f" [{_end(low)},{_end(high)}]"
     doc = variable.doc.replace("~", "-").replace("|", "/")

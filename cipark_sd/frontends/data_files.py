@@ -15,7 +15,7 @@ from pathlib import Path
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.frontends.externals import read_tagged, tags_of
 from cipark_sd.frontends.file_state import series_bytes, with_contents
-from cipark_sd.model.expr import Table
+from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
 from cipark_sd.naming import canonical, override_key, split_key
@@ -92,12 +92,18 @@ def _tagged(model: Model, entries: Sequence[str], where: str) -> dict[str, Path]
 
 
 def _filled(model: Model, variable: Series, points: _Points) -> Series:
-    """A data variable with what the files have of it, element by element; the rest stays as it is."""
+    """A data variable with what the files have of it, element by element.
+
+    An element that they leave out keeps the data that it has, and is missing where there are none, as in Vensim.
+    """
     by_elements = {elements: values for (name, elements), values in points.items() if name == variable.name}
     if not by_elements:
         return variable
     known = [elements for elements in model.elements(variable) if elements in by_elements]
-    pieces = tuple(ExternalPiece(_table(by_elements[elements]), elements) for elements in known)
+    pieces = [ExternalPiece(_table(by_elements[elements]), elements) for elements in known]
+    if all(piece.source is None for piece in variable.pieces):
+        left_out = (elements for elements in model.elements(variable) if elements not in by_elements)
+        pieces += [ExternalPiece(Table((0.0,), (MISSING,)), elements) for elements in left_out]
     # of the pieces that cover an element the last one counts
     return replace(variable, pieces=(*variable.pieces, *pieces))
 

@@ -66,6 +66,8 @@ _SIGN = 6
 _ATOM = 8
 _WORDS = {"and": ":AND:", "or": ":OR:"}
 _PLAIN_NAME = re.compile(r"[^\W\d][\w $']*")
+#: What stands in the place of an equation that has none.
+BROUGHT = " (data that a scenario brings)"
 
 
 def number(value: float) -> str:
@@ -221,7 +223,7 @@ def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
                 case Piece(expr):
                     return f" = {printer.text(expr)}"
                 case ExternalPiece(None):
-                    return " (data that a scenario brings)"
+                    return BROUGHT
                 case ExternalPiece(Table() as values):
                     return f" (data: {points(values)})"
                 case ExternalPiece(External() as source):

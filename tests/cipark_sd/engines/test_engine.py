@@ -178,7 +178,8 @@ def test_an_external_constant_and_series_are_read(tmp_path: Path) -> None:
         "v:INTERPOLATE::= GET DIRECT DATA('data.csv', ',', '1', 'B2') ~~|\n"
         "t = GET DIRECT LOOKUPS('data.csv', ',', '1', 'B2') ~~|\n"
         "y = t(Time) + SUM(c[D!]) ~~|\n"
-        "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+        "INITIAL TIME = 0 ~~|\nFINAL TIME = GET DIRECT CONSTANTS('data.csv', ',', 'D1') ~~|\n"
+        "TIME STEP = FINAL TIME / 4 ~~|\nSAVEPER = 1 ~~|\n"
     )
     result = ensemble(read_model(tmp_path / "m.mdl"), [Scenario()], save=["c", "v", "y"])
     np.testing.assert_array_equal(result.c[0, 0], [7, 8, 9])

@@ -8,6 +8,7 @@ import exported
 import pytest
 from lxml import etree
 from places import TESTS
+from stella import stella
 
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
@@ -19,7 +20,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, Variable
+from cipark_sd.model.variables import Auxiliary, Lookup, Series, Stock, Variable
 
 XMILE = {"x": "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"}
 Write = Callable[..., Path]
@@ -131,6 +132,20 @@ def test_pysimlin_reads_tables_by_name_and_pysd_those_that_are_written_in_place(
     assert isinstance(read_model(tmp_path / "a.xmile")["f"], Lookup)
     assert exported.differing(exported.by_simlin(tmp_path / "a.xmile"), exported.by_numpy(model)) == []
     assert "x" in exported.by_pysd(tmp_path / "b.xmile")
+
+
+@pytest.mark.parametrize("save", [save_mdl, write_xmile])
+def test_data_without_values_stay_data_variables(write_mdl: Write, tmp_path: Path, save: Callable[..., None]) -> None:
+    path = tmp_path / f"again{'.mdl' if save is save_mdl else '.xmile'}"
+    save(read_model(write_mdl("seen ~ m ~ Counted | x = seen + 1 ~~|")), path)
+    assert isinstance(read_model(path)["seen"], Series)
+
+
+@pytest.mark.parametrize("equation", ["NAN", "IF TIME &gt; 1 THEN NAN ELSE 1"])
+def test_vensim_has_no_word_for_a_value_that_is_no_number(tmp_path: Path, equation: str) -> None:
+    path = stella(tmp_path / "a.stmx", f'<aux name="x"><eqn>{equation}</eqn></aux>')
+    with pytest.raises(UnsupportedFeature, match="write :NA:, or a number"):
+        save_mdl(read_model(path), tmp_path / "again.mdl")
 
 
 @pytest.mark.parametrize("title", MODELS)

@@ -123,6 +123,17 @@ def test_a_model_without_data_variables_takes_no_file_and_problems_come_together
         read_model(write_mdl(TEXT), series=[tmp_path / "x.csv", tmp_path / "y.csv"])
 
 
+def test_an_element_that_the_files_leave_out_is_missing_as_in_vensim(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_text("seen[p]\n0\t1\n10\t11\n")
+    counted = "n = SUM(IF THEN ELSE(seen[R!] = :NA:, 0, 1)) ~~|"
+    path = write_mdl(f"R: p, q ~~|\nseen[R] ~~|\n{counted}\n")
+    run = simulate(read_model(path, series=[tmp_path / "x.dat"]), engine="numpy", save=["seen", "n"])
+    assert run["n"].values.tolist() == [1.0] * 41
+    assert run["seen"][0].values.tolist() == pytest.approx([1.0, float("nan")], nan_ok=True)
+    with pytest.raises(MissingData, match=r"model\.mdl:3: 'seen\[p\]', 'seen\[q\]' have no equation and no data"):
+        simulate(read_model(path), engine="numpy")
+
+
 def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path: Path) -> None:
     path = write_mdl(TEXT)
     lacking = CliRunner().invoke(cli, ["run", str(path), "--variables", "out"])
