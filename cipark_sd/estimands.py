@@ -35,16 +35,7 @@ def of_output(
 def name_in(model: Model, name: str) -> str:
     """A variable, or an element of one, as the model spells it."""
     base, elements = split_key(override_key(name))
-    variable = model.by_name.get(base)
-    if variable is None:
-        return name
-    if not elements:
-        return variable.label
-    shown = []
-    for dim, part in zip(variable.dims, elements, strict=True):
-        dimension = model.dimension_by_name[dim]
-        shown.append(dimension.element_labels[dimension.elements.index(part)])
-    return f"{variable.label}[{','.join(shown)}]"
+    return model.label(base, elements) if base in model.by_name else name
 
 
 def unit_of(model: Model, name: str) -> str:

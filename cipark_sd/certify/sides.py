@@ -95,10 +95,7 @@ class Question:
         for name in self.names:
             variable = self.model.by_name[name]
             for elements in self.model.elements(variable):
-                dims = (self.model.dimension_by_name[dim] for dim in variable.dims)
-                words = [d.element_labels[d.elements.index(e)] for d, e in zip(dims, elements, strict=True)]
-                label = f"{variable.label}[{','.join(words)}]" if words else variable.label
-                labels[flat_name(name, elements)] = (name, label)
+                labels[flat_name(name, elements)] = (name, self.model.label(name, elements))
         return labels
 
 

@@ -156,10 +156,7 @@ def _label(model: Model, chain: Chain) -> str:
     names = []
     for ref in chain.stocks[:6]:
         variable = model.by_name[ref.name]
-        labels = [
-            model.dimension_by_name[d].element_labels[model.dimension_by_name[d].elements.index(e)]
-            for d, e in zip(variable.dims, ref.subscripts, strict=True)
-        ]
+        labels = model.element_labels(variable, ref.subscripts)
         names.append(variable.label + (f"[{', '.join(labels)}]" if labels else ""))
     hidden = len(chain.stocks) - len(names)
     return " + ".join(names) + (f" and {hidden} more" if hidden else "")

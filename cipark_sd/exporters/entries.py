@@ -124,15 +124,8 @@ class Writer:
             if flat_name(variable.name, elements) in self.flat.by_name:
                 yield elements
 
-    def _element_labels(self, variable: Variable, elements: Elements) -> tuple[str, ...]:
-        dimensions = [self.model.dimension_by_name[dim] for dim in variable.dims]
-        return tuple(
-            dimension.element_labels[dimension.elements.index(element)]
-            for dimension, element in zip(dimensions, elements, strict=True)
-        )
-
     def _part_label(self, variable: Variable, elements: Elements) -> str:
-        return one_name(variable.label, *self._element_labels(variable, elements))
+        return one_name(variable.label, *self.model.element_labels(variable, elements))
 
     def _fresh(self, label: str) -> str:
         candidate, number = label, 1
@@ -213,7 +206,7 @@ class Writer:
         self.scope, self.printer.whole = (), False
         by_element = [
             (
-                self._element_labels(variable, elements),
+                self.model.element_labels(variable, elements),
                 Ref(flat_name(variable.name, elements)),
                 _only(self.flat.by_name[flat_name(variable.name, elements)], part),
             )

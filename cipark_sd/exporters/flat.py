@@ -90,12 +90,10 @@ def _labels(model: Model, flat: Model) -> dict[str, str]:
     """What each variable of the flat model is called, by its name there."""
     labels = {variable.name: variable.label for variable in flat.variables}
     for variable in model.variables:
-        dimensions = [model.dimension_by_name[dim] for dim in variable.dims]
         for elements in model.elements(variable):
             name = flat_name(variable.name, elements)
             if name in labels:
-                named = (d.element_labels[d.elements.index(e)] for d, e in zip(dimensions, elements, strict=True))
-                labels[name] = one_name(variable.label, *named)
+                labels[name] = one_name(variable.label, *model.element_labels(variable, elements))
     return labels
 
 

@@ -4,30 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cipark_sd.errors import InvalidValue, MissingFile, ModelFileError
-from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.inputs import MODEL_LIMIT, TABLE_LIMIT, read_bytes
-from cipark_sd.model.model import Model, digest_of
+from cipark_sd.model.model import digest_of
 
 VENSIM_SUFFIXES = (".mdl",)
 XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
-
-
-def current_digest(model: Model) -> str:
-    """The digest that the file of ``model`` has by now: another one than the model's where it has changed since.
-
-    Raises
-    ------
-    ModelFileError
-        When the model has no file or the file is gone.
-    """
-    if model.origin is None:
-        raise ModelFileError(model.name, "was not read from a file")
-    path = model.origin.path
-    if not path.exists():
-        raise ModelFileError(path, "does not exist any more")
-    files = external_names(model.variables, model.macros, model.range_files)
-    digest = digest_of(model_bytes(path), *external_contents(path, files, model.origin.allowed))
-    return with_contents(digest, [series_bytes(file, where=model.name) for file in model.origin.series])
 
 
 def with_contents(digest: str, contents: Sequence[bytes]) -> str:

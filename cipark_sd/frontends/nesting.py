@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from cipark_sd.model.expr import Expr, children
 
-#: Frames for PySD's parser, which takes some twenty for each pair of parentheses. It is Python throughout, so that
-#: frames take memory and not the machine's stack.
+#: Frames for the parsers, PySD's included, which takes some twenty for each pair of parentheses. They are Python
+#: throughout, so that frames take memory and not the machine's stack.
 _FRAMES = 12_000
 _OPENING, _CLOSING = "([", ")]"
 _WAY_ROUND = "put inner parts into variables of their own"

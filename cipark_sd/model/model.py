@@ -190,11 +190,12 @@ class Model(MadeOnce):
     def label(self, name: str, elements: Sequence[str] = ()) -> str:
         """A variable, or one of its elements, in the modeller's words: ``Name[element]``."""
         variable = self[name]
-        shown = [
-            dimension.element_labels[dimension.elements.index(element)]
-            for dimension, element in zip(map(self.dimension_by_name.__getitem__, variable.dims), elements, strict=True)
-        ]
-        return variable.label + (f"[{','.join(shown)}]" if shown else "")
+        return variable.label + (f"[{','.join(self.element_labels(variable, elements))}]" if elements else "")
+
+    def element_labels(self, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
+        """The elements of a variable in the modeller's words, one for each of its dimensions."""
+        dimensions = map(self.dimension_by_name.__getitem__, variable.dims)
+        return tuple(d.element_labels[d.elements.index(e)] for d, e in zip(dimensions, elements, strict=True))
 
     def labels(self, variable: Variable) -> tuple[str, ...]:
         """The labels of all elements of a variable, in the order of :meth:`elements`; of a scalar its own."""

@@ -124,9 +124,7 @@ def _constants(model: Model, settings: Settings, loaded: Any) -> Mapping[str, An
             changed[variable.label] = value
             continue
         array = changed.setdefault(variable.label, loaded[variable.label].astype(float).copy())
-        dims = (model.dimension_by_name[dim] for dim in variable.dims)
-        place = [d.element_labels[d.elements.index(e)] for d, e in zip(dims, elements, strict=True)]
-        array.loc[dict(zip(array.dims, place, strict=True))] = value
+        array.loc[dict(zip(array.dims, model.element_labels(variable, elements), strict=True))] = value
     return changed
 
 

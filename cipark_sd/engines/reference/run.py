@@ -90,6 +90,30 @@ def run_in_pysd(
     return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}
 
 
+class _AsItIs:
+    """In the place of Black, which takes three quarters of a translation that nobody reads."""
+
+    @staticmethod
+    def format_file_contents(text: str, **_: object) -> str:
+        """The text."""
+        return text
+
+    @staticmethod
+    def FileMode(**_: object) -> None:  # noqa: N802
+        """No mode."""
+
+
+@contextmanager
+def _unformatted() -> Iterator[None]:
+    from pysd.builders.python import python_model_builder
+
+    black, python_model_builder.black = python_model_builder.black, _AsItIs
+    try:
+        yield
+    finally:
+        python_model_builder.black = black
+
+
 @lru_cache(maxsize=32)
 def _translated(text: str) -> str:
     """The Python that PySD makes of a text."""
@@ -99,7 +123,7 @@ def _translated(text: str) -> str:
         path = Path(scratch) / "model.mdl"
         path.write_text(text, encoding="utf-8")
         # PySD writes the points of tables as NumPy prints them, which is with eight digits
-        with np.printoptions(precision=17, floatmode="unique"), room_for_parser():
+        with np.printoptions(precision=17, floatmode="unique"), room_for_parser(), _unformatted():
             pysd.read_vensim(str(path), initialize=False, encoding="utf-8")
         return path.with_suffix(".py").read_text(encoding="utf-8")
 

@@ -251,15 +251,6 @@ def variables_of(
     return _mixed(described, heads, sides, places, where)
 
 
-def owner_of_part(name: str) -> str:
-    """The array that a variable holds the data or the constants of, where it is partly read from files.
-
-    >>> owner_of_part("births_data")
-    'births'
-    """
-    return name.rpartition("_")[0]
-
-
 def _mixed(
     described: Mapping[str, Any],
     heads: Sequence[EquationHead],

@@ -62,8 +62,6 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "--method",
         "tornado",
         "--method",
-        "dgsm",
-        "--method",
         "shapley",
         "--pairs",
         "Rate",
@@ -72,7 +70,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
     )
     assert result.exit_code == 0, result.output
     names = {path.name for path in folder.iterdir()}
-    assert {"sobol.nc", "sample.nc", "morris.nc", "dgsm.nc", "shapley.nc", "tornado.nc"} <= names
+    assert {"sobol.nc", "sample.nc", "morris.nc", "shapley.nc", "tornado.nc"} <= names
     assert {
         "ranking.csv",
         "indices.csv",
@@ -100,7 +98,7 @@ def test_a_dataset_has_the_dims_that_are_documented(run):
 
 
 def test_one_dataset_has_the_indices_of_all_methods(run):
-    asked = ("morris", "sobol", "dgsm", "shapley", "tornado")
+    asked = ("morris", "sobol", "shapley", "tornado")
     _, folder = run(
         "--rows",
         "64",
@@ -116,7 +114,7 @@ def test_one_dataset_has_the_indices_of_all_methods(run):
         xr.open_dataset(folder / "morris.nc", engine="h5netcdf") as morris,
     ):
         assert found["ST"].equals(sobol["ST"])
-        assert found["mu_star"].dims == found["Sh"].dims == found["bound"].dims == ("parameter", "output", "time")
+        assert found["mu_star"].dims == found["Sh"].dims == ("parameter", "output", "time")
         assert found["mu_star"].equals(morris["mu_star"].isel(levels=0, drop=True))
         assert found["S2"].dims == ("parameter", "parameter_2", "output", "time")
         pair = found["S2"].sel(parameter="Rate", parameter_2="Room")

@@ -54,6 +54,17 @@ RUNGE_KUTTA = (
 )
 
 
+def test_no_program_of_pysd_s_is_formatted_and_pysd_is_left_as_it_was(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import black
+    from pysd.builders.python import python_model_builder
+
+    monkeypatch.setattr(black, "format_file_contents", None)
+    assert float(simulate(read_model(write_mdl(TEACUP)))["cup"][0]) == 180
+    assert python_model_builder.black is black
+
+
 def test_a_run_after_experiments_equals_the_run_before_bit_for_bit(write_mdl: Write) -> None:
     model = read_model(write_mdl(REGIONS))
     before = simulate(model)

@@ -12,7 +12,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.sensitivities import response as response_module
 from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights, morris_points
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares
-from cipark_sd.sensitivities.local import dgsm, swing, tornado
+from cipark_sd.sensitivities.local import swing, tornado
 from cipark_sd.sensitivities.morris import _margins, morris
 from cipark_sd.sensitivities.sample import fan, pawn, sample
 from cipark_sd.sensitivities.shapley import shapley
@@ -445,32 +445,6 @@ def test_a_morris_grid_keeps_from_the_ends_of_unbounded_distributions_only(respo
     np.testing.assert_allclose(found["mu_star"][:, 0, 0, 0], 3)
     # grids of four levels reach the ends of the bounded ones and 1/16 of the others
     np.testing.assert_array_equal(_margins(response, 4), [0] * 3 + [1 / 16] * 7)
-
-
-def test_dgsm_bounds_the_total_index_and_is_exact_for_a_linear_function(response_of):
-    _, total, _ = ishigami_indices()
-    found = dgsm(response_of(3, ishigami), n=1024, seed=1)
-    assert (found["bound"][:, 0, 0] >= total - CLOSE).all()
-    linear = dgsm(response_of(2, lambda x: 3 * x[:, 0] - x[:, 1]), n=256, seed=1)
-    np.testing.assert_allclose(linear["nu"][:, 0, 0], [9, 1], rtol=1e-6)
-
-
-def test_the_bound_of_a_linear_function_is_that_of_its_closed_form(response_of):
-    beta = np.array([1.0, 2.0, 3.0])
-    found = dgsm(response_of(3, lambda shares: shares @ beta), n=1024, seed=1)["bound"].to_numpy()[:, 0, 0]
-    np.testing.assert_allclose(found, 12 * beta**2 / (np.pi**2 * (beta**2).sum()), rtol=0.01)
-
-
-def test_intervals_of_the_bound_cover_with_sobols_points_at_least(response_of):
-    """The bound of Ishigami's x1 and x3, from many points; the bootstrap knows nothing of the points' balance."""
-    response = response_of(3, ishigami)
-    truth = dgsm(response, n=1 << 16, seed=999, resamples=2)["bound"].to_numpy()
-    results = [dgsm(response, n=256, seed=seed) for seed in range(60)]
-    inside = np.array([np.abs(r["bound"].to_numpy() - truth) <= r["bound_conf"].to_numpy() for r in results])
-    widths = np.mean([r["bound_conf"].to_numpy() for r in results], axis=0)
-    spread = np.std([r["bound"].to_numpy() for r in results], axis=0)
-    assert (inside.mean(axis=0) >= 0.93).all()
-    assert (widths < 8 * spread).all()
 
 
 def test_a_tornado_moves_one_factor_and_knows_its_middle(response_of):

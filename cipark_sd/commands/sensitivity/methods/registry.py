@@ -2,7 +2,6 @@
 
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.methods.decisions import Decisions
-from cipark_sd.commands.sensitivity.methods.dgsm import Dgsm
 from cipark_sd.commands.sensitivity.methods.loops import Loops
 from cipark_sd.commands.sensitivity.methods.morris import Morris
 from cipark_sd.commands.sensitivity.methods.sample import Sample
@@ -19,7 +18,6 @@ METHODS: tuple[Method, ...] = (
     Sample(),
     Tornado(),
     Morris(),
-    Dgsm(),
 )
 
 
