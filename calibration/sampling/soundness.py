@@ -104,6 +104,8 @@ class Soundness:
             return (
                 f"{share}; {sticking}, without which no mean moves by more than {self.moves:.2f} standard deviations."
             )
+        if self.moves > MOVES:
+            return f"{share}; {sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
         return (
             f"{share} and {sticking}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that "
             "change nothing)."
