@@ -32,7 +32,8 @@ class Soundness:
     energy : float
         The least that the chains of any group draw anew of their energy at each trajectory.
     n_chains, n_sticking : int
-        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was accepted.
+        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was
+        accepted.
     diverged_elsewhere : float
         Share of the trajectories of all other chains that diverged.
     moves : float
