@@ -7,7 +7,7 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
 
     python benchmarks/posterior.py influenza predation --seeds 16
     python benchmarks/posterior.py park --seeds 10
-    python benchmarks/posterior.py walk_32 walk_60 --seeds 1 --sampler nuts
+    python benchmarks/posterior.py walk_32 walk_60 --seeds 1 --sampler hmc
 
 ``park`` is the study of today; ``first_park``, with 17 parameters, is the one that it came from.
 ``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step

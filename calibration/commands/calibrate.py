@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     default="importance",
     show_default=True,
     help="Importance sampling, with another one where its weights cannot be trusted; or one of these at once: the "
-    "no-U-turn sampler, ensemble chains.",
+    "Hamiltonian Monte Carlo, ensemble chains.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(200, 10_000_000),
     default=6000,
     show_default=True,
-    help="Largest number of steps of chains; of the no-U-turn sampler a tenth as many draws.",
+    help="Largest number of steps of chains; of Hamiltonian Monte Carlo a tenth as many draws.",
 )
 @click.option(
     "--keep",

@@ -50,8 +50,8 @@ OF_IMPORTANCE = (
 
 
 OF_TRAJECTORIES = (
-    "A chain is one of the no-U-turn sampler, without the draws that adapted it. Moments, limits, effective sizes and "
-    "Monte Carlo errors of the whole run stand in the group convergence."
+    "A chain is one of Hamiltonian Monte Carlo, without the draws that adapted it. Moments, limits, effective sizes "
+    "and Monte Carlo errors of the whole run stand in the group convergence."
 )
 
 

@@ -11,7 +11,7 @@ from cipark_sd.checkpoints import NOT_KEPT
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
-#: ``importance`` goes over to ``nuts`` where its weights cannot be trusted, and both to ``chains`` without a gradient.
+#: ``importance`` goes over to ``hmc`` where its weights cannot be trusted, and both to ``chains`` without a gradient.
 Sampler = Literal["importance", "hmc", "chains"]
 
 

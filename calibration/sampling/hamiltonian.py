@@ -26,9 +26,11 @@ Sloped = Callable[[Array], tuple[Array, Array]]
 LOST = 1000.0
 #: Leapfrogs of a trajectory on average, at most, and while the step size adapts, when it may be far too small.
 LONGEST, SHORTER = 256, 64
-#: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman and
-#: Gelman have it, since what is learnt at a time is a mean of many chains.
+#: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
+#: and Gelman have it, since what is learnt at a time is a mean of many chains.
 ACCEPTED, GAMMA, DELAY, KAPPA = 0.85, 0.15, 10.0, 0.75
+#: Share of the greatest length tried beyond which the best one may lie further on.
+GROWING = 0.8
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a trajectory is.
@@ -49,6 +51,10 @@ class Trajectories:
         Probability with which its end was taken.
     energy : (n, n_draws)
         At the beginning of each trajectory.
+    aimed, leaps : (n, n_draws)
+        Leapfrogs that it was to have, and that it had before it ended.
+    jump : (n, n_draws)
+        The squared distance of its end from its beginning, times the probability with which it was taken.
     """
 
     points: Array
@@ -57,6 +63,9 @@ class Trajectories:
     walled: NDArray[np.bool_]
     accepted: Array
     energy: Array
+    aimed: Array
+    leaps: NDArray[np.intp]
+    jump: Array
 
 
 class Chains:
@@ -87,6 +96,9 @@ class Chains:
             "walled": np.empty((n, ROOM), dtype=bool),
             "accepted": np.empty((n, ROOM)),
             "energy": np.empty((n, ROOM)),
+            "aimed": np.empty((n, ROOM)),
+            "leaps": np.empty((n, ROOM), dtype=np.intp),
+            "jump": np.empty((n, ROOM)),
         }
         self._begin(np.arange(n))
 
@@ -116,14 +128,16 @@ class Chains:
 
     def after(self, n: int) -> Array:
         """All points ``(…, k)`` after the first ``n`` of each chain."""
-        there = np.arange(self._drawn["points"].shape[1]) < self._n_done[:, None]
-        there[:, :n] = False
-        return np.asarray(self._drawn["points"][there])
+        return np.asarray(self._drawn["points"][self._done(n)])
+
+    def _done(self, after: int = 0) -> NDArray[np.bool_]:
+        """Which places hold draws, but for the first of each chain."""
+        places = np.arange(self._drawn["energy"].shape[1])
+        return (places < self._n_done[:, None]) & (places >= after)
 
     def stuck(self, least: float) -> NDArray[np.bool_]:
         """Chains whose trajectories accepted less than ``least`` on average, or of which none has ended."""
-        there = np.arange(self._drawn["accepted"].shape[1]) < self._n_done[:, None]
-        accepted = np.where(there, self._drawn["accepted"], 0.0).sum(axis=1)
+        accepted = np.where(self._done(), self._drawn["accepted"], 0.0).sum(axis=1)
         return np.asarray((accepted < least * self._n_done) | (self._n_done == 0), dtype=bool)
 
     def tick(self, target: Sloped, step: float, length: float) -> Array:
@@ -153,11 +167,27 @@ class Chains:
         if not len(rows):
             return np.empty(0)
         accepted = np.exp(np.minimum(gain[rows], 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            jump = accepted * ((self._moving[0, rows] - self._start[0, rows]) ** 2).sum(axis=1)
+        new = {
+            "accepted": accepted,
+            "energy": self._energy[rows],
+            "aimed": 2 * length * self._share[rows],
+            "leaps": self._leaps[rows],
+            "jump": np.where(accepted > 0, jump, 0.0),
+        }
         taken = rows[self.rng.random(len(rows)) < accepted]
         self._start[:, taken], self._start_log[taken] = self._moving[::2, taken], log[taken]
         walled = np.isneginf(log[rows])
         learnt = np.where(walled, self._along[rows] / self._leaps[rows], accepted)
-        self._record(rows, gain[rows] < -LOST, walled, accepted)
+        lost = (gain[rows] < -LOST) & ~walled
+        new |= {
+            "points": self._start[0, rows],
+            "log_density": self._start_log[rows],
+            "diverged": lost,
+            "walled": walled,
+        }
+        self._record(rows, new)
         self._begin(rows)
         return np.asarray(learnt)
 
@@ -168,21 +198,28 @@ class Chains:
         self._energy[rows] = 0.5 * (momentum**2).sum(axis=1) - self._start_log[rows]
         self._share[rows], self._leaps[rows], self._along[rows] = self.rng.random(len(rows)), 0, 0.0
 
-    def _record(self, rows: NDArray[np.intp], lost: NDArray[np.bool_], walled: NDArray[np.bool_], share: Array) -> None:
+    def _record(self, rows: NDArray[np.intp], new: dict[str, NDArray[Any]]) -> None:
         place = self._n_done[rows]
         if place.max() == self._drawn["energy"].shape[1]:
             self._drawn = {name: np.concatenate([v, np.empty_like(v)], axis=1) for name, v in self._drawn.items()}
-        new = {
-            "points": self._start[0, rows],
-            "log_density": self._start_log[rows],
-            "diverged": lost & ~walled,
-            "walled": walled,
-            "accepted": share,
-            "energy": self._energy[rows],
-        }
         for name, values in new.items():
             self._drawn[name][rows, place] = values
         self._n_done[rows] += 1
+
+    def best_length(self, longer: float) -> float:
+        """The mean length at which trajectories so far moved farthest for their leapfrogs; ``longer`` where that grows.
+
+        Walls and kinks on the way make it shorter than the width of the draws asks for.
+
+        Source: Pasarica and Gelman 2010, Statistica Sinica 20, 343-364 (the expected squared jump).
+        """
+        done = self._done()
+        aimed, leaps, jump = (self._drawn[name][done] for name in ("aimed", "leaps", "jump"))
+        order = np.argsort(aimed, kind="stable")
+        # those up to a length are what lengths at random up to it would give
+        gain = (jump[order].cumsum() / leaps[order].cumsum())[len(order) // 10 :]
+        most = float(aimed[order][len(order) // 10 :][np.argmax(gain)])
+        return longer if most > GROWING * aimed.max() else min(longer, max(1.0, most / 2))
 
     def arrays(self) -> Arrays:
         """All that they go on from, copied."""

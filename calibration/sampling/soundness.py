@@ -32,7 +32,8 @@ class Soundness:
     energy : float
         The least that the chains of any group draw anew of their energy at each trajectory.
     n_chains, n_sticking : int
-        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was accepted.
+        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was
+        accepted.
     diverged_elsewhere : float
         Share of the trajectories of all other chains that diverged.
     moves : float
@@ -104,6 +105,8 @@ class Soundness:
             return (
                 f"{share}; {sticking}, without which no mean moves by more than {self.moves:.2f} standard deviations."
             )
+        if self.moves > MOVES:
+            return f"{share}; {sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
         return (
             f"{share} and {sticking}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that "
             "change nothing)."

@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.sampling.climbing import climbed
 from calibration.sampling.densities import log_density
+from calibration.sampling.hamiltonian import Sloped
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.starts import possible_draws
@@ -87,7 +88,9 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
     for group in range(groups):
         near = np.flatnonzero((owner == group) & (heights > heights[best] - NEAR))
         ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) else np.array([best])
-        by_group.append(_different([Summit(places[i], float(heights[i]), _scale(target, places[i])) for i in ordered]))
+        by_group.append(
+            _different([Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered])
+        )
     return by_group
 
 
@@ -106,7 +109,7 @@ def _different(tops: list[Summit]) -> list[Summit]:
     return different
 
 
-def _scale(target: SlopedScores, place: Array) -> Array:
+def inverse_curvature(target: Sloped, place: Array) -> Array:
     """The lower factor of the inverse curvature, by differences of gradients."""
     k = len(place)
     steps = _APART * np.eye(k)

@@ -82,8 +82,8 @@ class TrajectoryDraws(Chains):
         n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
         words = (
-            f"Hamiltonian Monte Carlo{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each, after "
-            f"{sum(WINDOWS) + LAST} that adapted it; {self.n_gradients:,} gradients."
+            f"Hamiltonian Monte Carlo{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each; "
+            f"{self.n_gradients:,} gradients, those that adapted it included."
         )
         return " ".join([words, *self.soundness.sentences])
 
@@ -207,7 +207,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     k, groups = len(scores.space), np.repeat(np.arange(len(tops)), CHAINS)
     best = max((group[0] for group in tops), key=lambda top: top.height)
     target = SlopedScores(scores, best.place, best.factor)
-    at = np.concatenate([_starts(scores, group, rng) for group in tops])
+    at = np.concatenate([starts(scores, group, rng) for group in tops])
     apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
     step, reach, n_gradients, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
     for number, n_draws in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
@@ -230,7 +230,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     points = target.points_of(at)
     chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
     n_gradients += chains.n_gradients
-    length = hamiltonian.length_of(reach, step)
+    length = chains.best_length(hamiltonian.length_of(reach, step))
     return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_gradients, n_moved, apart, begun)
 
 
@@ -244,11 +244,14 @@ def _n_other(tops: list[Summit]) -> int:
     return round(ELSEWHERE * CHAINS) if len(tops) > 1 else 0
 
 
-def _starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
-    """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest."""
+def starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
+    """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest.
+
+    They spread less where half of those tried are impossible.
+    """
     n_other = _n_other(tops)
     owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
-    starts = []
+    chosen = []
     for owner, n in sorted(Counter(owners).items()):
         for halved in range(HALVINGS):
             tried = tops[owner].around(TRIED * n, SPREAD / 2**halved, rng)
@@ -256,8 +259,8 @@ def _starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) 
             order = np.argsort(-logs, kind="stable")[: TRIED * n // 2]
             if np.isfinite(logs[order]).all():
                 break
-        starts.append(tried[rng.permutation(order)[:n]])
-    return np.concatenate(starts)
+        chosen.append(tried[rng.permutation(order)[:n]])
+    return np.concatenate(chosen)
 
 
 def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np.random.Generator) -> Array:

@@ -25,7 +25,7 @@ def judged(
     none = np.zeros((n, n_draws), dtype=bool)
     logs = np.zeros((n, n_draws))
     taken = np.broadcast_to(accepted, (n, n_draws))
-    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy)
+    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy, logs, none, logs)
     return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
 
 
@@ -69,7 +69,9 @@ def test_chains_that_accept_next_to_nothing_count_where_their_draws_change_the_n
     assert same.sound
     away = draws()
     away[:3, :, 1] = 4.0
-    assert not judged(away, accepted=accepted).sound
+    moved = judged(away, accepted=accepted)
+    assert not moved.sound
+    assert "3 of 64 chains stick, and without them a mean or a spread moves" in " ".join(moved.sentences)
     assert judged(away).n_sticking == 0
 
 

@@ -10,7 +10,8 @@ from calibration.likelihood.posterior import posterior
 from calibration.sampling.climbing import climbed
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
-from calibration.sampling.summits import Summit, summits
+from calibration.sampling.summits import Summit, inverse_curvature, summits
+from calibration.sampling.trajectories import CHAINS, starts
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 
@@ -86,3 +87,27 @@ def test_the_scale_of_a_normal_balances_to_its_own(tmp_path: Path) -> None:
     scores = NormalScores(posterior(small_study(tmp_path), choose("numpy")))
     factor = Normal(scores, np.zeros(2), np.eye(2)).balanced(drawn).factor
     assert factor @ factor.T == pytest.approx(covariance, rel=0.08)
+
+
+def test_a_kink_is_as_narrow_as_it_is_steep_and_a_valley_as_wide_as_the_prior() -> None:
+    bends = np.array([-4.0, 400.0, -0.01])
+
+    def kinked(points: Array) -> tuple[Array, Array]:
+        return 0.5 * (bends * points**2).sum(axis=1), bends * points
+
+    assert inverse_curvature(kinked, np.zeros(3)) == pytest.approx(np.diag([0.5, 0.05, 1.0]), abs=1e-9)
+
+
+def test_chains_start_where_the_data_are_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall round the top that leaves one in a thousand of the first starts tried."""
+    scores = NormalScores(posterior(small_study(tmp_path), choose("numpy")))
+
+    def walled(_: object, points: Array) -> Array:
+        return np.where((np.abs(points) < 0.02).all(axis=1), 0.0, -np.inf)
+
+    monkeypatch.setattr("calibration.sampling.trajectories.log_density", walled)
+    top = Summit(np.zeros(2), 0.0, np.eye(2))
+    begun = starts(scores, [top], np.random.default_rng(1))
+    assert begun.shape == (CHAINS, 2)
+    assert np.isfinite(walled(scores, begun)).all()
+    assert len(np.unique(begun, axis=0)) == CHAINS
