@@ -17,8 +17,9 @@ from calibration.new_study.dates import DateOrder
 from calibration.new_study.footer import without_footer
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
+from calibration.new_study.points import Point, point_in
 from calibration.new_study.scale import check_scales
-from calibration.new_study.series import Series, reading, series, shape
+from calibration.new_study.series import Series, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
@@ -58,6 +59,7 @@ class NewStudyRequest:
     prior_width: float = SIGMA
     until: str | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
+    level_at: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -241,9 +243,16 @@ def _series(
     readings = [reading(sheet, axis, match, request.scale.get(match.column, 1.0)) for match in matched]
     moving = flows(model)
     shapes = [shape(data, model, moving) for data in readings]
-    timing = clock(model, axis, request.unit, request.origin, windows=later or "flow" in shapes)
-    pairs = zip(readings, shapes, strict=True)
-    return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
+    if request.level_at is not None and axis.days:
+        expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
+        raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
+    around = request.level_at or point_in(f"{axis.column}\n{sheet.around}", axis.period)
+    said = [request.level_at or point_in(match.column, axis.period) or around for match in matched]
+    points = [point(axis, kind, at) for kind, at in zip(shapes, said, strict=True)]
+    windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
+    timing = clock(model, axis, request.unit, request.origin, windows=windows)
+    parts = zip(readings, shapes, said, strict=True)
+    return tuple(series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts), timing
 
 
 def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:
