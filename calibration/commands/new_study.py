@@ -245,6 +245,7 @@ def _summary(made: "NewStudy") -> list[str]:
         first = series.rows[0]
         span = f"{len(series.rows)} rows{fitted}, {first.text} to {series.rows[-1].text}{_point(made, series)}"
         read_as = _READ[series.kind] + (f" ({first.text}: {first.start} to {first.date})" if series.windowed else "")
+        read_as += f" by its unit {series.unit}" if series.unit else ""
         lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:

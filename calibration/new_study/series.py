@@ -4,7 +4,7 @@ What can fall and what cannot is a matter of the model's equations.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -81,6 +81,7 @@ class Series:
 
     ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
     model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
+    ``unit`` is that of a variable that only its unit makes a flow.
     """
 
     match: Match
@@ -90,6 +91,7 @@ class Series:
     dropped: tuple[str, ...]
     since: float | None = None
     at: Point | None = None
+    unit: str = ""
 
     @property
     def values(self) -> Array:
@@ -129,7 +131,7 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     return Reading(match, values)
 
 
-def shape(data: Reading, model: Model, moving: frozenset[str]) -> Shape:
+def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level."""
     variable = data.match.variable
     if variable.name in moving:

@@ -252,7 +252,8 @@ def _series(
     windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
     timing = clock(model, axis, request.unit, request.origin, windows=windows)
     parts = zip(readings, shapes, said, strict=True)
-    return tuple(series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts), timing
+    read = (series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts)
+    return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
 
 
 def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:

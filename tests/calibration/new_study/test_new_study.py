@@ -229,6 +229,33 @@ def totals(first: int, increments: Sequence[int], column: str = "total cases") -
 TEN = (5, 12, 20, 31, 44, 30, 18, 9, 4)
 
 
+@pytest.mark.parametrize(
+    ("equation", "units", "is_flow"),
+    [
+        ("Stock * use", "disc/Year", True),
+        ("Stock * use", "disc/(Year*home)", True),
+        ("Stock * use", "day/Year", True),
+        ("Stock * use", "disc", False),
+        ("Stock * use", "1/Year", False),
+        ("Stock * use", "disc/Month", False),
+        ("Stock * use", "disc/Year/Year", False),
+        ("Stock * use", "disc//", False),
+        ("SMOOTH(Stock * use, 3)", "disc/Year", False),
+    ],
+)
+def test_a_thing_per_unit_of_time_is_a_flow(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, equation: str, units: str, is_flow: bool
+) -> None:
+    text = f"Stock = INTEG(grow, 100) ~home~|grow = 5 ~home/Year~|use = 3 ~~|sold = {equation} ~{units}~|"
+    model = write_mdl(text, final=10)
+    monkeypatch.chdir(model.parent)
+    Path("d.csv").write_text("t,sold\n1,300\n2,320\n3,330\n4,350\n")
+    made = run("new-study", model.name, "d.csv")
+    assert made.exit_code == 0, made.output
+    assert (f"by its unit {units}, " in made.output) == is_flow
+    assert read_problem(Path("d")).terms[1].quantities[0].times == ((1, 2) if is_flow else (2,))
+
+
 def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
     made = ask(sir, totals(3, TEN))
     assert made.series[0].kind == "increments"
