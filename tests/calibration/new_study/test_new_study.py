@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from places import ROOT
 
+from calibration.fit.objective import Objective
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
+from calibration.new_study.choice import STARTS, STEPS
 from calibration.new_study.columns import months_earlier, read_axis
 from calibration.new_study.dates import date_of, date_orders
 from calibration.new_study.matching import likeness, words
@@ -345,6 +347,33 @@ def test_what_moves_the_data_elsewhere_than_in_the_file_is_fitted(write_mdl: Wri
     roles = {candidate.name: (candidate.role, candidate.why) for candidate in made.candidates}
     assert roles["extra"][0] == "CAL"
     assert roles["idle"] == ("fixed", "does not move the observed numbers")
+
+
+def test_thresholds_that_no_search_converges_at_take_bounded_time(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "Stock = INTEG(in - out, 100) ~m3~|in = inflow ~m3/Year~|inflow = 10 ~m3/Year~|cut 1 = 0.9 ~~|cut 2 = 0.5 ~~|"
+        "out = Stock/life * IF THEN ELSE(Stock/full < cut 1, IF THEN ELSE(Stock/full < cut 2, low, mid), 1) ~m3/Year~|"
+        "life = 6 ~Year~|low = 0.3 ~~|mid = 0.7 ~~|full = 110 ~m3~|"
+    )
+    model = write_mdl(text, final=40)
+    calls = []
+    gradient = Objective.with_gradient
+    monkeypatch.setattr(Objective, "with_gradient", lambda goal, point: calls.append(1) or gradient(goal, point))
+    rows = "".join(f"{t},{60 + 30 * np.sin(t):.2f},{9 + 3 * np.cos(t):.2f}\n" for t in range(1, 40))
+    ask(model, "t,stock,out\n" + rows)
+    # a line search takes one or two evaluations a step
+    assert 0 < len(calls) <= 2 * STARTS * STEPS
+
+
+def test_a_threshold_that_a_standard_deviation_crosses_is_fitted(write_mdl: Write) -> None:
+    text = (
+        "Stock = INTEG(IF THEN ELSE(load > limit, 5, 10), 100) ~m3~|limit = 3 ~~|load = 5 ~~|"
+        "other = 1 ~~|never = IF THEN ELSE(other > 3, 1, 0) ~~|"
+    )
+    made = ask(write_mdl(text, final=5), "t,stock\n1,105\n2,109\n3,116\n4,120\n")
+    assert {candidate.name: candidate.role for candidate in made.candidates}["limit"] == "CAL"
 
 
 def test_no_rule_of_numbers_holds_a_constant(write_mdl: Write) -> None:
