@@ -41,10 +41,11 @@ NewFamily = NB1 | Lognormal | Normal
 
 @dataclass(frozen=True)
 class Reading:
-    """A column with its numbers, NaN where there is none, in the order of the axis."""
+    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already."""
 
     match: Match
     values: Array
+    scale: float = 1.0
 
     @property
     def observed(self) -> Array:
@@ -52,7 +53,7 @@ class Reading:
         return self.values[np.isfinite(self.values)]
 
     @property
-    def counted(self) -> bool:
+    def whole(self) -> bool:
         """Whether all are whole numbers, none below 0, and nothing says that they were measured.
 
         A few that rise, of a stock, are measurements: a growth curve, rounded.
@@ -61,6 +62,23 @@ class Reading:
         if few and isinstance(self.match.variable, Stock):
             return False
         return counted(self.observed, self.match.column, self.match.variable.units)
+
+    @property
+    def counted(self) -> bool:
+        """Whether these are counts: whole before they were scaled too, and not rounded to tens or more."""
+        given = self.observed / self.scale
+        as_given = bool(np.all(np.abs(given - np.round(given)) <= 1e-9 * np.maximum(1.0, np.abs(given))))
+        return self.whole and as_given and not _rounded(self.observed)
+
+
+def _rounded(values: Array) -> bool:
+    """Whether all of three or more different numbers are tens: of counts that is so once in a thousand times.
+
+    >>> _rounded(np.array([320.0, 1400.0, 0.0, 50.0])), _rounded(np.array([10.0, 20.0, 10.0]))
+    (True, False)
+    """
+    different = np.unique(values[values != 0])
+    return len(different) >= 3 and bool(np.all(different % 10 == 0))
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     if np.isfinite(values).sum() < 2:
         has = "no number" if np.isnan(values).all() else "one number only"
         raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)
-    return Reading(match, values)
+    return Reading(match, values, scale)
 
 
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
@@ -136,13 +154,13 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
-    total = running_total(model, variable, data.observed, are_counts=data.counted)
+    total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
     """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
-    observed = data.observed
+    observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
     return Lognormal() if observed.min() > 0 and observed.max() > _SPAN * observed.min() else Normal()

@@ -288,6 +288,33 @@ def test_a_stock_with_an_outflow_is_a_level_however_its_numbers_rise(sir: Path) 
     assert made.series[0].kind == "level"
 
 
+@pytest.mark.parametrize(
+    ("cells", "options", "noise"),
+    [
+        ((3, 8, 28, 75, 60, 45), [], "nb1"),
+        ((30, 80, 280, 750, 600, 450), [], "lognormal"),
+        ((0.3, 0.8, 2.8, 7.5, 6.0, 4.5), ["--scale", "infected=100"], "lognormal"),
+        ((0.003, 0.008, 0.028, 0.075, 0.06, 0.045), ["--scale", "infected=1000"], "lognormal"),
+        ((10, 20, 10, 20, 20, 10), [], "nb1"),
+    ],
+)
+def test_rounded_and_scaled_whole_numbers_are_measurements(
+    sir: Path, monkeypatch: pytest.MonkeyPatch, cells: Sequence[float], options: list[str], noise: str
+) -> None:
+    monkeypatch.chdir(sir.parent)
+    (sir.parent / "flu.csv").write_text("day,infected\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells, 1)))
+    made = run("new-study", "sir.mdl", "flu.csv", *options)
+    assert made.exit_code == 0, made.output
+    assert f"level, {noise};" in made.output
+
+
+def test_a_running_total_in_thousands_is_fitted_by_its_increments(sir: Path) -> None:
+    cells = (1, 4, 9, 22, 50, 100, 190, 300, 400, 440, 455, 460)
+    rows = "".join(f"{day},{n / 100}\n" for day, n in enumerate(cells, 1))
+    made = ask(sir, "day,total cases\n" + rows, scale={"total cases": 100.0})
+    assert (made.series[0].kind, made.series[0].family.name) == ("increments", "lognormal")
+
+
 def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
     model = write_mdl("BOD = INTEG(k * (limit - BOD), 0)~~|k = 1~~|limit = 100~~|")
     made = ask(model, "x,BOD (mg/l)\n1,109\n2,149\n3,149\n5,191\n7,213\n10,224\n")
@@ -481,7 +508,6 @@ def test_data_in_thousands_are_asked_about(sir: Path) -> None:
     assert not (sir.parent / "study").exists()
     made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
     assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
-    assert made.series[0].family.name == "nb1"
     assert len(ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).series) == 1
 
 
