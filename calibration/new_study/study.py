@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.likelihood.posterior import posterior
+from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.choice import View, roles, view
+from calibration.new_study.choice import roles, view
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
@@ -119,29 +119,33 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
-            n_rows=len(sheet.rows), reordered=reordered, notes=(below,) if below else (),
+            n_rows=len(sheet.rows), reordered=reordered,
         )  # fmt: skip
-        view = _first_view(draft, request, model, study, check=True)
-        if not view.possible:
+        density = _density(draft, request, model, study)
+        factors, notes = check_scales(density, series, request.scale)
+        study = replace(study, notes=(below, *notes) if below else notes)
+        if factors:
+            request = replace(request, scale={**request.scale, **factors})
+            study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
+            density = _density(draft, request, model, study)
+        seen = view(density, np.random.default_rng(_SEED))
+        if not seen.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
             moved = replace(study, series=series, clock=timing)
-            later = _first_view(draft, request, model, moved)
-            view, study = (later, moved) if later.possible else (view, study)
-        study = replace(study, candidates=tuple(roles(options, view)), possible=view.possible)
+            later = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
+            seen, study = (later, moved) if later.possible else (seen, study)
+        study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
     return study
 
 
-def _first_view(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy, *, check: bool = False) -> View:
-    """What the data of a draft see of the parameters; ``check`` says that their scale is compared with the model's."""
+def _density(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> Posterior:
+    """The log density of a draft, which is written first."""
     _write(draft, request, model, study)
-    density = posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
-    if check:
-        check_scales(density, study.series, request.scale)
-    return view(density, np.random.default_rng(_SEED))
+    return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
 def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:

@@ -503,12 +503,57 @@ THOUSANDS = "day,infected\n" + "".join(f"{t},{n / 1000}\n" for t, n in enumerate
 
 
 def test_data_in_thousands_are_asked_about(sir: Path) -> None:
-    with pytest.raises(CiparkError, match=r'infected is about a thousandth of Infected .* --scale "infected=1000" if'):
+    with pytest.raises(
+        CiparkError, match=r'the values are about a thousandth of those of .* --scale "infected=1000" if'
+    ):
         ask(sir, THOUSANDS)
     assert not (sir.parent / "study").exists()
     made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
     assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
-    assert len(ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).series) == 1
+    assert made.notes == ()
+    assert ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).notes == ()
+    # a factor that is wrong is compared with the run as well
+    (note,) = ask(sir, THOUSANDS, scale={"infected": 1e6}, force=True).notes
+    assert "about 1000 times those of Infected" in note
+    assert note.endswith("after --scale 1e+06")
+
+
+FULL = "Beds = 50 ~bed~|Patients = INTEG(in, 20) ~bed~|in = 3 ~bed/Year~|occupancy = Patients / Beds ~{units}~|"
+
+
+@pytest.mark.parametrize(
+    ("units", "header", "cells", "options", "says", "first"),
+    [
+        ("Dmnl", "occupancy (%)", "46,55,51,60", [], "is in percent and occupancy a fraction", 0.46),
+        ("", "occupancy per cent", "46,55,51,60", [], "is in percent and occupancy a fraction", 0.46),
+        ("Dmnl", "occupancy (%)", "0.46,0.55,0.51,0.60", [], None, 0.46),
+        ("%", "occupancy (%)", "0.46,0.55,0.51,0.60", [], None, 0.46),
+        ("Dmnl", "occupancy (%)", "46,55,51,60", ["--scale", "occupancy (%)=0.01"], None, 0.46),
+        ("Dmnl", "occupancy (%)", "46,55,51,60", ["--scale", "occupancy (%)=1"], None, 46),
+        (
+            "Dmnl",
+            "occupancy",
+            "46,55,51,60",
+            [],
+            'about 100 times those of .*--scale "occupancy=0.01" if they are perc',
+            None,
+        ),
+        ("Dmnl", "occupancy", "150,155,151,160", [], '--scale "occupancy=0.01" if they are perc', None),
+    ],
+)
+def test_percent_of_a_fraction_are_hundredths(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, units: str, header: str, cells: str, options: list[str],
+    says: str | None, first: float | None,
+) -> None:  # fmt: skip
+    model = write_mdl(FULL.replace("{units}", units), final=6)
+    monkeypatch.chdir(model.parent)
+    Path("o.csv").write_text(f"t,{header}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1)))
+    made = run("new-study", model.name, "o.csv", "--value", f"{header}=occupancy", *options)
+    assert made.exit_code == (2 if first is None else 0), made.output
+    assert re.search(says or "a study with", made.output, re.DOTALL), made.output
+    assert ("percent" in made.output) == (says is not None)
+    if first is not None:
+        assert read_problem(Path("o")).terms[0].lower == pytest.approx(first)  # type: ignore[union-attr]
 
 
 def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:
