@@ -11,6 +11,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
 if TYPE_CHECKING:
+    from calibration.new_study.series import Series
     from calibration.new_study.study import NewStudy
 
 _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
@@ -36,6 +37,9 @@ _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 )
 @click.option(
     "--scale", "scales", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
+)
+@click.option(
+    "--level-at", type=click.Choice(["start", "middle", "end"]), help="Point of a row's period that levels are of."
 )
 @click.option("--until", metavar="TIME", help="Use the rows up to this time only.")
 @click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
@@ -71,6 +75,7 @@ def new_study(
     values: tuple[str, ...],
     chosen: tuple[str, ...],
     scales: tuple[str, ...],
+    level_at: str | None,
     until: str | None,
     sheet: str | None,
     unit: str | None,
@@ -101,6 +106,7 @@ def new_study(
     from calibration.new_study import study as making
     from calibration.new_study.dates import DateOrder
     from calibration.new_study.parameters import Estimate
+    from calibration.new_study.points import Point
     from calibration.study.time_units import TimeUnit
     from cipark_sd.errors import InvalidValue, UnusableInput
     from cipark_sd.files import file_name
@@ -145,6 +151,7 @@ def new_study(
             prior_width,
             until,
             _factors(scales),
+            cast("Point | None", level_at),
         )
     )
     for line in _summary(made):
@@ -210,6 +217,17 @@ def _facts(made: "NewStudy") -> dict[str, object]:
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
 
 
+def _point(made: "NewStudy", series: "Series") -> str:
+    """Which point of its period a level or a total was taken for; nothing where each entry is its own time."""
+    axis = made.axis
+    if series.windowed or axis.days or axis.period is None:
+        return ""
+    guessed = "end" if axis.dates else "start" if axis.years and made.clock.starts else ""
+    at = series.at or guessed
+    hint = " (--level-at says another)" if at and series.at is None and axis.years else ""
+    return at and f", each at the {axis.period}'s {at}{hint}"
+
+
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
     from cipark_sd.wording import number
@@ -225,8 +243,9 @@ def _summary(made: "NewStudy") -> list[str]:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
         first = series.rows[0]
-        span = f"{len(series.rows)} rows{fitted}, {first.text} to {series.rows[-1].text}"
+        span = f"{len(series.rows)} rows{fitted}, {first.text} to {series.rows[-1].text}{_point(made, series)}"
         read_as = _READ[series.kind] + (f" ({first.text}: {first.start} to {first.date})" if series.windowed else "")
+        read_as += f" by its unit {series.unit}" if series.unit else ""
         lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.fit.downhill import neared
 from calibration.fit.objective import IMPOSSIBLE, objective
-from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.parameters import Candidate
 from calibration.study.observations import Count
@@ -26,6 +26,8 @@ MOVES = 0.3
 NOTHING = 1e-6
 #: Draws of the priors among which searches for the best point start, and how many of them do.
 LOOKS, STARTS = 256, 3
+#: Steps of such a search, and the relative fall of the log density that ends it.
+STEPS, FALL = 100, 1e-6
 #: Distance of a difference quotient in prior standard deviations.
 _STEP = 0.01
 
@@ -61,13 +63,18 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
         raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
     points, possible = _points(density, rng)
     strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
+    # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
+    still = np.flatnonzero(strengths <= NOTHING)
+    if len(still):
+        beyond = [places[i] for i in still]
+        strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
     names = [density.space.names[i] for i in places]
     return View(dict(zip(names, strengths.tolist(), strict=True)), possible)
 
 
-def _strengths(density: Posterior, centre: Array, places: Sequence[int]) -> Array:
-    """Of each of the parameters ``(k,)`` at one point."""
-    ahead, behind = _around(density, centre, places)
+def _strengths(density: Posterior, centre: Array, places: Sequence[int], step: float = _STEP) -> Array:
+    """Of each of the parameters ``(k,)`` at one point, over ``step`` prior standard deviations to either side."""
+    ahead, behind = _around(density, centre, places, step)
     expected = density.by_term(np.vstack([centre[None, :], ahead, behind]))
     columns = []
     for term, values in zip(density.problem.terms, expected, strict=True):
@@ -81,7 +88,7 @@ def _strengths(density: Posterior, centre: Array, places: Sequence[int]) -> Arra
     rows = np.stack(columns, axis=1)
     k = len(places)
     with np.errstate(invalid="ignore"):
-        slopes = (rows[:k] - rows[k:]) / (2 * _STEP)
+        slopes = (rows[:k] - rows[k:]) / (2 * step)
     # where one side has no value it says nothing of the direction
     return np.asarray(np.linalg.norm(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0), axis=1))
 
@@ -95,18 +102,21 @@ def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], 
     values = goal(points)
     likeliest = np.argsort(values, kind="stable")[:STARTS]
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
-    ends = [local_search(goal, points[i]).theta for i in usable]
-    return [space.medians, *goal.theta(points[usable]), *ends], bool(usable)
+    # a view needs no optimum: a search that ends early bounds the time where thresholds keep it from converging
+    ends = [neared(goal, points[i], most=STEPS, fall=FALL)[0] for i in usable]
+    return [space.medians, *goal.theta(points[usable]), *goal.theta(np.array(ends).reshape(-1, len(space)))], bool(
+        usable
+    )
 
 
-def _around(density: Posterior, centre: Array, places: Sequence[int]) -> tuple[Array, Array]:
-    """Points a little ahead and behind in each direction, by prior standard deviations."""
+def _around(density: Posterior, centre: Array, places: Sequence[int], step: float) -> tuple[Array, Array]:
+    """Points ahead and behind in each direction, ``step`` prior standard deviations away."""
     ahead, behind = list[Array](), list[Array]()
     for i in places:
         parameter = density.space.parameters[i]
         low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
-        step, middle = _STEP * float(high - low) / 2, float(to_scale(centre[i], parameter.scale))
-        for side, points in ((step, ahead), (-step, behind)):
+        distance, middle = step * float(high - low) / 2, float(to_scale(centre[i], parameter.scale))
+        for side, points in ((distance, ahead), (-distance, behind)):
             point = centre.copy()
             point[i] = from_scale(np.array(middle + side), parameter.scale)
             points.append(point)

@@ -3,14 +3,11 @@
 import datetime
 from dataclasses import dataclass, replace
 
-from calibration.new_study.columns import Axis, months_earlier
+from calibration.new_study.columns import Axis, is_year, months_earlier
 from calibration.study.calendar import Calendar
 from calibration.study.time_units import TIME_UNITS, TimeUnit, is_exact, length, unit_in, unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
-
-#: Whole numbers between these are years of the calendar, where they may be years at all.
-_FIRST_YEAR, _LAST_YEAR = 1500, 2500
 
 
 @dataclass(frozen=True)
@@ -79,34 +76,30 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
 def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
     """Years of the calendar as dates, where the model counts in another unit; any other axis as it is."""
     unit = model_unit(model, chosen)
-    years = all(number == int(number) and _is_year(number) for number in axis.numbers)
-    if axis.dates or not years or unit_in(axis.column) != "year" or unit in (None, "year"):
+    if not axis.years or unit_in(axis.column) != "year" or unit in (None, "year"):
         return axis
-    return replace(axis, numbers=(), dates=tuple(datetime.date(int(number), 12, 31) for number in axis.numbers))
-
-
-def _is_year(number: float) -> bool:
-    return _FIRST_YEAR < number < _LAST_YEAR
+    dates = tuple(datetime.date(int(number), 12, 31) for number in axis.numbers)
+    return replace(axis, numbers=(), dates=dates, periods=True)
 
 
 def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
     initial, final = model.time.initial, model.time.final
     theirs = unit_in(axis.column)
-    if theirs == "year" and unit is None and _is_year(initial) and any(initial <= n <= final for n in axis.numbers):
+    if theirs == "year" and unit is None and is_year(initial) and any(initial <= n <= final for n in axis.numbers):
         unit = "year"
     if theirs is not None and unit is None:
         raise _unknown(model, axis, theirs)
     factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
     # a year of the calendar is that year and not the one before it
-    named = axis.gap == 1 and unit in (None, "year") and theirs in (None, "year") and _is_year(initial)
-    named = named and all(number == int(number) and _is_year(number) for number in axis.numbers)
-    at_start = axis.numbers[0] * factor == initial
-    starts = axis.edge == "start" or (windows and (named or at_start) and not axis.edge)
+    named = axis.gap == 1 and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
+    named = named and axis.years
+    at_start = windows and axis.numbers[0] * factor == initial
+    starts = axis.edge == "start" or ((named or at_start) and not axis.edge)
     if origin is not None:
         shift, moved = initial - factor * _number(origin, axis), f"; the run starts at {axis.column} {origin}"
     elif any(initial <= number * factor <= final for number in axis.numbers):
         shift, moved = 0.0, ""
-    elif theirs == unit == "year" and _is_year(axis.numbers[0]) and not _is_year(initial):
+    elif theirs == unit == "year" and is_year(axis.numbers[0]) and not is_year(initial):
         # years of the calendar for a run that counts years from its own start
         first = axis.gap if windows and not starts else 0.0
         shift = initial + first - axis.numbers[0]
@@ -162,13 +155,13 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
 
 def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
     initial = model.time.initial
-    if unit in (None, "year") and _is_year(initial):
+    if unit in (None, "year") and is_year(initial):
         if origin is not None:
             expected = "nothing: the model runs in calendar years, which give each date its time"
             raise InvalidValue("--origin", origin, expected, where="new-study")
         return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
     if unit is None:
-        apart = _unit_of_gap(axis)
+        apart = axis.period or "day"
         counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
         raise CiparkError(
             f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {counts}; write "
@@ -199,11 +192,6 @@ def _date(origin: str, axis: Axis) -> datetime.date:
     except ValueError:
         expected = f"a date such as {axis.dates[0].isoformat()}"
         raise InvalidValue("--origin", origin, expected, where="new-study") from None
-
-
-def _unit_of_gap(axis: Axis) -> TimeUnit:
-    by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
-    return by_months.get(axis.months, "week" if round(axis.gap) == 7 else "day")
 
 
 def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:

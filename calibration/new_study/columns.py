@@ -11,9 +11,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from calibration.new_study.dates import DateOrder, date_of, date_orders
+from calibration.new_study.dates import DateOrder, are_seasons, date_of, date_orders, is_period, quarters
 from calibration.new_study.table import Sheet, is_missing
-from calibration.study.time_units import unit_in
+from calibration.study.time_units import TimeUnit, unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]
@@ -24,6 +24,8 @@ _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "comme
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 #: Share of the span of the other rows beyond which the last one is asked about.
 BEYOND = 0.1
+#: Whole numbers between these are years of the calendar, where they may be years at all.
+FIRST_YEAR, LAST_YEAR = 1500, 2500
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -41,6 +43,8 @@ def edge_of(name: str) -> Edge:
     parts = _parts(name)
     if parts & {"since", "after", "elapsed"}:
         return ""
+    if re.search(r"\b(week of|w/c)\b", name, re.IGNORECASE):
+        return "start"
     return "start" if parts & _STARTS else "end" if parts & _ENDS else ""
 
 
@@ -67,6 +71,8 @@ class Axis:
     edge : {"start", "end", ""}
         Which end of its window an entry is, where the column's name says so. A date that starts a window is the day
         before, since a date means its end.
+    periods : bool
+        Whether an entry names a period, such as a month, and not a day; its date is then the last day.
     started : str
         Name of the column that holds the starts of the windows, empty where there is none.
     start_dates, start_numbers :
@@ -79,6 +85,7 @@ class Axis:
     dates: tuple[datetime.date, ...] = ()
     numbers: tuple[float, ...] = ()
     edge: Edge = ""
+    periods: bool = False
     started: str = ""
     start_dates: tuple[datetime.date, ...] = ()
     start_numbers: tuple[float, ...] = ()
@@ -92,6 +99,30 @@ class Axis:
     @property
     def _plain(self) -> tuple[float, ...]:
         return tuple(float(date.toordinal()) for date in self.dates) or self.numbers
+
+    @property
+    def period(self) -> TimeUnit | None:
+        """The unit as long as the usual distance of two entries; None where there is none or it is not known."""
+        if self.dates:
+            by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
+            by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
+            return by_months.get(self.months) or by_days.get(round(self.gap))
+        return (unit_in(self.column) or ("year" if self.years else None)) if self.gap == 1 else None
+
+    @property
+    def years(self) -> bool:
+        """Whether all entries are whole numbers that may be years of the calendar."""
+        return bool(self.numbers) and all(number == int(number) and is_year(number) for number in self.numbers)
+
+    @property
+    def days(self) -> bool:
+        """Whether each entry is a day that stands for itself, and not for a period, as it does under "week of"."""
+        return bool(self.dates) and not self.periods and not self.first_days
+
+    @property
+    def first_days(self) -> bool:
+        """Whether each entry is the first day of a period, such as a week."""
+        return bool(self.dates) and self.edge == "start" and unit_in(self.column) is not None
 
     @property
     def months(self) -> int:
@@ -134,6 +165,11 @@ class Axis:
         return (number, neighbour) if starts else (neighbour, number)
 
 
+def is_year(number: float) -> bool:
+    """Whether a number may be a year of the calendar."""
+    return FIRST_YEAR < number < LAST_YEAR
+
+
 def months_earlier(date: datetime.date, n: int) -> datetime.date:
     """The same day ``n`` months before, the last of a month where the date is one.
 
@@ -171,6 +207,8 @@ def read_axis(
     if column is None and edge_of(chosen) == "start" and len(ends) == 1:
         chosen = ends[0]
     axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=edge_of(chosen)), until)
+    if axis.edge == "start" and axis.periods:
+        return replace(axis, edge="")
     if axis.edge == "start" and axis.dates:
         # a day begins where the one before it ends
         return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
@@ -246,7 +284,13 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    cells = [texts[i] for i in rows]
+    cells = quarters(column, [texts[i] for i in rows])
+    if are_seasons(cells):
+        raise UnusableInput(
+            f"{column} is {cells[0]!r}, which is no month: a season runs from one year into the next, and the table "
+            "has to say when it ends. Write its last day, such as 2001-06-30; a flow's window starts a year earlier",
+            where=f"{sheet.name} line {sheet.lines[rows[0]]}",
+        )
     orders = (order,) if order else date_orders(cells)
     if len(orders) > 1:
         raise UnusableInput(
@@ -302,7 +346,8 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
     ordered = sorted(zip(dates, rows, strict=True))
     _check_once(ordered, sheet, column)
     days = tuple(date for date, _ in ordered)
-    return Axis(column, tuple(i for _, i in ordered), tuple(day.isoformat() for day in days), dates=days)
+    texts = tuple(day.isoformat() for day in days)
+    return Axis(column, tuple(i for _, i in ordered), texts, days, periods=all(map(is_period, cells)))
 
 
 def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:
@@ -335,7 +380,7 @@ def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
 def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     filled = {name: [text for text in sheet.column(name) if not is_missing(text)] for name in header}
     for name, texts in filled.items():
-        if texts and not _are_numbers(texts, sheet) and date_orders(texts):
+        if texts and not _are_numbers(texts, sheet) and (date_orders(texts) or are_seasons(texts)):
             return name
     ascending: list[str] = []
     for name, texts in filled.items():

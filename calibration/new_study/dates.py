@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
+from calibration.study.time_units import unit_in
+
 DateOrder = Literal["dmy", "mdy"]
 _MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}
 _MONTHS |= {name.casefold(): i for i, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
 _CLOCK = re.compile(r"[T ]\s*0{1,2}:00(:00(\.0+)?)?\s*(Z|[+-]00:?00)?$")
+_SEASON = re.compile(r"(\d{4}) ?[-/–] ?(\d{2}|\d{4})")
+_Patterns = tuple[tuple[str, Callable[..., datetime.date]], ...]
 _THREE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 
 
@@ -25,7 +29,7 @@ def date_of(text: str, order: DateOrder) -> datetime.date | None:
     (datetime.date(2020, 3, 1), datetime.date(2020, 2, 29))
     """
     text = _CLOCK.sub("", text.strip()).strip()
-    for pattern, make in _PATTERNS:
+    for pattern, make in _DAYS + _PERIODS:
         match = re.fullmatch(pattern, text, flags=re.IGNORECASE)
         if match:
             try:
@@ -47,9 +51,13 @@ def _named(name: str) -> int:
     return _MONTHS[name.casefold().rstrip(".")]
 
 
-_PATTERNS: tuple[tuple[str, Callable[..., datetime.date]], ...] = (
+_DAYS: _Patterns = (
     (r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", lambda y, m, d: datetime.date(int(y), int(m), int(d))),
     (r"((?:19|20)\d{2})([01]\d)([0-3]\d)", lambda y, m, d: datetime.date(int(y), int(m), int(d))),
+    (r"(\d{1,2})\.?[-/ ]([A-Za-z]{3,9})\.?[-/ ,]+(\d{4})", lambda d, m, y: datetime.date(int(y), _named(m), int(d))),
+    (r"([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4})", lambda m, d, y: datetime.date(int(y), _named(m), int(d))),
+)
+_PERIODS: _Patterns = (
     (r"(\d{4})[-/ ]?W(?:eek)? ?(\d{1,2})", lambda y, w: datetime.date.fromisocalendar(int(y), int(w), 7)),
     (r"(\d{4})[-/ ]?Q([1-4])", lambda y, q: _month_end(int(y), 3 * int(q))),
     (r"Q([1-4])[-/ ]?(\d{4})", lambda q, y: _month_end(int(y), 3 * int(q))),
@@ -57,9 +65,37 @@ _PATTERNS: tuple[tuple[str, Callable[..., datetime.date]], ...] = (
     (r"(\d{1,2})[/](\d{4})", lambda m, y: _month_end(int(y), int(m))),
     (r"([A-Za-z]{3,9})\.?[-/ ,]+(\d{4})", lambda m, y: _month_end(int(y), _named(m))),
     (r"([A-Za-z]{3,9})\.?[-/ ](\d{2})", lambda m, y: _month_end(2000 + int(y), _named(m))),
-    (r"(\d{1,2})\.?[-/ ]([A-Za-z]{3,9})\.?[-/ ,]+(\d{4})", lambda d, m, y: datetime.date(int(y), _named(m), int(d))),
-    (r"([A-Za-z]{3,9})\.? (\d{1,2}),? (\d{4})", lambda m, d, y: datetime.date(int(y), _named(m), int(d))),
 )
+
+
+def is_period(text: str) -> bool:
+    """Whether a date is a week, a month or a quarter, and not a day.
+
+    >>> is_period("2020-02"), is_period("2020-02-29")
+    (True, False)
+    """
+    return any(re.fullmatch(pattern, text.strip(), flags=re.IGNORECASE) for pattern, _ in _PERIODS)
+
+
+def are_seasons(texts: Sequence[str]) -> bool:
+    """Whether entries are of two years each, such as 2000/01 or 1990-91: a month is never the year after, all along."""
+    pairs = [_SEASON.fullmatch(text.strip()) for text in texts]
+    following = sum(1 for pair in pairs if pair and (int(pair[1]) + 1 - int(pair[2])) % 100 == 0)
+    return 2 * following > len(texts)
+
+
+def quarters(name: str, texts: Sequence[str]) -> list[str]:
+    """Entries such as 2006/1 as quarters, 2006-Q1, where they are none of months; others as they are.
+
+    Numbers from 1 to 4 are quarters under such a name, and where the first follows the fourth of the year before.
+    """
+    pairs = [re.fullmatch(r"(\d{4})[-/ ](0?[1-4])", text.strip()) for text in texts]
+    numbers = [4 * int(pair[1]) + int(pair[2]) for pair in pairs if pair]
+    if len(numbers) < len(texts) or unit_in(name) == "month":
+        return list(texts)
+    follows = any(b % 4 == 1 and b - a == 1 for a, b in pairwise(sorted(numbers)))
+    named = unit_in(name) == "quarter" or re.search("quarta|trimest", name, re.IGNORECASE)
+    return [f"{(n - 1) // 4}-Q{(n - 1) % 4 + 1}" for n in numbers] if named or follows else list(texts)
 
 
 def date_orders(texts: Sequence[str]) -> tuple[DateOrder, ...]:

@@ -28,7 +28,8 @@ def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
         return sheet, ""
     quoted = ", ".join(f"line {line} ({_first(row)!r})" for row, line in left_out)
     note = f"{quoted} {'is' if len(left_out) == 1 else 'are'} below the data and left out"
-    return replace(sheet, rows=sheet.rows[:end], lines=sheet.lines[:end]), note
+    around = "\n".join([sheet.around, *(" ".join(row) for row, _ in left_out)])
+    return replace(sheet, rows=sheet.rows[:end], lines=sheet.lines[:end], around=around), note
 
 
 def _first(row: tuple[str, ...]) -> str:

@@ -3,12 +3,14 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from calibration.study.consistency import output_problem
 from cipark_sd.errors import InvalidValue, raise_all
-from cipark_sd.model.expr import references
+from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
 from cipark_sd.scenarios import override_key, split_key
 
@@ -72,15 +74,37 @@ def observable(model: Model) -> list[tuple[Variable, tuple[str, ...], str]]:
     return targets
 
 
-def flows(model: Model) -> frozenset[str]:
-    """Canonical names of flows: what stands in a stock's net flow, or has the units of a stock per unit of time."""
+#: What these return is a level in the units of their input, were it a flow.
+_PERCEIVES = frozenset({"smooth", "smooth_n", "trend", "forecast"})
+
+
+def flows(model: Model) -> dict[str, str]:
+    """Flows by canonical name, each with its unit where that alone says so, else an empty text.
+
+    An auxiliary in a stock's net flow is one, and so is one whose unit is a thing per unit of the model's time, unless
+    it is a perceived rate.
+    """
     moving = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.flow)}
-    per_time = {f"{stock.units}/{model.time.units}".replace(" ", "") for stock in model.stocks if stock.units}
-    return frozenset(
-        variable.name
-        for variable in model.auxiliaries
-        if variable.name in moving or (model.time.units and variable.units.replace(" ", "") in per_time)
-    )
+    found = {variable.name: "" for variable in model.auxiliaries if variable.name in moving}
+    system = UnitSystem.of_model(model)
+    time = _unit(system, model.time.units)
+    if time is None or len(time.exponents) != 1:
+        return found
+    ((clock, _),) = time.exponents
+    for variable in model.auxiliaries:
+        perceived = any(isinstance(p.expr, Call) and p.expr.function in _PERCEIVES for p in variable.pieces)
+        unit = None if perceived or variable.name in found else _unit(system, variable.units)
+        powers = dict(unit.exponents) if unit is not None else {}
+        if powers.get(clock) == -1 and any(power > 0 for power in powers.values()):
+            found[variable.name] = variable.units
+    return found
+
+
+def _unit(system: UnitSystem, text: str) -> Unit | None:
+    """A unit, None where none is written or it cannot be read."""
+    with suppress(UnitSyntaxError):
+        return system.parse(text)
+    return None
 
 
 def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:

@@ -4,7 +4,7 @@ What can fall and what cannot is a matter of the model's equations.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -17,6 +17,7 @@ from calibration.families.normal import Normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.matching import Match
+from calibration.new_study.points import Point
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.arrays import Array
@@ -31,6 +32,8 @@ MOST_COUNTED = 100_000
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
 _SPAN = 3.0
+#: Where in its period each point is.
+_SHARES: dict[Point, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 Shape = Literal["level", "flow", "increments"]
 #: The noise that a new study proposes.
 NewFamily = NB1 | Lognormal | Normal
@@ -38,10 +41,11 @@ NewFamily = NB1 | Lognormal | Normal
 
 @dataclass(frozen=True)
 class Reading:
-    """A column with its numbers, NaN where there is none, in the order of the axis."""
+    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already."""
 
     match: Match
     values: Array
+    scale: float = 1.0
 
     @property
     def observed(self) -> Array:
@@ -49,7 +53,7 @@ class Reading:
         return self.values[np.isfinite(self.values)]
 
     @property
-    def counted(self) -> bool:
+    def whole(self) -> bool:
         """Whether all are whole numbers, none below 0, and nothing says that they were measured.
 
         A few that rise, of a stock, are measurements: a growth curve, rounded.
@@ -58,6 +62,23 @@ class Reading:
         if few and isinstance(self.match.variable, Stock):
             return False
         return counted(self.observed, self.match.column, self.match.variable.units)
+
+    @property
+    def counted(self) -> bool:
+        """Whether these are counts: whole before they were scaled too, and not rounded to tens or more."""
+        given = self.observed / self.scale
+        as_given = bool(np.all(np.abs(given - np.round(given)) <= 1e-9 * np.maximum(1.0, np.abs(given))))
+        return self.whole and as_given and not _rounded(self.observed)
+
+
+def _rounded(values: Array) -> bool:
+    """Whether all of three or more different numbers are tens: of counts that is so once in a thousand times.
+
+    >>> _rounded(np.array([320.0, 1400.0, 0.0, 50.0])), _rounded(np.array([10.0, 20.0, 10.0]))
+    (True, False)
+    """
+    different = np.unique(values[values != 0])
+    return len(different) >= 3 and bool(np.all(different % 10 == 0))
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,8 @@ class Series:
     """An observation to be written.
 
     ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
-    model says so.
+    model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
+    ``unit`` is that of a variable that only its unit makes a flow.
     """
 
     match: Match
@@ -86,6 +108,8 @@ class Series:
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
     since: float | None = None
+    at: Point | None = None
+    unit: str = ""
 
     @property
     def values(self) -> Array:
@@ -122,21 +146,21 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     if np.isfinite(values).sum() < 2:
         has = "no number" if np.isnan(values).all() else "one number only"
         raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)
-    return Reading(match, values)
+    return Reading(match, values, scale)
 
 
-def shape(data: Reading, model: Model, moving: frozenset[str]) -> Shape:
+def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level."""
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
-    total = running_total(model, variable, data.observed, are_counts=data.counted)
+    total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
     """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
-    observed = data.observed
+    observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
     return Lognormal() if observed.min() > 0 and observed.max() > _SPAN * observed.min() else Normal()
@@ -151,15 +175,29 @@ def _too_smooth(observed: Array) -> bool:
     return bool(len(bends) >= 4 and np.mean(bends**2) / 6 < TOO_SMOOTH * np.mean(observed))
 
 
-def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float) -> Series:
+def point(axis: Axis, kind: Shape, said: Point | None) -> Point | None:
+    """The point of its period that a number is of; ``said`` is what the user or the table says. None: as its entry is.
+
+    A running total of a period is that at its end, and so is a level beside the first day of a week.
+    """
+    if kind == "flow" or axis.days:
+        return None
+    totals = kind == "increments" and (axis.years or bool(axis.dates))
+    return "end" if totals else said or ("end" if axis.first_days else None)
+
+
+def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, said: Point | None = None) -> Series:
     """The rows that lie within the run, with windows where they are of a flow.
+
+    ``said`` is the point of its period that a level is of, where the user or the table says one.
 
     Raises
     ------
     InvalidValue
         When fewer than two are left.
     """
-    rows = [row for row in _rows(data, axis, clock, windows=kind == "flow") if np.isfinite(row.value)]
+    at = point(axis, kind, said)
+    rows = [row for row in _rows(data, axis, clock, "end" if kind == "flow" else at) if np.isfinite(row.value)]
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
     inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
     dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
@@ -168,7 +206,7 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float)
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since)
+    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
@@ -184,7 +222,9 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
     return initial if empty and usable else None
 
 
-def _rows(data: Reading, axis: Axis, clock: Clock, *, windows: bool) -> Sequence[Row]:
+def _rows(data: Reading, axis: Axis, clock: Clock, at: Point | None) -> Sequence[Row]:
+    """All rows, with the windows of their periods and the time of this point of them, or of their entry."""
+    share = None if at is None else _SHARES[at]
     rows: list[Row] = []
     if axis.dates:
         calendar = clock.calendar
@@ -192,12 +232,13 @@ def _rows(data: Reading, axis: Axis, clock: Clock, *, windows: bool) -> Sequence
             raise ValueError("dates need a calendar")
         for i, value in enumerate(data.values.tolist()):
             start, end = axis.date_window(i)
-            date = end if windows else axis.dates[i]
+            date = axis.dates[i] if share is None else start + share * (end - start)
             times = calendar.time_of(date), calendar.time_of(start)
             rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.texts[i], value))
         return rows
     for i, value in enumerate(data.values.tolist()):
         opened, closed = axis.number_window(i, starts=clock.starts)
-        time, start_time = clock.time(closed if windows else axis.numbers[i]), clock.time(opened)
+        number = axis.numbers[i] if share is None else (1 - share) * opened + share * closed
+        time, start_time = clock.time(number), clock.time(opened)
         rows.append(Row(plain(time), plain(start_time), time, start_time, axis.texts[i], value))
     return rows

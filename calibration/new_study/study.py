@@ -7,17 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.likelihood.posterior import posterior
+from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.choice import View, roles, view
+from calibration.new_study.choice import roles, view
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder
 from calibration.new_study.footer import without_footer
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
+from calibration.new_study.points import Point, point_in
 from calibration.new_study.scale import check_scales
-from calibration.new_study.series import Series, reading, series, shape
+from calibration.new_study.series import Series, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
@@ -57,6 +58,7 @@ class NewStudyRequest:
     prior_width: float = SIGMA
     until: str | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
+    level_at: Point | None = None
 
 
 @dataclass(frozen=True)
@@ -113,29 +115,33 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
-            n_rows=len(sheet.rows), reordered=reordered, notes=(below,) if below else (),
+            n_rows=len(sheet.rows), reordered=reordered,
         )  # fmt: skip
-        view = _first_view(draft, request, model, study, check=True)
-        if not view.possible:
+        density = _density(draft, request, model, study)
+        factors, notes = check_scales(density, series, request.scale)
+        study = replace(study, notes=(below, *notes) if below else notes)
+        if factors:
+            request = replace(request, scale={**request.scale, **factors})
+            study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
+            density = _density(draft, request, model, study)
+        seen = view(density, np.random.default_rng(_SEED))
+        if not seen.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
             moved = replace(study, series=series, clock=timing)
-            later = _first_view(draft, request, model, moved)
-            view, study = (later, moved) if later.possible else (view, study)
-        study = replace(study, candidates=tuple(roles(options, view)), possible=view.possible)
+            later = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
+            seen, study = (later, moved) if later.possible else (seen, study)
+        study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
     return study
 
 
-def _first_view(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy, *, check: bool = False) -> View:
-    """What the data of a draft see of the parameters; ``check`` says that their scale is compared with the model's."""
+def _density(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> Posterior:
+    """The log density of a draft, which is written first."""
     _write(draft, request, model, study)
-    density = posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
-    if check:
-        check_scales(density, study.series, request.scale)
-    return view(density, np.random.default_rng(_SEED))
+    return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
 def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
@@ -237,9 +243,17 @@ def _series(
     readings = [reading(sheet, axis, match, request.scale.get(match.column, 1.0)) for match in matched]
     moving = flows(model)
     shapes = [shape(data, model, moving) for data in readings]
-    timing = clock(model, axis, request.unit, request.origin, windows=later or "flow" in shapes)
-    pairs = zip(readings, shapes, strict=True)
-    return tuple(series(data, kind, axis, timing, model.time.initial) for data, kind in pairs), timing
+    if request.level_at is not None and axis.days:
+        expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
+        raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
+    around = request.level_at or point_in(f"{axis.column}\n{sheet.around}", axis.period)
+    said = [request.level_at or point_in(match.column, axis.period) or around for match in matched]
+    points = [point(axis, kind, at) for kind, at in zip(shapes, said, strict=True)]
+    windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
+    timing = clock(model, axis, request.unit, request.origin, windows=windows)
+    parts = zip(readings, shapes, said, strict=True)
+    read = (series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts)
+    return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
 
 
 def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:

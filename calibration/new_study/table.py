@@ -41,6 +41,8 @@ class Sheet:
     delimiter : str
     comma : bool, optional
         Whether the file writes 1,5 for one and a half; None where no cell of it decides.
+    around : str
+        The text above and below the table.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Sheet:
     lines: tuple[int, ...]
     delimiter: str
     comma: bool | None = None
+    around: str = ""
 
     def reader(self, texts: Sequence[str]) -> Callable[[str], float]:
         """How the numbers of a column with these texts are read: see :func:`number_reader`."""
@@ -122,8 +125,9 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
             raise UnusableInput(f"two columns are called {name!r}", where=where)
     rows = [(n, [*cells, *[""] * (len(header) - len(cells))][: len(header)]) for n, cells in records[first + 1 :]]
     lines = tuple(n for n, _ in rows)
-    sheet = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter)
-    return replace(sheet, comma=_convention(sheet))
+    title = "\n".join(" ".join(cells) for _, cells in records[:first])
+    table = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter, around=title)
+    return replace(table, comma=_convention(table))
 
 
 def _lines(text: str) -> Iterator[str]:

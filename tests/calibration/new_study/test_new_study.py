@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from places import ROOT
 
+from calibration.fit.objective import Objective
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
+from calibration.new_study.choice import STARTS, STEPS
 from calibration.new_study.columns import months_earlier, read_axis
 from calibration.new_study.dates import date_of, date_orders
 from calibration.new_study.matching import likeness, words
@@ -229,6 +231,33 @@ def totals(first: int, increments: Sequence[int], column: str = "total cases") -
 TEN = (5, 12, 20, 31, 44, 30, 18, 9, 4)
 
 
+@pytest.mark.parametrize(
+    ("equation", "units", "is_flow"),
+    [
+        ("Stock * use", "disc/Year", True),
+        ("Stock * use", "disc/(Year*home)", True),
+        ("Stock * use", "day/Year", True),
+        ("Stock * use", "disc", False),
+        ("Stock * use", "1/Year", False),
+        ("Stock * use", "disc/Month", False),
+        ("Stock * use", "disc/Year/Year", False),
+        ("Stock * use", "disc//", False),
+        ("SMOOTH(Stock * use, 3)", "disc/Year", False),
+    ],
+)
+def test_a_thing_per_unit_of_time_is_a_flow(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, equation: str, units: str, is_flow: bool
+) -> None:
+    text = f"Stock = INTEG(grow, 100) ~home~|grow = 5 ~home/Year~|use = 3 ~~|sold = {equation} ~{units}~|"
+    model = write_mdl(text, final=10)
+    monkeypatch.chdir(model.parent)
+    Path("d.csv").write_text("t,sold\n1,300\n2,320\n3,330\n4,350\n")
+    made = run("new-study", model.name, "d.csv")
+    assert made.exit_code == 0, made.output
+    assert (f"by its unit {units}, " in made.output) == is_flow
+    assert read_problem(Path("d")).terms[1].quantities[0].times == ((1, 2) if is_flow else (2,))
+
+
 def test_a_count_that_only_grows_is_fitted_by_increments(sir: Path) -> None:
     made = ask(sir, totals(3, TEN))
     assert made.series[0].kind == "increments"
@@ -257,6 +286,33 @@ def test_a_few_rising_whole_numbers_are_measurements(sir: Path) -> None:
 def test_a_stock_with_an_outflow_is_a_level_however_its_numbers_rise(sir: Path) -> None:
     made = ask(sir, totals(3, TEN, "infected"))
     assert made.series[0].kind == "level"
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "noise"),
+    [
+        ((3, 8, 28, 75, 60, 45), [], "nb1"),
+        ((30, 80, 280, 750, 600, 450), [], "lognormal"),
+        ((0.3, 0.8, 2.8, 7.5, 6.0, 4.5), ["--scale", "infected=100"], "lognormal"),
+        ((0.003, 0.008, 0.028, 0.075, 0.06, 0.045), ["--scale", "infected=1000"], "lognormal"),
+        ((10, 20, 10, 20, 20, 10), [], "nb1"),
+    ],
+)
+def test_rounded_and_scaled_whole_numbers_are_measurements(
+    sir: Path, monkeypatch: pytest.MonkeyPatch, cells: Sequence[float], options: list[str], noise: str
+) -> None:
+    monkeypatch.chdir(sir.parent)
+    (sir.parent / "flu.csv").write_text("day,infected\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells, 1)))
+    made = run("new-study", "sir.mdl", "flu.csv", *options)
+    assert made.exit_code == 0, made.output
+    assert f"level, {noise};" in made.output
+
+
+def test_a_running_total_in_thousands_is_fitted_by_its_increments(sir: Path) -> None:
+    cells = (1, 4, 9, 22, 50, 100, 190, 300, 400, 440, 455, 460)
+    rows = "".join(f"{day},{n / 100}\n" for day, n in enumerate(cells, 1))
+    made = ask(sir, "day,total cases\n" + rows, scale={"total cases": 100.0})
+    assert (made.series[0].kind, made.series[0].family.name) == ("increments", "lognormal")
 
 
 def test_whole_numbers_in_a_unit_of_measure_are_no_counts(write_mdl: Write) -> None:
@@ -318,6 +374,33 @@ def test_what_moves_the_data_elsewhere_than_in_the_file_is_fitted(write_mdl: Wri
     roles = {candidate.name: (candidate.role, candidate.why) for candidate in made.candidates}
     assert roles["extra"][0] == "CAL"
     assert roles["idle"] == ("fixed", "does not move the observed numbers")
+
+
+def test_thresholds_that_no_search_converges_at_take_bounded_time(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "Stock = INTEG(in - out, 100) ~m3~|in = inflow ~m3/Year~|inflow = 10 ~m3/Year~|cut 1 = 0.9 ~~|cut 2 = 0.5 ~~|"
+        "out = Stock/life * IF THEN ELSE(Stock/full < cut 1, IF THEN ELSE(Stock/full < cut 2, low, mid), 1) ~m3/Year~|"
+        "life = 6 ~Year~|low = 0.3 ~~|mid = 0.7 ~~|full = 110 ~m3~|"
+    )
+    model = write_mdl(text, final=40)
+    calls = []
+    gradient = Objective.with_gradient
+    monkeypatch.setattr(Objective, "with_gradient", lambda goal, point: calls.append(1) or gradient(goal, point))
+    rows = "".join(f"{t},{60 + 30 * np.sin(t):.2f},{9 + 3 * np.cos(t):.2f}\n" for t in range(1, 40))
+    ask(model, "t,stock,out\n" + rows)
+    # a line search takes one or two evaluations a step
+    assert 0 < len(calls) <= 2 * STARTS * STEPS
+
+
+def test_a_threshold_that_a_standard_deviation_crosses_is_fitted(write_mdl: Write) -> None:
+    text = (
+        "Stock = INTEG(IF THEN ELSE(load > limit, 5, 10), 100) ~m3~|limit = 3 ~~|load = 5 ~~|"
+        "other = 1 ~~|never = IF THEN ELSE(other > 3, 1, 0) ~~|"
+    )
+    made = ask(write_mdl(text, final=5), "t,stock\n1,105\n2,109\n3,116\n4,120\n")
+    assert {candidate.name: candidate.role for candidate in made.candidates}["limit"] == "CAL"
 
 
 def test_no_rule_of_numbers_holds_a_constant(write_mdl: Write) -> None:
@@ -420,13 +503,57 @@ THOUSANDS = "day,infected\n" + "".join(f"{t},{n / 1000}\n" for t, n in enumerate
 
 
 def test_data_in_thousands_are_asked_about(sir: Path) -> None:
-    with pytest.raises(CiparkError, match=r'infected is about a thousandth of Infected .* --scale "infected=1000" if'):
+    with pytest.raises(
+        CiparkError, match=r'the values are about a thousandth of those of .* --scale "infected=1000" if'
+    ):
         ask(sir, THOUSANDS)
     assert not (sir.parent / "study").exists()
     made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
     assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
-    assert made.series[0].family.name == "nb1"
-    assert len(ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).series) == 1
+    assert made.notes == ()
+    assert ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).notes == ()
+    # a factor that is wrong is compared with the run as well
+    (note,) = ask(sir, THOUSANDS, scale={"infected": 1e6}, force=True).notes
+    assert "about 1000 times those of Infected" in note
+    assert note.endswith("after --scale 1e+06")
+
+
+FULL = "Beds = 50 ~bed~|Patients = INTEG(in, 20) ~bed~|in = 3 ~bed/Year~|occupancy = Patients / Beds ~{units}~|"
+
+
+@pytest.mark.parametrize(
+    ("units", "header", "cells", "options", "says", "first"),
+    [
+        ("Dmnl", "occupancy (%)", "46,55,51,60", [], "is in percent and occupancy a fraction", 0.46),
+        ("", "occupancy per cent", "46,55,51,60", [], "is in percent and occupancy a fraction", 0.46),
+        ("Dmnl", "occupancy (%)", "0.46,0.55,0.51,0.60", [], None, 0.46),
+        ("%", "occupancy (%)", "0.46,0.55,0.51,0.60", [], None, 0.46),
+        ("Dmnl", "occupancy (%)", "46,55,51,60", ["--scale", "occupancy (%)=0.01"], None, 0.46),
+        ("Dmnl", "occupancy (%)", "46,55,51,60", ["--scale", "occupancy (%)=1"], None, 46),
+        (
+            "Dmnl",
+            "occupancy",
+            "46,55,51,60",
+            [],
+            'about 100 times those of .*--scale "occupancy=0.01" if they are perc',
+            None,
+        ),
+        ("Dmnl", "occupancy", "150,155,151,160", [], '--scale "occupancy=0.01" if they are perc', None),
+    ],
+)
+def test_percent_of_a_fraction_are_hundredths(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, units: str, header: str, cells: str, options: list[str],
+    says: str | None, first: float | None,
+) -> None:  # fmt: skip
+    model = write_mdl(FULL.replace("{units}", units), final=6)
+    monkeypatch.chdir(model.parent)
+    Path("o.csv").write_text(f"t,{header}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1)))
+    made = run("new-study", model.name, "o.csv", "--value", f"{header}=occupancy", *options)
+    assert made.exit_code == (2 if first is None else 0), made.output
+    assert re.search(says or "a study with", made.output, re.DOTALL), made.output
+    assert ("percent" in made.output) == (says is not None)
+    if first is not None:
+        assert read_problem(Path("o")).terms[0].lower == pytest.approx(first)  # type: ignore[union-attr]
 
 
 def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:

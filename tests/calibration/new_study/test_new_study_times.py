@@ -241,6 +241,8 @@ def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     # a day begins where the one before it ends
     assert [date.isoformat() for date in weeks.date_window(2)] == ["2020-03-14", "2020-03-21"]
     assert weeks.texts[0] == "2020-03-01"
+    # a month has its own first day, and needs no shift
+    assert axis_of("month start", ("2020-03", "2020-04")).date_window(0)[1].isoformat() == "2020-03-31"
 
 
 def test_starts_and_ends_make_windows() -> None:
@@ -400,3 +402,98 @@ def test_a_last_row_far_beyond_the_others_is_asked_about() -> None:
 @pytest.mark.parametrize("entries", [(1990, 2000, 2010, 2020), (1, 2, 3, 6), (1, 2, 3), (2010, 2011, 2012, 2013, 2015)])
 def test_a_last_row_as_far_as_others_is_read(entries: tuple[int, ...]) -> None:
     assert len(read_axis(years(*entries), None, None).rows) == len(entries)
+
+
+def yearly(write_mdl: Write, monkeypatch: pytest.MonkeyPatch, initial: int = 1980) -> Path:
+    model = write_mdl(YEARLY, final=initial + 10)
+    model.write_text(model.read_text().replace("INITIAL TIME = 0", f"INITIAL TIME = {initial}"))
+    monkeypatch.chdir(model.parent)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("title", "header", "options", "time", "said"),
+    [
+        ("", "stock", [], 1985, "each at the year's start (--level-at says another)"),
+        ("", "stock, 31 Dec", [], 1986, "each at the year's end"),
+        ("", "stock at year-end", [], 1986, "each at the year's end"),
+        ("", "stock (1 January)", [], 1985, "each at the year's start"),
+        ("", "stock mid-year", [], 1985.5, "each at the year's middle"),
+        ("Heads at the end of the year,,\n", "stock", [], 1986, "each at the year's end"),
+        ("Heads at the end of the month,,\n", "stock", [], 1985, "each at the year's start (--level-at says another)"),
+        ("", "stock", ["--level-at", "end"], 1986, "each at the year's end"),
+        ("", "stock, 31 Dec", ["--level-at", "start"], 1985, "each at the year's start"),
+    ],
+)
+@pytest.mark.parametrize("flow", [True, False])
+def test_a_level_is_of_the_point_of_the_year_that_the_table_says(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, flow: bool,
+    title: str, header: str, options: list[str], time: float, said: str,
+) -> None:  # fmt: skip
+    model = yearly(write_mdl, monkeypatch)
+    births = ",births" if flow else ",comment"
+    Path("b.csv").write_text(f'{title}Year,"{header}"{births}\n1985,110,2.2\n1986,112,2.4\n1987,115,2.3\n')
+    options = [*options, "--value", f"{header}=Stock", *(["--value", "births=births"] if flow else [])]
+    made = CliRunner().invoke(cli, ["new-study", model.name, "b.csv", *options])
+    assert made.exit_code == 0, made.output
+    terms = [term for term in read_problem(Path("b")).terms if term.label.startswith("stock")]
+    assert terms[0].quantities[0].times == (time,)
+    assert f"1985 to 1987, {said}\n" in made.output
+    flows = [term for term in read_problem(Path("b")).terms if term.label.startswith("births")]
+    assert [term.quantities[0].times for term in flows[:1]] == ([(1985, 1986)] if flow else [])
+
+
+def test_days_say_their_own_time_point(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text('date,"infected, 1 Jan"\n2020-01-01,3\n2021-01-01,5\n2022-01-01,7\n')
+    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
+    assert made.exit_code == 0, made.output
+    assert read_problem(Path("flu")).terms[0].quantities[0].times == (0,)
+    assert "each at" not in made.output
+    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", "--force", "--level-at", "end"])
+    assert made.exit_code == 2
+    assert "expected nothing: 'date' holds days" in made.output
+
+
+def test_a_week_is_named_by_its_first_day(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    rows = "".join(
+        f"{day},{n},{m}\n" for day, n, m in (("2 Mar 2020", 9, 3), ("9 Mar 2020", 25, 8), ("16 Mar 2020", 70, 20))
+    )
+    Path("flu.csv").write_text("week of,new infections,infected\n" + rows)
+    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
+    assert made.exit_code == 0, made.output
+    times = {term.label: term.quantities[0].times for term in read_problem(Path("flu")).terms}
+    assert times["new infections 2020-03-08"] == (0, 7)
+    assert times["infected 2020-03-08"] == (7,)
+    assert "(2020-03-02: 2020-03-01 to 2020-03-08)" in made.output
+    assert "each at the week's end" in made.output
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [("2000/01", "2001/02", "2002/03"), ("1990/91", "1991/92", "1992/93"), ("1998-1999", "1999-2000", "2000-2001")],
+)
+def test_seasons_are_no_months(cells: tuple[str, ...]) -> None:
+    with pytest.raises(CiparkError, match=f"line 2: Season is '{cells[0]}', which is no month.*2001-06-30"):
+        axis_of("Season", cells, x=tuple("345"))
+
+
+def test_months_whose_numbers_follow_a_year_are_months() -> None:
+    assert axis_of("m", ("2009-10", "2009-11", "2009-12")).texts[0] == "2009-10-31"
+    assert axis_of("m", ("2000-01", "2000-02")).texts == ("2000-01-31", "2000-02-29")
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "first"),
+    [
+        ("Quarter", ("2006/1", "2006/2"), "2006-03-31"),
+        ("Quartal", ("2006-01", "2006-02"), "2006-03-31"),
+        ("t", ("2006-1", "2006-2", "2006-3", "2006-4", "2007-1"), "2006-03-31"),
+        ("t", ("2006-1", "2006-2", "2006-3"), "2006-01-31"),
+        ("Month", ("2006-4", "2007-1"), "2006-04-30"),
+        ("Quarter", ("2006-03", "2006-06"), "2006-03-31"),
+    ],
+)
+def test_quarters_are_numbers_up_to_four(header: str, cells: tuple[str, ...], first: str) -> None:
+    assert axis_of(header, cells).texts[0] == first
