@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.downhill import neared
+from calibration.fit.downhill import nearing
+from calibration.fit.in_step import gather, run
 from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.parameters import Candidate
@@ -103,10 +104,9 @@ def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], 
     likeliest = np.argsort(values, kind="stable")[:STARTS]
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
     # a view needs no optimum: a search that ends early bounds the time where thresholds keep it from converging
-    ends = [neared(goal, points[i], most=STEPS, fall=FALL)[0] for i in usable]
-    return [space.medians, *goal.theta(points[usable]), *goal.theta(np.array(ends).reshape(-1, len(space)))], bool(
-        usable
-    )
+    searches = [nearing(goal, points[i], most=STEPS, fall=FALL) for i in usable]
+    ends = np.array([end.point for end in run(gather(searches), density)])
+    return [space.medians, *goal.theta(points[usable]), *goal.theta(ends.reshape(-1, len(space)))], bool(usable)
 
 
 def _around(density: Posterior, centre: Array, places: Sequence[int], step: float) -> tuple[Array, Array]:
