@@ -19,7 +19,7 @@ from cipark_sd.pages.parts import Pictures
 
 MISSING = "missing"
 #: How optima are searched for (:mod:`calibration.fit.downhill`).
-ALGORITHM = "L-BFGS-B, then least squares or quasi-Newton steps"
+ALGORITHM = "L-BFGS within the bounds, then least squares or quasi-Newton steps"
 
 
 @dataclass(frozen=True, slots=True)
