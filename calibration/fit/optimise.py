@@ -227,15 +227,18 @@ def maximise(
     searches, interrupted = searched(goal, points, "search")
     if not searches:
         raise KeyboardInterrupt
-    for weight in WIDER if len(further) and not interrupted else ():
-        ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
-        if interrupted:
-            break
-        # a bound has no slope inwards on every scale
-        point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
-        again = local_search(goal, point, stepwise)
-        if again.log_density > searches[0].log_density + BETTER:
-            searches.insert(0, again)
+    try:
+        for weight in WIDER if len(further) and not interrupted else ():
+            ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
+            if interrupted:
+                break
+            # a bound has no slope inwards on every scale
+            point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
+            again = local_search(goal, point, stepwise)
+            if again.log_density > searches[0].log_density + BETTER:
+                searches.insert(0, again)
+    except KeyboardInterrupt:
+        interrupted = True
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)

@@ -245,9 +245,9 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     """Stopped among the searches by Ctrl-C, and among the profiles without warning."""
     (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
     arguments = (".", "--fast", "--starts", "6", "--no-compare-pysd", "-o")
-    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 2) == 1
+    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 1) == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
-    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 7) == -signal.SIGKILL
+    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 4) == -signal.SIGKILL
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
     again = cipark(*arguments, "cut", cwd=sir, first=UNDRAWN)
     assert again.returncode == 0, again.stderr
