@@ -146,7 +146,7 @@ def _reaches_out(file: Any) -> tuple[str, int]:
     import h5py
 
     size, pending = 0, [(file, "")]
-    seen = {h5py.h5o.get_info(file.id).addr}
+    known = {h5py.h5o.get_info(file.id).addr}
     while pending:
         group, path = pending.pop()
         for key in group:
@@ -156,14 +156,14 @@ def _reaches_out(file: Any) -> tuple[str, int]:
             item = group[key]
             place = h5py.h5o.get_info(item.id).addr
             if isinstance(item, h5py.Group):
-                if place in seen:
+                if place in known:
                     return f"{name!r} is a group that stands elsewhere too", size
                 pending.append((item, f"{name}/"))
-            elif isinstance(item, h5py.Dataset) and place not in seen:
+            elif isinstance(item, h5py.Dataset) and place not in known:
                 if item.external or item.is_virtual:
                     return f"{name!r} takes its numbers from other files, and none is read", size
                 size += item.nbytes
-            seen.add(place)
+            known.add(place)
     return "", size
 
 

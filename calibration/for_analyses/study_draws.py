@@ -87,9 +87,9 @@ def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], w
         slack = ROUNDED * np.abs(drawn)
         outside = drawn[(drawn < low - slack) | (drawn > high + slack)]
         if len(outside):
-            found = f"{len(outside)} of {len(drawn)} draws from {outside.min():.6g} to {outside.max():.6g}"
+            shown = f"{len(outside)} of {len(drawn)} draws from {outside.min():.6g} to {outside.max():.6g}"
             expected = f"draws from {low:.6g} to {high:.6g}, where its prior has them; sample the posterior again"
-            problems.append(InvalidValue(parameter.name, found, expected, where=where))
+            problems.append(InvalidValue(parameter.name, shown, expected, where=where))
     return problems
 
 

@@ -273,7 +273,12 @@ class _Unroller:
                     summed = sub.endswith("!") or (unmarked and sub in self.subscripts.dimensions and sub not in bound)
                     if summed and sub not in names:
                         names.append(sub)
-        choices = [self.subscripts.dimensions[name.removesuffix("!")].elements for name in names]
+        ranges = [self.subscripts.dimensions.get(name.removesuffix("!")) for name in names]
+        choices = [dimension.elements for dimension in ranges if dimension is not None]
+        if len(choices) < len(names):
+            name = names[ranges.index(None)]
+            reason = f"goes along {name!r}, but {name.removesuffix('!')!r} is an element and no dimension"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
         self._summed += math.prod(map(len, choices))
         if self._summed > MOST_SUMMED:
             raise too_many_terms(self.subscripts.where, self.variable.label, self._summed)

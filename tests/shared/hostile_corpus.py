@@ -343,6 +343,7 @@ def _arrays() -> Made:
             "y = 1 ~ m [a,b] ~ |",
             "y = 1 ~ m/(Year ~ |",
             "y = 1 ~~|~~|~~|",
+            "A: p, q ~~| x[A] = 1 ~~| y = SUM(x[p!]) ~~|",
         )
     ):
         yield f"mdl {position} {text[:30]!a}", "mdl", text + CONTROL
