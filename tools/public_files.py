@@ -286,11 +286,8 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
     heads = ("suite", "program", "files", "read", "run", "agree, of recorded", "differ", "same as ours")
     lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     parts = {name: [file for file in files if file.suite.name == name] for name in own} | {"all": list(files)}
-    lines += [
-        f"| {' | '.join([name, program, *row(part, by, program)])} |"
-        for name, part in parts.items()
-        for program in programs
-    ]
+    counted = [[name, program, *row(part, by, program)] for name, part in parts.items() for program in programs]
+    lines += [f"| {' | '.join(cells)} |" for cells in counted if cells[2] != "0"]
     lines += ["", of_messages(by[file.full_name, "native"] for file in files) + ".", ""]
     lines += ["## What does not run or agree here", "", "| suite | file | | because |", "|---|---|---|---|"]
     for file in files:
