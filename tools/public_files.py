@@ -65,17 +65,17 @@ def outcome(file: File, program: str, runs: Path | None = None) -> Outcome:
     record = record_of(file.path, file.suite, file.notes)
     if record is not None:
         return compare(ours, times, record, file.notes)
-    kept = runs / f"{text_of(file.path)}.npz" if runs else None
-    if kept and program == "native":
+    store = runs / f"{text_of(file.path)}.npz" if runs else None
+    if store and program == "native":
         arrays: dict[str, Any] = {"": times, **{f"={name}": values for name, values in ours.items()}}
-        np.savez_compressed(kept, **arrays)
-    elif kept and kept.is_file():
-        with np.load(kept) as there:
+        np.savez_compressed(store, **arrays)
+    elif store and store.is_file():
+        with np.load(store) as there:
             at = there[""]
             beside = {name[1:]: (at, there[name]) for name in there.files if name}
         common = {name: pair for name, pair in beside.items() if name in ours and np.isfinite(pair[1]).all()}
-        found = compare(ours, times, common, file.notes)
-        return Outcome("runs", found.detail, 0, found.word == "agrees" if found.compared else None)
+        result = compare(ours, times, common, file.notes)
+        return Outcome("runs", result.detail, 0, result.word == "agrees" if result.compared else None)
     return Outcome("runs", "nothing is recorded")
 
 
@@ -157,17 +157,17 @@ def in_a_process(file: File, program: str, runs: Path) -> Outcome:
     process.start()
     theirs.close()
     try:
-        found: Outcome = ours.recv() if ours.poll(10 * SECONDS) else Outcome("stopped", "takes too long")
+        result: Outcome = ours.recv() if ours.poll(10 * SECONDS) else Outcome("stopped", "takes too long")
     except EOFError:
-        found = Outcome("stopped", "")
-    process.kill() if found.detail == "takes too long" else None
+        result = Outcome("stopped", "")
+    process.kill() if result.detail == "takes too long" else None
     process.join()
-    if found == Outcome("stopped", ""):
+    if result == Outcome("stopped", ""):
         limit = process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
-        found = Outcome(
+        result = Outcome(
             "stopped", f"takes more than {SECONDS} s" if limit else f"ends its process ({process.exitcode})"
         )
-    return found
+    return result
 
 
 def _work(file: File, program: str, runs: Path, answer: Connection) -> None:
@@ -179,10 +179,10 @@ def _work(file: File, program: str, runs: Path, answer: Connection) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     try:
-        found = outcome(file, program, runs)
+        result = outcome(file, program, runs)
     except (Exception, MemoryError) as problem:
-        found = Outcome("crashed", f"{type(problem).__name__}: {problem}"[:300])
-    answer.send(found)
+        result = Outcome("crashed", f"{type(problem).__name__}: {problem}"[:300])
+    answer.send(result)
 
 
 # ---- counts and the page
@@ -190,29 +190,29 @@ def _work(file: File, program: str, runs: Path, answer: Connection) -> None:
 Done = dict[tuple[str, str, str], Outcome]
 
 
-def measured(files: Sequence[File], programs: Sequence[str], kept: Path | None, again: Sequence[str]) -> Done:
+def measured(files: Sequence[File], programs: Sequence[str], store: Path | None, again: Sequence[str]) -> Done:
     """What each program makes of each file, kept after each run."""
-    done: Done = {}
-    for line in kept.read_text("utf-8").splitlines() if kept and kept.is_file() else ():
+    outcomes: Done = {}
+    for line in store.read_text("utf-8").splitlines() if store and store.is_file() else ():
         *where, values = json.loads(line)
-        done[tuple(where)] = Outcome(**values)
+        outcomes[tuple(where)] = Outcome(**values)
     for program in set(programs) & LIBRARIES.keys():
         # once, and not in the process of each run
         import_module(LIBRARIES[program])
     with tempfile.TemporaryDirectory() as scratch:
-        runs = kept.with_suffix(".runs") if kept else Path(scratch)
+        runs = store.with_suffix(".runs") if store else Path(scratch)
         runs.mkdir(exist_ok=True)
         for file, program in ((file, program) for program in programs for file in files):
             where = (file.full_name, text_of(file.path), program)
-            if where in done and not (again and {program, done[where].word} >= set(again)):
+            if where in outcomes and not (again and {program, outcomes[where].word} >= set(again)):
                 continue
-            done[where] = in_a_process(file, program, runs)
-            if done[where].word not in ("agrees", "runs"):
-                print(f"{program:8} {done[where].word:8} {where[0]}: {done[where].detail[:300]}", flush=True)
-            if kept:
-                with kept.open("a", encoding="utf-8") as lines:
-                    lines.write(json.dumps([*where, asdict(done[where])]) + "\n")
-    return done
+            outcomes[where] = in_a_process(file, program, runs)
+            if outcomes[where].word not in ("agrees", "runs"):
+                print(f"{program:8} {outcomes[where].word:8} {where[0]}: {outcomes[where].detail[:300]}", flush=True)
+            if store:
+                with store.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps([*where, asdict(outcomes[where])]) + "\n")
+    return outcomes
 
 
 #: A file with a line; and words of messages that say what to do.
@@ -220,9 +220,9 @@ _PLACE = re.compile(r"\.(?:mdl|stmx|xmile)(?:, macro [^:]*)?:\d+", re.IGNORECASE
 _ADVICE = re.compile(r"; |did you mean|known:|expected|\b(?:use|give|write|put|bring|keep)\b")
 
 
-def of_messages(found: Iterator[Outcome]) -> str:
+def of_messages(outcomes: Iterator[Outcome]) -> str:
     """How many messages of files that do not run name a line and say what to do."""
-    refused = [result for result in found if result.word in ("refused", "stopped")]
+    refused = [result for result in outcomes if result.word in ("refused", "stopped")]
     messages = [message for result in refused for message in problems(result.detail)]
     n = max(1, len(messages))
     place, advice = (sum(bool(rule.search(message)) for message in messages) / n for rule in (_PLACE, _ADVICE))
@@ -241,16 +241,16 @@ By = Mapping[tuple[str, str], Outcome]
 
 def row(files: Sequence[File], by: By, program: str) -> list[str]:
     """Counts of one program over the files that it was given."""
-    found = [(file, by[file.full_name, program]) for file in files if (file.full_name, program) in by]
-    words, same = Counter(result.word for _, result in found), Counter(result.same for _, result in found)
-    recorded = sum(file.recorded for file, _ in found)
+    ran = [(file, by[file.full_name, program]) for file in files if (file.full_name, program) in by]
+    words, alike = Counter(result.word for _, result in ran), Counter(result.alike for _, result in ran)
+    recorded = sum(file.recorded for file, _ in ran)
     return [
-        str(len(found)),
-        str(len(found) - words["refused"]),
+        str(len(ran)),
+        str(len(ran) - words["refused"]),
         str(words["agrees"] + words["differs"] + words["runs"]),
         f"{words['agrees']} of {recorded}" if recorded else "",
         str(words["differs"]) if recorded else "",
-        f"{same[True]} of {same[True] + same[False]}" if same[True] + same[False] else "",
+        f"{alike[True]} of {alike[True] + alike[False]}" if alike[True] + alike[False] else "",
     ]
 
 
@@ -274,35 +274,32 @@ COMMAND = "python tools/public_files.py FOLDER --page docs/public_files.md"
 
 def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
     """A Markdown page: counts by suite and program, then each file that does not run or agree, with the reason."""
-    own = {file.suite.name: file.suite for file in files}
+    by_name = {file.suite.name: file.suite for file in files}
     limits = {"seconds": SECONDS, "gib": BYTES >> 30, "tolerance": TOLERANCE, "command": COMMAND}
     versions = {name: version(name) for name in ("pysd", "pysimlin")}
-    n = len({suite.repository for suite in own.values()})
+    n = len({suite.repository for suite in by_name.values()})
     lines = [*HEAD.format(files=len(files), n=n, **limits, **versions).splitlines(), ""]
     lines += ["| suite | what | commit |", "|---|---|---|"]
-    for suite in own.values():
+    for suite in by_name.values():
         link = f"https://github.com/{suite.repository}"
         lines.append(f"| {suite.name} | [{suite.title}]({link}) | `{suite.commit[:8]}` |")
     heads = ("suite", "program", "files", "read", "run", "agree, of recorded", "differ", "same as ours")
     lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    parts = {name: [file for file in files if file.suite.name == name] for name in own} | {"all": list(files)}
-    lines += [
-        f"| {' | '.join([name, program, *row(part, by, program)])} |"
-        for name, part in parts.items()
-        for program in programs
-    ]
+    parts = {name: [file for file in files if file.suite.name == name] for name in by_name} | {"all": list(files)}
+    counted = [[name, program, *row(part, by, program)] for name, part in parts.items() for program in programs]
+    lines += [f"| {' | '.join(cells)} |" for cells in counted if cells[2] != "0"]
     lines += ["", of_messages(by[file.full_name, "native"] for file in files) + ".", ""]
     lines += ["## What does not run or agree here", "", "| suite | file | | because |", "|---|---|---|---|"]
     for file in files:
-        found = by[file.full_name, "native"]
-        if found.word not in ("agrees", "runs"):
-            lines.append(f"| {file.suite.name} | {file.name} | {found.word} | {_reason(file, found)} |")
+        result = by[file.full_name, "native"]
+        if result.word not in ("agrees", "runs"):
+            lines.append(f"| {file.suite.name} | {file.name} | {result.word} | {_reason(file, result)} |")
     return "\n".join([*lines, ""])
 
 
-def _reason(file: File, found: Outcome) -> str:
+def _reason(file: File, result: Outcome) -> str:
     """The note, else the kind of what is said, without the names and the text of the file."""
-    message = re.sub(r"^.*?\.(?:mdl|stmx|xmile)(?::\d+)*:? ", "", problems(found.detail)[0])
+    message = re.sub(r"^.*?\.(?:mdl|stmx|xmile)(?::\d+)*:? ", "", problems(result.detail)[0])
     text = file.notes.why or file.suite.why or re.sub(r"'[^']*'", "…", message)
     return (text if len(text) < 220 else text[:217] + "…").replace("|", "\\|").replace("<", "&lt;")
 
@@ -317,19 +314,19 @@ def main() -> int:
     parser.add_argument("--again", default="")
     parser.add_argument("--count", action="store_true", help="Count what is kept, and run nothing.")
     parser.add_argument("--page", type=Path)
-    asked = parser.parse_args()
-    seen: dict[str, str] = {}
-    files = [file for suite in suites() for file in files_of(suite, asked.folder, seen)]
-    files = [file for file in files if not asked.suites or file.suite.name in asked.suites.split(",")]
-    programs = asked.programs.split(",")
-    to_run = [] if asked.count else files
-    done = measured(to_run, programs, asked.kept, asked.again.split(",") if asked.again else [])
-    by = {(name, program): found for (name, _, program), found in done.items()}
+    arguments = parser.parse_args()
+    texts: dict[str, str] = {}
+    files = [file for suite in suites() for file in files_of(suite, arguments.folder, texts)]
+    files = [file for file in files if not arguments.suites or file.suite.name in arguments.suites.split(",")]
+    programs = arguments.programs.split(",")
+    to_run = [] if arguments.count else files
+    outcomes = measured(to_run, programs, arguments.kept, arguments.again.split(",") if arguments.again else [])
+    by = {(name, program): result for (name, _, program), result in outcomes.items()}
     for suite in dict.fromkeys(file.suite.name for file in files):
         for program in programs:
             print(f"{suite:12} {program:8} " + "  ".join(row([f for f in files if f.suite.name == suite], by, program)))
-    if asked.page:
-        asked.page.write_text(page(files, by, programs), encoding="utf-8")
+    if arguments.page:
+        arguments.page.write_text(page(files, by, programs), encoding="utf-8")
     return 0
 
 

@@ -76,7 +76,7 @@ class Outcome:
     word: str
     detail: str = ""
     compared: int = 0
-    same: bool | None = None
+    alike: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -104,30 +104,30 @@ def suites(path: Path = LIST) -> list[Suite]:
     made = []
     for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-        said = values.pop("note", {})
+        noted = values.pop("note", {})
         suite = Suite(name=name, **values)
         notes = {}
-        for file, note in said.items():
+        for file, note in noted.items():
             fields = {key: tuple(value) if isinstance(value, list) else value for key, value in note.items()}
             notes[file] = Notes(**{"tolerance": suite.tolerance, **fields})
         made.append(replace(suite, notes=notes))
     return made
 
 
-def files_of(suite: Suite, copies: Path, seen: dict[str, str]) -> list[File]:
+def files_of(suite: Suite, copies: Path, texts: dict[str, str]) -> list[File]:
     """The suite's files whose text is not ``seen`` yet, of equal ones one with a record; other XML is left out."""
-    folder, found = copies / (suite.folder or suite.repository.replace("/", "+")), []
+    folder, files = copies / (suite.folder or suite.repository.replace("/", "+")), []
     for path in sorted({path for pattern in suite.files for path in folder.glob(pattern) if path.is_file()}):
         name = path.relative_to(folder).as_posix()
         if any(fnmatchcase(name, pattern) for pattern in suite.leave_out):
             continue
         text = path.read_bytes()
         if text and (path.suffix.lower() == ".mdl" or b"<xmile" in text):
-            found.append(File(suite, name, path, record_of(path, suite, suite.of(name)) is not None))
+            files.append(File(suite, name, path, record_of(path, suite, suite.of(name)) is not None))
     once = []
-    for file in sorted(found, key=lambda file: (not file.recorded, file.name not in suite.notes)):
-        own = f"{suite.name}/{file.name}"
-        if seen.setdefault(text_of(file.path), own) == own:
+    for file in sorted(files, key=lambda file: (not file.recorded, file.name not in suite.notes)):
+        full_name = f"{suite.name}/{file.name}"
+        if texts.setdefault(text_of(file.path), full_name) == full_name:
             once.append(file)
     return sorted(once, key=lambda file: file.name)
 

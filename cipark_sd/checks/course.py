@@ -35,8 +35,8 @@ def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozens
 
 def not_finite(run: str, result: xr.Dataset) -> Iterator[Finding]:
     """A finding for the first variable that stops being a number; what the model makes missing is no such one."""
-    label, _, rest = str(result.attrs.get("first_non_finite", "")).rpartition(" is ")
-    value, _, time = rest.partition(" at time ")
+    label, _, reached = str(result.attrs.get("first_non_finite", "")).rpartition(" is ")
+    value, _, time = reached.partition(" at time ")
     if label:
         remark = f"run {run}; the first to break"
         yield Finding(f"{label} is a finite number", False, float(time), float(value), None, remark)

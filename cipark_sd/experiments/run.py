@@ -379,9 +379,9 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]
             places = {d: elements_of_dim.index(e) for d, elements_of_dim, e in zip(dims, labels, elements, strict=True)}
             array = array.isel(places)
             dims = []
-        gone = array == MISSING
-        missing.append(gone.any(dims).to_numpy())
-        return np.asarray(array.where(~gone).sum(dims, skipna=False).to_numpy())
+        absent = array == MISSING
+        missing.append(absent.any(dims).to_numpy())
+        return np.asarray(array.where(~absent).sum(dims, skipna=False).to_numpy())
 
     missing: list[NDArray[np.bool_]] = []
     numbers = values(outcome.variable)
