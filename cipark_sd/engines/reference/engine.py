@@ -57,20 +57,20 @@ class ReferenceEngine:
         if settings.reductions:
             raise _refused(plan.model, "a reduction", "save the variables and reduce them afterwards")
         single = [part(settings, np.array([run])) for run in range(len(runs))]
-        return np.stack([_run_alone(plan, _scalars(one)) for one in single], axis=2)
+        return np.stack([_run_alone(plan, _scalars(alone)) for alone in single], axis=2)
 
 
-def _scalars(one: Settings) -> Settings:
+def _scalars(alone: Settings) -> Settings:
     """The settings of one run with plain numbers and series."""
 
     def number(value: float | Values) -> float:
         return float(value[0]) if isinstance(value, np.ndarray) else float(value)
 
     return Settings(
-        {name: number(value) for name, value in one.numbers.items()},
-        {name: number(value) for name, value in one.initials.items()},
-        one.tables,
-        {name: entry[0] if isinstance(entry, tuple) else entry for name, entry in one.series.items()},
+        {name: number(value) for name, value in alone.numbers.items()},
+        {name: number(value) for name, value in alone.initials.items()},
+        alone.tables,
+        {name: entry[0] if isinstance(entry, tuple) else entry for name, entry in alone.series.items()},
     )
 
 
@@ -81,15 +81,15 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     controls = {name: float(getattr(plan.resolved, name)) for name in CONTROL}
     shipped = _shipped(plan.model)
     if shipped and not (settings.initials or settings.tables or settings.series) and _own_times(plan):
-        given_to = partial(_constants, plan.model, settings)
-        found = run_in_pysd(shipped, plan.model.name, given_to, times, end, str)
-        columns = {override_key(label): values for label, values in found.items()}
+        constants_of = partial(_constants, plan.model, settings)
+        table = run_in_pysd(shipped, plan.model.name, constants_of, times, end, str)
+        columns = {override_key(label): values for label, values in table.items()}
     else:
         neutral = neutral_text(plan.model, settings, controls)
-        given = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
-        numbers = {neutral.labels[name]: value for name, value in given.items()}
-        found = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored)
-        columns = {name: found[label] for name, label in neutral.labels.items() if label in found}
+        numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
+        numbers = {neutral.labels[name]: value for name, value in numbers_set.items()}
+        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored)
+        columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)
     return np.array([columns.get(name, nothing)[until.saved] for name in plan.outputs])
@@ -134,10 +134,10 @@ def _refused(model: Model, feature: str, alternative: str) -> UnsupportedFeature
 
 def _check_method(plan: RunPlan) -> None:
     if plan.integration != "euler":
-        asked = f'method="{plan.method}"'
+        option = f'method="{plan.method}"'
         raise _refused(
             plan.model,
-            asked if plan.method else f"the integration method {plan.integration}, for which the file asks",
+            option if plan.method else f"the integration method {plan.integration}, for which the file asks",
             'take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
             'method="euler" (--method euler)',
         )
@@ -163,12 +163,12 @@ def _check_orders(model: Model, settings: Settings) -> None:
             order = call.arguments[3]
             if isinstance(order, Ref):
                 source = flat.by_name.get(order.name)
-                own = source.pieces[0] if isinstance(source, Constant) else None
+                equation = source.pieces[0] if isinstance(source, Constant) else None
                 set_here = settings.numbers.get(order.name)
                 if set_here is not None:
                     order = Const(float(np.max(set_here)))
-                elif isinstance(own, Piece):
-                    order = own.expr
+                elif isinstance(equation, Piece):
+                    order = equation.expr
             if isinstance(order, Const) and order.value > MOST_STAGES:
                 raise UnsupportedFeature(
                     f"an order of {order.value:g}, which PySD counts down one by one",

@@ -159,8 +159,8 @@ def _isolated(restored: Callable[[str], str]) -> Iterator[None]:
         for message in _QUIET:
             warnings.filterwarnings("ignore", message=message)
         show = warnings.showwarning
-        warnings.showwarning = lambda message, category, *rest, **options: show(
-            category(restored(str(message))), category, *rest, **options
+        warnings.showwarning = lambda message, category, *place, **options: show(
+            category(restored(str(message))), category, *place, **options
         )
         random.seed(0)
         np.random.seed(0)  # noqa: NPY002

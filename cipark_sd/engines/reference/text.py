@@ -94,11 +94,11 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
     first = _Before(model.name, {name: table for name, table in tables.items() if isinstance(table, Table)})
     controls = (Constant(name=name, label=name, pieces=(Piece(Const(times[name])),)) for name in CONTROL)
     variables = [first.variable(v, settings.series) for v in flat.variables if v.name not in CONTROL]
-    said = in_vensim_terms(replace(flat, variables=(*variables, *first.stages, *controls), drawing="", origin=None))
-    order = sorted((v for v in said.variables if v.name not in CONTROL), key=lambda v: (v.label.lower(), v.name))
+    vensim = in_vensim_terms(replace(flat, variables=(*variables, *first.stages, *controls), drawing="", origin=None))
+    order = sorted((v for v in vensim.variables if v.name not in CONTROL), key=lambda v: (v.label.lower(), v.name))
     labels = {variable.name: f"v{number:04d}" for number, variable in enumerate(order, start=1)}
     labels |= {name: name.upper().replace("_", " ") for name in CONTROL}
-    written = replace(said, variables=tuple(replace(_with(v, _pysd), label=labels[v.name]) for v in said.variables))
+    written = replace(vensim, variables=tuple(replace(_with(v, _pysd), label=labels[v.name]) for v in vensim.variables))
     lines = [line for variable in written.variables for line in equations(written, variable)]
     text = _floats("".join(f"{line}~~|\n" for line in lines))
     require_neutral(text, where=model.name)
@@ -168,10 +168,10 @@ class _Before:
                 table = self.tables[name]
                 return replace(variable, pieces=(TablePiece(_lines(table, table.interpolation)),))
             case Series(name=name):
-                given = series.get(name)
+                override = series.get(name)
                 data = variable.pieces[0].source
-                if isinstance(given, TimeSeries):
-                    data = Table(given.times, given.values)
+                if isinstance(override, TimeSeries):
+                    data = Table(override.times, override.values)
                 if variable.interpolation == "raw":
                     feature = f"the data of {variable.label!r} from a file and :RAW:"
                     raise self._refused(feature, "take the engine native or numpy")

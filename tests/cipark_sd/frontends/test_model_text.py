@@ -117,7 +117,7 @@ def test_pysd_evaluates_nothing_while_it_reads(feature: str, tmp_path: Path, mon
 
 
 def test_pysd_has_no_further_place_where_text_is_run() -> None:
-    # a release that evaluates text elsewhere needs a visitor in frontends/literals.py or a look here
+    # a release that evaluates text elsewhere needs a look here
     import pysd
 
     places = set()
