@@ -128,16 +128,16 @@ class Chains:
 
     def after(self, n: int) -> Array:
         """All points ``(…, k)`` after the first ``n`` of each chain."""
-        return np.asarray(self._drawn["points"][self._done(n)])
+        return np.asarray(self._drawn["points"][self._recorded(n)])
 
-    def _done(self, after: int = 0) -> NDArray[np.bool_]:
+    def _recorded(self, after: int = 0) -> NDArray[np.bool_]:
         """Which places hold draws, but for the first of each chain."""
         places = np.arange(self._drawn["energy"].shape[1])
         return (places < self._n_done[:, None]) & (places >= after)
 
     def stuck(self, least: float) -> NDArray[np.bool_]:
         """Chains whose trajectories accepted less than ``least`` on average, or of which none has ended."""
-        accepted = np.where(self._done(), self._drawn["accepted"], 0.0).sum(axis=1)
+        accepted = np.where(self._recorded(), self._drawn["accepted"], 0.0).sum(axis=1)
         return np.asarray((accepted < least * self._n_done) | (self._n_done == 0), dtype=bool)
 
     def tick(self, target: Sloped, step: float, length: float) -> Array:
@@ -213,8 +213,8 @@ class Chains:
 
         Source: Pasarica and Gelman 2010, Statistica Sinica 20, 343-364 (the expected squared jump).
         """
-        done = self._done()
-        aimed, leaps, jump = (self._drawn[name][done] for name in ("aimed", "leaps", "jump"))
+        ended = self._recorded()
+        aimed, leaps, jump = (self._drawn[name][ended] for name in ("aimed", "leaps", "jump"))
         order = np.argsort(aimed, kind="stable")
         # those up to a length are what lengths at random up to it would give
         gain = (jump[order].cumsum() / leaps[order].cumsum())[len(order) // 10 :]
