@@ -29,8 +29,6 @@ LONGEST, SHORTER = 256, 64
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
 #: and Gelman have it, since what is learnt at a time is a mean of many chains.
 ACCEPTED, GAMMA, DELAY, KAPPA = 0.85, 0.15, 10.0, 0.75
-#: Share of the greatest length tried beyond which the best one may lie further on.
-GROWING = 0.8
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a trajectory is.
@@ -51,10 +49,6 @@ class Trajectories:
         Probability with which its end was taken.
     energy : (n, n_draws)
         At the beginning of each trajectory.
-    aimed, leaps : (n, n_draws)
-        Leapfrogs that it was to have, and that it had before it ended.
-    jump : (n, n_draws)
-        The squared distance of its end from its beginning, times the probability with which it was taken.
     """
 
     points: Array
@@ -63,9 +57,6 @@ class Trajectories:
     walled: NDArray[np.bool_]
     accepted: Array
     energy: Array
-    aimed: Array
-    leaps: NDArray[np.intp]
-    jump: Array
 
 
 class Chains:
@@ -96,9 +87,6 @@ class Chains:
             "walled": np.empty((n, ROOM), dtype=bool),
             "accepted": np.empty((n, ROOM)),
             "energy": np.empty((n, ROOM)),
-            "aimed": np.empty((n, ROOM)),
-            "leaps": np.empty((n, ROOM), dtype=np.intp),
-            "jump": np.empty((n, ROOM)),
         }
         self._begin(np.arange(n))
 
@@ -128,16 +116,16 @@ class Chains:
 
     def after(self, n: int) -> Array:
         """All points ``(…, k)`` after the first ``n`` of each chain."""
-        return np.asarray(self._drawn["points"][self._done(n)])
+        return np.asarray(self._drawn["points"][self._recorded(n)])
 
-    def _done(self, after: int = 0) -> NDArray[np.bool_]:
+    def _recorded(self, after: int = 0) -> NDArray[np.bool_]:
         """Which places hold draws, but for the first of each chain."""
         places = np.arange(self._drawn["energy"].shape[1])
         return (places < self._n_done[:, None]) & (places >= after)
 
     def stuck(self, least: float) -> NDArray[np.bool_]:
         """Chains whose trajectories accepted less than ``least`` on average, or of which none has ended."""
-        accepted = np.where(self._done(), self._drawn["accepted"], 0.0).sum(axis=1)
+        accepted = np.where(self._recorded(), self._drawn["accepted"], 0.0).sum(axis=1)
         return np.asarray((accepted < least * self._n_done) | (self._n_done == 0), dtype=bool)
 
     def tick(self, target: Sloped, step: float, length: float) -> Array:
@@ -167,14 +155,9 @@ class Chains:
         if not len(rows):
             return np.empty(0)
         accepted = np.exp(np.minimum(gain[rows], 0.0))
-        with np.errstate(over="ignore", invalid="ignore"):
-            jump = accepted * ((self._moving[0, rows] - self._start[0, rows]) ** 2).sum(axis=1)
         new = {
             "accepted": accepted,
             "energy": self._energy[rows],
-            "aimed": 2 * length * self._share[rows],
-            "leaps": self._leaps[rows],
-            "jump": np.where(accepted > 0, jump, 0.0),
         }
         taken = rows[self.rng.random(len(rows)) < accepted]
         self._start[:, taken], self._start_log[taken] = self._moving[::2, taken], log[taken]
@@ -205,21 +188,6 @@ class Chains:
         for name, values in new.items():
             self._drawn[name][rows, place] = values
         self._n_done[rows] += 1
-
-    def best_length(self, longer: float) -> float:
-        """The mean length at which trajectories so far moved farthest for their leapfrogs; ``longer`` where that grows.
-
-        Walls and kinks on the way make it shorter than the width of the draws asks for.
-
-        Source: Pasarica and Gelman 2010, Statistica Sinica 20, 343-364 (the expected squared jump).
-        """
-        done = self._done()
-        aimed, leaps, jump = (self._drawn[name][done] for name in ("aimed", "leaps", "jump"))
-        order = np.argsort(aimed, kind="stable")
-        # those up to a length are what lengths at random up to it would give
-        gain = (jump[order].cumsum() / leaps[order].cumsum())[len(order) // 10 :]
-        most = float(aimed[order][len(order) // 10 :][np.argmax(gain)])
-        return longer if most > GROWING * aimed.max() else min(longer, max(1.0, most / 2))
 
     def arrays(self) -> Arrays:
         """All that they go on from, copied."""

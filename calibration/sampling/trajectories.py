@@ -230,7 +230,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     points = target.points_of(at)
     chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
     n_gradients += chains.n_gradients
-    length = chains.best_length(hamiltonian.length_of(reach, step))
+    length = hamiltonian.length_of(reach, step)
     return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_gradients, n_moved, apart, begun)
 
 

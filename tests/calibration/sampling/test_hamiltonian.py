@@ -134,22 +134,6 @@ def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
     assert adapted(narrow, (start, *narrow(start)), 0.3, 1.5, 60, np.random.default_rng(1))[1] < 1e-3
 
 
-@pytest.mark.parametrize(("sd", "wall", "low", "high"), [(1.0, 99.0, 4, 16), (1.0, 0.5, 1, 8), (50.0, 99.0, 77, 77)])
-def test_the_length_is_that_of_the_farthest_jump_for_its_leapfrogs(
-    sd: float, wall: float, low: float, high: float
-) -> None:
-    """Of a normal with a step of 0.2 some one to two sds, less with a wall; where 40 are too few, what was asked."""
-
-    def target(points: Array) -> tuple[Array, Array]:
-        inside = (np.abs(points) < wall).all(axis=1)
-        return np.where(inside, -0.5 * (points**2).sum(axis=1) / sd**2, -np.inf), -points / sd**2
-
-    start = np.zeros((64, 2))
-    chains = Chains((start, *target(start)), np.random.default_rng(6))
-    draws(chains, target, 0.2, 20, 20.0)
-    assert low <= chains.best_length(77.0) <= high
-
-
 def test_chains_that_accept_little_are_found() -> None:
     """One begins where the normal is a hundredth as wide as the step can follow."""
 

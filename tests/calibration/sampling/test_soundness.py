@@ -25,7 +25,7 @@ def judged(
     none = np.zeros((n, n_draws), dtype=bool)
     logs = np.zeros((n, n_draws))
     taken = np.broadcast_to(accepted, (n, n_draws))
-    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy, logs, none, logs)
+    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy)
     return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
 
 
