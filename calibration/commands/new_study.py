@@ -255,7 +255,9 @@ def _summary(made: "NewStudy") -> list[str]:
             lowest = number(float(series.values.min()))
             lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
         if series.dropped:
-            lines.append(f"          {len(series.dropped)} rows before the run's initial time are left out")
+            n = len(series.dropped)
+            rows = "one row is" if n == 1 else f"{n} rows are"
+            lines.append(f"          {rows} before the run's initial time: left out")
     if made.ignored:
         hint = (
             f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
@@ -267,7 +269,7 @@ def _summary(made: "NewStudy") -> list[str]:
         names = [candidate.name for candidate in made.candidates if candidate.role == role]
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            lines.append(f"  {label:7} {shown}")
+            lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {shown}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:

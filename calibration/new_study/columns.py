@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from calibration.new_study.dates import DateOrder, are_seasons, date_of, date_orders, is_period, quarters
+from calibration.new_study.dates import DateOrder, are_seasons, date_of, date_orders, is_period, spelled_periods
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.time_units import TimeUnit, unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
@@ -284,7 +284,7 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    cells = quarters(column, [texts[i] for i in rows])
+    cells = spelled_periods(column, [texts[i] for i in rows])
     if are_seasons(cells):
         raise UnusableInput(
             f"{column} is {cells[0]!r}, which is no month: a season runs from one year into the next, and the table "
@@ -394,8 +394,10 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     for options in (once, [name for name in named if name in numbers], named, ascending):
         if options:
             return options[0]
-    expected = "one with dates or ascending numbers; name it with --time: " + ", ".join(map(repr, sheet.header))
-    raise InvalidValue("the column of times", None, expected, where=sheet.name)
+    shown = ", ".join(map(repr, sheet.header))
+    raise UnusableInput(
+        f"no column has dates or ascending numbers; --time names the column of times, one of {shown}", where=sheet.name
+    )
 
 
 def plain(number: float) -> str:

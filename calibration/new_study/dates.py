@@ -84,11 +84,15 @@ def are_seasons(texts: Sequence[str]) -> bool:
     return 2 * following > len(texts)
 
 
-def quarters(name: str, texts: Sequence[str]) -> list[str]:
-    """Entries such as 2006/1 as quarters, 2006-Q1, where they are none of months; others as they are.
+def spelled_periods(name: str, texts: Sequence[str]) -> list[str]:
+    """Entries such as 2006/1 as quarters, 2006-Q1, and 201801 as months (weeks under such a name); others as given.
 
     Numbers from 1 to 4 are quarters under such a name, and where the first follows the fourth of the year before.
     """
+    most, mark = (53, "W") if unit_in(name) == "week" else (12, "")
+    glued = [re.fullmatch(r"((?:19|20)\d{2})(\d{2})", text.strip()) for text in texts]
+    if glued and all(pair and 1 <= int(pair[2]) <= most for pair in glued):
+        return [f"{pair[1]}-{mark}{pair[2]}" for pair in glued if pair]
     pairs = [re.fullmatch(r"(\d{4})[-/ ](0?[1-4])", text.strip()) for text in texts]
     numbers = [4 * int(pair[1]) + int(pair[2]) for pair in pairs if pair]
     if len(numbers) < len(texts) or unit_in(name) == "month":

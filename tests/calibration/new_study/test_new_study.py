@@ -192,7 +192,11 @@ def test_a_column_without_a_variable_names_all_there_are(sir: Path) -> None:
 
 def test_two_variables_that_sound_the_same_are_asked_for(write_mdl: Write) -> None:
     model = write_mdl("Old stock = INTEG(0.1*Old stock, r)~~|New stock = INTEG(0.1*New stock, r)~~|r=1~~|")
-    with pytest.raises(CiparkError, match=r'may be several: --value "stock=Old stock" or --value "stock=New stock"'):
+    with pytest.raises(
+        CiparkError,
+        match=r"the column 'stock' may be any of several variables: write "
+        r'--value "stock=Old stock" or --value "stock=New stock"',
+    ):
         ask(model, "time,stock\n1,2\n2,3\n")
     made = ask(model, "time,stock\n1,2\n2,3\n", values={"stock": "New stock"})
     assert made.series[0].match.names == ("New stock",)
@@ -568,6 +572,16 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     assert "amounts that you know belong under [[fixed]]: Population" in result.output
 
 
+def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text("day,new infections\n0,3\n1,4\n2,9\n3,11\n")
+    result = run("new-study", "sir.mdl", "flu.csv", "--origin", "1")
+    assert result.exit_code == 0, result.output
+    assert "one row is before the run's initial time: left out" in result.output
+    assert "# left out, since one row lies before the run's initial time: " in Path("flu/problem.toml").read_text()
+    assert re.search(r"fitted  5 constants: ", result.output)
+
+
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
     problem = written(ask(sir, "day,infected\n1,3\n2,8\n3,20\n4,45\n"))
     density = posterior(problem, choose("numpy"))
@@ -629,6 +643,12 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
         ("day,infected\n1,3\n2,4\nprovisional,9\n", [], r"'provisional', expected a number, as 1 is: mend the cell"),
         ("day,infected\n1,3\n2,4\nTotal,7\n3,5\n", [], r"line 4: day is 'Total', .*, or take the row out if it is no"),
+        (
+            "place,infected\nN,4\nN,3\n",
+            [],
+            r"no column has dates or ascending numbers; --time names the column of times",
+        ),
+        ("place,infected\nN,3\nN,4\n", [], r"no column beside the times has numbers: place, infected"),
         ("1,3\n2,4\n", [], r"expected column names"),
         ("day,infected\n", [], r"rows below"),
         ("date,infected\n01/02/2020,1\n02/02/2020,3\n", [], r"--dates dmy or --dates mdy"),
