@@ -15,12 +15,13 @@ from calibration.fit.objective import Objective
 from calibration.likelihood.posterior import posterior
 from calibration.new_study import study as making
 from calibration.new_study.choice import STARTS, STEPS
-from calibration.new_study.columns import months_earlier, read_axis
-from calibration.new_study.dates import date_of, date_orders
+from calibration.new_study.columns import read_axis
+from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
@@ -389,9 +390,14 @@ def test_thresholds_that_no_search_converges_at_take_bounded_time(
         "life = 6 ~Year~|low = 0.3 ~~|mid = 0.7 ~~|full = 110 ~m3~|"
     )
     model = write_mdl(text, final=40)
-    calls = []
+    calls: list[Objective] = []
     gradient = Objective.with_gradient
-    monkeypatch.setattr(Objective, "with_gradient", lambda goal, point: calls.append(1) or gradient(goal, point))
+
+    def counted(goal: Objective, point: Array) -> tuple[float, Array]:
+        calls.append(goal)
+        return gradient(goal, point)
+
+    monkeypatch.setattr(Objective, "with_gradient", counted)
     rows = "".join(f"{t},{60 + 30 * np.sin(t):.2f},{9 + 3 * np.cos(t):.2f}\n" for t in range(1, 40))
     ask(model, "t,stock,out\n" + rows)
     # a line search takes one or two evaluations a step
