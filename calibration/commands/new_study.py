@@ -228,6 +228,10 @@ def _point(made: "NewStudy", series: "Series") -> str:
     return at and f", each at the {axis.period}'s {at}{hint}"
 
 
+def _rows(n: int, one: str, several: str) -> str:
+    return f"one row {one}" if n == 1 else f"{n} rows {several}"
+
+
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
     from cipark_sd.wording import number
@@ -249,15 +253,14 @@ def _summary(made: "NewStudy") -> list[str]:
         lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:
-            rows = "one row has" if empty == 1 else f"{empty} rows have"
-            lines.append(f"          {rows} no number in {series.match.column} or no time: left out")
+            lines.append(
+                f"          {_rows(empty, 'has', 'have')} no number in {series.match.column} or no time: left out"
+            )
         if (series.values < 0).any():
             lowest = number(float(series.values.min()))
             lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
         if series.dropped:
-            n = len(series.dropped)
-            rows = "one row is" if n == 1 else f"{n} rows are"
-            lines.append(f"          {rows} before the run's initial time: left out")
+            lines.append(f"          {_rows(len(series.dropped), 'is', 'are')} before the run's initial time: left out")
     if made.ignored:
         hint = (
             f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
