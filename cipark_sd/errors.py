@@ -188,17 +188,20 @@ class UnsupportedFeature(CiparkError):
 
 
 class AlgebraicLoop(CiparkError):
-    """Variables that need each other's value at the same instant."""
+    """Variables that need each other's value at the same instant; ``at_start`` where it is that of initial values."""
 
-    def __init__(self, where: str, loop: Sequence[str]) -> None:
+    def __init__(self, where: str, loop: Sequence[str], *, at_start: bool = False) -> None:
         self.loop = tuple(loop)
         middle = len(self.loop) - _LISTED
         listed = self.loop if middle <= 1 else (*self.loop[: _LISTED - 2], f"… {middle} more …", *self.loop[-2:])
         shown = " -> ".join(shortened(label, _LONGEST_VALUE // 2) for label in (*listed, self.loop[0]))
-        super().__init__(
-            f"{where}: algebraic loop {shown}; put a stock, a SMOOTH or a DELAY into it, or an ACTIVE INITIAL if it "
-            "exists at the start only"
-        )
+        advice = "put a stock, a SMOOTH or a DELAY into it"
+        if at_start:
+            advice = (
+                "it is one of initial values: give a SMOOTH or a DELAY in it a value to start from (SMOOTHI, DELAY1I, "
+                "DELAY3I), start a stock from a number, or use ACTIVE INITIAL"
+            )
+        super().__init__(f"{where}: algebraic loop {shown}; {advice}")
 
 
 class InvalidValue(CiparkError):

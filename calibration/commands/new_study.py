@@ -228,6 +228,10 @@ def _point(made: "NewStudy", series: "Series") -> str:
     return at and f", each at the {axis.period}'s {at}{hint}"
 
 
+def _rows(n: int, one: str, several: str) -> str:
+    return f"one row {one}" if n == 1 else f"{n} rows {several}"
+
+
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
     from cipark_sd.wording import number
@@ -249,13 +253,14 @@ def _summary(made: "NewStudy") -> list[str]:
         lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:
-            rows = "one row has" if empty == 1 else f"{empty} rows have"
-            lines.append(f"          {rows} no number in {series.match.column} or no time: left out")
+            lines.append(
+                f"          {_rows(empty, 'has', 'have')} no number in {series.match.column} or no time: left out"
+            )
         if (series.values < 0).any():
             lowest = number(float(series.values.min()))
             lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
         if series.dropped:
-            lines.append(f"          {len(series.dropped)} rows before the run's initial time are left out")
+            lines.append(f"          {_rows(len(series.dropped), 'is', 'are')} before the run's initial time: left out")
     if made.ignored:
         hint = (
             f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
@@ -267,7 +272,7 @@ def _summary(made: "NewStudy") -> list[str]:
         names = [candidate.name for candidate in made.candidates if candidate.role == role]
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            lines.append(f"  {label:7} {shown}")
+            lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {shown}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:

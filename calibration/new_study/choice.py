@@ -62,11 +62,17 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
     if not places:
         needed = "one with a constant, other than zero, on which the data depend; give the numbers in equations names"
         raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
+    # a run that overflows is impossible, and is counted as that
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _view(density, rng, places)
+
+
+def _view(density: Posterior, rng: np.random.Generator, places: Sequence[int]) -> View:
     points, possible = _points(density, rng)
     strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
     # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
-    still = np.flatnonzero(strengths <= NOTHING)
-    if len(still):
+    still = np.flatnonzero(strengths <= NOTHING).tolist()
+    if still:
         beyond = [places[i] for i in still]
         strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
     names = [density.space.names[i] for i in places]

@@ -3,7 +3,8 @@
 import datetime
 from dataclasses import dataclass, replace
 
-from calibration.new_study.columns import Axis, is_year, months_earlier
+from calibration.new_study.columns import Axis
+from calibration.new_study.dates import is_year, months_earlier
 from calibration.study.calendar import Calendar
 from calibration.study.time_units import TIME_UNITS, TimeUnit, is_exact, length, unit_in, unit_of
 from cipark_sd.errors import CiparkError, InvalidValue

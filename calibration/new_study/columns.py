@@ -11,7 +11,16 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from calibration.new_study.dates import DateOrder, are_seasons, date_of, date_orders, is_period, quarters
+from calibration.new_study.dates import (
+    DateOrder,
+    are_seasons,
+    date_of,
+    date_orders,
+    is_period,
+    is_year,
+    months_earlier,
+    spelled_periods,
+)
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.time_units import TimeUnit, unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
@@ -24,8 +33,6 @@ _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "comme
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 #: Share of the span of the other rows beyond which the last one is asked about.
 BEYOND = 0.1
-#: Whole numbers between these are years of the calendar, where they may be years at all.
-FIRST_YEAR, LAST_YEAR = 1500, 2500
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -165,24 +172,6 @@ class Axis:
         return (number, neighbour) if starts else (neighbour, number)
 
 
-def is_year(number: float) -> bool:
-    """Whether a number may be a year of the calendar."""
-    return FIRST_YEAR < number < LAST_YEAR
-
-
-def months_earlier(date: datetime.date, n: int) -> datetime.date:
-    """The same day ``n`` months before, the last of a month where the date is one.
-
-    >>> months_earlier(datetime.date(2020, 2, 29), 1)
-    datetime.date(2020, 1, 31)
-    """
-    whole = 12 * date.year + date.month - 1 - n
-    year, month = whole // 12, whole % 12 + 1
-    last = (datetime.date(year + month // 12, month % 12 + 1, 1) - datetime.timedelta(days=1)).day
-    at_end = (date + datetime.timedelta(days=1)).month != date.month
-    return datetime.date(year, month, last if at_end else min(date.day, last))
-
-
 def read_axis(
     sheet: Sheet, column: str | None, order: DateOrder | None, values: Collection[str] = (), until: str | None = None
 ) -> Axis:
@@ -284,7 +273,7 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    cells = quarters(column, [texts[i] for i in rows])
+    cells = spelled_periods(column, [texts[i] for i in rows])
     if are_seasons(cells):
         raise UnusableInput(
             f"{column} is {cells[0]!r}, which is no month: a season runs from one year into the next, and the table "
@@ -394,8 +383,10 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     for options in (once, [name for name in named if name in numbers], named, ascending):
         if options:
             return options[0]
-    expected = "one with dates or ascending numbers; name it with --time: " + ", ".join(map(repr, sheet.header))
-    raise InvalidValue("the column of times", None, expected, where=sheet.name)
+    shown = ", ".join(map(repr, sheet.header))
+    raise UnusableInput(
+        f"no column has dates or ascending numbers; --time names the column of times, one of {shown}", where=sheet.name
+    )
 
 
 def plain(number: float) -> str:

@@ -12,6 +12,8 @@ from calibration.study.time_units import unit_in
 DateOrder = Literal["dmy", "mdy"]
 _MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}
 _MONTHS |= {name.casefold(): i for i, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
+#: Whole numbers between these are years of the calendar, where they may be years at all.
+FIRST_YEAR, LAST_YEAR = 1500, 2500
 _CLOCK = re.compile(r"[T ]\s*0{1,2}:00(:00(\.0+)?)?\s*(Z|[+-]00:?00)?$")
 _SEASON = re.compile(r"(\d{4}) ?[-/–] ?(\d{2}|\d{4})")
 _Patterns = tuple[tuple[str, Callable[..., datetime.date]], ...]
@@ -20,6 +22,24 @@ _THREE = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})")
 
 def _month_end(year: int, month: int) -> datetime.date:
     return datetime.date(year, month, calendar.monthrange(year, month)[1])
+
+
+def is_year(number: float) -> bool:
+    """Whether a number may be a year of the calendar."""
+    return FIRST_YEAR < number < LAST_YEAR
+
+
+def months_earlier(date: datetime.date, n: int) -> datetime.date:
+    """The same day ``n`` months before, the last of a month where the date is one.
+
+    >>> months_earlier(datetime.date(2020, 2, 29), 1)
+    datetime.date(2020, 1, 31)
+    """
+    whole = 12 * date.year + date.month - 1 - n
+    year, month = whole // 12, whole % 12 + 1
+    last = (datetime.date(year + month // 12, month % 12 + 1, 1) - datetime.timedelta(days=1)).day
+    at_end = (date + datetime.timedelta(days=1)).month != date.month
+    return datetime.date(year, month, last if at_end else min(date.day, last))
 
 
 def date_of(text: str, order: DateOrder) -> datetime.date | None:
@@ -84,11 +104,15 @@ def are_seasons(texts: Sequence[str]) -> bool:
     return 2 * following > len(texts)
 
 
-def quarters(name: str, texts: Sequence[str]) -> list[str]:
-    """Entries such as 2006/1 as quarters, 2006-Q1, where they are none of months; others as they are.
+def spelled_periods(name: str, texts: Sequence[str]) -> list[str]:
+    """Entries such as 2006/1 as quarters, 2006-Q1, and 201801 as months (weeks under such a name); others as given.
 
     Numbers from 1 to 4 are quarters under such a name, and where the first follows the fourth of the year before.
     """
+    most, mark = (53, "W") if unit_in(name) == "week" else (12, "")
+    glued = [re.fullmatch(r"((?:19|20)\d{2})(\d{2})", text.strip()) for text in texts]
+    if glued and all(pair and 1 <= int(pair[2]) <= most for pair in glued):
+        return [f"{pair[1]}-{mark}{pair[2]}" for pair in glued if pair]
     pairs = [re.fullmatch(r"(\d{4})[-/ ](0?[1-4])", text.strip()) for text in texts]
     numbers = [4 * int(pair[1]) + int(pair[2]) for pair in pairs if pair]
     if len(numbers) < len(texts) or unit_in(name) == "month":

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from calibration.study.consistency import output_problem
-from cipark_sd.errors import InvalidValue, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
@@ -156,7 +156,7 @@ def _ranked(model: Model, column: str) -> list[tuple[float, int]]:
     return sorted(scores, key=lambda item: -item[0])
 
 
-def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator[InvalidValue]:
+def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator[CiparkError]:
     options = observable(model)
     for column in columns:
         ranked = [(score, place) for score, place in _ranked(model, column) if not taken & set(options[place][1])]
@@ -164,8 +164,8 @@ def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator
         if len(best) > 1:
             names = [label for _, _, label in best]
             expected = " or ".join(f'--value "{column}={name}"' for name in names[:4])
-            yield InvalidValue(
-                "the column", column, f"one variable, but it may be several: {expected}", where="new-study"
+            yield UnusableInput(
+                f"the column {column!r} may be any of several variables: write {expected}", where="new-study"
             )
 
 

@@ -24,7 +24,7 @@ from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.files import draft_of, file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
@@ -220,9 +220,7 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
     if matched:
         return matched
     if not columns:
-        raise InvalidValue(
-            "its columns", ", ".join(sheet.header), "one with numbers beside the times", where=sheet.name
-        )
+        raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
     labels = {label: isinstance(variable, Stock) for variable, _, label in observable(model) if variable.label == label}
     # no name is like: what is counted is a stock more often than a flow
     column, label = max(

@@ -107,7 +107,9 @@ def _explained(series: Series) -> list[str]:
     lines = []
     if series.dropped:
         shown = ", ".join(series.dropped[:3]) + (", …" if len(series.dropped) > 3 else "")
-        lines.append(f"# {len(series.dropped)} rows lie before the run's initial time and are not here: {shown}")
+        n = len(series.dropped)
+        lie = "one row lies" if n == 1 else f"{n} rows lie"
+        lines.append(f"# left out, since {lie} before the run's initial time: {shown}")
     return lines
 
 

@@ -22,26 +22,8 @@ from cipark_sd.scenarios import override_key, split_key
 #: Units of what is measured and not counted, however whole its numbers are.
 MEASURES = frozenset({"mg", "g", "gram", "grams", "kg", "t", "ton", "tons", "tonne", "tonnes", "mol", "l", "ml"})
 MEASURES |= {"litre", "liter", "m2", "m3", "mm", "cm", "m", "km", "ha", "%", "percent", "degc", "kelvin", "pa"}
-MEASURES |= {
-    "kwh",
-    "mwh",
-    "mw",
-    "gw",
-    "kw",
-    "joule",
-    "usd",
-    "eur",
-    "gbp",
-    "cny",
-    "dollar",
-    "dollars",
-    "euro",
-    "euros",
-    "$",
-    "€",
-    "£",
-}
-MEASURES |= {"thousand", "thousands", "million", "millions", "billion", "billions"}
+MEASURES |= {"kwh", "mwh", "mw", "gw", "kw", "joule", "usd", "eur", "gbp", "cny", "dollar", "dollars", "$", "€", "£"}
+MEASURES |= {"thousand", "thousands", "million", "millions", "billion", "billions", "euro", "euros"}
 #: Fewer rising whole numbers than these may be measurements that were rounded.
 FEWEST = 10
 

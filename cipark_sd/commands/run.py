@@ -20,7 +20,7 @@ from cipark_sd.library import located
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
-from cipark_sd.timegrid import calendar_years, model_time, nearest_indices, time_label
+from cipark_sd.timegrid import model_time, nearest_indices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -339,11 +339,9 @@ def _print_course(
         rows = rows if n_rows < len(times) else np.arange(len(times))
     else:
         rows = _each_once(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
-    shown = times[rows].tolist()
-    # years are years as long as all are whole ones: 1900.0 is then no last day of 1899
-    dates = None if all(time == round(time) for time in shown) else calendar_years(model.time.units)
-    instants = [time_label(time, model.time.units) if dates else f"{time:.10g}" for time in shown]
-    heads = ["Date" if dates else f"Time [{model.time.units}]" if model.time.units else "Time"]
+    # the model's own time, as --at and a file of the run have it
+    instants = [f"{time:.10g}" for time in times[rows].tolist()]
+    heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
     courses = []
     for head, units, values in _courses(model, runs, columns):
         heads.append(head + (f" [{units}]" if units else ""))

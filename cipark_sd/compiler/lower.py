@@ -122,8 +122,10 @@ class Lowering:
                 for demand in pending.demands:
                     if demand in begun:
                         way = list(begun)
-                        labels = [self.model.by_name[name].label for name, _ in way[way.index(demand) :]]
-                        raise AlgebraicLoop(self.model.name, labels) from None
+                        loop = way[way.index(demand) :]
+                        labels = [self.model.by_name[name].label for name, _ in loop]
+                        starts = any(reading == "start" for _, reading in loop)
+                        raise AlgebraicLoop(self.model.name, labels, at_start=starts) from None
                 stack += reversed(pending.demands)
         return self.lowered[demands[-1]]
 

@@ -191,11 +191,10 @@ class _Unroller:
         for size in sizes:
             total *= size
         if total != len(grid.values):
-            raise EquationError(
-                self.subscripts.where,
-                self.variable.label,
-                f"lists {len(grid.values)} numbers for {total} elements",
-            )
+            said = f"lists {len(grid.values)} numbers for {total} elements"
+            if total == 1:
+                said = f"lists {len(grid.values)} numbers where one belongs; a decimal number has a point, such as 2.5"
+            raise EquationError(self.subscripts.where, self.variable.label, said)
         place = 0
         for sub, element in zip(subscripts, elements, strict=True):
             if sub in self.subscripts.dimensions:

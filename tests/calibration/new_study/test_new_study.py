@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 from places import ROOT
 
 from calibration.fit import in_step
-from calibration.likelihood.posterior import posterior
+from calibration.fit.in_step import Answer, Request
+from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
 from calibration.new_study.choice import STARTS, STEPS
-from calibration.new_study.columns import months_earlier, read_axis
-from calibration.new_study.dates import date_of, date_orders
+from calibration.new_study.columns import read_axis
+from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
@@ -192,7 +193,11 @@ def test_a_column_without_a_variable_names_all_there_are(sir: Path) -> None:
 
 def test_two_variables_that_sound_the_same_are_asked_for(write_mdl: Write) -> None:
     model = write_mdl("Old stock = INTEG(0.1*Old stock, r)~~|New stock = INTEG(0.1*New stock, r)~~|r=1~~|")
-    with pytest.raises(CiparkError, match=r'may be several: --value "stock=Old stock" or --value "stock=New stock"'):
+    with pytest.raises(
+        CiparkError,
+        match=r"the column 'stock' may be any of several variables: write "
+        r'--value "stock=Old stock" or --value "stock=New stock"',
+    ):
         ask(model, "time,stock\n1,2\n2,3\n")
     made = ask(model, "time,stock\n1,2\n2,3\n", values={"stock": "New stock"})
     assert made.series[0].match.names == ("New stock",)
@@ -385,9 +390,14 @@ def test_thresholds_that_no_search_converges_at_take_bounded_time(
         "life = 6 ~Year~|low = 0.3 ~~|mid = 0.7 ~~|full = 110 ~m3~|"
     )
     model = write_mdl(text, final=40)
-    asked = []
+    asked: list[int] = []
     answers = in_step._answers
-    monkeypatch.setattr(in_step, "_answers", lambda *of: asked.append(len(of[1])) or answers(*of))
+
+    def counted(density: Posterior, requests: list[Request], exact: bool) -> list[Answer]:
+        asked.append(len(requests))
+        return answers(density, requests, exact)
+
+    monkeypatch.setattr(in_step, "_answers", counted)
     rows = "".join(f"{t},{60 + 30 * np.sin(t):.2f},{9 + 3 * np.cos(t):.2f}\n" for t in range(1, 40))
     ask(model, "t,stock,out\n" + rows)
     # a line search takes one or two evaluations a step
@@ -568,6 +578,16 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     assert "amounts that you know belong under [[fixed]]: Population" in result.output
 
 
+def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text("day,new infections\n0,3\n1,4\n2,9\n3,11\n")
+    result = run("new-study", "sir.mdl", "flu.csv", "--origin", "1")
+    assert result.exit_code == 0, result.output
+    assert "one row is before the run's initial time: left out" in result.output
+    assert "# left out, since one row lies before the run's initial time: " in Path("flu/problem.toml").read_text()
+    assert re.search(r"fitted  5 constants: ", result.output)
+
+
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
     problem = written(ask(sir, "day,infected\n1,3\n2,8\n3,20\n4,45\n"))
     density = posterior(problem, choose("numpy"))
@@ -629,6 +649,12 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
         ("day,infected\n1,3\n2,4\nprovisional,9\n", [], r"'provisional', expected a number, as 1 is: mend the cell"),
         ("day,infected\n1,3\n2,4\nTotal,7\n3,5\n", [], r"line 4: day is 'Total', .*, or take the row out if it is no"),
+        (
+            "place,infected\nN,4\nN,3\n",
+            [],
+            r"no column has dates or ascending numbers; --time names the column of times",
+        ),
+        ("place,infected\nN,3\nN,4\n", [], r"no column beside the times has numbers: place, infected"),
         ("1,3\n2,4\n", [], r"expected column names"),
         ("day,infected\n", [], r"rows below"),
         ("date,infected\n01/02/2020,1\n02/02/2020,3\n", [], r"--dates dmy or --dates mdy"),

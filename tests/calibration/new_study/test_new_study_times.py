@@ -493,7 +493,11 @@ def test_months_whose_numbers_follow_a_year_are_months() -> None:
         ("t", ("2006-1", "2006-2", "2006-3"), "2006-01-31"),
         ("Month", ("2006-4", "2007-1"), "2006-04-30"),
         ("Quarter", ("2006-03", "2006-06"), "2006-03-31"),
+        ("Month", ("201801", "201802"), "2018-01-31"),
+        ("yearmonth", ("201812", "201901"), "2018-12-31"),
+        ("week", ("201852", "201901"), "2018-12-30"),
+        ("t", ("201801", "201813"), "201801"),
     ],
 )
-def test_quarters_are_numbers_up_to_four(header: str, cells: tuple[str, ...], first: str) -> None:
+def test_quarters_months_and_weeks_are_known_by_their_numbers(header: str, cells: tuple[str, ...], first: str) -> None:
     assert axis_of(header, cells).texts[0] == first

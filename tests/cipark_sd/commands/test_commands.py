@@ -199,6 +199,15 @@ def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_
     assert "error: x is inf at time 0.25, and has no number at the end of the run" in result.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--save-every", "0.25"], ["--at", "2001.5"]])
+def test_the_column_of_times_is_the_model_s_own_time(write_mdl: Write, options: list[str]) -> None:
+    path = write_mdl("level = INTEG(1, 0) ~~|\n", final=2004, step=0.25)
+    path.write_text(path.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 2000"))
+    head, *rows = table(cipark("run", path, *options).stdout)
+    assert head[:2] == ["Time", "[Year]"]
+    assert all(2000 <= float(row[0]) <= 2004 for row in rows)
+
+
 def test_a_year_is_no_end_of_a_run_in_months_from_nothing(write_mdl: Write) -> None:
     path = write_mdl("x = INTEG(1, 0) ~~|")
     result = cipark("run", path, "--to", "2025")

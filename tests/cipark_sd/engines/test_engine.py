@@ -38,7 +38,16 @@ def test_an_algebraic_loop_is_shown_in_the_modellers_names(write_mdl: Write) -> 
 
 def test_a_loop_through_initial_values_is_shown_too(write_mdl: Write) -> None:
     path = write_mdl("x = INTEG(1, y * 2) ~~|\ny = INTEG(1, x * 2) ~~|\n")
-    with pytest.raises(AlgebraicLoop, match="x -> y -> x"):
+    with pytest.raises(AlgebraicLoop, match="x -> y -> x; it is one of initial values"):
+        end(path, "x")
+    path = write_mdl("Strain = SMOOTH(Load, 3) ~~|\nLoad = 10 - Strain ~~|\n")
+    with pytest.raises(
+        AlgebraicLoop, match=r"give a SMOOTH or a DELAY in it a value to start from \(SMOOTHI, DELAY1I, "
+    ):
+        end(path, "strain")
+    assert end(write_mdl("Strain = SMOOTHI(Load, 3, 5) ~~|\nLoad = 10 - Strain ~~|\n"), "strain") == 5
+    path = write_mdl("x = y ~~|\ny = x ~~|\n")
+    with pytest.raises(AlgebraicLoop, match=r"put a stock, a SMOOTH or a DELAY into it$"):
         end(path, "x")
 
 

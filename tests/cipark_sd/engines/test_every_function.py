@@ -9,13 +9,13 @@ from pathlib import Path
 import exported
 import numpy as np
 import pytest
+from cipark_sd.compiler.statefuls import STATEFULS
 from every_function import STELLA, VENSIM, Template, chosen, stella_variables, vensim_model
 from stella import stella
 
 from cipark_sd.checks.definition import Checks
 from cipark_sd.checks.run import run_checks
 from cipark_sd.compiler.functions import FUNCTIONS
-from cipark_sd.compiler.statefuls import STATEFULS
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import write_xmile
