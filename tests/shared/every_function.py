@@ -51,6 +51,8 @@ VENSIM = [
         [
             "SINH(SIN({}))", "COSH(SIN({}))", "TANH({})", "POWER(1 + ABS(SIN({})), {} - {})", "GAMMA LN(1 + ABS({}))",
             "ACTIVE INITIAL({}, 2)", "SMOOTH N({}, 2, 1, 2)", "DELAY N({}, 2, 1, 2)", "DELAY FIXED({}, 1.5, 0.5)",
+            "DELAY INFORMATION({}, 1.5, 0.5)", "DEPRECIATE STRAIGHTLINE(1 + SIN({}), 2, TIME STEP, 0.5)",
+            "VECTOR LOOKUP(heights[d1], SIN({}), 0, 2, 0)",
             "DELAY MATERIAL(1 + SIN({}), 1.5, 0.5, 0)", "FORECAST(2 + SIN({}), 2, 1)", "NPV({}, 0.05, 0, 1)",
             "NPVE({}, 0.05, 0, 1)",
             "LOOKUP FORWARD(table, SIN({}))", "LOOKUP BACKWARD(table, {})", "LOOKUP EXTRAPOLATE(table, {})",
@@ -71,6 +73,9 @@ VENSIM = [
             "ALLOCATE BY PRIORITY(request[side], weight[side], ELMCOUNT(side), 1, 1 + ABS(SIN({})))",
             "ALLOCATE AVAILABLE(request[side], profile[side, ptype], 1 + ABS(SIN({})))",
             "SUM(inverse[side, again!] * a{}[again!])",
+            "FIND MARKET PRICE(request[left], profile[left, ptype], request[left], profile[left, ptype]) + SIN({})",
+            "DEMAND AT PRICE(request[side], profile[side, ptype], 1 + ABS(SIN({})))",
+            "SUPPLY AT PRICE(request[side], profile[side, ptype], 1 + ABS(SIN({})))",
         ], "bits", "v", side=True,
     ),
 ]  # fmt: skip
@@ -157,6 +162,7 @@ def vensim_model(templates: Sequence[Template], seed: int) -> str:
     lines = [
         "{UTF-8}", "side: left, right ~~|",
         "again <-> side ~~|", "weight[side] = 1, 1.5 ~~|", *(OF_ARRAYS if any(t.side for t in templates) else ()),
+        "step of heights: d1, d2, d3 ~~|", "heights[step of heights] = 1, 3, 2 ~~|",
         "table((-2, 1), (0, 2.5), (1, 0.5), (4, 3)) ~~|", "rising((0, 0), (2, 1), (3, 5)) ~~|",
         "wave = SIN(3 * Time) ~~|",
         f"c0 = {made.number()} ~~|", f"c1 = {made.number()} ~~|",

@@ -82,13 +82,14 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     shipped = _shipped(plan.model)
     if shipped and not (settings.initials or settings.tables or settings.series) and _own_times(plan):
         constants_of = partial(_constants, plan.model, settings)
-        table = run_in_pysd(shipped, plan.model.name, constants_of, times, end, str)
+        table = run_in_pysd(shipped, plan.model.name, constants_of, times, end, str, ())
         columns = {override_key(label): values for label, values in table.items()}
     else:
         neutral = neutral_text(plan.model, settings, controls)
         numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
         numbers = {neutral.labels[name]: value for name, value in numbers_set.items()}
-        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored)
+        wanted = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
+        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored, wanted)
         columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)

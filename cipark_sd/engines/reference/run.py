@@ -38,6 +38,7 @@ def run_in_pysd(
     times: Sequence[float],
     final_time: float,
     restored: Callable[[str], str],
+    wanted: Sequence[str],
 ) -> Mapping[str, Values]:
     """One run of a model's text.
 
@@ -53,6 +54,8 @@ def run_in_pysd(
         What the model's equations take for the end.
     restored : callable
         Puts the modeller's labels into a message.
+    wanted : sequence of str
+        Labels that are asked for: an equation without a value keeps PySD from these alone.
 
     Returns
     -------
@@ -66,6 +69,28 @@ def run_in_pysd(
     RunFailed
         When an equation has no value, with its label and the time.
     """
+    try:
+        # all variables are saved at all times, so that PySD keeps the value of each before the states move on
+        table = _run(text, where, numbers, times, final_time, restored, None)
+    except RunFailed:
+        if not wanted:
+            raise
+        table = _run(text, where, numbers, times, final_time, restored, wanted)
+    if len(table) != len(times):
+        raise RunFailed(where, f"PySD saved {len(table)} time points of {len(times)}")
+    return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}
+
+
+def _run(
+    text: str,
+    where: str,
+    numbers: Callable[[Any], Mapping[str, Any]],
+    times: Sequence[float],
+    final_time: float,
+    restored: Callable[[str], str],
+    columns: Sequence[str] | None,
+) -> Any:
+    """PySD's table of some columns, all by default."""
     import pysd
 
     with _isolated(restored), tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
@@ -76,8 +101,12 @@ def run_in_pysd(
         except Exception as problem:  # PySD's parsers and builders raise whatever goes wrong inside them
             raise ModelFileError(where, f"cannot be translated by PySD: {restored(_one_line(problem))}") from problem
         try:
-            # all variables are saved at all times, so that PySD keeps the value of each before the states move on
-            table = loaded.run(params=dict(numbers(loaded)), return_timestamps=list(times), final_time=final_time)
+            return loaded.run(
+                params=dict(numbers(loaded)),
+                return_timestamps=list(times),
+                final_time=final_time,
+                return_columns=None if columns is None else list(columns),
+            )
         except Exception as problem:  # generated code raises whatever its equation leads to
             raise RunFailed(
                 where,
@@ -85,9 +114,6 @@ def run_in_pysd(
                 variable=restored(_culprit(problem, path)),
                 time=float(loaded.time()),
             ) from problem
-    if len(table) != len(times):
-        raise RunFailed(where, f"PySD saved {len(table)} time points of {len(times)}")
-    return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}
 
 
 class _AsItIs:

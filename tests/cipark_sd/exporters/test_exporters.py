@@ -215,7 +215,9 @@ def test_pysd_runs_the_park_in_both_formats_and_flat_alike(tmp_path: Path) -> No
     # a balance of counts that is nothing but rounding, which sums in another order round otherwise
     by_mdl = by_mdl.rename(columns=back)
     assert max(table.pop("conservation_residual").abs().max() for table in (by_mdl, by_xmile)) < 1e-9
-    assert exported.differing(by_mdl, by_xmile.drop(columns="saveper")) == []
+    # a table within an equation is a variable in XMILE
+    tables = [name for name in by_xmile if re.search(r"_table(_\d+)?$", str(name)) and name not in by_mdl]
+    assert exported.differing(by_mdl, by_xmile.drop(columns=["saveper", *tables])) == []
 
 
 def test_an_independent_engine_runs_the_park_in_both_formats_alike(tmp_path: Path) -> None:
