@@ -176,7 +176,7 @@ def _too_smooth(observed: Array) -> bool:
 
 
 def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
-    """The point of its period that a number is of, ``chosen`` by the user or the table; None where its entry is its time.
+    """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
     A running total of a period is that at its end, and so is a level beside the first day of a week.
     """
