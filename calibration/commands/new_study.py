@@ -228,8 +228,8 @@ def _point(made: "NewStudy", series: "Series") -> str:
     return at and f", each at the {axis.period}'s {at}{hint}"
 
 
-def _rows(n: int, one: str, several: str) -> str:
-    return f"one row {one}" if n == 1 else f"{n} rows {several}"
+def _rows(n: int, singular: str, plural: str) -> str:
+    return f"one row {singular}" if n == 1 else f"{n} rows {plural}"
 
 
 def _summary(made: "NewStudy") -> list[str]:

@@ -297,8 +297,8 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
             alone = 2 * sum(map(math.isfinite, numbers)) > len(numbers)
             expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
             if alone:
-                other = next(cell for cell, value in zip(cells, numbers, strict=True) if math.isfinite(value))
-                expected = f"a number, as {other} is: mend the cell, or take the row out if it is no data"
+                example = next(cell for cell, value in zip(cells, numbers, strict=True) if math.isfinite(value))
+                expected = f"a number, as {example} is: mend the cell, or take the row out if it is no data"
             raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
     ordered = sorted(zip(numbers, rows, strict=True))
     _check_once(ordered, sheet, column)
@@ -315,8 +315,8 @@ def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence
             where = f"{sheet.name} line {sheet.lines[i]}"
             if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
                 raise UnusableInput(f"{column} is {text!r}, and the calendar has no such day", where=where)
-            other = next(cell for cell in cells if date_of(cell, order) is not None)
-            expected = f"a date, as {other!r} is: mend the cell, or take the row out if it is no data"
+            example = next(cell for cell in cells if date_of(cell, order) is not None)
+            expected = f"a date, as {example!r} is: mend the cell, or take the row out if it is no data"
             raise InvalidValue(column, text, expected, where=where)
 
 

@@ -85,19 +85,19 @@ def flows(model: Model) -> dict[str, str]:
     it is a perceived rate.
     """
     moving = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.flow)}
-    found = {variable.name: "" for variable in model.auxiliaries if variable.name in moving}
+    units = {variable.name: "" for variable in model.auxiliaries if variable.name in moving}
     system = UnitSystem.of_model(model)
     time = _unit(system, model.time.units)
     if time is None or len(time.exponents) != 1:
-        return found
+        return units
     ((clock, _),) = time.exponents
     for variable in model.auxiliaries:
         perceived = any(isinstance(p.expr, Call) and p.expr.function in _PERCEIVES for p in variable.pieces)
-        unit = None if perceived or variable.name in found else _unit(system, variable.units)
+        unit = None if perceived or variable.name in units else _unit(system, variable.units)
         powers = dict(unit.exponents) if unit is not None else {}
         if powers.get(clock) == -1 and any(power > 0 for power in powers.values()):
-            found[variable.name] = variable.units
-    return found
+            units[variable.name] = variable.units
+    return units
 
 
 def _unit(system: UnitSystem, text: str) -> Unit | None:

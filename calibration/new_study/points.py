@@ -50,7 +50,7 @@ def point_in(text: str, period: TimeUnit | None) -> Point | None:
     """
     for point, patterns in _SAYS.items():
         for pattern in patterns:
-            found = re.search(pattern, text, re.IGNORECASE)
-            if found and period == (unit_of(found["unit"]) if "unit" in found.groupdict() else "year"):
+            phrase = re.search(pattern, text, re.IGNORECASE)
+            if phrase and period == (unit_of(phrase["unit"]) if "unit" in phrase.groupdict() else "year"):
                 return point
     return None

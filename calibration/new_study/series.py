@@ -66,8 +66,8 @@ class Reading:
     @property
     def counted(self) -> bool:
         """Whether these are counts: whole before they were scaled too, and not rounded to tens or more."""
-        given = self.observed / self.scale
-        as_given = bool(np.all(np.abs(given - np.round(given)) <= 1e-9 * np.maximum(1.0, np.abs(given))))
+        unscaled = self.observed / self.scale
+        as_given = bool(np.all(np.abs(unscaled - np.round(unscaled)) <= 1e-9 * np.maximum(1.0, np.abs(unscaled))))
         return self.whole and as_given and not _rounded(self.observed)
 
 
@@ -175,28 +175,28 @@ def _too_smooth(observed: Array) -> bool:
     return bool(len(bends) >= 4 and np.mean(bends**2) / 6 < TOO_SMOOTH * np.mean(observed))
 
 
-def point(axis: Axis, kind: Shape, said: Point | None) -> Point | None:
-    """The point of its period that a number is of; ``said`` is what the user or the table says. None: as its entry is.
+def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
+    """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
     A running total of a period is that at its end, and so is a level beside the first day of a week.
     """
     if kind == "flow" or axis.days:
         return None
     totals = kind == "increments" and (axis.years or bool(axis.dates))
-    return "end" if totals else said or ("end" if axis.first_days else None)
+    return "end" if totals else chosen or ("end" if axis.first_days else None)
 
 
-def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, said: Point | None = None) -> Series:
+def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, chosen: Point | None = None) -> Series:
     """The rows that lie within the run, with windows where they are of a flow.
 
-    ``said`` is the point of its period that a level is of, where the user or the table says one.
+    ``chosen`` is the point of its period that a level is of, where the user or the table says one.
 
     Raises
     ------
     InvalidValue
         When fewer than two are left.
     """
-    at = point(axis, kind, said)
+    at = point(axis, kind, chosen)
     rows = [row for row in _rows(data, axis, clock, "end" if kind == "flow" else at) if np.isfinite(row.value)]
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
     inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]

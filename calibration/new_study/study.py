@@ -124,14 +124,14 @@ def new_study(request: NewStudyRequest) -> NewStudy:
             request = replace(request, scale={**request.scale, **factors})
             study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
             density = _density(draft, request, model, study)
-        seen = view(density, np.random.default_rng(_SEED))
-        if not seen.possible:
+        outlook = view(density, np.random.default_rng(_SEED))
+        if not outlook.possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
             moved = replace(study, series=series, clock=timing)
             later = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
-            seen, study = (later, moved) if later.possible else (seen, study)
-        study = replace(study, candidates=tuple(roles(options, seen)), possible=seen.possible)
+            outlook, study = (later, moved) if later.possible else (outlook, study)
+        study = replace(study, candidates=tuple(roles(options, outlook)), possible=outlook.possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
@@ -245,11 +245,11 @@ def _series(
         expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
         raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
     around = request.level_at or point_in(f"{axis.column}\n{sheet.around}", axis.period)
-    said = [request.level_at or point_in(match.column, axis.period) or around for match in matched]
-    points = [point(axis, kind, at) for kind, at in zip(shapes, said, strict=True)]
+    stated = [request.level_at or point_in(match.column, axis.period) or around for match in matched]
+    points = [point(axis, kind, at) for kind, at in zip(shapes, stated, strict=True)]
     windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
     timing = clock(model, axis, request.unit, request.origin, windows=windows)
-    parts = zip(readings, shapes, said, strict=True)
+    parts = zip(readings, shapes, stated, strict=True)
     read = (series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts)
     return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
 

@@ -218,7 +218,7 @@ def _convention(sheet: Sheet) -> bool | None:
     UnusableInput
         Where one cell has a decimal comma and another a decimal point.
     """
-    found: dict[bool, str] = {}
+    examples: dict[bool, str] = {}
     for name in sheet.header:
         cells = [_MARKS.sub("", text) for text in sheet.column(name)]
         filled = [cell for cell in cells if not is_missing(cell)]
@@ -226,14 +226,14 @@ def _convention(sheet: Sheet) -> bool | None:
             continue
         for cell, text, line in zip(cells, sheet.column(name), sheet.lines, strict=True):
             if (comma := _decides(cell)) is not None:
-                found.setdefault(comma, f"{text!r} ({name}, line {line})")
-    if len(found) == 2:
+                examples.setdefault(comma, f"{text!r} ({name}, line {line})")
+    if len(examples) == 2:
         raise UnusableInput(
-            f"{found[True]} has a decimal comma and {found[False]} a decimal point: write all numbers of the file in "
-            "one way",
+            f"{examples[True]} has a decimal comma and {examples[False]} a decimal point: write all numbers of "
+            "the file in one way",
             where=sheet.name,
         )
-    return next(iter(found), None)
+    return next(iter(examples), None)
 
 
 def _comma_is_decimal(cells: Sequence[str], delimiter: str) -> bool:

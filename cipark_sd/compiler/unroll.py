@@ -191,10 +191,12 @@ class _Unroller:
         for size in sizes:
             total *= size
         if total != len(grid.values):
-            said = f"lists {len(grid.values)} numbers for {total} elements"
+            reason = f"lists {len(grid.values)} numbers for {total} elements"
             if total == 1:
-                said = f"lists {len(grid.values)} numbers where one belongs; a decimal number has a point, such as 2.5"
-            raise EquationError(self.subscripts.where, self.variable.label, said)
+                reason = (
+                    f"lists {len(grid.values)} numbers where one belongs; a decimal number has a point, such as 2.5"
+                )
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
         place = 0
         for sub, element in zip(subscripts, elements, strict=True):
             if sub in self.subscripts.dimensions:
