@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
-from calibration.fit.in_step import Search, ask, run
+from calibration.fit.in_step import Search, ask
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
@@ -87,11 +87,6 @@ def settling(goal: Objective, start: Array, *, tolerance: float, stall: float | 
     return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)
 
 
-def settled(goal: Objective, start: Array, *, tolerance: float) -> Minimum:
-    """What :func:`settling` finds."""
-    return run(settling(goal, start, tolerance=tolerance), goal.density)
-
-
 def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Minimum]:
     """The minimum downhill of any possible ``point : (n_free,)``."""
     minimum = polished(goal, point, tolerance=tolerance)
@@ -100,11 +95,6 @@ def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Min
     near = yield from nearing(goal, point)
     minimum = yield from settling(goal, near.point, tolerance=tolerance)
     return replace(minimum, evaluations=minimum.evaluations + near.evaluations)
-
-
-def beneath(goal: Objective, point: Array, *, tolerance: float) -> Minimum:
-    """What :func:`going_down` finds."""
-    return run(going_down(goal, point, tolerance=tolerance), goal.density)
 
 
 #: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.downhill import beneath
+from calibration.fit.downhill import going_down
 from calibration.fit.in_step import Search, run
 from calibration.fit.objective import Objective, Quantity
 from calibration.fit.threshold import Threshold
@@ -104,7 +104,8 @@ def prediction_profile(
 
     def walk_from(start: Array) -> Search[Walk]:
         walk = Walk(goal, predicts, rule.rise)
-        yield from walk.begin(beneath(goal, goal.box(start), tolerance=TOLERANCE).point)
+        centre = yield from going_down(goal, goal.box(start), tolerance=TOLERANCE)
+        yield from walk.begin(centre.point)
         return walk
 
     walks, parts = run(union(starts, predicts, walk_from, rule.rise), goal.density)
