@@ -25,7 +25,7 @@ from cipark_sd.model.variables import expressions
 from cipark_sd.simulation import simulate
 
 #: More of them for whoever has changed a function or an engine.
-MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "40"))
+MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "5"))
 #: Of the model's largest number.
 ROUNDING = 1e-9
 #: A number.
