@@ -46,7 +46,10 @@ def unguarded(what: str) -> Iterator[None]:
     from cipark_sd.model.printing import equations
 
     def worded(model: Any, variable: Any) -> Iterator[str]:
-        yield from (f"{line} ~ ~ {docs.get(variable.label, '')}" for line in equations(model, variable))
+        doc = docs.get(variable.label, "")
+        # the text ends each line as an entry, which has to be another one then
+        further = f" ~ ~ {doc} |\nv9{variable.label[1:]} = 1.0" if doc else ""
+        yield from (line + further for line in equations(model, variable))
 
     docs: dict[str, str] = {}
 
