@@ -10,7 +10,7 @@ differences elsewhere. At a kink, as of a MIN, an exact slope is that of one sid
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -58,20 +58,20 @@ def gather(searches: Sequence[Search[T]]) -> Search[list[T]]:
     What one of them raises ends the others.
     """
     results: dict[int, T] = {}
-    asked: dict[int, list[Request]] = {}
+    pending: dict[int, list[Request]] = {}
 
     def resume(number: int, answers: list[Answer] | None) -> None:
         try:
-            asked[number] = next(searches[number]) if answers is None else searches[number].send(answers)
+            pending[number] = next(searches[number]) if answers is None else searches[number].send(answers)
         except StopIteration as end:
             results[number] = end.value
-            asked.pop(number, None)
+            pending.pop(number, None)
 
     try:
         for number in range(len(searches)):
             resume(number, None)
-        while asked:
-            now = list(asked.items())
+        while pending:
+            now = list(pending.items())
             answers = yield [request for _, requests in now for request in requests]
             first = 0
             for number, requests in now:
@@ -91,8 +91,7 @@ def run(search: Search[T], density: Posterior) -> T:
         while True:
             requests = search.send(_answers(density, requests, exact))
     except StopIteration as end:
-        found: T = end.value
-        return found
+        return cast("T", end.value)
 
 
 def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:

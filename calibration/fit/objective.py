@@ -137,8 +137,8 @@ class Objective:
     def of_quantity(self, quantity: Quantity, point: Array) -> tuple[float, Array]:
         """A quantity at a point ``(n_free,)``, and its slopes ``(n_free,)``."""
         if isinstance(quantity, InRange):
-            here = self.free == quantity.position
-            return float(point[here][0]), here.astype(float)
+            column = self.free == quantity.position
+            return float(point[column][0]), column.astype(float)
         points, widths = self.around(point)
         values = quantity(self.theta(points))
         with np.errstate(invalid="ignore"):

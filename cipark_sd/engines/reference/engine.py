@@ -88,8 +88,8 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
         neutral = neutral_text(plan.model, settings, controls)
         numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
         numbers = {neutral.labels[name]: value for name, value in numbers_set.items()}
-        wanted = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
-        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored, wanted)
+        needed = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
+        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored, needed)
         columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)

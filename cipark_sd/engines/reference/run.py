@@ -38,7 +38,7 @@ def run_in_pysd(
     times: Sequence[float],
     final_time: float,
     restored: Callable[[str], str],
-    wanted: Sequence[str],
+    needed: Sequence[str],
 ) -> Mapping[str, Values]:
     """One run of a model's text.
 
@@ -49,12 +49,12 @@ def run_in_pysd(
     numbers : callable
         Gives the loaded PySD model's constants that are set, by label.
     times : (n_times,)
-        All time points of the run until the last one that is wanted.
+        All time points of the run until the last one that is needed.
     final_time : float
         What the model's equations take for the end.
     restored : callable
         Puts the modeller's labels into a message.
-    wanted : sequence of str
+    needed : sequence of str
         Labels that are asked for: an equation without a value keeps PySD from these alone.
 
     Returns
@@ -73,9 +73,9 @@ def run_in_pysd(
         # all variables are saved at all times, so that PySD keeps the value of each before the states move on
         table = _run(text, where, numbers, times, final_time, restored, None)
     except RunFailed:
-        if not wanted:
+        if not needed:
             raise
-        table = _run(text, where, numbers, times, final_time, restored, wanted)
+        table = _run(text, where, numbers, times, final_time, restored, needed)
     if len(table) != len(times):
         raise RunFailed(where, f"PySD saved {len(table)} time points of {len(times)}")
     return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}

@@ -234,9 +234,9 @@ def test_a_prediction_is_read_in_its_scenario_and_against_another(
     ran: list[float] = []
     honest = reference.run_in_pysd
 
-    def spied(text: str, where: str, numbers: object, times: object, final_time: float, restored: object) -> object:
+    def spied(text: str, where: str, numbers: object, times: object, final_time: float, *more: object) -> object:
         ran.append(final_time)
-        return honest(text, where, numbers, times, final_time, restored)  # type: ignore[arg-type]
+        return honest(text, where, numbers, times, final_time, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reference, "run_in_pysd", spied)
     longer = reported(problem, problem.predictions[0], choose("pysd"))(theta[:1])

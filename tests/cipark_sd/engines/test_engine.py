@@ -62,8 +62,8 @@ def test_a_chain_of_thousands_of_variables_compiles(write_mdl: Write) -> None:
 
 
 def test_an_unsupported_function_names_itself_the_variable_and_the_alternative(write_mdl: Write) -> None:
-    path = write_mdl("x = DELAY INFORMATION(Time, 2, 0) ~~|\n")
-    with pytest.raises(UnsupportedFeature, match=r"'x' uses DELAY INFORMATION.*DELAY FIXED"):
+    path = write_mdl("x = DELAY CONVEYOR(Time, 2, 0) ~~|\n")
+    with pytest.raises(UnsupportedFeature, match=r"'x' uses DELAY CONVEYOR.*DELAY FIXED"):
         end(path, "x")
 
 
@@ -74,8 +74,11 @@ def test_an_unknown_function_is_named_with_the_closest_one(write_mdl: Write) -> 
 
 def test_all_problems_are_reported_at_once(write_mdl: Write) -> None:
     with pytest.raises(Problems) as caught:
-        end(write_mdl("x = SQROOT(Time) ~~|\ny = ABS(1, 2) ~~|\nz = MODULO(1) ~~|\n"), "x")
+        end(write_mdl("x = SQROOT(Time) ~~|\ny = ABBS(1) ~~|\nz = MODULUS(1) ~~|\n"), "x")
     assert len(caught.value.problems) == 3
+    with pytest.raises(Problems) as caught:
+        read_model(write_mdl("y = ABS(1, 2) ~~|\nz = MODULO(1) ~~|\n"))
+    assert len(caught.value.problems) == 2
 
 
 def test_a_subscript_that_is_nowhere_on_the_left_is_an_error(write_mdl: Write) -> None:
