@@ -87,41 +87,49 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     shown = shown_rival(frame, about)
     of = frame[frame["outcome"] == outcome]
     claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
+    # one run at the optimum says nothing of how far others lie
+    many = about.bases[first].n > 1
     head = ["", "policy"]
     for time in times:
-        head += [catalogue.date(time), "50 %", "90 %", "P>0"]
-    head += ["MC error", *(["over structures"] if about.several else []), *(["expected"] if claims else [])]
+        head += [catalogue.date(time), *(["50 %", "90 %", "P>0"] if many else [])]
+    head += [
+        *(["MC error"] if many else []),
+        *(["over structures"] if about.several else []),
+        *(["expected"] if claims else []),
+    ]
     rows = []
     for policy in catalogue.policies[1:]:
         by_policy = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
             differences = numbers(by_policy[(by_policy["time"] == time) & (by_policy["rival"] == shown)])
-            row += [
-                signed(differences["median"]),
-                band(differences["low50"], differences["high50"]),
-                band(differences["low90"], differences["high90"]),
-            ]
-            row.append(f"{differences['above_zero']:.2f}")
+            row.append(signed(differences["median"]))
+            if many:
+                row += [
+                    band(differences["low50"], differences["high50"]),
+                    band(differences["low90"], differences["high90"]),
+                    f"{differences['above_zero']:.2f}",
+                ]
         differences = numbers(by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] == shown)])
         medians = by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] != WEIGHTED)]["median"]
         ranges = [band(float(medians.min()), float(medians.max()))] if about.several else []
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
-        rows.append((*row, f"{differences['mcse']:.2g}", *ranges, *([hoped] if claims else [])))
+        error = [f"{differences['mcse']:.2g}"] if many else []
+        rows.append((*row, *error, *ranges, *([hoped] if claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
     levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times)
     source = f"; structure {first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if shown == WEIGHTED else source
-    last = (
-        f"; MC error{' and the range of medians over structures' if about.several else ''} {catalogue.when(times[0])}"
-    )
-    content = f"difference to the base ({about.of_draws}; medians; mean of the base {levels}{source}{last})"
+    ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
+    last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
+    of_draws = f"{about.of_draws}; medians; mean of the base" if many else "one run, at the optimum; the base is"
+    content = f"difference to the base ({of_draws} {levels}{source}{last})"
     return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
 
 
 def _other_outcomes(result: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
-    frame, outcomes = result.differences, about.catalogue.outcomes
+    frame, outcomes, many = result.differences, about.catalogue.outcomes, about.bases[about.first].n > 1
     of = frame[(frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
     rows = []
     for policy in about.catalogue.policies[1:]:
@@ -129,11 +137,11 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
         cells = []
         for outcome in outcomes:
             difference = numbers(by_policy[by_policy["outcome"] == outcome.id])
-            star = " *" if difference["low90"] > 0 or difference["high90"] < 0 else ""
+            star = " *" if many and (difference["low90"] > 0 or difference["high90"] < 0) else ""
             cells.append(signed(difference["median"]) + star)
         rows.append((policy.id, policy.title, *cells))
-    star = "* the 90 % interval leaves out zero"
-    caption = f"All outcomes {about.catalogue.when(at)}: median difference to the base ({about.of_draws}; {star})"
+    kind = f"median difference to the base ({about.of_draws}; * the 90 % interval leaves out zero)"
+    caption = f"All outcomes {about.catalogue.when(at)}: {kind if many else 'difference to the base (one run)'}"
     return Table(("", "policy", *(about.titled(outcome.id) for outcome in outcomes)), tuple(rows), caption)
 
 

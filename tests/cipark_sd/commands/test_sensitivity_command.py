@@ -449,6 +449,22 @@ def test_after_a_fit_without_chains_a_laplace_approximation_is_named_as_one(run,
     assert pd.read_csv(folder / "fan.csv")["draws"][0].startswith("Laplace approximation, 1000 draws, Pareto k")
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_an_approximation_without_variation_gives_way_to_the_priors(run, study, tmp_path, monkeypatch, spread):
+    from cipark_sd.basis import Basis
+    from cipark_sd.study import FittedDraws
+
+    draws = {"Room": 100 + spread * np.linspace(-1, 1, 50)}
+    fit = FittedDraws(Basis("laplace", 50, pareto_k=0.3), draws, 50.0, "the fit", "")
+    monkeypatch.setattr("calibration.for_analyses.study.after_fit", lambda *_, **__: fit)
+    monkeypatch.chdir(tmp_path)
+    result, folder = run("--rows", "64", "--method", "sample", target=str(study))
+    assert result.exit_code == 0, result.output
+    first = first_words(folder)[0].text
+    assert first.startswith("50 draws from a Laplace" if spread else "1024 draws from the PRIOR")
+    assert ("the approximation of the fit in the fit leaves them no variation" in result.output) == (not spread)
+
+
 def test_a_fit_of_other_data_is_not_taken(run, fitted_study):
     (fitted_study / "seen.csv").write_text("time,stock\n5,50\n10,98\n", encoding="utf-8")
     result, folder = run("--method", "sample", "--rows", "64", target=str(fitted_study))

@@ -12,7 +12,7 @@ from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
 from calibration.study.library import STUDIES
-from cipark_sd import results
+from cipark_sd import basis, results
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy import analysis
 from cipark_sd.commands.policy.analysis import start, untaught
@@ -276,6 +276,17 @@ def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_s
     run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert (here / "out" / "laplace" / "draws-model.nc").read_bytes() == kept
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
+
+
+@pytest.mark.parametrize("reliable", [-1.0, 9.0])
+def test_one_run_has_no_band_and_no_probability(leaving, here, monkeypatch, reliable):
+    """An approximation that is far from the posterior leaves the optimum alone; a near one leaves its draws."""
+    monkeypatch.setattr(basis, "RELIABLE", reliable)
+    shown = run("policy", leaving, "--runs", "200", "-o", here / "out").output
+    one = reliable < 0
+    assert ("one run, at the optimum" in shown) == one
+    for column in ("50 %", "90 %", "P>0", "MC error"):
+        assert (column in shown) != one
 
 
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
