@@ -244,10 +244,10 @@ def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts
 def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     """Stopped among the searches by Ctrl-C, and among the profiles without warning."""
     (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
-    arguments = (".", "--fast", "--starts", "6", "--no-compare-pysd", "-o")
+    arguments = (".", "--fast", "--starts", "60", "--no-compare-pysd", "-o")
     assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 1) == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
-    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 4) == -signal.SIGKILL
+    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 11) == -signal.SIGKILL
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
     again = cipark(*arguments, "cut", cwd=sir, first=UNDRAWN)
     assert again.returncode == 0, again.stderr
