@@ -69,51 +69,42 @@ def run_in_pysd(
     RunFailed
         When an equation has no value, with its label and the time.
     """
+    import pysd
+
+    def table_of(columns: Sequence[str] | None) -> Any:
+        with _isolated(restored), tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
+            path = Path(scratch) / "model.py"
+            try:
+                path.write_text(_translated(text), encoding="utf-8")
+                loaded = pysd.load(str(path), initialize=False)
+            except Exception as problem:  # PySD's parsers and builders raise whatever goes wrong inside them
+                reason = f"cannot be translated by PySD: {restored(_one_line(problem))}"
+                raise ModelFileError(where, reason) from problem
+            try:
+                return loaded.run(
+                    params=dict(numbers(loaded)),
+                    return_timestamps=list(times),
+                    final_time=final_time,
+                    return_columns=None if columns is None else list(columns),
+                )
+            except Exception as problem:  # generated code raises whatever its equation leads to
+                raise RunFailed(
+                    where,
+                    restored(_one_line(problem)),
+                    variable=restored(_culprit(problem, path)),
+                    time=float(loaded.time()),
+                ) from problem
+
     try:
         # all variables are saved at all times, so that PySD keeps the value of each before the states move on
-        table = _run(text, where, numbers, times, final_time, restored, None)
+        table = table_of(None)
     except RunFailed:
         if not needed:
             raise
-        table = _run(text, where, numbers, times, final_time, restored, needed)
+        table = table_of(needed)
     if len(table) != len(times):
         raise RunFailed(where, f"PySD saved {len(table)} time points of {len(times)}")
     return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}
-
-
-def _run(
-    text: str,
-    where: str,
-    numbers: Callable[[Any], Mapping[str, Any]],
-    times: Sequence[float],
-    final_time: float,
-    restored: Callable[[str], str],
-    columns: Sequence[str] | None,
-) -> Any:
-    """PySD's table of some columns, all by default."""
-    import pysd
-
-    with _isolated(restored), tempfile.TemporaryDirectory(prefix="cipark-") as scratch:
-        path = Path(scratch) / "model.py"
-        try:
-            path.write_text(_translated(text), encoding="utf-8")
-            loaded = pysd.load(str(path), initialize=False)
-        except Exception as problem:  # PySD's parsers and builders raise whatever goes wrong inside them
-            raise ModelFileError(where, f"cannot be translated by PySD: {restored(_one_line(problem))}") from problem
-        try:
-            return loaded.run(
-                params=dict(numbers(loaded)),
-                return_timestamps=list(times),
-                final_time=final_time,
-                return_columns=None if columns is None else list(columns),
-            )
-        except Exception as problem:  # generated code raises whatever its equation leads to
-            raise RunFailed(
-                where,
-                restored(_one_line(problem)),
-                variable=restored(_culprit(problem, path)),
-                time=float(loaded.time()),
-            ) from problem
 
 
 class _AsItIs:
