@@ -131,14 +131,14 @@ def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> li
         free[row, request.goal.free] = True
     theta = np.where(free, space.from_box(box), theta)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        by_box = np.where(free, space.box_slopes(theta), 0.0)
+        log_slopes, widths = space.log_slopes(theta), np.where(free, space.widths, 0.0)
         if exact:
             likelihood, by_theta = log_likelihood_and_gradient(density, theta)
-            likelihood_slopes = by_theta * by_box
+            likelihood_slopes = by_theta * (np.exp(log_slopes) * widths)
         else:
             likelihood, likelihood_slopes = _by_differences(density, requests)
-        priors = space.log_priors(theta) + space.log_slopes(theta)
-        prior_slopes = np.where(free, space.log_prior_slopes_scaled(theta) * space.widths, 0.0)
+        priors = space.log_priors(theta) + log_slopes
+        prior_slopes = space.log_prior_slopes_scaled(theta) * widths
     return [
         Answer(float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
         for row in range(len(requests))

@@ -227,10 +227,6 @@ class ParameterSpace:
         """``log |d value / d scaled|`` ``(…, k)``."""
         return self._by_scale(log_jacobian, values)
 
-    def box_slopes(self, values: Array) -> Array:
-        """``d value / d position`` in the search box ``(…, k)`` of ``values : (…, k)``."""
-        return np.asarray(np.exp(self.log_slopes(values)) * self.widths)
-
     @property
     def widths(self) -> Array:
         """Of the search ranges, on the parameters' scales ``(k,)``."""
