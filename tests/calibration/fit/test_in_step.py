@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pytest
 from small_study import small_study
 
-from calibration.fit.box_search import Minimum, descending
+from calibration.fit.box_search import Minimum, _along, descending
 from calibration.fit.downhill import going_down, nearing
 from calibration.fit.in_step import Answer, Search, ask, gather, run
 from calibration.fit.objective import InRange, Objective, Pull, objective
@@ -16,6 +16,8 @@ from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module", params=["native", "numpy"])
@@ -81,7 +83,7 @@ def kinked(point: Array) -> tuple[float, Array]:
     return 20 * abs(across) + abs(along), slopes
 
 
-def least(search: Search[Minimum]) -> Minimum:
+def least(search: Search[T]) -> T:
     """Where a search ends on the kinked valley."""
     nothing = np.zeros(2)
     try:
@@ -93,7 +95,18 @@ def least(search: Search[Minimum]) -> Minimum:
                 answers.append(Answer(-value, -slopes, nothing, nothing))
             requests = search.send(answers)
     except StopIteration as end:
-        return cast(Minimum, end.value)
+        return cast("T", end.value)
+
+
+def test_a_line_search_ends_where_the_slope_has_turned() -> None:
+    """A first step that stays on one side of the kink goes on across it: the next model sees both slopes."""
+    whole = SimpleNamespace(prior_weight=0.0, with_prior=np.zeros(2, dtype=bool), free=np.arange(2), pull=None)
+    start = np.array([0.2, 0.9])
+    value, slopes = kinked(start)
+    end = least(_along(cast(Objective, whole), start, np.array([0.0, -0.1]), value, slopes))
+    assert end.value < value
+    assert end.point[1] < 0.2**2
+    assert end.slopes[1] < 0 < slopes[1]
 
 
 def test_steps_cross_kinks() -> None:
