@@ -207,21 +207,22 @@ def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Arr
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
     """The step ``(n,)`` to the least of the quadratic model within the box."""
-    from scipy import linalg, optimize
+    from scipy import optimize
+    from scipy.linalg import lapack
 
     # in units in which the diagonal is 1
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
     scaled = matrix / np.outer(scale, scale)
-    try:
-        root = linalg.cholesky(scaled, check_finite=False)
-    except linalg.LinAlgError:
+    # a search takes a hundred thousand of these: scipy's own wrappers cost more than the factors
+    root, not_positive = lapack.dpotrf(scaled)
+    if not_positive:
         values, vectors = np.linalg.eigh(scaled)
         root = np.sqrt(np.maximum(values, SINGULAR))[:, None] * vectors.T
         target = -(vectors.T @ (slopes / scale)) / np.sqrt(np.maximum(values, SINGULAR))
         free = np.linalg.lstsq(root, target)[0] / scale
     else:
-        target = -linalg.solve_triangular(root, slopes / scale, trans="T", check_finite=False)
-        free = linalg.solve_triangular(root, target, check_finite=False) / scale
+        target = -lapack.dtrtrs(root, slopes / scale, trans=1)[0]
+        free = lapack.dtrtrs(root, target)[0] / scale
     ahead = point + free
     if ((ahead >= 0) & (ahead <= 1)).all():
         return np.asarray(free)

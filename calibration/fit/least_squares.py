@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from calibration.fit.box_search import FLAT, LEAST_PROBE, Minimum
 from calibration.fit.objective import Objective
 from calibration.study.observations import Count
-from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import from_scale
+from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 
 #: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
 MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
+#: Runs after which a search that has not converged is left to steps that need no slopes of residuals: at kinks of the
+#: model there is no sum of squares nearby.
+MOST_RUNS = 2000
 #: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
 MOST_BEND, BEND_SHARE = 0.75, 0.1
 #: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
@@ -37,6 +39,8 @@ LAST_DIGITS = 1e-9
 ROUNDED = 1e-7
 #: The largest step of a difference quotient, as share of a search range.
 MOST_PROBE = 1e-4
+#: Newton steps for the spreads at most.
+MOST_TURNS = 60
 #: Least curvature of a log prior that makes a residual of it.
 LEAST_PRIOR = 1e-3
 
@@ -85,11 +89,14 @@ class Squares:
         return np.array([self.goal.density.problem.terms[i].weight for i in self.terms])
 
     @cached_property
-    def _counted(self) -> list[tuple[int, Parameter]]:
+    def _counted(self) -> NDArray[np.intp]:
         """Moving columns whose prior counts."""
         goal = self.goal
-        some = goal.with_prior[goal.free] & (goal.prior_weight > 0)
-        return [(i, goal.space.parameters[i]) for i in self.moving.tolist() if some[i]]
+        return self.moving[goal.with_prior[goal.free[self.moving]] & (goal.prior_weight > 0)]
+
+    @cached_property
+    def _counted_space(self) -> ParameterSpace:
+        return ParameterSpace(tuple(self.goal.space.parameters[column] for column in self._counted))
 
     def gaps(self, box: Array) -> Array:
         """Observed less expected numbers, of logarithms where the noise is in proportion, and the pull's gap.
@@ -125,15 +132,45 @@ class Squares:
 
     def solved(self, point: Array, gaps: Array) -> Array:
         """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
-        point = point.copy()
-        for column, rows in self.spreads.items():
-            parameter = self.goal.space.parameters[column]
+        point, gaps = point.copy(), gaps[:-1]
+        if self.spreads:
             with np.errstate(over="ignore"):
-                n, squares = float(self.weights[rows].sum()), float(self.weights[rows] @ gaps[:-1][rows] ** 2)
-            counts = self.goal.prior_weight if self.goal.with_prior[self.goal.free[column]] else 0.0
-            value = _best_spread(parameter, n, squares, counts)
-            point[column] = ParameterSpace((parameter,)).to_box(np.array([value]))[0]
+                squares = np.array([self.weights[rows] @ gaps[rows] ** 2 for rows in self.spreads.values()])
+            numbers = np.array([self.weights[rows].sum() for rows in self.spreads.values()])
+            point[list(self.spreads)] = self._spread_space.to_box(self._best_spreads(numbers, squares))
         return np.clip(point, 0.0, 1.0)
+
+    @cached_property
+    def _spread_space(self) -> ParameterSpace:
+        """The free spreads."""
+        return ParameterSpace(tuple(self.goal.space.parameters[column] for column in self.spreads))
+
+    def _best_spreads(self, n: Array, squares: Array) -> Array:
+        """The spreads that suit sums of ``squares`` over ``n`` numbers best, within their ranges and with their priors.
+
+        Newton steps for the logarithm of each spread between points on either side, and halves where they leave these.
+        """
+        space = self._spread_space
+        weight = self.goal.prior_weight * self.goal.with_prior[self.goal.free[list(self.spreads)]]
+        low, high = np.log(np.maximum(space.from_box(np.array([[0.0], [1.0]]) * np.ones(len(space))), 1e-300))
+        at = np.clip(np.log(np.maximum(squares / n, 1e-300)) / 2, low, high)
+        if not weight.any():
+            return np.asarray(np.exp(at))
+        low, high = np.maximum(low, at - 5), np.minimum(high, at + 5)
+        before, prior_before = at, np.zeros(len(space))
+        for turn in range(MOST_TURNS):
+            spread = np.exp(at)
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                prior = weight * space.log_prior_slopes_scaled(spread) * spread / np.exp(space.log_slopes(spread))
+                slope = n - squares / spread**2 - prior
+                curved = np.where(at == before, 0.0, (prior - prior_before) / (at - before)) if turn else 0.0
+                step = -slope / (2 * squares / spread**2 - curved)
+            low, high = np.where(slope < 0, at, low), np.where(slope > 0, at, high)
+            ahead = np.where((at + step > low) & (at + step < high), at + step, (low + high) / 2)
+            before, prior_before, at = at, prior, np.where(slope == 0, at, ahead)
+            if (np.abs(at - before) <= 1e-12).all():
+                break
+        return np.asarray(np.exp(at))
 
     def cost(self, point: Array, gaps: Array) -> float:
         """The objective, up to what no parameter changes."""
@@ -171,39 +208,16 @@ class Squares:
 
     def prior_rows(self, point: Array) -> tuple[Array, Array]:
         """Priors as residuals: their slopes ``(n_rows, n_moving)`` and values ``(n_rows,)`` at a point."""
-        places = {column: j for j, column in enumerate(self.moving.tolist())}
-        slopes, values = np.zeros((len(self._counted), len(places))), np.zeros(len(self._counted))
-        for row, (column, parameter) in enumerate(self._counted):
-            step = 1e-4
-            at = np.clip(point[column], step, 1 - step) + step * np.array([-1.0, 0.0, 1.0])
-            space = ParameterSpace((parameter,))
-            low, middle, high = -self.goal.prior_weight * space.log_prior_scaled(space.from_box(at[:, None]))
-            root = math.sqrt(max((low + high - 2 * middle) / step**2, LEAST_PRIOR))
-            slopes[row, places[column]], values[row] = root, (high - low) / (2 * step) / root
-        return slopes, values
-
-
-def _best_spread(parameter: Parameter, n: float, squares: float, prior_weight: float) -> float:
-    """The spread that suits a sum of ``squares`` over ``n`` numbers best, within its range and with its prior."""
-    from scipy import optimize
-
-    low, high = (float(from_scale(np.array(end), parameter.scale)) for end in parameter.search_range)
-    least = max(low, parameter.lower, 1e-300)
-    most = min(high, parameter.upper)
-    alone = min(max(math.sqrt(squares / n), least), most)
-    if not prior_weight:
-        return alone
-    space = ParameterSpace((parameter,))
-
-    def cost(log: float) -> float:
-        spread = min(max(math.exp(log), least), most)
-        prior = float(space.log_prior_scaled(np.array([[spread]]))[0])
-        return n * math.log(spread) + squares / (2 * spread**2) - prior_weight * prior
-
-    ends = max(math.log(least), math.log(alone) - 5), min(math.log(most), math.log(alone) + 5)
-    solution = optimize.minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
-    best = min((float(solution.x), *ends), key=cost)
-    return min(max(math.exp(best), least), most)
+        slopes, values = np.zeros((len(self._counted), len(self.moving))), np.zeros(len(self._counted))
+        if not len(self._counted):
+            return slopes, values
+        step, space = 1e-4, self._counted_space
+        at = np.clip(point[self._counted], step, 1 - step) + step * np.array([[-1.0], [0.0], [1.0]])
+        theta = space.from_box(at)
+        low, middle, high = -self.goal.prior_weight * (space.log_priors(theta) + space.log_slopes(theta))
+        roots = np.sqrt(np.maximum((low + high - 2 * middle) / step**2, LEAST_PRIOR))
+        slopes[np.arange(len(roots)), np.searchsorted(self.moving, self._counted)] = roots
+        return slopes, (high - low) / (2 * step) / roots
 
 
 def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | None:
@@ -225,7 +239,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
     for _ in range(MOST_STEPS):
         slopes, rests, steps, runs = _linear(squares, point, gaps, steps)
         evaluations += runs
-        if slopes is None:
+        if slopes is None or evaluations > MOST_RUNS:
             break
         scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), FLAT))
         inside = point[squares.moving]

@@ -24,7 +24,6 @@ import numpy as np
 from calibration.fit.box_search import Minimum, descending, measured, minimising
 from calibration.fit.downhill import settling
 from calibration.fit.in_step import Search, ask, gather
-from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
 from calibration.fit.pace import AIM, Pace, crossing, jumped, root
@@ -46,6 +45,8 @@ STUCK, MOST_STUCK = 0.02, 5
 #: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
 #: where a kink keeps it from that.
 TOLERANCE, STALL = 1e-7, 1e-4
+#: How many times that share on the way out, where a place only shows how far to go next.
+ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
 #: Times that a walk starts anew from a better fit.
@@ -260,7 +261,7 @@ class Walk:
         ahead = np.clip(ahead, 0.0, 1.0)
         value, _ = yield from ask(self.goal, ahead)
         start = ahead if value < IMPOSSIBLE else current.minimum.point
-        return (yield from self._solve(start, aimed, sigma, current))
+        return (yield from self._solve(start, aimed, sigma, current, ROUGH))
 
     def _again(self, place: Place, current: Place) -> Search[Place]:
         """The same step from the place before it, with the curvature measured anew, where that ends lower."""
@@ -290,19 +291,19 @@ class Walk:
         learnt = near.minimum.matrix - pulls / near.sigma**2 if near.aimed != near.at else self.matrix
         return np.asarray(learnt + pulls / sigma**2)
 
-    def _solve(self, start: Array, aimed: float, sigma: float, near: Place | None = None) -> Search[Place]:
-        """The place with the least objective and pull."""
+    def _solve(
+        self, start: Array, aimed: float, sigma: float, near: Place | None = None, rough: float = 1.0
+    ) -> Search[Place]:
+        """The place with the least objective and pull; ``rough`` times the share :data:`STALL` ends the search."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
-        minimum = polished(goal, start, tolerance=TOLERANCE)
-        if minimum is None or not minimum.converged:
-            matrix = self._model(start, self.centre if near is None else near, sigma)
-            minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=self.stall)
-            # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-            rough = minimum.promised > LOWER * min(self.threshold, FLAT_RISE)
-            if rough and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-                second = yield from minimising(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall)
-                minimum = second if second.value <= minimum.value else minimum
+        matrix = self._model(start, self.centre if near is None else near, sigma)
+        minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=rough * self.stall)
+        # a prediction's place need not be met exactly, and one that looks like a jump is searched again
+        doubtful = minimum.promised > rough * LOWER * min(self.threshold, FLAT_RISE)
+        if doubtful and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall)
+            minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
     def _place(self, minimum: Minimum, aimed: float, sigma: float) -> Place:

@@ -75,14 +75,17 @@ def approximated(
     files: dict[str, Path] = {}
     refuted: list[str] = []
     start = None if fit is None else optimum_of(fit, On(engine)(problem))
+    # the calibration has searched the study as it stands already
+    known = None if fit is None else optimum_of(fit, On(engine)(problem), estimate="map")
     # where the first search started, and of which structure, decides where all others start
     origin = (rivals[0].id, start)
     for index, rival in enumerate(rivals):
         if on_structure is not None:
             on_structure(index, len(rivals))
         under_rival = with_variant(problem, as_variant(rival))
-        how = (problem_digest(under_rival), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS)
-        make = partial(_approximation, under_rival, rival.id, start, seed, engine)
+        optimum = known if problem_digest(under_rival) == problem_digest(problem) else None
+        how = (problem_digest(under_rival), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS, optimum)
+        make = partial(_approximation, under_rival, rival.id, start, seed, engine, optimum)
         made = checkpoints.recall(_Approximation, make, "laplace", *how)
         if made.optimum is None or made.theta is None:
             refuted.append(rival.id)
@@ -93,15 +96,17 @@ def approximated(
     return files, tuple(refuted)
 
 
-def optimum_of(folder: Path, density: Posterior) -> Array | None:
+def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) -> Array | None:
     """The estimate ``(k,)`` that a calibration left in ``folder``; None where it is of other data or another model.
 
-    The file says what the log likelihood of its estimate was: only the same model with the same data gives it again.
+    With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says what the log likelihood of its estimate was: only the same model with the same data gives it again.
     """
     try:
         content = json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))
         parameters, likelihood = content["parameters"], float(content["log_likelihood"])
         theta = np.array([float(parameters[name]) for name in density.space.names])
+        if estimate is not None and (content["estimate"] != estimate or content["interrupted"]):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     now = float(density.log_likelihood(theta[None, :])[0])
@@ -115,11 +120,11 @@ def _optimum(density: Posterior, start: Array | None, rng: np.random.Generator) 
 
 
 def _approximation(
-    problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str
+    problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str, optimum: Array | None
 ) -> _Approximation:
     density, rng = On(engine)(problem), np.random.default_rng([seed, zlib.crc32(name.encode())])
     try:
-        optimum = _optimum(density, start, rng)
+        optimum = _optimum(density, start, rng) if optimum is None else optimum
     except NothingFits:
         return _Approximation()
     drawn = laplace(density, optimum, KEPT_DRAWS, rng)
