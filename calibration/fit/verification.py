@@ -5,6 +5,7 @@ How many it has to compute is counted, so that what is compared depends on no cl
 :data:`MOST_NUMBERS` the comparison is made on request only, and what was not compared says so.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -201,16 +202,26 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     return float(max(shifts, default=float("nan")))
 
 
-def half_step_sentence(shift: float) -> str:
-    """What is said of :func:`shift_at_half_the_step`; nothing where it was not computed."""
+def finer_step(problem: CalibrationProblem, shift: float) -> float:
+    """The step, by halving, at which Euler's method would keep ``shift`` within :data:`COARSE`: its error halves too."""
+    halvings = math.ceil(math.log2(shift / COARSE)) if COARSE < shift < math.inf else 0
+    return resolve(problem.model, problem.scenario).time_step / 2**halvings
+
+
+def half_step_sentence(shift: float, finer: float = math.nan) -> str:
+    """What is said of :func:`shift_at_half_the_step`; nothing where it was not computed.
+
+    ``finer`` is the step to advise where this one is too coarse.
+    """
     if np.isnan(shift):
         return ""
     if np.isinf(shift):
         return "With half the time step the model fails at the estimate: the time step decides, and not the model."
     if shift > COARSE:
+        advised = f", of {finer:g} or less" if math.isfinite(finer) else ""
         return (
             f"THE TIME STEP IS TOO COARSE: half of it moves an expected number by {number(shift, digits=2)} of its "
             f"noise, where {COARSE:g} is allowed, so that the estimate may be one of the step and not of the model; no "
-            "interval is judged. Fit with a smaller step (step in [model] of problem.toml)."
+            f"interval is judged. Fit with a smaller step{advised} (step in [model] of problem.toml)."
         )
     return f"Half the time step moves no expected number by more than {number(shift, digits=2)} of its noise."

@@ -3,6 +3,7 @@
 import ast
 import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -210,12 +211,16 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
     loud = "THE TIME STEP IS TOO COARSE: half of it moves an expected number by "
     assert (loud in done.output) == (said != "neutral")
     if said == "neutral":
+        assert "smaller step" not in done.output
         assert "Half the time step moves no expected number by more than " in done.output
         assert "bounded by the data" in done.output
     else:
         assert done.output.index(loud) < done.output.index("rate")
         assert "bounded by the data" not in done.output
-        assert fit["conditions"]["warnings"][0].startswith(loud)
+        first = fit["conditions"]["warnings"][0]
+        assert first.startswith(loud)
+        finer = float(re.search(r"a smaller step, of (\S+) or less", first)[1])
+        assert finer * shift / step <= COARSE < 2 * finer * shift / step
         assert written(folder)[1].count(loud) >= 1
 
 
