@@ -99,7 +99,8 @@ def approximated(
 def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) -> Array | None:
     """The estimate ``(k,)`` that a calibration left in ``folder``; None where it is of other data or another model.
 
-    With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says what the log likelihood of its estimate was: only the same model with the same data gives it again.
+    With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says what the
+    log likelihood of its estimate was: only the same model with the same data gives it again.
     """
     try:
         content = json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))
