@@ -1,7 +1,8 @@
 """Whether a stock can fall, by its equations: a run would show one set of constants alone.
 
 A net flow cannot be negative where none of its terms can. Stocks are taken for not negative, and constants as the file
-has them. A difference may be negative, except what is left of a constant whole that the stock itself fills.
+has them. A difference may be negative, except what is left of a constant whole that the stock itself fills, and what is left of 1
+by something that does not depend on the stock: the complement of a share.
 """
 
 from typing import assert_never
@@ -79,10 +80,27 @@ class _Signs:
         return known
 
     def _left_over(self, whole: Expr, part: Expr) -> bool:
-        """Whether a difference is what is left of a constant, or of 1, by the stock itself or its share of it."""
+        """Whether a difference is what is left of a constant, or of 1, by the stock itself or its share of it.
+
+        So is what is left of 1 by what does not depend on the stock.
+        """
+        if whole == Const(1.0) and not self._depends(part, frozenset()):
+            return True
         if isinstance(part, Binary) and part.operator == "/" and whole == Const(1.0):
             whole, part = part.right, part.left
         return part == Ref(self.stock.name) and self._is_constant(whole)
+
+    def _depends(self, expr: Expr, beyond: frozenset[str]) -> bool:
+        """Whether an expression reads the stock, itself or through auxiliaries."""
+        for ref in references(expr):
+            if ref.name == self.stock.name:
+                return True
+            variable = self.model.by_name.get(ref.name)
+            if isinstance(variable, Auxiliary) and ref.name not in beyond:
+                further = beyond | {ref.name}
+                if any(self._depends(inner, further) for inner in expressions(variable)):
+                    return True
+        return False
 
     def _is_constant(self, expr: Expr) -> bool:
         for ref in references(expr):

@@ -23,6 +23,9 @@ Write = Callable[..., Path]
         ("X = INTEG(a * X * (1 - X / b), 1) ~~|", True),
         ("X = INTEG(a * WITH LOOKUP(X, ((0,0),(9,1))), 1) ~~|", True),
         ("X = INTEG(DELAY1(a, b), 0) ~~|", True),
+        ("X = INTEG(a * done, 0) ~~|done = 1 - b * other / MAX(1, other) ~~|other = INTEG(-other, 9) ~~|", True),
+        # more than fits into a whole that shrinks goes away again
+        ("X = INTEG(a * X * room, 1) ~~|room = 1 - X / other ~~|other = INTEG(-other, 9) ~~|", False),
         # an outflow, although it is nearly nothing in a run of these constants
         ("X = INTEG(a - out, 0) ~~|out = 1e-09 * X ~~|", False),
         ("X = INTEG(change, 0) ~~|change = (goal - X) / b ~~|goal = other ~~|other = INTEG(a, 5) ~~|", False),
