@@ -62,6 +62,7 @@ class Case:
     refusal: str
     table: Mapping[str, object]
     columns: tuple[Column, ...]
+    nature_step: float = 0.0
 
     @property
     def model(self) -> Path:
@@ -160,6 +161,7 @@ def read(name: str, folder: Path = CASES) -> Case:
         content.get("refusal", ""),
         content["table"],
         columns,
+        float(content.get("nature_step", 0.0)),
     )
 
 

@@ -71,6 +71,18 @@ def study_folder(folder: Path) -> Path | None:
     return next((path.parent for path in sorted(folder.glob("*/problem.toml"))), None)
 
 
+def _with_finer_step(study: Path, printed: Path) -> bool:
+    """Whether the first sentence asked for a smaller time step, which the study has now, as a person would type it."""
+    first = " ".join(printed.read_text().split()[:80])
+    asked = re.search(r"THE TIME STEP IS TOO COARSE.*a smaller step, of (\S+) or less", first)
+    if asked is None:
+        return False
+    problem = study / "problem.toml"
+    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\nstep = {asked[1]}", problem.read_text(), count=1)
+    problem.write_text(text)
+    return True
+
+
 def run_chain(case: Case, folder: Path) -> list[Step]:
     """All commands; those after one whose result they need, or after the budget, are left out."""
     steps = [run(case.command, folder, "new-study", LIMITS["new-study"])]
@@ -90,6 +102,9 @@ def run_chain(case: Case, folder: Path) -> list[Step]:
             break
         steps.append(run(words, folder, name, int(min(LIMITS[name], left))))
         output = folder / "cipark-output" / study.name
+        if name == "calibrate" and _with_finer_step(study, folder / "calibrate.out"):
+            coarse = steps.pop()
+            steps.append(run(words, folder, name, int(min(LIMITS[name], left - coarse.cpu))))
         if name == "calibrate" and output.exists():
             # the second call writes into the same folder
             shutil.copytree(output, folder / "fast", ignore=shutil.ignore_patterns("checkpoints", "*.p??", "*.svg"))

@@ -20,9 +20,10 @@ _PYSD = """
 import json, sys, warnings
 warnings.filterwarnings("ignore")
 import pysd
-path, names = sys.argv[1], json.loads(sys.argv[2])
+path, names, step = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])
 model = (pysd.read_vensim if path.endswith(".mdl") else pysd.read_xmile)(path)
-run = model.run(return_columns=sorted({name.split("[")[0] for name in names}), saveper=model["time_step"])
+step = step or float(model["time_step"])
+run = model.run(return_columns=sorted({name.split("[")[0] for name in names}), time_step=step, saveper=step)
 print(json.dumps([run.index.tolist(), {name: run[name].tolist() for name in names}]))
 """
 
@@ -41,13 +42,16 @@ Made = dict[str, dict[int, Number]]
 
 
 def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Array, dict[str, Array]]:
-    """Times and courses of the observed variables, by PySD with the true constants or other ``values``."""
+    """Times and courses of the observed variables, by PySD with the true constants or other ``values``.
+
+    Where the case has a ``nature_step`` they are made with it: nature knows nothing of the model's time step.
+    """
     folder = work / "truth"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"truth{case.model.suffix}"
     path.write_text(case.text(values or case.truth), encoding="utf-8")
     names = sorted({column.variable for column in case.columns})
-    command = [sys.executable, "-c", _PYSD, str(path), json.dumps(names)]
+    command = [sys.executable, "-c", _PYSD, str(path), json.dumps(names), repr(case.nature_step)]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
     times, courses = json.loads(made.stdout.splitlines()[-1])
     return np.array(times), {name: np.array(course, dtype=float) for name, course in courses.items()}

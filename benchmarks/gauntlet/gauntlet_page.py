@@ -26,6 +26,9 @@ cipark policy STUDY --runs 100
 cipark sensitivity STUDY --rows 256
 ```
 
+Where the first sentence asks for a smaller time step, the study gets that step and is calibrated again. Data of cases
+that need it are made with an eighth of the model's step, as nature has none.
+
 ## What is asked
 
 The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B with
