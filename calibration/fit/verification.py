@@ -205,7 +205,7 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
 def finer_step(problem: CalibrationProblem, shift: float) -> float:
     """The step, by halving, that brings ``shift`` within :data:`COARSE`: the error of Euler's method halves as well."""
     halvings = math.ceil(math.log2(shift / COARSE)) if COARSE < shift < math.inf else 0
-    return resolve(problem.model, problem.scenario).time_step / 2**halvings
+    return float(resolve(problem.model, problem.scenario).time_step / 2.0**halvings)
 
 
 def half_step_sentence(shift: float, finer: float = math.nan) -> str:

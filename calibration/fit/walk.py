@@ -137,6 +137,7 @@ class Walk:
         for _ in range(MOST_CENTRES):
             least = self.least
             ends = yield from gather([self._side(direction) for direction in (-1.0, 1.0)])
+            yield from gather([self._levelled(direction) for direction in (-1.0, 1.0)])
             if self.least >= least - LOWER * self.threshold / 10:
                 break
             # a better fit than the centre lies on the way: its surroundings are the new centre
@@ -194,6 +195,17 @@ class Walk:
             pace.accept(place.at, low, high, largest)
             before, current, pull = current, place, place.slope
         return Side("not found", current.at, "not followed to its end")
+
+    def _levelled(self, direction: float) -> Search[None]:
+        """Places that lie higher than one further out are searched again from there, where they have stuck."""
+        outwards = [place for place in self.places if direction * (place.at - self.centre.at) > 0]
+        outwards.sort(key=lambda place: direction * place.at)
+        for i in reversed(range(len(outwards) - 1)):
+            inner, outer = outwards[i : i + 2]
+            if inner.cost > outer.cost + LOWER * self.threshold:
+                again = yield from self._solve(outer.minimum.point, inner.aimed, inner.sigma, outer)
+                if again.minimum.value < inner.minimum.value:
+                    self.places[self.places.index(inner)] = outwards[i] = again
 
     def _wall(self, current: Place, direction: float) -> Side:
         """What a side ends at that no pull moves: the end of what the model can say, or a jump before a known end."""

@@ -12,6 +12,8 @@ from exact_profiles import ExactProfile
 from regression_problems import BOD, BOXBOD, MISRA1A, PUROMYCIN, RAT42, RAT43, Curve, Range, fitted, nearby, study
 from scipy import stats
 
+from calibration.fit import walk as walking
+from calibration.fit.box_search import Minimum
 from calibration.fit.in_step import Search
 from calibration.fit.objective import objective
 from calibration.fit.obstacles import on_bounds
@@ -22,8 +24,10 @@ from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Side, SideState, Verdict
+from calibration.fit.walk import Walk
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.wording import percent
 
@@ -424,3 +428,28 @@ def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
     place, at_threshold = crossed(Place(1.0), Place(9.0))
     assert at_threshold
     assert place.cost == pytest.approx(2, rel=1e-3)
+
+
+def test_places_above_one_further_out_are_searched_from_there() -> None:
+    """A rise that falls again on the way out is that of a search that has stuck, where a lower one exists."""
+
+    def place(at: float, cost: float) -> walking.Place:
+        nothing = np.zeros(1)
+        return walking.Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
+
+    walk = Walk.__new__(Walk)
+    walk.threshold, walk.centre = 2.0, place(0.0, 0.0)
+    walk.places = [walk.centre, *(place(at, cost) for at, cost in [(1, 1.5), (2, 1.6), (3, 1.0), (-1, 1.2), (-2, 1.9)])]
+    tried: list[float] = []
+
+    def solve(start: Array, aimed: float, sigma: float, near: walking.Place) -> Search[walking.Place]:
+        tried.append(aimed)
+        yield []
+        return place(aimed, {1.0: 1.5, 2.0: 0.8}[aimed])
+
+    walk._solve = solve  # type: ignore[method-assign, assignment]
+    for direction in (1.0, -1.0):
+        for _ in walk._levelled(direction):
+            pass
+    assert tried == [2.0, 1.0]
+    assert [p.cost for p in walk.places] == [0.0, 1.5, 0.8, 1.0, 1.2, 1.9]
