@@ -38,10 +38,10 @@ from cipark_sd.errors import InvalidValue
 CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
-WINDOWS, LAST, BALANCED = (10, 10, 10), 6, 0
+WINDOWS, LAST, BALANCED = (10, 10, 10), 10, 0
 #: Windows more at most, until draws are less than so much wider than those of the window before; and draws of each
 #: chain at least, whatever the budget.
-MORE, SETTLED, LEAST = 2, 1.2, 4
+MORE, SETTLED, LEAST = 2, 1.5, 4
 #: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
 #: is halved until that half is possible.
 SPREAD, TRIED, HALVINGS = 0.7, 8, 12
@@ -80,9 +80,10 @@ class TrajectoryDraws(Chains):
         """How they were made, and what of them is not as it should be."""
         n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
+        n_chains = n_ensembles * n_walkers
         words = (
-            f"Hamiltonian Monte Carlo{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each; "
-            f"{self.n_gradients:,} gradients, those that adapted it included."
+            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {n_draws:,} draws each; "
+            f"{self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
         )
         return " ".join([words, *self.soundness.sentences])
 
