@@ -26,16 +26,13 @@ Sloped = Callable[[Array], tuple[Array, Array]]
 LOST = 1000.0
 #: Leapfrogs of a trajectory on average, at most, and while the step size adapts, when it may be far too small.
 LONGEST, SHORTER = 128, 48
-#: The least share of the step size that a trajectory goes by: each draws its own, so that chains where the density is
-#: narrow get on as well.
-SLOWEST = 0.4
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
 #: and Gelman have it, since what is learnt at a time is a mean of many chains.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.85, 0.15, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.15, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a trajectory is.
-_STATE = ("start", "start_log", "moving", "energy", "leaps", "share", "pace", "along")
+_STATE = ("start", "start_log", "moving", "energy", "leaps", "share", "along")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +80,6 @@ class Chains:
         self._start, self._start_log = np.stack([begin[0], begin[2]]), begin[1].copy()
         self._moving = np.zeros((3, n, k))
         self._energy, self._share, self._leaps = np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.intp)
-        self._pace = np.ones(n)
         # what leapfrogs so far would have been accepted with, added up
         self._along = np.zeros(n)
         self._n_done = np.zeros(n, dtype=np.intp)
@@ -147,11 +143,10 @@ class Chains:
             Leapfrogs of a trajectory on average.
         """
         point, momentum, slope = self._moving
-        steps = step * self._pace[:, None]
-        half = momentum + 0.5 * steps * slope
-        point = point + steps * half
+        half = momentum + 0.5 * step * slope
+        point = point + step * half
         log, slope = target(point)
-        momentum = half + 0.5 * steps * slope
+        momentum = half + 0.5 * step * slope
         self._moving = np.stack([point, momentum, slope])
         self._leaps += 1
         self.n_ticks += 1
@@ -159,7 +154,7 @@ class Chains:
             gain = self._energy + log - 0.5 * (momentum**2).sum(axis=1)
         gain = np.where(np.isnan(gain), -np.inf, gain)
         self._along += np.exp(np.minimum(gain, 0.0))
-        rows = np.flatnonzero((gain < -LOST) | (self._leaps * self._pace >= 2 * length * self._share))
+        rows = np.flatnonzero((gain < -LOST) | (self._leaps >= 2 * length * self._share))
         if not len(rows):
             return np.empty(0)
         accepted = np.exp(np.minimum(gain[rows], 0.0))
@@ -189,7 +184,6 @@ class Chains:
         self._moving[:, rows] = np.stack([self._start[0, rows], momentum, self._start[1, rows]])
         self._energy[rows] = 0.5 * (momentum**2).sum(axis=1) - self._start_log[rows]
         self._share[rows], self._leaps[rows], self._along[rows] = self.rng.random(len(rows)), 0, 0.0
-        self._pace[rows] = self.rng.uniform(SLOWEST, 1.0, len(rows))
 
     def _record(self, rows: NDArray[np.intp], new: dict[str, NDArray[Any]]) -> None:
         place = self._n_done[rows]
