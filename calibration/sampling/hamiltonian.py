@@ -24,8 +24,8 @@ from cipark_sd.checkpoints import Arrays
 Sloped = Callable[[Array], tuple[Array, Array]]
 #: The fall of the log density by which a leapfrog counts as lost.
 LOST = 1000.0
-#: Leapfrogs of a trajectory on average, at most, and while the step size adapts, when it may be far too small.
-LONGEST, SHORTER = 128, 48
+#: Leapfrogs of a trajectory on average, at most, and while the scale is learnt, when the step may be far too small.
+LONGEST, SHORTER = 80, 48
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
 #: and Gelman have it, since what is learnt at a time is a mean of many chains.
 ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.15, 10.0, 0.75
@@ -225,10 +225,11 @@ def adapted(
     reach: float,
     n_draws: int,
     rng: np.random.Generator,
+    longest: float = LONGEST,
 ) -> tuple[Chains, float]:
     """Chains of ``n_draws`` on average, and the step size that was found on the way.
 
-    Nothing of them is kept, so nobody waits for those that are slow; trajectories are kept shorter meanwhile.
+    Nothing of them is kept, so none waits for those that are slow.
 
     Parameters
     ----------
@@ -238,7 +239,7 @@ def adapted(
     chains = Chains(start, rng)
     averaging = _Averaging(step, len(start[0]))
     while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, length_of(reach, averaging.step, SHORTER)))
+        averaging.learn(chains.tick(target, averaging.step, length_of(reach, averaging.step, longest)))
     return chains, math.exp(averaging.mean)
 
 

@@ -26,6 +26,7 @@ from calibration.sampling.convergence import Convergence, Criteria, convergence,
 from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
+from calibration.sampling.hamiltonian import SHORTER
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -216,7 +217,7 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     step, reach, n_steps, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
     for number, n_draws in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
         points = target.points_of(at)
-        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng)
+        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng, SHORTER)
         n_steps += chains.n_ticks
         after = chains.after(n_draws // 3)
         settled = _width(after) < SETTLED * reach
