@@ -1,11 +1,11 @@
 """Hamiltonian Monte Carlo on realistic studies of 17 to 24 parameters whose truth is known.
 
-    python benchmarks/stranger_posteriors.py [NAME ...] [--seed 1] [--most 100]
+    python benchmarks/stranger_posteriors.py [NAME ...] [--seed 1] [--steps N]
 
 Each model has one or two dozen constants under lognormal priors with sigma 1.5 about values that are off by a quarter,
 and three or four simulated series. Sampling ends where R-hat is below 1.01 and all effective sizes are above 400, or
-after ``--most`` draws of each chain. Printed: processor seconds, R-hat, effective sizes, what trajectories say of
-themselves, evidence, and how many truths lie in the central 95 %.
+after ``--steps`` steps, by default as many as a command makes. Printed: processor seconds, R-hat, effective sizes, what
+trajectories say of themselves, evidence, and how many truths lie in the central 95 %.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from calibration.assess.evidence import log_evidence
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
+from calibration.sampling.effort import Effort, affordable_steps
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -345,7 +345,7 @@ def _noisy(mean: float, family: str, rng: np.random.Generator) -> float:
     return round(float(mean * np.exp(ERROR * rng.standard_normal())), 3)
 
 
-def measure(name: str, seed: int, most: int) -> str:
+def measure(name: str, seed: int, steps: int | None) -> str:
     """A line on one study."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -353,7 +353,7 @@ def measure(name: str, seed: int, most: int) -> str:
         density = posterior(read_problem(Path(folder)), choose("native", 1))
         density.log_likelihood(density.space.medians[None])
         begin = time.process_time()
-        effort = Effort(criteria=WANTED, confirmed=False, most_steps=10 * most)
+        effort = Effort(criteria=WANTED, confirmed=False, most_steps=steps or affordable_steps(density))
         drawn = draw(density, np.random.default_rng(seed), effort=effort)
         seconds, sampled = time.process_time() - begin, drawn.sampled
         evidence, error = log_evidence(drawn, np.random.default_rng(0))
@@ -371,7 +371,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(BEDS))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--most", type=int, default=100)
+    parser.add_argument("--steps", type=int)
     options = parser.parse_args()
     for name in options.names:
-        print(measure(name, options.seed, options.most), flush=True)
+        print(measure(name, options.seed, options.steps), flush=True)

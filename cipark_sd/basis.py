@@ -12,8 +12,8 @@ Origin = Literal["prior", "ranges", "posterior", "laplace", "borrowed"]
 UNSEEN: tuple[Origin, ...] = ("prior", "ranges")
 #: Pareto k above which draws of an approximation are no stand-in for the posterior (Vehtari et al. 2024, JMLR 25(72)).
 RELIABLE = 0.7
-#: What follows where draws are no basis for a band, and what to do.
-NO_BAND = "so that no band of them can be trusted: 'cipark calibrate STUDY --posterior' samples the posterior"
+#: What follows where draws are no basis for a band; what to do is another thing for chains and an approximation.
+NO_BAND = "so that no band of them can be trusted: 'cipark calibrate STUDY --posterior"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Basis:
             case "posterior" | "borrowed":
                 quality = {
                     True: "the sampling has converged",
-                    False: f"the sampling has NOT converged, {NO_BAND}",
+                    False: f"the sampling has NOT converged, {NO_BAND} --steps N' goes on with it",
                     None: "whether the sampling has converged is not recorded",
                 }[self.converged]
                 return f"{self._number} from the posterior; {quality}"
@@ -90,7 +90,7 @@ class Basis:
                 if self.bands:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
                 known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
-                return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}"
+                return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}' samples the posterior"
             case "prior":
                 return f"{self._number} from the PRIOR: nothing here has seen the data"
             case _:

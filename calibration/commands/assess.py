@@ -29,7 +29,7 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     problem, drawn = made.problem, made.draws
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
-    effort = effort_of(settings)
+    effort = effort_of(settings, drawn.density)
     stages = Stages(
         settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
     )

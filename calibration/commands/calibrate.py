@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(200, 10_000_000),
-    default=6000,
-    show_default=True,
-    help="Largest number of steps of chains; of Hamiltonian Monte Carlo a tenth as many draws.",
+    help="Largest number of steps of chains, those that adapt them included (default: fewer, the larger the model).",
 )
 @click.option(
     "--keep",
@@ -96,7 +94,7 @@ def calibrate(
     profiles: bool,
     posterior: bool,
     sampler: "Sampler",
-    steps: int,
+    steps: int | None,
     draws: int,
     holdout: bool,
     rivals: bool,

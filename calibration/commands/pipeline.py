@@ -16,7 +16,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import Effort, Sampler
+from calibration.sampling.effort import Effort, Sampler, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
@@ -49,7 +49,7 @@ class Settings:
     compare_pysd: bool | None = None
     posterior: bool = False
     draws: int = PER_CHAIN
-    steps: int = 6000
+    steps: int | None = None
     sampler: Sampler = "importance"
     holdout: bool = False
     rivals: bool = False
@@ -149,21 +149,21 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
 
 def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar."""
-    bars.show("posterior", 0, settings.steps)
+    effort = effort_of(settings, density)
+    bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
         bars.show("posterior", steps, total, "" if worst is None else str(worst))
 
     rng = np.random.default_rng([density.problem.method.seed, 2])
-    effort = effort_of(settings)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
 
 
-def effort_of(settings: Settings) -> Effort:
-    """How much sampling is asked for."""
-    least = min(settings.steps, Effort().least_steps)
-    return Effort(most_steps=settings.steps, least_steps=least, sampler=settings.sampler)
+def effort_of(settings: Settings, density: Posterior) -> Effort:
+    """How much sampling is asked for, or what the model can afford."""
+    steps = settings.steps or affordable_steps(density)
+    return Effort(most_steps=steps, least_steps=min(steps, Effort().least_steps), sampler=settings.sampler)
 
 
 def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:

@@ -132,6 +132,11 @@ class ForwardModel:
             return self(values)[:, places % len(self.outputs), places // len(self.outputs)].T
         return _finite_or_none(self._repeated.at(values, places))
 
+    @property
+    def n_operations(self) -> int | None:
+        """Operations of one run, all steps together; None for an engine that runs no programs."""
+        return None if self._repeated is None else self._repeated.n_operations
+
     @cached_property
     def _repeated(self) -> "Repeated | None":
         """For engines that run programs."""

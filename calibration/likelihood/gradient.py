@@ -85,15 +85,15 @@ def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, 
             if not group.fitted:
                 continue
             term, slots = group.first, group.slots
-            weights = np.array([term.weight for term in group.terms])
+            weights = group.weights
             by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
             of_terms = density.group_log_density(group, by_term, theta)
-            if isinstance(term, Count) and term.lower == term.upper:
+            if group.counts is not None:
                 summands[group.members[0]] = weights @ of_terms
             else:
                 summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
-            slopes = group_slopes(group.terms, values[:, slots], spread, matrix)
+            slopes = group_slopes(group, values[:, slots], spread, matrix)
             sums.by_values[:, slots] += slopes.by_values * weights[:, None]
             sums.add(term.noise.spread, names, slopes.by_spread @ weights)
             if isinstance(term, Breakdown):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,17 @@ class Group:
     def first(self) -> Term:
         """What it says of its noise, coding and use holds for all."""
         return self.terms[0]
+
+    @cached_property
+    def weights(self) -> Array:
+        """Of the terms in the fit ``(n_terms,)``."""
+        return np.array([term.weight for term in self.terms])
+
+    @cached_property
+    def counts(self) -> Array | None:
+        """What was seen ``(n_terms,)`` where the terms are exact counts."""
+        counts = [term.lower for term in self.terms if isinstance(term, Count) and term.lower == term.upper]
+        return np.array(counts) if counts else None
 
     @property
     def fitted(self) -> bool:

@@ -24,7 +24,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.timegrid import SLACK, TimeGrid
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array, csr_array
 
 #: Before the name of a flow: the output that a stock would hold which the flow fills. No file can have such a name.
 INTEGRAL = "\0integral of "
@@ -118,6 +118,10 @@ class Reader:
         return columns % len(self.times) * len(self.outputs) + columns // len(self.times)
 
     @cached_property
+    def _transposed(self) -> "csc_array":
+        return self._sparse.T
+
+    @cached_property
     def _of_places(self) -> "csr_array":
         from scipy.sparse import csr_array
 
@@ -178,7 +182,7 @@ class Reader:
         (n_outputs, n_times, n) and a mapping of str to (n,)
             By the outputs ``values : (n, n_outputs, n_times)``, and by the parameters of readings.
         """
-        by_outputs = np.asarray(self._sparse.T @ by_quantities.T).reshape(len(self.outputs), len(self.times), -1)
+        by_outputs = np.asarray(self._transposed @ by_quantities.T).reshape(len(self.outputs), len(self.times), -1)
         by_numbers: dict[str, Array] = {}
         for course in self.courses:
             used = np.flatnonzero(course.weights)

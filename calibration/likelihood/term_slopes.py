@@ -1,11 +1,11 @@
 """Derivatives of the log density of terms by the values of their quantities, their spread and their coding."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
+from calibration.likelihood.group_density import Group
 from calibration.likelihood.joined import joined_slopes
 from calibration.likelihood.misclassification import recoded_slopes
 from calibration.likelihood.term_density import expected_numbers, number_family, part
@@ -26,24 +26,20 @@ class TermSlopes:
     by_matrix: Array | None = None
 
 
-def group_slopes(terms: Sequence[Term], values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
-    """Of terms that are computed together (:mod:`calibration.likelihood.group_density`).
-
-    Arguments are as of :func:`term_slopes`, but ``values : (n, n_terms, n_quantities)``.
-    """
-    counts = [term for term in terms if isinstance(term, Count) and term.lower == term.upper]
-    if counts:
-        return exact_counts_slopes(counts, values, spread)
-    by_term = [term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(terms)]
+def group_slopes(group: Group, values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
+    """Of terms that are computed together; arguments as of :func:`term_slopes`, ``values`` with an axis of terms."""
+    first = group.first
+    if group.counts is not None and isinstance(first, Count):
+        return exact_counts_slopes(first, group.counts, values, spread)
+    by_term = [term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(group.terms)]
     if len(by_term) == 1:
         return by_term[0]
     by_values = np.concatenate([slopes.by_values for slopes in by_term], axis=1)
     return TermSlopes(by_values, np.concatenate([slopes.by_spread for slopes in by_term], axis=1))
 
 
-def exact_counts_slopes(terms: list[Count], values: Array, spread: Array) -> TermSlopes:
-    """Of exact counts under the same noise, ``values : (n, n_terms, n_quantities)`` and ``spread : (n,)``."""
-    term, observed = terms[0], np.array([term.lower for term in terms])
+def exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Array) -> TermSlopes:
+    """Of exact counts ``observed : (n_terms,)``, alike but for these, and ``values : (n, n_terms, n_quantities)``."""
     expected = expected_numbers(term, values)
     family = number_family(term, expected)
     slopes = family.slopes(observed, expected[..., 0], spread[:, None])
@@ -55,7 +51,7 @@ def term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None =
     match term:
         case Count():
             if term.lower == term.upper:
-                return exact_counts_slopes([term], values[:, None], spread)
+                return exact_counts_slopes(term, np.array([term.lower]), values[:, None], spread)
             expected = expected_numbers(term, values)
             family = number_family(term, expected)
             slopes = family.interval_slopes(term.lower, term.upper, expected[..., 0], spread)

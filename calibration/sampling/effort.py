@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from calibration.likelihood.posterior import Posterior
 from calibration.sampling.convergence import CONVERGED, Convergence, Criteria
 from cipark_sd.checkpoints import NOT_KEPT
 
@@ -11,6 +12,9 @@ from cipark_sd.checkpoints import NOT_KEPT
 OnBlock = Callable[[int, int, Convergence | None], None]
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
+#: The budget of a sampler that is not asked for a number of steps, in operations of the model: what a step costs beside
+#: these, and for each term of the data, in the same unit, as measured for 64 chains; and the least number of steps.
+WORK, BESIDE, PER_TERM, LEAST_STEPS = 250_000_000, 12_000, 100, 1500
 #: ``importance`` goes over to ``hmc`` where its weights cannot be trusted, and both to ``chains`` without a gradient.
 Sampler = Literal["importance", "hmc", "chains"]
 
@@ -28,7 +32,7 @@ class Effort:
     block : int
         Steps between two looks at the clock, the disk and the chains.
     most_steps : int
-        Budget, warm-up included.
+        Budget, warm-up included: moves of all walkers, or leapfrogs of all trajectories.
     least_steps : int
         Before which nothing is judged.
     criteria : Criteria
@@ -61,3 +65,12 @@ class Effort:
 
 #: Until it has converged, as a rule.
 EFFORT = Effort()
+
+
+def affordable_steps(density: Posterior) -> int:
+    """Steps that cost :data:`WORK` operations, whatever the machine: fewer of a larger model or with more data."""
+    n_operations = density.runner.n_operations
+    if n_operations is None:
+        return LEAST_STEPS
+    cost = n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE
+    return max(LEAST_STEPS, WORK // cost)

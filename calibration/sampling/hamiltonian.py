@@ -24,11 +24,11 @@ from cipark_sd.checkpoints import Arrays
 Sloped = Callable[[Array], tuple[Array, Array]]
 #: The fall of the log density by which a leapfrog counts as lost.
 LOST = 1000.0
-#: Leapfrogs of a trajectory on average, at most, and while the step size adapts, when it may be far too small.
-LONGEST, SHORTER = 256, 64
+#: Leapfrogs of a trajectory on average, at most, and while the scale is learnt, when the step may be far too small.
+LONGEST, SHORTER = 80, 48
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
 #: and Gelman have it, since what is learnt at a time is a mean of many chains.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.85, 0.15, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.15, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
 ROOM = 64
 #: What a trajectory is.
@@ -49,6 +49,8 @@ class Trajectories:
         Probability with which its end was taken.
     energy : (n, n_draws)
         At the beginning of each trajectory.
+    ended : (n, n_draws)
+        The tick at which it ended.
     """
 
     points: Array
@@ -57,6 +59,7 @@ class Trajectories:
     walled: NDArray[np.bool_]
     accepted: Array
     energy: Array
+    ended: NDArray[np.intp]
 
 
 class Chains:
@@ -87,6 +90,7 @@ class Chains:
             "walled": np.empty((n, ROOM), dtype=bool),
             "accepted": np.empty((n, ROOM)),
             "energy": np.empty((n, ROOM)),
+            "ended": np.empty((n, ROOM), dtype=np.intp),
         }
         self._begin(np.arange(n))
 
@@ -95,15 +99,14 @@ class Chains:
         """That every chain has."""
         return int(self._n_done.min())
 
+    def n_draws_by(self, tick: int) -> int:
+        """That every chain had when so many ticks were over."""
+        return int((self._recorded() & (self._drawn["ended"] <= tick)).sum(axis=1).min())
+
     @property
     def n_done(self) -> int:
         """Of all chains together."""
         return int(self._n_done.sum())
-
-    @property
-    def n_gradients(self) -> int:
-        """Of all chains."""
-        return self.n_ticks * len(self._n_done)
 
     @property
     def stand(self) -> tuple[Array, Array, Array]:
@@ -158,6 +161,7 @@ class Chains:
         new = {
             "accepted": accepted,
             "energy": self._energy[rows],
+            "ended": np.full(len(rows), self.n_ticks),
         }
         taken = rows[self.rng.random(len(rows)) < accepted]
         self._start[:, taken], self._start_log[taken] = self._moving[::2, taken], log[taken]
@@ -221,10 +225,11 @@ def adapted(
     reach: float,
     n_draws: int,
     rng: np.random.Generator,
+    longest: float = LONGEST,
 ) -> tuple[Chains, float]:
     """Chains of ``n_draws`` on average, and the step size that was found on the way.
 
-    Nothing of them is kept, so nobody waits for those that are slow; trajectories are kept shorter meanwhile.
+    Nothing of them is kept, so none waits for those that are slow.
 
     Parameters
     ----------
@@ -234,7 +239,7 @@ def adapted(
     chains = Chains(start, rng)
     averaging = _Averaging(step, len(start[0]))
     while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, length_of(reach, averaging.step, SHORTER)))
+        averaging.learn(chains.tick(target, averaging.step, length_of(reach, averaging.step, longest)))
     return chains, math.exp(averaging.mean)
 
 

@@ -17,8 +17,9 @@ DIVERGED, ENERGY, WALLED = 0.01, 0.3, 0.01
 STICKS, STILL, STICKING = 0.05, 0.3, 0.25
 #: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
 MOVES = 0.1
-#: Probability, over all parameters, of a difference by chance beyond which chains are where they began.
-CHANCE = 1e-3
+#: Probability, over all parameters, of a difference by chance beyond which chains are where they began; and how far the
+#: means of groups scatter then at least, in standard deviations.
+CHANCE, FAR_APART = 1e-3, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class Soundness:
         Chains that began about other tops than the highest, as far as none was put elsewhere.
     apart : str
         The parameter by which these chains still differ from the others; empty where they do not.
+    groups_apart : str
+        The parameter by which the groups of chains, each with searches of its own, lie in different places; empty
+        where they lie in one.
     n_moved : int
         How often a chain was put where another one stood, before the draws.
     """
@@ -55,6 +59,7 @@ class Soundness:
     moves: float = 0.0
     n_apart: int = 0
     apart: str = ""
+    groups_apart: str = ""
     n_moved: int = 0
 
     @property
@@ -84,6 +89,11 @@ class Soundness:
             words.append(
                 f"The {self.n_apart} chains that began at other optima still differ from the rest in {self.apart}: the "
                 "posterior has several modes, and how much each weighs is not known."
+            )
+        if self.groups_apart and not self.apart:
+            words.append(
+                f"The groups of chains lie in different places of {self.groups_apart}: the posterior has several "
+                "modes between which they seldom go, and more steps may not be enough; a narrower prior of it decides."
             )
         if not words:
             words = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
@@ -141,6 +151,7 @@ def soundness(
         moves=_moves(scores, sticking),
         n_apart=int(apart.sum()),
         apart=_differs(scores, apart, names),
+        groups_apart=_groups_differ(scores, n_groups, names),
         n_moved=n_moved,
     )
 
@@ -169,3 +180,19 @@ def _differs(scores: Array, apart: NDArray[np.bool_], names: Sequence[str]) -> s
     away = np.abs(means[apart].mean(axis=0) - means[~apart].mean(axis=0)) / np.where(error > 0, error, np.inf)
     worst = int(np.argmax(away))
     return names[worst] if 2 * t.sf(away[worst], first + second - 2) * len(names) < CHANCE else ""
+
+
+def _groups_differ(scores: Array, n_groups: int, names: Sequence[str]) -> str:
+    """The parameter in whose means groups differ most, far and beyond chance, by an analysis of variance of chains."""
+    from scipy.stats import f
+
+    means = scores.mean(axis=1).reshape(n_groups, -1, scores.shape[-1])
+    n_chains = means.shape[1]
+    if n_groups < 2 or n_chains < 2:
+        return ""
+    between, within = means.mean(axis=1).var(axis=0, ddof=1), means.var(axis=1, ddof=1).mean(axis=0)
+    ratio = n_chains * between / np.where(within > 0, within, np.inf)
+    beyond = f.sf(ratio, n_groups - 1, n_groups * (n_chains - 1)) * len(names) < CHANCE
+    apart = np.where(beyond, np.sqrt(between) / scores.std(axis=(0, 1)), 0.0)
+    worst = int(np.argmax(apart))
+    return names[worst] if apart[worst] > FAR_APART else ""

@@ -26,6 +26,7 @@ from calibration.sampling.convergence import Convergence, Criteria, convergence,
 from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
+from calibration.sampling.hamiltonian import SHORTER
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -38,11 +39,10 @@ from cipark_sd.errors import InvalidValue
 CHAINS, ELSEWHERE = 16, 0.12
 #: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
 #: on the scale balances draws and slopes.
-WINDOWS, LAST, BALANCED = (15, 20, 15), 10, 1
-#: Windows more at most, until draws are less than so much wider than those of the window before.
-MORE, SETTLED = 4, 1.2
-#: Steps of an ensemble that a draw costs at least, by which the budget is divided.
-DEAR = 10
+WINDOWS, LAST, BALANCED = (10, 10, 10), 10, 0
+#: Windows more at most, until draws are less than so much wider than those of the window before; and draws of each
+#: chain at least, whatever the budget.
+MORE, SETTLED, LEAST = 2, 1.5, 4
 #: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
 #: is halved until that half is possible.
 SPREAD, TRIED, HALVINGS = 0.7, 8, 12
@@ -81,9 +81,10 @@ class TrajectoryDraws(Chains):
         """How they were made, and what of them is not as it should be."""
         n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
+        n_chains = n_ensembles * n_walkers
         words = (
-            f"Hamiltonian Monte Carlo{before}: {n_ensembles * n_walkers} chains of {n_draws:,} draws each; "
-            f"{self.n_gradients:,} gradients, those that adapted it included."
+            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {n_draws:,} draws each; "
+            f"{self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
         )
         return " ".join([words, *self.soundness.sentences])
 
@@ -127,29 +128,33 @@ def follow(
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a tick, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
-    most = math.ceil(effort.most_steps / DEAR)
-    looks = _looks(course.chains.n_draws, effort, most)
+    chains, most = course.chains, effort.most_steps - course.n_adapting
+    looks, ended = _looks(chains.n_draws, effort), False
     try:
-        while n_draws < most and n_reached < (2 if effort.confirmed else 1):
+        while not ended and n_reached < (2 if effort.confirmed else 1):
             look = next(looks)
-            while course.chains.n_draws < look:
-                course.chains.tick(course.target, course.step, course.length)
+            while chains.n_draws < LEAST or (chains.n_draws < look and chains.n_ticks < most):
+                chains.tick(course.target, course.step, course.length)
                 if time.monotonic() - last > SAVING:
                     whole, last = course.arrays(), time.monotonic()
                     saved.save(whole)
-            whole, n_draws = course.arrays(), look
-            theta = scores.theta(course.target.scores_of(course.chains.first(n_draws).points))
+            # chains that are taken up may have gone on for longer than this budget
+            within = max(LEAST, chains.n_draws_by(most))
+            whole, n_draws = course.arrays(), min(look, within)
+            ended = chains.n_ticks >= most and within <= look
+            theta = scores.theta(course.target.scores_of(chains.first(n_draws).points))
             lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
             n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
             if on_block is not None:
-                on_block(n_draws, most, poorest(lines, effort.criteria))
+                on_block(course.n_adapting + chains.n_ticks, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
         if not n_draws:
             raise
         interrupted = True
     finally:
         saved.save(whole)
-    result = _result(density, course, n_draws, lines, effort.ensembles)
+    n_steps = course.n_adapting + int(chains.first(n_draws).ended.max())
+    result = _result(density, course, n_draws, n_steps, lines, effort.ensembles)
     return replace(result, interrupted=interrupted, reason=reason)
 
 
@@ -160,7 +165,7 @@ class _Course:
     Parameters
     ----------
     n_adapting, n_moved : int
-        Gradients of the adaptation, and how often a chain was put where another one stood.
+        Steps of the adaptation, and how often a chain was put where another one stood.
     apart : (n,)
         Chains that began about other tops.
     begun : str
@@ -209,11 +214,11 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     target = SlopedScores(scores, best.place, best.factor)
     at = np.concatenate([starts(scores, group, rng) for group in tops])
     apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
-    step, reach, n_gradients, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
+    step, reach, n_steps, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
     for number, n_draws in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
         points = target.points_of(at)
-        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng)
-        n_gradients += chains.n_gradients
+        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng, SHORTER)
+        n_steps += chains.n_ticks
         after = chains.after(n_draws // 3)
         settled = _width(after) < SETTLED * reach
         drawn, at = target.scores_of(after), target.scores_of(chains.stand[0])
@@ -229,9 +234,9 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
             break
     points = target.points_of(at)
     chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
-    n_gradients += chains.n_gradients
+    n_steps += chains.n_ticks
     length = hamiltonian.length_of(reach, step)
-    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_gradients, n_moved, apart, begun)
+    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_steps, n_moved, apart, begun)
 
 
 def _width(points: Array) -> float:
@@ -273,17 +278,17 @@ def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np
     return moved
 
 
-def _looks(n_draws: int, effort: Effort, most: int) -> Iterator[int]:
+def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
     """Numbers of draws at which chains are judged, from the last but one that chains of ``n_draws`` have reached on.
 
-    They do not depend on where chains were stopped; ``most`` is the last.
+    They do not depend on where chains were stopped.
     """
     # many chains have as many draws as an ensemble after a quarter of the steps
-    look = math.ceil(effort.block / 4)
+    look = max(LEAST, math.ceil(effort.block / 4))
     while True:
         following = look + math.ceil((PATIENCE - 1) * look)
-        if following + math.ceil((PATIENCE - 1) * following) > min(n_draws, most):
-            yield min(look, most)
+        if following + math.ceil((PATIENCE - 1) * following) > n_draws:
+            yield look
         look = following
 
 
@@ -293,7 +298,12 @@ def _by_ensemble(values: Array, n_ensembles: int) -> Array:
 
 
 def _result(
-    density: Posterior, course: _Course, n_draws: int, lines: tuple[Convergence, ...], n_ensembles: int
+    density: Posterior,
+    course: _Course,
+    n_draws: int,
+    n_steps: int,
+    lines: tuple[Convergence, ...],
+    n_ensembles: int,
 ) -> TrajectoryDraws:
     target, drawn = course.target, course.chains.first(n_draws)
     free = FreeDensity(density)
@@ -306,5 +316,5 @@ def _result(
         np.full(n_ensembles, 1.0),
         lines,
         soundness=soundness(drawn, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
-        n_gradients=course.n_adapting + course.chains.n_gradients,
+        n_gradients=n_steps * len(drawn.energy),
     )

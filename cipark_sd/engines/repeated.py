@@ -60,6 +60,11 @@ class Repeated:
         return self.engine.run_back(self.plan, self._with(values), inputs.runs, self._names, weigh)[1]
 
     @cached_property
+    def n_operations(self) -> int:
+        """Operations of one run that are computed anew at each of its steps, all steps together."""
+        return len(self._program.dynamic) * len(self._single[0].grid.times)
+
+    @cached_property
     def _names(self) -> tuple[str, ...]:
         """The constants of the program that the numbers are."""
         return tuple(start_name(name) if starts else name for name, starts in self.numbers.items())

@@ -11,15 +11,16 @@ from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample
 from calibration.sampling.convergence import Criteria, convergence
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import EFFORT, UNSAVED, Effort
+from calibration.sampling.effort import BESIDE, EFFORT, LEAST_STEPS, UNSAVED, WORK, Effort, affordable_steps
 from calibration.sampling.hamiltonian import Chains, Sloped, Trajectories, adapted, length_of, returned_energy
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
-from calibration.sampling.trajectories import TrajectoryDraws
+from calibration.sampling.trajectories import LEAST, TrajectoryDraws
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.checkpoints import Checkpoint, Checkpoints
 from cipark_sd.engines.registry import choose
+from cipark_sd.scenarios import Scenario, resolve
 
 SHORT = Effort(ensembles=2, block=60, most_steps=1200, sampler="hmc")
 
@@ -263,3 +264,43 @@ def test_trajectories_are_followed_where_weights_fail(tmp_path: Path, monkeypatc
     instead = draw(density, np.random.default_rng(1), effort=effort).sampled
     assert instead.sampler == "hmc"
     assert "importance sampling was tried first: Pareto k" in instead.sentence
+
+
+def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: TrajectoryDraws, tmp_path: Path) -> None:
+    """To the bits of a budget that was large from the start; and chains that went further give the first of them."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    saved = Checkpoints(tmp_path).entry("chains")
+    never = replace(SHORT, criteria=Criteria(r_hat=1.0, ess=1e9), most_steps=500)
+
+    def steps(effort: Effort, saved: Checkpoint = UNSAVED) -> tuple[int, Array]:
+        sampled = draw(density, np.random.default_rng(1), effort=effort, saved=saved).sampled
+        assert isinstance(sampled, TrajectoryDraws)
+        assert not sampled.interrupted
+        return sampled.n_gradients // 32, sampled.position
+
+    larger = replace(never, most_steps=700)
+    few, first = steps(never, saved)
+    many, second = steps(larger, saved)
+    assert few <= 500 < many <= 700
+    assert len(first[0]) < len(second[0])
+    assert np.array_equal(second[:, : first.shape[1]], first)
+    for effort, expected in ((never, first), (larger, second)):
+        assert np.array_equal(steps(effort)[1], expected)
+        assert np.array_equal(steps(effort, saved)[1], expected)
+    # a budget that the adaptation has used up leaves as many draws as can be judged
+    assert steps(replace(never, most_steps=1))[1].shape[1] == LEAST
+
+
+def test_a_larger_model_affords_fewer_steps(tmp_path: Path) -> None:
+    """Half the time step is twice the work of the model; a model beyond measure has the least number."""
+    problem = small_study(tmp_path)
+    step = resolve(problem.model, problem.scenario).time_step
+
+    def steps(shorter: float) -> int:
+        finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=step / shorter))
+        return affordable_steps(posterior(finer, choose("native")))
+
+    one, many = steps(1), steps(128)
+    assert one == pytest.approx(WORK / BESIDE, rel=0.2)
+    assert LEAST_STEPS < many < one / 2
+    assert steps(2048) == LEAST_STEPS

@@ -25,7 +25,9 @@ def judged(
     none = np.zeros((n, n_draws), dtype=bool)
     logs = np.zeros((n, n_draws))
     taken = np.broadcast_to(accepted, (n, n_draws))
-    drawn = Trajectories(scores, logs, none if diverged is None else diverged, none, taken, energy)
+    drawn = Trajectories(
+        scores, logs, none if diverged is None else diverged, none, taken, energy, np.zeros((n, n_draws), dtype=np.intp)
+    )
     return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
 
 
@@ -106,3 +108,19 @@ def test_what_is_not_as_it_should_be_is_said(changed: dict[str, float], sound: b
     now = replace(GOOD, **changed)  # type: ignore[arg-type]
     assert now.sound is sound
     assert words in " ".join(now.sentences)
+
+
+def test_groups_that_lie_in_several_modes_are_found() -> None:
+    """One group of four elsewhere in one parameter, some of its chains not; small differences are none."""
+    elsewhere = draws()
+    elsewhere[:14, :, 1] += 4.0
+    found = judged(elsewhere)
+    assert found.groups_apart == "b"
+    assert "lie in different places of b: the posterior has several modes" in " ".join(found.sentences)
+    near = draws()
+    near[:16, :, 1] += 0.3
+    assert judged(near).groups_apart == ""
+    # within groups chains differ as much: they are slow, and no two groups are two modes
+    slow = draws() + 2 * np.random.default_rng(3).standard_normal((64, 1, 3))
+    assert judged(slow).groups_apart == ""
+    assert not any(judged(draws(seed)).groups_apart for seed in range(40))
