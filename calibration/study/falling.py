@@ -1,8 +1,8 @@
 """Whether a stock can fall, by its equations: a run would show one set of constants alone.
 
 A net flow cannot be negative where none of its terms can. Stocks are taken for not negative, and constants as the file
-has them. A difference may be negative, except what is left of a constant whole that the stock itself fills, and what is left of 1
-by something that does not depend on the stock: the complement of a share.
+has them. A difference may be negative, except what is left of a constant whole that the stock itself fills, and what is
+left of 1 by something that does not depend on the stock: the complement of a share.
 """
 
 from typing import assert_never
