@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Observation, quantities_of
 from calibration.study.parameters import Parameter
-from calibration.study.priors import Normal, Prior, natural_scale
+from calibration.study.priors import Normal, Prior
 from calibration.study.sections import read_prior
 from calibration.study.variants import repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
@@ -98,10 +98,10 @@ class Process:
         """Size and persistence, where they are estimated, and the innovations that have been seen."""
         hyper = []
         if not isinstance(self.size, float):
-            hyper.append(Parameter(self.size_name, self.size, 0.0, math.inf, natural_scale(self.size), why=self.why))
+            hyper.append(Parameter(self.size_name, self.size, 0.0, math.inf, self.size.natural, why=self.why))
         if not isinstance(self.persistence, float):
-            scale = natural_scale(self.persistence)
-            hyper.append(Parameter(self.persistence_name, self.persistence, 0.0, 1.0, scale, why=self.why))
+            of = self.persistence
+            hyper.append(Parameter(self.persistence_name, of, 0.0, 1.0, of.natural, why=self.why))
         return (*hyper, *self.innovations)
 
 

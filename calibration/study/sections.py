@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +17,6 @@ from calibration.study.priors import (
     Scale,
     Uniform,
     distribution,
-    natural_scale,
-    prior_fault,
 )
 from calibration.study.time_units import unit_of
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
@@ -142,7 +140,7 @@ def parameter_section(
                 section.wrong("bounds", "[low, high] with low below high")
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
-    scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
+    scale = section.choice("scale", scales, prior.natural if prior else "identity")
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
@@ -200,13 +198,12 @@ def read_prior(section: Section, content: object, key: str = "prior") -> Prior |
     family = FAMILIES[inner.choice("family", tuple(FAMILIES), listing="a prior is one of")]
     if len(section.problems) > before:
         return None
-    numbers = {field: inner.number(field) for field in family.__slots__}
+    numbers = {field.name: inner.number(field.name) for field in fields(family)}
     inner.note_unread()
     if len(section.problems) > before:
         return None
     prior = family(**numbers)
-    fault = prior_fault(prior)
-    if fault is not None:
+    if (fault := prior.fault()) is not None:
         section.problems.append(InvalidValue(key, prior, fault, where=section.at(key)))
         return None
     return prior

@@ -39,7 +39,7 @@ def keys() -> set[str]:
     found |= {"rival", "scenario", "experiment", DERIVED}
     for noise in registry.families():
         found |= {noise.spread, *(option.name for option in fields(noise))} - {""}
-    return found | {field for family in FAMILIES.values() for field in family.__slots__}
+    return found | {field.name for family in FAMILIES.values() for field in fields(family)}
 
 
 WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *USES}
