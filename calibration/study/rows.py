@@ -23,7 +23,7 @@ MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table, as numbers."""
+    """One row of a table, as numbers; NaN where there is no column."""
 
     line: int
     date: str
@@ -32,10 +32,10 @@ class Row:
     value: float
     lower: float
     upper: float
-    total: float
-    spread: float
-    category: str
     use: Use
+    total: float = math.nan
+    spread: float = math.nan
+    category: str = ""
 
     def less(self, before: "Row") -> "Row":
         """What came since the row before, by the ends of both intervals."""
@@ -53,14 +53,14 @@ class Columns:
     """Which column of the table holds what; empty where there is none."""
 
     time: str
-    start: str
-    value: str
-    lower: str
-    upper: str
-    total: str
-    spread: str
-    category: str
-    use: str
+    start: str = ""
+    value: str = ""
+    lower: str = ""
+    upper: str = ""
+    total: str = ""
+    spread: str = ""
+    category: str = ""
+    use: str = ""
 
 
 def read_rows(
@@ -172,8 +172,11 @@ def _row(
 ) -> Row | None:
     errors: list[CiparkError] = []
 
+    def cell(column: str) -> str:
+        return (record[column] or "").strip() if column else ""
+
     def number(column: str, missing: float, read: Callable[[str], float] = float) -> float:
-        text = (record[column] or "").strip() if column else ""
+        text = cell(column)
         if not text:
             return missing
         try:
@@ -185,41 +188,34 @@ def _row(
         return value
 
     def time(column: str) -> float:
-        text = (record[column] or "").strip() if column else ""
         try:
-            return calendar.model_time(text) if column else math.nan
+            return calendar.model_time(cell(column)) if column else math.nan
         except ValueError:
-            errors.append(InvalidValue(column, text, "a date such as 2019-11-26, or a number", where=where))
+            errors.append(InvalidValue(column, cell(column), "a date such as 2019-11-26, or a number", where=where))
             return math.nan
 
-    use = every or (record[columns.use].strip() if columns.use else "fit")
+    use = every or (cell(columns.use) if columns.use else "fit")
     if use not in USES:
         errors.append(UnknownName(use, USES, kind="use", where=where))
     if use == "fit" and (record.get(DERIVED) or "").strip():
-        errors.append(
-            InvalidValue(
-                "use",
-                "fit",
-                f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice",
-                where=where,
-            )
-        )
+        expected = f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice"
+        errors.append(InvalidValue("use", "fit", expected, where=where))
     value = number(columns.value, math.nan, as_number)
     lower = number(columns.lower, value, as_number)
     open_end = math.inf if columns.lower and not columns.upper and not columns.value else value
     upper = number(columns.upper, open_end, as_number)
     row = Row(
-        line,
-        (record[columns.time] or "").strip(),
-        time(columns.time),
-        time(columns.start),
-        value,
-        lower,
-        upper,
-        number(columns.total, math.nan),
-        number(columns.spread, math.nan),
-        (record[columns.category] or "").strip() if columns.category else "",
-        cast(Use, use),
+        line=line,
+        date=cell(columns.time),
+        time=time(columns.time),
+        start=time(columns.start),
+        value=value,
+        lower=lower,
+        upper=upper,
+        use=cast(Use, use),
+        total=number(columns.total, math.nan),
+        spread=number(columns.spread, math.nan),
+        category=cell(columns.category),
     )
     if not errors and math.isnan(lower):
         errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
