@@ -15,10 +15,11 @@ from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
-from calibration.assess.holdout import MODEL, DensityOf, RollingOrigin, Whole, rolling_origin
+from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
+from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import replicate
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort

@@ -83,7 +83,7 @@ def _rule(term: Term, expected: Array) -> str:
     match term:
         case Count():
             middle, names = float(np.median(expected[:, 0])), " and ".join(name for name, _ in term.quantity.parts)
-            if term.noise.family.relative and middle <= 0:
+            if term.noise.family.positive and middle <= 0:
                 return f"{term.noise.family.name} noise is around positive numbers, and {names} is {middle:.3g}"
             if term.noise.family.discrete and middle < 0:
                 return f"a count is around no negative number, and {names} is {middle:.3g}"

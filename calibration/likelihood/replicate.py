@@ -80,15 +80,12 @@ def replicate_by_term(
     streams = term_streams(rng, density.problem.terms)
     remembered = _remembered(density, values, theta, streams, one_step)
     drawn: list[Array] = []
-    position = 0
-    for i, term in enumerate(density.problem.terms):
-        expected = values[:, position : position + len(term.quantities)]
-        position += len(term.quantities)
+    for i, (term, slot) in enumerate(zip(density.problem.terms, density.slots, strict=True)):
         if i in remembered:
             drawn.append(remembered[i])
             continue
         arguments = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
-        drawn.append(replicate_term(term, expected, *arguments))
+        drawn.append(replicate_term(term, values[:, slot], *arguments))
     return drawn
 
 
@@ -201,4 +198,4 @@ def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Coun
         return replace(term, lower=low, upper=low + width)
     low = value - width * rng.random()
     # of a proportion nothing lies below zero
-    return replace(term, lower=max(low, 0.0) if term.noise.family.relative else low, upper=low + width)
+    return replace(term, lower=max(low, 0.0) if term.noise.family.positive else low, upper=low + width)

@@ -122,7 +122,7 @@ def noise_name(series: Series) -> str:
 def noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
-    if series.family.relative:
+    if series.family.on_log:
         median, sigma = 0.2, 1.0
     elif not series.family.discrete:
         sd = float(np.std(series.values))

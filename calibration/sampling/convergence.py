@@ -26,10 +26,9 @@ Series 361, 131-192 (error of an autocorrelation time). The numbers on chains ar
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 
@@ -126,16 +125,6 @@ class Convergence:
             and self.mean_error <= criteria.mean_error
             and self.limit_error <= criteria.limit_error
         )
-
-
-def as_numbers(lines: Sequence[Convergence]) -> Array:
-    """``(n, 13)``: the fields of each quantity after its name."""
-    return np.array([astuple(line)[1:] for line in lines], dtype=float)
-
-
-def from_numbers(names: Sequence[str], rows: NDArray[np.generic]) -> tuple[Convergence, ...]:
-    """Undoes :func:`as_numbers`."""
-    return tuple(Convergence(name, *row) for name, row in zip(names, rows.tolist(), strict=True))
 
 
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:

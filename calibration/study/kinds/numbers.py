@@ -70,7 +70,7 @@ class Numbers(ObservationKind[NumberFamily]):
             self.wrong(where, shown, f"whole numbers {of_it}")
         if family.discrete and gains is None and upper < 0:
             self.wrong(where, shown, f"no negative number {of_it}; losses need 'gains'")
-        if family.relative and not (lower > 0 or (lower == 0 and upper > 0)):
+        if family.positive and not (lower > 0 or (lower == 0 and upper > 0)):
             self.wrong(where, shown, f"a positive number {of_it}")
         return Count(self.label(row), quantity, lower, upper, noise, gains, self.weight, row.use)
 
