@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from calibration.assess.evidence import log_evidence
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
 from calibration.likelihood.posterior import DensityOf
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.streams import Stage, named_streams, stage_numbers
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
@@ -37,8 +37,6 @@ from cipark_sd.tasks.workers import Workers
 
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
 STRUCTURE = 2000.0
-#: Stage of a study's random numbers that its rivals have, whichever command fits them.
-STAGE = 103
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
 #: matters, not their digits.
 RESAMPLED, RESAMPLED_STEPS = 400, 300
@@ -195,7 +193,7 @@ class RivalTask:
 
 def rival_numbers(seed: int) -> np.random.Generator:
     """The random numbers of a study's rivals: one set of weights for one study, whichever command asks for it."""
-    return np.random.default_rng([seed, STAGE])
+    return stage_numbers(seed, Stage.RIVALS)
 
 
 def fit_rivals(

@@ -19,6 +19,7 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
 from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible, shift_at_half_the_step
 from calibration.likelihood.forward import ForwardModel
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
@@ -178,7 +179,7 @@ def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedR
 def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
     density, sampled = draws.density, draws.sampled
     r_eff = relative_efficiency(draws.theta)
-    predicted = predict(density, draws.flat, np.random.default_rng([seed, 1]), r_eff=r_eff)
+    predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
         draws.theta,
         sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,

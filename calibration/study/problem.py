@@ -60,58 +60,69 @@ from cipark_sd.section import Section
 from cipark_sd.toml_lines import place
 
 
-@dataclass(frozen=True)
-class CalibrationProblem:
-    """What is fitted to what, and how.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stated:
+    """What a study states beside its model and its data.
 
     Parameters
     ----------
-    title, folder :
-        Of the study.
-    model : Model
-    scenario : Scenario
-        Fixed values and the time span; the parameters come on top of it.
-    observations : tuple of Observation
+    title : str
     space : ParameterSpace
         Of the model and of the noise, in the order of the file.
     fixed : tuple of Fixed
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
-    rivals, scenarios, experiments : tuple of Variant
-        Structures to refit, what may happen after the data, and what might have been otherwise within them.
-    questions : Questions
-        What the report answers, in the study's own words.
     calendar : Calendar
         How dates become model time.
+    questions : Questions
+        What the report answers, in the study's own words.
+    pools : tuple of Pool
+        Parameters that groups share in part.
+    """
+
+    title: str
+    space: ParameterSpace
+    fixed: tuple[Fixed, ...]
+    method: Method
+    holdout: tuple[float, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
+    questions: Questions = field(default_factory=Questions)
+    pools: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationProblem(Stated):
+    """What is fitted to what, and how.
+
+    Parameters
+    ----------
+    folder : path
+        Of the study.
+    model : Model
+    scenario : Scenario
+        Fixed values and the time span; the parameters come on top of it.
+    observations : tuple of Observation
+    rivals, scenarios, experiments : tuple of Variant
+        Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
     processes : tuple of Process
         Innovations that the study adds to the model; they are part of ``model`` and of ``space``.
     groups : tuple of Group
         That each run the model; their range is part of ``model``.
-    pools : tuple of Pool
-        Parameters that groups share in part.
     """
 
-    title: str
     folder: Path
     model: Model
     scenario: Scenario
     observations: tuple[Observation, ...]
-    space: ParameterSpace
-    fixed: tuple[Fixed, ...]
-    method: Method
-    holdout: tuple[float, ...] = ()
-    calendar: Calendar = field(default_factory=Calendar)
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
-    questions: Questions = field(default_factory=Questions)
     predictions: tuple[Prediction, ...] = ()
     processes: tuple[Process, ...] = ()
     groups: tuple[Group, ...] = ()
-    pools: tuple[Pool, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
