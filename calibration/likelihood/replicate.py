@@ -13,7 +13,7 @@ from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import term_streams
 from calibration.likelihood.term_density import expected_numbers, number_family, part
-from calibration.study.observations import Breakdown, Count, Observation, Share, Term
+from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
 from cipark_sd.arrays import Array
 
 
@@ -28,7 +28,7 @@ class Number:
     time: float
     lower: float
     upper: float
-    use: str
+    use: Use
 
 
 def labels_of(term: Term) -> list[tuple[str, float, float]]:

@@ -17,13 +17,13 @@ are. The range stands first, since functions of a vector go along the last one.
 """
 
 import csv
-import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from calibration.study.observations import Breakdown, Count, Observation, Quantity, Share, Term
+from calibration.study.rows import Records
 from calibration.study.sections import Fixed
 from calibration.study.tables import located, table_folder
 from calibration.study.variants import constants_set, repeated
@@ -42,7 +42,6 @@ from cipark_sd.model.variables import (
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
-from cipark_sd.spreadsheets import table_bytes
 from cipark_sd.toml_lines import LinedTable
 
 #: The range of the groups; no file can have such a name.
@@ -180,10 +179,7 @@ def _tables_of_groups(
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Rows with the lines on which they end; none where the table cannot be read."""
     try:
-        text = table_bytes(path).decode("utf-8-sig")
-        lines = [(n, line) for n, line in enumerate(io.StringIO(text, newline=""), start=1) if line[:1] != "#"]
-        reader = csv.DictReader(line for _, line in lines)
-        return [(lines[reader.line_num - 1][0], record) for record in reader]
+        return list(Records(path))
     except (CiparkError, OSError, UnicodeDecodeError, csv.Error):
         return []
 
