@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 from datetime import date
 from functools import cache, partial
+from inspect import isabstract
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
@@ -218,7 +219,14 @@ def _strictly(kind: type, allowed: tuple[type, ...]) -> Any:
 
 def _is_union(kind: Any) -> bool:
     """Whether a type is one of several dataclasses, which plain data have to tell apart."""
-    return get_origin(kind) in (Union, UnionType) and sum(is_dataclass(member) for member in get_args(kind)) > 1
+    return (
+        get_origin(kind) in (Union, UnionType, None) and sum(is_dataclass(member) for member in _alternatives(kind)) > 1
+    )
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types of a union, or the classes beneath an abstract one."""
+    return tuple(kind.__subclasses__()) if isabstract(kind) else get_args(kind)
 
 
 def _with_kind(converter: "Converter", value: object) -> Any:
@@ -232,7 +240,7 @@ def _of_union(converter: "Converter", content: object, kind: Any) -> object:
     if isinstance(content, Mapping):
         fields = dict(content)
         name = fields.pop(_KIND, None)
-        for member in get_args(kind):
+        for member in _alternatives(kind):
             if isinstance(member, type) and is_dataclass(member) and member.__name__.lower() == name:
                 return converter.structure(fields, member)
         raise TypeError(f"{name!r} is no kind of value that can stand here")

@@ -2,13 +2,18 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeGuard, TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, WrongHeading
 from cipark_sd.toml_lines import LinedTable, place
 
 T = TypeVar("T", bound=str)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of TOML is a finite number, which a truth value is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Section:
@@ -30,6 +35,8 @@ class Section:
     def __init__(
         self, content: object, name: str, problems: list[CiparkError], *, within: "Section | None" = None
     ) -> None:
+        #: What its table is called in the file, of one that :meth:`sections` gives.
+        self.title = ""
         self.name: str = name if within is None or not within.name else f"{within.name}, {name}"
         self.problems = problems
         self._start = len(problems)
@@ -55,6 +62,11 @@ class Section:
     def at(self, key: str) -> str:
         """The file, the line of a key, and the name of the table."""
         return place(self._placed, self.name, key)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was noted since the section was opened."""
+        return len(self.problems) == self._start
 
     def __contains__(self, key: str) -> bool:
         return key in self.content
@@ -98,9 +110,23 @@ class Section:
         value = self.raw(key)
         if value is None and default is not None:
             return default
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if is_number(value):
             return float(value)
         self.wrong(key, "a finite number")
+        return math.nan if default is None else default
+
+    def number_or_name(
+        self, key: str, expected: str, fits: Callable[[float], bool], default: float | None = None
+    ) -> float | str:
+        """A number that ``fits``, or a text that names one; required where there is no default."""
+        value = self.raw(key)
+        if value is None and default is not None:
+            return default
+        if isinstance(value, str) and value:
+            return value
+        if is_number(value) and fits(value):
+            return float(value)
+        self.wrong(key, expected)
         return math.nan if default is None else default
 
     def whole(self, key: str, default: int, *, least: int = 0, most: int | None = None) -> int:
@@ -150,6 +176,20 @@ class Section:
         elif not (value is None or isinstance(value, list) or noted):
             self.wrong(key, f"tables, each headed [[{key}]]")
         return value if isinstance(value, list) else []
+
+    def sections(self, key: str, *, by: str = "name", label: str = "") -> "Iterator[Section]":
+        """A section for each table ``[[key]]``, which messages name by its text under ``by``."""
+        for content in self.tables(key):
+            yield Section.titled(content, label or key, self.problems, by=by)
+
+    @classmethod
+    def titled(cls, content: object, kind: str, problems: list[CiparkError], *, by: str = "name") -> "Section":
+        """The table of one of several things of a kind, which messages name by its text under ``by``."""
+        title = str(content.get(by, "?")) if isinstance(content, Mapping) else "?"
+        section = cls(content, f"{kind} {title!r}", problems)
+        section.title = title
+        section.text(by)
+        return section
 
     def note_unread(self) -> None:
         """Note every key that nothing asked for.

@@ -27,7 +27,6 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
-from calibration.study.terms import merged_over
 from cipark_sd.claims import Evidence, Tally, classify
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import ensemble
@@ -218,6 +217,21 @@ def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> Calib
             for term in terms
         ]
     return replace(problem, observations=(replace(observation, terms=tuple(terms)),))
+
+
+def merged_over(terms: Sequence[Count], ends: Sequence[float]) -> list[Count]:
+    """Windows joined where one ends and the next begins at one of the ``ends``: counts add up."""
+    merged: list[Count] = []
+    for term in sorted(terms, key=lambda term: term.quantity.end):
+        last = merged[-1] if merged else None
+        if last is None or term.quantity.start not in ends or last.quantity.end != term.quantity.start:
+            merged.append(term)
+            continue
+        gains = None if last.gains is None or term.gains is None else replace(term.gains, start=last.gains.start)
+        quantity = replace(term.quantity, start=last.quantity.start)
+        lower, upper = last.lower + term.lower, last.upper + term.upper
+        merged[-1] = replace(term, quantity=quantity, gains=gains, lower=lower, upper=upper)
+    return merged
 
 
 def plain(quantity: Quantity) -> Quantity:

@@ -15,11 +15,13 @@ from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
-from calibration.assess.holdout import MODEL, DensityOf, RollingOrigin, Whole, rolling_origin
+from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
+from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import replicate
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem
@@ -99,13 +101,13 @@ def assess(
     """
     problem = drawn.density.problem
 
-    def stream(stage: int) -> np.random.Generator:
-        return np.random.default_rng([seed, 100 + stage])
+    def stream(stage: Stage) -> np.random.Generator:
+        return stage_numbers(seed, stage)
 
-    replicates = replicate(drawn.density, drawn.flat, stream(0))
+    replicates = replicate(drawn.density, drawn.flat, stream(Stage.REPLICATES))
     forecasts = attempt(
         "forecast",
-        lambda: forecast(problem, density_of, drawn.flat, stream(1), scenarios=stages.scenarios),
+        lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
         list[ForecastRow](),
     )
     shift = integration_error(problem, density_of, estimate)
@@ -127,7 +129,7 @@ def assess(
                 lambda: rolling_origin(
                     problem,
                     density_of,
-                    stream(2),
+                    stream(Stage.HOLDOUT),
                     rivals=problem.rivals if stages.rivals else (),
                     whole=_whole(drawn, rivals.fits),
                     effort=replace(effort, effective=min(effort.effective, ORIGIN)),
@@ -143,7 +145,7 @@ def assess(
                     problem,
                     density_of,
                     stages.self_tests,
-                    stream(4),
+                    stream(Stage.SELF_TEST),
                     workers=workers,
                     on_progress=None if on_stage is None else partial(on_stage, "self-test"),
                 ),
@@ -158,27 +160,29 @@ def assess(
         keep_rivals(problem, fits, rivals.refuted, comparison, folder / RIVALS)
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
-    worth = effects(problem, fits, weights, density_of, stream(5)) if fits else []
-    future = () if rolling is None else future_weights(rolling, stream(6))
+    worth = effects(problem, fits, weights, density_of, stream(Stage.EFFECTS)) if fits else []
+    future = () if rolling is None else future_weights(rolling, stream(Stage.FUTURE_WEIGHTS))
     if fits:
         forecasts += _of_structures(problem, fits, weights, future, density_of, stages.scenarios, seed)
     return Assessment(
-        tuple(bands(problem.observations, replicates)),
-        tuple(contractions(drawn)),
-        tuple(forecasts),
-        shift,
-        rolling,
-        tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
-        tuple(comparison),
-        tuple(worth),
-        tested,
-        None if tested is None else judged(tested, seed),
-        interrupted,
-        attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
-        future,
-        attempt("groups", lambda: tuple(group_values(drawn, stream(8))), ()),
-        tuple(drawn_predictions(drawn)) if problem.pools else (),
-        attempt("effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()),
+        bands=tuple(bands(problem.observations, replicates)),
+        contractions=tuple(contractions(drawn)),
+        forecasts=tuple(forecasts),
+        step_shift=shift,
+        rolling=rolling,
+        refuted=tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
+        comparison=tuple(comparison),
+        effects=tuple(worth),
+        tested=tested,
+        ranks=None if tested is None else judged(tested, seed),
+        interrupted=interrupted,
+        discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
+        future=future,
+        groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
+        drawn_predictions=tuple(drawn_predictions(drawn)) if problem.pools else (),
+        effect_lines=attempt(
+            "effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()
+        ),
     )
 
 
@@ -209,13 +213,13 @@ def _of_structures(
     foretold = all(fit.variant.name in by_name for fit in fits)
     weights = [by_name[fit.variant.name] for fit in fits] if foretold else stacked
     kind = "leave-future-out" if foretold else "leave-one-out"
-    choosing = np.random.default_rng([seed, 107])
+    choosing = stage_numbers(seed, Stage.MIXTURES)
     mixtures = [(fit.variant.name, [fit], [1.0]) for fit in fits]
     if len(fits) > 1:
         mixtures += [(f"mixture, {kind} weights", list(fits), list(weights)), (EQUAL, list(fits), [1.0] * len(fits))]
     rows: list[ForecastRow] = []
     for name, members, shares in mixtures:
         parts = mixture(members, shares, DRAWS, choosing)
-        numbers = np.random.default_rng([seed, 101])
+        numbers = stage_numbers(seed, Stage.FORECASTS)
         rows += forecast_mixture(problem, density_of, parts, numbers, structure=name, scenarios=scenarios)
     return rows

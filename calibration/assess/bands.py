@@ -7,21 +7,12 @@ import numpy as np
 
 from calibration.assess.scores import LEVELS
 from calibration.likelihood.replicate import numbers
+from calibration.study.levels import Level
 from calibration.study.observations import Observation
 from cipark_sd.arrays import Array
 
 #: Kinds of observation whose numbers are counts or measurements over time.
 DATED = ("increments", "level", "flow")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A dated number with the ends of its interval."""
-
-    time: float
-    lower: float
-    upper: float
-    use: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +25,14 @@ class Band:
         Without those at which the model has no value; empty where it never has one.
     quantiles : (n_levels, n_times)
         At :data:`calibration.assess.scores.LEVELS`.
-    observed : tuple of Seen
+    observed : tuple of Level
         What was seen at those times, and beside a band that is not added up also what is only looked at.
     """
 
     observation: str
     times: Array
     quantiles: Array
-    observed: tuple[Seen, ...]
+    observed: tuple[Level, ...]
 
 
 def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Band]:
@@ -71,13 +62,11 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
             middle, half = ends.mean(axis=1).cumsum(), (ends[:, 1] - ends[:, 0]) / 2
             ends = np.stack([middle - half, middle + half], axis=1)
         observed = [
-            Seen(every[i].time, low, high, every[i].use) for i, (low, high) in zip(chosen, ends.tolist(), strict=True)
+            Level(every[i].time, low, high, every[i].use) for i, (low, high) in zip(chosen, ends.tolist(), strict=True)
         ]
         if observation.kind != "increments":
             # beside a band of increments that are added up, a level has no place
             aside = [every[i] for i in named if i not in chosen]
-            observed += [
-                Seen(held_aside.time, held_aside.lower, held_aside.upper, held_aside.use) for held_aside in aside
-            ]
+            observed += [Level(number.time, number.lower, number.upper, number.use) for number in aside]
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
         yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(observed))

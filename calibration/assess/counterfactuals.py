@@ -7,13 +7,13 @@ holds the doubt about its parameters only; the spread between structures is usua
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from calibration.assess.contraction import power_sensitivity, scaled_weights
-from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import RivalFit, mixture, with_variant
-from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -123,18 +123,16 @@ def _beside_prior(effect: Effect, before: Array, after: Array) -> Effect:
     usable = np.isfinite(before) & np.isfinite(after) & (before != 0)
     if not usable.any():
         return effect
-    difference = after[usable] - before[usable]
-    low, median, high = np.quantile(difference, [0.05, 0.5, 0.95]).tolist()
-    share_low, share, share_high = np.quantile(difference / before[usable], [0.05, 0.5, 0.95]).tolist()
-    return replace(
-        effect,
-        prior_median=median,
-        prior_low=low,
-        prior_high=high,
-        prior_share=share,
-        prior_share_low=share_low,
-        prior_share_high=share_high,
-    )
+    return replace(effect, **_ranges(before[usable], after[usable], "prior_"))
+
+
+def _ranges(before: Array, after: Array, prefix: str = "") -> dict[str, Any]:
+    """Median and central 90 % of a change, and of the change as share of what there was."""
+    ranges: dict[str, Any] = {}
+    for name, values in (("", after - before), ("share_", (after - before) / before)):
+        low, median, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+        ranges |= {f"{prefix}{name}low": low, f"{prefix}{name or 'median_'}"[:-1]: median, f"{prefix}{name}high": high}
+    return ranges
 
 
 def counted_observations(problem: CalibrationProblem) -> list[Observation]:
@@ -152,23 +150,18 @@ def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arra
 def totals_of(density: Posterior, theta: Array) -> Array:
     """Expected sums ``(n, n_observations)`` of a density's own problem."""
     problem, values = density.problem, density.quantities(theta)
-    position = 0
-    places: dict[str, list[int]] = {}
+    slots, places = iter(density.slots), dict[str, list[int]]()
     for observation in problem.observations:
-        for term in observation.terms:
+        for term, slot in zip(observation.terms, slots, strict=False):
             # a level that is only looked at is no part of the sum
             if isinstance(term, Count) and term.use != "check":
-                places.setdefault(observation.name, []).append(position)
-            position += len(term.quantities)
+                places.setdefault(observation.name, []).append(slot.start)
     totals = [values[:, places[observation.name]].sum(axis=1) for observation in counted_observations(problem)]
     return np.stack(totals, axis=1) if totals else np.empty((len(theta), 0))
 
 
 def _effect(structure: str, experiment: str, observation: str, before: Array, after: Array) -> Effect:
     usable = np.isfinite(before) & np.isfinite(after)
-    difference = after[usable] - before[usable]
-    low, median, high = np.quantile(difference, [0.05, 0.5, 0.95]).tolist()
-    share_low, share, share_high = np.quantile(difference / before[usable], [0.05, 0.5, 0.95]).tolist()
-    probability = float((difference < 0).mean())
-    ends = (share_low, share_high)
-    return Effect(structure, experiment, observation, median, low, high, share, probability, *ends)
+    before, after = before[usable], after[usable]
+    probability = float((after - before < 0).mean())
+    return Effect(structure, experiment, observation, probability=probability, **_ranges(before, after))

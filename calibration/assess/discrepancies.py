@@ -192,9 +192,7 @@ def _compared(density: Posterior, theta: Array, fitted: Sequence[tuple[Count, Ar
         mean, sd = expected[:, 0], family.sd(expected[:, 0], density.spread(term.noise, theta))
         value = np.full(len(theta), (term.lower + term.upper) / 2)
         with np.errstate(invalid="ignore", divide="ignore"):
-            distances = [
-                (np.log(number / mean) if family.relative else number - mean) / sd for number in (value, copies)
-            ]
+            distances = [(np.log(number / mean) if family.on_log else number - mean) / sd for number in (value, copies)]
         columns.append((value, distances[0], copies, distances[1]))
     values, away, copies, copied_away = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
     # a window stands for the unit of time in which it ends, a date for the one that it ends

@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.assess.counterfactuals import counted_observations, totals_of
-from calibration.assess.holdout import DensityOf
 from calibration.assess.rivals import with_variant
-from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.sampling.importance import RELIABLE, smoothed
 from calibration.study.constants import reaching, without_scale
 from calibration.study.observations import quantities_of

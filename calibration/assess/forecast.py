@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.assess.holdout import DensityOf
 from calibration.assess.scores import quantiles
+from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
 from calibration.study.observations import Count, Observation

@@ -6,7 +6,7 @@ of every summary: a difference over a dozen points is a hint, no proof. Nor is a
 its structure and its dated events were written after the data that are held out here, those of a baseline were not.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -15,8 +15,9 @@ from itertools import product
 import numpy as np
 
 from calibration.assess import baselines
-from calibration.assess.scores import Score, Summary, columns, from_columns, score, summaries
-from calibration.likelihood.posterior import Posterior
+from calibration.assess.rivals import with_variant
+from calibration.assess.scores import Score, Summary, score, summaries
+from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.likelihood.streams import named_streams
 from calibration.readings.reporting import Reporting
@@ -28,14 +29,13 @@ from calibration.study.observations import Count, Observation, ReadQuantity, qua
 from calibration.study.problem import CalibrationProblem, until
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
+from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
 from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import listed
 
 #: What the study's own structure is called among forecasters.
 MODEL = "model"
-DensityOf = Callable[[CalibrationProblem], Posterior]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,14 @@ class RollingOrigin:
         return tuple(name for name in names if name != MODEL and name not in self.structures)
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores at one origin, and whether the posterior has converged; None where the data are impossible."""
+
+    scores: tuple[Score, ...]
+    converged: bool | None
+
+
 @dataclass(frozen=True, eq=False)
 class OriginTask:
     """Fit what was known at one origin and score what came later; beside the model, not a rival, the baselines.
@@ -127,7 +135,7 @@ class OriginTask:
         return digest("origin", problem_digest(self.problem), self.density_of, *parts, *rival, *start)
 
     def __call__(self, tell: Tell) -> Arrays:
-        """Columns of the scores, and whether the posterior has converged."""
+        """:class:`Scored` as arrays."""
         chains, noise, baseline_rng = self.rng.spawn(3)
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, chains, self.effort)
@@ -138,14 +146,14 @@ class OriginTask:
         except NowherePossible:
             if self.forecaster == MODEL:
                 raise
-            return {"refuted": np.array(True)}
+            return as_arrays(Scored((), None))
         scores = model_scores(density, drawn.flat, self.origin, noise, forecaster=self.forecaster)
         for observation in self.problem.observations if self.forecaster == MODEL else ():
             scores += baseline_scores(observation, self.origin, baseline_rng, most_steps=self.effort.most_steps)
         if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps
             saved.discard()
-        return columns(scores) | {"converged": np.array(drawn.sampled.converged)}
+        return as_arrays(Scored(tuple(scores), drawn.sampled.converged))
 
 
 def rolling_origin(
@@ -188,12 +196,7 @@ def rolling_origin(
     differing = [rival for rival in rivals if rival not in neutral]
     streams = named_streams(rng, [f"{rival.name} {task.origin!r}" for rival in differing for task in tasks])
     tasks += [
-        replace(
-            task,
-            problem=_under(task.problem, rival),
-            rng=stream,
-            forecaster=rival.name,
-        )
+        replace(task, problem=with_variant(task.problem, rival), rng=stream, forecaster=rival.name)
         for (rival, task), stream in zip(list(product(differing, tasks)), streams, strict=True)
     ]
     tasks = [
@@ -205,23 +208,20 @@ def rolling_origin(
     outcome = workers.run(tasks, on_progress)
     if outcome.interrupted:
         raise KeyboardInterrupt
-    pairs = [(task, answer) for task, answer in zip(tasks, outcome.answers, strict=True) if answer is not None]
-    refuted = tuple(dict.fromkeys(task.forecaster for task, answer in pairs if "refuted" in answer))
-    pairs = [(task, answer) for task, answer in pairs if task.forecaster not in refuted]
-    scores = tuple(entry for _, answer in pairs for entry in from_columns(answer))
+    answers = [
+        (task, from_arrays(Scored, answer)) for task, answer in zip(tasks, outcome.answers, strict=True) if answer
+    ]
+    refuted = tuple(dict.fromkeys(task.forecaster for task, scored in answers if scored.converged is None))
+    answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
+    scores = tuple(entry for _, scored in answers for entry in scored.scores)
     by_model = [entry for entry in scores if entry.forecaster == MODEL]
     scores += tuple(replace(entry, forecaster=rival.name) for rival in neutral for entry in by_model)
     return RollingOrigin(
         scores,
-        tuple(dict.fromkeys(task.origin for task, answer in pairs if not answer["converged"])),
+        tuple(dict.fromkeys(task.origin for task, scored in answers if not scored.converged)),
         tuple(rival.name for rival in rivals if rival.name not in refuted),
         refuted,
     )
-
-
-def _under(problem: CalibrationProblem, rival: Variant) -> CalibrationProblem:
-    """The problem with a rival's constants set."""
-    return replace(problem, scenario=problem.scenario | rival.scenario)
 
 
 def model_scores(

@@ -6,7 +6,6 @@ mean of densities over draws, which few of them would carry for a term that the 
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,7 +13,7 @@ from hashlib import sha256
 import numpy as np
 
 from calibration.assess.scores import log_mean_exp
-from calibration.likelihood.posterior import Posterior, with_terms
+from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import draw_whole, problem_digest
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock
@@ -58,7 +57,7 @@ class LeftOutTask:
 
     problem: CalibrationProblem
     name: str
-    density_of: Callable[[CalibrationProblem], Posterior]
+    density_of: DensityOf
     position: int
     with_term: WithTerm
     rng: np.random.Generator

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from calibration.assess.evidence import log_evidence
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
-from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.streams import named_streams
-from calibration.sampling.convergence import Convergence, as_numbers, from_numbers
+from calibration.likelihood.posterior import DensityOf
+from calibration.likelihood.streams import Stage, named_streams, stage_numbers
+from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
@@ -31,24 +31,20 @@ from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoints, digest, stream
+from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
 from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
 
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
 STRUCTURE = 2000.0
-#: Stage of a study's random numbers that its rivals have, whichever command fits them.
-STAGE = 103
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
 #: matters, not their digits.
 RESAMPLED, RESAMPLED_STEPS = 400, 300
-#: Makes the density of a problem.
-DensityOf = Callable[[CalibrationProblem], Posterior]
 
 
 @dataclass(frozen=True, eq=False)
-class RivalFit:
-    """One structure's posterior and how well it predicts.
+class Sampled:
+    """A posterior and how well it predicts.
 
     Parameters
     ----------
@@ -71,8 +67,6 @@ class RivalFit:
         What made the draws: ``importance`` or ``chains``.
     """
 
-    variant: Variant
-    names: tuple[str, ...]
     theta: Array
     convergence: tuple[Convergence, ...]
     best_log_likelihood: float
@@ -83,6 +77,14 @@ class RivalFit:
     evidence_error: float
     converged: bool
     sampler: str
+
+
+@dataclass(frozen=True, eq=False)
+class RivalFit(Sampled):
+    """What was sampled of one structure."""
+
+    variant: Variant
+    names: tuple[str, ...]
 
     @property
     def flat(self) -> Array:
@@ -161,7 +163,7 @@ class RivalTask:
         return digest("rival", problem_digest(self.problem), self.density_of, *parts)
 
     def __call__(self, tell: Tell) -> Arrays:
-        """Arrays of :class:`RivalFit`; ``refuted`` alone where the data are impossible."""
+        """:class:`Sampled` as arrays; ``refuted`` alone where the data are impossible."""
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, self.chains, self.effort)
         try:
@@ -169,27 +171,29 @@ class RivalTask:
         except NowherePossible:
             return {"refuted": np.array(True)}
         logs, elpd, pareto_k = leave_one_out(drawn)
-        evidence = log_evidence(drawn, self.bridge)
-        likelihood = density.log_likelihood(drawn.flat)
+        evidence, error = log_evidence(drawn, self.bridge)
         if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
             saved.discard()
-        return {
-            "theta": drawn.theta,
-            "found": as_numbers(drawn.sampled.lines),
-            "converged": np.array(drawn.sampled.converged),
-            "sampler": np.array(drawn.sampled.sampler),
-            "best": likelihood.max(),
-            "log_likelihood": logs.reshape(*drawn.theta.shape[:2], -1),
-            "elpd": elpd,
-            "pareto_k": pareto_k,
-            "evidence": np.array(evidence),
-        }
+        return as_arrays(
+            Sampled(
+                theta=drawn.theta,
+                convergence=drawn.sampled.lines,
+                best_log_likelihood=float(density.log_likelihood(drawn.flat).max()),
+                log_likelihood=logs.reshape(*drawn.theta.shape[:2], -1),
+                elpd=elpd,
+                pareto_k=pareto_k,
+                log_evidence=evidence,
+                evidence_error=error,
+                converged=drawn.sampled.converged,
+                sampler=drawn.sampled.sampler,
+            )
+        )
 
 
 def rival_numbers(seed: int) -> np.random.Generator:
     """The random numbers of a study's rivals: one set of weights for one study, whichever command asks for it."""
-    return np.random.default_rng([seed, STAGE])
+    return stage_numbers(seed, Stage.RIVALS)
 
 
 def fit_rivals(
@@ -232,8 +236,12 @@ def fit_rivals(
         streams.append(bridge)
     outcome = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
     pairs = list(zip(problem.rivals, outcome.answers, strict=True))
-    fits = {variant.name: _fit(variant, problem, answer) for variant, answer in pairs if answer and "theta" in answer}
-    refuted = tuple(variant for variant, answer in pairs if answer and "theta" not in answer)
+    refuted = tuple(variant for variant, answer in pairs if answer and "refuted" in answer)
+    fits = {
+        variant.name: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
+        for variant, answer in pairs
+        if answer and variant not in refuted
+    }
     interrupted = outcome.interrupted
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
@@ -261,21 +269,6 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     the rival with the lower k would gain by it.
     """
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
-
-
-def _fit(variant: Variant, problem: CalibrationProblem, answer: Arrays) -> RivalFit:
-    names = problem.space.names
-    evidence, error = (float(number) for number in answer["evidence"])
-    theta, logs, elpd, pareto_k = (
-        np.array(answer[name], dtype=float) for name in ("theta", "log_likelihood", "elpd", "pareto_k")
-    )
-    convergence, best, converged = (
-        from_numbers(names, answer["found"]),
-        float(answer["best"]),
-        bool(answer["converged"]),
-    )
-    sampler = str(answer["sampler"])
-    return RivalFit(variant, names, theta, convergence, best, logs, elpd, pareto_k, evidence, error, converged, sampler)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
@@ -322,10 +315,8 @@ def stacking_errors(elpd: Array, labels: Sequence[str], rng: np.random.Generator
 def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
     """A line for each rival, best predictor first."""
     elpd = np.array([fit.elpd for fit in fits])
-    weights, errors = (
-        stacking(elpd),
-        stacking_errors(elpd, [str(i) for i in range(elpd.shape[1])], np.random.default_rng(0)),
-    )
+    labels = [str(i) for i in range(elpd.shape[1])]
+    weights, errors = stacking(elpd), stacking_errors(elpd, labels, np.random.default_rng(0))
     evidence = np.array([fit.log_evidence for fit in fits])
     probability = np.exp(evidence - np.logaddexp.reduce(evidence))
     best = int(elpd.sum(axis=1).argmax())

@@ -7,11 +7,10 @@ Econometrica 55(3), 703-708 and 1994, Review of Economic Studies 61(4), 631-653 
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.likelihood.replicate import Number
 from cipark_sd.arrays import Array
@@ -41,18 +40,6 @@ class Score:
     pit: float
     inside_50: bool
     inside_90: bool
-
-
-def columns(scores: Sequence[Score]) -> dict[str, NDArray[np.generic]]:
-    """An array for each field, a score a row."""
-    return {field.name: np.array([getattr(entry, field.name) for entry in scores]) for field in fields(Score)}
-
-
-def from_columns(columns: Mapping[str, NDArray[np.generic]]) -> list[Score]:
-    """Undoes :func:`columns`; other columns are left alone."""
-    values = {field.name: columns[field.name].tolist() for field in fields(Score)}
-    values["quantiles"] = [tuple(row) for row in values["quantiles"]]
-    return [Score(*row) for row in zip(*values.values(), strict=True)]
 
 
 def score(

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from calibration.assess.counterfactuals import counted_observations, totals
 from calibration.assess.forecast import courses_ahead
-from calibration.assess.holdout import DensityOf
 from calibration.assess.scores import quantiles
 from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
-from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest

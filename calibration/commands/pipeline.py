@@ -13,6 +13,7 @@ from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.verification import Replication, replication
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
@@ -130,7 +131,7 @@ def keep_draws(made: Calibration, folder: Path) -> list[Path]:
     if made.draws is None:
         return []
     seed, path = made.problem.method.seed, folder / "draws.nc"
-    write_draws(tree(made.draws, np.random.default_rng([seed, 3]), seed), path)
+    write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), path)
     return [path]
 
 
@@ -155,7 +156,7 @@ def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDra
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
         bars.show("posterior", steps, total, "" if worst is None else str(worst))
 
-    rng = np.random.default_rng([density.problem.method.seed, 2])
+    rng = stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
 

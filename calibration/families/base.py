@@ -60,8 +60,10 @@ class NumberFamily(Family):
 
     #: Whether it is of whole numbers, none of them negative.
     discrete: ClassVar[bool]
-    #: Whether the noise is in proportion: additive, with the spread as its sd, for the logarithm of a positive number.
-    relative: ClassVar[bool] = False
+    #: Whether it has numbers above 0 alone.
+    positive: ClassVar[bool] = False
+    #: Whether the noise is added to the logarithm of the mean, and not to the mean: the scale of :meth:`sd`.
+    on_log: ClassVar[bool] = False
     #: Whether the noise is normal, of the number or of its logarithm.
     gaussian: ClassVar[bool] = False
     #: Whether windows may differ in length: the sum over two is of the same family with the same spread.
@@ -93,7 +95,7 @@ class NumberFamily(Family):
 
     @abstractmethod
     def sd(self, mean: Array, spread: Array) -> Array:
-        """Standard deviation of the noise: of the logarithm where the noise is :attr:`relative`."""
+        """Standard deviation of the noise on its scale (:attr:`on_log`)."""
 
     @abstractmethod
     def quantile(self, probability: Array, mean: float, spread: float) -> Array:
@@ -143,7 +145,7 @@ class MeasurementFamily(NumberFamily):
         log_probability = self.log_interval(lower, upper, mean, spread)
         by_mean, by_spread = np.zeros_like(log_probability), np.zeros_like(log_probability)
         for end, sign in ((lower, -1.0), (upper, 1.0)):
-            if math.isfinite(end) and (end > 0 or not self.relative):
+            if math.isfinite(end) and (end > 0 or not self.positive):
                 score = self.score(np.array(end), mean, spread)
                 with np.errstate(over="ignore", invalid="ignore"):
                     share = sign * np.exp(-0.5 * score**2 - 0.5 * math.log(2 * math.pi) - log_probability)

@@ -16,7 +16,8 @@ class Lognormal(MeasurementFamily):
 
     name: ClassVar[str] = "lognormal"
     meaning: ClassVar[str] = "measurements with an error in proportion; sd of the logarithm"
-    relative: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    on_log: ClassVar[bool] = True
     gaussian: ClassVar[bool] = True
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:

@@ -22,6 +22,10 @@ class StudentT(MeasurementFamily):
     meaning: ClassVar[str] = "measurements with heavy tails; sd in the units of the data"
     dof: float = 4.0
 
+    def sd(self, mean: Array, spread: Array) -> Array:
+        """Of up to 2 degrees of freedom, which have none, the scale."""
+        return spread * math.sqrt(self.dof / (self.dof - 2)) if self.dof > 2 else spread
+
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         from scipy.special import gammaln
 

@@ -23,7 +23,7 @@ from calibration.fit.verdict import Side, Verdict
 from calibration.fit.verification import COARSE, finer_step, half_step_sentence
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
-from calibration.study.priors import natural_scale, to_scale
+from calibration.study.priors import to_scale
 from cipark_sd.wording import listed, number
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
@@ -291,7 +291,7 @@ def prior_distance(parameter: Parameter, value: float) -> float:
 
     A uniform prior is flat on its own scale, whichever one is searched: no estimate within its bounds contradicts it.
     """
-    scale = natural_scale(parameter.prior)
+    scale = parameter.prior.natural
     low, high = to_scale(np.array(parameter.interval(ONE_SD)), scale)
     estimate, middle = to_scale(np.array([value, parameter.median]), scale)
     return float((estimate - middle) / ((high - low) / 2))

@@ -145,7 +145,7 @@ class _Series:
             ends if follows or not whole else (starts + ends) / 2,
             ends - starts if whole and not follows else np.ones(len(terms)),
             float(starts[0]) if follows else None,
-            terms[0].noise.family.relative,
+            terms[0].noise.family.on_log,
         )
 
     def errors(self, sets: Array) -> CourseErrors:

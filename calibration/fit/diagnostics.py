@@ -176,7 +176,7 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
                 if term.noise.family.discrete:
                     # an expected count of nearly nothing has a standard deviation of nearly nothing
                     sd = np.maximum(sd, 1e-3)
-                scaled = np.log(ends[:, 0]) if term.noise.family.relative else ends[:, 0]
+                scaled = np.log(ends[:, 0]) if term.noise.family.on_log else ends[:, 0]
                 rows[i] = [np.sqrt(term.weight) * scaled / sd]
             case Breakdown():
                 shares = base / base.sum(axis=-1, keepdims=True)

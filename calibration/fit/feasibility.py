@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 from cipark_sd.wording import percent
 
-#: Draws of the priors that are looked at, and their stream.
-DRAWS, _STREAM = 200, 9
+#: Draws of the priors that are looked at.
+DRAWS = 200
 #: Share of the draws from which on an impossible term is named.
 FEW = 0.05
 
@@ -52,7 +53,7 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
     Draws under which the model gives no number are left out; they are counted elsewhere
     (:mod:`calibration.sampling.failed_draws`).
     """
-    rng = np.random.default_rng([seed, _STREAM])
+    rng = stage_numbers(seed, Stage.IMPOSSIBLE)
     drawn = density.space.from_unit(rng.random((DRAWS, len(density.space))))
     theta = np.vstack([density.space.medians, drawn])
     logs = density.pointwise(theta, fitted_only=False)
@@ -83,7 +84,7 @@ def _rule(term: Term, expected: Array) -> str:
     match term:
         case Count():
             middle, names = float(np.median(expected[:, 0])), " and ".join(name for name, _ in term.quantity.parts)
-            if term.noise.family.relative and middle <= 0:
+            if term.noise.family.positive and middle <= 0:
                 return f"{term.noise.family.name} noise is around positive numbers, and {names} is {middle:.3g}"
             if term.noise.family.discrete and middle < 0:
                 return f"a count is around no negative number, and {names} is {middle:.3g}"

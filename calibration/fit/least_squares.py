@@ -120,7 +120,7 @@ class Squares:
             term, slot = self.goal.density.problem.terms[i], self.goal.density.slots[i]
             assert isinstance(term, Count)
             last = slot.start if term.denominator is None else slot.stop - 1
-            rows.append((slot.start, last, term.lower, term.noise.family.relative))
+            rows.append((slot.start, last, term.lower, term.noise.family.on_log))
         first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
         return first, divisor, observed, relative
 

@@ -12,6 +12,7 @@ from calibration.fit.profile import Profile, profiles_of
 from calibration.fit.shared_goal import SharedGoal
 from calibration.fit.threshold import Threshold
 from calibration.likelihood.predicted import Reported, reported
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
@@ -142,7 +143,7 @@ def predictions(
     bars.show("predictions", 0, n)
     best, alternatives = optimum.theta, optimum.alternatives
     if len(goal.free) > len(optimum.goal.free):
-        rng = np.random.default_rng([problem.method.seed, 5])
+        rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS)
         try:
             entries = checkpoints.within("joint")
             joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
@@ -171,7 +172,7 @@ def predictions(
 
 def _beside_prior(profile: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
     """The profile with the central interval of its level that the priors alone give the prediction."""
-    rng, level = np.random.default_rng([problem.method.seed, 6]), profile.threshold.level
+    rng, level = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS), profile.threshold.level
     values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
     usable = values[np.isfinite(values)]
     if not len(usable):

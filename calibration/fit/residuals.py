@@ -53,10 +53,10 @@ def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
     logs = density.pointwise(full, fitted_only=False)[0]
     seed = density.problem.method.seed
     rows: list[FittedRow] = []
-    index = position = 0
+    index = 0
     for observation in density.problem.observations:
         for term in observation.terms:
-            raw = quantities[:, position : position + len(term.quantities)]
+            raw = quantities[:, density.slots[index]]
             window = term.quantities[0]
             numbers = _numbers(density, term, raw, values[index][0], full)
             for (label, lower, upper), number in zip(labels_of(term), numbers, strict=True):
@@ -79,7 +79,6 @@ def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
                     )
                 )
             index += 1
-            position += len(term.quantities)
     return rows
 
 
@@ -155,7 +154,7 @@ def _band(term: Count, values: Array, spread: Array) -> tuple[float, float, floa
     family, mean, tail = number_family(term, values), float(values[0, 0]), (1 - BAND) / 2
     low, high = family.quantile(np.array([tail, 1 - tail]), mean, float(spread[0])).tolist()
     sd = float(family.sd(values[:, 0], spread)[0])
-    if family.relative:
+    if family.on_log:
         # of the number itself, to first order
         sd = mean * sd if mean > 0 else math.nan
     return (sd, low, high) if math.isfinite(sd) else (math.nan, math.nan, math.nan)

@@ -177,7 +177,7 @@ def residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
         family = next(iter(noises)).family
         if not family.gaussian:
             continue
-        gaps = [math.log(t.lower / e) if family.relative else t.lower - e for t, e in counts]
+        gaps = [math.log(t.lower / e) if family.on_log else t.lower - e for t, e in counts]
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / n_fitted)
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan

@@ -39,7 +39,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     blocks: list[Factor | Shares] = list(parameters)
-    blocks += [factor for table in top.tables("factor") if (factor := _factor(table, problems)) is not None]
+    blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
     blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
     outputs = tuple(_output(table, problems) for table in top.tables("output"))
     moments = tuple(_moment(table, problems, problem.model.time.units) for table in top.tables("moment"))
@@ -72,22 +72,17 @@ def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
     return tuple(Output(name, name) for name in names)
 
 
-def _factor(content: object, problems: list[CiparkError]) -> Factor | None:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    errors: list[CiparkError] = []
-    section = Section(content, f"factor {name!r}", errors)
-    section.text("name")
+def _factor(section: Section) -> Factor | None:
     why = section.text("why")
     low, high = _bounds(section)
     mode = section.number("mode", float("nan"))
     prior = _prior(section, low, high, mode)
     section.note_unread()
-    if prior is not None and not errors:
+    if prior is not None and section.sound:
         try:
-            return Factor(name, distribution(prior, low, high).quantile, why)
+            return Factor(section.title, distribution(prior, low, high).quantile, why)
         except ValueError as fault:
             section.wrong("prior", str(fault))
-    problems += errors
     return None
 
 
@@ -114,8 +109,7 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
 
 
 def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
-    errors: list[CiparkError] = []
-    section = Section(content, "shares", errors)
+    section = Section(content, "shares", problems)
     parts = section.names("parts")
     means = section.raw("means")
     concentration, total = section.number("concentration"), section.number("total", 1.0)
@@ -126,8 +120,7 @@ def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
     if not concentration > 0:
         section.wrong("concentration", "a positive number")
     section.note_unread()
-    problems += errors
-    return None if errors else Shares(parts, tuple(numbers), concentration, total, why)
+    return None if not section.sound else Shares(parts, tuple(numbers), concentration, total, why)
 
 
 def _output(content: object, problems: list[CiparkError]) -> Output:

@@ -1,6 +1,6 @@
 """The log density of a problem's parameters: model outputs, read as the observations read them, under their noise."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -219,6 +219,10 @@ class On:
     def __call__(self, problem: CalibrationProblem) -> Posterior:
         """The density of ``problem``."""
         return posterior(problem, choose(self.engine))
+
+
+#: Makes the density of a problem.
+DensityOf = Callable[[CalibrationProblem], Posterior]
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:

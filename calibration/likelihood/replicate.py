@@ -13,7 +13,7 @@ from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.streams import term_streams
 from calibration.likelihood.term_density import expected_numbers, number_family, part
-from calibration.study.observations import Breakdown, Count, Observation, Share, Term
+from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
 from cipark_sd.arrays import Array
 
 
@@ -28,7 +28,7 @@ class Number:
     time: float
     lower: float
     upper: float
-    use: str
+    use: Use
 
 
 def labels_of(term: Term) -> list[tuple[str, float, float]]:
@@ -80,15 +80,12 @@ def replicate_by_term(
     streams = term_streams(rng, density.problem.terms)
     remembered = _remembered(density, values, theta, streams, one_step)
     drawn: list[Array] = []
-    position = 0
-    for i, term in enumerate(density.problem.terms):
-        expected = values[:, position : position + len(term.quantities)]
-        position += len(term.quantities)
+    for i, (term, slot) in enumerate(zip(density.problem.terms, density.slots, strict=True)):
         if i in remembered:
             drawn.append(remembered[i])
             continue
         arguments = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
-        drawn.append(replicate_term(term, expected, *arguments))
+        drawn.append(replicate_term(term, values[:, slot], *arguments))
     return drawn
 
 
@@ -201,4 +198,4 @@ def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Coun
         return replace(term, lower=low, upper=low + width)
     low = value - width * rng.random()
     # of a proportion nothing lies below zero
-    return replace(term, lower=max(low, 0.0) if term.noise.family.relative else low, upper=low + width)
+    return replace(term, lower=max(low, 0.0) if term.noise.family.positive else low, upper=low + width)

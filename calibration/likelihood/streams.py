@@ -3,11 +3,38 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import cast
 
 import numpy as np
 
 from calibration.study.observations import Term
+
+
+class Stage(IntEnum):
+    """What is drawn with a study's seed: a stream each, so that none depends on what else is asked."""
+
+    PREDICTED = 1
+    POSTERIOR = 2
+    FILE_OF_DRAWS = 3
+    PREDICTIONS = 5
+    PREDICTIONS_OF_PRIORS = 6
+    FAILED_DRAWS = 8
+    IMPOSSIBLE = 9
+    REPLICATES = 100
+    FORECASTS = 101
+    HOLDOUT = 102
+    RIVALS = 103
+    SELF_TEST = 104
+    EFFECTS = 105
+    FUTURE_WEIGHTS = 106
+    MIXTURES = 107
+    GROUPS = 108
+
+
+def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
+    """The random numbers of a stage."""
+    return np.random.default_rng([seed, int(stage)])
 
 
 def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:

@@ -90,7 +90,7 @@ def _strengths(density: Posterior, centre: Array, places: Sequence[int], step: f
         spread, mean = density.spread(term.noise, centre[None, :]), values[:, 0]
         sd = term.noise.family.sd(np.maximum(mean[:1], 1.0), spread)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = (np.log(mean) if term.noise.family.relative else mean) / sd[0]
+            scaled = (np.log(mean) if term.noise.family.on_log else mean) / sd[0]
         columns.append(scaled[1:])
     rows = np.stack(columns, axis=1)
     k = len(places)

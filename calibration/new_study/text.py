@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import fields
+from textwrap import wrap
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def noise_name(series: Series) -> str:
 def noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
-    if series.family.relative:
+    if series.family.on_log:
         median, sigma = 0.2, 1.0
     elif not series.family.discrete:
         sd = float(np.std(series.values))
@@ -138,9 +139,8 @@ def noise(series: Series) -> str:
 
 def prior_text(prior: Prior) -> str:
     """A prior as an inline table."""
-    (family,) = (name for name, kind in FAMILIES.items() if type(prior) is kind)
     numbers = (f"{field.name} = {number(getattr(prior, field.name))}" for field in fields(prior))
-    return f'{{ family = "{family}", {", ".join(numbers)} }}'
+    return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
 
 
 def parameter(candidate: Candidate) -> str:
@@ -171,8 +171,8 @@ _HEAD = """\
 _PARAMETERS = """\
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
 # these data depend, so that no interval rests on a guess of another; hold what you know, such as an amount, under
-# [[fixed]]. A prior is one of normal, lognormal, logit-normal, uniform, log-uniform, triangular, beta, gamma,
-# half-normal, exponential, student-t, half-cauchy; sigma is on the scale of the logarithm or the logit.
+# [[fixed]]. A prior is one of {priors};
+# sigma is on the scale of the logarithm or the logit.
 
 """
 _METHOD = {
@@ -219,7 +219,10 @@ def problem(
     fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
     order = {"CAL": 0, "PRI": 1}
     texts = [parameter(candidate) for candidate in sorted(free, key=lambda candidate: order[candidate.role])]
-    lines += [*parts, _PARAMETERS + "\n".join([*texts, *noises])]
+    lines += [
+        *parts,
+        _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
+    ]
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
     lines.append(_METHOD[estimate] + _SEARCHES)

@@ -19,8 +19,9 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
 from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible, shift_at_half_the_step
 from calibration.likelihood.forward import ForwardModel
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
-from calibration.report.findings import BestFit, Curves, Fit, Posterior, PosteriorLine
+from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
@@ -178,7 +179,7 @@ def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedR
 def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
     density, sampled = draws.density, draws.sampled
     r_eff = relative_efficiency(draws.theta)
-    predicted = predict(density, draws.flat, np.random.default_rng([seed, 1]), r_eff=r_eff)
+    predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
         draws.theta,
         sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,
@@ -186,36 +187,16 @@ def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
         sampled.converged,
         sampled.interrupted,
         sampled.lines,
-        posterior_lines(draws),
+        _contraction(draws),
         tuple(predicted),
         tuple(scores(density, predicted)),
     )
 
 
-def posterior_lines(draws: PosteriorDraws) -> tuple[PosteriorLine, ...]:
-    """A line for each parameter, in order."""
-    lines = []
-    shares = (np.arange(_POINTS) + 0.5) / _POINTS
-    for parameter, column, mixing in zip(draws.density.space, draws.flat.T, draws.sampled.lines, strict=True):
+def _contraction(draws: PosteriorDraws) -> Array:
+    """One less the ratio of posterior to prior variance of each parameter on its scale ``(k,)``."""
+    ratios, shares = [], (np.arange(_POINTS) + 0.5) / _POINTS
+    for parameter, column in zip(draws.density.space, draws.flat.T, strict=True):
         prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
-        ratio = float(to_scale(column, parameter.scale).var() / prior.var())
-        lines.append(
-            PosteriorLine(
-                parameter.name,
-                parameter.use,
-                mixing.mean,
-                mixing.sd,
-                mixing.median,
-                mixing.low,
-                mixing.high,
-                mixing.mcse_mean,
-                mixing.mcse_median,
-                mixing.mcse_low,
-                mixing.mcse_high,
-                1 - ratio,
-                mixing.r_hat,
-                mixing.ess_bulk,
-                mixing.ess_tail,
-            )
-        )
-    return tuple(lines)
+        ratios.append(float(to_scale(column, parameter.scale).var() / prior.var()))
+    return 1 - np.array(ratios)

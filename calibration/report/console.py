@@ -132,15 +132,15 @@ def _show_posterior(drawn: Posterior) -> None:
         (
             line.name,
             with_error(line.mean, line.mcse_mean),
-            rounded(line.median, line.high_95 - line.low_95),
-            interval(line.low_95, line.high_95),
-            f"{line.mcse_low_95:.1g}, {line.mcse_high_95:.1g}",
-            f"{line.contraction:.2f}",
-            f"{line.rhat:.3f}",
+            rounded(line.median, line.high - line.low),
+            interval(line.low, line.high),
+            f"{line.mcse_low:.1g}, {line.mcse_high:.1g}",
+            f"{contraction:.2f}",
+            f"{line.r_hat:.3f}",
             f"{line.ess_bulk:.0f}",
             f"{line.ess_tail:.0f}",
         )
-        for line in drawn.lines
+        for line, contraction in zip(drawn.mixing, drawn.contraction.tolist(), strict=True)
     ]
     print_table(("posterior", *heads), rows)
     say()

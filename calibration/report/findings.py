@@ -69,32 +69,6 @@ class Curves:
     levels: dict[str, tuple[FittedRow, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class PosteriorLine:
-    """A parameter's moments, central 95 %, their Monte Carlo errors, contraction, and how well the chains mix.
-
-    Moments, limits and errors are those of all weighted points, or all positions of chains, of which draws are kept.
-    Contraction is one less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said
-    nothing.
-    """
-
-    name: str
-    use: str
-    mean: float
-    sd: float
-    median: float
-    low_95: float
-    high_95: float
-    mcse_mean: float
-    mcse_median: float
-    mcse_low_95: float
-    mcse_high_95: float
-    contraction: float
-    rhat: float
-    ess_bulk: float
-    ess_tail: float
-
-
 @dataclass(frozen=True, eq=False)
 class Posterior:
     """Joint draws and what they say.
@@ -108,8 +82,10 @@ class Posterior:
         The sampler, and what it did.
     converged, interrupted : bool
     mixing : tuple of Convergence
-        A line a parameter.
-    lines : tuple of PosteriorLine
+        A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
+        of chains, of which draws are kept.
+    contraction : (k,)
+        One less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said nothing.
     predicted : tuple of Predicted
     scores : tuple of Score
     """
@@ -120,7 +96,7 @@ class Posterior:
     converged: bool
     interrupted: bool
     mixing: tuple[Convergence, ...]
-    lines: tuple[PosteriorLine, ...]
+    contraction: Array
     predicted: tuple[Predicted, ...]
     scores: tuple[Score, ...]
 
@@ -203,6 +179,20 @@ class Findings:
         return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and assessed
 
 
+def posterior_table(fit: Fit) -> list[dict[str, object]]:
+    """A line for each parameter, in order; none without a posterior."""
+    if fit.posterior is None:
+        return []
+    lines = zip(fit.study.space, fit.posterior.mixing, fit.posterior.contraction.tolist(), strict=True)
+    return [
+        {"name": line.name, "use": estimated.use, "mean": line.mean, "sd": line.sd, "median": line.median,
+         "low_95": line.low, "high_95": line.high, "mcse_mean": line.mcse_mean, "mcse_median": line.mcse_median,
+         "mcse_low_95": line.mcse_low, "mcse_high_95": line.mcse_high, "contraction": contraction, "rhat": line.r_hat,
+         "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail}
+        for estimated, line, contraction in lines
+    ]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``.
@@ -247,7 +237,7 @@ def estimates(fit: Fit) -> list[Estimate]:
     """All parameters in order, estimates beside priors."""
     profiles = {result.name: result for result in fit.profiles}
     spreads = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
-    spreads |= {line.name: line.sd for line in fit.posterior.lines} if fit.posterior is not None else {}
+    spreads |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
     lines = []
     for parameter, value in zip(fit.study.space, fit.optimum.theta, strict=True):
         low, high = parameter.interval(fit.level)

@@ -7,7 +7,7 @@ from calibration.fit.conditions import conditions_record
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given
-from calibration.report.findings import Fit
+from calibration.report.findings import Fit, posterior_table
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.placeholders import far_off
 from cipark_sd.scenarios import override_key, split_key
@@ -122,15 +122,12 @@ def _toml(value: object) -> str:
             return repr(float(value))  # type: ignore[arg-type]
 
 
-def _posterior(fit: Fit) -> dict[str, dict[str, object]]:
-    from dataclasses import asdict
-
-    lines = {}
-    for line in () if fit.posterior is None else fit.posterior.lines:
-        fields = asdict(line)
-        name = fields.pop("name")
-        lines[name] = {key: _finite(value) if isinstance(value, float) else value for key, value in fields.items()}
-    return lines
+def _posterior(fit: Fit) -> dict[object, dict[str, object]]:
+    rows = posterior_table(fit)
+    return {
+        row.pop("name"): {key: _finite(value) if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
+    }
 
 
 def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:

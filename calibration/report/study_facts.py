@@ -1,17 +1,12 @@
 """What findings know of the study that they are about: names, units and questions, without the model itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from calibration.sampling.draws import problem_digest
-from calibration.study.calendar import Calendar
 from calibration.study.levels import NOT_YET, course_of, is_reported_later
 from calibration.study.observations import Observation, ReadQuantity
-from calibration.study.parameters import ParameterSpace
-from calibration.study.pooling import Pool
 from calibration.study.predictions import Prediction
-from calibration.study.problem import CalibrationProblem
-from calibration.study.questions import Questions
-from calibration.study.sections import Fixed, Method
+from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.estimands import of_output, unit_of
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
@@ -72,8 +67,8 @@ class Documentation:
     readme: bool
 
 
-@dataclass(frozen=True, eq=False)
-class StudyFacts:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudyFacts(Stated):
     """A study, for tables, figures and sentences.
 
     Parameters
@@ -90,13 +85,10 @@ class StudyFacts:
         Names of the structures other than the study's own, which may stand among them for its weight.
     innovations : tuple of str
         Parameters that the study adds to the model (``[[process]]``).
-    pools : tuple of Pool
-        Parameters that groups share in part.
     groups : tuple of str
         Canonical names of the groups that each run the model.
     """
 
-    title: str
     model: str
     model_digest: str
     study_digest: str
@@ -105,20 +97,13 @@ class StudyFacts:
     time_step: float
     file_step: float
     time_units: str
-    method: Method
-    calendar: Calendar
-    questions: Questions
-    space: ParameterSpace
     units: dict[str, str]
-    fixed: tuple[Fixed, ...]
-    holdout: tuple[float, ...]
     rivals: tuple[str, ...]
     observations: tuple[Observed, ...]
     predictions: tuple[Reported, ...]
     fitted_families: tuple[str, ...]
     innovations: tuple[str, ...]
     documentation: Documentation
-    pools: tuple[Pool, ...] = ()
     groups: tuple[str, ...] = ()
 
     @property
@@ -145,7 +130,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         if variable is not None:
             units[parameter.name] = variable.units
     return StudyFacts(
-        title=problem.title,
+        **{stated.name: getattr(problem, stated.name) for stated in fields(Stated)},
         model=model.name,
         model_digest=model.digest,
         study_digest=problem_digest(problem),
@@ -154,20 +139,13 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         time_step=resolve(model, problem.scenario).time_step,
         file_step=model.time.step,
         time_units=model.time.units,
-        method=problem.method,
-        calendar=problem.calendar,
-        questions=problem.questions,
-        space=problem.space,
         units=units,
-        fixed=problem.fixed,
-        holdout=problem.holdout,
         rivals=tuple(rival.name for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
         innovations=tuple(p.name for process in problem.processes for p in process.parameters),
         documentation=_documentation(problem),
-        pools=problem.pools,
         groups=tuple(canonical(group.name) for group in problem.groups),
     )
 

@@ -26,10 +26,9 @@ Series 361, 131-192 (error of an autocorrelation time). The numbers on chains ar
 
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 
@@ -109,16 +108,6 @@ class Convergence:
         """Whether all that is wanted is reached; what cannot be computed is not."""
         sizes = self.ess_bulk > criteria.ess and self.ess_tail > criteria.ess
         return sizes and self.r_hat < criteria.r_hat
-
-
-def as_numbers(lines: Sequence[Convergence]) -> Array:
-    """``(n, 13)``: the fields of each quantity after its name."""
-    return np.array([astuple(line)[1:] for line in lines], dtype=float)
-
-
-def from_numbers(names: Sequence[str], rows: NDArray[np.generic]) -> tuple[Convergence, ...]:
-    """Undoes :func:`as_numbers`."""
-    return tuple(Convergence(name, *row) for name, row in zip(names, rows.tolist(), strict=True))
 
 
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:

@@ -11,7 +11,7 @@ the ensembles have. (Side by side, walkers would look like independent draws.) M
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.chains import Chains
-from calibration.sampling.convergence import Convergence, as_numbers, one_by_one
+from calibration.sampling.convergence import Convergence, one_by_one
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock
 from calibration.sampling.free_density import prior_draws
 from calibration.sampling.sample import ImportanceDraws, Sampled, Start, sample
@@ -322,9 +322,9 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
 def _convergence(sampled: Sampled) -> "xr.Dataset":
     import xarray as xr
 
-    names = [field.name for field in fields(Convergence)][1:]
-    columns = zip(names, as_numbers(sampled.lines).T, strict=True)
+    names, *columns = zip(*map(astuple, sampled.lines), strict=True)
+    variables = zip([field.name for field in fields(Convergence)][1:], columns, strict=True)
     return xr.Dataset(
-        {name: (("parameter",), column) for name, column in columns},
-        {"parameter": [line.name for line in sampled.lines]},
+        {name: (("parameter",), np.array(column, dtype=float)) for name, column in variables},
+        {"parameter": list(names)},
     )

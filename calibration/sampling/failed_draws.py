@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.free_density import prior_draws
 from cipark_sd.arrays import Array
 from cipark_sd.engines.columns import Columns
@@ -38,8 +39,6 @@ from cipark_sd.scenarios import Scenario, override_key, split_key
 PRIOR, POSTERIOR = 500, 2500
 #: The same with an engine that runs one draw at a time, in Python.
 FEW_PRIOR, FEW_POSTERIOR = 50, 100
-#: Of the stream of the prior's draws.
-_STREAM = 8
 #: Draws that are run at a time.
 _AT_A_TIME = 250
 
@@ -72,7 +71,7 @@ def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: fl
     TooManyFailed
     """
     n_prior, n_posterior = (PRIOR, POSTERIOR) if density.runner.engine.compiled else (FEW_PRIOR, FEW_POSTERIOR)
-    drawn = prior_draws(density.space, n_prior, np.random.default_rng([seed, _STREAM]))
+    drawn = prior_draws(density.space, n_prior, stage_numbers(seed, Stage.FAILED_DRAWS))
     prior = failures_of(density, drawn)
     if theta is None:
         return FailedDraws(_of_prior(prior), "")

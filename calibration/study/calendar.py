@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never, get_args
 
 from calibration.study.time_units import TimeUnit, unit_in
+from cipark_sd.section import Section
 from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_date
 
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
@@ -63,6 +64,25 @@ class Calendar:
         """
         value = number_or_date(text)
         return value if isinstance(value, float) else self.time_of(value)
+
+    def time_under(self, section: Section, key: str) -> float:
+        """Model time of the date or number under a key of a study; what is neither is noted."""
+        try:
+            return self.model_time(str(section.raw(key)))
+        except ValueError:
+            section.wrong(key, "a date such as 2019-12-31, or a number")
+            return math.nan
+
+    def times_under(self, section: Section, key: str) -> tuple[float, ...]:
+        """Model times of a list of dates or of numbers under a key, ascending; what is none is noted."""
+        dates = section.raw(key)
+        try:
+            return tuple(
+                sorted({self.model_time(str(date)) for date in (dates if isinstance(dates, list) else [dates])})
+            )
+        except ValueError:
+            section.wrong(key, "a list of dates such as 2019-07-01, or of numbers")
+            return ()
 
     def time_of(self, date: datetime.date) -> float:
         """Model time of a date.

@@ -17,8 +17,8 @@ import numpy as np
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
 from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.section import Section
+from cipark_sd.errors import InvalidValue
+from cipark_sd.section import Section, is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +112,11 @@ class Coding:
         return slopes
 
 
-def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[str, Coding]:
-    """The ``[[coding]]`` tables of a study by name; problems are added to the list."""
+def read_codings(top: Section) -> dict[str, Coding]:
+    """The ``[[coding]]`` tables of a study by name."""
     codings: dict[str, Coding] = {}
-    for content in tables:
-        name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-        section = Section(content, f"coding {name!r}", problems)
-        section.text("name")
+    for section in top.sections("coding"):
+        name = section.title
         why = section.text("why", "")
         reported = section.names("reported")
         true = section.table("true", "true")
@@ -129,7 +127,7 @@ def read_codings(tables: Sequence[object], problems: list[CiparkError]) -> dict[
         rows = tuple(_row(true, label, len(reported)) for label in true.content)
         section.note_unread()
         if name in codings:
-            problems.append(InvalidValue("name", name, "each once", where="[[coding]]"))
+            top.problems.append(InvalidValue("name", name, "each once", where="[[coding]]"))
         codings[name] = Coding(name, tuple(true.content), reported, rows, why)
     return codings
 
@@ -154,5 +152,5 @@ def _row(section: Section, label: str, n: int) -> Row:
 def _numbers(value: object, n: int) -> tuple[float, ...] | None:
     if not isinstance(value, list) or len(value) != n:
         return None
-    numbers = [float(x) for x in value if isinstance(x, int | float) and not isinstance(x, bool) and np.isfinite(x)]
+    numbers = [float(x) for x in value if is_number(x)]
     return tuple(numbers) if len(numbers) == n and n else None

@@ -16,7 +16,7 @@ Source: Homer 2012, System Dynamics Review 28(3), 281-294 (partial-model testing
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ import numpy as np
 from calibration.study.calendar import Calendar
 from calibration.study.rows import Columns, Row, read_rows
 from calibration.study.tables import located, table_folder
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
 from cipark_sd.section import Section
@@ -37,16 +37,15 @@ KINDS: tuple[Kind, ...] = ("increments", "level")
 
 
 def read_drivers(
-    tables: Sequence[object],
+    top: Section,
     folder: Path,
     model: Model,
     span: Scenario,
     calendar: Calendar,
     taken: Sequence[str],
-    problems: list[CiparkError],
     allow_files: Sequence[Path] = (),
 ) -> Scenario:
-    """What the ``[[driver]]`` tables of a study put in the place of equations; problems are added to the list.
+    """What the ``[[driver]]`` tables of a study put in the place of equations.
 
     Parameters
     ----------
@@ -55,9 +54,7 @@ def read_drivers(
     """
     courses: dict[str, TimeSeries] = {}
     owned = {split_key(override_key(name))[0] for name in taken}
-    for content in tables:
-        name = str(content.get("variable", "?")) if isinstance(content, Mapping) else "?"
-        section = Section(content, f"driver {name!r}", problems)
+    for section in top.sections("driver", by="variable"):
         variable = section.text("variable")
         course = _course(section, folder, model, span, calendar, allow_files)
         if override_key(variable) in map(override_key, courses):
@@ -74,17 +71,8 @@ def _course(
 ) -> TimeSeries | None:
     kind = section.choice("kind", KINDS)
     path = located(section, table_folder(section, folder), section.text("table"), allow_files)
-    columns = Columns(
-        time=section.text("time", "time"),
-        start="",
-        value=section.text("value", "value"),
-        lower="",
-        upper="",
-        total="",
-        spread="",
-        category="",
-        use=section.text("use") if "use" in section else "",
-    )
+    use = section.text("use") if "use" in section else ""
+    columns = Columns(time=section.text("time", "time"), value=section.text("value", "value"), use=use)
     looked_at = section.names("check_at")
     first = section.number("start") if kind == "increments" else math.nan
     factor = section.number("factor", 1.0)

@@ -5,8 +5,8 @@
     dates = ["2019-07-01", "2019-07-02"]
     why = "announced by the park a month before"
 
-An observation names them in ``merge_over``, so that no window ends at one, or in ``reported``, so that its counts are
-releases of what waited (:mod:`calibration.readings.reporting`).
+An observation names them in ``reported``, so that its counts are releases of what waited
+(:mod:`calibration.readings.reporting`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.variants import repeated
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.section import Section
 
 
@@ -28,28 +28,14 @@ class Event:
     why: str
 
 
-def read_events(tables: Sequence[object], calendar: Calendar, problems: list[CiparkError]) -> dict[str, Event]:
-    """The ``[[event]]`` tables of a study by name; problems are added to the list."""
-    events = [_event(table, calendar, problems) for table in tables]
-    problems += repeated([event.name for event in events], "[[event]]")
+def read_events(top: Section, calendar: Calendar) -> dict[str, Event]:
+    """The ``[[event]]`` tables of a study by name."""
+    events = []
+    for section in top.sections("event"):
+        events.append(Event(section.title, calendar.times_under(section, "dates"), section.text("why", "")))
+        section.note_unread()
+    top.problems += repeated([event.name for event in events], "[[event]]")
     return {event.name: event for event in events}
-
-
-def _event(content: object, calendar: Calendar, problems: list[CiparkError]) -> Event:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"event {name!r}", problems)
-    section.text("name")
-    why = section.text("why", "")
-    dates = section.raw("dates")
-    section.note_unread()
-    times = []
-    for date in dates if isinstance(dates, list) else [dates]:
-        try:
-            times.append(calendar.model_time(str(date)))
-        except ValueError:
-            section.wrong("dates", "a list of dates such as 2019-07-01, or of numbers")
-            break
-    return Event(name, tuple(sorted(set(times))), why)
 
 
 def unused_events(events: Mapping[str, Event], observations: Sequence[object]) -> list[InvalidValue]:
@@ -58,9 +44,9 @@ def unused_events(events: Mapping[str, Event], observations: Sequence[object]) -
     for table in observations:
         content = table if isinstance(table, Mapping) else {}
         layer = content.get("reported")
-        for value in (content.get("merge_over"), layer.get("at") if isinstance(layer, Mapping) else None):
-            named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
-    expected = "an event that an observation names in merge_over or reported"
+        value = layer.get("at") if isinstance(layer, Mapping) else None
+        named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+    expected = "an event that an observation names in reported"
     return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
 
 
@@ -83,24 +69,8 @@ def reporting_of(section: Section, events: Mapping[str, Event], begin: float) ->
     times = events_of(inner, "at", events)
     if "at" not in inner:
         inner.wrong("at", "the name of an [[event]], or a list of them")
-    share, rate = _number(inner, "share", 1.0, 1.0), _number(inner, "rate", 0.0, None)
+    or_name = ", or the name of a noise parameter"
+    share = inner.number_or_name("share", f"a number from 0 to 1{or_name}", lambda share: 0 <= share <= 1, 1.0)
+    rate = inner.number_or_name("rate", f"a number not below 0{or_name}", lambda rate: rate >= 0, 0.0)
     inner.note_unread()
     return Reporting(times, share, rate, begin)
-
-
-def _number(section: Section, key: str, default: float, most: float | None) -> float | str:
-    value = section.raw(key)
-    if value is None:
-        return default
-    if isinstance(value, str) and value:
-        return value
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and value >= 0
-        and (most is None or value <= most)
-    ):
-        return float(value)
-    limit = "not below 0" if most is None else f"from 0 to {most:g}"
-    section.wrong(key, f"a number {limit}, or the name of a noise parameter")
-    return default

@@ -17,13 +17,13 @@ are. The range stands first, since functions of a vector go along the last one.
 """
 
 import csv
-import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from calibration.study.observations import Breakdown, Count, Observation, Quantity, Share, Term
+from calibration.study.rows import Records
 from calibration.study.sections import Fixed
 from calibration.study.tables import located, table_folder
 from calibration.study.variants import constants_set, repeated
@@ -42,7 +42,6 @@ from cipark_sd.model.variables import (
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
-from cipark_sd.spreadsheets import table_bytes
 from cipark_sd.toml_lines import LinedTable
 
 #: The range of the groups; no file can have such a name.
@@ -59,17 +58,15 @@ class Group:
     why: str = ""
 
 
-def read_groups(tables: Sequence[object], model: Model, problems: list[CiparkError]) -> tuple[Group, ...]:
-    """The ``[[group]]`` tables of a study; problems are added to the list."""
-    groups = tuple(_group(table, model, problems) for table in tables)
-    problems += repeated([canonical(group.name) for group in groups], "[[group]]")
+def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
+    """The ``[[group]]`` tables of a study."""
+    groups = tuple(_group(section, model) for section in top.sections("group"))
+    top.problems += repeated([canonical(group.name) for group in groups], "[[group]]")
     return groups
 
 
-def _group(content: object, model: Model, problems: list[CiparkError]) -> Group:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"group {name!r}", problems)
-    section.text("name")
+def _group(section: Section, model: Model) -> Group:
+    name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     why = section.text("why", "")
     section.note_unread()
@@ -113,19 +110,37 @@ def held_by(groups: Sequence[Group]) -> tuple[Fixed, ...]:
     )
 
 
-def tables_of_groups(
-    content: object, groups: Sequence[Group], folder: Path, allow_files: Sequence[Path], problems: list[CiparkError]
+def observed_in_groups(
+    section: Section,
+    groups: Sequence[Group],
+    differing: Collection[str],
+    observe: Callable[[Section], Observation],
+    folder: Path,
+    allow_files: Sequence[Path],
+) -> tuple[Observation, ...]:
+    """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
+    if "group" not in section:
+        return (observe(section),)
+    observations: list[Observation] = []
+    for content, group in _tables_of_groups(section, groups, folder, allow_files):
+        inner = Section.titled(content, "observation", section.problems)
+        observation = observe(inner)
+        observations.append(observation if group is None else of_group(observation, group, differing))
+        if not inner.sound:
+            # the next group would repeat what is wrong with the table
+            break
+    return tuple(observations)
+
+
+def _tables_of_groups(
+    section: Section, groups: Sequence[Group], folder: Path, allow_files: Sequence[Path]
 ) -> list[tuple[object, Group | None]]:
-    """An ``[[observation]]`` as one for each group that has rows in its table; as it is where it names no column.
+    """The table of an observation once for each group that has rows.
 
     A row whose group is not one of the study's is a problem: a misspelt name would drop it.
     """
-    if not isinstance(content, Mapping) or "group" not in content:
-        return [(content, None)]
-    name = str(content.get("name", "?"))
-    section = Section(content, f"observation {name!r}", problems)
-    column = section.text("group")
-    plain = _without(content, "group")
+    column, problems = section.text("group"), section.problems
+    plain = _changed(section.content, {}, without="group")
     if not groups:
         section.wrong("group", "nothing in a study without [[group]]")
         return []
@@ -156,34 +171,27 @@ def tables_of_groups(
     expanded: list[tuple[object, Group | None]] = []
     for key, group in by_name.items():
         if key in spellings:
-            changes = {"name": f"{name}, {group.name}", "where": where | {column: spellings[key]}}
-            expanded.append((_with(plain, changes), group))
+            changes = {"name": f"{section.title}, {group.name}", "where": where | {column: spellings[key]}}
+            expanded.append((_changed(plain, changes), group))
     return expanded
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Rows with the lines on which they end; none where the table cannot be read."""
     try:
-        text = table_bytes(path).decode("utf-8-sig")
-        lines = [(n, line) for n, line in enumerate(io.StringIO(text, newline=""), start=1) if line[:1] != "#"]
-        reader = csv.DictReader(line for _, line in lines)
-        return [(lines[reader.line_num - 1][0], record) for record in reader]
+        return list(Records(path))
     except (CiparkError, OSError, UnicodeDecodeError, csv.Error):
         return []
 
 
-def _with(content: Mapping[str, object], changes: Mapping[str, object]) -> Mapping[str, object]:
-    merged = {**content, **changes}
-    if isinstance(content, LinedTable):
-        return LinedTable(merged, content.file, content.line, content.lines)
-    return merged
-
-
-def _without(content: Mapping[str, object], key: str) -> Mapping[str, object]:
-    left = {name: value for name, value in content.items() if name != key}
-    if isinstance(content, LinedTable):
-        return LinedTable(left, content.file, content.line, content.lines)
-    return left
+def _changed(
+    content: Mapping[str, object], changes: Mapping[str, object], *, without: str = ""
+) -> Mapping[str, object]:
+    """A table with other values and without a key, which knows its lines as before."""
+    merged = {key: value for key, value in {**content, **changes}.items() if key != without}
+    if not isinstance(content, LinedTable):
+        return merged
+    return LinedTable(merged, content.file, content.line, content.lines)
 
 
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:

@@ -21,7 +21,7 @@ import numpy as np
 
 from calibration.study.groups import RANGE, Group, element_of
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
-from calibration.study.priors import Normal, Scale, from_scale, natural_scale, to_scale
+from calibration.study.priors import Normal, Scale, from_scale, to_scale
 from calibration.study.sections import Pooling
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue
@@ -122,7 +122,7 @@ def _pool(parameter: Parameter, pooling: Pooling, groups: Sequence[Group], infor
     name, between = parameter.name, pooling.between
     assert between is not None
     why = f"how much groups differ in {name}, as an sd on the scale {parameter.scale}"
-    size = Parameter(f"{name} Spread", between, 0.0, math.inf, natural_scale(between), use=parameter.use, why=why)
+    size = Parameter(f"{name} Spread", between, 0.0, math.inf, between.natural, use=parameter.use, why=why)
     deviations = tuple(
         Parameter(
             element_of(f"{name} Deviation", group.name),

@@ -17,8 +17,7 @@ It is the model's own number, without the noise of an observation. The run is ma
 ``reported = "residents"`` it is what would have been reported by then, as that observation reads its counts.
 """
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from calibration.readings.base import Reading
@@ -27,7 +26,6 @@ from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
 from calibration.study.observations import Observation, ReadQuantity, quantities_of
 from calibration.study.variants import constants_set, repeated
-from cipark_sd.errors import CiparkError
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
@@ -60,12 +58,10 @@ class Prediction:
     reading: Reading | None = None
 
 
-def read_predictions(
-    tables: Sequence[object], calendar: Calendar, observations: Sequence[Observation], problems: list[CiparkError]
-) -> tuple[Prediction, ...]:
-    """The ``[[prediction]]`` tables of a study; problems are added to the list."""
-    predictions = tuple(_prediction(table, calendar, observations, problems) for table in tables)
-    problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
+def read_predictions(top: Section, calendar: Calendar, observations: Sequence[Observation]) -> tuple[Prediction, ...]:
+    """The ``[[prediction]]`` tables of a study."""
+    predictions = tuple(_prediction(section, calendar, observations) for section in top.sections("prediction"))
+    top.problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
     return predictions
 
 
@@ -90,28 +86,19 @@ def of_groups(
     return tuple(made)
 
 
-def _prediction(
-    content: object, calendar: Calendar, observations: Sequence[Observation], problems: list[CiparkError]
-) -> Prediction:
-    from calibration.study.terms import signed_parts
+def _prediction(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
+    from calibration.study.kinds.base import signed_parts
 
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"prediction {name!r}", problems)
-    section.text("name")
     why = section.text("why", "")
     names = section.names("variable")
     if not names and "variable" not in section:
         section.wrong("variable", "a variable of the model, or a list of them to add up")
-    time = math.nan
-    try:
-        time = calendar.model_time(str(section.raw("at")))
-    except ValueError:
-        section.wrong("at", "a date such as 2019-12-31, or a number")
+    time = calendar.time_under(section, "at")
     scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
     reading = _reading(section, observations) if "reported" in section else None
     section.note_unread()
-    return Prediction(name, signed_parts(names), time, scenario, against, why, reading)
+    return Prediction(section.title, signed_parts(names), time, scenario, against, why, reading)
 
 
 def _reading(section: Section, observations: Sequence[Observation]) -> Reading | None:

@@ -1,13 +1,14 @@
 """Prior distributions, truncated to bounds.
 
-Each family is a frozen value; :func:`distribution` turns it into vectorised functions.
+Each family is a class, whose values :func:`distribution` turns into vectorised functions.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, assert_never
+from typing import ClassVar, Literal, assert_never
 
 import numpy as np
 
@@ -29,208 +30,195 @@ from cipark_sd.arrays import Array
 Scale = Literal["identity", "log", "logit"]
 
 
-@dataclass(frozen=True, slots=True)
-class Normal:
+#: Where values end of which all on the scale are possible.
+_ENDS: Mapping[Scale, tuple[float, float]] = {
+    "identity": (-math.inf, math.inf),
+    "log": (0.0, math.inf),
+    "logit": (0.0, 1.0),
+}
+#: The families by the name that a study file uses; each class enters itself.
+FAMILIES: dict[str, "type[Prior]"] = {}
+
+
+@dataclass(frozen=True)
+class Prior(ABC):
+    """A family of priors; its fields are the numbers that a study gives, under their names.
+
+    A class says of itself its ``name`` in a study, the ``natural`` scale on which it is closest to a normal, the scale
+    ``on`` which its values have the shape of :meth:`untruncated`, and which numbers have to be ``positive``.
+    """
+
+    name: ClassVar[str]
+    natural: ClassVar[Scale]
+    on: ClassVar[Scale]
+    positive: ClassVar[Sequence[str]]
+
+    def __init_subclass__(
+        cls, *, name: str, natural: Scale, on: Scale = "identity", positive: Sequence[str] = ()
+    ) -> None:
+        cls.name, cls.natural, cls.on, cls.positive = name, natural, on, positive
+        FAMILIES[name] = cls
+
+    @abstractmethod
+    def untruncated(self) -> Shape:
+        """The shape of the value on its scale, before bounds."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where values end: at ``low`` and ``high``, or where the natural scale does."""
+        low, high = _ENDS[self.natural]
+        return getattr(self, "low", low), getattr(self, "high", high)
+
+    def fault(self) -> str | None:
+        """What is wrong with the numbers, in words, or None."""
+        wrong = not all(getattr(self, number) > 0 for number in self.positive)
+        return f"{' and '.join(self.positive)} must be positive" if wrong else None
+
+
+@dataclass(frozen=True)
+class Normal(Prior, name="normal", natural="identity", positive=("sd",)):
     """Normal with ``mean`` and standard deviation ``sd``."""
 
     mean: float
     sd: float
 
+    def untruncated(self) -> Shape:
+        return Bell.of(self.mean, self.sd)
 
-@dataclass(frozen=True, slots=True)
-class LogNormal:
+
+@dataclass(frozen=True)
+class LogNormal(Prior, name="lognormal", natural="log", on="log", positive=("median", "sigma")):
     """Logarithm normal around ``log(median)`` with standard deviation ``sigma``."""
 
     median: float
     sigma: float
 
+    def untruncated(self) -> Shape:
+        return Bell.of(math.log(self.median), self.sigma)
 
-@dataclass(frozen=True, slots=True)
-class LogitNormal:
+
+@dataclass(frozen=True)
+class LogitNormal(Prior, name="logit-normal", natural="logit", on="logit"):
     """Logit normal around ``logit(median)`` with standard deviation ``sigma``; between 0 and 1."""
 
     median: float
     sigma: float
 
+    def untruncated(self) -> Shape:
+        return Bell.of(math.log(self.median / (1 - self.median)), self.sigma)
 
-@dataclass(frozen=True, slots=True)
-class Uniform:
+    def fault(self) -> str | None:
+        right = 0 < self.median < 1 and self.sigma > 0
+        return None if right else "median must lie between 0 and 1 and sigma be positive"
+
+
+@dataclass(frozen=True)
+class Uniform(Prior, name="uniform", natural="identity"):
     """Equal density from ``low`` to ``high``."""
 
     low: float
     high: float
 
+    def untruncated(self) -> Shape:
+        return Flat.of(self.low, self.high - self.low)
 
-@dataclass(frozen=True, slots=True)
-class LogUniform:
+    def fault(self) -> str | None:
+        return None if self.low < self.high else "low must be below high"
+
+
+@dataclass(frozen=True)
+class LogUniform(Prior, name="log-uniform", natural="log", on="log"):
     """Equal density of the logarithm from ``low`` to ``high``, both positive."""
 
     low: float
     high: float
 
+    def untruncated(self) -> Shape:
+        return Flat.of(math.log(self.low), math.log(self.high / self.low))
 
-@dataclass(frozen=True, slots=True)
-class Triangular:
+    def fault(self) -> str | None:
+        return None if 0 < self.low < self.high else "low must be positive and below high"
+
+
+@dataclass(frozen=True)
+class Triangular(Prior, name="triangular", natural="identity"):
     """Density rising from ``low`` to ``mode`` and falling to ``high``."""
 
     low: float
     mode: float
     high: float
 
+    def untruncated(self) -> Shape:
+        width = self.high - self.low
+        return Triangle.of(self.low, width, (self.mode - self.low) / width)
 
-@dataclass(frozen=True, slots=True)
-class Beta:
+    def fault(self) -> str | None:
+        right = self.low <= self.mode <= self.high and self.low < self.high
+        return None if right else "low, mode and high must ascend"
+
+
+@dataclass(frozen=True)
+class Beta(Prior, name="beta", natural="logit", positive=("a", "b")):
     """Beta with exponents ``a - 1`` and ``b - 1``; between 0 and 1."""
 
     a: float
     b: float
 
+    def untruncated(self) -> Shape:
+        return BetaShape.of(0.0, 1.0, self.a, self.b)
 
-@dataclass(frozen=True, slots=True)
-class Gamma:
+
+@dataclass(frozen=True)
+class Gamma(Prior, name="gamma", natural="log", positive=("shape", "scale")):
     """Gamma with ``shape`` and ``scale``; its mean is their product."""
 
     shape: float
     scale: float
 
+    def untruncated(self) -> Shape:
+        return GammaShape.of(0.0, self.scale, self.shape)
 
-@dataclass(frozen=True, slots=True)
-class HalfNormal:
+
+@dataclass(frozen=True)
+class HalfNormal(Prior, name="half-normal", natural="log", positive=("sd",)):
     """The positive half of a normal around 0 with standard deviation ``sd`` of the whole."""
 
     sd: float
 
+    def untruncated(self) -> Shape:
+        return HalfBell.of(0.0, self.sd)
 
-@dataclass(frozen=True, slots=True)
-class Exponential:
+
+@dataclass(frozen=True)
+class Exponential(Prior, name="exponential", natural="log", positive=("mean",)):
     """Exponential with ``mean``."""
 
     mean: float
 
+    def untruncated(self) -> Shape:
+        return Decay.of(0.0, self.mean)
 
-@dataclass(frozen=True, slots=True)
-class StudentT:
+
+@dataclass(frozen=True)
+class StudentT(Prior, name="student-t", natural="identity", positive=("scale", "dof")):
     """Student's t with ``dof`` degrees of freedom around ``mean``, stretched by ``scale``."""
 
     mean: float
     scale: float
     dof: float
 
+    def untruncated(self) -> Shape:
+        return Student.of(self.mean, self.scale, self.dof)
 
-@dataclass(frozen=True, slots=True)
-class HalfCauchy:
+
+@dataclass(frozen=True)
+class HalfCauchy(Prior, name="half-cauchy", natural="log", positive=("scale",)):
     """The positive half of a Cauchy distribution around 0; its median is ``scale``."""
 
     scale: float
 
-
-Prior = (
-    Normal
-    | LogNormal
-    | LogitNormal
-    | Uniform
-    | LogUniform
-    | Triangular
-    | Beta
-    | Gamma
-    | HalfNormal
-    | Exponential
-    | StudentT
-    | HalfCauchy
-)
-
-#: The families by the name that a study file uses; the keys of a prior are the fields of its class.
-FAMILIES: Mapping[str, type[Prior]] = {
-    "normal": Normal,
-    "lognormal": LogNormal,
-    "logit-normal": LogitNormal,
-    "uniform": Uniform,
-    "log-uniform": LogUniform,
-    "triangular": Triangular,
-    "beta": Beta,
-    "gamma": Gamma,
-    "half-normal": HalfNormal,
-    "exponential": Exponential,
-    "student-t": StudentT,
-    "half-cauchy": HalfCauchy,
-}
-
-
-def prior_fault(prior: Prior) -> str | None:
-    """What is wrong with a prior's numbers, in words, or None."""
-    match prior:
-        case Normal(_, sd) | HalfNormal(sd):
-            return None if sd > 0 else "sd must be positive"
-        case LogNormal(median, sigma):
-            return None if median > 0 and sigma > 0 else "median and sigma must be positive"
-        case LogitNormal(median, sigma):
-            return None if 0 < median < 1 and sigma > 0 else "median must lie between 0 and 1 and sigma be positive"
-        case Uniform(low, high):
-            return None if low < high else "low must be below high"
-        case LogUniform(low, high):
-            return None if 0 < low < high else "low must be positive and below high"
-        case Triangular(low, mode, high):
-            return None if low <= mode <= high and low < high else "low, mode and high must ascend"
-        case Beta(a, b) | Gamma(a, b):
-            return None if a > 0 and b > 0 else "both numbers must be positive"
-        case StudentT(_, scale, dof):
-            return None if scale > 0 and dof > 0 else "scale and dof must be positive"
-        case HalfCauchy(scale):
-            return None if scale > 0 else "scale must be positive"
-        case Exponential(mean):
-            return None if mean > 0 else "mean must be positive"
-        case _:
-            assert_never(prior)
-
-
-def natural_scale(prior: Prior) -> Scale:
-    """The scale on which the family is closest to a normal."""
-    match prior:
-        case Normal() | Uniform() | Triangular() | StudentT():
-            return "identity"
-        case LogNormal() | LogUniform() | Gamma() | HalfNormal() | Exponential() | HalfCauchy():
-            return "log"
-        case LogitNormal() | Beta():
-            return "logit"
-        case _:
-            assert_never(prior)
-
-
-def _on_scale(prior: Prior) -> tuple[Scale, Shape, float, float]:
-    """The family as a shape of the value on some scale, and where its values end."""
-
-    def number(value: float) -> Array:
-        return np.array(float(value))
-
-    origin, unit = number(0.0), number(1.0)
-    match prior:
-        case Normal(mean, sd):
-            return "identity", Bell(number(mean), number(sd)), -math.inf, math.inf
-        case LogNormal(median, sigma):
-            return "log", Bell(number(math.log(median)), number(sigma)), 0.0, math.inf
-        case LogitNormal(median, sigma):
-            return "logit", Bell(number(math.log(median / (1 - median))), number(sigma)), 0.0, 1.0
-        case Uniform(low, high):
-            return "identity", Flat(number(low), number(high - low)), low, high
-        case LogUniform(low, high):
-            return "log", Flat(number(math.log(low)), number(math.log(high / low))), low, high
-        case Triangular(low, mode, high):
-            width = high - low
-            return "identity", Triangle(number(low), number(width), number((mode - low) / width)), low, high
-        case Beta(a, b):
-            return "identity", BetaShape(origin, unit, number(a), number(b)), 0.0, 1.0
-        case Gamma(shape, scale):
-            return "identity", GammaShape(origin, number(scale), number(shape)), 0.0, math.inf
-        case HalfNormal(sd):
-            return "identity", HalfBell(origin, number(sd)), 0.0, math.inf
-        case Exponential(mean):
-            return "identity", Decay(origin, number(mean)), 0.0, math.inf
-        case StudentT(mean, scale, dof):
-            return "identity", Student(number(mean), number(scale), number(dof)), -math.inf, math.inf
-        case HalfCauchy(scale):
-            return "identity", HalfCauchyShape(origin, number(scale)), 0.0, math.inf
-        case _:
-            assert_never(prior)
+    def untruncated(self) -> Shape:
+        return HalfCauchyShape.of(0.0, self.scale)
 
 
 def to_scale(values: Array, scale: Scale) -> Array:
@@ -361,7 +349,7 @@ def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf
     ValueError
         When the prior has no mass between the bounds.
     """
-    scale, shape, floor, ceiling = _on_scale(prior)
+    scale, shape, (floor, ceiling) = prior.on, prior.untruncated(), prior.ends
     low, high = np.array(max(lower, floor)), np.array(min(upper, ceiling))
     mass, upper_tail = np.array(0.0), False
     if low < high:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding, read_codings
+from calibration.study.classification import read_codings
 from calibration.study.consistency import (
     coding_parameters,
     coding_problems,
@@ -21,14 +21,13 @@ from calibration.study.consistency import (
 from calibration.study.cumulative import warn_of_levels
 from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
-from calibration.study.events import Event, read_events, unused_events
+from calibration.study.events import read_events, unused_events
 from calibration.study.groups import (
     Group,
     differing_names,
     held_by,
-    of_group,
+    observed_in_groups,
     read_groups,
-    tables_of_groups,
     with_groups,
 )
 from calibration.study.library import FILE
@@ -61,58 +60,69 @@ from cipark_sd.section import Section
 from cipark_sd.toml_lines import place
 
 
-@dataclass(frozen=True)
-class CalibrationProblem:
-    """What is fitted to what, and how.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stated:
+    """What a study states beside its model and its data.
 
     Parameters
     ----------
-    title, folder :
-        Of the study.
-    model : Model
-    scenario : Scenario
-        Fixed values and the time span; the parameters come on top of it.
-    observations : tuple of Observation
+    title : str
     space : ParameterSpace
         Of the model and of the noise, in the order of the file.
     fixed : tuple of Fixed
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
-    rivals, scenarios, experiments : tuple of Variant
-        Structures to refit, what may happen after the data, and what might have been otherwise within them.
-    questions : Questions
-        What the report answers, in the study's own words.
     calendar : Calendar
         How dates become model time.
+    questions : Questions
+        What the report answers, in the study's own words.
+    pools : tuple of Pool
+        Parameters that groups share in part.
+    """
+
+    title: str
+    space: ParameterSpace
+    fixed: tuple[Fixed, ...]
+    method: Method
+    holdout: tuple[float, ...] = ()
+    calendar: Calendar = field(default_factory=Calendar)
+    questions: Questions = field(default_factory=Questions)
+    pools: tuple[Pool, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationProblem(Stated):
+    """What is fitted to what, and how.
+
+    Parameters
+    ----------
+    folder : path
+        Of the study.
+    model : Model
+    scenario : Scenario
+        Fixed values and the time span; the parameters come on top of it.
+    observations : tuple of Observation
+    rivals, scenarios, experiments : tuple of Variant
+        Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
     processes : tuple of Process
         Innovations that the study adds to the model; they are part of ``model`` and of ``space``.
     groups : tuple of Group
         That each run the model; their range is part of ``model``.
-    pools : tuple of Pool
-        Parameters that groups share in part.
     """
 
-    title: str
     folder: Path
     model: Model
     scenario: Scenario
     observations: tuple[Observation, ...]
-    space: ParameterSpace
-    fixed: tuple[Fixed, ...]
-    method: Method
-    holdout: tuple[float, ...] = ()
-    calendar: Calendar = field(default_factory=Calendar)
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
-    questions: Questions = field(default_factory=Questions)
     predictions: tuple[Prediction, ...] = ()
     processes: tuple[Process, ...] = ()
     groups: tuple[Group, ...] = ()
-    pools: tuple[Pool, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -184,45 +194,39 @@ def read_problem(
     calendar = calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems
-    codings = read_codings(top.tables("coding"), problems)
-    events = read_events(top.tables("event"), calendar, problems)
-    groups = read_groups(top.tables("group"), model, problems)
-    estimated = tuple(
-        read
-        for table in top.tables("parameter")
-        if (read := parameter_section(table, problems, grouped=bool(groups))) is not None
-    )
+    codings, events, groups = read_codings(top), read_events(top, calendar), read_groups(top, model)
+    read = [parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
+    estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
-    observations = tuple(
-        observation
-        for table in top.tables("observation")
-        for observation in _observations(
-            table, groups, differing, folder, allow_files, calendar, codings, events, fit_also, problems
-        )
-    )
-    for name in fit_also:
-        labels = [str(_name(table)) for table in top.tables("observation")]
-        if name not in labels:
-            problems.append(UnknownName(name, labels, kind="observation", where=str(path)))
+
+    def observe(section: Section) -> Observation:
+        use: Use | None = "fit" if section.title in fit_also else None
+        return read_observation(section, folder, calendar, codings, events, use=use, allow_files=allow_files)
+
+    labels: list[str] = []
+    observations: tuple[Observation, ...] = ()
+    for section in top.sections("observation"):
+        labels.append(section.title)
+        observations += observed_in_groups(section, groups, differing, observe, folder, allow_files)
+    problems += [
+        UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
+    ]
     fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
     parameters += coding_parameters(observations)
-    processes = read_processes(top.tables("process"), model, span, observations, calendar, problems)
+    processes = read_processes(top, model, span, observations, calendar)
     model = with_processes(model, processes)
     parameters += tuple(parameter for process in processes for parameter in process.parameters)
-    fixed = tuple(fixed_section(table, problems) for table in top.tables("fixed")) + held_by(groups)
+    fixed = tuple(map(fixed_section, top.sections("fixed"))) + held_by(groups)
     method = method_section(top.table("method"))
     holdout = holdout_section(top.table("holdout"), calendar)
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
-    driven = read_drivers(top.tables("driver"), folder, model, span, calendar, taken, problems, allow_files)
-    kinds = ("rival", "scenario", "experiment")
-    rivals, scenarios, experiments = (read_variants(top.tables(kind), kind, problems) for kind in kinds)
-    names = [[variant.name for variant in variants] for variants in (rivals, experiments)]
-    predictions = read_predictions(top.tables("prediction"), calendar, observations, problems)
-    predictions = of_groups(predictions, groups, differing)
-    questions = read_questions(top.table("report"), names[0], names[1], problems)
+    driven = read_drivers(top, folder, model, span, calendar, taken, allow_files)
+    rivals, scenarios, experiments = (read_variants(top, kind) for kind in ("rival", "scenario", "experiment"))
+    predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
+    questions = read_questions(top.table("report"), [v.name for v in rivals], [v.name for v in experiments])
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
@@ -246,11 +250,27 @@ def read_problem(
     problems += counted_twice(observations, where=FILE)
     places = _places(top)
     raise_all(str(path), [problem.placed(places) for problem in problems])
-    rivals = with_own_structure(model, scenario, rivals)
     warn_of_levels(model, observations)
-    space = ParameterSpace(parameters)
-    parts = (title, folder, model, scenario, observations, space, fixed, method, holdout, calendar)
-    return CalibrationProblem(*parts, rivals, scenarios, experiments, questions, predictions, processes, groups, pools)
+    return CalibrationProblem(
+        title=title,
+        folder=folder,
+        model=model,
+        scenario=scenario,
+        observations=observations,
+        space=ParameterSpace(parameters),
+        fixed=fixed,
+        method=method,
+        holdout=holdout,
+        calendar=calendar,
+        rivals=with_own_structure(model, scenario, rivals),
+        scenarios=scenarios,
+        experiments=experiments,
+        questions=questions,
+        predictions=predictions,
+        processes=processes,
+        groups=groups,
+        pools=pools,
+    )
 
 
 def _places(top: Section) -> dict[str, str]:
@@ -261,38 +281,7 @@ def _places(top: Section) -> dict[str, str]:
     return {label: place(table, label) for label, table in named}
 
 
-def _observations(
-    table: object,
-    groups: tuple[Group, ...],
-    differing: frozenset[str],
-    folder: Path,
-    allow_files: Sequence[Path],
-    calendar: Calendar,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, Event],
-    fit_also: Sequence[str],
-    problems: list[CiparkError],
-) -> list[Observation]:
-    """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
-    use: Use | None = "fit" if _name(table) in fit_also else None
-    observations = []
-    for content, group in tables_of_groups(table, groups, folder, allow_files, problems):
-        before = len(problems)
-        observation = read_observation(
-            content, folder, calendar, codings, problems, events=events, use=use, allow_files=allow_files
-        )
-        observations.append(observation if group is None else of_group(observation, group, differing))
-        if len(problems) > before:
-            # what is wrong with the table would be told once for each group
-            break
-    return observations
-
-
 def _reads(term: Term, group: str) -> bool:
     """Whether a term reads an element of the group."""
     parts = [name for quantity in term.quantities for name, _ in quantity.parts]
     return any(canonical(group) in split_key(override_key(name))[1] for name in parts)
-
-
-def _name(table: object) -> object:
-    return table.get("name") if isinstance(table, Mapping) else None

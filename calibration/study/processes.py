@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Observation, quantities_of
 from calibration.study.parameters import Parameter
-from calibration.study.priors import Normal, Prior, natural_scale
+from calibration.study.priors import Normal, Prior
 from calibration.study.sections import read_prior
 from calibration.study.variants import repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
@@ -31,7 +31,7 @@ from cipark_sd.model.model import CONTROL, Model, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, Variable, kind
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario
-from cipark_sd.section import Section
+from cipark_sd.section import Section, is_number
 
 #: Windows at most: each is a parameter, and a branch in the equation.
 MOST = 400
@@ -98,72 +98,54 @@ class Process:
         """Size and persistence, where they are estimated, and the innovations that have been seen."""
         hyper = []
         if not isinstance(self.size, float):
-            hyper.append(Parameter(self.size_name, self.size, 0.0, math.inf, natural_scale(self.size), why=self.why))
+            hyper.append(Parameter(self.size_name, self.size, 0.0, math.inf, self.size.natural, why=self.why))
         if not isinstance(self.persistence, float):
-            scale = natural_scale(self.persistence)
-            hyper.append(Parameter(self.persistence_name, self.persistence, 0.0, 1.0, scale, why=self.why))
+            of = self.persistence
+            hyper.append(Parameter(self.persistence_name, of, 0.0, 1.0, of.natural, why=self.why))
         return (*hyper, *self.innovations)
 
 
 def read_processes(
-    tables: Sequence[object],
-    model: Model,
-    span: Scenario,
-    observations: Sequence[Observation],
-    calendar: Calendar,
-    problems: list[CiparkError],
+    top: Section, model: Model, span: Scenario, observations: Sequence[Observation], calendar: Calendar
 ) -> tuple[Process, ...]:
-    """The ``[[process]]`` tables of a study; problems are added to the list."""
-    read = [_process(table, model, span, observations, calendar, problems) for table in tables]
+    """The ``[[process]]`` tables of a study."""
+    read = [_process(section, model, span, observations, calendar) for section in top.sections("process")]
     processes = tuple(process for process in read if process is not None)
-    problems += repeated([process.name for process in processes], "[[process]]")
-    problems += repeated([process.on for process in processes], "[[process]], on")
+    top.problems += repeated([process.name for process in processes], "[[process]]")
+    top.problems += repeated([process.on for process in processes], "[[process]], on")
     return processes
 
 
 def _process(
-    content: object,
-    model: Model,
-    span: Scenario,
-    observations: Sequence[Observation],
-    calendar: Calendar,
-    problems: list[CiparkError],
+    section: Section, model: Model, span: Scenario, observations: Sequence[Observation], calendar: Calendar
 ) -> Process | None:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    errors: list[CiparkError] = []
-    section = Section(content, f"process {name!r}", errors)
-    section.text("name")
+    name = section.title
     on = canonical(section.text("on"))
     why = section.text("why", "")
     every = section.number("every", 1.0)
     if not every > 0:
         section.wrong("every", "a positive time")
         every = 1.0
-    initial = model.time.initial if span.initial_time is None else span.initial_time
-    begin = initial
+    begin = model.time.initial if span.initial_time is None else span.initial_time
     if "from" in section:
-        try:
-            begin = calendar.model_time(str(section.raw("from")))
-        except ValueError:
-            section.wrong("from", "a date such as 2019-12-31, or a number")
+        begin = calendar.time_under(section, "from")
     size = _number_or_prior(section, "size", 0.0, math.inf)
     persistence = _number_or_prior(section, "persistence", 0.0, 1.0, 0.0)
     section.note_unread()
-    errors += _on_problems(model, on, section)
+    section.problems += _on_problems(model, on, section)
     ends = [quantity.end for quantity in quantities_of(observations) if math.isfinite(quantity.end)]
     last = max(ends, default=begin)
     final = max(model.time.final, last) if math.isfinite(model.time.final) else last
     count = math.ceil((final - begin) / every - _SLACK) if math.isfinite(begin) else 0
-    if not errors and not 1 <= count <= MOST:
+    if section.sound and not 1 <= count <= MOST:
         section.wrong("every", f"from 1 to {MOST} windows until the end of the run, not {count}")
-    if errors or size is None or persistence is None:
-        problems += errors
+    if not section.sound or size is None or persistence is None:
         return None
     starts = tuple(begin + i * every for i in range(count))
     n_seen = sum(start < last - _SLACK * every for start in starts)
     process = Process(name, on, starts, n_seen, size, persistence, why)
     names = [process.size_name, process.persistence_name, *(process.innovation(i) for i in range(count))]
-    problems += [
+    section.problems += [
         InvalidValue("name", name, f"one with which the model has no variable {label!r}", where=section.where)
         for label in names
         if canonical(label) in model.by_name
@@ -179,7 +161,7 @@ def _number_or_prior(
         return default
     if isinstance(value, Mapping):
         return read_prior(section, value, key)
-    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most:
+    if is_number(value) and least <= value <= most:
         return float(value)
     limit = "0 or more" if math.isinf(most) else f"{least:g} to {most:g}"
     section.wrong(key, f"a number, {limit}, or a prior such as {{ family = 'half-normal', sd = 0.3 }}")

@@ -18,10 +18,10 @@ experiment that takes it away and the rival structures that do without it; what 
 no place in the table, since they would not follow the next fit.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from cipark_sd.errors import CiparkError, UnknownName
+from cipark_sd.errors import UnknownName
 from cipark_sd.section import Section
 
 
@@ -54,9 +54,7 @@ class Questions:
     words: tuple[str, ...] = ()
 
 
-def read_questions(
-    section: Section, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
-) -> Questions:
+def read_questions(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Questions:
     """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
     plain = Questions()
     first = section.text("question", "")
@@ -64,23 +62,20 @@ def read_questions(
         key: section.text(key, getattr(plain, key))
         for key in ("informed", "caused", "predicted", "settled", "supports", "theory", "unknown")
     }
-    causes = tuple(_cause(table, rivals, experiments, problems) for table in section.tables("cause"))
+    causes = tuple(_cause(cause, rivals, experiments) for cause in section.sections("cause", label="report.cause"))
     settle, words = section.names("settle"), section.names("words")
     section.note_unread()
     return Questions(first, **texts, causes=causes, settle=settle, words=words)
 
 
-def _cause(
-    content: object, rivals: Collection[str], experiments: Collection[str], problems: list[CiparkError]
-) -> Cause:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"report.cause {name!r}", problems)
-    section.text("name")
-    cause = Cause(name, section.text("experiment"), section.names("without"))
+def _cause(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Cause:
+    cause = Cause(section.title, section.text("experiment"), section.names("without"))
     section.note_unread()
     if cause.experiment and cause.experiment not in experiments:
-        problems.append(UnknownName(cause.experiment, sorted(experiments), kind="experiment", where=section.where))
-    problems += [
+        section.problems.append(
+            UnknownName(cause.experiment, sorted(experiments), kind="experiment", where=section.where)
+        )
+    section.problems += [
         UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
         for rival in cause.without
         if rival not in rivals

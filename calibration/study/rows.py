@@ -23,7 +23,7 @@ MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table, as numbers."""
+    """One row of a table, as numbers; NaN where there is no column."""
 
     line: int
     date: str
@@ -32,10 +32,10 @@ class Row:
     value: float
     lower: float
     upper: float
-    total: float
-    spread: float
-    category: str
     use: Use
+    total: float = math.nan
+    spread: float = math.nan
+    category: str = ""
 
     def less(self, before: "Row") -> "Row":
         """What came since the row before, by the ends of both intervals."""
@@ -53,14 +53,14 @@ class Columns:
     """Which column of the table holds what; empty where there is none."""
 
     time: str
-    start: str
-    value: str
-    lower: str
-    upper: str
-    total: str
-    spread: str
-    category: str
-    use: str
+    start: str = ""
+    value: str = ""
+    lower: str = ""
+    upper: str = ""
+    total: str = ""
+    spread: str = ""
+    category: str = ""
+    use: str = ""
 
 
 def read_rows(
@@ -84,7 +84,7 @@ def read_rows(
     if path is None:
         return []
     try:
-        return list(_rows_of(section, path, columns, calendar, every, looked_at, chosen, as_number))
+        return list(_Table(section, path, columns, calendar, every, looked_at, as_number).rows(chosen))
     except CiparkError as problem:
         section.problems.append(problem)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
@@ -95,139 +95,140 @@ def read_rows(
     return []
 
 
-def _rows_of(
-    section: Section,
-    path: Path,
-    columns: Columns,
-    calendar: Calendar,
-    every: Use | None,
-    looked_at: Sequence[str],
-    chosen: Mapping[object, object],
-    as_number: Callable[[str], float],
-) -> Iterator[Row]:
-    """The rows of a table, read one after the other: those that ``chosen`` leaves out take no memory."""
-    file_line = 0
+class Records:
+    """The records of a table, read one after the other, each with the line of the file on which it ends.
 
-    def data_lines() -> Iterator[str]:
-        nonlocal file_line
-        # a row is told by the line of the file on which it ends, whatever comments stand above it
+    Lines that begin with ``#`` are comments.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._line = 0
+        self._reader = csv.DictReader(self._lines(path))
+        self.header = list(self._reader.fieldnames or ())
+
+    def _lines(self, path: Path) -> Iterator[str]:
         for line in lines_of(table_bytes(path).decode("utf-8-sig")):
-            file_line += 1
+            self._line += 1
             if not line.startswith("#"):
                 yield line
 
-    reader = csv.DictReader(data_lines())
-    header = list(reader.fieldnames or ())
-    required = [getattr(columns, field) for field in columns.__slots__]
-    missing = [column for column in [*required, *map(str, chosen)] if column and column not in header]
-    section.problems += [
-        UnknownName(column, header, kind="column", where=f"{section.where}, {path.name}") for column in missing
-    ]
-    if missing:
-        return
-    n_read = n_chosen = 0
-    dates: set[str] = set()
-    clashes = [column for column in (columns.time, columns.start) if column]
-    for record in reader:
-        n_read += 1
-        if not all(record[str(column)] == str(value) for column, value in chosen.items()):
-            continue
-        n_chosen += 1
-        if n_chosen > MOST_ROWS:
-            most = f"{MOST_ROWS:,} rows at most; choose some with where, or add them up over longer windows"
-            raise InvalidValue("table", path.name, most, where=section.where)
-        place = f"{section.where}, {path.name} row {file_line}"
-        for column in tuple(clashes):
-            # the first entry alone whose unit is not the model's
-            if (expected := calendar.clash(column, text := (record[column] or "").strip())) is not None:
-                clashes.remove(column)
-                section.problems.append(InvalidValue(column, text, expected, where=place))
-        dates.add(date := (record[columns.time] or "").strip())
-        use = "check" if date in looked_at else every
-        row = _row(section, record, columns, calendar, use, place, file_line, as_number)
-        if row is not None:
-            yield row
-    if not n_read:
-        section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
-    elif not n_chosen:
-        section.problems.append(
-            InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
-        )
-    section.problems += [
-        UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
-        for date in looked_at
-        if date not in dates
-    ]
+    def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
+        for record in self._reader:
+            yield self._line, record
 
 
-def _row(
-    section: Section,
-    record: Mapping[str, str],
-    columns: Columns,
-    calendar: Calendar,
-    every: Use | None,
-    where: str,
-    line: int,
-    as_number: Callable[[str], float],
-) -> Row | None:
-    errors: list[CiparkError] = []
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of an observation; arguments are as of :func:`read_rows`."""
 
-    def number(column: str, missing: float, read: Callable[[str], float] = float) -> float:
-        text = (record[column] or "").strip() if column else ""
-        if not text:
-            return missing
-        try:
-            value = read(text)
-        except ValueError:
-            value = math.nan
-        if math.isnan(value):
-            errors.append(InvalidValue(column, text, "a number", where=where))
-        return value
+    section: Section
+    path: Path
+    columns: Columns
+    calendar: Calendar
+    every: Use | None
+    looked_at: Sequence[str]
+    as_number: Callable[[str], float]
 
-    def time(column: str) -> float:
-        text = (record[column] or "").strip() if column else ""
-        try:
-            return calendar.model_time(text) if column else math.nan
-        except ValueError:
-            errors.append(InvalidValue(column, text, "a date such as 2019-11-26, or a number", where=where))
-            return math.nan
-
-    use = every or (record[columns.use].strip() if columns.use else "fit")
-    if use not in USES:
-        errors.append(UnknownName(use, USES, kind="use", where=where))
-    if use == "fit" and (record.get(DERIVED) or "").strip():
-        errors.append(
-            InvalidValue(
-                "use",
-                "fit",
-                f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice",
-                where=where,
+    def rows(self, chosen: Mapping[object, object]) -> Iterator[Row]:
+        """The rows one after the other: those that ``chosen`` leaves out take no memory."""
+        section, path, columns, records = self.section, self.path, self.columns, Records(self.path)
+        required = [getattr(columns, field) for field in columns.__slots__]
+        missing = [column for column in [*required, *map(str, chosen)] if column and column not in records.header]
+        section.problems += [
+            UnknownName(column, records.header, kind="column", where=f"{section.where}, {path.name}")
+            for column in missing
+        ]
+        if missing:
+            return
+        n_read = n_chosen = 0
+        dates: set[str] = set()
+        clashes = [column for column in (columns.time, columns.start) if column]
+        for file_line, record in records:
+            n_read += 1
+            if not all(record[str(column)] == str(value) for column, value in chosen.items()):
+                continue
+            n_chosen += 1
+            if n_chosen > MOST_ROWS:
+                most = f"{MOST_ROWS:,} rows at most; choose some with where, or add them up over longer windows"
+                raise InvalidValue("table", path.name, most, where=section.where)
+            place = f"{section.where}, {path.name} row {file_line}"
+            for column in tuple(clashes):
+                # the first entry alone whose unit is not the model's
+                if (expected := self.calendar.clash(column, text := (record[column] or "").strip())) is not None:
+                    clashes.remove(column)
+                    section.problems.append(InvalidValue(column, text, expected, where=place))
+            dates.add(date := (record[columns.time] or "").strip())
+            use = "check" if date in self.looked_at else self.every
+            row = self._row(record, use, place, file_line)
+            if row is not None:
+                yield row
+        if not n_read:
+            section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
+        elif not n_chosen:
+            section.problems.append(
+                InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
             )
+        section.problems += [
+            UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
+            for date in self.looked_at
+            if date not in dates
+        ]
+
+    def _row(self, record: Mapping[str, str], every: Use | None, where: str, line: int) -> Row | None:
+        columns, errors = self.columns, list[CiparkError]()
+
+        def cell(column: str) -> str:
+            return (record[column] or "").strip() if column else ""
+
+        def number(column: str, missing: float, read: Callable[[str], float] = float) -> float:
+            text = cell(column)
+            if not text:
+                return missing
+            try:
+                value = read(text)
+            except ValueError:
+                value = math.nan
+            if math.isnan(value):
+                errors.append(InvalidValue(column, text, "a number", where=where))
+            return value
+
+        def time(column: str) -> float:
+            try:
+                return self.calendar.model_time(cell(column)) if column else math.nan
+            except ValueError:
+                errors.append(InvalidValue(column, cell(column), "a date such as 2019-11-26, or a number", where=where))
+                return math.nan
+
+        use = every or (cell(columns.use) if columns.use else "fit")
+        if use not in USES:
+            errors.append(UnknownName(use, USES, kind="use", where=where))
+        if use == "fit" and (record.get(DERIVED) or "").strip():
+            expected = f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice"
+            errors.append(InvalidValue("use", "fit", expected, where=where))
+        value = number(columns.value, math.nan, self.as_number)
+        lower = number(columns.lower, value, self.as_number)
+        open_end = math.inf if columns.lower and not columns.upper and not columns.value else value
+        upper = number(columns.upper, open_end, self.as_number)
+        row = Row(
+            line=line,
+            date=cell(columns.time),
+            time=time(columns.time),
+            start=time(columns.start),
+            value=value,
+            lower=lower,
+            upper=upper,
+            use=cast(Use, use),
+            total=number(columns.total, math.nan),
+            spread=number(columns.spread, math.nan),
+            category=cell(columns.category),
         )
-    value = number(columns.value, math.nan, as_number)
-    lower = number(columns.lower, value, as_number)
-    open_end = math.inf if columns.lower and not columns.upper and not columns.value else value
-    upper = number(columns.upper, open_end, as_number)
-    row = Row(
-        line,
-        (record[columns.time] or "").strip(),
-        time(columns.time),
-        time(columns.start),
-        value,
-        lower,
-        upper,
-        number(columns.total, math.nan),
-        number(columns.spread, math.nan),
-        (record[columns.category] or "").strip() if columns.category else "",
-        cast(Use, use),
-    )
-    if not errors and math.isnan(lower):
-        errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
-    if not errors and math.isnan(upper):
-        errors.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
-    if lower > upper:
-        errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
-    if columns.spread and not row.spread > 0:
-        errors.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
-    section.problems += errors
-    return None if errors else row
+        if not errors and math.isnan(lower):
+            errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
+        if not errors and math.isnan(upper):
+            errors.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
+        if lower > upper:
+            errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
+        if columns.spread and not row.spread > 0:
+            errors.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
+        self.section.problems += errors
+        return None if errors else row

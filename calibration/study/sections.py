@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +17,9 @@ from calibration.study.priors import (
     Scale,
     Uniform,
     distribution,
-    natural_scale,
-    prior_fault,
 )
 from calibration.study.time_units import unit_of
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
@@ -121,14 +119,8 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     return Calendar(unit, origin, model_unit)
 
 
-def parameter_section(
-    content: object, problems: list[CiparkError], *, grouped: bool = False
-) -> tuple[Parameter, Pooling] | None:
+def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Parameter, Pooling] | None:
     """A parameter, and how groups share it; the latter has keys in a study with groups alone."""
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    errors: list[CiparkError] = []
-    section = Section(content, f"parameter {name!r}", errors)
-    section.text("name")
     target = section.choice("target", TARGETS, "model")
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
@@ -142,7 +134,7 @@ def parameter_section(
                 section.wrong("bounds", "[low, high] with low below high")
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
-    scale = section.choice("scale", scales, natural_scale(prior) if prior else "identity")
+    scale = section.choice("scale", scales, prior.natural if prior else "identity")
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
@@ -151,7 +143,7 @@ def parameter_section(
         section.raw("pooled")
         section.wrong("pooled", "nothing in a study without [[group]]")
     section.note_unread()
-    if prior is not None and not errors:
+    if prior is not None and section.sound:
         try:
             distribution(prior, lower, upper)
         except ValueError as fault:
@@ -162,10 +154,9 @@ def parameter_section(
             scale == "logit" and lower < 0 and not on_unit
         ):
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
-    problems += errors
-    if errors or prior is None:
+    if not section.sound or prior is None:
         return None
-    return Parameter(name, prior, lower, upper, scale, target, use, why, start), pooling
+    return Parameter(section.title, prior, lower, upper, scale, target, use, why, start), pooling
 
 
 def _pooling(section: Section) -> Pooling:
@@ -200,22 +191,20 @@ def read_prior(section: Section, content: object, key: str = "prior") -> Prior |
     family = FAMILIES[inner.choice("family", tuple(FAMILIES), listing="a prior is one of")]
     if len(section.problems) > before:
         return None
-    numbers = {field: inner.number(field) for field in family.__slots__}
+    numbers = {field.name: inner.number(field.name) for field in fields(family)}
     inner.note_unread()
     if len(section.problems) > before:
         return None
     prior = family(**numbers)
-    fault = prior_fault(prior)
-    if fault is not None:
+    if (fault := prior.fault()) is not None:
         section.problems.append(InvalidValue(key, prior, fault, where=section.at(key)))
         return None
     return prior
 
 
-def fixed_section(content: object, problems: list[CiparkError]) -> Fixed:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"fixed {name!r}", problems)
-    fixed = Fixed(section.text("name"), section.number("value"), section.text("why"))
+def fixed_section(section: Section) -> Fixed:
+    """A constant that is held."""
+    fixed = Fixed(section.title, section.number("value"), section.text("why"))
     section.note_unread()
     return fixed
 
@@ -241,12 +230,8 @@ def method_section(section: Section) -> Method:
 
 
 def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
-    origins = section.raw("origins") or []
+    """Times up to which rolling-origin fits see the data."""
+    origins = calendar.times_under(section, "origins") if section.content.get("origins") else ()
+    section.raw("origins")
     section.note_unread()
-    times = []
-    for origin in origins if isinstance(origins, list) else [origins]:
-        try:
-            times.append(calendar.model_time(str(origin)))
-        except ValueError:
-            section.wrong("origins", "dates or times")
-    return tuple(sorted(times))
+    return origins

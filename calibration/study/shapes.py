@@ -9,11 +9,18 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from cipark_sd.arrays import Array
+
+
+def _special() -> Any:
+    """SciPy's functions, which take long to import."""
+    from scipy import special
+
+    return special
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,11 @@ class Shape(ABC):
         return self._with_below(1 - shares)
 
     @classmethod
+    def of(cls, *numbers: float) -> Self:
+        """The shape of one parameter with these numbers, in the order of the fields."""
+        return cls(*(np.array(float(number)) for number in numbers))
+
+    @classmethod
     def side_by_side(cls, shapes: "tuple[Self, ...]") -> Self:
         """Shapes of this kind, each of one parameter, as one of many."""
         return cls(*(np.array([getattr(shape, f.name) for shape in shapes]) for f in fields(cls)))
@@ -90,17 +102,13 @@ class Bell(Shape):
         return -x
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import ndtr
-
-        return np.asarray(ndtr(x))
+        return np.asarray(_special().ndtr(x))
 
     def _above(self, x: Array) -> Array:
         return self._below(-x)
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import ndtri
-
-        return np.asarray(ndtri(shares))
+        return np.asarray(_special().ndtri(shares))
 
     def _with_above(self, shares: Array) -> Array:
         return -self._with_below(shares)
@@ -119,24 +127,16 @@ class HalfBell(Shape):
         return -x
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import erf
-
-        return np.asarray(erf(x / math.sqrt(2)))
+        return np.asarray(_special().erf(x / math.sqrt(2)))
 
     def _above(self, x: Array) -> Array:
-        from scipy.special import ndtr
-
-        return np.asarray(2 * ndtr(-x))
+        return np.asarray(2 * _special().ndtr(-x))
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import ndtri
-
-        return np.asarray(ndtri((1 + shares) / 2.0))
+        return np.asarray(_special().ndtri((1 + shares) / 2.0))
 
     def _with_above(self, shares: Array) -> Array:
-        from scipy.special import ndtri
-
-        return np.asarray(-ndtri(shares / 2))
+        return np.asarray(-_special().ndtri(shares / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,32 +192,24 @@ class BetaShape(Shape):
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _log_density(self, x: Array) -> Array:
-        from scipy.special import betaln, xlog1py, xlogy
-
-        return np.asarray(xlog1py(self.b - 1.0, -x) + xlogy(self.a - 1.0, x) - betaln(self.a, self.b))
+        return np.asarray(
+            _special().xlog1py(self.b - 1.0, -x) + _special().xlogy(self.a - 1.0, x) - _special().betaln(self.a, self.b)
+        )
 
     def _slope(self, x: Array) -> Array:
         return np.where(self.a == 1, 0.0, (self.a - 1) / x) - np.where(self.b == 1, 0.0, (self.b - 1) / (1 - x))
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import betainc
-
-        return np.asarray(betainc(self.a, self.b, x))
+        return np.asarray(_special().betainc(self.a, self.b, x))
 
     def _above(self, x: Array) -> Array:
-        from scipy.special import betaincc
-
-        return np.asarray(betaincc(self.a, self.b, x))
+        return np.asarray(_special().betaincc(self.a, self.b, x))
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import betaincinv
-
-        return np.asarray(betaincinv(self.a, self.b, shares))
+        return np.asarray(_special().betaincinv(self.a, self.b, shares))
 
     def _with_above(self, shares: Array) -> Array:
-        from scipy.special import betainccinv
-
-        return np.asarray(betainccinv(self.a, self.b, shares))
+        return np.asarray(_special().betainccinv(self.a, self.b, shares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,32 +220,22 @@ class GammaShape(Shape):
     support: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def _log_density(self, x: Array) -> Array:
-        from scipy.special import gammaln, xlogy
-
-        return np.asarray(xlogy(self.a - 1.0, x) - x - gammaln(self.a))
+        return np.asarray(_special().xlogy(self.a - 1.0, x) - x - _special().gammaln(self.a))
 
     def _slope(self, x: Array) -> Array:
         return np.where(self.a == 1, 0.0, (self.a - 1) / x) - 1
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import gammainc
-
-        return np.asarray(gammainc(self.a, x))
+        return np.asarray(_special().gammainc(self.a, x))
 
     def _above(self, x: Array) -> Array:
-        from scipy.special import gammaincc
-
-        return np.asarray(gammaincc(self.a, x))
+        return np.asarray(_special().gammaincc(self.a, x))
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import gammaincinv
-
-        return np.asarray(gammaincinv(self.a, shares))
+        return np.asarray(_special().gammaincinv(self.a, shares))
 
     def _with_above(self, shares: Array) -> Array:
-        from scipy.special import gammainccinv
-
-        return np.asarray(gammainccinv(self.a, shares))
+        return np.asarray(_special().gammainccinv(self.a, shares))
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,17 +251,13 @@ class Decay(Shape):
         return np.full(np.shape(x), -1.0)
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import expm1
-
-        return np.asarray(-expm1(-x))
+        return np.asarray(-_special().expm1(-x))
 
     def _above(self, x: Array) -> Array:
         return np.asarray(np.exp(-x))
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import log1p
-
-        return np.asarray(-log1p(-shares))
+        return np.asarray(-_special().log1p(-shares))
 
     def _with_above(self, shares: Array) -> Array:
         with np.errstate(divide="ignore"):
@@ -293,29 +271,23 @@ class Student(Shape):
     dof: Array
 
     def _log_density(self, x: Array) -> Array:
-        from scipy.special import poch
-
-        constant = np.log(poch(0.5 * self.dof, 0.5)) - 0.5 * (np.log(self.dof) + math.log(math.pi))
+        constant = np.log(_special().poch(0.5 * self.dof, 0.5)) - 0.5 * (np.log(self.dof) + math.log(math.pi))
         return np.asarray(constant - (self.dof + 1) / 2 * np.log1p(x * x / self.dof))
 
     def _slope(self, x: Array) -> Array:
         return -(self.dof + 1) * x / (self.dof + x * x)
 
     def _below(self, x: Array) -> Array:
-        from scipy.special import stdtr
-
-        return np.asarray(stdtr(self.dof, x))
+        return np.asarray(_special().stdtr(self.dof, x))
 
     def _above(self, x: Array) -> Array:
         return self._below(-x)
 
     def _with_below(self, shares: Array) -> Array:
-        from scipy.special import stdtrit
-
         # the inverse is finite or none at the ends
         inside = (shares > 0) & (shares < 1)
         return np.where(
-            inside, stdtrit(self.dof, np.where(inside, shares, 0.5)), np.where(shares > 0.5, np.inf, -np.inf)
+            inside, _special().stdtrit(self.dof, np.where(inside, shares, 0.5)), np.where(shares > 0.5, np.inf, -np.inf)
         )
 
     def _with_above(self, shares: Array) -> Array:
@@ -329,9 +301,7 @@ class HalfCauchyShape(Shape):
     support: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def _log_density(self, x: Array) -> Array:
-        from scipy.special import log1p
-
-        return np.asarray(math.log(2.0 / math.pi) - log1p(x * x))
+        return np.asarray(math.log(2.0 / math.pi) - _special().log1p(x * x))
 
     def _slope(self, x: Array) -> Array:
         return -2 * x / (1 + x * x)

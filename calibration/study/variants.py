@@ -8,7 +8,6 @@ Both are constants set by name::
     set = { "Founding Capability" = 1 }
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.section import Section
+from cipark_sd.section import Section, is_number
 from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.toml_lines import place
 
@@ -31,10 +30,10 @@ class Variant:
     scenario: Scenario
 
 
-def read_variants(tables: Sequence[object], kind: str, problems: list[CiparkError]) -> tuple[Variant, ...]:
+def read_variants(top: Section, kind: str) -> tuple[Variant, ...]:
     """The variants in ``[[kind]]`` tables, their names unlike each other."""
-    variants = tuple(_variant(table, kind, problems) for table in tables)
-    problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
+    variants = tuple(map(_variant, top.sections(kind)))
+    top.problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
     return variants
 
 
@@ -67,14 +66,10 @@ def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
     return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
 
 
-def _variant(content: object, kind: str, problems: list[CiparkError]) -> Variant:
-    name = str(content.get("name", "?")) if isinstance(content, Mapping) else "?"
-    section = Section(content, f"{kind} {name!r}", problems)
-    section.text("name")
-    why = section.text("why", "")
-    values = constants_set(section, "set")
+def _variant(section: Section) -> Variant:
+    why, values = section.text("why", ""), constants_set(section, "set")
     section.note_unread()
-    return Variant(name, why, Scenario(name, values))
+    return Variant(section.title, why, Scenario(section.title, values))
 
 
 def constants_set(section: Section, key: str) -> dict[str, float]:
@@ -85,7 +80,7 @@ def constants_set(section: Section, key: str) -> dict[str, float]:
         section.wrong(key, "a table of constants and their values, {} for the model as it is")
         return values
     for name, value in raw.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if is_number(value):
             values[str(name)] = float(value)
         else:
             section.problems.append(

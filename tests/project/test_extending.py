@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from places import ROOT
+from scipy import stats
 from small_study import STUDY, small_study
 
 from calibration.commands import pipeline
@@ -20,6 +21,7 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart
+from calibration.study import priors
 from calibration.study.problem import read_problem
 from cipark_sd.checks.unit_check import check_units
 from cipark_sd.cli import cli
@@ -29,6 +31,7 @@ from cipark_sd.compiler.functions import arithmetic
 from cipark_sd.compiler.functions import registry as functions
 from cipark_sd.engines import registry
 from cipark_sd.ensembles import ensemble
+from cipark_sd.errors import CiparkError
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.output import page_of
@@ -120,6 +123,22 @@ def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dic
     names = {**vars(registry), **vars(module)}
     exec(compile(row, "extending.md", "exec"), names)  # noqa: S102  (our own document)
     return names
+
+
+def test_the_prior_of_the_recipe_is_read_and_is_scipy_s(tmp_path) -> None:
+    small_study(tmp_path)
+    text = STUDY.replace(
+        'family = "lognormal", median = 0.2, sigma = 0.5', 'family = "logistic", mean = 0.3, scale = 0.1'
+    )
+    (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+    with added(priors, "FAMILIES", blocks("A prior")[0]):
+        plain, law = priors.distribution(read_problem(tmp_path).space.parameters[1].prior), stats.logistic(0.3, 0.1)
+        at = np.array([0.1, 0.3, 0.8])
+        np.testing.assert_allclose(plain.log_density(at), law.logpdf(at), rtol=1e-12)
+        np.testing.assert_allclose(plain.quantile(law.cdf(at)), at, rtol=1e-12)
+        (tmp_path / "problem.toml").write_text(text.replace("0.1 }", "0 }"), encoding="utf-8")
+        with pytest.raises(CiparkError, match="scale must be positive"):
+            read_problem(tmp_path)
 
 
 def test_the_metric_of_the_recipe_is_read_from_a_run(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.posterior_predictive import judged
 from calibration.report import figures_posterior
-from calibration.report.findings import Findings
+from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from calibration.sampling.convergence import CONVERGED, poorest
@@ -29,7 +29,7 @@ class Posterior(ReportPart):
         fit, drawn = findings.fit, findings.fit.posterior
         if drawn is None:
             return
-        for estimated, line in zip(fit.study.space, drawn.lines, strict=True):
+        for estimated, line in zip(fit.study.space, drawn.mixing, strict=True):
             verdict = fit.conditions.of(estimated.name)
             is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
             if is_told and verdict is not None:
@@ -39,7 +39,7 @@ class Posterior(ReportPart):
                     line.median,
                     unit=fit.study.unit(line.name),
                     kind="median",
-                    interval=Bounds(line.low_95, line.high_95, 0.95, "central draws"),
+                    interval=Bounds(line.low, line.high, 0.95, "central draws"),
                     conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
                 )
@@ -48,7 +48,7 @@ class Posterior(ReportPart):
         """Moments and predictions, and what the data added."""
         tables: dict[str, Rows] = {}
         if findings.fit.posterior is not None:
-            tables["posterior"] = [asdict(line) for line in findings.fit.posterior.lines]
+            tables["posterior"] = posterior_table(findings.fit)
             tables["predictive"] = [asdict(row) for row in findings.fit.posterior.predicted]
         if findings.assessment is not None:
             lines = findings.assessment.contractions

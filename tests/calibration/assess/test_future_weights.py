@@ -12,7 +12,7 @@ from calibration.assess import baselines
 from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import OWN, forecast_mixture
 from calibration.assess.future_weights import EQUAL, WEIGHTED, future_weights
-from calibration.assess.holdout import MODEL, OriginTask, RollingOrigin, Whole, rolling_origin, verdict
+from calibration.assess.holdout import MODEL, OriginTask, RollingOrigin, Scored, Whole, rolling_origin, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.assess.scores import Score
 from calibration.likelihood.posterior import On, posterior
@@ -21,7 +21,7 @@ from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort
 from calibration.study.problem import until
 from calibration.study.variants import Variant
-from cipark_sd.checkpoints import NOT_KEPT
+from cipark_sd.checkpoints import NOT_KEPT, from_arrays
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario
 
@@ -116,11 +116,12 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     task = OriginTask(early, 5.0, On("native"), np.random.default_rng(2), effort, NOT_KEPT, "A")
     begun = replace(task, start=start, rng=np.random.default_rng(2))
     assert begun.key != task.key
-    annealed = task(lambda *_: None)
+    annealed = from_arrays(Scored, task(lambda *_: None))
     monkeypatch.setattr(starts, "annealed", None)
-    found = begun(lambda *_: None)
-    assert found["converged"]
-    assert found["log_score"] == pytest.approx(annealed["log_score"], abs=0.05)
+    found = from_arrays(Scored, begun(lambda *_: None))
+    assert found.converged
+    for ours, theirs in zip(found.scores, annealed.scores, strict=True):
+        assert ours.log_score == pytest.approx(theirs.log_score, abs=0.05)
 
 
 @pytest.mark.usefixtures("one_baseline")
@@ -180,8 +181,8 @@ def test_without_origins_the_mixture_has_the_weights_of_leave_one_out(tmp_path: 
     nothing = np.zeros(0)
     fits = [
         RivalFit(
-            Variant(name, "", Scenario("", {"pace": pace})), problem.space.names, np.tile([100.0, 0.25], (1, 50, 1)),
-            (), 0.0, nothing, nothing, nothing, 0.0, 0.0, True, "importance",
+            np.tile([100.0, 0.25], (1, 50, 1)), (), 0.0, nothing, nothing, nothing, 0.0, 0.0, True, "importance",
+            variant=Variant(name, "", Scenario("", {"pace": pace})), names=problem.space.names,
         )
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip

@@ -11,9 +11,7 @@ from calibration.assess import scores
 from calibration.assess.scores import (
     LEVELS,
     Score,
-    columns,
     crps_sample,
-    from_columns,
     mean_error,
     quantiles,
     summaries,
@@ -68,11 +66,6 @@ def test_without_a_draw_nothing_is_inside_and_the_scores_are_infinite() -> None:
     assert math.isnan(score.pit)
     assert (score.inside_50, score.inside_90) == (False, False)
     assert len(score.quantiles) == len(LEVELS)
-
-
-def test_scores_go_into_columns_and_back() -> None:
-    kept = [scored(7, 7), scored(96, 96)]
-    assert from_columns(columns(kept) | {"converged": np.array(True)}) == kept
 
 
 def at(times: Any, forecaster: str = "model", **changes: Any) -> list[Score]:

@@ -1,5 +1,6 @@
 """Noise families: each is one distribution, none lacks a method, and another one needs a file and a row."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, fields
@@ -10,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from places import ROOT
-from scipy import stats
+from scipy import integrate, stats
 from small_study import STUDY, small_study
 
 from calibration.families import registry
@@ -22,9 +23,9 @@ from calibration.fit.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate
+from calibration.study.kinds.base import KINDS
 from calibration.study.observations import Count
 from calibration.study.problem import read_problem
-from calibration.study.terms import KINDS
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
@@ -106,6 +107,48 @@ def test_counts_follow_the_recurrence_of_their_family(family: CountFamily) -> No
     np.testing.assert_allclose(a + b / counts, ratios, rtol=1e-10)
 
 
+class Far(StudentT):
+    """What the law below has to refuse."""
+
+    def sd(self, mean: Array, spread: Array) -> Array:
+        return 100 * StudentT.sd(self, mean, spread)
+
+
+def sd_by_density(family: MeasurementFamily) -> float:
+    """From the density of a measurement on the scale that the family declares."""
+
+    def moment(order: int) -> float:
+        def integrand(away: float) -> float:
+            x = centre + away
+            value = np.exp(np.array([x])) if family.on_log else np.array([x])
+            log_density = family.log_density(value, np.array([MEAN]), np.array([SPREAD]))[0]
+            return float(away**order * np.exp(log_density + (x if family.on_log else 0.0)))
+
+        with np.errstate(over="ignore"):
+            return sum(integrate.quad(integrand, *ends, limit=200)[0] for ends in ((-np.inf, 0), (0, np.inf)))
+
+    centre = math.log(MEAN) if family.on_log else MEAN
+    assert moment(0) == pytest.approx(1, rel=1e-6)
+    return math.sqrt(moment(2))
+
+
+@pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, MeasurementFamily)], ids=named)
+def test_the_sd_of_a_measurement_is_that_of_its_density_on_its_scale(family: MeasurementFamily) -> None:
+    sd = np.broadcast_to(family.sd(np.array([MEAN]), np.array([SPREAD])), 1)[0]
+    assert sd == pytest.approx(sd_by_density(family), rel=1e-4)
+    lowest = family.quantile(np.array([1e-100]), MEAN, SPREAD)[0]
+    assert (lowest > 0) == family.positive
+
+
+def test_an_sd_a_hundred_times_too_large_breaks_the_law() -> None:
+    with pytest.raises(AssertionError):
+        test_the_sd_of_a_measurement_is_that_of_its_density_on_its_scale(Far())
+
+
+def test_student_t_without_a_variance_has_its_scale() -> None:
+    assert StudentT(dof=2.0).sd(np.array([MEAN]), np.array([SPREAD])) == [SPREAD]
+
+
 @pytest.mark.parametrize("family", [f for f in NUMBERS if isinstance(f, CountFamily)], ids=named)
 def test_the_sd_of_a_count_is_that_of_its_probabilities(family: CountFamily) -> None:
     counts = np.arange(-60.0, 400)
@@ -133,7 +176,7 @@ def differences(function: Callable[..., Array], *at: float) -> list[float]:
 def test_slopes_are_those_of_the_density_and_of_intervals(family: NumberFamily, value: float) -> None:
     at = [MEAN, SPREAD]
     mean, spread = np.array([MEAN]), np.array([SPREAD])
-    if value or not family.relative:
+    if value or not family.positive:
         own = family.slopes(np.array([value]), mean, spread)
         expected = differences(lambda m, s: family.log_density(np.array([value]), m, s), *at)
         np.testing.assert_allclose(np.concatenate(own)[:2], expected, rtol=1e-6, atol=1e-7)

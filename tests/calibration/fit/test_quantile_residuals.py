@@ -80,7 +80,7 @@ def test_residuals_are_standard_normal_where_the_model_is_right(noise, values, g
             step = width + 1 if counts else width
             lower = step * math.floor(value / step)
             upper = lower + width
-            lower = max(lower, 0.0) if noise.family.relative else lower
+            lower = max(lower, 0.0) if noise.family.positive else lower
         if (lower, upper) not in kept:
             seen = replace(term, lower=lower, upper=upper)
             kept[lower, upper] = count_tails(seen, np.array([values]), np.full(1, noise.spread))

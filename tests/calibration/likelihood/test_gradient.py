@@ -16,6 +16,7 @@ from calibration.study.classification import Coding, Dirichlet
 from calibration.study.library import STUDIES
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import (
+    FAMILIES,
     Beta,
     Exponential,
     Gamma,
@@ -126,6 +127,10 @@ PRIORS: list[Prior] = [
     *(Triangular(0.1, 0.5, 0.9), Beta(2.0, 3.5), Gamma(2.0, 0.3), HalfNormal(0.7), Exponential(0.4)),
     *(StudentT(0.2, 0.5, 4.0), HalfCauchy(0.6)),
 ]
+
+
+def test_each_family_has_slopes_that_are_compared() -> None:
+    assert {type(prior) for prior in PRIORS} == {*FAMILIES.values()}
 
 
 @pytest.mark.parametrize("scale", ["identity", "log", "logit"])

@@ -16,10 +16,8 @@ from calibration.sampling.convergence import (
     SURE,
     Convergence,
     Criteria,
-    as_numbers,
     convergence,
     effective,
-    from_numbers,
     normal_error,
     normal_scores,
     one_by_one,
@@ -95,13 +93,6 @@ def test_the_limit_that_is_known_worse_decides():
     turned = convergence(["x"], -np.where(slow > 1, 5 + slow, quick)[..., None])[0]
     assert line.mcse_high > 2 * line.mcse_low
     assert line.limit_error == pytest.approx(turned.limit_error, rel=0.05)
-
-
-def test_numbers_of_convergence_go_back_and_forth():
-    assert from_numbers(["x", "y"], as_numbers([GOOD, replace(GOOD, name="y", mean=3.0)])) == (
-        GOOD,
-        replace(GOOD, name="y", mean=3.0),
-    )
 
 
 def test_errors_of_means_and_limits_are_as_large_as_they_say():

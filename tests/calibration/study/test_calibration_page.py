@@ -8,41 +8,33 @@ import pytest
 from places import ROOT
 
 from calibration.families import registry
-from calibration.study import classification as coding
-from calibration.study import events as events_
-from calibration.study import predictions as predictions_
-from calibration.study import problem, processes, questions, sections, terms, variants
-from calibration.study import rows as tables
+from calibration.study.kinds.base import KINDS
 from calibration.study.priors import FAMILIES
 from calibration.study.problem import read_problem
 from calibration.study.rows import DERIVED, USES
 from calibration.study.sections import Method
 
 PAGE = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
-READERS = (coding, events_, predictions_, problem, processes, questions, sections, tables, terms, variants)
+READERS = sorted((ROOT / "calibration" / "study").rglob("*.py"))
 ASKED = re.compile(
-    r"(?:section|inner|top|content|true)\.(?:text|number|whole|choice|names|tables|raw)\(\s*\"(\w+)\""
-    r"|_parts\(\"(\w+)\"\)|constants_set\(section, \"(\w+)\"\)"
+    r"(?:text|number|whole|choice|names|table|tables|sections|raw|number_or_name|named|parts)\(\s*\"(\w+)\""
+    r"|(?:constants_set|times?_under)\((?:self\.)?section, \"(\w+)\"\)"
 )
+#: Keys that are no longer taken, whose message says what is.
+GONE = {"merge_over"}
 
 
 def keys() -> set[str]:
-    found = {
-        key
-        for module in READERS
-        for match in ASKED.findall(Path(str(module.__file__)).read_text(encoding="utf-8"))
-        for key in match
-        if key
-    }
+    found = {key for path in READERS for match in ASKED.findall(path.read_text(encoding="utf-8")) for key in match}
     # keys that stand in tables of their own in the reader
     found |= {"from", "to", "step", "informed", "caused", "predicted", "settled", "supports", "theory", "unknown"}
     found |= {"rival", "scenario", "experiment", DERIVED}
     for noise in registry.families():
-        found |= {noise.spread, *(option.name for option in fields(noise))} - {""}
-    return found | {field for family in FAMILIES.values() for field in family.__slots__}
+        found |= {noise.spread, *(option.name for option in fields(noise))}
+    return (found | {field.name for family in FAMILIES.values() for field in fields(family)}) - GONE - {""}
 
 
-WORDS = {*FAMILIES, *terms.KINDS, *(noise.name for noise in registry.families()), *USES}
+WORDS = {*FAMILIES, *KINDS, *(noise.name for noise in registry.families()), *USES}
 
 
 def test_the_reader_s_keys_are_found() -> None:

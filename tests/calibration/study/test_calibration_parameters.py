@@ -25,6 +25,8 @@ FAMILIES = [
     (priors.StudentT(1.0, 2.0, 3.0), stats.t(3, 1, 2)),
     (priors.HalfCauchy(0.7), stats.halfcauchy(scale=0.7)),
 ]
+#: A logit normal has no twin in SciPy.
+ALONE = priors.LogitNormal(0.3, 0.8)
 SHARES = np.array([0.01, 0.2, 0.5, 0.77, 0.999])
 
 
@@ -35,6 +37,10 @@ def test_a_family_equals_scipy(prior: priors.Prior, expected: Any) -> None:
     np.testing.assert_allclose(got.quantile(SHARES), values, rtol=1e-9)
     np.testing.assert_allclose(got.probability(values), SHARES, rtol=1e-9)
     np.testing.assert_allclose(got.log_density(values), expected.logpdf(values), rtol=1e-9, atol=1e-12)
+
+
+def test_each_family_is_compared() -> None:
+    assert {type(prior) for prior, _ in FAMILIES} == {*priors.FAMILIES.values()} - {type(ALONE)}
 
 
 @pytest.mark.parametrize("bounds", [(-np.inf, np.inf), (0.3, 0.9), (0.6, np.inf)])
@@ -116,7 +122,7 @@ def test_the_log_prior_of_a_batch_is_that_of_its_rows() -> None:
 
 def test_priors_together_are_each_by_itself_to_the_bit() -> None:
     """All families with bounds near and far, for values in and outside of them and in any order in memory."""
-    families = [priors.LogitNormal(0.3, 0.8), *(prior for prior, _ in FAMILIES)]
+    families = [ALONE, *(prior for prior, _ in FAMILIES)]
     pairs = [(prior, upper) for upper in (0.5, 0.95) for prior in families]
     parameters = [Parameter(f"p{i}", prior, 0.05, upper) for i, (prior, upper) in enumerate(pairs)]
     space = ParameterSpace(tuple(parameters))
