@@ -11,7 +11,7 @@ from cipark_sd.console import echo
 
 @options.renamed("--draws", "--keep")
 @command_of(Settings, short_help="Fit a model's parameters to observed data.")
-def calibrate(asked: Settings) -> Result:
+def calibrate(request: Settings) -> Result:
     """Fit the parameters of a model to data and show what the data determine.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
@@ -42,22 +42,22 @@ def calibrate(asked: Settings) -> Result:
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.pages.page import HTML
 
-    study = asked.folder
-    folder = output_folder(asked.output or OUTPUT_FOLDER / study.name)
-    if asked.dask is not None:
+    study = request.folder
+    folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
+    if request.dask is not None:
         # before the searches and not after them
         from cipark_sd.tasks.cluster import check_address
 
-        check_address(asked.dask)
-    holdout, rivals = asked.holdout or asked.everything, asked.rivals or asked.everything
+        check_address(request.dask)
+    holdout, rivals = request.holdout or request.everything, request.rivals or request.everything
     settings = replace(
-        asked,
+        request,
         study=study,
         output=folder,
         holdout=holdout,
         rivals=rivals,
-        posterior=asked.posterior or holdout or rivals or bool(asked.scenarios) or asked.self_tests > 0,
-        checkpoints=Checkpoints.in_output(folder, fresh=asked.fresh),
+        posterior=request.posterior or holdout or rivals or bool(request.scenarios) or request.self_tests > 0,
+        checkpoints=Checkpoints.in_output(folder, fresh=request.fresh),
     )
     record_in(folder)
     made = pipeline.calibrate(settings)
