@@ -1,12 +1,12 @@
-"""Announced dates of a study at which reports are made, or at which those who wait are released::
+"""Announced dates of a study at which those who wait are released::
 
     [[event]]
     name = "ceremonies"
     dates = ["2019-07-01", "2019-07-02"]
     why = "announced by the park a month before"
 
-An observation names them in ``merge_over``, so that no window ends at one, or in ``reported``, so that its counts are
-releases of what waited (:mod:`calibration.readings.reporting`).
+An observation names them in ``reported``, so that its counts are releases of what waited
+(:mod:`calibration.readings.reporting`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,9 +58,9 @@ def unused_events(events: Mapping[str, Event], observations: Sequence[object]) -
     for table in observations:
         content = table if isinstance(table, Mapping) else {}
         layer = content.get("reported")
-        for value in (content.get("merge_over"), layer.get("at") if isinstance(layer, Mapping) else None):
-            named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
-    expected = "an event that an observation names in merge_over or reported"
+        value = layer.get("at") if isinstance(layer, Mapping) else None
+        named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+    expected = "an event that an observation names in reported"
     return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
 
 

@@ -15,7 +15,7 @@ from calibration.readings.metrics import Metric
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
-from calibration.study.events import Event, events_of, reporting_of
+from calibration.study.events import Event, reporting_of
 from calibration.study.observations import (
     Breakdown,
     Count,
@@ -170,23 +170,6 @@ def _spread(section: Section, key: str, columns: Columns) -> float | str:
     return 1.0
 
 
-def merged_over(terms: Sequence[Count], events: Sequence[float]) -> list[Count]:
-    """Windows joined where one ends and the next begins at an event and both have the same use: counts add up."""
-    merged: list[Count] = []
-    for term in sorted(terms, key=lambda term: term.quantity.end) if events else terms:
-        last = merged[-1] if merged else None
-        if last is None or term.quantity.start not in events or last.use != term.use:
-            merged.append(term)
-        elif last.quantity.end == term.quantity.start:
-            gains = None if last.gains is None or term.gains is None else replace(term.gains, start=last.gains.start)
-            quantity = replace(term.quantity, start=last.quantity.start)
-            lower, upper = last.lower + term.lower, last.upper + term.upper
-            merged[-1] = replace(term, quantity=quantity, gains=gains, lower=lower, upper=upper)
-        else:
-            merged.append(term)
-    return merged
-
-
 def signed_parts(names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
     """Names to outputs and signs; a name that starts with ``-`` is subtracted.
 
@@ -291,7 +274,6 @@ class Terms:
         if gains and (kind == "flow" or not noise.family.discrete):
             self.section.wrong("gains", "none, except for increments of counts")
         how: How = "between" if kind == "increments" else "integral"
-        merged = events_of(self.section, "merge_over", self.events)
         reporting = self._reporting(kind, rows)
 
         def quantity(of: tuple[tuple[str, float], ...], how: How, start: float, end: float) -> Quantity:
@@ -306,7 +288,7 @@ class Terms:
         if "start_time" in self.section:
             if "start" in self.section:
                 self.section.wrong("start", "nothing, since start_time names the column of the windows' starts")
-            return merged_over([term(row, row.start) for row in rows], merged)
+            return [term(row, row.start) for row in rows]
         first = self.section.number("start", math.nan) if "start" in self.section else None
         rows = sorted(rows, key=lambda row: row.time)
         if kind == "flow":
@@ -314,14 +296,8 @@ class Terms:
             starts = [first if first is not None else math.nan, *(row.time for row in rows[:-1])]
             if first is None and rows:
                 self.section.wrong("start", "the time at which the first row's window starts")
-            return merged_over([term(row, start) for row, start in zip(rows, starts, strict=True)], merged)
-        counted = [row for row in rows if row.use != "check"]
-        # a running total at such a date ends no window, unless what follows has another use
-        used = [
-            row
-            for row, after in zip(counted, [*counted[1:], None], strict=False)
-            if row.time not in merged or after is None or after.use != row.use
-        ]
+            return [term(row, start) for row, start in zip(rows, starts, strict=True)]
+        used = [row for row in rows if row.use != "check"]
         if first is not None:
             used.insert(0, Row(0, "start", first, first, 0.0, 0.0, 0.0, math.nan, math.nan, "", "fit"))
         terms = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, echo, number, print_table
+from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
@@ -22,6 +22,7 @@ from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -325,7 +326,7 @@ def _print_course(
         heads.append(head + (f" [{units}]" if units else ""))
         courses.append(values)
     body = [
-        [instant, *(number(float(course[row])) for course in courses)]
+        [instant, *(grouped(float(course[row])) for course in courses)]
         for instant, row in zip(instants, rows, strict=True)
     ]
     print_table(heads, body, right=range(len(heads)))

@@ -18,13 +18,14 @@ from cipark_sd.commands.policy.expectations import (
 )
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
-from cipark_sd.console import Bars, number
+from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,9 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         error = [f"{differences['mcse']:.2g}"] if many else []
         rows.append((*row, *error, *ranges, *([hoped] if claims else [])))
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
-    levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times)
+    levels = ", ".join(
+        f"{grouped(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times
+    )
     source = f"; structure {first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if shown == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]

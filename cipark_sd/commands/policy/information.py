@@ -22,7 +22,7 @@ from cipark_sd.commands.policy.strategies import (
     unset,
 )
 from cipark_sd.commands.policy.words import share
-from cipark_sd.console import Bars, number
+from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import information
 from cipark_sd.experiments.definition import Catalogue, Measurement, Outcome, Policy
@@ -31,7 +31,7 @@ from cipark_sd.headline import Bounds, Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
-from cipark_sd.wording import with_unit
+from cipark_sd.wording import grouped, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +166,7 @@ class InformationPart(PolicyPart[InformationFindings]):
             (
                 str(row["what"]),
                 str(row["kind"]),
-                number(float(row["value"])),
+                grouped(float(row["value"])),
                 f"{row['error']:.2g}",
                 share(float(row["value"]), everything),
             )

@@ -22,7 +22,7 @@ from cipark_sd.commands.policy.strategies import (
     try_strategies,
     unset,
 )
-from cipark_sd.console import Bars, number
+from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
 from cipark_sd.experiments.definition import Catalogue
@@ -31,6 +31,7 @@ from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stabili
 from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +195,7 @@ def _measure_table(result: RobustnessFindings, about: About) -> Table:
 
 
 def _cell(name: str, value: float) -> str:
-    return f"{value:.0%}" if name in SHARES else number(float(value))
+    return f"{value:.0%}" if name in SHARES else grouped(float(value))
 
 
 def _winner(result: RobustnessFindings) -> str:

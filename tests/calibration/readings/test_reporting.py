@@ -275,30 +275,10 @@ def test_a_forecast_knows_the_events_to_come(tmp_path: Path) -> None:
     assert by_time[12.0] == by_time[8.5]
 
 
-@pytest.mark.parametrize("kind", ["totals", "windows"])
-def test_windows_merge_over_events(tmp_path: Path, kind: str) -> None:
-    problem = study(tmp_path, 'merge_over = "ceremonies"', "")
-    if kind == "windows":
-        lines = "".join(f"{a:g},{b:g},{100 if a == 0 else 10}\n" for a, b in zip((0.0, *ROWS), ROWS, strict=False))
-        (tmp_path / "left.csv").write_text("from,time,left\n" + lines, encoding="utf-8")
-        text = STUDY.format(noise='merge_over = "ceremonies"', more="")
-        text = text.replace("start = 0.0", 'start_time = "from"')
-        (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
-        problem = read_problem(tmp_path)
-    windows = [(term.quantities[0].start, term.quantities[0].end, term.lower) for term in problem.terms]  # type: ignore[union-attr]
-    assert windows == [(0, 1, 100), (1, 2, 10), (2, 3.5, 20), (3.5, 4.5, 10), (4.5, 6.5, 20), (6.5, 7.5, 10)]
-    assert problem.terms[2].label == "left 3.5"
-
-
-def test_the_last_number_still_ends_a_window(tmp_path: Path) -> None:
-    problem = study(tmp_path, 'merge_over = "ceremonies"', "", rows=(1.0, 2.5))
-    assert [term.quantities[0].end for term in problem.terms] == [1, 2.5]
-
-
 @pytest.mark.parametrize(
     ("noise", "expected"),
     [
-        ('merge_over = "ceremony"', "has no [[event]] 'ceremony'"),
+        ('reported = { at = "ceremony" }', "has no [[event]] 'ceremony'"),
         ("", "an event that an observation names"),
         ('reported = { at = "ceremonies", share = 1.2 }', "a number from 0 to 1"),
         ('reported = { at = "ceremonies", rate = -1 }', "a number not below 0"),

@@ -296,8 +296,8 @@ def test_the_rows_that_a_study_leaves_out_of_a_large_table_take_no_part(
     [
         ('[dates]\nunit = "day"\norigin = 2020-01-01T00:00:00\n', "origin"),
         (
-            f"{OBSERVATION.replace('members', 'b', 1)}merge_over = [[]]\n[[event]]\nname = 'e'\ndates = [3]\n",
-            "merge_over",
+            f"{OBSERVATION.replace('members', 'b', 1)}reported = {{ at = [[]] }}\n[[event]]\nname = 'e'\ndates = [3]\n",
+            "at",
         ),
     ],
 )
