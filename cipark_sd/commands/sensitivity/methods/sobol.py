@@ -88,9 +88,7 @@ class Sobol(Method):
             explained, mean = findings.output(label), float(point["mean"])
             estimand = explained.at(float(point["time"]))
             if np.isfinite(mean):
-                yield findings.record(
-                    estimand, mean, unit=explained.unit, kind="mean", interval=None, basis=basis, title=label
-                )
+                yield findings.record(estimand, mean, unit=explained.unit, kind="mean", basis=basis, title=label)
             for row in ranked(indices, label, moment, count=1):
                 index, bounds = (
                     f"total index of {row.name} for {estimand}",
