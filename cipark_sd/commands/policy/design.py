@@ -10,9 +10,9 @@ import numpy as np
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.commands.policy.strategies import sample, unset
+from cipark_sd.commands.policy.strategies import sample
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.errors import MissingPackage
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Catalogue, Design
@@ -34,8 +34,7 @@ class DesignFindings:
 
 
 def _settings(catalogue: Catalogue) -> Design:
-    if catalogue.design is None:
-        raise InvalidValue("[design]", None, "a table with outcome and at", where="--part design")
+    assert catalogue.design is not None, "the part is run only where the catalogue has them"
     return catalogue.design
 
 
@@ -105,10 +104,11 @@ class DesignPart(PolicyPart[DesignFindings]):
 
     name: ClassVar[str] = "design"
     kind: ClassVar[type[DesignFindings]] = DesignFindings
+    needs = ("design", "[design]", "a table with outcome and at")
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
-        """Its table, or the library of the search."""
-        return unset(_settings, catalogue) or search.missing()
+    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The library of the search."""
+        return search.missing()
 
     def compute(self, analysis: Analysis, bars: Bars) -> DesignFindings:
         """Search the levers."""

@@ -30,15 +30,25 @@ class PolicyPart(Part[Findings], Generic[R]):
     name : str
     kind : type
         Of the result: a frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
+    needs : (str, str, str)
+        What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
     """
 
     __slots__ = ()
     name: ClassVar[str]
     kind: ClassVar[type]
+    needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
 
-    @abstractmethod
     def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
         """The table of the catalogue without which the part is not run, or the package that is not installed."""
+        attribute, table, expected = self.needs
+        if not getattr(catalogue, attribute):
+            return InvalidValue(table, None, expected, where=f"--part {self.name}")
+        return self.lacks_package(catalogue)
+
+    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The package that the part needs for what the catalogue asks of it; by default none."""
+        return None
 
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:
