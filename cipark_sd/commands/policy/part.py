@@ -2,11 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Catalogue
@@ -103,3 +105,9 @@ class PolicyPart(Part[Findings], Generic[R]):
     def _result(self, findings: Findings) -> R | None:
         result: R | None = findings.of(self.kind)
         return result
+
+
+def part(name: str) -> PolicyPart[Any]:
+    """A part by its name."""
+    loaded: PolicyPart[Any] = import_module(PARTS[name]).PART
+    return loaded
