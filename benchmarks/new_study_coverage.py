@@ -20,7 +20,8 @@ from measure import show, show_machine
 from new_study_cases import CASES, OFF, Case
 
 from calibration.assess.forecast import courses_ahead
-from calibration.commands.pipeline import Settings, calibrate
+from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import On
 from calibration.new_study.study import NewStudyRequest, new_study
 from calibration.report.collect import Calibration
@@ -88,7 +89,7 @@ def unedited(case: Case, number: int, off: str, seed: int, folder: Path, *, samp
     new_study(NewStudyRequest(model, data, study))
     if factors != dict.fromkeys(factors, 1.0):
         model.unlink()
-    settings = Settings(study, "native", fast=True, posterior=sampled, compare_pysd=False, workers=0)
+    settings = Settings(study, engine="native", fast=True, posterior=sampled, compare_pysd=False, workers=0)
     made = calibrate(settings)
     return [*_profiles(case, made), *_draws(case, made), *_forecasts(case, made, times, columns)]
 

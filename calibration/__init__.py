@@ -52,15 +52,12 @@ def calibrate(
     ------
     InvalidValue, UnknownName, Problems
     """
-    from calibration.commands.pipeline import Settings
     from calibration.commands.pipeline import calibrate as fitted
-    from calibration.study.library import FILE
-    from cipark_sd.study import find_folder
+    from calibration.commands.settings import Settings
 
-    folder = find_folder(None if study is None else str(study), file=FILE, where="calibrate")
     return fitted(
         Settings(
-            study=folder,
+            study=None if study is None else str(study),
             engine=engine,
             starts=starts,
             seed=seed,

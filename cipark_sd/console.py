@@ -195,19 +195,6 @@ def is_text(cell: str) -> bool:
     return any(character.isalpha() for character in cell)
 
 
-def number(value: float) -> str:
-    """A value with four significant digits, whole numbers as such.
-
-    >>> number(41.0), number(0.123456), number(1234567.8)
-    ('41', '0.1235', '1,234,568')
-    """
-    if value != value or value in (float("inf"), float("-inf")):
-        return str(value)
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
 class Bars:
     """Progress bars by name; without a terminal nothing is drawn."""
 

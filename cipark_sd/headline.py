@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
 from cipark_sd.wording import NO_END, absent, beside, between, listed, number, percent, rounded, with_unit
@@ -99,7 +99,7 @@ class Bounds:
         return tuple(state for end, state in sides if end is None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
     """One number of a command.
 
@@ -142,9 +142,9 @@ class Headline:
     number: float
     unit: str
     kind: Kind
-    interval: Bounds | None
-    conditional_on: tuple[str, ...]
-    basis: Basis | None
+    interval: Bounds | None = None
+    conditional_on: tuple[str, ...] = ()
+    basis: Basis | None = None
     command: str
     model_digest: str
     study_digest: str
@@ -242,6 +242,39 @@ def output(label: str, time: float, *, under: str = "", against: str = "") -> st
     """
     settings = (f", with {under}" if under else "", f"{_CHANGE}{against}" if against else "")
     return f"{label} at {time:.10g}{''.join(settings)}"
+
+
+class Said(TypedDict, total=False):
+    """What a record says of its number beside what it is of: fields of :class:`Headline`."""
+
+    unit: Required[str]
+    kind: Required[Kind]
+    interval: Bounds | None
+    conditional_on: tuple[str, ...]
+    basis: Basis | None
+    title: str
+    prior: Bounds | None
+    reported: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the records of one call have in common; ``label`` writes a model time."""
+
+    command: str
+    model_digest: str
+    study_digest: str
+    seed: int | None
+    version: str
+    label: Callable[[float], str]
+
+    def record(self, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
+        """A number of this call; a time in its estimand is a date where ``label`` makes one of it."""
+        return Headline(
+            estimand=estimand, number=number, command=self.command, model_digest=self.model_digest,
+            study_digest=self.study_digest, seed=self.seed, version=self.version,
+            date=date_in(estimand, self.label), **said,
+        )  # fmt: skip
 
 
 def date_in(estimand: str, label: Callable[[float], str]) -> str:

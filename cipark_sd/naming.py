@@ -84,9 +84,8 @@ def override_key(name: str) -> str:
     return canonical(base) + (f"[{','.join(map(canonical, elements))}]" if elements else "")
 
 
-def split_key(key: str) -> tuple[str, tuple[str, ...]]:
-    """Name and elements of a canonical key; see :func:`split_name`."""
-    return split_name(key)
+#: Name and elements of a canonical key.
+split_key = split_name
 
 
 def protected_among(text: str, names: Container[str]) -> str:

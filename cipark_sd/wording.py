@@ -24,6 +24,15 @@ def number(value: float, *, digits: int = 4) -> str:
     return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
 
 
+def grouped(value: float, *, digits: int = 4) -> str:
+    """A cell of a table of results: from a thousand on whole and with commas, else some significant digits.
+
+    >>> grouped(41.0), grouped(0.123456), grouped(1234567.8), grouped(0.123456, digits=3)
+    ('41', '0.1235', '1,234,568', '0.123')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
+
+
 #: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, the bound of
 #: another parameter closes it, it was looked for and not found, there is no profile, or it is not judged.
 NO_END = {

@@ -24,8 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from cipark_sd.headline import HEAD, Headline, cells
-from cipark_sd.pages.disagreements import disagreements
+from cipark_sd.headline import Headline
 from cipark_sd.pages.page import DATA, read_page
 from cipark_sd.records import from_plain, to_plain
 
@@ -42,9 +41,7 @@ DOCUMENTS = (
 sys.path.insert(0, str(Path(__file__).parent))
 
 from results_commands import RESULTS, Numbers, Result, marked_files, settings_of_the_park  # noqa: E402
-from results_records import RECORDS  # noqa: E402
 
-HEADLINES = "docs/results/headlines.md"
 Headlines = dict[str, list[Headline]]
 
 # what has digits and is no claim is passed over: code, addresses, dates, years, identifiers such as S14 or MIL-HDBK-189
@@ -134,12 +131,9 @@ def out_of_date(name: str) -> str:
 
 
 def kept_headlines(name: str) -> Headlines:
-    """The headline records of a result, by the folder of output, and those that are made of its numbers."""
-    result = record_of(name)
-    folders = {
-        place: [from_plain(Headline, r) for r in records] for place, records in result.get("headlines", {}).items()
-    }
-    return folders | ({name: list(RECORDS[name](result))} if name in RECORDS else {})
+    """The headline records of a result, by the folder of output."""
+    kept = record_of(name).get("headlines", {})
+    return {place: [from_plain(Headline, record) for record in records] for place, records in kept.items()}
 
 
 class Label(str):
@@ -292,31 +286,6 @@ def write_page(page: Mapping, results: Mapping[str, Numbers]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def headlines_page() -> str:
-    """All headline records that are kept, by result, with the quantities that have several numbers in one and why."""
-    lines = [
-        "# Headline numbers of the kept results",
-        "",
-        "Made by `python tools/results.py --pages` of the records that the commands of each result have written, or of",
-        "its numbers where a script has made them (`tools/results_records.py`): each number with its kind of estimate,",
-        "its interval and what it is conditional on. README and pages take theirs from these records.",
-    ]
-    for name, result in RESULTS.items():
-        folders = kept_headlines(name)
-        if folders:
-            lines += ["", f"## {name}", "", *(f"`{command}`" for command in result.commands)]
-        for records in folders.values():
-            lines += ["", *(_row(row) for row in (HEAD, ("---",) * len(HEAD), *map(cells, records)))]
-        if len(folders) > 1:
-            differing = disagreements(list(folders.items()))
-            lines += ["", *(f"- {sentence}" for sentence in differing or ["No quantity has two numbers in these."])]
-    return "\n".join(lines) + "\n"
-
-
-def _row(texts: Iterable[str]) -> str:
-    return f"| {' | '.join(text.replace('|', chr(92) + '|') for text in texts)} |"
-
-
 def make(names: Iterable[str]) -> None:
     """Run the commands of results and keep their numbers, each as soon as it is there."""
     for name in names:
@@ -326,7 +295,6 @@ def make(names: Iterable[str]) -> None:
 
 def write_documents() -> None:
     """Put the kept numbers into all documents."""
-    (ROOT / HEADLINES).write_text(headlines_page(), encoding="utf-8")
     results = all_kept()
     for page in index():
         write_page(page, results)

@@ -4,16 +4,14 @@
     python tools/sketch.py models/cipark.mdl tools/cipark.layout.toml --views models/diagram/cipark.sketch
 
 Equations are never touched. Each variable stands in the view that names it, or in that of its group; a cause from
-another view stands there as a shadow variable. Variables without a place in the table are put on free cells of the grid
-by simulated annealing, which keeps arrows short and off the names of others; the generator is seeded, so the same input
-gives the same sketch. An arrow that would still pass over a name, a box or along a pipe is bent around it.
+another view stands there as a shadow variable. The table has a place for each of them. An arrow that would pass over a
+name, a box or along a pipe is bent around it.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import random
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -108,8 +106,8 @@ def pipes_of(equations: dict[str, Equation], fixed: dict[str, Cell]) -> dict[str
     return pipes
 
 
-def build_view(title: str, names: set[str], equations: dict[str, Equation], fixed: dict[str, Cell], size: Cell) -> View:
-    """Places some variables and the shadows of their causes."""
+def build_view(title: str, names: set[str], equations: dict[str, Equation], fixed: dict[str, Cell]) -> View:
+    """Some variables and the shadows of their causes, where the layout puts them."""
     of_view = [e for e in equations.values() if e.name in names]
     shadows = {cause for e in of_view for cause in e.causes} - names
     if unknown := set(fixed) - names - shadows:
@@ -122,122 +120,13 @@ def build_view(title: str, names: set[str], equations: dict[str, Equation], fixe
             stock = fixed[source or target or flow]
             column, row = fixed[flow]
             clouds[flow] = (2 * column - stock[0], row if column != stock[0] else 2 * row - stock[1])
-    along = {cell for flow, ends in pipes.items() for cell in cells_on_pipe(fixed, flow, ends, clouds.get(flow))}
-    taken = (along | set(clouds.values())) - set(fixed.values())
-    cells = anneal(sorted((names | shadows) - set(fixed)), fixed, taken, arrows, size)
-    return View(title, cells, shadows, pipes, arrows, clouds)
-
-
-def cells_on_pipe(
-    fixed: dict[str, Cell], flow: str, ends: tuple[str | None, str | None], cloud: Cell | None
-) -> Iterable[Cell]:
-    """The cells that a pipe runs over: sideways from the valve, then up or down to the stock."""
-    column, row = fixed[flow]
-    for end in ends:
-        far = cloud if end is None else fixed[end]
-        if far is not None:
-            yield from ((c, row) for c in range(min(column, far[0]), max(column, far[0]) + 1))
-            yield from ((far[0], r) for r in range(min(row, far[1]), max(row, far[1]) + 1))
+    if missing := (names | shadows) - set(fixed):
+        raise SystemExit(f"the layout of view {title!r} has no place for {sorted(missing)}")
+    return View(title, dict(fixed), shadows, pipes, arrows, clouds)
 
 
 def point(cell: Cell) -> tuple[float, float]:
     return (MARGIN + COLUMN * cell[0], MARGIN + ROW * cell[1])
-
-
-def blocked(start: tuple[float, float], end: tuple[float, float], name: tuple[float, float]) -> bool:
-    """Whether the arrow passes through the box of a name (Liang and Barsky's clipping, 1984)."""
-    (x, y), (u, v) = start, end
-    across, up = 0.41 * COLUMN, 0.30 * ROW
-    if not (min(x, u) - across < name[0] < max(x, u) + across and min(y, v) - up < name[1] < max(y, v) + up):
-        return False
-    low, high = 0.0, 1.0
-    for delta, distance, half in ((u - x, name[0] - x, across), (v - y, name[1] - y, up)):
-        if abs(delta) < 1e-9:
-            if abs(distance) > half:
-                return False
-            continue
-        first, last = sorted(((distance - half) / delta, (distance + half) / delta))
-        low, high = max(low, first), min(high, last)
-    return low < high
-
-
-def crossing(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float], d: tuple[float, float]) -> bool:
-    if max(a[0], b[0]) <= min(c[0], d[0]) or max(c[0], d[0]) <= min(a[0], b[0]):
-        return False
-    if max(a[1], b[1]) < min(c[1], d[1]) or max(c[1], d[1]) < min(a[1], b[1]):
-        return False
-
-    def side(p: tuple[float, float], q: tuple[float, float], r: tuple[float, float]) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
-
-
-def anneal(
-    free: list[str], fixed: dict[str, Cell], taken: set[Cell], arrows: list[tuple[str, str]], size: Cell
-) -> dict[str, Cell]:
-    """Cells for the free names: short arrows that cross few others and pass over no name."""
-    rng = random.Random(20191126)
-    cells = dict(fixed)
-    open_cells = [
-        (c, r) for c in range(size[0]) for r in range(size[1]) if (c, r) not in taken and (c, r) not in fixed.values()
-    ]
-    if len(open_cells) < len(free):
-        raise SystemExit(f"a grid of {size} has {len(open_cells)} free cells for {len(free)} names")
-    rng.shuffle(open_cells)
-    cells |= dict(zip(free, open_cells, strict=False))
-    spare = open_cells[len(free) :]
-    touching: dict[str, list[int]] = {name: [] for name in cells}
-    for index, (a, b) in enumerate(arrows):
-        touching[a].append(index)
-        touching[b].append(index)
-    if not free:
-        return cells
-
-    points = {cell: point(cell) for cell in (*open_cells, *fixed.values())}
-    obstacles = [point(cell) for cell in taken]
-
-    def cost(names: tuple[str, ...]) -> float:
-        mine = {index for name in names for index in touching[name]}
-        spots = {name: points[cell] for name, cell in cells.items()}
-        total = 0.0
-        for index in mine:
-            a, b = arrows[index]
-            start, end = spots[a], spots[b]
-            total += (math.dist(start, end) / COLUMN) ** 1.5
-            total += 14 * sum(n not in (a, b) and blocked(start, end, spot) for n, spot in spots.items())
-            total += 14 * sum(blocked(start, end, spot) for spot in obstacles)
-            total += 0.5 * sum(
-                crossing(start, end, spots[c], spots[d]) for i, (c, d) in enumerate(arrows) if i != index
-            )
-        for index, (a, b) in enumerate(arrows):
-            if index not in mine:
-                total += 14 * sum(blocked(spots[a], spots[b], spots[n]) for n in names)
-        return total
-
-    steps = 1000 * len(free)
-    for step in range(steps):
-        heat = 6.0 * (0.003 ** (step / steps))
-        name = rng.choice(free)
-        if spare and rng.random() < 0.6:
-            slot = rng.randrange(len(spare))
-            before = cost((name,))
-            old, cells[name] = cells[name], spare[slot]
-            change = cost((name,)) - before
-            if change > 0 and rng.random() > math.exp(-change / heat):
-                cells[name] = old
-            else:
-                spare[slot] = old
-        else:
-            second = rng.choice(free)
-            if second == name:
-                continue
-            before = cost((name, second))
-            cells[name], cells[second] = cells[second], cells[name]
-            change = cost((name, second)) - before
-            if change > 0 and rng.random() > math.exp(-change / heat):
-                cells[name], cells[second] = cells[second], cells[name]
-    return cells
 
 
 def draw(view: View, equations: dict[str, Equation]) -> list[str]:
@@ -408,8 +297,8 @@ def sketch(text: str, layout: dict[str, dict[str, Any]]) -> dict[str, list[str]]
 
 
 def _view(title: str, names: set[str], table: dict[str, Any], equations: dict[str, Equation]) -> list[str]:
-    fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name not in ("size", "names")}
-    return draw(build_view(title, names, equations, fixed, (table["size"][0], table["size"][1])), equations)
+    fixed = {name: (cell[0], cell[1]) for name, cell in table.items() if name != "names"}
+    return draw(build_view(title, names, equations, fixed), equations)
 
 
 def with_views(text: str, views: Iterable[list[str]]) -> str:

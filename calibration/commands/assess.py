@@ -6,7 +6,8 @@ from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.assess.contraction import unseen_sentence
 from calibration.assess.holdout import verdict
 from calibration.assess.self_test import MASSES
-from calibration.commands.pipeline import Settings, chosen_scenarios, effort_of, pool_of
+from calibration.commands.pipeline import chosen_scenarios, effort_of, pool_of
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
 from calibration.report.console import show_groups

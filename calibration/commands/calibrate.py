@@ -1,117 +1,17 @@
 """``cipark calibrate``. Nothing heavy is imported before the command runs."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-import click
-
-from cipark_sd.commands import completing, options
+from calibration.commands.settings import Settings
+from cipark_sd.commands import options
+from cipark_sd.commands.declared import command_of
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import echo
-from cipark_sd.engines.registry import names
-
-if TYPE_CHECKING:
-    from calibration.sampling.effort import Sampler
 
 
-@click.command(short_help="Fit a model's parameters to observed data.")
-@click.argument("study", shell_complete=completing.studies, required=False)
-@click.option("--starts", type=click.IntRange(1, 100_000), help="Number of local searches (default: the study's).")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers (default: the study's).")
-@click.option("--estimate", type=click.Choice(["map", "ml"]), help="Maximum a posteriori, or maximum likelihood.")
-@click.option("--level", type=float, help="Of profile intervals, between 0 and 1; default from the study, else 0.95.")
-@click.option("--until", metavar="DATE", help="Fit the rows up to this date; later rows are held out.")
-@click.option("--fit-also", multiple=True, metavar="NAME", help="Also fit this observation of the study; repeatable.")
-@click.option("--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter.")
-@click.option("--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction.")
-@click.option(
-    "--sampler",
-    type=click.Choice(["importance", "hmc", "chains"]),
-    default="importance",
-    show_default=True,
-    help="Importance sampling, with another one where its weights cannot be trusted; or one of these at once: the "
-    "Hamiltonian Monte Carlo, ensemble chains.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(200, 10_000_000),
-    help="Largest number of steps of chains, those that adapt them included (default: fewer, the larger the model).",
-)
-@click.option(
-    "--keep",
-    "draws",
-    type=click.IntRange(100, 1_000_000),
-    default=2500,
-    show_default=True,
-    help="Posterior draws to keep of each ensemble.",
-)
-@click.option("--holdout", is_flag=True, help="Refit at each origin of the study and score later rows.")
-@click.option("--rivals", is_flag=True, help="Fit the study's rival structures and compare them.")
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    metavar="NAME",
-    help="Forecast under this scenario; repeatable (default: all).",
-)
-@click.option(
-    "--self-test",
-    "self_tests",
-    type=click.IntRange(min=0, max=1_000_000),
-    default=0,
-    help="Number of synthetic data sets to fit.",
-)
-@options.workers("Processes; they change no result (default: one a processor).")
-@options.dask
-@options.allow_failed
-@click.option("--all", "everything", is_flag=True, help="Posterior, hold-out and rivals.")
-@click.option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless requested.")
-@click.option(
-    "--compare-pysd/--no-compare-pysd",
-    default=None,
-    help="Run the estimate in PySD as well (default: if it is a matter of seconds).",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(names()),
-    default="native",
-    show_default=True,
-    help="Simulation engine.",
-)
-@click.option("--player/--no-player", default=True, help="The model to be played with, in the report.")
-@options.fresh
-@options.output_folder("STUDY")
 @options.renamed("--draws", "--keep")
-@options.allow_files
-def calibrate(
-    study: str | None,
-    starts: int | None,
-    seed: int | None,
-    estimate: str | None,
-    level: float | None,
-    until: str | None,
-    fit_also: tuple[str, ...],
-    profiles: bool,
-    posterior: bool,
-    sampler: "Sampler",
-    steps: int | None,
-    draws: int,
-    holdout: bool,
-    rivals: bool,
-    scenarios: tuple[str, ...],
-    self_tests: int,
-    workers: int | None,
-    dask: str | None,
-    allow_failed: float | None,
-    everything: bool,
-    fast: bool,
-    compare_pysd: bool | None,
-    engine: str,
-    player: bool,
-    fresh: bool,
-    output: Path | None,
-    allow_files: tuple[Path, ...],
-) -> Result:
+@command_of(Settings, short_help="Fit a model's parameters to observed data.")
+def calibrate(request: Settings) -> Result:
     """Fit the parameters of a model to data and show what the data determine.
 
     STUDY is a folder with a problem.toml, or the name of a study that comes with the package; without it the park
@@ -135,48 +35,29 @@ def calibrate(
     from calibration.report.findings import Findings, save
     from calibration.report.model_checks import checks_at_estimate
     from calibration.report.output import write, write_fit
-    from calibration.study.library import FILE
     from cipark_sd.checkpoints import Checkpoints
     from cipark_sd.checks.outcome import Outcome
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.optional import attempt, record_in
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.pages.page import HTML
-    from cipark_sd.study import find_folder
 
-    study_folder = find_folder(study, file=FILE, where="calibrate")
-    folder = output_folder(output or OUTPUT_FOLDER / study_folder.name)
-    if dask is not None:
+    study = request.folder
+    folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
+    if request.dask is not None:
         # before the searches and not after them
         from cipark_sd.tasks.cluster import check_address
 
-        check_address(dask)
-    settings = pipeline.Settings(
-        study=study_folder,
-        starts=starts,
-        seed=seed,
-        estimate=estimate,
-        level=level,
-        until=until,
-        fit_also=fit_also,
-        profiles=profiles,
-        fast=fast,
-        compare_pysd=compare_pysd,
-        engine=engine,
-        posterior=posterior or everything or holdout or rivals or bool(scenarios) or self_tests > 0,
-        sampler=sampler,
-        steps=steps,
-        draws=draws,
-        holdout=holdout or everything,
-        rivals=rivals or everything,
-        scenarios=scenarios,
-        self_tests=self_tests,
-        workers=workers,
-        dask=dask,
-        allow_failed=allow_failed,
-        checkpoints=Checkpoints.in_output(folder, fresh=fresh),
+        check_address(request.dask)
+    holdout, rivals = request.holdout or request.everything, request.rivals or request.everything
+    settings = replace(
+        request,
+        study=study,
         output=folder,
-        allow_files=allow_files,
+        holdout=holdout,
+        rivals=rivals,
+        posterior=request.posterior or holdout or rivals or bool(request.scenarios) or request.self_tests > 0,
+        checkpoints=Checkpoints.in_output(folder, fresh=request.fresh),
     )
     record_in(folder)
     made = pipeline.calibrate(settings)
@@ -198,7 +79,7 @@ def calibrate(
     written.append(save(findings, folder))
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
-    if player:
+    if settings.player:
         from calibration.commands.play.report import write_player
         from cipark_sd.console import busy
 

@@ -1,12 +1,14 @@
 """``cipark new-study``. Nothing heavy is imported before the command runs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
@@ -17,76 +19,64 @@ if TYPE_CHECKING:
 _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
-@click.command("new-study", short_help="Make a study from a model and a table.")
-@click.argument("model", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
-@click.argument("data", required=False, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the study (default: the data's name).")
-@click.option(
-    "--from",
-    "template",
-    shell_complete=completing.studies,
-    metavar="STUDY",
-    help="Copy a study that comes with the package instead.",
-)
-@click.option("--time", metavar="COL", help="Column of dates or times.")
-@click.option(
-    "--value", "values", multiple=True, metavar="COL=VARIABLE", help="Variable that a column observes; repeatable."
-)
-@click.option(
-    "--where", "chosen", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
-)
-@click.option(
-    "--scale", "scales", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
-)
-@click.option(
-    "--level-at", type=click.Choice(["start", "middle", "end"]), help="Point of a row's period that levels are of."
-)
-@click.option("--until", metavar="TIME", help="Use the rows up to this time only.")
-@click.option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
-@click.option("--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say.")
-@click.option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
-@click.option(
-    "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
-)
-@click.option(
-    "--estimate",
-    type=click.Choice(["map", "ml"]),
-    default="map",
-    show_default=True,
-    help="Data and priors together, or the likelihood alone within bounds.",
-)
-@click.option(
-    "--prior-width",
-    type=click.FloatRange(0.1, 10),
-    default=1.5,
-    show_default=True,
-    metavar="SIGMA",
-    help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a fraction.",
-)
-@click.option("--force", is_flag=True, help="Replace the files of an existing study.")
-@options.series
-@options.allow_files
-def new_study(
-    model: Path | None,
-    data: Path | None,
-    output: Path | None,
-    template: str | None,
-    time: str | None,
-    values: tuple[str, ...],
-    chosen: tuple[str, ...],
-    scales: tuple[str, ...],
-    level_at: str | None,
-    until: str | None,
-    sheet: str | None,
-    unit: str | None,
-    origin: str | None,
-    dates: str | None,
-    estimate: str,
-    prior_width: float,
-    force: bool,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for, under the names that the request of a new study has as well."""
+
+    model: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
+    data: Path | None = argument(required=False, type=options.PATH)
+    output: Path | None = options.output("Folder of the study (default: the data's name).")
+    template: str | None = option(
+        "--from",
+        shell_complete=completing.studies,
+        metavar="STUDY",
+        help="Copy a study that comes with the package instead.",
+    )
+    time: str | None = option("--time", metavar="COL", help="Column of dates or times.")
+    values: tuple[str, ...] = option(
+        "--value", multiple=True, metavar="COL=VARIABLE", help="Variable that a column observes; repeatable."
+    )
+    where: tuple[str, ...] = option(
+        "--where", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
+    )
+    scale: tuple[str, ...] = option(
+        "--scale", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
+    )
+    level_at: str | None = option(
+        "--level-at", type=click.Choice(["start", "middle", "end"]), help="Point of a row's period that levels are of."
+    )
+    until: str | None = option("--until", metavar="TIME", help="Use the rows up to this time only.")
+    sheet: str | None = option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
+    unit: str | None = option(
+        "--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say."
+    )
+    origin: str | None = option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
+    dates: str | None = option(
+        "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
+    )
+    estimate: str = option(
+        "--estimate",
+        type=click.Choice(["map", "ml"]),
+        default="map",
+        show_default=True,
+        help="Data and priors together, or the likelihood alone within bounds.",
+    )
+    prior_width: float = option(
+        "--prior-width",
+        type=click.FloatRange(0.1, 10),
+        default=1.5,
+        show_default=True,
+        metavar="SIGMA",
+        help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a "
+        "fraction.",
+    )
+    force: bool = option("--force", is_flag=True, help="Replace the files of an existing study.")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request, "new-study", short_help="Make a study from a model and a table.")
+def new_study(request: Request) -> Result:
     """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
 
     Which column means which variable, how it is read and with what noise, which constants the data depend on: all is
@@ -101,24 +91,20 @@ def new_study(
       cipark calibrate flu --fast                             the first fit
       cipark new-study --from great_stone -o my_park          another park, the same model
     """
-    from typing import cast
-
-    from calibration.new_study import study as making
-    from calibration.new_study.dates import DateOrder
-    from calibration.new_study.parameters import Estimate
-    from calibration.new_study.points import Point
-    from calibration.study.time_units import TimeUnit
+    from calibration.new_study.study import NewStudyRequest
+    from calibration.new_study.study import new_study as made_study
     from cipark_sd.errors import InvalidValue, UnusableInput
     from cipark_sd.files import file_name
 
+    model, data, template = request.model, request.data, request.template
     if template is not None:
         if model is not None or data is not None:
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
         from calibration.new_study.copy import from_template
 
-        for line in from_template(template, output, force=force, allow_files=allow_files):
+        for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
-        return Result({"folder": output or Path(f"my_{template}"), "copy_of": template})
+        return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template})
     table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")
     if model is None:
         example = "cipark new-study sir.mdl cases.csv; or copy a study with --from STUDY"
@@ -131,29 +117,12 @@ def new_study(
         raise UnusableInput(
             f"the model comes first and the data second: cipark new-study {data} {model}", where="new-study"
         )
-    folder = output or Path(file_name(data.stem))
-    made = making.new_study(
-        making.NewStudyRequest(
-            model,
-            data,
-            folder,
-            time,
-            _pairs(values, "--value"),
-            _pairs(chosen, "--where"),
-            cast("TimeUnit | None", unit),
-            origin,
-            cast("DateOrder | None", dates),
-            force,
-            allow_files,
-            sheet,
-            series,
-            cast("Estimate", estimate),
-            prior_width,
-            until,
-            _factors(scales),
-            cast("Point | None", level_at),
-        )
-    )
+    values: dict[str, Any] = {
+        entry.name: getattr(request, entry.name) for entry in fields(NewStudyRequest) if entry.name != "folder"
+    }
+    values |= {"values": _pairs(request.values, "--value"), "where": _pairs(request.where, "--where")}
+    values |= {"scale": _factors(request.scale), "folder": request.output or Path(file_name(data.stem))}
+    made = made_study(NewStudyRequest(**values))
     for line in _summary(made):
         echo(line)
     return Result(_facts(made))

@@ -1,11 +1,12 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
@@ -16,13 +17,13 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import Effort, Sampler, affordable_steps
+from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
+from calibration.sampling.effort import Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
@@ -33,41 +34,10 @@ from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the command line asks for; None leaves the study's own."""
-
-    study: Path
-    engine: str
-    starts: int | None = None
-    seed: int | None = None
-    estimate: str | None = None
-    level: float | None = None
-    until: str | None = None
-    fit_also: tuple[str, ...] = ()
-    profiles: bool = True
-    fast: bool = False
-    compare_pysd: bool | None = None
-    posterior: bool = False
-    draws: int = PER_CHAIN
-    steps: int | None = None
-    sampler: Sampler = "importance"
-    holdout: bool = False
-    rivals: bool = False
-    scenarios: tuple[str, ...] = ()
-    self_tests: int = 0
-    workers: int | None = None
-    dask: str | None = None
-    allow_failed: float | None = None
-    checkpoints: Checkpoints = NOT_KEPT
-    output: Path | None = None
-    allow_files: tuple[Path, ...] = ()
-
-
 def calibrate(settings: Settings) -> Calibration:
     """Read, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
     problem = _with_options(
-        read_problem(settings.study, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
+        read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
     )
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)

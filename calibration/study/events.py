@@ -1,4 +1,4 @@
-"""Announced dates of a study at which reports are made, or at which those who wait are released::
+"""Announced dates of a study at which those who wait are released::
 
     [[event]]
     name = "ceremonies"

@@ -1,12 +1,15 @@
 """``cipark certify``: all engines on one model, and their first divergence."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
+from cipark_sd.commands.run import scenario_from
 from cipark_sd.console import busy, echo, print_table
 from cipark_sd.model.model import Method
 
@@ -18,47 +21,36 @@ if TYPE_CHECKING:
 SHOWN = 15
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path), required=False)
-@options.assignments("Set a constant, NAME[element] too.")
-@options.scenario_files("A scenario (TOML).")
-@click.option(
-    "--recorded",
-    type=click.Path(path_type=Path),
-    help="A run of another program: .csv, .tab or Vensim's .vdf.",
-)
-@click.option(
-    "--engines",
-    "variables",
-    multiple=True,
-    metavar="NAMES",
-    help="Comma-separated: native, numpy, wasm, pysd, pysimlin.",
-)
-@options.method
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    help="Between engines, relative to a column's scale.  [default: 1e-12]",
-)
-@click.option("--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run.")
-@click.option("--all", "everything", is_flag=True, help="List all variables, equal ones too.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the certificate: FILE.json or FILE.csv.")
-@options.series
-@options.allow_files
-def command(
-    file: Path | None,
-    assignments: tuple[str, ...],
-    scenario_files: tuple[Path, ...],
-    recorded: Path | None,
-    variables: tuple[str, ...],
-    method: Method | None,
-    tolerance: float | None,
-    recorded_tolerance: float | None,
-    everything: bool,
-    output: Path | None,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None = argument(shell_complete=completing.models, type=options.PATH, required=False)
+    assignments: tuple[str, ...] = options.assignments("Set a constant, NAME[element] too.")
+    scenario_files: tuple[Path, ...] = options.scenario_files("A scenario (TOML).")
+    recorded: Path | None = option(
+        "--recorded", type=options.PATH, help="A run of another program: .csv, .tab or Vensim's .vdf."
+    )
+    engines: tuple[str, ...] = option(
+        "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, wasm, pysd, pysimlin."
+    )
+    method: Method | None = options.method()
+    tolerance: float | None = option(
+        "--tolerance",
+        type=click.FloatRange(min=0),
+        help="Between engines, relative to a column's scale.  [default: 1e-12]",
+    )
+    recorded_tolerance: float | None = option(
+        "--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run."
+    )
+    everything: bool = option("--all", is_flag=True, help="List all variables, equal ones too.")
+    output: Path | None = options.output("Save the certificate: FILE.json or FILE.csv.")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request)
+def command(request: Request) -> Result:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
@@ -78,36 +70,31 @@ def command(
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    import functools
-    import operator
-
     from cipark_sd.certify.certificate import SUFFIXES, as_json, certify, write
     from cipark_sd.certify.compare import TOLERANCE
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
     from cipark_sd.results import check_writable
-    from cipark_sd.scenarios import Scenario, parse_assignments
 
+    output = request.output
     if output is not None:
         check_writable(output, role="the certificate", endings=SUFFIXES, where="-o")
-    model = read_model(located(file), allow_files=allow_files, series=series)
-    parts = [options.scenario_of(path, model) for path in scenario_files]
-    parts += [parse_assignments(assignments)] if assignments else []
-    names = [name.strip() for text in variables for name in text.split(",") if name.strip()]
+    model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
+    names = [name.strip() for text in request.engines for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
-            functools.reduce(operator.or_, parts, Scenario()),
+            scenario_from(model, request.assignments, request.scenario_files),
             engines=names or None,
-            recorded=recorded,
-            method=method,
-            tolerance=TOLERANCE if tolerance is None else tolerance,
-            recorded_tolerance=recorded_tolerance,
+            recorded=request.recorded,
+            method=request.method,
+            tolerance=TOLERANCE if request.tolerance is None else request.tolerance,
+            recorded_tolerance=request.recorded_tolerance,
             begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
     if output is not None:
         write(certificate, output)
-    _show(certificate, everything=everything)
+    _show(certificate, everything=request.everything)
     if output is not None:
         echo(f"saved {output}")
     return Result(as_json(certificate), 0 if certificate.certified else 1)

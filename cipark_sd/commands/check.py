@@ -2,13 +2,12 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo, print_table, progress_bars
 
@@ -21,30 +20,22 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--checks",
-    "checks_file",
-    type=click.Path(path_type=Path),
-    help="Checks file (default: the one beside FILE).",
-)
-@options.engine
-@click.option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
-@click.option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save all findings: FILE.csv or FILE.json.")
-@options.series
-@options.allow_files
-def command(
-    file: Path | None,
-    checks_file: Path | None,
-    engine: str,
-    only: tuple[str, ...],
-    extreme: bool,
-    output: Path | None,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None = argument(shell_complete=completing.models, type=options.PATH, required=False)
+    checks: Path | None = option("--checks", type=options.PATH, help="Checks file (default: the one beside FILE).")
+    engine: str = options.engine()
+    only: tuple[str, ...] = option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
+    extreme: bool = option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
+    output: Path | None = options.output("Save all findings: FILE.csv or FILE.json.")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request)
+def command(request: Request) -> Result:
     """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
 
     FILE is a Vensim or XMILE model, the park model when it is left out. What is expected of it stands beside it in
@@ -67,16 +58,17 @@ def command(
     from cipark_sd.library import located
     from cipark_sd.results import check_writable
 
+    output, only = request.output, request.only
     if output is not None:
         check_writable(output, role="the report", endings=(".csv", ".json"), where="-o")
-    path = located(file)
-    model = read_model(path, allow_files=allow_files, series=series)
+    path = located(request.file)
+    model = read_model(path, allow_files=request.allow_files, series=request.series)
     beside = path.with_name(f"{path.stem}.checks.toml")
-    source = checks_file or (beside if beside.is_file() else None)
+    source = request.checks or (beside if beside.is_file() else None)
     checks = read_checks(source, model) if source is not None else Checks()
-    if extreme or ("extreme" in only and not checks.builtin.extreme):
+    if request.extreme or ("extreme" in only and not checks.builtin.extreme):
         checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
-    outcomes = _run(model, checks, engine, only)
+    outcomes = _run(model, checks, request.engine, only)
     if output is not None:
         write_report(outcomes, output)
     _show(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else ""))

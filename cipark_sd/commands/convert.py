@@ -1,10 +1,10 @@
 """``cipark convert``: a model in another format."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import shown_warnings
 from cipark_sd.console import echo
@@ -17,31 +17,24 @@ _XMILE = (".xmile", ".xml", ".stmx")
 _WASM = (".wasm",)
 
 
-@click.command(short_help="Write a model in another format.")
-@click.argument("file", shell_complete=completing.models, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="FILE.xmile, FILE.mdl or FILE.wasm.",
-)
-@click.option("--flat", is_flag=True, help="Expand subscripts: Residents[SOE] becomes Residents SOE.")
-@click.option(
-    "--inline-lookups",
-    is_flag=True,
-    help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
-)
-@options.series
-@options.allow_files
-def command(
-    file: Path,
-    output: Path,
-    flat: bool,
-    inline_lookups: bool,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path = argument(shell_complete=completing.models, type=options.PATH)
+    output: Path = option("-o", "--output", required=True, type=options.PATH, help="FILE.xmile, FILE.mdl or FILE.wasm.")
+    flat: bool = option("--flat", is_flag=True, help="Expand subscripts: Residents[SOE] becomes Residents SOE.")
+    inline_lookups: bool = option(
+        "--inline-lookups",
+        is_flag=True,
+        help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
+    )
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request, short_help="Write a model in another format.")
+def command(request: Request) -> Result:
     """Read FILE (Vensim .mdl or XMILE) and write it as OUTPUT, in the other language or as WebAssembly.
 
     Names, units, documentation, ranges, sectors and equations are kept, and the diagram from Vensim to XMILE;
@@ -62,15 +55,15 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
 
-    file = located(file)
-    _check_output(file, output, flat, inline_lookups)
+    file, output, flat = located(request.file), request.output, request.flat
+    _check_output(file, output, flat, request.inline_lookups)
     with shown_warnings():
-        model = read_model(file, allow_files=allow_files, series=series)
+        model = read_model(file, allow_files=request.allow_files, series=request.series)
         if output.suffix.lower() in _WASM:
             return Result({"output": output, **_write_wasm(model, output)})
         if flat:
             model = flat_model(model).model
-        _write(model, output, inline_lookups)
+        _write(model, output, request.inline_lookups)
     echo(f"{output}: {len(model.variables)} variables")
     return Result({"output": output, "variables": len(model.variables)})
 

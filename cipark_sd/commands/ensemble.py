@@ -4,12 +4,14 @@ import math
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import echo, progress_bars, say
@@ -27,65 +29,51 @@ if TYPE_CHECKING:
 _SHARE, _RUNS = 0.2, 1000
 
 
-@click.command(short_help="Run a model many times into a store on disk.")
-@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
-@click.option("--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]")
-@click.option(
-    "--design",
-    default="lhs",
-    show_default=True,
-    metavar="lhs|sobol|random|FILE.csv",
-    help="How constants are spread over their ranges.",
-)
-@click.option(
-    "--range", "share", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"
-)
-@click.option(
-    "--vary",
-    shell_complete=completing.variables("constant", value="="),
-    multiple=True,
-    metavar="NAME=LOW:HIGH",
-    help="A constant and its range; repeatable.",
-)
-@options.leave_out("With --range")
-@options.variables("variables to save")
-@click.option("--at", "at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
-@options.assignments("Set a constant in all runs.")
-@options.scenario_files("A scenario file.")
-@options.seed(1, "Of design and model.")
-@options.engine
-@options.method
-@options.allow_failed
-@options.workers()
-@options.dask
-@click.option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
-@click.option("--fresh", is_flag=True, help="Remove the store and start anew.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="STORE", help="The store, a folder.")
-@options.series
-@options.allow_files
-def command(
-    file: Path | None,
-    runs: int | None,
-    design: str,
-    share: float | None,
-    vary: tuple[str, ...],
-    leave_out: tuple[str, ...],
-    variables: tuple[str, ...],
-    at: tuple[str, ...],
-    assignments: tuple[str, ...],
-    scenario_files: tuple[Path, ...],
-    seed: int,
-    engine: str,
-    method: Method | None,
-    allow_failed: float | None,
-    workers: int | None,
-    dask: str | None,
-    part: str | None,
-    fresh: bool,
-    output: Path | None,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
+    runs: int | None = option(
+        "--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]"
+    )
+    design: str = option(
+        "--design",
+        default="lhs",
+        show_default=True,
+        metavar="lhs|sobol|random|FILE.csv",
+        help="How constants are spread over their ranges.",
+    )
+    share: float | None = option(
+        "--range", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"
+    )
+    vary: tuple[str, ...] = option(
+        "--vary",
+        shell_complete=completing.variables("constant", value="="),
+        multiple=True,
+        metavar="NAME=LOW:HIGH",
+        help="A constant and its range; repeatable.",
+    )
+    leave_out: tuple[str, ...] = options.leave_out("With --range")
+    variables: tuple[str, ...] = options.variables("variables to save")
+    at: tuple[str, ...] = option("--at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
+    assignments: tuple[str, ...] = options.assignments("Set a constant in all runs.")
+    scenario_files: tuple[Path, ...] = options.scenario_files("A scenario file.")
+    seed: int = options.seed(1, "Of design and model.")
+    engine: str = options.engine()
+    method: Method | None = options.method()
+    allow_failed: float | None = options.allow_failed()
+    workers: int | None = options.workers()
+    dask: str | None = options.dask()
+    part: str | None = option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
+    fresh: bool = option("--fresh", is_flag=True, help="Remove the store and start anew.")
+    output: Path | None = options.output("The store, a folder.", "STORE")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request, short_help="Run a model many times into a store on disk.")
+def command(request: Request) -> Result:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a Zarr store.
 
     The store is written as the runs are computed, so memory does not grow with their number. A command that was stopped
@@ -105,42 +93,39 @@ def command(
     """
     from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.records import to_plain
     from cipark_sd.runs.recipe import Recipe
     from cipark_sd.runs.stored import store_runs
+    from cipark_sd.store.chunks import RunStore
     from cipark_sd.store.schema import require_zarr
 
     require_zarr("cipark ensemble")
-    path = located(file)
-    share_of_work = _part(part)
-    ranges = tuple(_range(text) for text in vary)
+    path, runs = located(request.file), request.runs
+    share_of_work = _part(request.part)
+    ranges = tuple(_range(text) for text in request.vary)
     with shown_warnings():
-        model = read_model(path, allow_files=allow_files, series=series)
-        scenario = scenario_from(model, assignments, scenario_files, (None, None), None, None)
-        names = options.variable_names(model, variables)
-        names = names or display_of(path, allow_files).columns or default_columns(model)
-        times = tuple(time_of(model, text, "--at") for text in at) or None
-        if share is None and not ranges:
-            share = _SHARE
-        recipe = Recipe(design, runs or _RUNS, share, ranges, leave_out, tuple(names), times, engine, method, seed)
+        model = read_model(path, allow_files=request.allow_files, series=request.series)
+        scenario = scenario_from(model, request.assignments, request.scenario_files)
+        names = options.variable_names(model, request.variables)
+        names = names or display_of(path, request.allow_files).columns or default_columns(model)
+        times = tuple(time_of(model, text, "--at") for text in request.at) or None
+        recipe = Recipe(
+            request.design, runs or _RUNS, _SHARE if request.share is None and not ranges else request.share, ranges,
+            request.leave_out, tuple(names), times, request.engine, request.method, request.seed,
+        )  # fmt: skip
         work = recipe.work(model, scenario)
         if runs is not None and runs != work.design.n:
-            raise InvalidValue("the number of runs", runs, f"{work.design.n}, the rows of {design}", where="--runs")
-        store = output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble.zarr"
-        if fresh and store.exists():
-            _remove(store)
-        about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]]), "recipe": _plain(recipe)}
-        with progress_bars() as bars, pool_of(dask, workers) as pool:
+            expected = f"{work.design.n}, the rows of {request.design}"
+            raise InvalidValue("the number of runs", runs, expected, where="--runs")
+        store = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble.zarr"
+        if request.fresh and store.exists():
+            RunStore(store).remove()
+        about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]]), "recipe": to_plain(recipe)}
+        with progress_bars() as bars, pool_of(request.dask, request.workers) as pool:
+            allowed = ALLOWED if request.allow_failed is None else request.allow_failed
             show = bars.counter("runs")
             try:
-                tally = store_runs(
-                    work,
-                    store,
-                    pool,
-                    about=about,
-                    part=share_of_work,
-                    allowed=ALLOWED if allow_failed is None else allow_failed,
-                    progress=show,
-                )
+                tally = store_runs(work, store, pool, about=about, part=share_of_work, allowed=allowed, progress=show)
             except KeyboardInterrupt:
                 _stopped(store)
         _say(tally, store, work.design.sentence)
@@ -157,18 +142,6 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
     from cipark_sd.tasks.threads import Threads
 
     return Threads(workers or processors())
-
-
-def _plain(recipe: object) -> Any:
-    from cipark_sd.records import to_plain
-
-    return to_plain(recipe)
-
-
-def _remove(store: Path) -> None:
-    from cipark_sd.store.chunks import RunStore
-
-    RunStore(store).remove()
 
 
 def _stopped(path: Path) -> None:

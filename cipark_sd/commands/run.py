@@ -6,14 +6,15 @@ import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, echo, number, print_table
+from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
@@ -21,6 +22,7 @@ from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,52 +39,41 @@ _COLUMNS, _ROWS = 7, 10
 _YEARS, _TIMES_LONGER = (1500, 2500), 10
 
 
-@click.command(short_help="Run a model and show the results.")
-@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
-@options.assignments("Set a constant, NAME[element] too.")
-@options.scenario_files("A scenario file (TOML, or Vensim's .cin).")
-@click.option(
-    "--compare",
-    "compared",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Also run this scenario, on top of the others, and lay it over the first run; repeatable.",
-)
-@click.option("--from", "start", metavar="TIME", help="Initial time: a number, or a date for models in years.")
-@click.option("--to", "end", metavar="TIME", help="Final time.")
-@click.option("--step", type=float, help="Time step.")
-@click.option("--save-every", type=float, metavar="PERIOD", help="Save at this interval.")
-@click.option("--at", "at", multiple=True, metavar="TIME", help="Print and save only this time; repeatable.")
-@options.variables("variables to print, plot and save")
-@options.engine
-@options.method
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Save the run: FILE.nc, .csv or .xlsx.")
-@click.option("--figure", "figure_file", type=click.Path(path_type=Path), help="Plot the run: .png, .svg or .pdf.")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Observed values to plot with the run: CSV with date,<variable>."
-)
-@options.series
-@options.allow_files
-def command(
-    file: Path | None,
-    assignments: tuple[str, ...],
-    scenario_files: tuple[Path, ...],
-    compared: tuple[Path, ...],
-    start: str | None,
-    end: str | None,
-    step: float | None,
-    save_every: float | None,
-    at: tuple[str, ...],
-    variables: tuple[str, ...],
-    engine: str,
-    method: Method | None,
-    output: Path | None,
-    figure_file: Path | None,
-    data: Path | None,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
+    assignments: tuple[str, ...] = options.assignments("Set a constant, NAME[element] too.")
+    scenario_files: tuple[Path, ...] = options.scenario_files("A scenario file (TOML, or Vensim's .cin).")
+    compared: tuple[Path, ...] = option(
+        "--compare",
+        multiple=True,
+        metavar="FILE",
+        type=options.PATH,
+        help="Also run this scenario, on top of the others, and lay it over the first run; repeatable.",
+    )
+    start: str | None = option("--from", metavar="TIME", help="Initial time: a number, or a date for models in years.")
+    end: str | None = option("--to", metavar="TIME", help="Final time.")
+    step: float | None = option("--step", type=float, help="Time step.")
+    save_every: float | None = option("--save-every", type=float, metavar="PERIOD", help="Save at this interval.")
+    at: tuple[str, ...] = option(
+        "--at", multiple=True, metavar="TIME", help="Print and save only this time; repeatable."
+    )
+    variables: tuple[str, ...] = options.variables("variables to print, plot and save")
+    engine: str = options.engine()
+    method: Method | None = options.method()
+    output: Path | None = options.output("Save the run: FILE.nc, .csv or .xlsx.")
+    figure_file: Path | None = option("--figure", type=options.PATH, help="Plot the run: .png, .svg or .pdf.")
+    data: Path | None = option(
+        "--data", type=options.PATH, help="Observed values to plot with the run: CSV with date,<variable>."
+    )
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request, short_help="Run a model and show the results.")
+def command(request: Request) -> Result:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, and print its time series.
 
     FILE may be the name of a model that comes with the package: core, the park's core model, or cipark.
@@ -103,32 +94,33 @@ def command(
     from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
 
-    path = located(file)
+    path, output, figure_file, at = located(request.file), request.output, request.figure_file, request.at
     with shown_warnings():
-        model = read_model(path, allow_files=allow_files, series=series)
-        display = display_of(path, allow_files)
-        span = _span(model, (start, end), step, save_every)
-        scenario = _scenario(model, assignments, scenario_files)
-        scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, compared).items()}
+        model = read_model(path, allow_files=request.allow_files, series=request.series)
+        display = display_of(path, request.allow_files)
+        span = _span(model, request)
+        scenario = scenario_from(model, request.assignments, request.scenario_files)
+        scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, request.compared).items()}
         # single times make no course to be drawn
-        if file is None and figure_file is None and not at:
+        if request.file is None and figure_file is None and not at:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"
-        _check_outputs(output, figure_file, default=file is None)
-        names = options.variable_names(model, variables)
+        _check_outputs(output, figure_file, default=request.file is None)
+        names = options.variable_names(model, request.variables)
         columns = names or display.columns or default_columns(model)
         drawn = names or display.variables or columns
-        observed = _observed(model, display, data) if figure_file else ()
+        observed = _observed(model, display, request.data) if figure_file else ()
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [time_of(model, text, "--at") for text in at] or None
+        run = partial(_runs, model, scenarios, save=save, engine=request.engine, method=request.method)
         with busy(f"Running {model.name}"):
-            runs = _runs(model, scenarios, save=save, times=times, engine=engine, method=method)
-        observed = _inside(observed, _times(runs), explicit=data is not None)
+            runs = run(times=times)
+        observed = _inside(observed, _times(runs), explicit=request.data is not None)
         _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
         whole = runs
         if times is not None and _broken(runs):
             # at chosen times it shows later than it began
             with busy("Looking for where it began"):
-                whole = _runs(model, scenarios, save=save, times=None, engine=engine, method=method)
+                whole = run(times=None)
         broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
         if broken:
             message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"
@@ -160,31 +152,18 @@ def shown_warnings() -> Iterator[None]:
                 echo(f"warning: {text}", err=True)
 
 
-def scenario_from(
-    model: Model,
-    assignments: Sequence[str],
-    files: Sequence[Path],
-    span: tuple[str | None, str | None],
-    step: float | None,
-    save_every: float | None,
-) -> Scenario:
-    return _scenario(model, assignments, files) | _span(model, span, step, save_every)
-
-
-def _scenario(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
+def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
+    """The scenarios of files, later over earlier ones, and assignments over all of them."""
     parts = [options.scenario_of(file, model) for file in files]
-    if assignments:
-        parts.append(parse_assignments(assignments))
-    return functools.reduce(operator.or_, parts, Scenario())
+    return functools.reduce(operator.or_, parts, Scenario()) | parse_assignments(assignments)
 
 
-def _span(model: Model, span: tuple[str | None, str | None], step: float | None, save_every: float | None) -> Scenario:
-    start, end = (
-        None if text is None else time_of(model, text, f) for text, f in zip(span, ("--from", "--to"), strict=True)
-    )
-    if span[1] is not None and end is not None:
-        _check_end(model, span[1], end)
-    return Scenario(initial_time=start, final_time=end, time_step=step, saveper=save_every)
+def _span(model: Model, request: Request) -> Scenario:
+    start = None if request.start is None else time_of(model, request.start, "--from")
+    end = None if request.end is None else time_of(model, request.end, "--to")
+    if request.end is not None and end is not None:
+        _check_end(model, request.end, end)
+    return Scenario(initial_time=start, final_time=end, time_step=request.step, saveper=request.save_every)
 
 
 def _check_end(model: Model, text: str, end: float) -> None:
@@ -347,7 +326,7 @@ def _print_course(
         heads.append(head + (f" [{units}]" if units else ""))
         courses.append(values)
     body = [
-        [instant, *(number(float(course[row])) for course in courses)]
+        [instant, *(grouped(float(course[row])) for course in courses)]
         for instant, row in zip(instants, rows, strict=True)
     ]
     print_table(heads, body, right=range(len(heads)))

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cipark_sd.commands import options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, say
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 #: Folders below the one that is listed.
 _DEPTH = 4
-_STORE = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
@@ -45,7 +46,7 @@ def command() -> None:
 
 
 @command.command("list", short_help="Which stores there are.")
-@click.argument("folder", required=False, type=_STORE)
+@click.argument("folder", required=False, type=options.PATH)
 def list_(folder: Path | None) -> Result:
     """The stores beneath FOLDER, by default those of cipark-output, with how much of each is complete."""
     from cipark_sd.store.chunks import RunStore
@@ -89,7 +90,7 @@ def _stores(folder: Path, depth: int) -> Iterator[Path]:
 
 
 @command.command(short_help="What a store holds and what is complete.")
-@click.argument("path", metavar="STORE", type=_STORE)
+@click.argument("path", metavar="STORE", type=options.PATH)
 def show(path: Path) -> Result:
     """What STORE holds, how it was made, what is complete and which runs failed."""
     from cipark_sd.runs.stored import tally
@@ -118,25 +119,25 @@ def show(path: Path) -> Result:
     return Result({"store": path, **now.as_json(), "bytes": store.size(), "attributes": about})
 
 
-@command.command(short_help="Run a sample again and compare the bits.")
-@click.argument("path", metavar="STORE", type=_STORE)
-@click.option("--model", "file", type=click.Path(path_type=Path), help="The model, where the store does not find it.")
-@click.option("--design", type=click.Path(path_type=Path), help="The design's CSV file, likewise.")
-@click.option("--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Runs to run again.")
-@options.seed(1, "Of the sample.")
-@click.option("--all-chunks", is_flag=True, help="Look at the digests of all chunks, not of eight.")
-@options.series
-@options.allow_files
-def verify(
-    path: Path,
-    file: Path | None,
-    design: Path | None,
-    sample: int,
-    seed: int,
-    all_chunks: bool,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line of ``cipark runs verify`` asks for."""
+
+    path: Path = argument(metavar="STORE", type=options.PATH)
+    file: Path | None = option("--model", type=options.PATH, help="The model, where the store does not find it.")
+    design: Path | None = option("--design", type=options.PATH, help="The design's CSV file, likewise.")
+    sample: int = option(
+        "--sample", type=click.IntRange(min=0), default=100, show_default=True, help="Runs to run again."
+    )
+    seed: int = options.seed(1, "Of the sample.")
+    all_chunks: bool = option("--all-chunks", is_flag=True, help="Look at the digests of all chunks, not of eight.")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command.add_command
+@command_of(Request, short_help="Run a sample again and compare the bits.")
+def verify(request: Request) -> Result:
     """Run a sample of the runs in STORE again and compare them bit for bit; compare chunks with their digests.
 
     Exit code 1 says that something differs.
@@ -148,8 +149,8 @@ def verify(
     from cipark_sd.store.schema import require_zarr
 
     require_zarr("cipark runs verify")
-    store = _opened(path)
-    model = read_model(_model_file(store, file), allow_files=allow_files, series=series)
+    store, path = _opened(request.path), request.path
+    model = read_model(_model_file(store, request.file), allow_files=request.allow_files, series=request.series)
     work: Computed
     match kind_of(store):
         case kind if kind == EVALUATION:
@@ -157,8 +158,9 @@ def verify(
         case kind if kind == POLICIES:
             work = SettingsAgain(store, model)
         case _:
-            work = _work(store, model, design)
-    checked = check(store, work, sample=sample, chunks=None if all_chunks else 8, seed=seed)
+            work = _work(store, model, request.design)
+    chunks = None if request.all_chunks else 8
+    checked = check(store, work, sample=request.sample, chunks=chunks, seed=request.seed)
     for number in checked.damaged:
         first, last = store.bounds(number)
         say(f"chunk {number} (runs {first:,} to {last - 1:,}) is damaged: it cannot be read or has another digest")
@@ -173,7 +175,7 @@ def verify(
 
 
 @command.command(short_help="Remove what is damaged or unfinished, or a whole store.")
-@click.argument("paths", metavar="STORE...", nargs=-1, required=True, type=_STORE)
+@click.argument("paths", metavar="STORE...", nargs=-1, required=True, type=options.PATH)
 @click.option("--remove", is_flag=True, help="Remove the stores themselves.")
 def clean(paths: tuple[Path, ...], remove: bool) -> Result:
     """Drop chunks of each STORE that are damaged, and files that killed processes left.

@@ -4,12 +4,14 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 import click
 
 from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import as_json, echo, print_table
 from cipark_sd.files import csv_text
@@ -21,25 +23,26 @@ from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Pie
 KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
 
 
-@click.command(short_help="List a model's variables or equations.")
-@click.argument("file", shell_complete=completing.models, required=False, type=click.Path(path_type=Path))
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind.")
-@click.option("--search", metavar="TEXT", help="Only variables with TEXT in name, units, sector or documentation.")
-@click.option("--equations", "as_equations", is_flag=True, help="One line for each equation.")
-@click.option("--program", "as_program", is_flag=True, help="The operations that the compiled engines run.")
-@click.option("--format", "shape", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
-@options.series
-@options.allow_files
-def command(
-    file: Path | None,
-    kinds: tuple[str, ...],
-    search: str | None,
-    as_equations: bool,
-    as_program: bool,
-    shape: str,
-    series: tuple[Path, ...],
-    allow_files: tuple[Path, ...],
-) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
+    kinds: tuple[str, ...] = option(
+        "--kind", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind."
+    )
+    search: str | None = option(
+        "--search", metavar="TEXT", help="Only variables with TEXT in name, units, sector or documentation."
+    )
+    as_equations: bool = option("--equations", is_flag=True, help="One line for each equation.")
+    as_program: bool = option("--program", is_flag=True, help="The operations that the compiled engines run.")
+    shape: str = option("--format", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@command_of(Request, short_help="List a model's variables or equations.")
+def command(request: Request) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
 
     \b
@@ -53,18 +56,18 @@ def command(
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(located(file), allow_files=allow_files, series=series)
-    chosen = [variable for variable in model if _matches(variable, kinds, search)]
+    model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
+    chosen = [variable for variable in model if _matches(variable, request.kinds, request.search)]
     records = [record(model, variable) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
-    if shape == "json":
+    if request.shape == "json":
         echo(as_json(records, indent=2))
-    elif shape == "csv":
+    elif request.shape == "csv":
         _echo_csv(records)
-    elif as_program:
+    elif request.as_program:
         result["program"] = program = _program(model, chosen)
         echo("\n".join(program))
-    elif as_equations:
+    elif request.as_equations:
         for variable in chosen:
             for line in equations(model, variable):
                 echo(line)

@@ -289,6 +289,11 @@ class Catalogue:
         return when(time, self.time_units)
 
     @property
+    def changes(self) -> tuple[Policy, ...]:
+        """The policies that are compared with the base, which is the first."""
+        return self.policies[1:]
+
+    @property
     def outcome_by_id(self) -> Mapping[str, Outcome]:
         """Outcomes by their ids."""
         return {outcome.id: outcome for outcome in self.outcomes}

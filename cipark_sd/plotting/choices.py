@@ -14,6 +14,7 @@ from cipark_sd.experiments.robustness import SHARES, goodness
 from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.timegrid import when
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def plot_measures(
     for row, column in np.ndindex(*frame.shape):
         best = shades[row, column] == 1
         share = str(frame.columns[column]) in SHARES
-        text = f"{values[row, column]:.0%}" if share else _number(float(values[row, column]))
+        text = f"{values[row, column]:.0%}" if share else grouped(float(values[row, column]), digits=3)
         axes.text(column, row, text, ha="center", va="center", fontsize=9, weight="bold" if best else "normal")
     axes.set_xticks(range(frame.shape[1]), [str(name).replace("_", "\n") for name in frame.columns], fontsize=9)
     axes.xaxis.tick_top()
@@ -62,11 +63,6 @@ def plot_measures(
     figure.suptitle(f"{heading}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure
-
-
-def _number(value: float) -> str:
-    """Three digits, or all of a large number with commas."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def plot_box(
@@ -156,7 +152,7 @@ def _side(axes: "Axes", row: int, restriction: Restriction, inputs: "pd.DataFram
     low, high = _ends(restriction, values)
     start, width = values.min(), np.ptp(values)
     axes.hlines(row, (low - start) / width, (high - start) / width, color=PALETTE[1], linewidth=6)
-    axes.text(0, row - 0.28, f"{name}: {_number(low)} to {_number(high)}", fontsize=8)
+    axes.text(0, row - 0.28, f"{name}: {grouped(low, digits=3)} to {grouped(high, digits=3)}", fontsize=8)
 
 
 def _ends(restriction: Restriction, values: NDArray[np.float64]) -> tuple[float, float]:

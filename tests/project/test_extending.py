@@ -15,6 +15,7 @@ from scipy import stats
 from small_study import STUDY, small_study
 
 from calibration.commands import pipeline
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior
 from calibration.readings import registry as metrics
 from calibration.report.collect import fit_findings
@@ -181,7 +182,7 @@ def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) ->
     code, row = blocks("A report section")
     names = extended("misfits", code, sections, row)
     small_study(tmp_path)
-    settings = pipeline.Settings(tmp_path, starts=1, engine="native", compare_pysd=False, profiles=False)
+    settings = Settings(tmp_path, starts=1, engine="native", compare_pysd=False, profiles=False)
     found = Findings(fit_findings(pipeline.calibrate(settings)))
     page = page_of(names["_RESULTS"], found, Pictures(), "t", "i")  # type: ignore[arg-type]
     titles = [section.title for section in page.sections]

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import results as numbers
 from results_commands import RESULTS, run_command
 
-from cipark_sd.headline import Headline, cells
+from cipark_sd.headline import Headline
 
 PAGES = {page["file"]: page for page in numbers.index()}
 
@@ -157,24 +157,6 @@ def test_the_readme_prints_headline_records_and_a_changed_digit_is_seen(tmp_path
         ]
 
 
-def test_the_page_of_headlines_is_that_of_the_kept_records() -> None:
-    text = (ROOT / numbers.HEADLINES).read_text(encoding="utf-8")
-    assert text == numbers.headlines_page(), "run: python tools/results.py --pages"
-    for name in RESULTS:
-        for folder in numbers.kept_headlines(name).values():
-            assert all(" | ".join(cells(record)[:3]) in text for record in folder)
-
-
-def test_a_quantity_with_two_values_in_one_result_is_explained_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = numbers.kept_headlines("park_fit")
-    name = "cipark-output/great_stone"
-    twice = {**kept, "again": [replace(record, number=record.number + 1, seed=1) for record in kept[name]]}
-    monkeypatch.setattr(numbers, "kept_headlines", lambda result: twice if result == "park_fit" else {})
-    text = numbers.headlines_page()
-    assert "Total Operating at 2020 has several numbers" in text
-    assert "They differ in the seed." in text
-
-
 def test_two_records_that_a_claim_cannot_tell_apart_are_refused() -> None:
     record = numbers.kept_headlines("nist_rat42")["."][0]
     results = {"fit": numbers.with_headlines({}, {"a": [record, record], "b": [replace(record, number=0.0)]})}
@@ -185,12 +167,10 @@ def test_two_records_that_a_claim_cannot_tell_apart_are_refused() -> None:
     assert list(numbers.claims({"claims": [claim]}, results)) == [[("", f"{record.number:.1f}")]]
 
 
-@pytest.mark.parametrize("name", RESULTS)
-def test_each_result_has_records(name: str) -> None:
-    """Of its commands' pages or of its numbers; each is conditional on the model that it names."""
-    found = [record for folder in numbers.kept_headlines(name).values() for record in folder]
-    assert found
-    for record in found:
+def test_records_that_are_kept_name_the_model_that_made_them() -> None:
+    kept = [records for name in RESULTS for records in numbers.kept_headlines(name).values()]
+    assert len(kept) >= 10
+    for record in (record for records in kept for record in records):
         assert record.version
         assert re.fullmatch("[0-9a-f]{64}", record.model_digest)
 

@@ -2,15 +2,14 @@
 
 import functools
 import operator
-from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Request, Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from cipark_sd.commands.display import display_of
-from cipark_sd.commands.options import variable_names
+from cipark_sd.commands.options import split_names, variable_names
 from cipark_sd.console import busy
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.experiments.catalogue import FILE as POLICIES
@@ -26,24 +25,6 @@ from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
 from cipark_sd.study import find_folder
 
 SUFFIXES = (".html", ".htm")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line asks for."""
-
-    target: str | None
-    output: Path | None = None
-    variables: tuple[str, ...] = ()
-    levers: tuple[str, ...] = ()
-    assignments: tuple[str, ...] = ()
-    scenario_files: tuple[Path, ...] = ()
-    draws: str = ""
-    runs: int = 200
-    structures: bool = False
-    seed: int = 1
-    series: tuple[Path, ...] = ()
-    allow_files: tuple[Path, ...] = ()
 
 
 def write(settings: Settings) -> Path:
@@ -119,19 +100,12 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
         Request(
             folder=folder,
             scratch=scratch,
-            variables=_split(settings.variables),
-            levers=_split(settings.levers),
-            draws=settings.draws,
+            variables=split_names(settings.variables),
+            levers=split_names(settings.levers),
+            draws=settings.draws or "",
             runs=settings.runs,
             seed=settings.seed,
             structures=settings.structures,
             allow_files=settings.allow_files,
         )
     )
-
-
-def _split(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Names with commas between them, which stand in no bracket."""
-    import re
-
-    return tuple(part.strip() for text in texts for part in re.split(r",(?![^\[]*\])", text) if part.strip())

@@ -1,11 +1,11 @@
 """What a section of the page of a calibration is, and what sections share."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Unpack
 
 from calibration.fit.held import Held
 from calibration.report.findings import Findings
-from cipark_sd.basis import Basis
-from cipark_sd.headline import Bounds, Headline, Kind, date_in
+from cipark_sd.headline import Headline, Provenance, Said
 from cipark_sd.pages.parts import Part
 
 #: Rows of a table under their columns.
@@ -27,37 +27,9 @@ def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
     return tuple(f"{constant.name} = {constant.value:.4g}" for constant in held)
 
 
-def record(
-    findings: Findings,
-    estimand: str,
-    number: float,
-    *,
-    unit: str,
-    kind: Kind,
-    interval: Bounds | None,
-    conditional_on: tuple[str, ...],
-    basis: Basis | None,
-    title: str = "",
-    prior: Bounds | None = None,
-    reported: str = "",
-) -> Headline:
+def record(findings: Findings, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
     """A headline number of a calibration."""
-    study = findings.fit.study
-    return Headline(
-        estimand=estimand,
-        number=number,
-        unit=unit,
-        kind=kind,
-        interval=interval,
-        conditional_on=conditional_on,
-        basis=basis,
-        command="cipark calibrate",
-        model_digest=study.model_digest,
-        study_digest=study.study_digest,
-        seed=findings.fit.seed,
-        version=findings.fit.version,
-        title=title,
-        date=date_in(estimand, study.calendar.label),
-        prior=prior,
-        reported=reported,
-    )
+    fit, study = findings.fit, findings.fit.study
+    digests = study.model_digest, study.study_digest
+    call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
+    return call.record(estimand, number, **said)

@@ -41,7 +41,6 @@ class Optimum(ReportPart):
                     kind=kind_of(fit),
                     interval=None if profile is None else profile_bounds(fit, profile),
                     conditional_on=given_texts(verdict.held),
-                    basis=None,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

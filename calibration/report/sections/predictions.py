@@ -36,7 +36,6 @@ class Predictions(ReportPart):
                     kind=kind_of(fit),
                     interval=profile_bounds(fit, profile),
                     conditional_on=(*structure, *conditions, *beyond),
-                    basis=None,
                     title=reported.title,
                     prior=prior_bounds(profile),
                     reported=reported_number(fit, reported),

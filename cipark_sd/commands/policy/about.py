@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.experiments.definition import BASE, Catalogue, Structure
-from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.headline import Headline, Provenance, Said
 from cipark_sd.results import version
 
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
@@ -169,37 +169,20 @@ class About:
         estimand: str,
         number: float,
         *,
-        unit: str,
-        kind: Kind,
-        interval: Bounds | None = None,
         of: Literal["first", "mixture", "futures"] = "first",
         conditions: tuple[str, ...] = (),
-        title: str = "",
+        **said: Unpack[Said],
     ) -> Iterator[Headline]:
         """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
         if not math.isfinite(number):
             return
-        structures = {
-            "first": f"structure {self.first}",
-            "mixture": f"structures by weight ({self.weighted})",
-            "futures": "",
-        }
-        yield Headline(
-            estimand=estimand,
-            number=number,
-            unit=unit,
-            kind=kind,
-            interval=interval,
-            conditional_on=tuple(filter(None, (structures[of] if self.several else "", self.place, *conditions))),
-            basis=self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0],
-            command="cipark policy",
-            model_digest=self.model_digest,
-            study_digest=self.study_digest,
-            seed=self.seed,
-            version=version(),
-            title=title,
-            date=headline.date_in(estimand, self.catalogue.date),
-        )
+        structures = {"first": f"structure {self.first}", "mixture": f"structures by weight ({self.weighted})"}
+        known = (structures.get(of, "") if self.several else "", self.place, *conditions)
+        said["conditional_on"] = tuple(filter(None, known))
+        said["basis"] = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
+        digests = self.model_digest, self.study_digest
+        call = Provenance("cipark policy", *digests, self.seed, version(), self.catalogue.date)
+        yield call.record(estimand, number, **said)
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""

@@ -13,8 +13,8 @@ from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints, Keeps
 from cipark_sd.commands.policy.about import LITTLE, About
-from cipark_sd.commands.policy.request import Request, chosen_rivals, draw_source
-from cipark_sd.commands.policy.target import Target, read_target
+from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.policy.target import Target, chosen_rivals, draw_source, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE

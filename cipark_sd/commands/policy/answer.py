@@ -75,7 +75,7 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     shown = of[of["rival"] == shown_rival(frame, about)]
     unit = about.units[outcome]
     rows = [(policy.title, policy.id, numbers(shown[shown["policy"] == policy.id]))
-            for policy in about.catalogue.policies[1:]]  # fmt: skip
+            for policy in about.catalogue.changes]  # fmt: skip
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
     largest = sorted(sure, key=lambda row: -abs(row[2]["median"]))
     # what no number tells apart is told once

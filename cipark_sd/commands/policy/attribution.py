@@ -14,9 +14,8 @@ from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import band, signed
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial
-from cipark_sd.experiments.definition import Catalogue, Policy
+from cipark_sd.experiments.definition import Policy
 from cipark_sd.experiments.effects import summary
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
@@ -150,12 +149,7 @@ class AttributionPart(PolicyPart[Attribution]):
 
     name: ClassVar[str] = "attribution"
     kind: ClassVar[type[Attribution]] = Attribution
-
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
-        """Mechanisms."""
-        if catalogue.factors:
-            return None
-        return InvalidValue("[[factor]]", None, "at least one mechanism to switch", where=f"--part {self.name}")
+    needs = ("factors", "[[factor]]", "at least one mechanism to switch")
 
     def compute(self, analysis: Analysis, bars: Bars) -> Attribution:
         """Run the mechanisms in all combinations, without and with each variant."""

@@ -10,16 +10,16 @@ import numpy as np
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.commands.policy.strategies import sample, unset
-from cipark_sd.console import Bars, number
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.commands.policy.strategies import sample
+from cipark_sd.console import Bars
+from cipark_sd.errors import MissingPackage
 from cipark_sd.experiments import design as search
 from cipark_sd.experiments.budget import base_cost
 from cipark_sd.experiments.definition import Catalogue, Design
 from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import listed, with_unit
+from cipark_sd.wording import grouped, listed, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +34,7 @@ class DesignFindings:
 
 
 def _settings(catalogue: Catalogue) -> Design:
-    if catalogue.design is None:
-        raise InvalidValue("[design]", None, "a table with outcome and at", where="--part design")
+    assert catalogue.design is not None, "the part is run only where the catalogue has them"
     return catalogue.design
 
 
@@ -73,7 +72,7 @@ def _in_words(result: DesignFindings, about: About) -> list[str]:
     front, settings = result.front, _settings(about.catalogue)
     unit = about.units[settings.outcome]
     searched, fresh = (
-        with_unit(number(gain), unit) for gain in front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
+        with_unit(grouped(gain), unit) for gain in front.gain(about.catalogue.outcome_by_id[settings.outcome].better)
     )
     sentences = [
         f"The setting of the best mean is {searched} better than the base in the futures of the search, and {fresh} "
@@ -95,8 +94,8 @@ def _in_words(result: DesignFindings, about: About) -> list[str]:
 def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
     cells = []
     for name in ("mean", "tail", "regret"):
-        cells += [number(float(getattr(searched, name)[i])), number(float(getattr(fresh, name)[i]))]
-    return [*cells, number(float(searched.cost[i]))]
+        cells += [grouped(float(getattr(searched, name)[i])), grouped(float(getattr(fresh, name)[i]))]
+    return [*cells, grouped(float(searched.cost[i]))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +104,11 @@ class DesignPart(PolicyPart[DesignFindings]):
 
     name: ClassVar[str] = "design"
     kind: ClassVar[type[DesignFindings]] = DesignFindings
+    needs = ("design", "[design]", "a table with outcome and at")
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
-        """Its table, or the library of the search."""
-        return unset(_settings, catalogue) or search.missing()
+    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The library of the search."""
+        return search.missing()
 
     def compute(self, analysis: Analysis, bars: Bars) -> DesignFindings:
         """Search the levers."""

@@ -18,13 +18,13 @@ from cipark_sd.commands.policy.expectations import (
 )
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
-from cipark_sd.console import Bars, number
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import BASE, Catalogue
+from cipark_sd.console import Bars
+from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         *(["expected"] if claims else []),
     ]
     rows = []
-    for policy in catalogue.policies[1:]:
+    for policy in catalogue.changes:
         by_policy = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         for time in times:
@@ -116,8 +116,10 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
         error = [f"{differences['mcse']:.2g}"] if many else []
         rows.append((*row, *error, *ranges, *([hoped] if claims else [])))
-    base = of[(of["rival"] == shown) & (of["policy"] == catalogue.policies[1].id)]
-    levels = ", ".join(f"{number(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times)
+    base = of[(of["rival"] == shown) & (of["policy"] == catalogue.changes[0].id)]
+    levels = ", ".join(
+        f"{grouped(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times
+    )
     source = f"; structure {first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if shown == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
@@ -132,7 +134,7 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
     frame, outcomes, many = result.differences, about.catalogue.outcomes, about.bases[about.first].n > 1
     of = frame[(frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
     rows = []
-    for policy in about.catalogue.policies[1:]:
+    for policy in about.catalogue.changes:
         by_policy = of[of["policy"] == policy.id]
         cells = []
         for outcome in outcomes:
@@ -162,12 +164,6 @@ class EffectsPart(PolicyPart[Effects]):
 
     name: ClassVar[str] = "effects"
     kind: ClassVar[type[Effects]] = Effects
-
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
-        """Policies."""
-        if len(catalogue.policies) > 1:
-            return None
-        return InvalidValue("[[policy]]", None, "at least one", where=f"--part {self.name}")
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
@@ -209,7 +205,7 @@ class EffectsPart(PolicyPart[Effects]):
         shown, units = shown_rival(frame, about), about.units[outcome]
         of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
         record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
-        for place, policy in enumerate(about.catalogue.policies[1:]):
+        for place, policy in enumerate(about.catalogue.changes):
             row = numbers(of[of["policy"] == policy.id])
             if not place:
                 yield from record(about.estimand(), row["base"], kind="mean")

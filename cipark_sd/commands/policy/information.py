@@ -13,25 +13,24 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
+    NEEDS,
     StrategyOutcomes,
     caption,
     heading,
     over_futures,
     settings_of,
     try_strategies,
-    unset,
 )
 from cipark_sd.commands.policy.words import share
-from cipark_sd.console import Bars, number
-from cipark_sd.errors import InvalidValue
+from cipark_sd.console import Bars
 from cipark_sd.experiments import information
-from cipark_sd.experiments.definition import Catalogue, Measurement, Outcome, Policy
+from cipark_sd.experiments.definition import Measurement, Outcome, Policy
 from cipark_sd.experiments.futures import run_futures
 from cipark_sd.headline import Bounds, Headline, output
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
-from cipark_sd.wording import with_unit
+from cipark_sd.wording import grouped, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,10 +116,7 @@ class InformationPart(PolicyPart[InformationFindings]):
 
     name: ClassVar[str] = "information"
     kind: ClassVar[type[InformationFindings]] = InformationFindings
-
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
-        """Its table."""
-        return unset(settings_of, catalogue)
+    needs = NEEDS
 
     def compute(self, analysis: Analysis, bars: Bars) -> InformationFindings:
         """Run the strategies in the futures, and what could be measured in them."""
@@ -166,7 +162,7 @@ class InformationPart(PolicyPart[InformationFindings]):
             (
                 str(row["what"]),
                 str(row["kind"]),
-                number(float(row["value"])),
+                grouped(float(row["value"])),
                 f"{row['error']:.2g}",
                 share(float(row["value"]), everything),
             )

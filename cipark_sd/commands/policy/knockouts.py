@@ -14,7 +14,6 @@ from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
@@ -123,12 +122,7 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
 
     name: ClassVar[str] = "knockouts"
     kind: ClassVar[type[KnockoutsFound]] = KnockoutsFound
-
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
-        """What to take away."""
-        if catalogue.knockouts is not None:
-            return None
-        return InvalidValue("[knockouts]", None, "a table of what is taken away", where=f"--part {self.name}")
+    needs = ("knockouts", "[knockouts]", "a table of what is taken away")
 
     def compute(self, analysis: Analysis, bars: Bars) -> KnockoutsFound:
         """Run what is taken away over the draws, and over draws that have seen no data."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.answer import First
 from cipark_sd.commands.policy.findings import FILE, Findings, load
-from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.commands.policy.parts import PARTS, part
+from cipark_sd.commands.policy.part import PolicyPart, part
+from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures

@@ -2,11 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Catalogue
@@ -30,15 +32,25 @@ class PolicyPart(Part[Findings], Generic[R]):
     name : str
     kind : type
         Of the result: a frozen dataclass that :mod:`cipark_sd.commands.policy.findings` can save and load.
+    needs : (str, str, str)
+        What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
     """
 
     __slots__ = ()
     name: ClassVar[str]
     kind: ClassVar[type]
+    needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
 
-    @abstractmethod
     def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
         """The table of the catalogue without which the part is not run, or the package that is not installed."""
+        attribute, table, expected = self.needs
+        if not getattr(catalogue, attribute):
+            return InvalidValue(table, None, expected, where=f"--part {self.name}")
+        return self.lacks_package(catalogue)
+
+    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The package that the part needs for what the catalogue asks of it; by default none."""
+        return None
 
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:
@@ -93,3 +105,9 @@ class PolicyPart(Part[Findings], Generic[R]):
     def _result(self, findings: Findings) -> R | None:
         result: R | None = findings.of(self.kind)
         return result
+
+
+def part(name: str) -> PolicyPart[Any]:
+    """A part by its name."""
+    loaded: PolicyPart[Any] = import_module(PARTS[name]).PART
+    return loaded

@@ -1,11 +1,6 @@
 """The parts of a policy analysis. A row is all that a new one needs beside its own file."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cipark_sd.commands.policy.part import PolicyPart
 
 #: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
 PARTS: Mapping[str, str] = {
@@ -16,9 +11,3 @@ PARTS: Mapping[str, str] = {
 UNDER_PRIORS = "signs"
 #: Those that a command line can ask for.
 NAMES = tuple(name for name in PARTS if name != UNDER_PRIORS)
-
-
-def part(name: str) -> "PolicyPart[Any]":
-    """A part by its name."""
-    loaded: PolicyPart[Any] = import_module(PARTS[name]).PART
-    return loaded

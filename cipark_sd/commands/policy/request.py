@@ -1,76 +1,63 @@
-"""What the command line of ``cipark policy`` asks for."""
+"""What the command line of ``cipark policy`` asks for. Nothing heavy is imported here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.commands.policy.target import Target
-from cipark_sd.errors import CiparkError, UnknownName, raise_all
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.study import DrawSource
+import click
+
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, option
+from cipark_sd.commands.policy.parts import NAMES
+from cipark_sd.engines.registry import names
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for; no parts stand for all that the catalogue has tables for."""
+    """What the command line asks for."""
 
-    engine: str
-    target: str | None = None
-    parts: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    n_draws: int = 500
-    rivals: tuple[str, ...] = ()
-    weights: Path | None = None
-    outcomes: tuple[str, ...] = ()
-    seed: int = 20191126
-    output: Path | None = None
-    fresh: bool = False
-    dask: str | None = None
-    keep_runs: bool = False
-    allow_failed: float | None = None
-    allow_files: tuple[Path, ...] = ()
+    target: str | None = argument(shell_complete=completing.studies, required=False, metavar="[STUDY]")
+    named: tuple[str, ...] = option(
+        "--part",
+        type=click.Choice([*NAMES, "all"]),
+        multiple=True,
+        help="Analysis to run; repeatable.  [default: effects]",
+    )
+    sources: tuple[str, ...] = option(
+        "--draws", multiple=True, metavar="SOURCE", help="prior, fit, FILE, FOLDER or RIVAL=FILE; repeatable."
+    )
+    n_draws: int = option(
+        "--runs",
+        type=click.IntRange(2, 1_000_000),
+        default=500,
+        show_default=True,
+        help="Runs of each policy under each rival structure, one for each draw.",
+    )
+    rivals: str | None = option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
+    weights: Path | None = option("--weights", type=options.PATH, help="Weights of the rivals: CSV with rival,weight.")
+    outcomes: tuple[str, ...] = option(
+        "--outcome", multiple=True, metavar="ID", help="Print this outcome, or all; repeatable."
+    )
+    seed: int = options.seed(20191126)
+    engine: str = option(
+        "--engine",
+        type=click.Choice(names(compiled=True)),
+        default="native",
+        show_default=True,
+        help="Simulation engine.",
+    )
+    allow_failed: float | None = options.allow_failed()
+    dask: str | None = options.dask()
+    keep_runs: bool = options.keep_runs()
+    fresh: bool = options.fresh()
+    output: Path | None = options.output_folder("NAME-policy")
+    allow_files: tuple[Path, ...] = options.allow_files()
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that are asked for; empty for all that the catalogue has tables for."""
+        return () if "all" in self.named else self.named or ("effects",)
 
-def chosen_rivals(request: Request, target: Target) -> tuple[Structure, ...]:
-    """The rivals that the command line wants; all that it wants and is not there is told at once.
-
-    Raises
-    ------
-    UnknownName, Problems
-    """
-    ids = [rival.id for rival in target.rivals]
-    outcomes = [*target.catalogue.outcome_by_id, "all"]
-    wrong: list[CiparkError] = [
-        UnknownName(name, ids, kind="rival", where="--rivals") for name in request.rivals if name not in ids
-    ]
-    wrong += [
-        UnknownName(name, outcomes, kind="outcome", where="--outcome")
-        for name in request.outcomes
-        if name not in outcomes
-    ]
-    raise_all("cipark policy", wrong)
-    return tuple(rival for rival in target.rivals if not request.rivals or rival.id in request.rivals)
-
-
-def draw_source(draws: Sequence[str], ids: Sequence[str]) -> DrawSource:
-    """What ``--draws`` names: words, a folder, files of one structure each, or the file of the first.
-
-    Raises
-    ------
-    UnknownName
-        For ``RIVAL=FILE`` with a rival that there is not.
-    """
-    named = [text for text in draws if text != "prior"]
-    if not named:
-        return "prior" if draws else "at hand"
-    if tuple(draws) == ("fit",):
-        return "fit"
-    if len(draws) == 1 and Path(draws[0]).is_dir():
-        return Path(draws[0])
-    files: dict[str, Path] = {}
-    for text in named:
-        rival, equals, path = text.partition("=")
-        if equals and rival not in ids and not Path(text).is_file():
-            raise UnknownName(rival, ids, kind="rival", where="--draws")
-        files |= {rival: Path(path)} if equals and rival in ids else {ids[0]: Path(text)}
-    return files
+    @property
+    def rival_ids(self) -> tuple[str, ...]:
+        """The structures that are asked for; empty for all."""
+        return tuple(name.strip() for name in self.rivals.split(",")) if self.rivals else ()

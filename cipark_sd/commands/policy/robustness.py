@@ -13,6 +13,7 @@ from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import columns
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
+    NEEDS,
     StrategyOutcomes,
     caption,
     demanded,
@@ -20,10 +21,9 @@ from cipark_sd.commands.policy.strategies import (
     over_futures,
     settings_of,
     try_strategies,
-    unset,
 )
-from cipark_sd.console import Bars, number
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.console import Bars
+from cipark_sd.errors import MissingPackage
 from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.discovery import Box, discover, missing, plain_words
@@ -31,6 +31,7 @@ from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stabili
 from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,7 +195,7 @@ def _measure_table(result: RobustnessFindings, about: About) -> Table:
 
 
 def _cell(name: str, value: float) -> str:
-    return f"{value:.0%}" if name in SHARES else number(float(value))
+    return f"{value:.0%}" if name in SHARES else grouped(float(value))
 
 
 def _winner(result: RobustnessFindings) -> str:
@@ -252,10 +253,11 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
 
     name: ClassVar[str] = "robustness"
     kind: ClassVar[type[RobustnessFindings]] = RobustnessFindings
+    needs = NEEDS
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
-        """Its table, or the library of scenario discovery, where there are demands that strategies may fail."""
-        return unset(settings_of, catalogue) or (missing() if settings_of(catalogue).criteria else None)
+    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
+        """The library of scenario discovery, where there are demands that strategies may fail."""
+        return missing() if settings_of(catalogue).criteria else None
 
     def compute(self, analysis: Analysis, bars: Bars) -> RobustnessFindings:
         """Run the strategies in the futures; measure, resample, and look for boxes of failures."""

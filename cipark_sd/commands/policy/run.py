@@ -8,7 +8,8 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
 from cipark_sd.commands.policy.findings import Findings, load_result, result_file, save
 from cipark_sd.commands.policy.output import kinds, write
-from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, part
+from cipark_sd.commands.policy.part import part
+from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import echo, print_table, progress_bars

@@ -16,8 +16,6 @@ from cipark_sd.commands.policy.expectations import (
 )
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.effects import Claim, Sign, sign
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
@@ -51,7 +49,7 @@ def _signs(result: Signs, about: About) -> list[Block]:
         "every structure"
     )
     head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
-    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.policies[1:], result.signs, strict=True)]
+    rows = [(policy.title, *signs) for policy, signs in zip(catalogue.changes, result.signs, strict=True)]
     return [Paragraph(HEADING, warning=True), *map(Paragraph, result.doubts), Table(head, tuple(rows), caption)]
 
 
@@ -62,19 +60,13 @@ class SignsPart(PolicyPart[Signs]):
     name: ClassVar[str] = "signs"
     kind: ClassVar[type[Signs]] = Signs
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
-        """Policies."""
-        if len(catalogue.policies) > 1:
-            return None
-        return InvalidValue("[[policy]]", None, "at least one", where=f"--part {self.name}")
-
     def compute(self, analysis: Analysis, bars: Bars) -> Signs:
         """Run the catalogue over the priors."""
         runs = analysis.run(analysis.catalogue.policies, bars, "experiments")
         at = analysis.catalogue.headline[1]
         shown = analysis.about.in_full
         signs = tuple(
-            tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.policies[1:]
+            tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.changes
         )
         return Signs(runs, signs, classified_claims(analysis, None, bars), analysis.doubts(runs))
 
@@ -84,7 +76,7 @@ class SignsPart(PolicyPart[Signs]):
 
         rows = [
             (policy.id, policy.title, *signs)
-            for policy, signs in zip(about.catalogue.policies[1:], result.signs, strict=True)
+            for policy, signs in zip(about.catalogue.changes, result.signs, strict=True)
         ]
         frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
         return {"signs": frame, **({"claims": claims_frame(result.claims, about)} if result.claims else {})}

@@ -1,6 +1,5 @@
 """Strategies in futures: what robustness and the value of information are computed from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,6 @@ from cipark_sd.arrays import Array
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.budget import balanced, base_cost
 from cipark_sd.experiments.definition import Better, Catalogue, Policy, Robustness
 from cipark_sd.experiments.futures import Futures, run_futures, sample_futures
@@ -19,28 +17,14 @@ from cipark_sd.failures import Failures, labels
 from cipark_sd.scenarios import override_key
 from cipark_sd.wording import listed, number
 
+#: The table of the catalogue that has them.
+NEEDS = ("robustness", "[robustness]", "a table with outcome, at and strategies")
+
 
 def settings_of(catalogue: Catalogue) -> Robustness:
-    """What strategies are compared by.
-
-    Raises
-    ------
-    InvalidValue
-        When the catalogue has no table ``[robustness]``.
-    """
-    if catalogue.robustness is None:
-        expected = "a table with outcome, at and strategies"
-        raise InvalidValue("[robustness]", None, expected, where="--part robustness or information")
+    """What strategies are compared by."""
+    assert catalogue.robustness is not None, "the part is run only where the catalogue has them"
     return catalogue.robustness
-
-
-def unset(settings: Callable[[Catalogue], object], catalogue: Catalogue) -> InvalidValue | None:
-    """What ``settings`` of a catalogue raise."""
-    try:
-        settings(catalogue)
-    except InvalidValue as problem:
-        return problem
-    return None
 
 
 @dataclass(frozen=True, eq=False)

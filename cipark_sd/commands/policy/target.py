@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.commands.policy.request import Request
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
 from cipark_sd.sensitivities.factors import Factor
-from cipark_sd.study import PlainModel, Study, readers, study_in
+from cipark_sd.study import DrawSource, PlainModel, Study, readers, study_in
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,48 @@ def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
         kind = f"folder with {files} beneath {folder} and no bundled study"
         raise UnknownName(name, shipped, kind=kind, where=str(folder / FILE))
     return shipped[name]
+
+
+def chosen_rivals(request: Request, target: Target) -> tuple[Structure, ...]:
+    """The rivals that the command line wants; all that it wants and is not there is told at once.
+
+    Raises
+    ------
+    UnknownName, Problems
+    """
+    ids = [rival.id for rival in target.rivals]
+    outcomes = [*target.catalogue.outcome_by_id, "all"]
+    wrong: list[CiparkError] = [
+        UnknownName(name, ids, kind="rival", where="--rivals") for name in request.rival_ids if name not in ids
+    ]
+    wrong += [
+        UnknownName(name, outcomes, kind="outcome", where="--outcome")
+        for name in request.outcomes
+        if name not in outcomes
+    ]
+    raise_all("cipark policy", wrong)
+    return tuple(rival for rival in target.rivals if not request.rival_ids or rival.id in request.rival_ids)
+
+
+def draw_source(draws: Sequence[str], ids: Sequence[str]) -> DrawSource:
+    """What ``--draws`` names: words, a folder, files of one structure each, or the file of the first.
+
+    Raises
+    ------
+    UnknownName
+        For ``RIVAL=FILE`` with a rival that there is not.
+    """
+    named = [text for text in draws if text != "prior"]
+    if not named:
+        return "prior" if draws else "at hand"
+    if tuple(draws) == ("fit",):
+        return "fit"
+    if len(draws) == 1 and Path(draws[0]).is_dir():
+        return Path(draws[0])
+    files: dict[str, Path] = {}
+    for text in named:
+        rival, equals, path = text.partition("=")
+        if equals and rival not in ids and not Path(text).is_file():
+            raise UnknownName(rival, ids, kind="rival", where="--draws")
+        files |= {rival: Path(path)} if equals and rival in ids else {ids[0]: Path(text)}
+    return files

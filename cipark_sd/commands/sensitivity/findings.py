@@ -4,15 +4,16 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import failed_sentence
 from cipark_sd.files import write_text
-from cipark_sd.headline import Bounds, Headline, Kind, date_in
+from cipark_sd.headline import Headline, Provenance, Said
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 
@@ -143,35 +144,13 @@ class Findings:
         """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
         return replace(self.facts.basis, n=n) if self.unseen else self.facts.basis
 
-    def record(
-        self,
-        estimand: str,
-        number: float,
-        *,
-        unit: str,
-        kind: Kind,
-        interval: Bounds | None,
-        basis: Basis,
-        title: str = "",
-    ) -> Headline:
+    def record(self, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
         """A headline number of this command."""
         facts = self.facts
-        return Headline(
-            estimand=estimand,
-            number=number,
-            unit=unit,
-            kind=kind,
-            interval=interval,
-            conditional_on=(),
-            basis=basis,
-            command="cipark sensitivity",
-            model_digest=facts.model_digest,
-            study_digest=facts.study_digest,
-            seed=facts.seed,
-            version=facts.version,
-            title=title,
-            date=date_in(estimand, lambda time: time_label(time, facts.time_units)),
-        )
+        label = partial(time_label, units=facts.time_units)
+        digests = facts.model_digest, facts.study_digest
+        call = Provenance("cipark sensitivity", *digests, facts.seed, facts.version, label)
+        return call.record(estimand, number, **said)
 
     def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""

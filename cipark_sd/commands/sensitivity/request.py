@@ -1,10 +1,13 @@
-"""What the command line of ``cipark sensitivity`` asks for."""
+"""What the command line of ``cipark sensitivity`` asks for. Nothing heavy is imported here."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivities.question import Question
+import click
+
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, option
 
 #: Times of a bare model that are analysed when nothing is said.
 MOST_TIMES = 100
@@ -12,34 +15,89 @@ MOST_TIMES = 100
 RANGE = 0.2
 
 
+#: Rows of a Sobol design, of which there are 2^30.
+_ROWS = click.IntRange(max=1 << 30)
+
+
+class _Methods(click.Choice[str]):
+    """The methods of the registry, which is read when it is needed: it loads numerical packages."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Their names."""
+        registered: tuple[str, ...] = import_module("cipark_sd.commands.sensitivity.methods.registry").names()
+        return registered
+
+
 @dataclass(frozen=True)
 class Request:
     """What the command line asks for."""
 
-    target: str | None = None
-    outputs: tuple[str, ...] = ()
-    effect: str | None = None
-    share: float | None = None
-    leave_out: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    rows: int = 1024
-    until: float | None = None
-    most_rows: int = 1 << 16
-    pairs: tuple[str, ...] = ()
-    moments: tuple[float, ...] = ()
-    draws: Path | None = None
-    seed: int = 1
-    resamples: int = 100
-    workers: int | None = None
-    dask: str | None = None
-    allow_failed: float | None = None
-    keep_runs: bool = False
-    every: float | None = None
-    loop_draws: int | None = None
-    fresh: bool = False
-    output: Path | None = None
-    series: tuple[Path, ...] = ()
-    allow_files: tuple[Path, ...] = ()
+    target: str | None = argument(shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
+    outputs: tuple[str, ...] = options.variables("outputs to analyse")
+    effect: str | None = option(
+        "--effect", metavar="NAME=VALUE", help="Also analyse the effect of this setting on each output."
+    )
+    share: float | None = option(
+        "--range", type=float, help=f"Of a bare model: constants vary by this share.  [default: {RANGE}]"
+    )
+    leave_out: tuple[str, ...] = options.leave_out("Of a bare model")
+    methods: tuple[str, ...] = option("--method", multiple=True, type=_Methods(), help="Only this method; repeatable.")
+    rows: int = option(
+        "--rows", type=_ROWS, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2."
+    )
+    until: float | None = option(
+        "--until",
+        type=click.FloatRange(0, min_open=True),
+        help="Double the sample until 95 % intervals are within ± this.",
+    )
+    most_rows: int = option(
+        "--most-rows", type=_ROWS, default=1 << 16, show_default=True, help="Largest sample for --until."
+    )
+    pairs: tuple[str, ...] = option(
+        "--pairs",
+        shell_complete=completing.variables("constant"),
+        multiple=True,
+        metavar="NAME",
+        help="Second order among these constants (two at least).",
+    )
+    moments: tuple[float, ...] = option(
+        "--at", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable."
+    )
+    every: float | None = option(
+        "--every",
+        type=click.FloatRange(0, min_open=True),
+        metavar="TIME",
+        help="Analyse at times so far apart.  [default: the study's; of a bare model 100 saved times at most]",
+    )
+    draws: Path | None = option(
+        "--draws", type=options.PATH, metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."
+    )
+    seed: int = options.seed(1)
+    resamples: int = option(
+        "--resamples",
+        type=click.IntRange(2, 100_000),
+        default=100,
+        show_default=True,
+        help="Resamples of the bootstrap.",
+    )
+    workers: int | None = options.workers()
+    dask: str | None = options.dask()
+    allow_failed: float | None = options.allow_failed()
+    keep_runs: bool = options.keep_runs()
+    loop_draws: int | None = option(
+        "--loops",
+        type=click.IntRange(0, 100_000),
+        metavar="N",
+        help="Loop dominance, with bands over N draws (needs the extra loops).",
+    )
+    fresh: bool = options.fresh()
+    output: Path | None = options.output_folder("NAME-sensitivity")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
 
     @property
     def prior(self) -> bool:
@@ -50,9 +108,3 @@ class Request:
     def wants_sobol(self) -> bool:
         """Whether indices are computed, to which some options belong."""
         return "sobol" in self.methods if self.methods else self.draws is None or self.prior
-
-
-def paired(request: Request, question: Question) -> tuple[str, ...]:
-    """The constants of ``--pairs`` as the question spells them."""
-    spelt = {override_key(name): name for name in question.factors.names}
-    return tuple(spelt[override_key(name)] for name in request.pairs)

@@ -8,7 +8,8 @@ import pytest
 from scipy import integrate, stats
 
 from calibration.assess.groups import NEW, TYPICAL, drawn_predictions, group_values
-from calibration.commands.pipeline import Settings, calibrate
+from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
@@ -243,7 +244,7 @@ def test_a_known_truth_is_recovered(tmp_path: Path) -> None:
 def test_a_fit_by_likelihood_alone_is_refused(tmp_path: Path) -> None:
     write(tmp_path, between='{ family = "half-normal", sd = 5 }')
     with pytest.raises(InvalidValue, match="share a parameter in part"):
-        calibrate(Settings(tmp_path, "native", estimate="ml"))
+        calibrate(Settings(tmp_path, engine="native", estimate="ml"))
 
 
 def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -
     text = '[[prediction]]\nname = "gain"\nvariable = "Gain"\nat = "1"\n'
     with (tmp_path / "problem.toml").open("a", encoding="utf-8") as file:
         file.write(text)
-    made = calibrate(Settings(tmp_path, "native", starts=2))
+    made = calibrate(Settings(tmp_path, engine="native", starts=2))
     assert made.draws is not None
     assert (made.profiles, made.predictions) == ((), ())
     drawn = drawn_predictions(made.draws)

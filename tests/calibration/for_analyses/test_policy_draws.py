@@ -13,8 +13,7 @@ from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.variants import Variant
-from cipark_sd.commands.policy.request import draw_source
-from cipark_sd.commands.policy.target import read_target
+from cipark_sd.commands.policy.target import draw_source, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.study import DrawRequest

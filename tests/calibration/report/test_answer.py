@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from small_study import rival, small_study
 
-from calibration.commands.pipeline import Settings, calibrate
+from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write

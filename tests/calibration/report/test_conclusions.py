@@ -13,6 +13,7 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score, mean_error
 from calibration.commands import pipeline
+from calibration.commands.settings import Settings
 from calibration.fit.standard_errors import ResidualSpread
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
@@ -24,7 +25,7 @@ from calibration.study.questions import Cause, Questions
 def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return fit_findings(pipeline.calibrate(pipeline.Settings(folder, starts=2, engine="native", compare_pysd=False)))
+    return fit_findings(pipeline.calibrate(Settings(folder, starts=2, engine="native", compare_pysd=False)))
 
 
 def of_study(fit: Fit, **changes: Any) -> Fit:

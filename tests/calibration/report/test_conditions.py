@@ -17,6 +17,7 @@ from scipy import stats
 from small_study import small_study
 
 from calibration.commands import pipeline
+from calibration.commands.settings import Settings
 from calibration.fit import conditions as conditions_module
 from calibration.fit import held as held_module
 from calibration.fit import shares as shares_module
@@ -51,7 +52,7 @@ OPEN = Verdict(Side("open", 1.0), Side("open", 2.0))
 
 
 def fit_of(folder: Path, **more: object) -> Fit:
-    settings = pipeline.Settings(folder, starts=2, engine="native", compare_pysd=False, **more)  # type: ignore[arg-type]
+    settings = Settings(folder, starts=2, engine="native", compare_pysd=False, **more)  # type: ignore[arg-type]
     return fit_findings(pipeline.calibrate(settings))
 
 

@@ -17,6 +17,7 @@ from calibration.assess.counterfactuals import Effect
 from calibration.assess.forecast import LEVELS, ForecastRow
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
+from calibration.commands.settings import Settings
 from calibration.fit.optimise import Optimum
 from calibration.report import conclusions, console
 from calibration.report.collect import fit_findings
@@ -42,7 +43,7 @@ Write = Callable[..., Path]
 def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return fit_findings(pipeline.calibrate(pipeline.Settings(folder, starts=3, engine="native", compare_pysd=False)))
+    return fit_findings(pipeline.calibrate(Settings(folder, starts=3, engine="native", compare_pysd=False)))
 
 
 # --- checks of a model ------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class Decisions(Method):
                 )
                 if np.isfinite(true):
                     estimand = f"claim {name}: {title}"
-                    yield findings.record(estimand, true, unit="", kind="probability", interval=None, basis=basis)
+                    yield findings.record(estimand, true, unit="", kind="probability", basis=basis)
         if choices is not None:
             basis = findings.over_runs(int(choices.attrs["draws"]))
             for choice in map(str, choices["choice"].to_numpy()):

@@ -19,6 +19,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, kept_at_half, negligible, ranked, sentences
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ class Sobol(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Indices of a design that may be doubled until intervals are narrow, and gone on with after a stop."""
-        from cipark_sd.commands.sensitivity.request import paired
         from cipark_sd.sensitivities.sobol import sobol
 
         request, question = job.request, job.inputs.question
+        spelt = {override_key(name): name for name in question.factors.names}
         times = job.response.times
         near = [float(times[np.abs(times - moment.time).argmin()]) for moment in question.moments]
         indices = sobol(
@@ -57,7 +58,7 @@ class Sobol(Method):
             n=request.rows,
             seed=request.seed,
             resamples=request.resamples,
-            second_order=paired(request, question),
+            second_order=tuple(spelt[override_key(name)] for name in request.pairs),
             until=request.until,
             until_times=near if request.until else None,
             most=request.most_rows,
@@ -87,9 +88,7 @@ class Sobol(Method):
             explained, mean = findings.output(label), float(point["mean"])
             estimand = explained.at(float(point["time"]))
             if np.isfinite(mean):
-                yield findings.record(
-                    estimand, mean, unit=explained.unit, kind="mean", interval=None, basis=basis, title=label
-                )
+                yield findings.record(estimand, mean, unit=explained.unit, kind="mean", basis=basis, title=label)
             for row in ranked(indices, label, moment, count=1):
                 index, bounds = (
                     f"total index of {row.name} for {estimand}",

@@ -292,7 +292,7 @@ def test_one_run_has_no_band_and_no_probability(leaving, here, monkeypatch, reli
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
     study = read_target(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
-    asked = Request(sources=(str(fit),), n_draws=4, rivals=("M0",), seed=1, engine="native", output=tmp_path / "out")
+    asked = Request(sources=(str(fit),), n_draws=4, rivals="M0", seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
     # no band of them can be trusted: the optimum alone is run
     assert about.basis.startswith("1 draw from the posterior; the sampling has NOT converged, so that no band of them")

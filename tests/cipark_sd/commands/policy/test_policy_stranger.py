@@ -17,7 +17,8 @@ from cipark_sd.cli import cli
 from cipark_sd.commands.policy import target
 from cipark_sd.commands.policy.findings import load, result_file
 from cipark_sd.commands.policy.output import kinds
-from cipark_sd.commands.policy.parts import NAMES, part
+from cipark_sd.commands.policy.part import part
+from cipark_sd.commands.policy.parts import NAMES
 from cipark_sd.commands.policy.run import saved_results, tell
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
