@@ -1,12 +1,17 @@
-"""The search for a policy."""
+"""The search for a policy, and models in the EMA workbench."""
+
+import re
+import warnings
 
 import numpy as np
 import pytest
+from places import ROOT
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.experiments.definition import Lever, Outcome, Structure
 from cipark_sd.experiments.design import Evaluator, cost, score, search
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.ema import ema_model, ensemble_evaluator
 from cipark_sd.experiments.futures import sample_futures
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
@@ -121,3 +126,62 @@ def test_a_budget_that_pays_for_nothing_is_an_error(park, front):
     )
     with pytest.raises(InvalidValue, match="at least 500"):
         search(dear, dear, budget=10, share=0.1, population=8, generations=1, rng=np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def workbench():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("ema_workbench")
+
+
+@pytest.fixture
+def in_the_workbench(park, workbench):
+    return ema_model(
+        "park",
+        park,
+        {"operating": ("Total Operating", 2030), "residents": ("Total Residents", None)},
+        uncertainties=[workbench.RealParameter("Pool Scale", 0.4, 0.9)],
+        levers=[workbench.RealParameter("CMG Entry Date", 2012.8, 2018)],
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_workbench_finds_the_same_with_our_ensemble_and_run_by_run(in_the_workbench, workbench):
+    # version 3 has one class for what were two
+    scenario_class = getattr(workbench, "Scenario", None) or workbench.Sample
+    policy_class = getattr(workbench, "Policy", None) or workbench.Sample
+    scenarios = [scenario_class(f"s{i}", **{"Pool Scale": pool}) for i, pool in enumerate((0.45, 0.6, 0.8))]
+    policies = [policy_class(f"p{i}", **{"CMG Entry Date": date}) for i, date in enumerate((2013.0, 2016.0))]
+    with ensemble_evaluator(in_the_workbench) as evaluator:
+        table, together = evaluator.perform_experiments(scenarios, policies)
+    with workbench.SequentialEvaluator(in_the_workbench) as evaluator:
+        other, alone = evaluator.perform_experiments(scenarios, policies)
+    assert table["CMG Entry Date"].tolist() == other["CMG Entry Date"].tolist()
+    assert np.array_equal(together["operating"], alone["operating"])
+    assert together["residents"].shape == (6, 161)
+    assert np.array_equal(together["residents"], alone["residents"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_workbenchs_samplers_drive_the_ensemble(in_the_workbench):
+    with ensemble_evaluator(in_the_workbench) as evaluator:
+        table, outcomes = evaluator.perform_experiments(scenarios=20, policies=2)
+    assert len(table) == len(outcomes["operating"]) == 40
+    assert np.isfinite(outcomes["operating"]).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_parameter_that_the_model_does_not_have_is_told_at_once(park, workbench):
+    with pytest.raises(UnknownName, match="did you mean"):
+        ema_model("park", park, {"y": ("Total Operating", 2030)}, levers=[workbench.RealParameter("Pool Scael", 0, 1)])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_example_of_the_documents_runs(workbench, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    found = {}
+    exec(compile(code, "docs/policy.md", "exec"), found)  # noqa: S102  (our own document)
+    assert len(found["experiments"]) == 8000
+    assert found["outcomes"]["residents"].shape == (8000, 161)
