@@ -493,6 +493,8 @@ def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path
         ("level", 'family = "normal"\nsd = 3.0', (22.5, *TOTALS[1:])),
         ("level", 'family = "poisson"', (*TOTALS[:3], 49.0, *TOTALS[4:])),
         ("level", 'family = "poisson"', TOTALS[:9]),
+        # nothing was counted
+        ("level", 'family = "poisson"', (22.0,) * 10),
     ],
 )
 def test_what_is_no_running_total_is_left_alone(

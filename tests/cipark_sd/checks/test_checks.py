@@ -260,7 +260,30 @@ def test_extreme_conditions_are_the_limits_and_what_stands_in_for_open_ones(writ
     model = read_model(write_mdl(SOUND))
     names = [condition.name for condition in conditions(model, True)]
     assert names == ["Arrivals = 0", "Arrivals = 10", "Rate = 0", "Rate = 0.5", "Start = 0", "Start = 100"]
-    assert [condition.name for condition in conditions(model, ("weight",))] == ["Weight = 0", "Weight = 30"]
+    ends = conditions(model, ("weight",))
+    assert [condition.name for condition in ends] == ["Weight = 0", "Weight = 30"]
+    # all elements of an array, and a number by itself
+    assert [condition.scenario.overrides for condition in ends] == [{"weight": (0.0, 0.0)}, {"weight": (30.0, 30.0)}]
+    assert conditions(model, ("rate",))[0].scenario.overrides == {"rate": 0.0}
+    with pytest.raises(InvalidValue, match="extreme is 'Total', expected constants only"):
+        conditions(model, ("total",))
+
+
+@pytest.mark.parametrize(
+    ("value", "ends"),
+    [
+        ("0.5 ~ Dmnl", ["c = 0", "c = 5"]),
+        ("-1 ~ Dmnl", []),
+        ("0.5 ~ Dmnl [0.2,?]", ["c = 0.2", "c = 5"]),
+        ("0.5 ~ Dmnl [0.2,0.5]", ["c = 0.2"]),
+        ("-1 ~ Dmnl [?,3]", ["c = 3"]),
+    ],
+)
+def test_a_limit_of_the_file_is_an_end_and_nothing_takes_its_place(
+    write_mdl: Write, value: str, ends: list[str]
+) -> None:
+    model = read_model(write_mdl(f"S = INTEG(c, 1) ~~| c = {value} ~ |"))
+    assert [condition.name for condition in conditions(model, ("c",))] == ends
 
 
 def test_a_constant_that_breaks_the_model_at_its_limit_is_found(outcomes: Outcomes) -> None:
