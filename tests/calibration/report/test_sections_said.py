@@ -43,7 +43,10 @@ FUTURE = (
 )
 COMPARED = (Comparison("A", "as it is", True, -10.0, -12.0, 0.0, 0.0, 1, 0.75, -15.0, 0.1, 0.8, "importance", 0.2),)
 EFFECTS = (
-    Effect("A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1, 0.11, 0.02),
+    Effect(
+        "A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1, 0.11,
+        0.02,
+    ),
     Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
 )  # fmt: skip
 FORECASTS = [
@@ -179,7 +182,8 @@ def test_the_effect_of_the_mixture_is_a_headline_and_that_of_one_structure_is_no
 
 def test_the_posterior_is_described_with_what_the_data_added() -> None:
     line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3)
-    found = findings(contractions=(line,), discrepancies=(Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True),))  # fmt: skip
+    statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
+    found = findings(contractions=(line,), discrepancies=(statistic,))
     (table, replicated), shown, words = blocks(Posterior(), found)
     assert words.startswith("Importance sampling. 1,234 draws kept; rate mixes worst: R-hat 1.004, effective size 800")
     assert "(wanted: R-hat below 1.01, effective sizes above 400, error of the mean up to 0.033 and of the 95 " in words
