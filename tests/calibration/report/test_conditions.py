@@ -424,6 +424,7 @@ def test_runs_are_said_from_one_in_twenty_on_after_all_tests() -> None:
     assert said.endswith("or give its noise an autocorrelation.")
     (said,) = runs_words([Runs("y", 8, 0, 1, False)])
     assert said.startswith("8 of 8 numbers of y lie above the model (sign test, p = 0.016 after 2 tests)")
+    assert said.endswith("Fit a constant that is held, or widen the bounds of one that is fitted.")
     assert "too low throughout" in said
     (said,) = runs_words([Runs("y", 0, 8, 1, False)])
     assert "8 of 8 numbers of y lie below the model" in said

@@ -238,3 +238,45 @@ def test_counts_are_whole_and_measurements_have_three_digits() -> None:
     ]
     ((table,), _, _) = blocks(Forecasts(), findings(forecasts=counts))
     assert table.rows[0][3:] == ("1", "3", "4", "5", "7")
+
+
+def told(findings: Any, estimand: str, number: float, **more: Any) -> Any:
+    """In the place of a record, which needs a whole fit."""
+    return SimpleNamespace(estimand=estimand, number=number, **more)
+
+
+def test_a_forecast_says_which_structure_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibration.report.sections.forecasts.record", told)
+    own, mixed = Forecasts().headlines(findings(forecasts=FORECASTS, comparison=COMPARED * 2))
+    assert own.estimand == "observation left at 2027, scenario as fitted"
+    assert own.conditional_on == ("the study's own structure",)
+    assert mixed.estimand == "observation left at 2027, scenario as fitted, mixture"
+    assert mixed.conditional_on == ("the mixture of 1 structures with equal weights",)
+    assert not list(Forecasts().headlines(findings()))
+
+
+def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the noise are none, nor what was judged by nothing, nor how groups differ."""
+    monkeypatch.setattr("calibration.report.sections.posterior.record", told)
+    names = ("rate", "sd", "unjudged", "group 1")
+    space = tuple(SimpleNamespace(name=name, target="noise" if name == "sd" else "model") for name in names)
+    lines = tuple(SimpleNamespace(name=name, median=0.2, low_95=0.16, high_95=0.24) for name in names)
+    held = (
+        SimpleNamespace(name="pace", value=1.0, source="file"),
+        SimpleNamespace(name="x", value=2.0, source="prior"),
+    )
+    verdicts = {name: SimpleNamespace(held=held) for name in names if name != "unjudged"}
+    drawn = SimpleNamespace(lines=lines, basis=Basis("posterior", 10, True))
+    study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
+    fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
+    (found,) = Posterior().headlines(SimpleNamespace(fit=fit))  # type: ignore[arg-type]
+    assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
+    assert (found.interval.low, found.interval.high, found.interval.level) == (0.16, 0.24, 0.95)
+
+
+def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
+    found = findings(discrepancies=())
+    found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
+    assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
+    found.bands = False
+    assert "pit" not in [drawing.name for drawing in Posterior().drawings(found)]

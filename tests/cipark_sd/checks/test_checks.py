@@ -291,3 +291,24 @@ def test_a_constant_that_breaks_the_model_at_its_limit_is_found(outcomes: Outcom
     outcome = outcomes(equations, "[builtin]\nextreme = true", only=["extreme"])["extreme"]
     assert outcome.status == "fail"
     assert [finding.claim for finding in outcome.findings] == ["out = 5: S >= 0"]
+
+
+def test_a_constant_that_a_table_reads_is_looked_at(outcomes: Outcomes) -> None:
+    equations = "S = INTEG(Effect(far), 0) ~~| Effect( (0,1), (100,1.5) ) ~~| far = 120 ~~|"
+    (finding,) = outcomes(equations)["lookup-ranges"].findings
+    assert not finding.passed
+    assert "argument from 120 to 120, table from 0 to 100" in finding.remark
+
+
+def test_chains_are_looked_for_unless_the_file_leaves_them_out(outcomes: Outcomes) -> None:
+    closed = "A = INTEG(-moving, 10) ~~| B = INTEG(moving, 0) ~~| moving = A * 0.1 ~~|"
+    found = outcomes(closed)["conservation"]
+    assert (found.status, found.title) == ("pass", "Stocks change by their flows alone (1 chains, 2 runs)")
+    assert "conservation" not in outcomes(closed, "[builtin]\nconservation = false")
+
+
+def test_a_law_that_results_cannot_answer_says_what_to_do(outcomes: Outcomes) -> None:
+    law = '[[conservation]]\nid = "law"\ntitle = "The law"\nstocks = ["S"]\ninflows = ["in"]\n'
+    (finding,) = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
+    assert (finding.claim, finding.passed) == ("The law can be checked", False)
+    assert finding.remark.endswith("cannot be computed from saved results; give it an auxiliary of its own")
