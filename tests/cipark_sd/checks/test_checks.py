@@ -309,6 +309,6 @@ def test_chains_are_looked_for_unless_the_file_leaves_them_out(outcomes: Outcome
 
 def test_a_law_that_results_cannot_answer_says_what_to_do(outcomes: Outcomes) -> None:
     law = '[[conservation]]\nid = "law"\ntitle = "The law"\nstocks = ["S"]\ninflows = ["in"]\n'
-    (finding,) = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
+    finding, _ = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
     assert (finding.claim, finding.passed) == ("The law can be checked", False)
     assert finding.remark.endswith("cannot be computed from saved results; give it an auxiliary of its own")
