@@ -143,6 +143,10 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as problem:
+        # people know the file by its own name
+        problem.filename = str(path) if problem.filename == str(partial) else problem.filename
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 from small_study import small_study
 
 from cipark_sd.cli import cli
@@ -119,22 +120,20 @@ def test_the_log_of_a_sent_folder_is_read_as_its_other_files(kind: str, tmp_path
         assert left_out(folder) == ("secret",)
 
 
-def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path) -> None:
+def full(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a file")
+
+
+def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the command, as for every other file that cannot be written."""
-
-    def full() -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "f.svg")
-
-    with recorded(tmp_path), output.drawn([Drawing("f", full, ())], tmp_path, 1) as figures:
+    monkeypatch.setattr("cipark_sd.plotting.files.write_bytes", full)
+    with recorded(tmp_path), output.drawn([Drawing("f", Figure, ())], tmp_path, 1) as figures:
         with pytest.raises(OSError, match="No space left on device"):
             figures()
         assert not (tmp_path / LOG).exists()
 
 
 def test_a_full_disk_is_no_fault_of_the_page_that_runs_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "player.html")
-
     monkeypatch.setattr("calibration.commands.play.report.write_player", full)
     monkeypatch.setattr("cipark_sd.pages.output.draw", lambda drawing, folder: [])
     done = cipark(*FIT)
