@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from cipark_sd.checks.course import not_finite
 from cipark_sd.checks.definition import Checks
 from cipark_sd.checks.extreme import conditions
 from cipark_sd.checks.file import read_checks
@@ -312,3 +313,11 @@ def test_a_law_that_results_cannot_answer_says_what_to_do(outcomes: Outcomes) ->
     finding, _ = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
     assert (finding.claim, finding.passed) == ("The law can be checked", False)
     assert finding.remark.endswith("cannot be computed from saved results; give it an auxiliary of its own")
+
+
+def test_the_first_variable_that_is_no_number_is_named_with_its_time() -> None:
+    result = xr.Dataset(attrs={"first_non_finite": "what is left is inf at time 2.5"})
+    (finding,) = not_finite("dry", result)
+    assert (finding.claim, finding.passed, finding.time) == ("what is left is a finite number", False, 2.5)
+    assert (finding.left, finding.remark) == (float("inf"), "run dry; the first to break")
+    assert not list(not_finite("dry", xr.Dataset()))
