@@ -8,6 +8,7 @@ import platform
 import secrets
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -142,6 +143,10 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         os.replace(partial, path)
+    except OSError as problem:
+        # people know the file by its own name
+        problem.filename = str(path) if problem.filename == str(partial) else problem.filename
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -151,6 +156,16 @@ def write_bytes(path: Path, content: bytes | memoryview) -> Path:
     with whole(path) as partial:
         partial.write_bytes(content)
     return path
+
+
+def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    """Write names and contents as a ZIP archive, whole or not at all; the same members give the same bytes."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, member in members:
+            # dated 1980: a time of writing would make other bytes
+            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)
+    return write_bytes(path, content.getvalue())
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -92,7 +92,7 @@ def attempt(
     detail : str, optional
         Which one of several, such as the name of a figure.
     refused : exceptions, optional
-        Verdicts that end the command all the same.
+        Verdicts, and faults of the disk, that end the command all the same.
     """
     words, record = PARTS[part], _RECORD.get()
     if record is None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import write_bytes
+from cipark_sd.files import write_archive
 from cipark_sd.inputs import TABLE_LIMIT, own_bytes
 
 if TYPE_CHECKING:
@@ -115,12 +115,7 @@ def write_record(value: object, path: Path) -> Path:
     value gives the same bytes.
     """
     text, arrays = packed(value)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, member in _members(text, arrays):
-            # a time of writing would make other bytes of the same value
-            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)
-    return write_bytes(path, content.getvalue())
+    return write_archive(path, _members(text, arrays))
 
 
 def read_record(kind: type[T], path: Path) -> T:

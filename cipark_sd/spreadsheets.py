@@ -1,6 +1,7 @@
 """Excel workbooks (``.xlsx``) in and out, as tables of texts; the only file that knows openpyxl (extra ``excel``)."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.errors import InvalidValue, MissingPackage, UnknownName, UnusableInput
-from cipark_sd.files import csv_text_of, write_bytes
+from cipark_sd.files import csv_text_of, write_archive
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.wording import listed
 
 SUFFIX = ".xlsx"
+#: When a workbook was made and changed: the properties may leave it out (ECMA-376, part 2, core properties).
+_TIMES = re.compile(rb"<dcterms:(created|modified)\b[^>]*>[^<]*</dcterms:\1>")
 
 
 def table_bytes(path: Path, *, sheet: str | None = None) -> bytes:
@@ -84,7 +87,8 @@ def _text(value: object) -> str:
 def write_workbook(path: Path, sheets: Mapping[str, Iterable[Sequence[object]]]) -> Path:
     """Write a workbook of sheets with rows of numbers and texts, whole or not at all.
 
-    A text stays a text, whatever it begins with: names of a model become no formulas.
+    A text stays a text, whatever it begins with: names of a model become no formulas. The same rows give the same
+    bytes.
     """
     openpyxl = _openpyxl(f"writing {path.name}")
     from openpyxl.cell import WriteOnlyCell
@@ -96,7 +100,8 @@ def write_workbook(path: Path, sheets: Mapping[str, Iterable[Sequence[object]]])
             page.append([_cell(WriteOnlyCell, page, value) for value in row])
     content = io.BytesIO()
     book.save(content)
-    return write_bytes(path, content.getvalue())
+    with zipfile.ZipFile(content) as archive:
+        return write_archive(path, ((name, _TIMES.sub(b"", archive.read(name))) for name in archive.namelist()))
 
 
 def _cell(kind: Any, page: Any, value: object) -> object:

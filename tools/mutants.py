@@ -40,18 +40,23 @@ ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
 _FIT, _ASSESS, _REPORT = "calibration/fit/test_", "calibration/assess/test_", "calibration/report/test_"
 _EXPERIMENTS, _CHECKS = "cipark_sd/experiments/test_", "cipark_sd/checks/test_"
-_SAID = (f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
+_SAID = (f"{_REPORT}sections_said.py", f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
 GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/fit/walk.py": (f"{_FIT}profiles.py", f"{_FIT}prediction_profile.py", f"{_FIT}other_optima.py"),
     "calibration/fit/pace.py": (f"{_FIT}profiles.py",),
-    "calibration/fit/profiling.py": (f"{_FIT}profiles.py", f"{_FIT}other_optima.py", f"{_FIT}switch_dates.py"),
+    "calibration/fit/profiling.py": (
+        f"{_FIT}profiling.py",
+        f"{_FIT}profiles.py",
+        f"{_FIT}other_optima.py",
+        f"{_FIT}switch_dates.py",
+    ),
     "calibration/fit/obstacles.py": (f"{_FIT}obstacles.py", f"{_FIT}profiles.py"),
     "calibration/fit/verdict.py": (f"{_FIT}verdict_words.py", f"{_FIT}profiles.py", f"{_REPORT}conditions_words.py"),
     "calibration/fit/threshold.py": (f"{_FIT}verdict_words.py",),
     "calibration/fit/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
     "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
     "calibration/fit/runs.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/shares.py": (f"{_REPORT}conditions.py",),
+    "calibration/fit/shares.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
     "calibration/fit/feasibility.py": (f"{_FIT}feasibility.py",),
     "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
     "calibration/sampling/convergence.py": (
@@ -67,7 +72,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/assess/future_weights.py": (f"{_ASSESS}future_weights.py", f"{_REPORT}judging_said.py"),
     "calibration/assess/effect_lines.py": (f"{_ASSESS}effect_lines.py",),
     "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
-    "calibration/report/study_facts.py": (f"{_REPORT}answer.py",),
+    "calibration/report/study_facts.py": (f"{_REPORT}study_facts.py", f"{_REPORT}answer.py"),
     "calibration/report/sections/answer.py": _SAID,
     "calibration/report/sections/forecasts.py": _SAID,
     "calibration/report/sections/holdout.py": _SAID,
@@ -90,7 +95,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
     "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
     "cipark_sd/checks/extreme.py": (f"{_CHECKS}checks.py",),
-    "cipark_sd/checks/outcome.py": (f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
+    "cipark_sd/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
     "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.

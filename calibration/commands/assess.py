@@ -18,7 +18,7 @@ from cipark_sd.wording import percent
 
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
-    """What follows the posterior of a calibration.
+    """What follows the posterior of a calibration; after a stop, what takes no fit.
 
     Raises
     ------
@@ -31,9 +31,10 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = effort_of(settings, drawn.density)
-    stages = Stages(
-        settings.holdout, settings.rivals, chosen_scenarios(problem, settings.scenarios), settings.self_tests
-    )
+    scenarios = chosen_scenarios(problem, settings.scenarios)
+    stages = Stages(scenarios=scenarios)
+    if not made.interrupted:
+        stages = Stages(settings.holdout, settings.rivals, scenarios, settings.self_tests)
     with progress_bars() as bars, pool_of(settings) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:

@@ -84,7 +84,8 @@ def calibrate(request: Settings) -> Result:
         from cipark_sd.console import busy
 
         with busy("Making the page that runs the model"):
-            attempt("player", lambda: write_player(made.problem, folder, made.problem.method.seed), None)
+            seed = made.problem.method.seed
+            attempt("player", lambda: write_player(made.problem, folder, seed), None, refused=OSError)
     else:
         (folder / PLAYER).unlink(missing_ok=True)
     written += write(findings, folder)

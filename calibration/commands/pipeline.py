@@ -1,6 +1,7 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,6 @@ from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
 from calibration.fit.verification import Replication, replication
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
@@ -33,6 +32,10 @@ from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
+#: In the place of stages that a stop has left out, or that failed.
+STOPPED = Replication("not compared", "the fit was stopped before its end")
+NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
+
 
 def calibrate(settings: Settings) -> Calibration:
     """Read, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
@@ -41,11 +44,31 @@ def calibrate(settings: Settings) -> Calibration:
     )
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)
-    method = problem.method
-    engine = settings.engine
-    density = posterior(problem, choose(engine, settings.workers or processors()))
-    for line in impossible_terms(density, method.seed):
+    density = posterior(problem, choose(settings.engine, settings.workers or processors()))
+    for line in impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
+    made: Calibration | None = None
+    try:
+        with closing(_stages(density, settings)) as stages:
+            for made in stages:
+                if made.interrupted:
+                    break
+    except KeyboardInterrupt:
+        # whatever is done is written, wherever between two stages or within one the user stops
+        if made is None:
+            raise
+        made = replace(made, optimum=replace(made.optimum, interrupted=True))
+    assert made is not None  # the searches raise or give an optimum
+    if made.interrupted:
+        # figures and pages of it take longer than somebody waits who has pressed a key
+        echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
+    return made
+
+
+def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, None, None]:
+    """What is known after each stage."""
+    problem = density.problem
+    method = problem.method
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars, pool_of(settings) as pool:
@@ -63,28 +86,26 @@ def calibrate(settings: Settings) -> Calibration:
             pool=pool,
             on_progress=searched,
         )
-        profiles: list[Profile] = []
-        predictions: list[PredictionProfile] = []
-        if settings.profiles and not optimum.interrupted:
+        yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
+        if settings.profiles:
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
-        if settings.profiles and not optimum.interrupted:
+            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
+            yield made
             predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
-        sampled = settings.posterior or bool(problem.pools)
-        draws = _sampled(density, settings, bars) if sampled and not optimum.interrupted else None
-    if optimum.interrupted or (draws is not None and draws.sampled.interrupted):
-        # figures and pages of it take longer than somebody waits who has pressed a key
-        echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
-    compared = _replication(optimum, settings)
-    theta = None if draws is None else draws.flat
+            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
+            yield made
+        if settings.posterior or problem.pools:
+            yield (made := replace(made, draws=_sampled(density, settings, bars)))
+    yield (made := replace(made, replication=_replication(optimum, settings)))
+    theta = None if made.draws is None else made.draws.flat
     allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
         "failed draws",
         lambda: failed_draws(density, theta, method.seed, allowed),
-        FailedDraws("", ""),
+        NOT_TRIED,
         refused=TooManyFailed,
     )
-    looked_at = tuple(profiles), tuple(predictions)
-    return Calibration(optimum, *looked_at, engine, compared, failed, draws, checkpoints.reused)
+    yield replace(made, failed=failed)
 
 
 def pool_of(settings: Settings) -> Pool:
@@ -175,8 +196,6 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
 
 def _replication(optimum: Optimum, settings: Settings) -> Replication:
     """The comparison with PySD: as asked, else not with ``--fast``, else where it takes little time."""
-    if optimum.interrupted and not settings.compare_pysd:
-        return Replication("not compared", "the fit was stopped before its end")
     compare = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
     nothing = Replication("not compared", "the comparison failed")
     return attempt("pysd", lambda: replication(optimum, engine=settings.engine, compare=compare), nothing)

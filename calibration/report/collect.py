@@ -69,6 +69,11 @@ class Calibration:
     reused: int = 0
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped before all was done."""
+        return self.optimum.interrupted or (self.draws is not None and self.draws.sampled.interrupted)
+
+    @property
     def problem(self) -> CalibrationProblem:
         """The study with what the command line changes of it."""
         return self.optimum.goal.density.problem

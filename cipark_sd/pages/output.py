@@ -156,7 +156,8 @@ def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> li
     """The files of a figure; none where it fails, not those of an earlier call either."""
     from cipark_sd.plotting.files import FOR_PRINT
 
-    paths = attempt("figure", draw, list[Path](), drawing.name)
+    # a file that cannot be written is no fault of the figure, and the others will not be written either
+    paths = attempt("figure", draw, list[Path](), drawing.name, refused=OSError)
     if not paths:
         for ending in FOR_PRINT:
             (folder / f"{drawing.name}{ending}").unlink(missing_ok=True)

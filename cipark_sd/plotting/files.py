@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_bytes
 from cipark_sd.plotting.description import describe
 from cipark_sd.results import check_writable
@@ -36,6 +35,8 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     ------
     InvalidValue
         For another ending, or a folder that does not exist or cannot be written to.
+    OSError
+        Where the disk is full.
     """
     import matplotlib as mpl
     from matplotlib.text import Text
@@ -47,19 +48,14 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     facts: dict[str, str | None] = {date: None} if date else {}
     if kind == "svg" and (words := describe(figure)):
         facts["Description"] = words
-    try:
-        # made in memory: where the disk is full, writers stumble over what they have left open
-        drawn = io.BytesIO()
-        # a dollar sign begins no formula: names come from models
-        for text in figure.findobj(Text):
-            text.set_parse_math(False)
-        with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
-            figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
-        write_bytes(path, drawn.getvalue())
-    except OSError as problem:
-        raise InvalidValue(
-            "the figure file", str(path), f"writable ({problem.strerror})", where="save_figure"
-        ) from None
+    # made in memory: where the disk is full, writers stumble over what they have left open
+    drawn = io.BytesIO()
+    # a dollar sign begins no formula: names come from models
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
+        figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
+    write_bytes(path, drawn.getvalue())
 
 
 def save_for_print(figure: "Figure", folder: Path, name: str) -> list[Path]:
@@ -69,7 +65,7 @@ def save_for_print(figure: "Figure", folder: Path, name: str) -> list[Path]:
 
     Raises
     ------
-    InvalidValue
+    InvalidValue, OSError
     """
     figure.draw_without_rendering()
     # matplotlib's "none" stands for an engine that does nothing, for which it draws everything once more

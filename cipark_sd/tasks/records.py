@@ -10,7 +10,8 @@ from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, from_arrays
 from cipark_sd.tasks.pool import Pool, Tell
 
 T = TypeVar("T")
-#: Seconds of work from which on it pays to start other processes, which takes about as long.
+#: Seconds of the processor from which on it pays to start other processes, which takes about as long. Those are seconds
+#: of work and not of a clock on the wall, so that what else the machine does changes nothing.
 WORTH = 4.0
 
 
@@ -51,7 +52,7 @@ def records(
     """The record of each task, and whether the user stopped before all were there: None stands for those that are not.
 
     What is kept is taken up. The others are computed in this process while little is left to do, and by the ``pool``
-    as soon as what is left is worth the start of its processes.
+    as soon as what is left is worth the start of its processes, of which it has several.
 
     Parameters
     ----------
@@ -82,11 +83,11 @@ def _answers(tasks: Sequence[RecordTask[T]], pool: Pool | None) -> Iterator[tupl
     last = 0.0
     for i, task in enumerate(tasks):
         left = len(tasks) - i
-        if pool is not None and left > 1 and last * left > WORTH:
+        if pool is not None and pool.room > 1 and left > 1 and last * left > WORTH:
             with closing(pool.answers(tasks[i:])) as answers:
                 for number, answer in answers:
                     yield i + number, answer
             return
-        begin = time.monotonic()
+        begin = time.process_time()
         yield i, task(lambda steps, most: None)
-        last = time.monotonic() - begin
+        last = time.process_time() - begin

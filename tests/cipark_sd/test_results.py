@@ -1,6 +1,8 @@
 """Results say what they are, and survive being written and read."""
 
 import json
+import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +99,10 @@ def test_a_workbook_has_the_table_and_how_it_was_made(model: Model, tmp_path: Pa
     assert "=1+1[East]" in table.columns
     about = pd.read_excel(tmp_path / "run.xlsx", sheet_name="about", header=None, index_col=0, engine="openpyxl")[1]
     assert about["model_digest"] == model.digest
+    with zipfile.ZipFile(tmp_path / "run.xlsx") as archive:
+        # nothing says when it was written: the same run gives the same bytes
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert not re.search(rb"\dT\d\d:\d\d", archive.read("docProps/core.xml"))
     wide = run.expand_dims(scenario=[f"s{i}" for i in range(4000)])
     with pytest.raises(InvalidValue, match="16,384 columns"):
         save(wide, tmp_path / "wide.xlsx")

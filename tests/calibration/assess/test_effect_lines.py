@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.assess.effect_lines import effect_lines, held_constants, moving
+from calibration.assess.effect_lines import _weighted, effect_lines, held_constants, moving
 from calibration.likelihood.posterior import On, posterior
 from calibration.report.sections.effect_lines import line_table, sentence
 from calibration.sampling.draws import draw
@@ -98,3 +98,12 @@ def test_a_study_without_experiments_has_no_lines(problem: CalibrationProblem) -
     from dataclasses import replace
 
     assert effect_lines(replace(problem, experiments=()), np.ones((5, 1)), On("native")) == []
+
+
+def test_quantiles_of_weighted_values_lie_in_the_middle_of_each() -> None:
+    """Twenty of equal weight: the k-th stands for the share from k / 20 to (k + 1) / 20."""
+    values, weights = np.arange(20.0)[::-1], np.full(20, 3.0)
+    assert _weighted(values, weights) == pytest.approx((9.5, 0.5, 18.5))
+    # a value of twice the weight is two values
+    twice = np.where(values == 19, 6.0, weights)
+    assert _weighted(values, twice) == pytest.approx((10.0, 0.55, 18 + (0.95 * 21 - 18.5) / 1.5))

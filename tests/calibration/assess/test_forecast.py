@@ -43,6 +43,10 @@ def test_dates_follow_the_last_fitted_number_up_to_the_end(problem: CalibrationP
             assert ends == dates
             assert [term.quantity.start for term in future.ahead.terms] == [8, *dates[:-1]]
         assert future.origin == 8
+    # 0.3 / 0.1 is a little less than 3, and the number at 0.3 is known
+    third = replace(problem.observations[0].terms[0].quantity, start=0.2, end=0.3)
+    ends = [term.quantity.end for term in ahead(problem, end=0.6, every=0.1, quantity=third).ahead.terms]
+    assert ends == pytest.approx([0.4, 0.5, 0.6])
     assert ahead(problem, end=8.5) is None
     assert ahead(problem, end=9).ahead.terms[0].quantity.end == 9
     assert ahead(problem, use="check") is None
@@ -137,3 +141,12 @@ def test_draws_that_failed_are_left_out(problem: CalibrationProblem) -> None:
     rows = module._rows(problem, OWN, "late", future, drawn)
     assert [row.time for row in rows] == [9, 11, 12]
     assert (rows[0].scenario, rows[0].mean, rows[0].n_draws) == ("late", 91, 2)
+
+
+def test_courses_ahead_are_those_of_what_is_fitted(problem: CalibrationProblem) -> None:
+    (course,) = module.courses_ahead(problem, On("native"), THETA[:3], 1)
+    assert (course.observation, course.times, course.paths.shape) == ("left", (9.0, 10.0, 11.0, 12.0), (3, 4))
+    (observation,) = problem.observations
+    looked_at = tuple(replace(term, use="check") for term in observation.terms)
+    unfitted = replace(problem, observations=(replace(observation, terms=looked_at),))
+    assert module.courses_ahead(unfitted, On("native"), THETA[:3], 1) == []

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from calibration.fit.verification import (
     Replication,
     half_step_sentence,
     largest_difference,
+    not_possible,
     numbers_in_pysd,
     replication,
     shift_at_half_the_step,
@@ -315,3 +318,31 @@ def test_every_call_of_an_entrance_names_the_engine() -> None:
             if "engine" not in {keyword.arg for keyword in node.keywords}:
                 silent.append(f"{path}:{node.lineno} {name}")
     assert silent == []
+
+
+def test_a_small_shift_is_said_with_two_digits() -> None:
+    words = "Half the time step moves no expected number by more than 0.12 of its noise."
+    assert half_step_sentence(0.1234) == words
+
+
+WHY = {
+    "groups": "the study runs the model for several groups at once ([[group]]), which the file does not",
+    "processes": "the study adds innovations to the model ([[process]]), which the file has not",
+    "method": "PySD has Euler's method only, and the model asks for rk4",
+}
+
+
+@pytest.mark.parametrize(
+    ("engine", "study", "why"),
+    [
+        ("pysd", {}, "the fit itself ran in PySD"),
+        ("native", {"groups": ("a",)}, WHY["groups"]),
+        ("native", {"processes": ("a",)}, WHY["processes"]),
+        ("native", {"method": "rk4"}, WHY["method"]),
+        ("native", {}, ""),
+    ],
+)
+def test_why_pysd_cannot_be_asked(engine: str, study: dict[str, Any], why: str) -> None:
+    time = SimpleNamespace(method=study.pop("method", "euler"))
+    problem = SimpleNamespace(**{"groups": (), "processes": ()} | study, model=SimpleNamespace(time=time))
+    assert not_possible(problem, engine) == why  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """Each optional part of a command is made to fail in turn: it costs one line and no exit code."""
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 from small_study import small_study
 
 from cipark_sd.cli import cli
 from cipark_sd.optional import LOG, PARTS, attempt, left_out, recorded
+from cipark_sd.pages import output
+from cipark_sd.pages.parts import Drawing
 
 FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
 ASSESSED = (*FIT, "--compare-pysd", "--self-test", "2", "--no-player")
@@ -113,3 +118,23 @@ def test_the_log_of_a_sent_folder_is_read_as_its_other_files(kind: str, tmp_path
     else:
         (tmp_path / "elsewhere").rename(folder / LOG)
         assert left_out(folder) == ("secret",)
+
+
+def full(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a file")
+
+
+def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the command, as for every other file that cannot be written."""
+    monkeypatch.setattr("cipark_sd.plotting.files.write_bytes", full)
+    with recorded(tmp_path), output.drawn([Drawing("f", Figure, ())], tmp_path, 1) as figures:
+        with pytest.raises(OSError, match="No space left on device"):
+            figures()
+        assert not (tmp_path / LOG).exists()
+
+
+def test_a_full_disk_is_no_fault_of_the_page_that_runs_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibration.commands.play.report.write_player", full)
+    monkeypatch.setattr("cipark_sd.pages.output.draw", lambda drawing, folder: [])
+    done = cipark(*FIT)
+    assert (done.exit_code, done.output.count("No space left on device")) == (2, 1)

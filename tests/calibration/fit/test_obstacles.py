@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from regression_problems import BOXBOD, Range, fitted, study
 
 from calibration.fit.diagnostics import interval_rule
-from calibration.fit.obstacles import worth_beyond
+from calibration.fit.obstacles import on_bounds, worth_beyond
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import profile
 from calibration.likelihood.posterior import posterior
+from calibration.study.parameters import Parameter, ParameterSpace
+from calibration.study.priors import Uniform
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -91,3 +95,39 @@ def test_three_directions_that_the_data_see_are_three(tmp_path: Path) -> None:
     seen = replace(PRODUCT, formula="a * (1 - EXP(-b * x ^ c))", names=("a", "b", "c"))
     ranges: dict[str, Range] = {"a": (100.0, 500.0, "log"), "b": (0.05, 5.0, "log"), "c": (0.2, 5.0, "log")}
     assert interval_rule(fitted(study(tmp_path, seen, ranges, sd=SPREAD), starts=3), 0.95).dof == 3
+
+
+def alone(lower: float, upper: float, scale: Any = "identity") -> Any:
+    parameter = Parameter("a", Uniform(lower, upper), lower, upper, scale)
+    return SimpleNamespace(space=ParameterSpace((parameter,)), free=np.array([0]))
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "scale", "side", "worth"),
+    [
+        # a share ends at 0 and 1, wherever its search does
+        (0.0, 1.0, "identity", "upper", 0.0),
+        (0.2, 0.9, "logit", "upper", 0.1 / (0.9 * 0.1)),
+        # what begins at 0 cannot be negative, and has no other end
+        (0.0, 2.0, "identity", "lower", 0.0),
+        (0.5, 2.0, "identity", "lower", 0.5 / 1.5),
+        (0.0, 2.0, "identity", "upper", np.inf),
+        (0.5, 1.0, "identity", "upper", np.inf),
+        # what may be negative has no end at all
+        (-1.0, 2.0, "identity", "lower", np.inf),
+    ],
+)
+def test_the_natural_edge_goes_by_the_kind_of_a_parameter(
+    lower: float, upper: float, scale: str, side: str, worth: float
+) -> None:
+    """In the slope over the whole range of the search, which on a logit scale is that of the logits."""
+    width = np.log(0.9 / 0.1) - np.log(0.2 / 0.8) if scale == "logit" else 1.0
+    found = worth_beyond(alone(lower, upper, scale), 0, side == "upper", 1.0)
+    assert found == pytest.approx(worth / width, rel=1e-4)
+
+
+def test_a_parameter_is_on_a_bound_where_it_would_move_on() -> None:
+    names = ("low", "low and back", "near", "high", "high and back", "resting")
+    points, slopes = np.array([0.0, 0.0, 0.1, 1.0, 1.0, 1.0]), np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1e-4])
+    minimum: Any = SimpleNamespace(point=points, slopes=slopes)
+    assert on_bounds(SimpleNamespace(space=SimpleNamespace(names=names)), minimum) == ["low", "high"]  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from calibration.fit.threshold import Threshold, threshold
-from calibration.fit.verdict import STEPWISE, Side, Verdict, refused
+from calibration.fit.verdict import STEPWISE, Part, Side, Verdict, refused
 from calibration.study.observations import Count
 
 STEP = Side("none", 2010.0, STEPWISE)
@@ -52,6 +52,25 @@ def test_what_it_is_conditional_on_stands_around_it() -> None:
 def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
     assert Verdict(lower, upper).interval == interval
     assert [side.limit is None for side in (BOUNDED, OPEN, CLOSED, JUMP)] == [False, True, True, True]
+
+
+def part(low: float, high: float) -> Part:
+    return Part(Side("bounded", low), Side("bounded", high), (low + high) / 2)
+
+
+@pytest.mark.parametrize(("others", "interval", "gaps"), [
+    ([(6.0, 8.0)], "1 to 2 or 6 to 8", ((2.0, 6.0),)),
+    # stretches that meet or overlap leave nothing between them
+    ([(2.0, 8.0)], "1 to 8", ()),
+    ([(1.5, 1.8)], "1 to 2", ()),
+    ([(6.0, 8.0), (3.0, 4.0)], "1 to 2 or 3 to 4 or 6 to 8", ((2.0, 3.0), (4.0, 6.0))),
+])  # fmt: skip
+def test_of_several_optima_the_interval_is_the_union(
+    others: list[tuple[float, float]], interval: str, gaps: tuple[tuple[float, float], ...]
+) -> None:
+    verdict = Verdict.of([part(1.0, 2.0), *(part(*ends) for ends in others)])
+    assert (verdict.interval, verdict.gaps) == (interval, gaps)
+    assert verdict.alternatives == tuple((low + high) / 2 for low, high in others)
 
 
 def test_a_step_function_has_no_profile() -> None:

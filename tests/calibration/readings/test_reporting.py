@@ -182,7 +182,7 @@ def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:
     assert found[0] == pytest.approx(expected, rel=0.02)
     # another quantity than the model's own, so that no page sets one beside the other
     (facts,) = study_facts(problem).predictions
-    assert "as reported" in facts.estimand
+    assert facts.estimand.endswith(", as reported")
     # reports are of this quantity; of the model's own they are not, and its name says what it counts
     assert (facts.title, facts.observations) == ("p", ("left",))
     own = study(tmp_path, more=PARAMETERS + prediction.replace('reported = "left"\n', ""))

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,3 +210,47 @@ def test_numbers_within_the_data_come_first_with_what_was_reported_and_the_prior
     looked_at = replace(fit.rows[-1], use="check")
     earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))
     assert box(Findings(earlier)).numbers[-1] == "All of these given pace = 1, assumptions alone after 7."
+
+
+def seen(end: float, lower: float, use: str = "fit") -> Any:
+    return SimpleNamespace(end=end, lower=lower, use=use)
+
+
+def drawn(courses: dict[str, list[float]], **levels: list[Any]) -> Any:
+    """Two observations of which a fit may have courses and numbers; dates of 2019 count in years."""
+    entries = (SimpleNamespace(name="first"), SimpleNamespace(name="second"))
+    curves = SimpleNamespace(
+        times=np.array([1.0, 2.0, 3.0]), courses={name: np.array(course) for name, course in courses.items()},
+        levels=levels,
+    )  # fmt: skip
+    calendar = SimpleNamespace(label=lambda time: f"{time:g}")
+    return SimpleNamespace(curves=curves, study=SimpleNamespace(observations=entries, calendar=calendar))
+
+
+def test_the_first_observation_with_a_course_that_was_fitted_is_drawn() -> None:
+    both = {"first": [1.0, 2.0, 3.0], "second": [1.0, 2.0, 3.0]}
+    assert answer.first_shown(drawn(both)) == "first"
+    assert answer.first_shown(drawn(both, first=[seen(1, 5, "check")], second=[seen(1, 5)])) == "second"
+    assert answer.first_shown(drawn({"second": both["second"]}, first=[seen(1, 5)])) == "second"
+    assert answer.first_shown(drawn({}, first=[seen(1, 5)])) is None
+    assert answer.picture_words(drawn({})) == ""
+
+
+def test_the_picture_is_described_by_its_last_numbers() -> None:
+    course = {"first": [1.0, 2.5, math.nan]}
+    rows = [seen(2, 41), seen(1, 40), seen(3, math.nan), seen(4, 99, "check")]
+    end = ". Line: the model at the optimum; points: what was reported."
+    words = "first: the model ends at 2.5 at time 2"
+    assert answer.picture_words(drawn(course, first=rows)) == f"{words}; reported last were 41 at time 2{end}"
+    assert answer.picture_words(drawn(course)) == f"{words}{end}"
+    nothing = drawn({"first": [math.nan] * 3}, first=rows)
+    assert answer.picture_words(nothing) == (
+        "first: the model has no number at the optimum. Points: what was reported."
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "words"), [("2019-12-31", "on 2019-12-31"), ("8", "at time 8"), ("-8", "at time -8")]
+)
+def test_dates_and_times_are_told_apart(label: str, words: str) -> None:
+    assert answer._when(label) == words

@@ -425,6 +425,7 @@ def test_runs_are_said_from_one_in_twenty_on_after_all_tests() -> None:
     assert said.endswith("or give its noise an autocorrelation.")
     (said,) = runs_words([Runs("y", 8, 0, 1, False)])
     assert said.startswith("8 of 8 numbers of y lie above the model (sign test, p = 0.016 after 2 tests)")
+    assert said.endswith("Fit a constant that is held, or widen the bounds of one that is fitted.")
     assert "too low throughout" in said
     (said,) = runs_words([Runs("y", 0, 8, 1, False)])
     assert "8 of 8 numbers of y lie below the model" in said
@@ -494,6 +495,8 @@ def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path
         ("level", 'family = "normal"\nsd = 3.0', (22.5, *TOTALS[1:])),
         ("level", 'family = "poisson"', (*TOTALS[:3], 49.0, *TOTALS[4:])),
         ("level", 'family = "poisson"', TOTALS[:9]),
+        # nothing was counted
+        ("level", 'family = "poisson"', (22.0,) * 10),
     ],
 )
 def test_what_is_no_running_total_is_left_alone(

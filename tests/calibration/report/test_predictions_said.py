@@ -1,12 +1,21 @@
 """What stands beside a prediction: what was reported of it, whether it lies after the data, and its ends."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from small_study import small_study
 
+from calibration.commands.pipeline import Settings, calibrate
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings
 from calibration.report.sections import best_fit, predictions
+from cipark_sd.pages.blocks import Table
+from cipark_sd.pages.parts import Pictures
+
+SEEN, LATER = "within the data", "after them"
 
 
 def row(end: float, lower: float, upper: float | None = None, use: str = "fit") -> Any:
@@ -57,6 +66,8 @@ def test_where_nothing_was_fitted_every_number_is_beyond() -> None:
     ("low", "high", "said"),
     [
         (2.0, 4.0, "2.0 to 4.0"),
+        # digits go by the width, whatever is far from zero
+        (1002.04, 1002.56, "1002.04 to 1002.56"),
         (None, 4.0, "open"),
         (2.0, None, "open"),
         (-math.inf, 4.0, "open"),
@@ -71,3 +82,35 @@ def test_an_interval_that_lacks_an_end_is_said_in_words(low: float | None, high:
 def test_the_kind_of_an_estimate(estimate: str, kind: str) -> None:
     study: Any = SimpleNamespace(study=SimpleNamespace(method=SimpleNamespace(estimate=estimate)))
     assert best_fit.kind_of(study) == kind
+
+
+ASKED = "".join(
+    f'[[prediction]]\nname = "{name}"\nvariable = "left"\nat = {at}\n' for name, at in ((SEEN, 8), (LATER, 10))
+)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    folder = tmp_path_factory.mktemp("asked")
+    small_study(folder, ASKED)
+    return Findings(fit_findings(calibrate(Settings(folder, "native", starts=2, compare_pysd=False))))
+
+
+def test_a_prediction_after_the_data_is_conditional_on_assumptions(asked: Findings) -> None:
+    seen, later = predictions.Predictions().headlines(asked)
+    assert (seen.title, later.title) == (SEEN, LATER)
+    assert not any("assumptions alone" in condition for condition in seen.conditional_on)
+    assert "assumptions alone after 8" in later.conditional_on
+
+
+def test_where_the_user_stopped_the_predictions_that_are_done_are_said(asked: Findings) -> None:
+    stopped = replace(asked, fit=replace(asked.fit, predictions=asked.fit.predictions[:1]))
+    assert [record.title for record in predictions.Predictions().headlines(stopped)] == [SEEN]
+    (section,) = predictions.Predictions().sections(stopped, Pictures())
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    assert table.head == ("prediction", "at the estimate", "95 % profile", "95 % of priors alone", "")
+    assert [row[0] for row in table.rows] == [SEEN]
+    assert table.caption == "What the model expects, beside what its priors alone say."
+    none = replace(asked, fit=replace(asked.fit, predictions=()))
+    assert not list(predictions.Predictions().sections(none, Pictures()))
+    assert predictions.Predictions().tables(none) == {}

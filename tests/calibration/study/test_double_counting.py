@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from counted import exponent, steps
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calibration.families.binomial import Binomial
@@ -32,6 +32,8 @@ def observation(name: str, windows: Sequence[tuple[float, float]], *, level: boo
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ROW, max_size=8), st.lists(ROW, max_size=8))
+# of two rows that are open the longer one meets what comes later
+@example([(0, 3), (1, 1)], [(2, 1)])
 def test_windows_that_overlap_are_found(first: list[tuple[int, int]], second: list[tuple[int, int]]) -> None:
     tables = {"a": [(s, s + n) for s, n in first], "b": [(s, s + n) for s, n in second]}
     told = [str(error) for error in counted_twice([observation(*table) for table in tables.items()], where="study")]
@@ -97,6 +99,7 @@ MEETING = {
     "two splits one after the other": (split(over("a", 0, 1)), split(over("a", 1, 3)), ""),
     "a split of known sizes": (split(at("a"), at("b"), sizes=(1, 1)), split(at("a"), at("b")), ""),
     "a split and a share": (split(at("a"), at("b")), share(at("a"), at("c")), "both split the same total"),
+    "a split and a share of what it splits": (split(at("a"), at("b")), share(at("c"), at("a")), ""),
     "one metric": (count(PEAK), count(PEAK), "both say the maximum of y"),
     "a metric of another window": (count(PEAK), count(replace(PEAK, end=3)), ""),
     "a metric and a level": (count(PEAK), count(at("y")), ""),

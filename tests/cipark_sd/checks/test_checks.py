@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from cipark_sd.checks.course import not_finite
 from cipark_sd.checks.definition import Checks
 from cipark_sd.checks.extreme import conditions
 from cipark_sd.checks.file import read_checks
@@ -260,7 +261,30 @@ def test_extreme_conditions_are_the_limits_and_what_stands_in_for_open_ones(writ
     model = read_model(write_mdl(SOUND))
     names = [condition.name for condition in conditions(model, True)]
     assert names == ["Arrivals = 0", "Arrivals = 10", "Rate = 0", "Rate = 0.5", "Start = 0", "Start = 100"]
-    assert [condition.name for condition in conditions(model, ("weight",))] == ["Weight = 0", "Weight = 30"]
+    ends = conditions(model, ("weight",))
+    assert [condition.name for condition in ends] == ["Weight = 0", "Weight = 30"]
+    # all elements of an array, and a number by itself
+    assert [condition.scenario.overrides for condition in ends] == [{"weight": (0.0, 0.0)}, {"weight": (30.0, 30.0)}]
+    assert conditions(model, ("rate",))[0].scenario.overrides == {"rate": 0.0}
+    with pytest.raises(InvalidValue, match="extreme is 'Total', expected constants only"):
+        conditions(model, ("total",))
+
+
+@pytest.mark.parametrize(
+    ("value", "ends"),
+    [
+        ("0.5 ~ Dmnl", ["c = 0", "c = 5"]),
+        ("-1 ~ Dmnl", []),
+        ("0.5 ~ Dmnl [0.2,?]", ["c = 0.2", "c = 5"]),
+        ("0.5 ~ Dmnl [0.2,0.5]", ["c = 0.2"]),
+        ("-1 ~ Dmnl [?,3]", ["c = 3"]),
+    ],
+)
+def test_a_limit_of_the_file_is_an_end_and_nothing_takes_its_place(
+    write_mdl: Write, value: str, ends: list[str]
+) -> None:
+    model = read_model(write_mdl(f"S = INTEG(c, 1) ~~| c = {value} ~ |"))
+    assert [condition.name for condition in conditions(model, ("c",))] == ends
 
 
 def test_a_constant_that_breaks_the_model_at_its_limit_is_found(outcomes: Outcomes) -> None:
@@ -268,3 +292,32 @@ def test_a_constant_that_breaks_the_model_at_its_limit_is_found(outcomes: Outcom
     outcome = outcomes(equations, "[builtin]\nextreme = true", only=["extreme"])["extreme"]
     assert outcome.status == "fail"
     assert [finding.claim for finding in outcome.findings] == ["out = 5: S >= 0"]
+
+
+def test_a_constant_that_a_table_reads_is_looked_at(outcomes: Outcomes) -> None:
+    equations = "S = INTEG(Effect(far), 0) ~~| Effect( (0,1), (100,1.5) ) ~~| far = 120 ~~|"
+    (finding,) = outcomes(equations)["lookup-ranges"].findings
+    assert not finding.passed
+    assert "argument from 120 to 120, table from 0 to 100" in finding.remark
+
+
+def test_chains_are_looked_for_unless_the_file_leaves_them_out(outcomes: Outcomes) -> None:
+    closed = "A = INTEG(-moving, 10) ~~| B = INTEG(moving, 0) ~~| moving = A * 0.1 ~~|"
+    found = outcomes(closed)["conservation"]
+    assert (found.status, found.title) == ("pass", "Stocks change by their flows alone (1 chains, 2 runs)")
+    assert "conservation" not in outcomes(closed, "[builtin]\nconservation = false")
+
+
+def test_a_law_that_results_cannot_answer_says_what_to_do(outcomes: Outcomes) -> None:
+    law = '[[conservation]]\nid = "law"\ntitle = "The law"\nstocks = ["S"]\ninflows = ["in"]\n'
+    finding, _ = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
+    assert (finding.claim, finding.passed) == ("The law can be checked", False)
+    assert finding.remark.endswith("cannot be computed from saved results; give it an auxiliary of its own")
+
+
+def test_the_first_variable_that_is_no_number_is_named_with_its_time() -> None:
+    result = xr.Dataset(attrs={"first_non_finite": "what is left is inf at time 2.5"})
+    (finding,) = not_finite("dry", result)
+    assert (finding.claim, finding.passed, finding.time) == ("what is left is a finite number", False, 2.5)
+    assert (finding.left, finding.remark) == (float("inf"), "run dry; the first to break")
+    assert not list(not_finite("dry", xr.Dataset()))

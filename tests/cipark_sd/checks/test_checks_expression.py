@@ -1,17 +1,19 @@
 """Expectations are read as Vensim would read them, and judged on saved results."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.checks.evaluate import NoValue, OutsideRun, Reading, evaluate, interpolated
+from cipark_sd.checks.evaluate import NoValue, OutsideRun, Reading, evaluate, interpolated, named_table
 from cipark_sd.checks.expression import ExpressionError, parse_expression
 from cipark_sd.errors import UnknownName
-from cipark_sd.model.expr import Binary, Call, Const, Neg, Ref
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Neg, Ref, Table
 from cipark_sd.model.model import Dimension, Model, TimeSpec
-from cipark_sd.model.variables import Auxiliary
+from cipark_sd.model.variables import Auxiliary, Lookup, TablePiece
 
 TIMES = np.array([0.0, 1.0, 2.0])
 MODEL = Model(
@@ -156,3 +158,43 @@ def test_a_time_outside_the_run_is_an_error(time: float) -> None:
 def test_a_function_with_memory_has_no_value_in_a_result() -> None:
     with pytest.raises(NoValue, match="SMOOTH cannot be computed from saved results"):
         evaluate(Call("smooth", (Ref("a"),)), Reading(MODEL, {"base": _result(1)}, "base", TIMES))
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("interpolate", 15.0),
+        ("hold_backward", "a lookup that does not interpolate (hold_backward) cannot be computed from saved results"),
+    ],
+)
+def test_a_table_is_read_between_its_points(how: Any, expected: float | str) -> None:
+    expr = Apply(Table((0.0, 10.0), (10.0, 20.0), how), Const(5.0))
+    reading = Reading(MODEL, {"base": _result(1)}, "base", TIMES)
+    if isinstance(expected, float):
+        assert float(evaluate(expr, reading)) == expected
+    else:
+        with pytest.raises(NoValue) as problem:
+            evaluate(expr, reading)
+        assert str(problem.value) == expected
+
+
+def test_a_table_with_subscripts_has_no_value() -> None:
+    points = Table((0.0, 1.0), (0.0, 1.0))
+    pieces = tuple(TablePiece(points, (end,)) for end in ("east", "west"))
+    lookup = Lookup(name="effect", label="Effect", pieces=pieces, dims=("origin",))
+    model = replace(MODEL, variables=(*MODEL.variables, lookup))
+    said = "the lookup 'Effect', subscripted or in another file, cannot be computed from saved results"
+    with pytest.raises(NoValue, match=said):
+        named_table(Ref("effect"), model)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ((3.0,), "A: time 3 lies outside the run (0 to 2)"),
+        ((3.0, 4.0, 5.0, 6.0, 7.0), "A: times 3, 4, 5, 6, 7 lie outside the run (0 to 2)"),
+        ((3.0, 4.0, 5.0, 6.0, 7.0, 8.0), "A: times 3, 4, 5, 6, 7, … lie outside the run (0 to 2)"),
+    ],
+)
+def test_five_times_outside_a_run_are_listed(times: tuple[float, ...], said: str) -> None:
+    assert str(OutsideRun(times, "0 to 2", where="A")) == said

@@ -1,0 +1,282 @@
+"""What stands around the numbers of a page: heads of tables, what a picture shows, and what was not run."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibration.assess.contraction import Contraction
+from calibration.assess.counterfactuals import Effect
+from calibration.assess.discrepancies import Discrepancy
+from calibration.assess.forecast import LEVELS, OWN, ForecastRow
+from calibration.assess.future_weights import EQUAL, FutureWeight
+from calibration.assess.holdout import MODEL, RollingOrigin
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import Score
+from calibration.report.sections.forecasts import Forecasts
+from calibration.report.sections.holdout import Holdout
+from calibration.report.sections.posterior import Posterior
+from calibration.report.sections.rivals import Rivals
+from calibration.sampling.convergence import Convergence
+from calibration.study.calendar import Calendar
+from cipark_sd.basis import Basis
+from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
+from cipark_sd.pages.parts import Pictures
+
+ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "mixing", "pit", "forecast"}))
+
+
+def entry(forecaster: str, origin: float, year: float, log_score: float) -> Score:
+    return Score(forecaster, origin, f"left {year:g}", year, 1, 1, (0.0, 1, 2, 3, 4), log_score, 1.0, 0.5, True, False)
+
+
+ROLLING = RollingOrigin(
+    tuple(entry(name, origin, origin + 1, bad) for origin in (2019.0, 2020.0) for name, bad in ((MODEL, 1), ("B", 2))),
+    (),
+    ("B",),
+)
+FUTURE = (
+    FutureWeight("A", 4, 3, 2.0, 0.0, 0.0, 0.7, 0.31, 0.5),
+    FutureWeight(EQUAL, 4, 3, 2.1, 0.1, 0.05, math.nan, math.nan, math.nan),
+)
+COMPARED = (Comparison("A", "as it is", True, -10.0, -12.0, 0.0, 0.0, 1, 0.75, -15.0, 0.1, 0.8, "importance", 0.2),)
+EFFECTS = (
+    Effect(
+        "A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1, 0.11,
+        0.02,
+    ),
+    Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
+)  # fmt: skip
+FORECASTS = [
+    ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
+                tuple(10 * (year - 2020) + level for level in LEVELS), 100, structure)
+    for year in range(2021, 2028)
+    for structure in (OWN, EQUAL)
+]  # fmt: skip
+MIXED = Convergence("rate", 1.004, 900.0, 800.0, 0.2, 0.02, 0.16, 0.2, 0.24, 0.001, 0.002, 0.001, 0.003, 0.05)
+DRAWN = SimpleNamespace(
+    how="Importance sampling.",
+    flat=np.zeros((1234, 1)),
+    theta=np.zeros((2, 617, 1)),
+    traces=np.zeros((2, 4, 1)),
+    mixing=(MIXED,),
+    lines=(),
+    predicted=(),
+    basis=Basis("posterior", 1234, True),
+)
+
+
+def findings(**assessed: Any) -> Any:
+    study = SimpleNamespace(
+        calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
+    )
+    fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
+    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": [], "future": ()}
+    everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed)) if assessed else None
+    return SimpleNamespace(fit=fit, assessment=everything, bands=True)
+
+
+def blocks(part: Any, found: Any) -> tuple[list[Table], dict[str, str], str]:
+    """Tables, captions of pictures, and all other words of the one section."""
+    (section,) = part.sections(found, ALL)
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    shown = {block.file.removesuffix(".svg"): block.caption for block in section.blocks if isinstance(block, Picture)}
+    words = [block.text if isinstance(block, Paragraph) else " ".join(block.items)
+             for block in section.blocks if isinstance(block, Paragraph | Listing)]  # fmt: skip
+    return tables, shown, " ".join(words)
+
+
+def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> None:
+    found = findings(rolling=ROLLING, future=FUTURE)
+    (scores, weights), shown, _ = blocks(Holdout(), found)
+    assert scores.head == ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
+    assert [row[:4] for row in scores.rows] == [
+        ("all", MODEL, "2", "2"), ("all", "B", "2", "2"),
+        ("2018-12-31", MODEL, "1", "1"), ("2018-12-31", "B", "1", "1"),
+        ("2019-12-31", MODEL, "1", "1"), ("2019-12-31", "B", "1", "1"),
+    ]  # fmt: skip
+    assert scores.rows[0][-2:] == ("100%", "0%")
+    assert "; lower is better. ± standard errors, in which a number that several origins predict" in scores.caption
+    assert scores.caption.startswith("Mean scores of the numbers that every forecaster predicted")
+    assert weights.head == ("structure", "log score", "behind ± s.e.", "weight ± s.e.", "equal")
+    assert weights.caption.startswith("Structures fitted at each origin and scored by what came (4 predictions of 3 ")
+    assert "numbers): mean log score, how far it lies behind the best, and the weights of the mix" in weights.caption
+    assert "have foretold best, with bootstrap standard errors over the numbers. The last line" in weights.caption
+    assert weights.caption.endswith("from the very numbers that score it; equal weights need no estimate.")
+    assert shown["holdout"].startswith("What each forecaster said of the numbers that came later: medians and 90 %")
+    assert Holdout().tables(found).keys() == {"holdout", "holdout_summary", "future_weights"}
+    assert Holdout().tables(found)["holdout"][0]["q0.95"] == 4
+    assert [drawing.name for drawing in Holdout().drawings(found)] == ["holdout"]
+    assert not list(Holdout().not_run(found))
+
+
+def test_one_origin_has_no_lines_of_its_own() -> None:
+    one = RollingOrigin(ROLLING.scores[:2], (), ("B",))
+    (scores,), _, words = blocks(Holdout(), findings(rolling=one))
+    assert [row[0] for row in scores.rows] == ["all", "all"]
+    assert not words
+    refuted = RollingOrigin(ROLLING.scores[:2], (), ("B",), ("C",))
+    assert blocks(Holdout(), findings(rolling=refuted))[2].startswith("Under C the data up to an origin are impossible")
+
+
+def test_what_was_not_run_is_said_with_its_option_and_nothing_is_written_of_it() -> None:
+    without = findings()
+    for part in (Holdout(), Rivals(), Forecasts(), Posterior()):
+        assert not list(part.sections(without, ALL))
+        assert not list(part.drawings(without))
+    assert Holdout().tables(without) == Rivals().tables(without) == Forecasts().tables(without) == {}
+    assert list(Holdout().not_run(without)) == [
+        "Predictions from 2018-12-31 and 2019-12-31, scored by what came later (--holdout)."
+    ]
+    assert list(Rivals().not_run(without)) == ["2 rival structures, each refitted to the same data (--rivals)."]
+    assert not list(Posterior().not_run(without))
+    without.fit.posterior = None
+    assert list(Posterior().not_run(without)) == [
+        "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
+    ]
+    assert not list(Forecasts().not_run(without))
+    without.bands = False
+    assert list(Forecasts().not_run(without)) == ["Bands and forecasts: the chains have not converged; raise --steps."]
+
+
+def test_rivals_are_compared_with_their_effects() -> None:
+    found = findings(comparison=COMPARED, effects=EFFECTS)
+    (compared, effects, shares), shown, _ = blocks(Rivals(), found)
+    assert compared.head == (
+        "structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7",
+    )  # fmt: skip
+    assert compared.rows == (("A: as it is", "-10.0", "0.0 ± 0.0", "0.75 ± 0.20", "-15.0 ± 0.1", "0.80", "1"),)
+    assert compared.caption.startswith("Best log likelihood; log predictive density behind the best; stacking weight ")
+    assert "bootstrap standard error over the terms; log evidence and the probability that it gives" in compared.caption
+    assert effects.head == ("structure", "half pace")
+    assert effects.rows == (("A", "-10.0 (-20.0 to -1.0)"), ("mixture", "-11.0 (-21.0 to -2.0)"))
+    assert effects.caption.startswith("Change of left in each experiment: median and central 90 % of paired differ")
+    assert effects.caption.endswith("effects.csv has the other observations.")
+    assert shares.head == ("experiment", "structure", "share", "share by the priors alone", "to prior", "to data")
+    assert shares.caption.startswith("The same changes of left as shares of its total: median and central 90 % after ")
+    assert "and of the priors alone. Where both agree the data have said nothing of the share" in shares.caption
+    assert "number. To prior, to data: how far the share moves per doubling" in shares.caption
+    assert shown["rivals"].startswith("Left: leave-one-out log predictive density against the best, ± 2 standard")
+    assert shown["effects"].startswith("What experiments change under each structure (median and 90 %)")
+    assert [drawing.name for drawing in Rivals().drawings(found)] == ["rivals", "effects"]
+    assert Rivals().tables(found).keys() == {"rivals", "effects"}
+    assert not list(Rivals().not_run(found))
+    # without experiments there is nothing to say of any
+    assert [table.head[0] for table in blocks(Rivals(), findings(comparison=COMPARED))[0]] == ["structure"]
+
+
+def test_the_effect_of_the_mixture_is_a_headline_and_that_of_one_structure_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "calibration.report.sections.rivals.record",
+        lambda findings, estimand, number, **more: (estimand, number, more["interval"], more["conditional_on"]),
+    )
+    ((estimand, number, ends, given),) = Rivals().headlines(findings(comparison=COMPARED, effects=EFFECTS))
+    assert (estimand, number) == ("change of left in the experiment 'half pace'", -11.0)
+    assert (ends.low, ends.high, ends.level) == (-21.0, -2.0, 0.9)
+    assert given == ("the stacked mixture of 1 structures",)
+
+
+def test_the_posterior_is_described_with_what_the_data_added() -> None:
+    line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3)
+    statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
+    found = findings(contractions=(line,), discrepancies=(statistic,))
+    (table, replicated), shown, words = blocks(Posterior(), found)
+    assert words.startswith("Importance sampling. 1,234 draws kept; rate mixes worst: R-hat 1.004, effective size 800")
+    assert "(wanted: R-hat below 1.01, effective sizes above 400, error of the mean up to 0.033 and of the 95 " in words
+    assert table.head == (
+        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "ESS", "in words",
+    )  # fmt: skip
+    assert table.rows == (
+        ("rate", "0.200 ± 0.001", "0.200", "0.16 to 0.24", "0.002, 0.003", "0.90", "0.01", "0.30", "1.004", "800",
+         "the data decide"),
+    )  # fmt: skip
+    assert table.caption.startswith("Errors are Monte Carlo standard errors: how far a number would move with another")
+    assert "Contraction: share of the prior variance that the data took away. To prior, to data: how " in table.caption
+    assert table.caption.endswith("moves per doubling of the weight of either (above 0.05 counts).")
+    assert replicated.head == ("observation", "statistic", "data", "replicates", "95 %", "probability", "")
+    assert replicated.caption.startswith("Statistics of the data against those of data that the model with its noise")
+    assert "Probability: of a replicate at least as far out, on both sides." in replicated.caption
+    assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
+    assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
+    assert shown["mixing"].startswith("Courses and ranks by ensemble; level ranks say that the ensembles agree")
+    assert shown["pit"].startswith("Where each fitted count (each measurement, where nothing was counted) lies within ")
+    assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
+    assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs", "mixing"]
+    found.bands = False
+    assert [drawing.name for drawing in Posterior().drawings(found)] == ["mixing"]
+
+
+def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
+    found = findings(forecasts=FORECASTS, comparison=COMPARED)
+    (dates, last), shown, words = blocks(Forecasts(), found)
+    assert dates.head == ("observation", "scenario", "date", "5 %", "25 %", "50 %", "75 %", "95 %")
+    assert [row[2] for row in dates.rows] == ["2021", "2023", "2025", "2027"]
+    # each quantile is ten a year and its own level
+    assert dates.rows[0] == ("left", "as fitted", "2021", "10.1", "10.2", "10.5", "10.8", "10.9")
+    assert last.head == ("observation", "structure", "date", "5 %", "25 %", "50 %", "75 %", "95 %")
+    assert [row[:3] for row in last.rows] == [("left", OWN, "2027"), ("left", EQUAL, "2027")]
+    assert last.caption.startswith("The last date under every structure and under their mixtures, with the settings ")
+    assert "structure holds no doubt about the structure; that of a mixture does, as far as the study" in last.caption
+    assert words.startswith("Given the structure and the scenario; forecast.csv has every date and more quantiles")
+    assert shown["forecast"] == "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
+    # without bands nothing of it is on the page
+    found.bands = False
+    assert not list(Forecasts().sections(found, ALL))
+    assert not list(Forecasts().drawings(found))
+    alone = findings(forecasts=[row for row in FORECASTS if row.structure == OWN])
+    assert len(blocks(Forecasts(), alone)[0]) == 1
+
+
+def test_counts_are_whole_and_measurements_have_three_digits() -> None:
+    counts = [
+        ForecastRow("as fitted", "left", "2021", 2021.0, "2019", 2019.0, None, 4.0, tuple(map(float, range(9))), 9, OWN)
+    ]
+    ((table,), _, _) = blocks(Forecasts(), findings(forecasts=counts))
+    assert table.rows[0][3:] == ("1", "3", "4", "5", "7")
+
+
+def told(findings: Any, estimand: str, number: float, **more: Any) -> Any:
+    """In the place of a record, which needs a whole fit."""
+    return SimpleNamespace(estimand=estimand, number=number, **more)
+
+
+def test_a_forecast_says_which_structure_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibration.report.sections.forecasts.record", told)
+    own, mixed = Forecasts().headlines(findings(forecasts=FORECASTS, comparison=COMPARED * 2))
+    assert own.estimand == "observation left at 2027, scenario as fitted"
+    assert own.conditional_on == ("the study's own structure",)
+    assert mixed.estimand == "observation left at 2027, scenario as fitted, mixture"
+    assert mixed.conditional_on == ("the mixture of 1 structures with equal weights",)
+    assert not list(Forecasts().headlines(findings()))
+
+
+def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the noise are none, nor what was judged by nothing, nor how groups differ."""
+    monkeypatch.setattr("calibration.report.sections.posterior.record", told)
+    names = ("rate", "sd", "unjudged", "group 1")
+    space = tuple(SimpleNamespace(name=name, target="noise" if name == "sd" else "model") for name in names)
+    lines = tuple(SimpleNamespace(name=name, median=0.2, low_95=0.16, high_95=0.24) for name in names)
+    held = (
+        SimpleNamespace(name="pace", value=1.0, source="file"),
+        SimpleNamespace(name="x", value=2.0, source="prior"),
+    )
+    verdicts = {name: SimpleNamespace(held=held) for name in names if name != "unjudged"}
+    drawn = SimpleNamespace(lines=lines, basis=Basis("posterior", 10, True))
+    study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
+    fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
+    (found,) = Posterior().headlines(SimpleNamespace(fit=fit))  # type: ignore[arg-type]
+    assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
+    assert (found.interval.low, found.interval.high, found.interval.level) == (0.16, 0.24, 0.95)
+
+
+def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
+    found = findings(discrepancies=())
+    found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
+    assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
+    found.bands = False
+    assert "pit" not in [drawing.name for drawing in Posterior().drawings(found)]

@@ -1,0 +1,39 @@
+"""What a page says of a study beside its numbers: units, names and what is counted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from small_study import small_study
+
+from calibration.report.study_facts import quantity_label, study_facts
+
+ASKED = """
+[[prediction]]
+name = "later"
+variable = "left"
+at = 10
+[[prediction]]
+name = "slower"
+variable = "left"
+at = 8
+against = { pace = 0.5 }
+"""
+
+
+def test_names_and_units_are_those_of_the_model(tmp_path: Path) -> None:
+    facts = study_facts(small_study(tmp_path, ASKED))
+    assert facts.units == {"size": "firm", "rate": "1/year"}
+    (observed,) = facts.observations
+    assert (observed.kind, observed.variables, observed.families) == ("increments", "left", "poisson")
+    assert observed.label == "left [firm]"
+    later, slower = facts.predictions
+    assert (later.name, later.label) == ("later", "left [firm]")
+    assert (slower.name, slower.label) == ("slower", "change of left [firm]")
+    assert (later.unit, later.observations, later.waits) == ("firm", ("left",), False)
+
+
+def test_what_has_no_unit_is_named_without_brackets(tmp_path: Path) -> None:
+    model = small_study(tmp_path).model
+    assert quantity_label(model, (("left", 1.0), ("stock", -1.0))) == "left + stock [firm]"
+    bare = replace(model, variables=tuple(replace(variable, units="") for variable in model.variables))
+    assert quantity_label(bare, (("left", 1.0),)) == "left"
