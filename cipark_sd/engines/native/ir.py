@@ -50,22 +50,26 @@ class Slots:
         self.next = self.cells + len(program.cells)
         self.nodes: dict[int, int] = {}
         self.extra: dict[tuple[str, int], int] = {}
-        self.arrays: dict[tuple[str, ...], str] = {}
+        self.arrays: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def array(self, values: Sequence[float]) -> str:
         """The name of an array of numbers that the module holds."""
-        key = tuple(map(number, values))
-        if key not in self.arrays:
-            self.arrays[key] = f"@array{len(self.arrays)}"
-        return self.arrays[key]
+        return self._kept("double", tuple(map(number, values)))
+
+    def table(self, values: Sequence[int]) -> str:
+        """The name of an array of whole numbers that the module holds."""
+        return self._kept("i64", tuple(map(str, values)))
+
+    def _kept(self, kind: str, values: tuple[str, ...]) -> str:
+        return self.arrays.setdefault((kind, values), f"@array{len(self.arrays)}")
 
     def constants(self) -> list[str]:
         """The arrays as the module defines them."""
         return [
-            f"{name} = private unnamed_addr constant [{len(values)} x double] ["
-            + ", ".join(f"double {value}" for value in values)
+            f"{name} = private unnamed_addr constant [{len(values)} x {kind}] ["
+            + ", ".join(f"{kind} {value}" for value in values)
             + "], align 8"
-            for values, name in self.arrays.items()
+            for (kind, values), name in self.arrays.items()
         ]
 
     def node(self, node: int) -> int:
