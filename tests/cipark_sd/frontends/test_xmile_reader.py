@@ -178,6 +178,13 @@ def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) 
         np.testing.assert_allclose(results[f"y{i}"].to_numpy()[:2], values, rtol=1e-14, err_msg=text)
 
 
+@pytest.mark.parametrize(("dt", "last"), [("1.5", 4.5), ("3", 3.0), ("1.6", 4.8), ("0.1", 4.0), ("8", 8.0)])
+def test_a_run_ends_at_the_step_nearest_to_the_final_time(write: WriteXmile, dt: str, last: float) -> None:
+    path = write('<aux name="a"><eqn>TIME</eqn></aux>')
+    path.write_text(path.read_text().replace("<dt>1", f"<dt>{dt}"))
+    assert float(simulate(read_model(path))["a"][-1]) == pytest.approx(last, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("asked", "beyond"), [("", 0.0), (' invalid_index_value="0"', 0.0), (' invalid_index_value="NaN"', np.nan)]
 )
