@@ -286,9 +286,12 @@ class _Module:
             return body.emit(f"fdiv {body.v} {dt}, {body.splat(divisor)}")
         return dt if factor in (None, 1.0) else body.emit(f"fmul {body.v} {dt}, {body.splat(factor or 1.0)}")
 
-    def _set_state(self, body: Body, i: int, value: str, *, final: bool) -> None:
-        if final and self.program.states[i].non_negative:
-            value = body.extreme("ogt", value, "zeroinitializer")
+    def _set_state(self, body: Body, i: int, value: str, before: str = "") -> None:
+        """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
+        if before and self.program.states[i].non_negative:
+            held = body.extreme("ogt", value, "zeroinitializer")
+            below = body.emit(f"fcmp olt {body.v} {before}, zeroinitializer")
+            value = body.emit(f"select {body.b} {below}, {body.v} {value}, {body.v} {held}")
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -315,7 +318,7 @@ class _Module:
             level = body.load("%ws", self.slots.states + i)
             slope = body.use(self.program.states[i].rate)
             moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, final=True)
+            self._set_state(body, i, moved, level)
 
     def _keep_cells(self, body: Body, members: range) -> None:
         # later stages compute these nodes again, with other states
@@ -335,7 +338,7 @@ class _Module:
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
             moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, final=False)
+            self._set_state(body, i, moved)
 
     def _middle(self, body: Body, members: range, factor: float) -> None:
         dt, slots = self._scaled(body, factor), self.slots
@@ -346,7 +349,7 @@ class _Module:
             body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
             way = body.emit(f"fmul {body.v} {slope}, {dt}")
             value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value, final=False)
+            self._set_state(body, i, value)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
         dt, slots = self._scaled(body, None, divisor), self.slots
@@ -354,8 +357,8 @@ class _Module:
             slope = body.use(self.program.states[i].rate)
             total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
             way = body.emit(f"fmul {body.v} {total}, {dt}")
-            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value, final=True)
+            level = body.load("%ws", slots.named("level", i))
+            self._set_state(body, i, body.emit(f"fadd {body.v} {level}, {way}"), level)
 
     def _take_cells(self, body: Body, members: range) -> None:
         for i in members:

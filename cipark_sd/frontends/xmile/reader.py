@@ -284,7 +284,9 @@ def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
     Source: isee systems' help, "Model Settings": where DT does not divide the length of the simulation, that of the
     closest multiple is run. Of two that are equally near it is the later one here.
     """
-    numbers = {v.name: p.expr.value for v in controls for p in v.pieces if isinstance(p, Piece) and isinstance(p.expr, Const)}
+    numbers = {
+        v.name: p.expr.value for v in controls for p in v.pieces if isinstance(p, Piece) and isinstance(p.expr, Const)
+    }
     if not {"initial_time", "final_time", "time_step"} <= set(numbers) or not numbers["time_step"] > 0:
         return controls
     start, end, step = (numbers[name] for name in ("initial_time", "final_time", "time_step"))
