@@ -32,7 +32,7 @@ series = click.option(
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Values of the model's data variables: .csv, .tab, .dat or .xlsx; repeatable, the last counts. "
+    help="Values of the model's data variables: .csv, .tab, .dat, .xlsx or .vdf; repeatable, the last counts. "
     "'?tag=FILE' says which spreadsheet a tag of the model is.",
 )
 
