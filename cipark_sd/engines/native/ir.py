@@ -98,6 +98,8 @@ class Body(Vectors):
         self.lines: list[str] = []
         self.values: dict[int, str] = {}
         self.truths: dict[int, str] = {}
+        #: Where the capacity of a pipe is, where that is computed.
+        self.rings: dict[int, str] = {}
         self.row = ""
         self._count = 0
 
@@ -351,8 +353,10 @@ class Body(Vectors):
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
-        capacity = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot}')}, align 8")
-        start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot + 1}')}, align 8")
+        place = self.rings.get(slot) or str(2 * slot)
+        at = self.emit(f"getelementptr i64, ptr %caps, i64 {place}")
+        capacity = self.emit(f"load i64, ptr {at}, align 8")
+        start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {at}, i64 1')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity
 
     def arrive(self, memory: str, capacity: str, value: str, after: str, *, adds: bool) -> None:

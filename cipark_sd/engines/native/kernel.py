@@ -79,8 +79,8 @@ class _Module:
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
         self.short = len(program.nodes) <= (SHORT_BACK if reads_tape else SHORT)
-        #: Whether what repeats is a loop. It halves the time to compile FeliX and adds half to that of a run, so that
-        #: a few hundred runs take as long either way.
+        #: Whether what repeats is a loop. FeliX compiles in a third of the time and runs in one and a half times it, so
+        #: that a few hundred runs take as long either way.
         self.rolled = not self.short and len(program.nodes) > (LONG if lanes <= FEW else VERY_LONG)
         self.functions: list[str] = []
 

@@ -88,8 +88,16 @@ def _block(program: Program, nodes: tuple[int, ...]) -> Block:
     shape = []
     for node in nodes:
         entry = program.nodes[node]
-        shape.append((entry.op, entry.payload, *(code(argument) for argument in arguments_of(program, node))))
+        pipe = _pipe(program, node)
+        payload = entry.payload if pipe is None else program.pipes[pipe].conveys
+        shape.append((entry.op, payload, *(code(argument) for argument in arguments_of(program, node))))
     return Block(nodes, tuple(read), tuple(shape))
+
+
+def _pipe(program: Program, node: int) -> int | None:
+    """The pipe whose memory a node reads."""
+    entry = program.nodes[node]
+    return entry.payload if entry.op in ("pipe", "past") and isinstance(entry.payload, int) else None
 
 
 def compute(body: Body, group: Sequence[Block]) -> None:
@@ -98,7 +106,10 @@ def compute(body: Body, group: Sequence[Block]) -> None:
     with _Loop(body, len(group)) as loop:
         for i, node in enumerate(first.read):
             body.values[node] = loop.value([block.read[i] for block in group])
-        for node in first.nodes:
+        for i, node in enumerate(first.nodes):
+            if (slot := _pipe(body.program, node)) is not None:
+                others = [_pipe(body.program, block.nodes[i]) for block in group]
+                body.rings[slot] = loop.place([other for other in others if other is not None], 2)
             body.compute(node)
         head = body.use(first.nodes[-1])
         body.store(head, "%ws", loop.place([body.slots.node(block.nodes[-1]) for block in group]))
@@ -148,12 +159,12 @@ class _Loop:
         assert isinstance(entry.payload, int)
         return entry.payload + {"param": 0, "state": slots.states, "cell": slots.cells}[entry.op]
 
-    def place(self, slots: Sequence[int]) -> str:
-        """The element's place in doubles, of places in vectors: computed where they are evenly apart, else read."""
-        body, lanes = self.body, self.body.lanes
+    def place(self, slots: Sequence[int], width: int = 0) -> str:
+        """The element's place, of places in vectors or in units of ``width``: computed where they are evenly apart."""
+        body, width = self.body, width or self.body.lanes
         apart = slots[1] - slots[0]
         if all(b - a == apart for a, b in pairwise(slots)):
-            along = body.emit(f"mul i64 %k, {apart * lanes}")
-            return body.emit(f"add i64 {along}, {slots[0] * lanes}")
-        table = body.slots.table([slot * lanes for slot in slots])
+            along = body.emit(f"mul i64 %k, {apart * width}")
+            return body.emit(f"add i64 {along}, {slots[0] * width}")
+        table = body.slots.table([slot * width for slot in slots])
         return body.emit(f"load i64, ptr {body.emit(f'getelementptr i64, ptr {table}, i64 %k')}, align 8")
