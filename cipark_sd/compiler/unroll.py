@@ -6,7 +6,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
@@ -108,6 +108,8 @@ class _Unroller:
     variable: Variable
     keep_reductions: bool
     _summed: int = 0
+    #: The cells of matrices that are inverted, which all elements of the inverse share.
+    _matrices: dict[object, tuple[Expr, ...]] = field(default_factory=dict)
 
     def run(self) -> Iterator[Variable]:
         variable = self.variable
@@ -354,12 +356,14 @@ class _Unroller:
         if function == "invert_matrix":
             rows = self._dimensions_of(arguments[0])[-2]
             row = self.subscripts.dimensions[rows].elements.index(bound[rows])
-            cells = tuple(
-                self._expr(arguments[0], {**bound, rows: r, last: c})
-                for r in self.subscripts.dimensions[rows].elements
-                for c in members
-            )
-            return Call(function, (Const(float(row)), *head, *cells))
+            key = (arguments[0], *((sub, element) for sub, element in bound.items() if sub not in (rows, last)))
+            if key not in self._matrices:
+                self._matrices[key] = tuple(
+                    self._expr(arguments[0], {**bound, rows: r, last: c})
+                    for r in self.subscripts.dimensions[rows].elements
+                    for c in members
+                )
+            return Call(function, (Const(float(row)), *head, *self._matrices[key]))
         vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "vector_reorder":
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
