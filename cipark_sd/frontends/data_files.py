@@ -125,7 +125,11 @@ def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -
     if file.suffix.lower() in vdf.SUFFIXES:
         table = vdf.read_vdf(file, role="the data file", where=where)
         found = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
-        return {key: {float(time): float(value) for time, value in column.items()} for key, column in found if key}
+        return {
+            key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
+            for key, column in found
+            if key
+        }
     if file.suffix.lower() == ".xlsx":
         return _from_rows(file, cells(raw, file), n_subscripts)
     try:
