@@ -293,8 +293,8 @@ def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
     many = (end - start) / step
     if not math.isfinite(many) or many < 0 or abs(many - round(many)) <= SLACK:
         return controls
-    last = Piece(Const(start + math.floor(many + 0.5) * step))
-    return [replace(v, pieces=(last,)) if v.name == "final_time" else v for v in controls]
+    last = Const(start + math.floor(many + 0.5) * step)
+    return [_control(v.label, v.units, v.doc, last) if v.name == "final_time" else v for v in controls]
 
 
 def _control(label: str, units: str, doc: str, expr: Expr) -> Variable:
