@@ -198,6 +198,15 @@ def test_beyond_an_array_is_what_the_file_asks_for(write: WriteXmile, asked: str
     np.testing.assert_array_equal(run["w"][2], [beyond, 2.0, 4.0])
 
 
+def test_an_array_counts_its_own_elements(write: WriteXmile) -> None:
+    """As isee's COVID-19 structures do, to draw one of them."""
+    dims = '<dimensions><dim name="Region"/><dim name="N"/></dimensions>'
+    path = write(
+        f'<aux name="v">{dims}<eqn>SIZE(SELF) * 100 + SIZE(SELF[*, N]) * 10 + SIZE(SELF[Region, *])</eqn></aux>'
+    )
+    np.testing.assert_array_equal(simulate(read_model(path))["v"][0], np.full((2, 3), 623.0))
+
+
 def test_an_ageing_chain_reads_the_class_before_and_is_no_loop(write: WriteXmile) -> None:
     """Stella's usual form; nothing reads the class before the first one."""
     dims = '<dimensions><dim name="N"/></dimensions>'
