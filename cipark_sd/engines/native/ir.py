@@ -24,7 +24,8 @@ _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
 #: Points up to which a table is a chain of comparisons; a longer one is searched by halving.
 MOST_COMPARED = 32
-_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
+#: Operations that every function reads from where they come from instead of computing them.
+ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -146,7 +147,7 @@ class Body(Vectors):
             )
         elif node in self.held:
             value = self.load("%ws", self.held[node])
-        elif self.program.nodes[node].op in _ON_DEMAND:
+        elif self.program.nodes[node].op in ON_DEMAND:
             value = self._source(node)
         else:
             value = self.load("%ws", self.slots.node(node))
@@ -440,7 +441,7 @@ def _signed(value: int) -> int:
 
 def is_source(program: Program, node: int) -> bool:
     """Whether any function reads a node from where it comes instead of computing it."""
-    return program.nodes[node].op in _ON_DEMAND
+    return program.nodes[node].op in ON_DEMAND
 
 
 def arguments_of(program: Program, node: int) -> Iterable[int]:

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.native.ir import Body, arguments_of, is_source
+from cipark_sd.engines.native.ir import ON_DEMAND, Body, arguments_of, is_source
 
 #: Blocks of one shape from which on a loop takes less than their text.
 FEWEST = 3
 #: What is read from elsewhere, by where it is: a number of the program, and places in parameters and workspace.
 _NUMBER, _PARAMETERS, _WORKSPACE = "", "%p", "%ws"
-_MEMORY = {"const": _NUMBER, "param": _PARAMETERS, "state": _WORKSPACE, "cell": _WORKSPACE}
+_MEMORY = {
+    **dict.fromkeys(ON_DEMAND),
+    "const": _NUMBER,
+    "param": _PARAMETERS,
+    "state": _WORKSPACE,
+    "cell": _WORKSPACE,
+}
 Shape = tuple[tuple[object, ...], ...]
 
 
@@ -69,7 +75,7 @@ def in_turns(parts: Sequence[Block]) -> list[list[list[Block]]]:
 
 def memory_of(program: Program, node: int) -> str | None:
     """Where a value lies that another function left or that the run is given; None where it is made in other ways."""
-    return _MEMORY.get(program.nodes[node].op) if is_source(program, node) else _WORKSPACE
+    return _MEMORY.get(program.nodes[node].op, _WORKSPACE)
 
 
 def _block(program: Program, nodes: tuple[int, ...]) -> Block:
