@@ -434,6 +434,8 @@ class _Unroller:
 
     def _allocation(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """An allocation for one claimant: (position from 0, number of claimants, scalars, requests, profiles)."""
+        if function == "allocate":
+            return self._allocate(arguments, bound)
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -448,6 +450,25 @@ class _Unroller:
         return Call(
             function, (*head, self._expr(available, bound), *requests, *self._profiles(profile, members, bound))
         )
+
+    def _allocate(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """The same with the kind, priority and width of each claimant as arguments; the fourth number is of no kind."""
+        available, claimants, request, priority, width, kind = arguments
+        if not isinstance(claimants, Ref) or claimants.name not in self.subscripts.dimensions:
+            reason = "gives ALLOCATE no dimension as its second argument; name that of the requests"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        last = claimants.name
+        members = self.subscripts.dimensions[last].elements
+        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        bindings = [{**bound, last: member, f"{last}!": member} for member in members]
+        requests = [self._expr(request, binding) for binding in bindings]
+        profiles = [
+            part
+            for binding in bindings
+            for part in (*(self._expr(number, binding) for number in (kind, priority, width)), Const(0.0))
+        ]
+        head = (Const(float(position)), Const(float(len(members))), self._expr(available, bound))
+        return Call("allocate_available", (*head, *requests, *profiles))
 
     def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """A number (how many buyers, or the price), the quantities, and of each the four numbers of its profile."""

@@ -198,6 +198,20 @@ def test_beyond_an_array_is_what_the_file_asks_for(write: WriteXmile, asked: str
     np.testing.assert_array_equal(run["w"][2], [beyond, 2.0, 4.0])
 
 
+@pytest.mark.parametrize(("supply", "given"), [(3, (2, 1, 0)), (5, (2, 2, 1)), (9, (2, 2, 2)), (0, (0, 0, 0))])
+def test_the_first_in_priority_is_served_first(write: WriteXmile, supply: float, given: tuple[float, ...]) -> None:
+    """Kind 1 is a rectangle; where those of two claimants do not meet, one gets all before the other gets any."""
+    dims = '<dimensions><dim name="N"/></dimensions>'
+    text = f"ALLOCATE({supply}, N, request, place[*, south], place[N, north], 1)"
+    path = write(
+        f'<aux name="request">{dims}<eqn>2</eqn></aux>'
+        '<aux name="place"><dimensions><dim name="N"/><dim name="Region"/></dimensions>'
+        "<eqn>IF Region = 1 THEN 0.5 ELSE 4 - N</eqn></aux>"
+        f'<aux name="given">{dims}<eqn>{text}</eqn></aux>'
+    )
+    np.testing.assert_allclose(simulate(read_model(path))["given"][0], given, rtol=0, atol=1e-6)
+
+
 def test_an_array_counts_its_own_elements(write: WriteXmile) -> None:
     """As isee's COVID-19 structures do, to draw one of them."""
     dims = '<dimensions><dim name="Region"/><dim name="N"/></dimensions>'
