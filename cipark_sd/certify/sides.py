@@ -28,8 +28,8 @@ from cipark_sd.errors import (
     UnsupportedFeature,
     raise_all,
 )
+from cipark_sd.frontends import vdf
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
-from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.naming import canonical, override_key, split_key
@@ -43,7 +43,7 @@ SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
 KNOWN = (*registry.names(), SIMLIN)
 #: The endings of a recorded run.
-RECORDED = (".csv", ".tab", ".vdf")
+RECORDED = (".csv", ".tab", *vdf.SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -251,8 +251,8 @@ def recorded_side(question: Question, path: Path) -> Side:
         raise InvalidValue(
             "the recorded run", path.name, f"a name that ends in {', '.join(RECORDED)}", where="--recorded"
         )
-    if suffix == ".vdf":
-        table = _vdf(path)
+    if suffix in vdf.SUFFIXES:
+        table = vdf.read_vdf(path, role="the recorded run", where="--recorded")
     else:
         try:
             content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
@@ -268,7 +268,7 @@ def recorded_side(question: Question, path: Path) -> Side:
     labels, ignored = question.labels, {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
     by_name = {_column(str(head)): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     unknown = [head for head in map(str, table) if _column(head) not in {*labels, *ignored}]
-    if unknown and suffix != ".vdf":
+    if unknown and suffix not in vdf.SUFFIXES:
         raise_all(where, [UnknownName(head, [label for _, label in labels.values()], where=where) for head in unknown])
     places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
     if (places < 0).all():
@@ -284,25 +284,7 @@ def recorded_side(question: Question, path: Path) -> Side:
         raise InvalidValue("its columns", list(map(str, table))[:8], "at least one variable of the model", where=where)
     remarks = [f"{missed} of its times are not saved by the run"] if missed else []
     remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
-    return Side(path.name, "recorded", columns, recorded=True, single=suffix == ".vdf", remarks=tuple(remarks))
-
-
-def _vdf(path: Path) -> "pd.DataFrame":  # type: ignore[name-defined]  # noqa: F821
-    if importlib.util.find_spec("simlin") is None:
-        raise InvalidValue(
-            "the recorded run", path.name, "a .csv, or pysimlin installed to read a .vdf", where="--recorded"
-        )
-    import simlin
-
-    try:
-        table = simlin.load_vdf(str(path))
-    except simlin.SimlinError as problem:
-        raise InvalidValue(
-            "its content", " ".join(str(problem).split()), "a run of Vensim's", where=str(path)
-        ) from None
-    # recorded runs of Vensim's have twice the number of the manual for :NA:
-    missing = table == 2 * MISSING
-    return table.mask(missing)
+    return Side(path.name, "recorded", columns, recorded=True, single=suffix in vdf.SUFFIXES, remarks=tuple(remarks))
 
 
 def _column(head: str) -> str:

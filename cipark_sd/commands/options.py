@@ -40,7 +40,7 @@ series = partial(
     multiple=True,
     metavar="FILE",
     type=PATH,
-    help="Values of the model's data variables: .csv, .tab, .dat or .xlsx; repeatable, the last counts. "
+    help="Values of the model's data variables: .csv, .tab, .dat, .xlsx or .vdf; repeatable, the last counts. "
     "'?tag=FILE' says which spreadsheet a tag of the model is.",
 )
 engine = partial(

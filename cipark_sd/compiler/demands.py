@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from cipark_sd.compiler.functions.registry import remembers
-from cipark_sd.model.expr import Call, Expr, Ref, children
+from cipark_sd.model.expr import Binary, Call, Expr, Ref, children
 
 Reading = Literal["start", "run"]
 #: A variable in one of its readings.
@@ -27,12 +27,12 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
     pending = [expr]
     while pending:
         part = pending.pop()
-        match part:
-            case Ref(name, ()):
-                if name not in names:
-                    names.add(name)
-                    yield name
-            case Call(function, _) if remembers(function):
-                continue
-            case _:
-                pending += reversed(children(part))
+        # the two that nearly all of an equation is made of go first
+        if isinstance(part, Binary):
+            pending += (part.right, part.left)
+        elif isinstance(part, Ref) and not part.subscripts:
+            if part.name not in names:
+                names.add(part.name)
+                yield part.name
+        elif not (isinstance(part, Call) and remembers(part.function)):
+            pending += reversed(children(part))

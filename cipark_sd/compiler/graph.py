@@ -31,23 +31,26 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.rates: list[int] = []
+        #: What each node is, where it is a number already.
+        self._numbers: list[float | None] = []
         self._position: dict[object, int] = {}
         self._families: dict[object, tuple[int, ...]] = {}
 
-    def _put(self, node: Node, rate: int) -> int:
+    def _put(self, op: str, args: tuple[int, ...], payload: float | int | Table | None, rate: int) -> int:
         # 0.0 and -0.0, and any NaN and itself, have to be told apart by their bits
-        payload = node.payload.hex() if isinstance(node.payload, float) else node.payload
-        key = (node.op, node.args, payload)
+        number = payload if isinstance(payload, float) else None
+        key = (op, args, payload if number is None else number.hex())
         position = self._position.get(key)
         if position is None:
             position = self._position[key] = len(self.nodes)
-            self.nodes.append(node)
+            self.nodes.append(Node(op, args, payload))
             self.rates.append(rate)
+            self._numbers.append(number if op == "const" else None)
         return position
 
     def source(self, op: str, payload: float | int | None = None) -> int:
         """A node without arguments."""
-        return self._put(Node(op, (), payload), _SOURCES[op])
+        return self._put(op, (), payload, _SOURCES[op])
 
     def const(self, value: float) -> int:
         """A number."""
@@ -55,42 +58,40 @@ class Graph:
 
     def value(self, node: int) -> float | None:
         """The number a node is, if it is one already."""
-        payload = self.nodes[node].payload
-        return payload if self.nodes[node].op == "const" and isinstance(payload, float) else None
+        return self._numbers[node]
 
     def table(self, table: Table, argument: int) -> int:
         """A graphical function at an argument."""
         number = self.value(argument)
         if number is not None:
             return self.const(float(look_up(table, number)))
-        return self._put(Node("table", (argument,), table), self.rates[argument])
+        return self._put("table", (argument,), table, self.rates[argument])
 
     def past(self, pipe: int, steps: int) -> int:
         """What went into a pipe that is a record so many steps ago; 0 where that is before the first or not past."""
-        return self._put(Node("past", (steps,), pipe), PER_STEP)
+        return self._put("past", (steps,), pipe, PER_STEP)
 
     def op(self, op: str, *args: int) -> int:
         """A primitive operation."""
-        numbers = [self.value(argument) for argument in args]
-        if all(number is not None for number in numbers):
-            return self.as_it_is(op, *args)
-        if op == "select" and numbers[0] is not None:
-            return args[1] if numbers[0] != 0 else args[2]
-        if op == "select" and args[1] == args[2]:
-            return args[1]
-        if op == "pow" and numbers[1] is not None:
-            simpler = self._power(args[0], numbers[1])
+        if op == "select":
+            condition = self._numbers[args[0]]
+            if condition is not None:
+                return args[1] if condition != 0 else args[2]
+            if args[1] == args[2]:
+                return args[1]
+        elif op == "pow" and (exponent := self._numbers[args[1]]) is not None and self._numbers[args[0]] is None:
+            simpler = self._power(args[0], exponent)
             if simpler is not None:
                 return simpler
         return self.as_it_is(op, *args)
 
     def as_it_is(self, op: str, *args: int) -> int:
         """A primitive operation that no simpler one takes the place of; on numbers it is done at once."""
-        numbers = [self.value(argument) for argument in args]
-        if all(number is not None for number in numbers):
+        numbers = [self._numbers[argument] for argument in args]
+        if None not in numbers:
             with np.errstate(all="ignore"):
                 return self.const(float(MEANING[op](*(np.float64(n) for n in numbers if n is not None))))
-        return self._put(Node(op, args), max((self.rates[a] for a in args), default=CONSTANT))
+        return self._put(op, args, None, max([self.rates[argument] for argument in args], default=CONSTANT))
 
     def _power(self, base: int, exponent: float) -> int | None:
         """Powers that one operation gives with correct rounding, which no library's ``pow`` promises."""

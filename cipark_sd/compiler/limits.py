@@ -47,8 +47,8 @@ class _Limited:
 def with_limits(model: _M) -> _M:
     """The model with the limits of its non-negative stocks in the equations of their flows.
 
-    A stock stays marked where all flows that drain it are limited, so that what is below zero is a rounding; one that
-    begins with a number below zero is not, and fills up by its flows alone. Subscripts are written out where elements
+    A stock stays marked where all flows that drain it are limited, so that what falls below zero is a rounding; one
+    that begins below zero fills up by its flows alone. Subscripts are written out where elements
     of one variable need different limits.
     """
     stocks = [stock for stock in model.stocks if any(piece.non_negative for piece in stock.pieces)]

@@ -368,13 +368,8 @@ class Lowering:
         *,
         non_negative: bool = False,
     ) -> int:
-        """The node of a state; its parts are made later. One that begins below zero fills up by its flows alone."""
-
-        def made() -> State:
-            first = initial()
-            return State(label, first, rate(), non_negative and not self.number(first) < 0)
-
-        return self.states.node(key, made)
+        """The node of a state; its parts are made later."""
+        return self.states.node(key, lambda: State(label, initial(), rate(), non_negative))
 
     def state_node(self, key: object) -> int:
         """The node of a state that exists."""

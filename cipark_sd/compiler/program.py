@@ -37,8 +37,8 @@ class Node:
 class State:
     """A number that its rate changes: a stock, or one stage of a delay or smooth. All are positions of nodes.
 
-    Of a ``non_negative`` one all rates that drain it are limited (:mod:`cipark_sd.compiler.limits`): what is below zero
-    at the end of a step is a rounding, and becomes zero.
+    Of a ``non_negative`` one all rates that drain it are limited (:mod:`cipark_sd.compiler.limits`): what falls below
+    zero in a step is a rounding, and becomes zero. One that begins below zero fills up by its rates alone.
     """
 
     label: str

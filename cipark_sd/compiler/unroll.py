@@ -6,7 +6,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
@@ -108,6 +108,8 @@ class _Unroller:
     variable: Variable
     keep_reductions: bool
     _summed: int = 0
+    #: The cells of matrices that are inverted, which all elements of the inverse share.
+    _matrices: dict[object, tuple[Expr, ...]] = field(default_factory=dict)
 
     def run(self) -> Iterator[Variable]:
         variable = self.variable
@@ -354,12 +356,14 @@ class _Unroller:
         if function == "invert_matrix":
             rows = self._dimensions_of(arguments[0])[-2]
             row = self.subscripts.dimensions[rows].elements.index(bound[rows])
-            cells = tuple(
-                self._expr(arguments[0], {**bound, rows: r, last: c})
-                for r in self.subscripts.dimensions[rows].elements
-                for c in members
-            )
-            return Call(function, (Const(float(row)), *head, *cells))
+            key = (arguments[0], *((sub, element) for sub, element in bound.items() if sub not in (rows, last)))
+            if key not in self._matrices:
+                self._matrices[key] = tuple(
+                    self._expr(arguments[0], {**bound, rows: r, last: c})
+                    for r in self.subscripts.dimensions[rows].elements
+                    for c in members
+                )
+            return Call(function, (Const(float(row)), *head, *self._matrices[key]))
         vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "vector_reorder":
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
@@ -430,6 +434,8 @@ class _Unroller:
 
     def _allocation(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """An allocation for one claimant: (position from 0, number of claimants, scalars, requests, profiles)."""
+        if function == "allocate":
+            return self._allocate(arguments, bound)
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -444,6 +450,25 @@ class _Unroller:
         return Call(
             function, (*head, self._expr(available, bound), *requests, *self._profiles(profile, members, bound))
         )
+
+    def _allocate(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """The same with the kind, priority and width of each claimant as arguments; the fourth number is of no kind."""
+        available, claimants, request, priority, width, kind = arguments
+        if not isinstance(claimants, Ref) or claimants.name not in self.subscripts.dimensions:
+            reason = "gives ALLOCATE no dimension as its second argument; name that of the requests"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        last = claimants.name
+        members = self.subscripts.dimensions[last].elements
+        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        bindings = [{**bound, last: member, f"{last}!": member} for member in members]
+        requests = [self._expr(request, binding) for binding in bindings]
+        profiles = [
+            part
+            for binding in bindings
+            for part in (*(self._expr(number, binding) for number in (kind, priority, width)), Const(0.0))
+        ]
+        head = (Const(float(position)), Const(float(len(members))), self._expr(available, bound))
+        return Call("allocate_available", (*head, *requests, *profiles))
 
     def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """A number (how many buyers, or the price), the quantities, and of each the four numbers of its profile."""

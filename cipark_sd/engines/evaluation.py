@@ -162,8 +162,8 @@ class Evaluation:
                 slopes = zip(start, first, second, third, fourth, strict=True)
                 moved = [y + (((a + b * 2.0) + c * 2.0) + d) * (dt / 6) for y, a, b, c, d in slopes]
         self.states = [
-            MEANING["max"](y, np.array(0.0)) if s.non_negative else y
-            for y, s in zip(moved, program.states, strict=True)
+            np.where(before < 0, y, MEANING["max"](y, np.array(0.0))) if s.non_negative else y
+            for y, before, s in zip(moved, start, program.states, strict=True)
         ]
         self.cells = following
         for pipe, ring, (values, *after) in zip(program.pipes, self.rings, entering, strict=True):

@@ -2,7 +2,8 @@
 
 A table has times down (first column ``Time``) or across (first row), a column or row a variable, elements as
 ``name[a,b]``; an empty cell says nothing. A ``.dat`` file has a line with the name of a variable and then lines of time
-and value. Source: Vensim's reference manual, "Preparing, Using and Exporting Data" and "dat Format".
+and value, and a ``.vdf`` is Vensim's own file of a run. Source: Vensim's reference manual, "Preparing, Using and
+Exporting Data" and "dat Format".
 """
 
 import csv
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.frontends import vdf
 from cipark_sd.frontends.externals import read_tagged, tags_of
 from cipark_sd.frontends.file_state import series_bytes, with_contents
 from cipark_sd.model.expr import MISSING, Table
@@ -21,7 +23,7 @@ from cipark_sd.model.variables import ExternalPiece, Series
 from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.spreadsheets import cells
 
-SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx")
+SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx", *vdf.SUFFIXES)
 #: Values by time, by variable and elements.
 _Points = dict[tuple[str, tuple[str, ...]], dict[float, float]]
 
@@ -36,7 +38,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     Parameters
     ----------
     files : sequence of path
-        ``.csv``, ``.tab``, ``.tsv``, ``.dat`` or ``.xlsx`` (its one sheet with cells).
+        ``.csv``, ``.tab``, ``.tsv``, ``.dat``, ``.xlsx`` (its one sheet with cells), ``.vdf`` or ``.vdfx``.
     where : str
         The option or argument that names them, for messages.
 
@@ -59,7 +61,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     for file in tables:
         try:
             raw = _content(file, where)
-            read = {key: values for key, values in _read(file, raw, n_subscripts).items() if values}
+            read = {key: values for key, values in _read(file, raw, n_subscripts, where).items() if values}
             if not read:
                 names = ", ".join(variable.label for variable in model.series[:8])
                 raise InvalidValue(
@@ -114,15 +116,20 @@ def _table(values: Mapping[float, float]) -> Table:
 
 
 def _content(file: Path, where: str) -> bytes:
-    if file.suffix.lower() == ".vdf":
-        expected = "a table; Vensim writes one of it (Model > Export Dataset, as .tab, .csv or .dat)"
-        raise InvalidValue("the data file", file.name, expected, where=where)
     if file.suffix.lower() not in SUFFIXES:
         raise InvalidValue("the data file", file.name, f"one of {', '.join(SUFFIXES)}", where=where)
     return series_bytes(file, where=where)
 
 
-def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int]) -> _Points:
+def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
+    if file.suffix.lower() in vdf.SUFFIXES:
+        table = vdf.read_vdf(file, role="the data file", where=where)
+        found = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
+        return {
+            key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
+            for key, column in found
+            if key
+        }
     if file.suffix.lower() == ".xlsx":
         return _from_rows(file, cells(raw, file), n_subscripts)
     try:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +59,17 @@ def test_a_result_comes_back_from_netcdf_as_it_was(model: Model, tmp_path: Path)
     run = simulate(model)
     save(run, tmp_path / "run.nc")
     xr.testing.assert_identical(load(tmp_path / "run.nc"), run)
+
+
+def test_no_variable_of_a_netcdf_file_is_attached_to_its_coordinates_twice(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detached = []
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        dimension = type(file.create_dataset("one", data=[1.0]).dims[0])
+    monkeypatch.setattr(dimension, "detach_scale", lambda self, scale: detached.append(scale))
+    save(simulate(model), tmp_path / "run.nc")
+    assert not detached
 
 
 def test_plain_xarray_opens_the_netcdf(model: Model, tmp_path: Path) -> None:

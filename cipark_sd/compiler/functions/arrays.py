@@ -389,5 +389,15 @@ ROWS = (
         "same, any, none, any, same -> same",
         "allocation",
     ),
+    # Stella's is ALLOCATE AVAILABLE with the numbers of a profile one by one; the order of its arguments is that of a
+    # file with a recorded run, ``allocate`` of SDEverywhere's models
+    Function(
+        "allocate",
+        "available, range, request, priority, width, kind",
+        *(None, "same, any, same, any, any, any -> same"),
+        xmile="ALLOCATE",
+        in_vensim="use ALLOCATE AVAILABLE",
+        arrays="allocation",
+    ),
 )
 XMILE = (Reading("MEAN", "a, b, ...", _mean_of_several),)

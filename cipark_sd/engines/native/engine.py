@@ -23,11 +23,9 @@ from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
-from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
-#: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
-FEW = 4
 #: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
 #: together; and no block may have more than the last of these.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32

@@ -24,7 +24,8 @@ _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
 #: Points up to which a table is a chain of comparisons; a longer one is searched by halving.
 MOST_COMPARED = 32
-_ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
+#: Operations that every function reads from where they come from instead of computing them.
+ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -50,22 +51,26 @@ class Slots:
         self.next = self.cells + len(program.cells)
         self.nodes: dict[int, int] = {}
         self.extra: dict[tuple[str, int], int] = {}
-        self.arrays: dict[tuple[str, ...], str] = {}
+        self.arrays: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def array(self, values: Sequence[float]) -> str:
         """The name of an array of numbers that the module holds."""
-        key = tuple(map(number, values))
-        if key not in self.arrays:
-            self.arrays[key] = f"@array{len(self.arrays)}"
-        return self.arrays[key]
+        return self._kept("double", tuple(map(number, values)))
+
+    def table(self, values: Sequence[int]) -> str:
+        """The name of an array of whole numbers that the module holds."""
+        return self._kept("i64", tuple(map(str, values)))
+
+    def _kept(self, kind: str, values: tuple[str, ...]) -> str:
+        return self.arrays.setdefault((kind, values), f"@array{len(self.arrays)}")
 
     def constants(self) -> list[str]:
         """The arrays as the module defines them."""
         return [
-            f"{name} = private unnamed_addr constant [{len(values)} x double] ["
-            + ", ".join(f"double {value}" for value in values)
+            f"{name} = private unnamed_addr constant [{len(values)} x {kind}] ["
+            + ", ".join(f"{kind} {value}" for value in values)
             + "], align 8"
-            for values, name in self.arrays.items()
+            for (kind, values), name in self.arrays.items()
         ]
 
     def node(self, node: int) -> int:
@@ -94,6 +99,8 @@ class Body(Vectors):
         self.lines: list[str] = []
         self.values: dict[int, str] = {}
         self.truths: dict[int, str] = {}
+        #: Where the capacity of a pipe is, where that is computed.
+        self.rings: dict[int, str] = {}
         self.row = ""
         self._count = 0
 
@@ -140,7 +147,7 @@ class Body(Vectors):
             )
         elif node in self.held:
             value = self.load("%ws", self.held[node])
-        elif self.program.nodes[node].op in _ON_DEMAND:
+        elif self.program.nodes[node].op in ON_DEMAND:
             value = self._source(node)
         else:
             value = self.load("%ws", self.slots.node(node))
@@ -347,8 +354,10 @@ class Body(Vectors):
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
-        capacity = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot}')}, align 8")
-        start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr %caps, i64 {2 * slot + 1}')}, align 8")
+        place = self.rings.get(slot) or str(2 * slot)
+        at = self.emit(f"getelementptr i64, ptr %caps, i64 {place}")
+        capacity = self.emit(f"load i64, ptr {at}, align 8")
+        start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {at}, i64 1')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity
 
     def arrive(self, memory: str, capacity: str, value: str, after: str, *, adds: bool) -> None:
@@ -432,7 +441,7 @@ def _signed(value: int) -> int:
 
 def is_source(program: Program, node: int) -> bool:
     """Whether any function reads a node from where it comes instead of computing it."""
-    return program.nodes[node].op in _ON_DEMAND
+    return program.nodes[node].op in ON_DEMAND
 
 
 def arguments_of(program: Program, node: int) -> Iterable[int]:

@@ -4,7 +4,7 @@ LLVM's time grows faster than a function's length, so long programs are cut into
 through a workspace; short ones are inlined into one loop and optimised as a whole.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.compiler.primitives import RECIPES
@@ -12,7 +12,8 @@ from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
-from cipark_sd.engines.native.text import LANES
+from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
+from cipark_sd.engines.native.text import FEW, LANES
 
 #: Operations in one function of a long program.
 PIECE = 100
@@ -23,6 +24,9 @@ SHORT_BACK = 6000
 #: A program of more operations is compiled as it is written. LLVM's passes and its careful choice of instructions take
 #: nine tenths of the time there, and save an eighth of a run's: values wait in memory between the pieces anyway.
 LONG = 8000
+#: A program of more operations is compiled with loops for whatever number of runs; unrolled it takes some 45
+#: microseconds an operation.
+VERY_LONG = 100_000
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
@@ -56,6 +60,18 @@ def kernel(
     return _Module(program, lanes, library or {}, skips).build()
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """What one function computes: operations in order, or those of blocks of one shape in a loop."""
+
+    nodes: list[int]
+    group: Sequence[Block] = ()
+
+
+def _cut(nodes: list[int]) -> list[_Piece]:
+    return [_Piece(nodes[i : i + PIECE]) for i in range(0, len(nodes), PIECE)]
+
+
 class _Module:
     def __init__(self, program: Program, lanes: int, library: Mapping[str, str], skips: bool) -> None:
         self.program, self.lanes, self.library, self.skips = program, lanes, library, skips
@@ -63,27 +79,33 @@ class _Module:
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
         self.short = len(program.nodes) <= (SHORT_BACK if reads_tape else SHORT)
+        #: Whether what repeats is a loop. FeliX compiles in a third of the time and runs in one and a half times it, so
+        #: that a few hundred runs take as long either way.
+        self.rolled = not self.short and len(program.nodes) > (LONG if lanes <= FEW else VERY_LONG)
         self.functions: list[str] = []
 
     def build(self) -> Kernel:
         program = self.program
         groups = {
-            "prologue": self._pieces(self._computed(program.per_run)),
-            "dynamic": self._pieces(self._computed(program.dynamic)),
-            "observed": self._pieces(self._computed(program.observed)),
-            "rates": self._pieces(self._computed(program.rates_only)) if self.method != "euler" else [],
+            "prologue": self._computed(program.per_run),
+            "dynamic": self._computed(program.dynamic),
+            "observed": self._computed(program.observed),
+            "rates": self._computed(program.rates_only) if self.method != "euler" else [],
         }
-        self.crossing = self._crossing(groups)
+        read_outside = self._crossing({name: [nodes] for name, nodes in groups.items()})
+        pieces = {name: self._pieces(nodes, read_outside) for name, nodes in groups.items()}
+        self.crossing = self._crossing({name: [piece.nodes for piece in parts] for name, parts in pieces.items()})
         calls = {
             name: [self._function(f"{name}{i}", lambda body, piece=piece: self._compute(body, piece))  # type: ignore[misc]
-                   for i, piece in enumerate(pieces)]
-            for name, pieces in groups.items()
+                   for i, piece in enumerate(parts)]
+            for name, parts in pieces.items()
         }  # fmt: skip
         conveys = any(pipe.conveys for pipe in program.pipes)
         cleared = [(len(program.pipes), self._clear)] if conveys else []
-        begun = ((len(program.states), self._start), (len(program.cells), self._begin), *cleared)
-        calls["start"] = self._group("start", *begun)
-        calls["outputs"] = self._group("outputs", (len(program.outputs), self._outputs))
+        calls["start"] = self._copied("states", [state.initial for state in program.states], "%ws", self.slots.states)
+        calls["start"] += self._copied("cells", [cell.initial for cell in program.cells], "%ws", self.slots.cells)
+        calls["start"] += self._group("pipes", *cleared)
+        calls["outputs"] = self._copied("outputs", [node for _, node in program.outputs], "%out")
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(RECIPES))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
@@ -105,9 +127,21 @@ class _Module:
     def _computed(self, nodes: Sequence[int]) -> list[int]:
         return [node for node in nodes if not is_source(self.program, node)]
 
-    def _pieces(self, nodes: list[int]) -> list[list[int]]:
-        size = max(len(nodes), 1) if self.short else PIECE
-        return [nodes[i : i + size] for i in range(0, len(nodes), size)]
+    def _pieces(self, nodes: list[int], read_outside: Container[int]) -> list["_Piece"]:
+        if self.short:
+            return [_Piece(nodes)] if nodes else []
+        if not self.rolled:
+            return _cut(nodes)
+        pieces: list[_Piece] = []
+        waiting: list[int] = []
+        for turn in in_turns(blocks(self.program, nodes, read_outside, PIECE)):
+            repeated = [group for group in turn if len(group) >= FEWEST]
+            if repeated:
+                pieces += _cut(waiting)
+                waiting = []
+            pieces += [_Piece([node for block in group for node in block.nodes], group) for group in repeated]
+            waiting += [node for group in turn if len(group) < FEWEST for block in group for node in block.nodes]
+        return pieces + _cut(waiting)
 
     def _crossing(self, groups: dict[str, list[list[int]]]) -> set[int]:
         """Nodes that another function reads than the one that computes them."""
@@ -160,22 +194,15 @@ class _Module:
         self.functions.append("\n".join([head, *body.lines, "  ret void", "}"]))
         return name
 
-    def _compute(self, body: Body, piece: Sequence[int]) -> None:
-        for node in piece:
+    def _compute(self, body: Body, piece: "_Piece") -> None:
+        if piece.group:
+            compute(body, piece.group)
+            return
+        for node in piece.nodes:
             body.compute(node)
-        for node in piece:
+        for node in piece.nodes:
             if node in self.crossing:
                 body.store(body.use(node), "%ws", self.slots.node(node))
-
-    def _start(self, body: Body, members: range) -> None:
-        """States take their initial values."""
-        for i in members:
-            body.store(body.use(self.program.states[i].initial), "%ws", self.slots.states + i)
-
-    def _begin(self, body: Body, members: range) -> None:
-        """Cells take their initial values."""
-        for i in members:
-            body.store(body.use(self.program.cells[i].initial), "%ws", self.slots.cells + i)
 
     def _clear(self, body: Body, members: range) -> None:
         """Conveyors are empty."""
@@ -185,9 +212,26 @@ class _Module:
                 doubles = body.emit(f"mul i64 {capacity}, {self.lanes}")
                 body.lines.append(f"  call void @clear(ptr {memory}, i64 {doubles})")
 
-    def _outputs(self, body: Body, members: range) -> None:
-        for i in members:
-            body.store(body.use(self.program.outputs[i][1]), "%out", i)
+    def _copied(self, name: str, nodes: Sequence[int], pointer: str, first: int = 0) -> list[str]:
+        """Functions that store values at places one after the other, in vectors from ``first`` on."""
+        by_memory: dict[str | None, list[int]] = {}
+        for i, node in enumerate(nodes):
+            by_memory.setdefault(memory_of(self.program, node) if self.rolled else None, []).append(i)
+        many = [places for memory, places in by_memory.items() if memory is not None and len(places) >= FEWEST]
+        in_loops = {i for places in many for i in places}
+        single = [i for i in range(len(nodes)) if i not in in_loops]
+
+        def store(body: Body, members: range) -> None:
+            for i in members:
+                body.store(body.use(nodes[single[i]]), pointer, first + single[i])
+
+        def loop(body: Body, places: Sequence[int]) -> None:
+            copy(body, [nodes[i] for i in places], pointer, [first + i for i in places])
+
+        return self._group(name, (len(single), store)) + [
+            self._function(f"{name}_loop{i}", lambda body, places=places: loop(body, places))  # type: ignore[misc]
+            for i, places in enumerate(many)
+        ]
 
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""
@@ -242,9 +286,12 @@ class _Module:
             return body.emit(f"fdiv {body.v} {dt}, {body.splat(divisor)}")
         return dt if factor in (None, 1.0) else body.emit(f"fmul {body.v} {dt}, {body.splat(factor or 1.0)}")
 
-    def _set_state(self, body: Body, i: int, value: str, *, final: bool) -> None:
-        if final and self.program.states[i].non_negative:
-            value = body.extreme("ogt", value, "zeroinitializer")
+    def _set_state(self, body: Body, i: int, value: str, before: str = "") -> None:
+        """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
+        if before and self.program.states[i].non_negative:
+            held = body.extreme("ogt", value, "zeroinitializer")
+            below = body.emit(f"fcmp olt {body.v} {before}, zeroinitializer")
+            value = body.emit(f"select {body.b} {below}, {body.v} {value}, {body.v} {held}")
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -271,7 +318,7 @@ class _Module:
             level = body.load("%ws", self.slots.states + i)
             slope = body.use(self.program.states[i].rate)
             moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, final=True)
+            self._set_state(body, i, moved, level)
 
     def _keep_cells(self, body: Body, members: range) -> None:
         # later stages compute these nodes again, with other states
@@ -291,7 +338,7 @@ class _Module:
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
             moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, final=False)
+            self._set_state(body, i, moved)
 
     def _middle(self, body: Body, members: range, factor: float) -> None:
         dt, slots = self._scaled(body, factor), self.slots
@@ -302,7 +349,7 @@ class _Module:
             body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
             way = body.emit(f"fmul {body.v} {slope}, {dt}")
             value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value, final=False)
+            self._set_state(body, i, value)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
         dt, slots = self._scaled(body, None, divisor), self.slots
@@ -310,8 +357,8 @@ class _Module:
             slope = body.use(self.program.states[i].rate)
             total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
             way = body.emit(f"fmul {body.v} {total}, {dt}")
-            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value, final=True)
+            level = body.load("%ws", slots.named("level", i))
+            self._set_state(body, i, body.emit(f"fadd {body.v} {level}, {way}"), level)
 
     def _take_cells(self, body: Body, members: range) -> None:
         for i in members:

@@ -205,6 +205,9 @@ class Reader(Climber):
         at, short = cursor.at, self.names[cursor.token]
         cursor.at += 1
         name = self.scope.resolve(short)
+        if short == "self" and name not in self.scope.local and self.itself and _caller(cursor, at) == "size":
+            # no value is read, so that it is no loop
+            short = name = self.itself.name
         if cursor.token == "[":
             subscripts, indices = self._subscripts(cursor, name)
             if any(indices):
@@ -227,8 +230,8 @@ class Reader(Climber):
 
     def _itself(self, cursor: Cursor, at: int) -> Expr:
         """``SELF``, which stands for the variable inside ``PREVIOUS`` (XMILE 1.0, section 3.5.5) and ``HISTORY``."""
-        if self.itself is None or cursor.tokens[max(at - 2, 0)].lower() not in ("previous", "history"):
-            inside = "PREVIOUS(SELF, initial value) and HISTORY(SELF, time)"
+        if self.itself is None or _caller(cursor, at) not in ("previous", "history"):
+            inside = "PREVIOUS(SELF, initial value), HISTORY(SELF, time) and SIZE(SELF)"
             raise SyntaxProblem(at, f"SELF stands for the variable inside {inside} only")
         return self.itself
 
@@ -390,6 +393,11 @@ class Reader(Climber):
             many = len(dimension.elements)
             raise SyntaxProblem(cursor.at - 1, f"the dimension {dimension.label!r} has {many} elements, not {place}")
         return dimension.elements[place - 1]
+
+
+def _caller(cursor: Cursor, at: int) -> str:
+    """The function whose first argument begins at a place."""
+    return cursor.tokens[max(at - 2, 0)].lower()
 
 
 def table_name(name: str) -> str:

@@ -1,5 +1,6 @@
 """An XMILE file to a model."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from cipark_sd.model.expr import Binary, Const, Expr, Ref, Table
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
+from cipark_sd.timegrid import SLACK
 
 #: Parts that no engine here has, and the way round each.
 _REFUSED: Mapping[str, str] = {
@@ -273,7 +275,26 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
         made.append(_control(label, units, doc, expr))
     saved = "The save time step for the simulation."
     made.append(_control("SAVEPER", units, saved, _save_period(document, specs, problems)))
-    return made
+    return _ending_at_a_step(made)
+
+
+def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
+    """The control variables with a final time that is a whole number of steps away, the nearest one.
+
+    Source: isee systems' help, "Model Settings": where DT does not divide the length of the simulation, that of the
+    closest multiple is run. Of two that are equally near it is the later one here.
+    """
+    numbers = {
+        v.name: p.expr.value for v in controls for p in v.pieces if isinstance(p, Piece) and isinstance(p.expr, Const)
+    }
+    if not {"initial_time", "final_time", "time_step"} <= set(numbers) or not numbers["time_step"] > 0:
+        return controls
+    start, end, step = (numbers[name] for name in ("initial_time", "final_time", "time_step"))
+    many = (end - start) / step
+    if not math.isfinite(many) or many < 0 or abs(many - round(many)) <= SLACK:
+        return controls
+    last = Const(start + math.floor(many + 0.5) * step)
+    return [_control(v.label, v.units, v.doc, last) if v.name == "final_time" else v for v in controls]
 
 
 def _control(label: str, units: str, doc: str, expr: Expr) -> Variable:

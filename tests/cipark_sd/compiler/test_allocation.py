@@ -8,6 +8,7 @@ import pytest
 from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_priority_1d
 from scipy import optimize, stats
 
+from cipark_sd.compiler import variants
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
@@ -125,10 +126,20 @@ def test_a_kind_of_profile_that_no_record_shows_is_refused(write_mdl: Write) -> 
         ensemble(model, [Scenario()], save=["given"])
 
 
-def test_large_matrices_are_refused_with_the_way_round(write_mdl: Write) -> None:
-    text = "R: (r1-r17) ~~|\nC: (c1-c17) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 17) ~~|\n"
-    with pytest.raises(UnsupportedFeature, match=r"'inverse' uses INVERT MATRIX of more than 16 rows.*--engine pysd"):
+def test_large_matrices_are_refused_with_the_way_round(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "MOST_ROWS", 2)
+    text = "R: (r1-r3) ~~|\nC: (c1-c3) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 3) ~~|\n"
+    with pytest.raises(UnsupportedFeature, match=r"'inverse' uses INVERT MATRIX of more than 2 rows.*--engine pysd"):
         ensemble(read_model(write_mdl(text)), [Scenario()], save=["inverse"])
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_matrix_of_many_rows_has_the_inverse_of_numpy(write_mdl: Write, engine: str) -> None:
+    matrix = np.random.default_rng(11).normal(size=(17, 17))
+    rows = "; ".join(", ".join(map(repr, row)) for row in matrix.tolist())
+    text = f"R: (r1-r17) ~~|\nC: (c1-c17) ~~|\nm[R,C] = {rows}; ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 17) ~~|\n"
+    inverse = simulate(read_model(write_mdl(text)), save=["inverse"], engine=engine)["inverse"][0]
+    np.testing.assert_allclose(inverse, np.linalg.inv(matrix), rtol=1e-10, atol=1e-12)
 
 
 def test_inverses_are_those_of_numpy_and_singular_matrices_have_none(write_mdl: Write) -> None:

@@ -11,7 +11,7 @@ from cipark_sd.engines import programs
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import Method, Model
 from cipark_sd.simulation import simulate
 
 NN = "<non_negative/>"
@@ -296,3 +296,16 @@ def test_a_stock_that_begins_below_zero_fills_up_by_its_flows_alone(tmp_path: Pa
     run = agreeing(read_model(stella(tmp_path / "m.stmx", variables, stop="6")), tmp_path)
     np.testing.assert_array_equal(run["a"], [-5, -3, -1, 0, 1, 2, 3])
     np.testing.assert_array_equal(run["leaves"], [0, 0, 1, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+@pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])
+def test_a_stock_that_a_scenario_begins_below_zero_is_not_lifted(tmp_path: Path, engine: str, method: Method) -> None:
+    variables = stock("A", "0 - debt", "enters") + flow("enters", "2")
+    variables += '<aux name="debt"><eqn>0</eqn><units>L</units></aux>'
+    model = read_model(stella(tmp_path / "m.stmx", variables, stop="3"))
+    for debt, course in ((5.0, [-5, -3, -1, 1]), (0.0, [0, 2, 4, 6])):
+        run = simulate(model, {"debt": debt}, engine=engine, method=method)
+        np.testing.assert_allclose(run["a"], course, rtol=1e-15)
+    run = simulate(model, {"a": -5.0}, engine=engine, method=method)
+    np.testing.assert_allclose(run["a"], [-5, -3, -1, 1], rtol=1e-15)

@@ -73,6 +73,47 @@ def test_a_program_in_pieces_has_the_bits_of_one_that_is_whole(write_mdl: Write,
     np.testing.assert_array_equal(native, numpy)
 
 
+#: Elements that differ in numbers, constants, states, memory, tables and streams, and share what has no elements.
+ALIKE = """
+D: (e1-e9) ~~|
+rate[D] = 0.01,0.02,0.03,0.04,0.05,0.06,0.07,0.08,0.09 ~~|
+few: e2, e5 ~~|
+common = 1.5 ~~|
+line((0,0),(3,2),(9,4)) ~~|
+level[D] = INTEG(rate[D] * level[D] * common - out[D], 1) ~~|
+out[D] = MIN(level[D] / 3, 0.2) + IF THEN ELSE(level[D] > total / 9, rate[D] ^ 0.5, -0.125) ~~|
+total = SUM(level[D!]) ~~|
+read[D] = line(level[D] * 2) + MAX(rate[D], drawn[D]) ~~|
+drawn[D] = RANDOM UNIFORM(0, 1, 0) ~~|
+late[D] = DELAY FIXED(read[D], 2 * rate[D] + 1, 0.5) ~~|
+smooth[D] = SMOOTH3(late[D], 2) ~~|
+held[D] = SAMPLE IF TRUE(smooth[D] > 0.5, smooth[D], total) ~~|
+number[D] = D ~~|
+part[few] = held[few] * number[few] + Time ~~|
+"""
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_elements_in_loops_have_the_bits_of_numpy(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, method: Method
+) -> None:
+    for name in ("SHORT", "LONG", "VERY_LONG"):
+        monkeypatch.setattr(kernels, name, 0)
+    path = write_mdl(ALIKE)
+    model = read_model(path)
+    program = lower(flat_model(model), plan(model, Scenario(""), save=None, times=None, method=method).outputs)
+    text = kernels.kernel(program).text
+    assert text.count("%k = phi") > 10
+    with monkeypatch.context() as unrolled:
+        unrolled.setattr(kernels, "FEWEST", 10_000)
+        assert len(text) < 0.8 * len(kernels.kernel(program).text)
+    native, numpy = both(path, method)
+    assert np.isfinite(native).all()
+    np.testing.assert_array_equal(native, numpy)
+    wasm = simulate(model, save=["held", "part"], engine="wasm", method=method)
+    assert wasm.equals(simulate(model, save=["held", "part"], engine="numpy", method=method))
+
+
 @pytest.mark.parametrize("feature", CUT)
 def test_features_in_pieces_have_the_bits_of_numpy(cut: None, feature: str) -> None:
     (path,) = (p for p in (CORPUS / feature).iterdir() if p.stem == "model")

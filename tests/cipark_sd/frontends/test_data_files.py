@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -95,7 +97,7 @@ def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Writ
         ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),
         ("x.csv", "\n", "the data file is 'empty'"),
         ("x.xlsx", "no workbook", "the file is no Excel workbook"),
-        ("x.vdf", "binary", "expected a table; Vensim writes one of it"),
+        ("x.vdf", "binary", "expected a run of Vensim's"),
         ("x.txt", "Time", "expected one of .csv"),
         ("", "", "does not exist"),
     ],
@@ -264,3 +266,12 @@ def test_a_converted_model_holds_what_the_file_said(write_mdl: Write, tmp_path: 
         assert done.exit_code == 0, done.output
         again = simulate(read_model(tmp_path / f"a.{ending}"), save=["water"])
         assert (again["water"] == simulate(model, save=["water"])["water"]).all()
+
+
+def test_a_vdf_is_read_as_pysimlin_reads_it(write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing value says nothing, and a column of no data variable is passed over."""
+    run = pd.DataFrame({"Rain": [1.5, np.nan, -(2.0**110), 4.5], "other": 0.0}, index=[0.0, 1.0, 2.0, 3.0])
+    monkeypatch.setattr("simlin.load_vdf", lambda path: run)
+    file = tmp_path / "run.vdf"
+    file.write_bytes(b"a run")
+    assert values(write_mdl(TEXT), file)["rain"] == [Table((0.0, 3.0), (1.5, 4.5))]

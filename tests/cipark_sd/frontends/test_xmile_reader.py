@@ -178,6 +178,13 @@ def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) 
         np.testing.assert_allclose(results[f"y{i}"].to_numpy()[:2], values, rtol=1e-14, err_msg=text)
 
 
+@pytest.mark.parametrize(("dt", "last"), [("1.5", 4.5), ("3", 3.0), ("1.6", 4.8), ("0.1", 4.0), ("8", 8.0)])
+def test_a_run_ends_at_the_step_nearest_to_the_final_time(write: WriteXmile, dt: str, last: float) -> None:
+    path = write('<aux name="a"><eqn>TIME</eqn></aux>')
+    path.write_text(path.read_text().replace("<dt>1", f"<dt>{dt}"))
+    assert float(simulate(read_model(path))["a"][-1]) == pytest.approx(last, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("asked", "beyond"), [("", 0.0), (' invalid_index_value="0"', 0.0), (' invalid_index_value="NaN"', np.nan)]
 )
@@ -189,6 +196,29 @@ def test_beyond_an_array_is_what_the_file_asks_for(write: WriteXmile, asked: str
     path.write_text(path.read_text().replace("<sim_specs", options + "<sim_specs", 1))
     run = simulate(read_model(path))
     np.testing.assert_array_equal(run["w"][2], [beyond, 2.0, 4.0])
+
+
+@pytest.mark.parametrize(("supply", "given"), [(3, (2, 1, 0)), (5, (2, 2, 1)), (9, (2, 2, 2)), (0, (0, 0, 0))])
+def test_the_first_in_priority_is_served_first(write: WriteXmile, supply: float, given: tuple[float, ...]) -> None:
+    """Kind 1 is a rectangle; where those of two claimants do not meet, one gets all before the other gets any."""
+    dims = '<dimensions><dim name="N"/></dimensions>'
+    text = f"ALLOCATE({supply}, N, request, place[*, south], place[N, north], 1)"
+    path = write(
+        f'<aux name="request">{dims}<eqn>2</eqn></aux>'
+        '<aux name="place"><dimensions><dim name="N"/><dim name="Region"/></dimensions>'
+        "<eqn>IF Region = 1 THEN 0.5 ELSE 4 - N</eqn></aux>"
+        f'<aux name="given">{dims}<eqn>{text}</eqn></aux>'
+    )
+    np.testing.assert_allclose(simulate(read_model(path))["given"][0], given, rtol=0, atol=1e-6)
+
+
+def test_an_array_counts_its_own_elements(write: WriteXmile) -> None:
+    """As isee's COVID-19 structures do, to draw one of them."""
+    dims = '<dimensions><dim name="Region"/><dim name="N"/></dimensions>'
+    path = write(
+        f'<aux name="v">{dims}<eqn>SIZE(SELF) * 100 + SIZE(SELF[*, N]) * 10 + SIZE(SELF[Region, *])</eqn></aux>'
+    )
+    np.testing.assert_array_equal(simulate(read_model(path))["v"][0], np.full((2, 3), 623.0))
 
 
 def test_an_ageing_chain_reads_the_class_before_and_is_no_loop(write: WriteXmile) -> None:
