@@ -31,7 +31,7 @@ that need it are made with an eighth of the model's step, as nature has none.
 
 ## What is asked
 
-The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B with
+The judge shares the study's log density with the program and nothing else: searches are SciPy's L-BFGS-B and SLSQP with
 differences of their own, effective sizes are ArviZ's, and the truth is PySD's.
 """
 

@@ -1,4 +1,4 @@
-"""Plain searches on a study's log density: L-BFGS-B by SciPy in the box of its search ranges, warm started.
+"""Plain searches on a study's log density: by SciPy in the box of its search ranges, warm started.
 
 Only the values of the log likelihood and of the priors are the study's; differences, searches and profiles are not.
 """
@@ -62,8 +62,10 @@ class Surface:
             total = total + priors
         return np.where(np.isfinite(total), total, -IMPOSSIBLE)
 
-    def climb(self, start: Array, held: int | None = None, iterations: int = 100) -> tuple[Array, float]:
-        """The top that L-BFGS-B reaches from a point; ``held`` is a place of ``free`` that does not move."""
+    def climb(
+        self, start: Array, held: int | None = None, iterations: int = 100, method: str = "L-BFGS-B"
+    ) -> tuple[Array, float]:
+        """The top that a method reaches from a point; ``held`` is a place of ``free`` that does not move."""
         moving = np.array([i for i in range(len(start)) if i != held], dtype=int)
         best = (np.clip(start, 0, 1), -IMPOSSIBLE)
 
@@ -87,11 +89,9 @@ class Surface:
         try:
             for _ in range(3):
                 before = best[1]
-                options = {"maxiter": iterations, "ftol": 1e-12, "gtol": 1e-5}
+                options = {"maxiter": iterations, "ftol": 1e-12} | ({"gtol": 1e-5} if method == "L-BFGS-B" else {})
                 point = best[0][moving]
-                optimize.minimize(
-                    fall, point, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(point), options=options
-                )
+                optimize.minimize(fall, point, jac=True, method=method, bounds=[(0, 1)] * len(point), options=options)
                 if best[1] < before + 0.01:
                     break
         except StopIteration:
@@ -130,6 +130,12 @@ def walk(surface: Surface, top: Array, height: float, place: int, side: int, ris
         if time.process_time() > surface.deadline:
             return "late", x, better
         fallen = height - value
+        if fallen >= rise:
+            # a thin valley holds L-BFGS-B up: a dense quasi-Newton method goes on from where it ended
+            reached, value = surface.climb(reached, held=place, iterations=150, method="SLSQP")
+            if time.process_time() > surface.deadline:
+                return "late", x, better
+            fallen = height - value
         better = max(better, -fallen)
         if fallen >= rise:
             return ("edge" if surface.on_edge(reached, place) else "closed"), x, better
