@@ -26,7 +26,7 @@ from cipark_sd.arrays import Array
 MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
 #: Runs after which a search that has not converged is left to steps that need no slopes of residuals: at kinks of the
 #: model there is no sum of squares nearby.
-MOST_RUNS = 2000
+MOST_RUNS = 1000
 #: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
 MOST_BEND, BEND_SHARE = 0.75, 0.1
 #: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
