@@ -13,8 +13,9 @@ OnBlock = Callable[[int, int, Convergence | None], None]
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
 #: The budget of a sampler that is not asked for a number of steps, in operations of the model: what a step costs beside
-#: these, and for each term of the data, in the same unit, as measured for 64 chains; and the least number of steps.
-WORK, BESIDE, PER_TERM, LEAST_STEPS = 250_000_000, 12_000, 100, 1500
+#: these, and for each term of the data, in the same unit, as measured for 64 chains; and the least and the greatest
+#: number of steps, since all of them are kept in memory.
+WORK, BESIDE, PER_TERM, LEAST_STEPS, MOST_STEPS = 250_000_000, 12_000, 100, 1500, 10_000
 #: ``importance`` goes over to ``hmc`` where its weights cannot be trusted, and both to ``chains`` without a gradient.
 Sampler = Literal["importance", "hmc", "chains"]
 
@@ -73,4 +74,4 @@ def affordable_steps(density: Posterior) -> int:
     if n_operations is None:
         return LEAST_STEPS
     cost = n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE
-    return max(LEAST_STEPS, WORK // cost)
+    return min(max(LEAST_STEPS, WORK // cost), MOST_STEPS)

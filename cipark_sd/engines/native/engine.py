@@ -114,14 +114,19 @@ class NativeEngine(CompiledEngine):
                 _call(forth, arrays, inputs.seed, begin, end, tape)
                 columns = slice(begin * lanes, min(end * lanes, inputs.n_runs))
                 written = tape[: end - begin, :, :n]
-                outputs[:, :, begin * lanes : end * lanes] = (
-                    written[:, saved].transpose(2, 1, 0, 3).reshape(n, len(saved), -1)
-                )
-                weights = np.zeros((n, len(saved), (end - begin) * lanes))
+                # an index copies; where every step is saved none is needed
+                of_steps = written if len(saved) == n_rows else written[:, saved]
+                outputs[:, :, begin * lanes : end * lanes] = of_steps.transpose(2, 1, 0, 3).reshape(n, len(saved), -1)
                 places = np.arange(columns.start, columns.stop)
-                weights[:, :, : len(places)] = weigh(outputs[:, :, columns], places)
-                written[:] = 0.0
-                written[:, saved] = weights.reshape(n, len(saved), end - begin, lanes).transpose(2, 1, 0, 3)
+                weights = weigh(outputs[:, :, columns], places)
+                if len(places) < (end - begin) * lanes:
+                    padded = np.zeros((n, len(saved), (end - begin) * lanes))
+                    padded[:, :, : len(places)] = weights
+                    weights = padded
+                of_steps[:] = weights.reshape(n, len(saved), end - begin, lanes).transpose(2, 1, 0, 3)
+                if of_steps is not written:
+                    written[:] = 0.0
+                    written[:, saved] = of_steps
                 _call(back, back_arrays, inputs.seed, begin, end, gradient[begin:], (tape.ctypes.data, rows))
 
         self._in_parts(n_blocks, part)
