@@ -55,15 +55,15 @@ def score(
         Log probability of the observed number for each draw of the parameters.
     """
     draws = draws[np.isfinite(draws)]
-    ends, seen = quantiles(draws, LEVELS), (number.lower, number.upper)
-    named = (forecaster, origin, number.label, number.time, *seen, ends)
+    ends, interval = quantiles(draws, LEVELS), (number.lower, number.upper)
+    named = (forecaster, origin, number.label, number.time, *interval, ends)
     if not len(draws):
         return Score(*named, log_score=math.inf, crps=math.inf, pit=math.nan, inside_50=False, inside_90=False)
     return Score(
         *named,
         log_score=-log_mean_exp(log_mass),
         crps=crps_sample(draws, number.lower) if number.lower == number.upper else math.nan,
-        pit=randomised_pit(draws, *seen, rng),
+        pit=randomised_pit(draws, *interval, rng),
         inside_50=ends[1] <= number.upper and number.lower <= ends[3],
         inside_90=ends[0] <= number.upper and number.lower <= ends[4],
     )
