@@ -223,14 +223,7 @@ def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> Calib
         ends = [term.quantity.end for term in terms if any(date in term.label for date in BEFORE)]
         terms = _merged_over(terms, ends)
     if not layer:
-        terms = [
-            replace(
-                term,
-                quantity=plain(term.quantity),
-                gains=None if term.gains is None else plain(term.gains),
-            )
-            for term in terms
-        ]
+        terms = [term.reading(plain) for term in terms]
     return replace(problem, observations=(replace(observation, terms=tuple(terms)),))
 
 

@@ -92,6 +92,13 @@ INTENDED = (
         1e-15,
         "tangent and hyperbolic functions are recipes of our own, within an ulp of those of the C library",
     ),
+    (
+        "4c6d7b4",
+        r"small study, student-t",
+        r"fitted, sd",
+        0.6,
+        "the standard deviation of Student's t is that of its density, and not its scale",
+    ),
 )
 #: Points at which a likelihood is compared.
 N = 200

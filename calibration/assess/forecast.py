@@ -228,19 +228,8 @@ def _reached(terms: Sequence[Count], last: Count) -> tuple[float, float]:
 
 def _moved(name: str, term: Count, start: float, end: float) -> Count:
     """The term's noise around the same quantities later on."""
-    gains = None if term.gains is None else replace(term.gains, start=start, end=end)
-    below = None if term.denominator is None else replace(term.denominator, start=start, end=end)
-    quantity = replace(term.quantity, start=start, end=end)
-    return replace(
-        term,
-        label=f"{name} {end:g}",
-        quantity=quantity,
-        gains=gains,
-        denominator=below,
-        use="holdout",
-        weight=1.0,
-        level=None,
-    )
+    later = term.reading(lambda quantity: replace(quantity, start=start, end=end))
+    return replace(later, label=f"{name} {end:g}", use="holdout", weight=1.0, level=None)
 
 
 def _rows(

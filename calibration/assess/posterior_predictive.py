@@ -96,26 +96,14 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
                 drawn = drawn[np.isfinite(drawn)]
                 weights = np.full(len(drawn), 1 / max(len(drawn), 1))
             low, quarter, median, three_quarters, high = quantiles(drawn, LEVELS)
-            exact = lower == upper and len(drawn) > 0
             rows.append(
                 Predicted(
-                    label,
-                    term.use,
-                    lower,
-                    upper,
-                    low,
-                    quarter,
-                    median,
-                    three_quarters,
-                    high,
-                    _pit(drawn, weights, lower, upper, place_of(seed, "pit", names[i], label)),
-                    pareto_k <= RELIABLE,
-                    pareto_k,
-                    kind_of(term),
-                    crps_sample(drawn, lower) if exact else None,
-                    score,
+                    label, term.use, lower, upper, low, quarter, median, three_quarters, high,
+                    pit=_pit(drawn, weights, lower, upper, place_of(seed, "pit", names[i], label)),
+                    left_out=pareto_k <= RELIABLE, pareto_k=pareto_k, kind=kind_of(term),
+                    crps=crps_sample(drawn, lower) if lower == upper and len(drawn) else None, log_score=score,
                 )
-            )
+            )  # fmt: skip
     return rows
 
 

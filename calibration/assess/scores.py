@@ -55,25 +55,17 @@ def score(
         Log probability of the observed number for each draw of the parameters.
     """
     draws = draws[np.isfinite(draws)]
+    ends, interval = quantiles(draws, LEVELS), (number.lower, number.upper)
+    named = (forecaster, origin, number.label, number.time, *interval, ends)
     if not len(draws):
-        nothing = tuple(math.nan for _ in LEVELS)
-        return Score(forecaster, origin, number.label, number.time, number.lower, number.upper, nothing,
-                     math.inf, math.inf, math.nan, False, False)  # fmt: skip
-    ends = quantiles(draws, LEVELS)
-    exact = number.lower == number.upper
+        return Score(*named, log_score=math.inf, crps=math.inf, pit=math.nan, inside_50=False, inside_90=False)
     return Score(
-        forecaster,
-        origin,
-        number.label,
-        number.time,
-        number.lower,
-        number.upper,
-        ends,
-        -log_mean_exp(log_mass),
-        crps_sample(draws, number.lower) if exact else math.nan,
-        randomised_pit(draws, number.lower, number.upper, rng),
-        ends[1] <= number.upper and number.lower <= ends[3],
-        ends[0] <= number.upper and number.lower <= ends[4],
+        *named,
+        log_score=-log_mean_exp(log_mass),
+        crps=crps_sample(draws, number.lower) if number.lower == number.upper else math.nan,
+        pit=randomised_pit(draws, *interval, rng),
+        inside_50=ends[1] <= number.upper and number.lower <= ends[3],
+        inside_90=ends[0] <= number.upper and number.lower <= ends[4],
     )
 
 

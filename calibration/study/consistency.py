@@ -79,24 +79,21 @@ def _range_problems(observations: Sequence[Observation], parameters: Sequence[Pa
     """Noise parameters that may take values which no spread, autocorrelation, share or rate has."""
     problems: list[CiparkError] = []
     noises = {term.noise for o in observations for term in o.terms}
-    spreads = {noise.spread for noise in noises}
     readings = [q.reading for q in quantities_of(observations) if isinstance(q, ReadQuantity)]
     layers = [reading for reading in readings if isinstance(reading, Reporting)]
-    shares, rates = {layer.share for layer in layers}, {layer.rate for layer in layers}
-    phis = {noise.memory.phi for noise in noises if noise.memory is not None}
+    limits = (
+        ({noise.spread for noise in noises}, math.inf, "none below 0, for a spread"),
+        ({layer.rate for layer in layers}, math.inf, "none below 0, for a rate"),
+        ({layer.share for layer in layers}, 1.0, "within 0 and 1, for a share"),
+        ({noise.memory.phi for noise in noises if noise.memory}, 1.0, "within 0 and 1, for an autocorrelation"),
+    )
     for parameter in parameters:
-        if parameter.target != "noise":
-            continue
         low, high = parameter.distribution.quantile(np.array([0.0, 1.0])).tolist()
-        where, shown = f"parameter {parameter.name!r}", f"{low:g} to {high:g}"
-        if parameter.name in spreads and low < 0:
-            problems.append(InvalidValue("its range", shown, "none below 0, for a spread", where=where))
-        if parameter.name in rates and low < 0:
-            problems.append(InvalidValue("its range", shown, "none below 0, for a rate", where=where))
-        if parameter.name in shares and not 0 <= low < high <= 1:
-            problems.append(InvalidValue("its range", shown, "within 0 and 1, for a share", where=where))
-        if parameter.name in phis and not 0 <= low < high <= 1:
-            problems.append(InvalidValue("its range", shown, "within 0 and 1, for an autocorrelation", where=where))
+        problems += [
+            InvalidValue("its range", f"{low:g} to {high:g}", expected, where=f"parameter {parameter.name!r}")
+            for names, most, expected in limits
+            if parameter.target == "noise" and parameter.name in names and not 0 <= low <= high <= most
+        ]
     return problems
 
 

@@ -20,9 +20,9 @@ import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from calibration.study.observations import Breakdown, Count, Observation, Quantity, Share, Term
+from calibration.study.observations import Observation, Quantity
 from calibration.study.rows import Records
 from calibration.study.sections import Fixed
 from calibration.study.tables import located, table_folder
@@ -46,7 +46,6 @@ from cipark_sd.toml_lines import LinedTable
 
 #: The range of the groups; no file can have such a name.
 RANGE = "\0group"
-_T = TypeVar("_T", bound=Quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,25 +196,14 @@ def _changed(
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
     """The observation read from the group's elements; ``differing`` are canonical names of what has the range."""
 
-    def quantity(read: _T) -> _T:
+    def quantity(read: Quantity) -> Quantity:
         parts = tuple(
             (element_of(name, group.name) if split_key(override_key(name))[0] in differing else name, sign)
             for name, sign in read.parts
         )
         return replace(read, parts=parts)
 
-    def term(read: Term) -> Term:
-        match read:
-            case Count():
-                gains = None if read.gains is None else quantity(read.gains)
-                below = None if read.denominator is None else quantity(read.denominator)
-                return replace(read, quantity=quantity(read.quantity), gains=gains, denominator=below)
-            case Breakdown():
-                return replace(read, quantities=tuple(quantity(part) for part in read.quantities))
-            case Share():
-                return replace(read, quantities=tuple(quantity(part) for part in read.quantities))
-
-    return replace(observation, terms=tuple(term(read) for read in observation.terms))
+    return replace(observation, terms=tuple(term.reading(quantity) for term in observation.terms))
 
 
 def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:

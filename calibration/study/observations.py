@@ -11,8 +11,8 @@ A quantity is read from the model at a date, as the difference of a cumulative o
 the integral of a flow over a window.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
@@ -103,6 +103,11 @@ class Count:
         """In the order in which the likelihood takes their values."""
         return tuple(q for q in (self.quantity, self.gains, self.denominator) if q is not None)
 
+    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Count":
+        """The same number, seen for other quantities."""
+        gains, below = (None if q is None else change(q) for q in (self.gains, self.denominator))
+        return replace(self, quantity=change(self.quantity), gains=gains, denominator=below)
+
     @property
     def moment(self) -> float:
         """The instant for which its residual stands: the date, or the middle of the window."""
@@ -128,6 +133,10 @@ class Breakdown:
     use: Use = "fit"
     coding: Coding | None = None
     known_sizes: tuple[float, ...] | None = None
+
+    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Breakdown":
+        """The same counts, seen for other quantities."""
+        return replace(self, quantities=tuple(map(change, self.quantities)))
 
     @property
     def n_true(self) -> int:
@@ -171,6 +180,10 @@ class Share:
     weight: float = 1.0
     use: Use = "fit"
     since: Since | None = None
+
+    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Share":
+        """The same count, seen for other quantities."""
+        return replace(self, quantities=tuple(map(change, self.quantities)))
 
     @property
     def at_risk(self) -> float:
