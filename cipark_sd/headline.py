@@ -244,7 +244,7 @@ def output(label: str, time: float, *, under: str = "", against: str = "") -> st
     return f"{label} at {time:.10g}{''.join(settings)}"
 
 
-class Said(TypedDict, total=False):
+class Details(TypedDict, total=False):
     """What a record says of its number beside what it is of: fields of :class:`Headline`."""
 
     unit: Required[str]
@@ -268,12 +268,12 @@ class Provenance:
     version: str
     label: Callable[[float], str]
 
-    def record(self, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
+    def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
         """A number of this call; a time in its estimand is a date where ``label`` makes one of it."""
         return Headline(
             estimand=estimand, number=number, command=self.command, model_digest=self.model_digest,
             study_digest=self.study_digest, seed=self.seed, version=self.version,
-            date=date_in(estimand, self.label), **said,
+            date=date_in(estimand, self.label), **details,
         )  # fmt: skip
 
 

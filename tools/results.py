@@ -132,8 +132,8 @@ def out_of_date(name: str) -> str:
 
 def kept_headlines(name: str) -> Headlines:
     """The headline records of a result, by the folder of output."""
-    kept = record_of(name).get("headlines", {})
-    return {place: [from_plain(Headline, record) for record in records] for place, records in kept.items()}
+    folders = record_of(name).get("headlines", {})
+    return {place: [from_plain(Headline, record) for record in records] for place, records in folders.items()}
 
 
 class Label(str):

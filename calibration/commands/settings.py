@@ -1,18 +1,24 @@
 """What the command line of ``cipark calibrate`` asks for. Nothing heavy is imported here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.declared import argument, option
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
     from calibration.sampling.effort import Sampler
+    from cipark_sd.checkpoints import Checkpoints
+
+
+def _nowhere() -> "Checkpoints":
+    from cipark_sd.checkpoints import NOT_KEPT
+
+    return NOT_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Settings:
     fresh: bool = options.fresh()
     output: Path | None = options.output_folder("STUDY")
     allow_files: tuple[Path, ...] = options.allow_files()
-    checkpoints: Checkpoints = NOT_KEPT
+    checkpoints: "Checkpoints" = field(default_factory=_nowhere)
 
     @property
     def folder(self) -> Path:

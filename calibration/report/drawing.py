@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import WIDTH
 from cipark_sd.plotting.runs import PALETTE
 
@@ -84,8 +83,3 @@ def cells(axes: "list[Axes]", used: int) -> "Iterator[Axes]":
     for axis in axes[used:]:
         axis.set_axis_off()
     yield from axes[:used]
-
-
-def stepped(edges: Array, heights: Array) -> tuple[Array, Array]:
-    """Corners of a histogram's outline, both ``(2 n,)``."""
-    return np.repeat(edges, 2)[1:-1], np.repeat(heights, 2)

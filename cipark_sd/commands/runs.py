@@ -135,7 +135,6 @@ class Request:
     allow_files: tuple[Path, ...] = options.allow_files()
 
 
-@command.add_command
 @command_of(Request, short_help="Run a sample again and compare the bits.")
 def verify(request: Request) -> Result:
     """Run a sample of the runs in STORE again and compare them bit for bit; compare chunks with their digests.
@@ -172,6 +171,9 @@ def verify(request: Request) -> Result:
         say(f"{checked.runs:,} runs came out bit for bit, and {checked.chunks:,} chunks have their digests.")
     result = {"store": path, "runs": checked.runs, "chunks": checked.chunks, "passed": checked.passed}
     return Result(result | {"damaged": checked.damaged, "different": checked.different}, int(not checked.passed))
+
+
+command.add_command(verify)
 
 
 @command.command(short_help="Remove what is damaged or unfinished, or a whole store.")

@@ -5,7 +5,7 @@ from typing import Unpack
 
 from calibration.fit.held import Held
 from calibration.report.findings import Findings
-from cipark_sd.headline import Headline, Provenance, Said
+from cipark_sd.headline import Headline, Provenance, Details
 from cipark_sd.pages.parts import Part
 
 #: Rows of a table under their columns.
@@ -18,7 +18,7 @@ class ReportPart(Part[Findings]):
     __slots__ = ()
 
     def not_run(self, findings: Findings) -> Iterable[str]:
-        """What the section could have said and was not asked to, with the option that asks; by default nothing."""
+        """What the section could have details and was not asked to, with the option that asks; by default nothing."""
         return ()
 
 
@@ -27,9 +27,9 @@ def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
     return tuple(f"{constant.name} = {constant.value:.4g}" for constant in held)
 
 
-def record(findings: Findings, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
+def record(findings: Findings, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
     """A headline number of a calibration."""
     fit, study = findings.fit, findings.fit.study
     digests = study.model_digest, study.study_digest
     call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
-    return call.record(estimand, number, **said)
+    return call.record(estimand, number, **details)

@@ -8,7 +8,7 @@ from typing import Literal, Unpack
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.experiments.definition import BASE, Catalogue, Structure
-from cipark_sd.headline import Headline, Provenance, Said
+from cipark_sd.headline import Headline, Provenance, Details
 from cipark_sd.results import version
 
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
@@ -95,7 +95,7 @@ class About:
 
     @property
     def signs_only(self) -> bool:
-        """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
+        """Whether the draws are of the priors of a study: what policies do is then details by its sign alone."""
         return all(basis.origin == "prior" for basis in self.bases.values())
 
     @property
@@ -171,18 +171,18 @@ class About:
         *,
         of: Literal["first", "mixture", "futures"] = "first",
         conditions: tuple[str, ...] = (),
-        **said: Unpack[Said],
+        **details: Unpack[Details],
     ) -> Iterator[Headline]:
         """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
         if not math.isfinite(number):
             return
         structures = {"first": f"structure {self.first}", "mixture": f"structures by weight ({self.weighted})"}
         known = (structures.get(of, "") if self.several else "", self.place, *conditions)
-        said["conditional_on"] = tuple(filter(None, known))
-        said["basis"] = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
+        details["conditional_on"] = tuple(filter(None, known))
+        details["basis"] = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
         digests = self.model_digest, self.study_digest
         call = Provenance("cipark policy", *digests, self.seed, version(), self.catalogue.date)
-        yield call.record(estimand, number, **said)
+        yield call.record(estimand, number, **details)
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""

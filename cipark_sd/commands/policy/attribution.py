@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -64,31 +64,18 @@ def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
 
     rows = []
     outcomes = [str(name) for name in dataset.data_vars if dataset[name].dims[0] == "factor" and " " not in str(name)]
-    for outcome in outcomes:
-        for t, time in enumerate(dataset["time"].to_numpy()):
-            for r, rival in enumerate(dataset["rival"].to_numpy()):
-                for f, factor in enumerate(dataset["factor"].to_numpy()):
-                    at = {"time": t, "rival": r, "factor": f}
-                    shapley = summary(dataset[outcome].isel(at).to_numpy())
-                    out = summary(dataset[f"{outcome} leave one out"].isel(at).to_numpy())
-                    alone = summary(dataset[f"{outcome} add one in"].isel(at).to_numpy())
-                    rows.append(
-                        {
-                            "outcome": outcome,
-                            "time": float(time),
-                            "rival": str(rival),
-                            "factor": str(factor),
-                            "shapley_mean": shapley.mean,
-                            "shapley_median": shapley.median,
-                            "low50": shapley.low50,
-                            "high50": shapley.high50,
-                            "low90": shapley.low90,
-                            "high90": shapley.high90,
-                            "mcse": shapley.mcse,
-                            "leave_one_out": out.mean,
-                            "add_one_in": alone.mean,
-                        }
-                    )
+    places = [enumerate(dataset[dim].to_numpy()) for dim in ("time", "rival", "factor")]
+    for outcome, (t, time), (r, rival), (f, factor) in product(outcomes, *places):
+        at = {"time": t, "rival": r, "factor": f}
+        of_names = (outcome, f"{outcome} leave one out", f"{outcome} add one in")
+        shapley, out, alone = (summary(dataset[name].isel(at).to_numpy()) for name in of_names)
+        bands = {key: getattr(shapley, key) for key in ("low50", "high50", "low90", "high90", "mcse")}
+        rows.append(
+            {"outcome": outcome, "time": float(time), "rival": str(rival), "factor": str(factor)}
+            | {"shapley_mean": shapley.mean, "shapley_median": shapley.median}
+            | bands
+            | {"leave_one_out": out.mean, "add_one_in": alone.mean}
+        )
     return pd.DataFrame(rows)
 
 

@@ -13,7 +13,7 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import failed_sentence
 from cipark_sd.files import write_text
-from cipark_sd.headline import Headline, Provenance, Said
+from cipark_sd.headline import Headline, Provenance, Details
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 
@@ -144,13 +144,13 @@ class Findings:
         """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
         return replace(self.facts.basis, n=n) if self.unseen else self.facts.basis
 
-    def record(self, estimand: str, number: float, **said: Unpack[Said]) -> Headline:
+    def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
         """A headline number of this command."""
         facts = self.facts
         label = partial(time_label, units=facts.time_units)
         digests = facts.model_digest, facts.study_digest
         call = Provenance("cipark sensitivity", *digests, facts.seed, facts.version, label)
-        return call.record(estimand, number, **said)
+        return call.record(estimand, number, **details)
 
     def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""

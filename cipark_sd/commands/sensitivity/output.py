@@ -67,19 +67,19 @@ class _Sources(Part[Findings]):
         yield Section("How it was computed", (Listing(sources),))
 
 
-def _methods() -> tuple[Method, ...]:
-    return (*registry.METHODS, registry.LOOPS)
+def _methods(findings: Findings) -> tuple[Method, ...]:
+    return tuple(method for method in (*registry.METHODS, registry.LOOPS) if method.is_in(findings))
 
 
-def parts() -> tuple[Part[Findings], ...]:
+def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
-    methods = _methods()
+    methods = _methods(findings)
     return (First(methods), _Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
 
 
 def sentences(findings: Findings) -> list[str]:
     """What people read."""
-    lines = [sentence for method in _methods() for sentence in method.sentences(findings)]
+    lines = [sentence for method in _methods(findings) for sentence in method.sentences(findings)]
     return [*lines, *failed_sentences(findings)]
 
 
@@ -95,7 +95,7 @@ def together(findings: Findings) -> "xr.Dataset | None":
     """
     import xarray as xr
 
-    parts = [part for method in _methods() for part in method.together(findings)]
+    parts = [part for method in _methods(findings) for part in method.together(findings)]
     return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
 
@@ -109,7 +109,7 @@ def write(findings: Findings, folder: Path, workers: int = 1) -> list[Path]:
     written.append(write_text(folder / "summary.txt", text))
     title = f"Which assumptions matter: {findings.facts.title}"
     return written + output.write(
-        parts(),
+        parts(findings),
         findings,
         folder,
         title=title,

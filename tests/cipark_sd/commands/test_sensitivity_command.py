@@ -254,7 +254,7 @@ def test_a_study_keeps_its_priors(run):
 def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
     nothing = Findings(facts(Request(), Inputs(question, question, Basis("prior", 64))), {})
-    assert [drawing.name for part in parts() for drawing in part.drawings(nothing)] == []
+    assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):

@@ -47,6 +47,10 @@ class Decisions(Method):
             results["choices"] = best_alternatives(inputs.question, sampling)
         return results
 
+    def is_in(self, findings: Findings) -> bool:
+        """Claims or alternatives."""
+        return not findings.results.keys().isdisjoint(self.sources)
+
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The probability of each claim, and how often each alternative is best."""
         claims, choices = findings.of("claims"), findings.of("choices")

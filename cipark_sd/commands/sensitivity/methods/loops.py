@@ -47,23 +47,20 @@ class Loops(Method):
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Who leads when."""
-        scores = findings.of("loops")
-        if scores is not None:
-            date = dated(scores)
-            spans = [f"{name} from {date(start)} to {date(end)}" for start, end, name in takeovers(scores)]
-            yield f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}."
-            draws = scores.sizes["run"] - 1
-            if draws > 1:
-                common = "; ".join(_in_words(lead, date) for lead in common_leads(scores))
-                yield f"In most of {draws} draws the leading loop is: {common or 'none for long'}."
+        scores = findings.results["loops"]
+        date = dated(scores)
+        spans = [f"{name} from {date(start)} to {date(end)}" for start, end, name in takeovers(scores)]
+        yield f"Feedback loops with the largest share of all scores: {'; '.join(spans) or 'none for long'}."
+        draws = scores.sizes["run"] - 1
+        if draws > 1:
+            common = "; ".join(_in_words(lead, date) for lead in common_leads(scores))
+            yield f"In most of {draws} draws the leading loop is: {common or 'none for long'}."
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Scores over time, and spans in which each loop leads."""
         import pandas as pd
 
-        scores = findings.of("loops")
-        if scores is None:
-            return {}
+        scores = findings.results["loops"]
         date = dated(scores)
         rows = [
             {
@@ -85,15 +82,12 @@ class Loops(Method):
         """Loops over time."""
         from cipark_sd.plotting.loops import plot_loops
 
-        scores = findings.of("loops")
-        if scores is not None:
-            yield Drawing("loops", plot_loops, (scores,))
+        scores = findings.results["loops"]
+        yield Drawing("loops", plot_loops, (scores,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Leads, and loops over time."""
-        scores = findings.of("loops")
-        if scores is None:
-            return
+        scores = findings.results["loops"]
         blocks: list[Block] = [
             Paragraph(
                 "The score of a loop is its share in the change of the stocks that it links (Loops That Matter), so it "

@@ -40,16 +40,13 @@ class Morris(Method):
 
     def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """Effects on the first count of levels."""
-        effects = findings.of("morris")
-        if effects is not None:
-            screening = effects[["mu", "mu_star", "mu_star_conf", "sigma", "n_failed"]]
-            yield screening.rename(n_failed="n_failed_morris").isel(levels=0, drop=True)
+        effects = findings.results["morris"]
+        screening = effects[["mu", "mu_star", "mu_star_conf", "sigma", "n_failed"]]
+        yield screening.rename(n_failed="n_failed_morris").isel(levels=0, drop=True)
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Whether both grids rank alike."""
-        effects = findings.of("morris")
-        if effects is None:
-            return
+        effects = findings.results["morris"]
         levels = " and ".join(map(str, effects["levels"].to_numpy().tolist()))
         for output in outputs(effects):
             agreement = effects["rank_agreement"].sel(output=output)
@@ -60,18 +57,15 @@ class Morris(Method):
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
-        effects = findings.of("morris")
-        if effects is None:
-            return {}
+        effects = findings.results["morris"]
         return {"morris": at(effects[["mu", "mu_star", "mu_star_conf", "sigma"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The plane of mean and spread."""
         from cipark_sd.plotting import sensitivity as plot
 
-        effects = findings.of("morris")
-        if effects is not None:
-            yield Drawing("morris", plot.morris_planes, (effects, findings.moments))
+        effects = findings.results["morris"]
+        yield Drawing("morris", plot.morris_planes, (effects, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The plane."""
@@ -83,8 +77,7 @@ class Morris(Method):
 
     def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
         """Agreement of the grids, and with the indices."""
-        effects = findings.of("morris")
-        lines = tuple(_screening_sentences(findings, effects)) if effects is not None else ()
+        lines = tuple(_screening_sentences(findings, findings.results["morris"]))
         if lines:
             yield Listing(lines)
 

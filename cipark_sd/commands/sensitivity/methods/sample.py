@@ -47,9 +47,7 @@ class Sample(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the median and the central 90 %."""
-        runs = findings.of("sample")
-        if runs is None:
-            return
+        runs = findings.results["sample"]
         basis = findings.over_runs(runs.sizes["run"])
         quantiles = fan(runs.sel(time=nearest(runs, findings.moments)), (5.0, 50.0, 95.0))
         for label in outputs(runs):
@@ -64,8 +62,7 @@ class Sample(Method):
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Modes of behaviour."""
-        runs = findings.of("sample")
-        shares = mode_shares(runs) if runs is not None else []
+        shares = mode_shares(findings.results["sample"])
         for output in dict.fromkeys(share.output for share in shares):
             parts = []
             for share in (s for s in shares if s.output == output):
@@ -79,9 +76,7 @@ class Sample(Method):
         """Fans, modes, measures, and PAWN of both."""
         import pandas as pd
 
-        runs, of_outputs, of_measures = (findings.of(name) for name in ("sample", "pawn", "measures_pawn"))
-        if runs is None or of_outputs is None or of_measures is None:
-            return {}
+        runs, of_outputs, of_measures = (findings.results[name] for name in ("sample", "pawn", "measures_pawn"))
         modes = [
             asdict(share) | {"apart": "; ".join(f"{name} {d:+.2f}" for name, d in share.apart)}
             for share in mode_shares(runs)
@@ -100,9 +95,7 @@ class Sample(Method):
         from cipark_sd.files import file_name
         from cipark_sd.plotting import sensitivity as plot
 
-        runs = findings.of("sample")
-        if runs is None:
-            return
+        runs = findings.results["sample"]
         yield Drawing("answer", plot.fan_chart, (fan(runs),), {"first": True})
         yield Drawing("fan", plot.fan_chart, (fan(runs), findings.moments))
         sobol, shapley = findings.of("sobol"), findings.of("shapley")
@@ -119,9 +112,7 @@ class Sample(Method):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans, measures and modes."""
-        runs, drivers = findings.of("sample"), findings.of("measures_pawn")
-        if runs is None or drivers is None:
-            return
+        runs, drivers = findings.results["sample"], findings.results["measures_pawn"]
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
             _measures_table(_measured(runs), drivers.isel(time=0, drop=True), runs.sizes["run"], dated(runs)),

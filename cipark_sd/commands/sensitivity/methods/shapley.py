@@ -52,15 +52,12 @@ class Shapley(Method):
 
     def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """Effects."""
-        effects = findings.of("shapley")
-        if effects is not None:
-            yield effects[["Sh", "Sh_conf", "n_failed"]].rename(n_failed="n_failed_shapley")
+        effects = findings.results["shapley"]
+        yield effects[["Sh", "Sh_conf", "n_failed"]].rename(n_failed="n_failed_shapley")
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The effect of the strongest constant on each output at each moment."""
-        effects = findings.of("shapley")
-        if effects is None:
-            return
+        effects = findings.results["shapley"]
         basis = findings.over_runs(int(effects.attrs["rows"]))
         for label, _, point in over_outputs(findings, effects):
             share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
@@ -73,30 +70,26 @@ class Shapley(Method):
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """The strongest constants."""
-        effects = findings.of("shapley")
-        if effects is not None:
-            yield from shapley_sentences(effects, findings.moments)
+        effects = findings.results["shapley"]
+        yield from shapley_sentences(effects, findings.moments)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
-        effects = findings.of("shapley")
-        return {} if effects is None else {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
+        effects = findings.results["shapley"]
+        return {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Effects over time and at the moments."""
         from cipark_sd.plotting import indices as over_time
         from cipark_sd.plotting import sensitivity as plot
 
-        effects = findings.of("shapley")
-        if effects is not None:
-            yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, findings.moments))
-            yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
+        effects = findings.results["shapley"]
+        yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, findings.moments))
+        yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
-        effects = findings.of("shapley")
-        if effects is None:
-            return
+        effects = findings.results["shapley"]
         blocks: tuple[Block, ...] = (
             Paragraph(
                 "The constants depend on each other, so their shares of the variance are Shapley effects: what knowing "

@@ -69,9 +69,7 @@ class Sobol(Method):
 
     def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
         """First, total and second order."""
-        indices = findings.of("sobol")
-        if indices is None:
-            return
+        indices = findings.results["sobol"]
         names = ["S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"]
         yield indices[names].rename(n_failed="n_failed_sobol")
         if "S2" in indices:
@@ -80,9 +78,7 @@ class Sobol(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment its mean, and the total index of the strongest constant."""
-        indices = findings.of("sobol")
-        if indices is None:
-            return
+        indices = findings.results["sobol"]
         basis = findings.over_runs(int(indices.attrs["rows"]))
         for label, moment, point in over_outputs(findings, indices):
             explained, mean = findings.output(label), float(point["mean"])
@@ -98,18 +94,15 @@ class Sobol(Method):
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Which assumptions matter, and whether intervals are as narrow as asked."""
-        indices = findings.of("sobol")
-        if indices is not None:
-            yield from sentences(indices, findings.moments)
-            yield from _until_sentences(indices)
+        indices = findings.results["sobol"]
+        yield from sentences(indices, findings.moments)
+        yield from _until_sentences(indices)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Rankings at the moments, and every index over time."""
         import pandas as pd
 
-        indices = findings.of("sobol")
-        if indices is None:
-            return {}
+        indices = findings.results["sobol"]
         date = dated(indices)
         lines = [
             asdict(row) | {"course": "; ".join(f"{date(t)}: {v:.2f}" for t, v in row.course)}
@@ -128,17 +121,14 @@ class Sobol(Method):
         """Indices over time, and how they settle."""
         from cipark_sd.plotting import indices as plot
 
-        indices = findings.of("sobol")
-        if indices is not None:
-            yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
-            yield Drawing("heat-map", plot.heat_map, (indices,))
-            yield Drawing("convergence", plot.convergence, (indices, findings.moments))
+        indices = findings.results["sobol"]
+        yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
+        yield Drawing("heat-map", plot.heat_map, (indices,))
+        yield Drawing("convergence", plot.convergence, (indices, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""
-        indices = findings.of("sobol")
-        if indices is None:
-            return
+        indices = findings.results["sobol"]
         first = findings.of("shapley") is None
         title = "The assumptions that matter" if first else "By variance, with independent constants"
         yield Section(title, tuple(_rankings(findings, indices)))
@@ -157,9 +147,7 @@ class Sobol(Method):
 
     def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
         """Widths, convergence, and what is negligible."""
-        indices = findings.of("sobol")
-        if indices is None:
-            return
+        indices = findings.results["sobol"]
         yield Listing((*_width_sentences(findings, indices), *_until_sentences(indices)))
         yield from pictures.show(
             "convergence", "Total indices with fewer rows of the same design: they should stay in the intervals."

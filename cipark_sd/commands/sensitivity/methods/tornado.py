@@ -30,16 +30,15 @@ class Tornado(Method):
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Ends at the moments."""
-        runs = findings.of("tornado")
-        return {} if runs is None else {"tornado": at(runs[["low", "high", "middle"]], findings.moments)}
+        runs = findings.results["tornado"]
+        return {"tornado": at(runs[["low", "high", "middle"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
         from cipark_sd.plotting import sensitivity as plot
 
-        runs = findings.of("tornado")
-        if runs is not None:
-            yield Drawing("tornado", plot.tornado_bars, (runs, findings.moments))
+        runs = findings.results["tornado"]
+        yield Drawing("tornado", plot.tornado_bars, (runs, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""

@@ -1,0 +1,87 @@
+"""Options that are declared once: what click gets and what a function without a command line gets are the same."""
+
+from dataclasses import dataclass, fields
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from calibration.commands.calibrate import calibrate
+from calibration.commands.new_study import Request as NewStudyRequest
+from calibration.commands.new_study import new_study
+from calibration.commands.play.command import play
+from calibration.commands.play.request import Settings as PlaySettings
+from calibration.commands.settings import Settings
+from cipark_sd.commands import certify, check, convert, ensemble, options, run, runs, show
+from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.policy import command as policy
+from cipark_sd.commands.policy.request import Request as PolicyRequest
+from cipark_sd.commands.sensitivity import command as sensitivity
+from cipark_sd.commands.sensitivity.request import Request as SensitivityRequest
+from cipark_sd.errors import CiparkError
+
+COMMANDS = [
+    (calibrate, Settings),
+    (play, PlaySettings),
+    (policy.command, PolicyRequest),
+    (sensitivity.command, SensitivityRequest),
+    (new_study, NewStudyRequest),
+    *((module.command, module.Request) for module in (run, ensemble, check, certify, show, convert)),
+    (runs.verify, runs.Request),
+]
+
+
+@pytest.mark.parametrize(("command", "request_type"), COMMANDS)
+def test_a_request_without_options_is_that_of_a_command_line_without_any(command: click.Command, request_type) -> None:
+    needed = [p.name for p in command.params if p.required]
+    line = {0: [], 1: ["a"], 2: ["a", "-o", "b.mdl"]}[len(needed)]
+    values = command.make_context("x", line).params
+    made = request_type()
+    assert set(values) <= {entry.name for entry in fields(request_type)}
+    for name, value in values.items():
+        if name not in needed:
+            assert getattr(made, name) == value, name
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command of these tests is asked."""
+
+    word: str | None = argument(required=False)
+    often: tuple[str, ...] = option("--often", multiple=True, help="Repeatable.")
+    sure: bool = option("--sure", is_flag=True)
+    size: int = option("-s", "--size", type=click.IntRange(1, 5), default=3, show_default=True, help="How large.")
+    kept: str = "for callers"
+
+
+@options.renamed("--large", "--size")
+@command_of(Request, short_help="Short.")
+def spoken(request: Request) -> None:
+    """What ``--help`` says."""
+    click.echo(repr(request))
+
+
+def test_a_field_is_an_option_with_its_name_its_type_and_its_help() -> None:
+    def said(*arguments: str) -> str:
+        return CliRunner().invoke(spoken, arguments).output
+
+    assert said() == f"{Request()}\n"
+    assert said("a", "--often", "b", "--often", "c", "--sure", "-s", "5") == f"{Request('a', ('b', 'c'), True, 5)}\n"
+    assert "6 is not in the range 1<=x<=5" in said("-s", "6")
+    shown = said("--help")
+    assert "What ``--help`` says." in shown
+    assert "How large. [default: 3; 1<=x<=5]" in " ".join(shown.split())
+    assert "kept" not in shown
+    assert "--large" not in shown
+
+
+def test_an_option_of_earlier_versions_is_refused_with_its_new_name() -> None:
+    refused = CliRunner().invoke(spoken, ["--large", "4"]).exception
+    assert isinstance(refused, CiparkError)
+    assert str(refused).endswith("the option --large is called --size now")
+
+
+def test_a_flag_of_earlier_versions_is_refused_where_it_is_given() -> None:
+    command = options.refused("--slow", "there is no option {} any more: all is fast", flag=True)(spoken)
+    assert CliRunner().invoke(command, []).exception is None
+    assert "there is no option --slow any more: all is fast" in str(CliRunner().invoke(command, ["--slow"]).exception)
