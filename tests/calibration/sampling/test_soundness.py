@@ -106,3 +106,19 @@ def test_what_is_not_as_it_should_be_is_said(changed: dict[str, float], sound: b
     now = replace(GOOD, **changed)  # type: ignore[arg-type]
     assert now.sound is sound
     assert words in " ".join(now.sentences)
+
+
+def test_moves_are_those_of_each_parameter_in_its_own_deviations() -> None:
+    scores = 3.0 * draws() + np.array([0.0, 100.0, -50.0])
+    scores[:3, :, 1] = scores[:3, :, 1] * 4 + 20
+    found = judged(scores, in_chains(3, 0.5)).moves
+    moves = []
+    for place in range(3):
+        whole, without = scores[:, :, place].ravel(), scores[3:, :, place].ravel()
+        moves += [abs(whole.mean() - without.mean()) / whole.std(), abs(np.log(whole.std() / without.std()))]
+    assert found == pytest.approx(max(moves))
+    assert judged(3.0 * draws(), in_chains(3, 0.5)).sound
+
+
+def test_nothing_is_said_of_what_was_not_seen() -> None:
+    assert Soundness().sentences == ["No trajectory diverged, no chain lacks energy (E-BFMI 1.00, at least 0.3)."]
