@@ -146,8 +146,10 @@ def band(low: float, high: float) -> str:
     >>> band(0.0, 12.0), band(179.144, 183.097), band(0.5, 0.5)
     ('0 to 12', '179.1 to 183.1', '0.5 to 0.5')
     """
-    if not (math.isfinite(low) and math.isfinite(high)) or (low == round(low) and high == round(high)):
+    if not (math.isfinite(low) and math.isfinite(high)):
         return f"{low:g} to {high:g}"
+    if low == round(low) and high == round(high) and max(-low, high) < 1e12:
+        return f"{round(low)} to {round(high)}"
     return f"{rounded(low, high - low)} to {rounded(high, high - low)}"
 
 

@@ -10,6 +10,7 @@ from cipark_sd.headline import HEAD, Bounds, Headline, cells, in_words, output, 
 from cipark_sd.pages.blocks import headline_table
 from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.records import WrongRecordError, from_plain, to_plain
+from cipark_sd.wording import band
 
 RATE = Headline(
     estimand=parameter("rate"),
@@ -278,3 +279,23 @@ def test_an_interval_around_two_optima_has_both_stretches() -> None:
 )
 def test_digits_follow_the_interval_or_the_error_and_not_the_size(number: float, interval: Bounds, shown: str) -> None:
     assert replace(RATE, number=number, interval=interval, unit="").value == shown
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 1.5, 95.0, -0.5])
+def test_a_level_is_a_share(level: float) -> None:
+    with pytest.raises(ValueError, match=f"the level of an interval lies between 0 and 1, not at {level}"):
+        Bounds(1.0, 2.0, level, "central draws")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.0, 12.0, "0 to 12"),
+        (1_234_567.0, 2_345_678.0, "1234567 to 2345678"),
+        (-3.0, -2.0, "-3 to -2"),
+        (0.5, 12.0, "0.50 to 12"),
+        (-float("inf"), 12.0, "-inf to 12"),
+    ],
+)
+def test_a_band_of_whole_numbers_has_all_their_digits(low: float, high: float, words: str) -> None:
+    assert band(low, high) == words

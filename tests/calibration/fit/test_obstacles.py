@@ -10,7 +10,7 @@ import pytest
 from regression_problems import BOXBOD, Range, fitted, study
 
 from calibration.fit.diagnostics import interval_rule
-from calibration.fit.obstacles import on_bounds, worth_beyond
+from calibration.fit.obstacles import _harmless, on_bounds, worth_beyond
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import profile
 from calibration.likelihood.posterior import posterior
@@ -131,3 +131,11 @@ def test_a_parameter_is_on_a_bound_where_it_would_move_on() -> None:
     points, slopes = np.array([0.0, 0.0, 0.1, 1.0, 1.0, 1.0]), np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1e-4])
     minimum: Any = SimpleNamespace(point=points, slopes=slopes)
     assert on_bounds(SimpleNamespace(space=SimpleNamespace(names=names)), minimum) == ["low", "high"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("upper", "harmless"), [(1.0, True), (2.0, False)])
+def test_a_bound_at_the_natural_edge_is_harmless_however_much_the_way_back_costs(upper: float, harmless: bool) -> None:
+    minimum: Any = SimpleNamespace(point=np.array([1.0]), slopes=np.array([-5.0]), value=0.0)
+    with pytest.raises(StopIteration) as end:
+        next(_harmless(alone(0.0, upper), minimum, "a", 0.01))
+    assert end.value.value is harmless

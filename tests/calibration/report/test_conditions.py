@@ -561,3 +561,13 @@ def test_an_alias_that_has_a_prior_leaves_both_sides_open_and_a_known_one_does_n
     else:
         assert None not in (profile.lower, profile.upper)
         assert verdict.startswith("bounded by the data")
+
+
+def test_of_a_parameter_at_its_bound_the_data_share_all_that_is_known(tmp_path: Path) -> None:
+    """It cannot move, so that no information is divided."""
+    small_study(tmp_path)
+    path = tmp_path / "problem.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("bounds = [10, 1000]", "bounds = [10, 80]"))
+    (size,) = (line for line in fit_of(tmp_path, profiles=False).conditions.parameters if line.name == "size")
+    assert size.at_bound
+    assert (size.by_data, size.by_own_prior, size.leaning_on) == (1.0, 0.0, ())

@@ -267,3 +267,11 @@ def test_no_more_is_effective_than_there_is(monkeypatch):
     monkeypatch.setattr(arviz, "ess", lambda *args, **more: 1e6)
     assert effective(np.random.default_rng(1).standard_normal((2, 5, 4))) == 40
     assert np.isnan(effective(np.ones((2, 5, 4))))
+
+
+def test_the_error_of_a_limit_reaches_the_last_draw() -> None:
+    """Of ten independent draws one standard error above the 97.5 % limit lies beyond the ninth."""
+    low, high = stats.beta.ppf(stats.norm.cdf([-1, 1]), 10 * 0.975 + 1, 10 * 0.025 + 1)
+    assert np.ceil(10 * high - 1) == 9
+    draws = np.arange(10.0) ** 2
+    assert quantile_error(draws, 0.975, 10.0) == (draws[9] - draws[int(10 * low - 1)]) / 2

@@ -124,3 +124,19 @@ def test_groups_that_lie_in_several_modes_are_found() -> None:
     slow = draws() + 2 * np.random.default_rng(3).standard_normal((64, 1, 3))
     assert judged(slow).groups_apart == ""
     assert not any(judged(draws(seed)).groups_apart for seed in range(40))
+
+
+def test_moves_are_those_of_each_parameter_in_its_own_deviations() -> None:
+    scores = 3.0 * draws() + np.array([0.0, 100.0, -50.0])
+    scores[:3, :, 1] = scores[:3, :, 1] * 4 + 20
+    found = judged(scores, in_chains(3, 0.5)).moves
+    moves = []
+    for place in range(3):
+        whole, without = scores[:, :, place].ravel(), scores[3:, :, place].ravel()
+        moves += [abs(whole.mean() - without.mean()) / whole.std(), abs(np.log(whole.std() / without.std()))]
+    assert found == pytest.approx(max(moves))
+    assert judged(3.0 * draws(), in_chains(3, 0.5)).sound
+
+
+def test_nothing_is_said_of_what_was_not_seen() -> None:
+    assert Soundness().sentences == ["No trajectory diverged, no chain lacks energy (E-BFMI 1.00, at least 0.3)."]

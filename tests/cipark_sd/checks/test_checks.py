@@ -295,7 +295,7 @@ def test_a_constant_that_breaks_the_model_at_its_limit_is_found(outcomes: Outcom
 
 
 def test_a_constant_that_a_table_reads_is_looked_at(outcomes: Outcomes) -> None:
-    equations = "S = INTEG(Effect(far), 0) ~~| Effect( (0,1), (100,1.5) ) ~~| far = 120 ~~|"
+    equations = "S = INTEG(x, 0) ~~| x = Effect(far) ~~| Effect( (0,1), (100,1.5) ) ~~| far = 120 ~~|"
     (finding,) = outcomes(equations)["lookup-ranges"].findings
     assert not finding.passed
     assert "argument from 120 to 120, table from 0 to 100" in finding.remark
