@@ -349,26 +349,38 @@ class _Unroller:
             return Call(
                 function, (*(self._expr(part, bound) for part in numbers), *self._from_first(heights, bound, function))
             )
+        if function == "invert_matrix":
+            return self._inverse(arguments[0], bound)
         last = self._last_dimension(arguments[0])
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
         head = (Const(float(position)), Const(float(len(members))))
-        if function == "invert_matrix":
-            rows = self._dimensions_of(arguments[0])[-2]
-            row = self.subscripts.dimensions[rows].elements.index(bound[rows])
-            key = (arguments[0], *((sub, element) for sub, element in bound.items() if sub not in (rows, last)))
-            if key not in self._matrices:
-                self._matrices[key] = tuple(
-                    self._expr(arguments[0], {**bound, rows: r, last: c})
-                    for r in self.subscripts.dimensions[rows].elements
-                    for c in members
-                )
-            return Call(function, (Const(float(row)), *head, *self._matrices[key]))
         vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "vector_reorder":
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
             return Call(function, (*head, *order, *vector))
         return Call(function, (*head, self._expr(arguments[1], bound), *vector))
+
+    def _inverse(self, matrix: Expr, bound: Binding) -> Expr:
+        """``invert_matrix`` (row and column of the element, number of columns, cells); rows and columns of the matrix
+        may be one range, ``m[R,R]``: then the last two subscripts of the left side say which element it is."""
+        rows, columns = self._dimensions_of(matrix)[-2:]
+        here = list(bound.items())[-2:] if rows == columns else [(rows, bound[rows]), (columns, bound[columns])]
+        places = [Const(float(self.subscripts.places[sub][element])) for sub, element in here]
+        members = self.subscripts.dimensions[columns].elements
+        key = (matrix, *((sub, element) for sub, element in bound.items() if (sub, element) not in here))
+        if key not in self._matrices:
+            cells = product(self.subscripts.dimensions[rows].elements, members)
+            self._matrices[key] = tuple(self._cell_of(matrix, rows, columns, r, c, bound) for r, c in cells)
+        return Call("invert_matrix", (*places, Const(float(len(members))), *self._matrices[key]))
+
+    def _cell_of(self, matrix: Expr, rows: str, columns: str, row: str, column: str, bound: Binding) -> Expr:
+        if rows != columns:
+            return self._expr(matrix, {**bound, rows: row, columns: column})
+        if not isinstance(matrix, Ref) or matrix.subscripts[-2:] != (rows, columns):
+            reason = f"inverts an expression with {rows!r} twice; give the matrix a variable of its own"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+        return self._ref(Ref(matrix.name, (*matrix.subscripts[:-2], row, column)), bound)
 
     def _from_first(self, reference: Expr, bound: Binding, function: str) -> list[Expr]:
         """The elements of a vector that is named by the first of them."""

@@ -142,6 +142,14 @@ def test_a_matrix_of_many_rows_has_the_inverse_of_numpy(write_mdl: Write, engine
     np.testing.assert_allclose(inverse, np.linalg.inv(matrix), rtol=1e-10, atol=1e-12)
 
 
+def test_a_matrix_may_name_one_range_for_rows_and_columns(write_mdl: Write) -> None:
+    """The element of the inverse is that of the left side; SDEverywhere's ``invertmatrixio`` has a record of it."""
+    text = "R: x1,x2,x3 ~~|\nC: x1,x2,x3 ~~|\nm[R,C] = 2,1,0; 0,3,1; 5,0,4; ~~|\n"
+    text += "inverse[R,C] = INVERT MATRIX(m[R,R], 3) ~~|\n"
+    inverse = simulate(read_model(write_mdl(text)), save=["inverse"])["inverse"][0]
+    np.testing.assert_allclose(inverse, np.linalg.inv([[2, 1, 0], [0, 3, 1], [5, 0, 4]]), rtol=1e-12, atol=1e-15)
+
+
 def test_inverses_are_those_of_numpy_and_singular_matrices_have_none(write_mdl: Write) -> None:
     text = "R: (r1-r6) ~~|\nC: (c1-c6) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 6) ~~|\n"
     rng = np.random.default_rng(7)
