@@ -17,8 +17,8 @@ from pathlib import Path
 from gauntlet_case import Case
 
 #: Seconds of processor time of each command at most, and of all together.
-LIMITS = {"new-study": 15, "calibrate": 45, "posterior": 75, "play": 15, "policy": 25, "sensitivity": 30}
-BUDGET = 140
+LIMITS = {"new-study": 15, "calibrate": 75, "posterior": 120, "play": 15, "policy": 25, "sensitivity": 40}
+BUDGET = 250
 CIPARK = Path(sys.executable).with_name("cipark")
 
 
