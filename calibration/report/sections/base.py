@@ -5,7 +5,7 @@ from typing import Unpack
 
 from calibration.fit.held import Held
 from calibration.report.findings import Findings
-from cipark_sd.headline import Headline, Provenance, Details
+from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.pages.parts import Part
 
 #: Rows of a table under their columns.
@@ -18,7 +18,7 @@ class ReportPart(Part[Findings]):
     __slots__ = ()
 
     def not_run(self, findings: Findings) -> Iterable[str]:
-        """What the section could have details and was not asked to, with the option that asks; by default nothing."""
+        """What the section could have said and was not asked to, with the option that asks; by default nothing."""
         return ()
 
 

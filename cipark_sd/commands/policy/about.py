@@ -8,7 +8,7 @@ from typing import Literal, Unpack
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.experiments.definition import BASE, Catalogue, Structure
-from cipark_sd.headline import Headline, Provenance, Details
+from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.results import version
 
 #: A posterior variance above this share of the prior's says that the data taught little of a parameter.
@@ -95,7 +95,7 @@ class About:
 
     @property
     def signs_only(self) -> bool:
-        """Whether the draws are of the priors of a study: what policies do is then details by its sign alone."""
+        """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
         return all(basis.origin == "prior" for basis in self.bases.values())
 
     @property

@@ -13,7 +13,7 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import failed_sentence
 from cipark_sd.files import write_text
-from cipark_sd.headline import Headline, Provenance, Details
+from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 
