@@ -26,10 +26,10 @@ def inverse(g: Graph, cells: Sequence[int]) -> tuple[int, ...]:
             above = [g.select(larger, b, a) for a, b in zip(rows[k], rows[i], strict=True)]
             rows[i] = [g.select(larger, a, b) for a, b in zip(rows[k], rows[i], strict=True)]
             rows[k] = above
-        pivot, *rest = rows[k]
-        rows[k] = [g.div(value, pivot) for value in rest]
+        pivot, *beyond = rows[k]
+        rows[k] = [g.div(value, pivot) for value in beyond]
         for i in range(n):
             if i != k:
-                factor, *others = rows[i]
-                rows[i] = [g.sub(b, g.mul(factor, a)) for a, b in zip(rows[k], others, strict=True)]
+                factor, *row_beyond = rows[i]
+                rows[i] = [g.sub(b, g.mul(factor, a)) for a, b in zip(rows[k], row_beyond, strict=True)]
     return tuple(value for row in rows for value in row)

@@ -124,10 +124,10 @@ def _content(file: Path, where: str) -> bytes:
 def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
     if file.suffix.lower() in vdf.SUFFIXES:
         table = vdf.read_vdf(file, role="the data file", where=where)
-        found = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
+        columns = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
         return {
             key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
-            for key, column in found
+            for key, column in columns
             if key
         }
     if file.suffix.lower() == ".xlsx":

@@ -55,13 +55,13 @@ class Slots:
 
     def array(self, values: Sequence[float]) -> str:
         """The name of an array of numbers that the module holds."""
-        return self._kept("double", tuple(map(number, values)))
+        return self._array_name("double", tuple(map(number, values)))
 
     def table(self, values: Sequence[int]) -> str:
         """The name of an array of whole numbers that the module holds."""
-        return self._kept("i64", tuple(map(str, values)))
+        return self._array_name("i64", tuple(map(str, values)))
 
-    def _kept(self, kind: str, values: tuple[str, ...]) -> str:
+    def _array_name(self, kind: str, values: tuple[str, ...]) -> str:
         return self.arrays.setdefault((kind, values), f"@array{len(self.arrays)}")
 
     def constants(self) -> list[str]:

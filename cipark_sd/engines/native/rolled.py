@@ -114,8 +114,8 @@ def compute(body: Body, group: Sequence[Block]) -> None:
             body.values[node] = loop.value([block.read[i] for block in group])
         for i, node in enumerate(first.nodes):
             if (slot := _pipe(body.program, node)) is not None:
-                others = [_pipe(body.program, block.nodes[i]) for block in group]
-                body.rings[slot] = loop.place([other for other in others if other is not None], 2)
+                pipes = [_pipe(body.program, block.nodes[i]) for block in group]
+                body.rings[slot] = loop.place([pipe for pipe in pipes if pipe is not None], 2)
             body.compute(node)
         head = body.use(first.nodes[-1])
         body.store(head, "%ws", loop.place([body.slots.node(block.nodes[-1]) for block in group]))
