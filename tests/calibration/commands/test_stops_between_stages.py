@@ -44,8 +44,8 @@ class Stop:
 
 def settings_of(study: Path) -> pipeline.Settings:
     return pipeline.Settings(
-        study,
-        "native",
+        study=study,
+        engine="native",
         starts=2,
         posterior=True,
         draws=100,
