@@ -21,7 +21,17 @@ CALLED = {name: row for name, row in FUNCTIONS.items() if ":" not in name}
 LANGUAGES = {"Vensim": IN_VENSIM, "XMILE": IN_XMILE}
 UNITS_IN_THE_CHECKER = {"power", "sqrt", "zidz", "xidz", "invert_matrix"}
 ANOTHER_PASS = {
-    *("vmin_xmile", "vmax_xmile", "xmile_mean", "xmile_size", "xmile_rank", "xmile_element", "raw_data", "data_between")
+    *(
+        "vmin_xmile",
+        "vmax_xmile",
+        "xmile_mean",
+        "xmile_size",
+        "xmile_rank",
+        "xmile_element",
+        "raw_data",
+        "data_between",
+    ),
+    "allocate",
 }
 OPERATOR = {"not"}
 TARGET = Target(TimeSpec(0.0, 10.0, 1.0, 1.0), (), {})
