@@ -74,11 +74,11 @@ def study_folder(folder: Path) -> Path | None:
 def _with_finer_step(study: Path, printed: Path) -> bool:
     """Whether the first sentence asked for a smaller time step, which the study has now, as a person would type it."""
     first = " ".join(printed.read_text().split()[:80])
-    asked = re.search(r"THE TIME STEP IS TOO COARSE.*a smaller step, of (\S+) or less", first)
-    if asked is None:
+    wanted_step = re.search(r"THE TIME STEP IS TOO COARSE.*a smaller step, of (\S+) or less", first)
+    if wanted_step is None:
         return False
     problem = study / "problem.toml"
-    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\nstep = {asked[1]}", problem.read_text(), count=1)
+    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\nstep = {wanted_step[1]}", problem.read_text(), count=1)
     problem.write_text(text)
     return True
 
