@@ -365,7 +365,9 @@ class _Unroller:
         """``invert_matrix`` (row and column of the element, number of columns, cells); rows and columns of the matrix
         may be one range, ``m[R,R]``: then the last two subscripts of the left side say which element it is."""
         rows, columns = self._dimensions_of(matrix)[-2:]
-        element_place = list(bound.items())[-2:] if rows == columns else [(rows, bound[rows]), (columns, bound[columns])]
+        element_place = (
+            list(bound.items())[-2:] if rows == columns else [(rows, bound[rows]), (columns, bound[columns])]
+        )
         places = [Const(float(self.subscripts.places[sub][element])) for sub, element in element_place]
         members = self.subscripts.dimensions[columns].elements
         key = (matrix, *((sub, element) for sub, element in bound.items() if (sub, element) not in element_place))
