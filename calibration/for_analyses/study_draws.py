@@ -135,12 +135,19 @@ def described(draws: Draws, path: Path) -> Draws:
     return replace(draws, converged=converged, independent=independent)
 
 
-def for_bands(draws: Draws, path: Path) -> Draws:
-    """The draws, or one where they are no basis for a band: the optimum of an approximation, else the likeliest."""
+def for_bands(by_rival: Mapping[str, Draws], files: Mapping[str, Path]) -> dict[str, Draws]:
+    """The draws of each structure, or one of each where those of any are no basis for a band.
+
+    That one is the optimum of an approximation, else the likeliest draw.
+    """
+    if all(draws.basis.bands for draws in by_rival.values()):
+        return dict(by_rival)
+    return {rival: _best(draws, Path(files[rival])) for rival, draws in by_rival.items()}
+
+
+def _best(draws: Draws, path: Path) -> Draws:
     import h5netcdf
 
-    if draws.basis.bands:
-        return draws
     with _as_written(path), h5netcdf.File(path, "r") as file:
         if "optimum" in file.attrs:
             names = [override_key(_text(name)) for name in file["posterior/parameter"][...]]
@@ -209,8 +216,8 @@ def draws_for(
             named = ", ".join(map(str, files.values()))
             raise InvalidValue("the draws", named, f"a file for {ids[0]} among them", where="--draws")
         loaded = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
-        least = min([n, *(len(draws) for draws in loaded.values() if draws.basis.bands)])
-        loaded = {rival: for_bands(draws, Path(files[rival])) for rival, draws in loaded.items()}
+        loaded = for_bands(loaded, files)
+        least = min([n, *map(len, loaded.values())])
         loaded = {rival: draws.thinned(least, rng) for rival, draws in loaded.items()}
         by_rival = {rival: loaded[rival] if rival in loaded else loaded[ids[0]].under(rival) for rival in ids}
     return {rival: _weighted(draws, weights) for rival, draws in by_rival.items()}

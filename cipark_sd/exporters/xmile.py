@@ -4,6 +4,7 @@ Source: XML Interchange Language for System Dynamics (XMILE) Version 1.0, OASIS 
 """
 
 import importlib.metadata
+import math
 import re
 import warnings
 import xml.etree.ElementTree as ET
@@ -18,8 +19,9 @@ from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.xmile_views import views
 from cipark_sd.frontends.externals import read_externals
 from cipark_sd.model.expr import Table
-from cipark_sd.model.model import Method, Model
+from cipark_sd.model.model import Method, Model, TimeSpec
 from cipark_sd.model.printing import number
+from cipark_sd.timegrid import SLACK
 
 NAMESPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 #: The save period has no place in the standard; this is the attribute that other tools read and write.
@@ -106,6 +108,13 @@ def _header(model: Model) -> ET.Element:
     return header
 
 
+def _stop(time: TimeSpec) -> float:
+    """The last time of a run: Stella ends at the step nearest to the stop time, Vensim at the first not before it."""
+    n_steps = (time.final - time.initial) / time.step
+    off = math.isfinite(n_steps) and abs(n_steps - round(n_steps)) > SLACK
+    return time.initial + math.ceil(n_steps) * time.step if off else time.final
+
+
 def _time_problems(model: Model) -> list[CiparkError]:
     problems: list[CiparkError] = []
     time = model.time
@@ -152,7 +161,7 @@ def _sim_specs(model: Model) -> ET.Element:
     if time.saveper != time.step:
         attributes["isee:save_interval"] = number(time.saveper)
     specs = ET.Element("sim_specs", attributes)
-    for tag, value in (("start", time.initial), ("stop", time.final), ("dt", time.step)):
+    for tag, value in (("start", time.initial), ("stop", _stop(time)), ("dt", time.step)):
         _text(specs, tag, number(value))
     return specs
 

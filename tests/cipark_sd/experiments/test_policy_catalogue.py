@@ -12,7 +12,7 @@ from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.commands.policy.target import Target, draw_source
+from cipark_sd.commands.policy.target import Target, draw_source, read_target
 from cipark_sd.commands.sensitivity.draws import _read
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
@@ -57,6 +57,15 @@ def test_every_experiment_of_the_park_fits_its_model(park):
         resolve(park, entry.scenario)
     numbers = {policy.id.rstrip("abcdef") for policy in catalogue.policies}
     assert numbers >= {f"E{n}" for n in range(1, 24)}
+
+
+@pytest.mark.parametrize("study", sorted(path.parent.name for path in STUDIES.glob("*/policies.toml")))
+def test_every_shipped_catalogue_sets_what_its_model_lets_be_set(study):
+    target = read_target(STUDIES / study)
+    policies = [policy.scenario for policy in target.catalogue.policies]
+    for scenario in policies:
+        resolve(target.study.model, target.catalogue.settings | scenario)
+    assert policies
 
 
 def test_a_catalogue_without_rivals_takes_those_that_the_study_refits(park, problem):
