@@ -186,7 +186,7 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     found = findings(contractions=(line,), discrepancies=(statistic,))
     (table, replicated), shown, words = blocks(Posterior(), found)
     assert words.startswith("Importance sampling. 1,234 draws kept; rate mixes worst: R-hat 1.004, effective size 800")
-    assert "(wanted: R-hat below 1.01, effective sizes above 400, error of the mean up to 0.033 and of the 95 " in words
+    assert "(wanted: R-hat below 1.01, effective sizes above 400)." in words
     assert table.head == (
         "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
         "ESS", "in words",
@@ -260,13 +260,13 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     monkeypatch.setattr("calibration.report.sections.posterior.record", told)
     names = ("rate", "sd", "unjudged", "group 1")
     space = tuple(SimpleNamespace(name=name, target="noise" if name == "sd" else "model") for name in names)
-    lines = tuple(SimpleNamespace(name=name, median=0.2, low_95=0.16, high_95=0.24) for name in names)
+    lines = tuple(SimpleNamespace(name=name, median=0.2, low=0.16, high=0.24) for name in names)
     held = (
         SimpleNamespace(name="pace", value=1.0, source="file"),
         SimpleNamespace(name="x", value=2.0, source="prior"),
     )
     verdicts = {name: SimpleNamespace(held=held) for name in names if name != "unjudged"}
-    drawn = SimpleNamespace(lines=lines, basis=Basis("posterior", 10, True))
+    drawn = SimpleNamespace(mixing=lines, basis=Basis("posterior", 10, True))
     study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
     fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
     (found,) = Posterior().headlines(SimpleNamespace(fit=fit))  # type: ignore[arg-type]
