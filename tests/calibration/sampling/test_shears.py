@@ -87,10 +87,10 @@ def test_straight_trajectories_are_shorter_and_agree() -> None:
         start = rng.standard_normal((64, 5)) * 0.1
         before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 20, rng)
         chains = Chains(before.stand, rng)
-        while chains.n_draws < 60:
+        while chains.n_draws < 150:
             chains.tick(target, step, length_of(1.0, step))
         n_ticks.append(chains.n_ticks)
-        drawn = back(chains.first(60).points.reshape(-1, 5))
+        drawn = back(chains.first(150).points.reshape(-1, 5))
         assert drawn.mean(axis=0) == pytest.approx(0.0, abs=0.12)
         assert drawn.std(axis=0) == pytest.approx([1, 1, np.sqrt(1.01), 1, 1], rel=0.1)
         assert np.mean(drawn[:, 0] * drawn[:, 1] * drawn[:, 2]) == pytest.approx(1.0, abs=0.25)
