@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
+from calibration.families.base import Kind
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
 from calibration.study.events import Event
@@ -32,7 +34,8 @@ def read_observation(
     ``use`` stands above what the study says of the use of its rows. Its table lies beneath the study's folder, that of
     the study of the package that it names, or one of ``allow_files``.
     """
-    name = section.choice("kind", tuple(KINDS))
+    # in the order of the words, of which the first stands for one that is misspelt: it takes the most keys
+    name = section.choice("kind", get_args(Kind))
     table = section.text("table")
     kind = KINDS[name](section, calendar, codings, events)
     columns, _ = kind.columns, kind.weight
