@@ -7,6 +7,7 @@ import numpy as np
 
 from cipark_sd.compiler.demands import Pending
 from cipark_sd.compiler.lower import Lowering
+from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Const
@@ -29,7 +30,10 @@ def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Ma
     ------
     UnsupportedFeature
         When one of them changes in the run.
+    UnknownName, EquationError, Problems
+        For functions that do not exist or have a wrong number of arguments.
     """
+    check_functions(model)
     values = dict(overrides)
     for _ in CONTROL:
         for name in CONTROL:

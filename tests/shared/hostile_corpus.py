@@ -294,6 +294,8 @@ def _times() -> Made:
         (0, "1e999", 1, 1),
         (0, 10, "1/0", 1),
         ("", 1, 1, 1),
+        ("FOO(2)", 1, 1, 1),
+        (0, "RAMP(1)", 1, 1),
     ):
         yield f"mdl {values}", "mdl", small.format(*values)
         if "TIME" not in str(values):
