@@ -200,28 +200,13 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
     return {"draws": draws, "seed": SEED, "rows": rows, "of": named}
 
 
-def _merged_over(terms: list[Count], events: list[float]) -> list[Count]:
-    """Windows joined where one ends and the next begins at an event: counts add up."""
-    merged: list[Count] = []
-    for term in sorted(terms, key=lambda term: term.quantity.end):
-        last = merged[-1] if merged else None
-        if last is None or term.quantity.start not in events or last.quantity.end != term.quantity.start:
-            merged.append(term)
-            continue
-        gains = None if last.gains is None or term.gains is None else replace(term.gains, start=last.gains.start)
-        quantity = replace(term.quantity, start=last.quantity.start)
-        lower, upper = last.lower + term.lower, last.upper + term.upper
-        merged[-1] = replace(term, quantity=quantity, gains=gains, lower=lower, upper=upper)
-    return merged
-
-
 def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> CalibrationProblem:
     """The problem with the windows before a ceremony joined to that which ends with it, or without the layer."""
     (observation,) = problem.observations
     terms = [term for term in observation.terms if isinstance(term, Count) and term.use == "fit"]
     if joined:
         ends = [term.quantity.end for term in terms if any(date in term.label for date in BEFORE)]
-        terms = _merged_over(terms, ends)
+        terms = merged_over(terms, ends)
     if not layer:
         terms = [term.reading(plain) for term in terms]
     return replace(problem, observations=(replace(observation, terms=tuple(terms)),))

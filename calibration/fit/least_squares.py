@@ -145,6 +145,12 @@ class Squares:
         """The free spreads."""
         return ParameterSpace(tuple(self.goal.space.parameters[column] for column in self.spreads))
 
+    @cached_property
+    def _spread_ends(self) -> Array:
+        """Logarithms of the ends of their ranges ``(2, n_spreads)``."""
+        ends = np.repeat([[0.0], [1.0]], len(self._spread_space), axis=1)
+        return np.log(np.maximum(self._spread_space.from_box(ends), 1e-300))
+
     def _best_spreads(self, n: Array, squares: Array) -> Array:
         """The spreads that suit sums of ``squares`` over ``n`` numbers best, within their ranges and with their priors.
 
@@ -152,7 +158,7 @@ class Squares:
         """
         space = self._spread_space
         weight = self.goal.prior_weight * self.goal.with_prior[self.goal.free[list(self.spreads)]]
-        low, high = np.log(np.maximum(space.from_box(np.array([[0.0], [1.0]]) * np.ones(len(space))), 1e-300))
+        low, high = self._spread_ends
         at = np.clip(np.log(np.maximum(squares / n, 1e-300)) / 2, low, high)
         if not weight.any():
             return np.asarray(np.exp(at))

@@ -74,17 +74,22 @@ def approximated(
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Path] = {}
     refuted: list[str] = []
-    start = None if fit is None else optimum_of(fit, On(engine)(problem))
-    # the calibration has searched the study as it stands already
-    known = None if fit is None else optimum_of(fit, On(engine)(problem), estimate="map")
+    start = known = None
+    if fit is not None:
+        density = On(engine)(problem)
+        # the calibration has searched the study as it stands already
+        known = optimum_of(fit, density, estimate="map")
+        start = optimum_of(fit, density) if known is None else known
+    own_digest = problem_digest(problem)
     # where the first search started, and of which structure, decides where all others start
     origin = (rivals[0].id, start)
     for index, rival in enumerate(rivals):
         if on_structure is not None:
             on_structure(index, len(rivals))
         under_rival = with_variant(problem, as_variant(rival))
-        optimum = known if problem_digest(under_rival) == problem_digest(problem) else None
-        how = (problem_digest(under_rival), problem.method, rival.id, origin, seed, engine, KEPT_DRAWS, optimum)
+        digest = problem_digest(under_rival)
+        optimum = known if digest == own_digest else None
+        how = (digest, problem.method, rival.id, origin, seed, engine, KEPT_DRAWS, optimum)
         make = partial(_approximation, under_rival, rival.id, start, seed, engine, optimum)
         made = checkpoints.recall(_Approximation, make, "laplace", *how)
         if made.optimum is None or made.theta is None:
