@@ -95,6 +95,29 @@ def test_priors_and_weights_count_in_the_sum(tmp_path: Path) -> None:
         assert goal.theta(found.point[None, :])[0, 0] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("median", "sigma"), [(1.0, 0.3), (0.05, 0.1), (0.2, 3.0)])
+def test_a_spread_is_solved_for_with_its_prior(tmp_path: Path, median: float, sigma: float) -> None:
+    """Where n - S / s^2 + (log s - log median) / sigma^2 is 0; a narrow prior decides, a wide one hardly counts."""
+    line = Curve("a * x", lambda x, a: a * x, (1, 2, 3), (1.1, 1.9, 3.2), ("a",), (1.0,), (0.1,), 0.3, 0.1)
+    study(tmp_path, line, {"a": (-50.0, 50.0, "identity")}, sd=(1e-3, 100.0, "log"))
+    text = (tmp_path / "problem.toml").read_text().replace('estimate = "ml"', 'estimate = "map"')
+    prior = f'prior = {{ family = "lognormal", median = {median}, sigma = {sigma} }}'
+    (tmp_path / "problem.toml").write_text(text.replace("bounds = [0.001", f"{prior}\nbounds = [0.001"))
+    goal = objective(posterior(read_problem(tmp_path), choose("native")), estimate="map")
+    for weight in (1.0, 0.25, 0.0):
+        squares = Squares.of(replace(goal, prior_weight=weight))
+        assert squares is not None
+        point = np.array([0.51, 0.5])
+        gaps = squares.gaps(point[None, :])[0]
+        found = float(np.log(goal.theta(squares.solved(point, gaps)[None, :])[0, 1]))
+        total = float(gaps @ gaps)
+
+        def slope(log: float, weight: float = weight, total: float = total) -> float:
+            return 3 - total * np.exp(-2 * log) + weight * (log - np.log(median)) / sigma**2
+
+        assert found == pytest.approx(optimize.brentq(slope, np.log(1e-3), np.log(100.0), xtol=1e-13), abs=1e-8)
+
+
 #: A peak whose place and width are at the edges of their priors: at the prior's own place the data are all noise.
 PEAK = Curve(
     "a * EXP(-((x - b) / c) ^ 2)",

@@ -1,5 +1,8 @@
 """The Laplace approximation against the posterior itself, computed on a grid."""
 
+import json
+
+import h5netcdf
 import numpy as np
 import pytest
 from scipy import stats
@@ -85,6 +88,25 @@ def test_each_structure_has_draws_at_its_own_optimum_and_kept_ones_are_not_made_
     assert files["M1"].read_bytes() == before
 
 
+@pytest.mark.parametrize(("estimate", "interrupted"), [("map", False), ("ml", False), ("map", True)])
+def test_the_estimate_of_a_whole_fit_is_the_optimum_of_its_own_structure(
+    problem, density, tmp_path, estimate, interrupted
+):
+    """Of any structure, and after a fit by likelihood or half a one, what a search finds."""
+    theta = {"size": 120.0, "rate": 0.21}
+    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
+    record = {"parameters": theta, "log_likelihood": likelihood, "estimate": estimate, "interrupted": interrupted}
+    (tmp_path / "fit.json").write_text(json.dumps(record))
+    files, _ = approximated(problem, RIVALS, tmp_path, tmp_path, 1, engine="native", checkpoints=NOT_KEPT)
+    optima = {}
+    for name, path in files.items():
+        with h5netcdf.File(path, "r") as file:
+            optima[name] = file.attrs["optimum"].tolist()
+    taken = estimate == "map" and not interrupted
+    assert (optima["M0"] == pytest.approx(list(theta.values()), rel=1e-12)) == taken
+    assert optima["M1"][1] < 0.75 * 0.21
+
+
 def test_what_a_file_says_of_its_draws_is_read_with_them(problem, tmp_path):
     kept = NOT_KEPT
     files, _ = approximated(problem, RIVALS[:1], None, tmp_path, 1, engine="native", checkpoints=kept)
@@ -99,8 +121,6 @@ def test_what_a_file_says_of_its_draws_is_read_with_them(problem, tmp_path):
 
 
 def test_the_optimum_of_another_fit_is_not_taken(problem, density, tmp_path):
-    import json
-
     theta = {"size": 120.0, "rate": 0.21}
     likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
     path = tmp_path / "fit.json"
