@@ -229,7 +229,6 @@ def _size(sampled: Sampled) -> dict[str, object]:
             "draws_of_each_chain": sampled.n_steps,
             "gradients": sampled.n_gradients,
             "diverged": sampled.soundness.diverged,
-            "energy": sampled.soundness.energy,
             "draws": OF_TRAJECTORIES,
         }
     return {"steps": sampled.n_steps, "walkers": sampled.position.shape[2], "draws": OF_CHAINS}

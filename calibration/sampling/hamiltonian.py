@@ -1,10 +1,13 @@
-"""Hamiltonian Monte Carlo, many chains in step: each tick moves every chain by one leapfrog of its trajectory.
+"""Hamiltonian Monte Carlo, many chains in step: each move is a few leapfrogs of every chain, and momentum is kept.
 
-A gradient of many points costs little more than one of a few, so chains wait for nobody: one that has ended its
-trajectory begins the next at the following tick. Each trajectory has a length of its own, drawn evenly up to twice the
-mean, so that no direction comes back to where it was each time.
+A gradient of many points costs little more than one of a few, so all chains move together. A chain draws only a part of
+its momentum anew before each move, so that it goes on in one direction for as far as the posterior is wide, and what
+one bad place costs is a short move and not a long trajectory. A move that is rejected turns its chain round; chains go
+far all the same, since the level that decides on rejections moves slowly and rejections come in clusters. Steps are
+jittered, so that a chain in a corner that is too narrow for the step leaves it.
 
-Source: Neal 2011, Handbook of Markov Chain Monte Carlo, chapter 5 (trajectories and lengths at random); Hoffman and
+Source: Horowitz 1991, Physics Letters B 268, 247-252 (momentum that is kept in part); Neal 2020, arXiv:2001.11950 (a
+level that is not drawn anew); Hoffman and Sountsov 2022, PMLR 151, 7799-7813 (both, with many chains); Hoffman and
 Gelman 2014, JMLR 15, 1593-1623 (step size by dual averaging).
 """
 
@@ -22,50 +25,53 @@ from cipark_sd.checkpoints import Arrays
 
 #: Log density ``(n,)`` and gradient ``(n, k)`` of points ``(n, k)``.
 Sloped = Callable[[Array], tuple[Array, Array]]
-#: The fall of the log density by which a leapfrog counts as lost.
+#: The fall of the log density by which a move counts as lost.
 LOST = 1000.0
-#: Leapfrogs of a trajectory on average, at most, and while the scale is learnt, when the step may be far too small.
-LONGEST, SHORTER = 80, 48
+#: Leapfrogs of a move, and the share by which the step of one is longer or shorter at most.
+LEAPS, JITTER = 10, 0.2
+#: The share of moves with shorter steps, which lead out of corners too narrow for the others, and the shortest.
+SHORTER, SHORTEST = 0.25, 0.1
+#: Steps shorter than this share of the others are careful: a move that breaks down with them is a divergence.
+CAREFUL = 1 / 3
 #: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
 #: and Gelman have it, since what is learnt at a time is a mean of many chains.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.9, 0.15, 10.0, 0.75
+ACCEPTED, GAMMA, DELAY, KAPPA = 0.93, 0.15, 10.0, 0.75
 #: Draws of each chain for which there is room at first.
-ROOM = 64
-#: What a trajectory is.
-_STATE = ("start", "start_log", "moving", "energy", "leaps", "share", "along")
+ROOM = 256
+#: Where chains are.
+_STATE = ("point", "log", "slope", "momentum", "level")
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
-    """Draws of ``n`` chains and how they came about.
+    """Draws of ``n`` chains, one after each move, and how they came about.
 
     Parameters
     ----------
     points : (n, n_draws, k)
     log_density : (n, n_draws)
-    diverged, walled : (n, n_draws)
-        Whether a trajectory ended where the log density broke down, or where the density is zero.
+    careful, diverged, walled : (n, n_draws)
+        Whether steps were short, whether the log density broke down all the same, and whether the move ended where the
+        density is zero.
     accepted : (n, n_draws)
-        Probability with which its end was taken.
-    energy : (n, n_draws)
-        At the beginning of each trajectory.
-    ended : (n, n_draws)
-        The tick at which it ended.
+        The most probability with which its end could be taken.
     """
 
     points: Array
     log_density: Array
+    careful: NDArray[np.bool_]
     diverged: NDArray[np.bool_]
     walled: NDArray[np.bool_]
     accepted: Array
-    energy: Array
-    ended: NDArray[np.intp]
+
+    @property
+    def diverging(self) -> Array:
+        """Share of each chain's careful moves that broke down ``(n,)``."""
+        return np.asarray(self.diverged.sum(axis=1) / np.maximum(self.careful.sum(axis=1), 1))
 
 
 class Chains:
-    """Chains in progress: trajectories, and the draws of those that have ended.
-
-    How far they have gone depends on the number of ticks alone, and not on when somebody looked.
+    """Chains in progress, and their draws.
 
     Parameters
     ----------
@@ -74,212 +80,137 @@ class Chains:
     """
 
     def __init__(self, begin: tuple[Array, Array, Array], rng: np.random.Generator) -> None:
-        n, k = begin[0].shape
-        self.rng, self.n_ticks = rng, 0
-        # where trajectories began: point and slope; where they are: point, momentum and slope
-        self._start, self._start_log = np.stack([begin[0], begin[2]]), begin[1].copy()
-        self._moving = np.zeros((3, n, k))
-        self._energy, self._share, self._leaps = np.zeros(n), np.zeros(n), np.zeros(n, dtype=np.intp)
-        # what leapfrogs so far would have been accepted with, added up
-        self._along = np.zeros(n)
-        self._n_done = np.zeros(n, dtype=np.intp)
+        self.rng, self.n_draws = rng, 0
+        self._point, self._log, self._slope = (part.copy() for part in begin)
+        n, k = self._point.shape
+        self._momentum, self._level = rng.standard_normal((n, k)), np.asarray(rng.uniform(-1, 1, n))
         self._drawn: dict[str, NDArray[Any]] = {
             "points": np.empty((n, ROOM, k)),
             "log_density": np.empty((n, ROOM)),
+            "careful": np.empty((n, ROOM), dtype=bool),
             "diverged": np.empty((n, ROOM), dtype=bool),
             "walled": np.empty((n, ROOM), dtype=bool),
             "accepted": np.empty((n, ROOM)),
-            "energy": np.empty((n, ROOM)),
-            "ended": np.empty((n, ROOM), dtype=np.intp),
         }
-        self._begin(np.arange(n))
-
-    @property
-    def n_draws(self) -> int:
-        """That every chain has."""
-        return int(self._n_done.min())
-
-    def n_draws_by(self, tick: int) -> int:
-        """That every chain had when so many ticks were over."""
-        return int((self._recorded() & (self._drawn["ended"] <= tick)).sum(axis=1).min())
-
-    @property
-    def n_done(self) -> int:
-        """Of all chains together."""
-        return int(self._n_done.sum())
 
     @property
     def stand(self) -> tuple[Array, Array, Array]:
         """Where the chains stand, of which others may start: points, log densities and gradients."""
-        return self._start[0], self._start_log, self._start[1]
+        return self._point, self._log, self._slope
 
-    def first(self, n: int) -> Trajectories:
-        """The first ``n`` draws of each chain; one that was ahead has more, which wait."""
-        return Trajectories(**{name: values[:, :n].copy() for name, values in self._drawn.items()})
-
-    def after(self, n: int) -> Array:
-        """All points ``(…, k)`` after the first ``n`` of each chain."""
-        return np.asarray(self._drawn["points"][self._recorded(n)])
-
-    def _recorded(self, after: int = 0) -> NDArray[np.bool_]:
-        """Which places hold draws, but for the first of each chain."""
-        places = np.arange(self._drawn["energy"].shape[1])
-        return (places < self._n_done[:, None]) & (places >= after)
+    def draws(self, first: int = 0, end: int | None = None, every: int = 1) -> Trajectories:
+        """Every so many draws of each chain, of those from ``first`` to before ``end``."""
+        places = slice(first, self.n_draws if end is None else end, every)
+        return Trajectories(**{name: values[:, places].copy() for name, values in self._drawn.items()})
 
     def stuck(self, least: float) -> NDArray[np.bool_]:
-        """Chains whose trajectories accepted less than ``least`` on average, or of which none has ended."""
-        accepted = np.where(self._recorded(), self._drawn["accepted"], 0.0).sum(axis=1)
-        return np.asarray((accepted < least * self._n_done) | (self._n_done == 0), dtype=bool)
+        """Chains that accepted less than ``least`` on average."""
+        return np.asarray(self._drawn["accepted"][:, : self.n_draws].mean(axis=1) < least)
 
-    def tick(self, target: Sloped, step: float, length: float) -> Array:
-        """One leapfrog of every chain; what the trajectories that ended accepted.
+    def move(self, target: Sloped, step: float, reach: float) -> float:
+        """:data:`LEAPS` leapfrogs of every chain; what was accepted on average.
 
-        One that met a wall counts with what its leapfrogs would have been accepted with on average: a step that is far
-        too large meets it at once, while no step is small enough for one that has a wall on its way.
+        Moves that met a wall do not count in that unless most did: a step that is far too large meets it always, while
+        no step is small enough for a chain that has a wall on its way.
 
         Parameters
         ----------
-        length : float
-            Leapfrogs of a trajectory on average.
+        step : float
+            Of a leapfrog on average.
+        reach : float
+            How far a chain goes before its momentum is another one.
         """
-        point, momentum, slope = self._moving
-        half = momentum + 0.5 * step * slope
-        point = point + step * half
-        log, slope = target(point)
-        momentum = half + 0.5 * step * slope
-        self._moving = np.stack([point, momentum, slope])
-        self._leaps += 1
-        self.n_ticks += 1
+        n, k = self._point.shape
+        shorter = np.where(self.rng.random(n) < SHORTER, SHORTEST ** self.rng.random(n), 1.0)
+        steps = step * (shorter * self.rng.uniform(1 - JITTER, 1 + JITTER, n))[:, None]
+        kept = np.exp(-LEAPS * steps / reach)
+        momentum = kept * self._momentum + np.sqrt(1 - kept**2) * self.rng.standard_normal((n, k))
+        # a level from -1 to 1, beyond which it comes in again at the other end, as slow as the momentum
+        level = self._level + (1 - kept[:, 0]) * self.rng.uniform(0.25, 0.75, n)
+        level = np.where(level > 1, level - 2, level)
+        point, log, slope = self.stand
+        energy = 0.5 * (momentum**2).sum(axis=1) - log
+        turned, lost = -momentum, np.zeros(n, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
-            gain = self._energy + log - 0.5 * (momentum**2).sum(axis=1)
+            for _ in range(LEAPS):
+                half = momentum + 0.5 * steps * slope
+                point = point + steps * half
+                log, slope = target(point)
+                momentum = half + 0.5 * steps * slope
+                gain = energy + log - 0.5 * (momentum**2).sum(axis=1)
+                # one that breaks down soon comes where there is no density
+                lost |= (gain < -LOST) & np.isfinite(log)
         gain = np.where(np.isnan(gain), -np.inf, gain)
-        self._along += np.exp(np.minimum(gain, 0.0))
-        rows = np.flatnonzero((gain < -LOST) | (self._leaps >= 2 * length * self._share))
-        if not len(rows):
-            return np.empty(0)
-        accepted = np.exp(np.minimum(gain[rows], 0.0))
-        new = {
-            "accepted": accepted,
-            "energy": self._energy[rows],
-            "ended": np.full(len(rows), self.n_ticks),
-        }
-        taken = rows[self.rng.random(len(rows)) < accepted]
-        self._start[:, taken], self._start_log[taken] = self._moving[::2, taken], log[taken]
-        walled = np.isneginf(log[rows])
-        learnt = np.where(walled, self._along[rows] / self._leaps[rows], accepted)
-        lost = (gain[rows] < -LOST) & ~walled
-        new |= {
-            "points": self._start[0, rows],
-            "log_density": self._start_log[rows],
-            "diverged": lost,
-            "walled": walled,
-        }
-        self._record(rows, new)
-        self._begin(rows)
-        return np.asarray(learnt)
+        accepted = np.exp(np.minimum(gain, 0.0))
+        taken = np.abs(level) < accepted
+        # among points that are taken the level is where it was, as a share of the density
+        with np.errstate(divide="ignore", over="ignore"):
+            scaled = level * np.exp(-np.where(taken, gain, 0.0))
+        self._level = np.clip(scaled, -1.0, 1.0)
+        self._momentum = np.where(taken[:, None], momentum, turned)
+        self._point = np.where(taken[:, None], point, self._point)
+        self._slope = np.where(taken[:, None], slope, self._slope)
+        self._log = np.where(taken, log, self._log)
+        lost &= gain < -LOST
+        walled = np.isneginf(gain) & ~lost
+        careful = shorter < CAREFUL
+        self._record(accepted=accepted, careful=careful, diverged=lost & careful, walled=walled)
+        return float(accepted[~walled].mean() if 2 * walled.sum() < n else accepted.mean())
 
-    def _begin(self, rows: NDArray[np.intp]) -> None:
-        """New momenta and lengths."""
-        momentum = self.rng.standard_normal((len(rows), self._start.shape[2]))
-        self._moving[:, rows] = np.stack([self._start[0, rows], momentum, self._start[1, rows]])
-        self._energy[rows] = 0.5 * (momentum**2).sum(axis=1) - self._start_log[rows]
-        self._share[rows], self._leaps[rows], self._along[rows] = self.rng.random(len(rows)), 0, 0.0
-
-    def _record(self, rows: NDArray[np.intp], new: dict[str, NDArray[Any]]) -> None:
-        place = self._n_done[rows]
-        if place.max() == self._drawn["energy"].shape[1]:
+    def _record(self, **new: NDArray[Any]) -> None:
+        if self.n_draws == self._drawn["accepted"].shape[1]:
             self._drawn = {name: np.concatenate([v, np.empty_like(v)], axis=1) for name, v in self._drawn.items()}
-        for name, values in new.items():
-            self._drawn[name][rows, place] = values
-        self._n_done[rows] += 1
+        for name, values in {"points": self._point, "log_density": self._log, **new}.items():
+            self._drawn[name][:, self.n_draws] = values
+        self.n_draws += 1
 
     def arrays(self) -> Arrays:
         """All that they go on from, copied."""
-        most = max(1, int(self._n_done.max()))
         return {
-            **{f"drawn {name}": values[:, :most].copy() for name, values in self._drawn.items()},
+            **{f"drawn {name}": values[:, : self.n_draws].copy() for name, values in self._drawn.items()},
             **{f"chains {name}": getattr(self, f"_{name}").copy() for name in _STATE},
-            "done": self._n_done.copy(),
-            "ticks": np.array(self.n_ticks),
             "stream": np.array(json.dumps(self.rng.bit_generator.state)),
         }
 
     @classmethod
     def of(cls, stored: Arrays, rng: np.random.Generator) -> "Chains":
         """Undoes :meth:`arrays`; the stream goes on from where it was."""
-        chains = cls.__new__(cls)
+        chains = cls(tuple(np.array(stored[f"chains {name}"]) for name in _STATE[:3]), rng)  # type: ignore[arg-type]
         rng.bit_generator.state = json.loads(str(stored["stream"]))
-        chains.rng = rng
         for name in _STATE:
             setattr(chains, f"_{name}", np.array(stored[f"chains {name}"]))
-        chains._n_done, chains.n_ticks = np.array(stored["done"], dtype=np.intp), int(stored["ticks"])
-        drawn = {name.removeprefix("drawn "): np.array(v) for name, v in stored.items() if name.startswith("drawn ")}
-        chains._drawn = drawn
+        drawn = {name: np.array(stored[f"drawn {name}"]) for name in chains._drawn}
+        chains.n_draws = drawn["accepted"].shape[1]
+        chains._drawn = {name: np.concatenate([v, chains._drawn[name]], axis=1) for name, v in drawn.items()}
         return chains
 
 
 def adapted(
-    target: Sloped,
-    start: tuple[Array, Array, Array],
-    step: float,
-    reach: float,
-    n_draws: int,
-    rng: np.random.Generator,
-    longest: float = LONGEST,
+    target: Sloped, start: tuple[Array, Array, Array], step: float, reach: float, n_moves: int, rng: np.random.Generator
 ) -> tuple[Chains, float]:
-    """Chains of ``n_draws`` on average, and the step size that was found on the way.
-
-    Nothing of them is kept, so none waits for those that are slow.
-
-    Parameters
-    ----------
-    reach : float
-        How far trajectories go on average: the number of leapfrogs times the step.
-    """
+    """Chains of so many moves, and the step size that was found on the way; ``reach`` as of :meth:`Chains.move`."""
     chains = Chains(start, rng)
-    averaging = _Averaging(step, len(start[0]))
-    while chains.n_done < n_draws * len(start[0]):
-        averaging.learn(chains.tick(target, averaging.step, length_of(reach, averaging.step, longest)))
+    averaging = _Averaging(step)
+    while chains.n_draws < n_moves:
+        averaging.learn(chains.move(target, averaging.step, reach))
     return chains, math.exp(averaging.mean)
 
 
-def length_of(reach: float, step: float, longest: float = LONGEST) -> float:
-    """Leapfrogs of a trajectory that is to go as far as ``reach`` on average."""
-    return min(max(1.0, reach / step), longest)
-
-
 class _Averaging:
-    """A step size for all chains, by dual averaging of what their trajectories accept.
+    """A step size for all chains, by dual averaging of what they accept.
 
-    One for each chain would let a chain that begins where the density is narrow hold all others back. As many
-    trajectories as there are chains are learnt from at once: those that began with one step say one thing.
+    One for each chain would let a chain that begins where the density is narrow hold all others back.
     """
 
-    def __init__(self, step: float, n_chains: int) -> None:
-        self.n_chains, self.waiting = n_chains, list[float]()
+    def __init__(self, step: float) -> None:
         self.centre, self.step, self.mean = math.log(2 * step), step, math.log(step)
         self.n_learnt, self.lack = 0, 0.0
 
-    def learn(self, accepted: Array) -> None:
-        """From the shares that trajectories accepted, once there are enough of them."""
-        self.waiting += accepted.tolist()
-        if len(self.waiting) >= self.n_chains:
-            share, self.waiting = sum(self.waiting) / len(self.waiting), []
-            self.n_learnt += 1
-            weight = 1 / (self.n_learnt + DELAY)
-            self.lack = (1 - weight) * self.lack + weight * (ACCEPTED - share)
-            log = self.centre - math.sqrt(self.n_learnt) / GAMMA * self.lack
-            self.mean += self.n_learnt**-KAPPA * (log - self.mean)
-            self.step = math.exp(log)
-
-
-def returned_energy(energy: Array) -> Array:
-    """How much of their energy chains draw anew at each trajectory: E-BFMI, low where tails are not reached.
-
-    Of groups of chains ``(n_groups, n_chains, n_draws)`` it is ``(n_groups,)``: a short chain alone says little.
-
-    Source: Betancourt 2016, arXiv:1604.00695, equation 9.
-    """
-    away = energy - energy.mean(axis=(1, 2), keepdims=True)
-    drawn = np.diff(energy, axis=2)
-    return np.asarray((drawn**2).mean(axis=(1, 2)) / (away**2).mean(axis=(1, 2)))
+    def learn(self, share: float) -> None:
+        """From the share that a move accepted."""
+        self.n_learnt += 1
+        weight = 1 / (self.n_learnt + DELAY)
+        self.lack = (1 - weight) * self.lack + weight * (ACCEPTED - share)
+        log = self.centre - math.sqrt(self.n_learnt) / GAMMA * self.lack
+        self.mean += self.n_learnt**-KAPPA * (log - self.mean)
+        self.step = math.exp(log)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.sampling.hamiltonian import Trajectories, returned_energy
+from calibration.sampling.hamiltonian import Trajectories
 from cipark_sd.arrays import Array
 
-#: Share of trajectories that may diverge, and energy that each has to draw anew at least: beyond them the draws are not
-#: to be trusted. The share that may end at a wall before it is said.
-DIVERGED, ENERGY, WALLED = 0.01, 0.3, 0.01
-#: Share of a chain's trajectories that diverge from which on it sticks, what it accepts below which it does, and the
+#: Share of careful moves that may diverge, beyond which the draws are not to be trusted; share of all moves that may end
+#: at a wall before it is said.
+DIVERGED, WALLED = 0.01, 0.01
+#: Share of a chain's careful moves that diverge from which on it sticks, what it accepts below which it does, and the
 #: share of chains that may: the draws are judged with and without them.
 STICKS, STILL, STICKING = 0.05, 0.3, 0.25
 #: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
@@ -29,14 +29,13 @@ class Soundness:
     Parameters
     ----------
     diverged, walled : float
-        Shares of trajectories that broke down, and that ended where the density is zero.
-    energy : float
-        The least that the chains of any group draw anew of their energy at each trajectory.
+        Share of careful moves, those with short steps, that broke down, and of all moves those that ended where the
+        density is zero.
     n_chains, n_sticking : int
-        Of how many chains more than :data:`STICKS` of the trajectories diverged, or less than :data:`STILL` was
+        Of how many chains more than :data:`STICKS` of the moves diverged, or less than :data:`STILL` was
         accepted.
     diverged_elsewhere : float
-        Share of the trajectories of all other chains that diverged.
+        Share of the moves of all other chains that diverged.
     moves : float
         The most that a mean or a deviation's logarithm moves, in deviations, where the chains that stick are left out.
     n_apart : int
@@ -52,7 +51,6 @@ class Soundness:
 
     diverged: float = 0.0
     walled: float = 0.0
-    energy: float = 1.0
     n_chains: int = 0
     n_sticking: int = 0
     diverged_elsewhere: float = 0.0
@@ -72,7 +70,7 @@ class Soundness:
     @property
     def sound(self) -> bool:
         """Whether the draws may be trusted as far as trajectories tell."""
-        return self.few_diverged and self.energy >= ENERGY and not self.apart
+        return self.few_diverged and not self.apart
 
     @property
     def sentences(self) -> list[str]:
@@ -80,11 +78,6 @@ class Soundness:
         words = []
         if self.diverged > 0 or self.n_sticking:
             words.append(self._of_divergences())
-        if self.energy < ENERGY:
-            words.append(
-                f"Chains draw only {self.energy:.2f} of their energy anew at a time (E-BFMI), less than {ENERGY:g}: "
-                "their tails may not be reached."
-            )
         if self.apart:
             words.append(
                 f"The {self.n_apart} chains that began at other optima still differ from the rest in {self.apart}: the "
@@ -96,10 +89,10 @@ class Soundness:
                 "modes between which they seldom go, and more steps may not be enough; a narrower prior of it decides."
             )
         if not words:
-            words = [f"No trajectory diverged, no chain lacks energy (E-BFMI {self.energy:.2f}, at least {ENERGY:g})."]
+            words = ["No move with short steps diverged."]
         if self.walled > WALLED:
             words.append(
-                f"{self.walled:.0%} of the trajectories met a wall, where the data are impossible or the model has no "
+                f"{self.walled:.0%} of the moves met a wall, where the data are impossible or the model has no "
                 "number; they were rejected, as they have to be."
             )
         if self.n_apart and not self.apart:
@@ -107,7 +100,7 @@ class Soundness:
         return words
 
     def _of_divergences(self) -> str:
-        share = f"{self.diverged:.2%} of the trajectories diverged"
+        share = f"{self.diverged:.2%} of the moves with short steps diverged"
         if self.few_diverged and not self.n_sticking:
             return f"{share}, few enough (up to {DIVERGED:.0%} are)."
         sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
@@ -138,13 +131,12 @@ def soundness(
     apart : (n,)
         Chains that began at other tops.
     """
-    shares = drawn.diverged.mean(axis=1)
+    shares = drawn.diverging
     sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)
     quiet = shares[~sticking]
     return Soundness(
         diverged=float(shares.mean()),
         walled=float(drawn.walled.mean()),
-        energy=float(returned_energy(drawn.energy.reshape(n_groups, -1, drawn.energy.shape[1])).min()),
         n_chains=len(shares),
         n_sticking=int(sticking.sum()),
         diverged_elsewhere=float(quiet.mean()) if len(quiet) else 1.0,

@@ -26,7 +26,7 @@ from calibration.sampling.convergence import Convergence, Criteria, convergence,
 from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
-from calibration.sampling.hamiltonian import SHORTER
+from calibration.sampling.hamiltonian import LEAPS
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -36,13 +36,14 @@ from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
 from cipark_sd.errors import InvalidValue
 
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
-CHAINS, ELSEWHERE = 16, 0.12
-#: Draws of each chain on average in the windows that adapt, the last one for the step size alone; the window from which
-#: on the scale balances draws and slopes.
-WINDOWS, LAST, BALANCED = (10, 10, 10), 10, 0
+CHAINS, ELSEWHERE = 32, 0.12
+#: Moves of each chain in the windows that adapt, the last one for the step size alone.
+WINDOWS, LAST = (40, 40, 40), 40
 #: Windows more at most, until draws are less than so much wider than those of the window before; and draws of each
 #: chain at least, whatever the budget.
 MORE, SETTLED, LEAST = 2, 1.5, 4
+#: Draws of each chain that are kept, evenly spaced: neighbours are a few leapfrogs apart.
+KEPT = 250
 #: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
 #: is halved until that half is possible.
 SPREAD, TRIED, HALVINGS = 0.7, 8, 12
@@ -59,12 +60,13 @@ class TrajectoryDraws(Chains):
     Parameters
     ----------
     soundness : Soundness
-    n_gradients : int
-        Computed in all, those of the adaptation included.
+    n_moves, n_gradients : int
+        Of each chain, of which evenly spaced ones are kept; and computed in all, those of the adaptation included.
     """
 
     sampler: ClassVar[Sampler] = "hmc"
     soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
+    n_moves: int = 0
     n_gradients: int = 0
 
     @property
@@ -83,8 +85,8 @@ class TrajectoryDraws(Chains):
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
         n_chains = n_ensembles * n_walkers
         words = (
-            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {n_draws:,} draws each; "
-            f"{self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
+            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {self.n_moves:,} moves each, of which {n_draws:,} "
+            f"are kept; {self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
         )
         return " ".join([words, *self.soundness.sentences])
 
@@ -126,36 +128,32 @@ def follow(
     else:
         course = _begun(scores, tops, rng, begun)
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
-    # Ctrl-C may come within a tick, which leaves the chains between two states
+    # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
-    chains, most = course.chains, effort.most_steps - course.n_adapting
-    looks, ended = _looks(chains.n_draws, effort), False
+    chains, most = course.chains, max(LEAST, (effort.most_steps - course.n_adapting) // LEAPS)
+    looks = _looks(chains.n_draws, effort)
     try:
-        while not ended and n_reached < (2 if effort.confirmed else 1):
-            look = next(looks)
-            while chains.n_draws < LEAST or (chains.n_draws < look and chains.n_ticks < most):
-                chains.tick(course.target, course.step, course.length)
+        while n_draws < most and n_reached < (2 if effort.confirmed else 1):
+            # chains that are taken up may have gone on for longer than this budget
+            look = min(next(looks), most)
+            while chains.n_draws < look:
+                chains.move(course.target, course.step, course.reach)
                 if time.monotonic() - last > SAVING:
                     whole, last = course.arrays(), time.monotonic()
                     saved.save(whole)
-            # chains that are taken up may have gone on for longer than this budget
-            within = max(LEAST, chains.n_draws_by(most))
-            whole, n_draws = course.arrays(), min(look, within)
-            ended = chains.n_ticks >= most and within <= look
-            theta = scores.theta(course.target.scores_of(chains.first(n_draws).points))
+            whole, n_draws = course.arrays(), look
+            theta = scores.theta(course.target.scores_of(_kept(chains, n_draws).points))
             lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
             n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
             if on_block is not None:
-                on_block(course.n_adapting + chains.n_ticks, effort.most_steps, poorest(lines, effort.criteria))
+                on_block(course.n_adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
         if not n_draws:
             raise
         interrupted = True
     finally:
         saved.save(whole)
-    n_steps = course.n_adapting + int(chains.first(n_draws).ended.max())
-    result = _result(density, course, n_draws, n_steps, lines, effort.ensembles)
-    return replace(result, interrupted=interrupted, reason=reason)
+    return replace(_result(density, course, n_draws, lines, effort.ensembles), interrupted=interrupted, reason=reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +173,7 @@ class _Course:
     target: SlopedScores
     chains: hamiltonian.Chains
     step: float
-    length: float
+    reach: float
     n_adapting: int
     n_moved: int
     apart: NDArray[np.bool_]
@@ -185,7 +183,7 @@ class _Course:
         """To be kept."""
         numbers = {
             "step": self.step,
-            "length": self.length,
+            "reach": self.reach,
             "adapting": self.n_adapting,
             "moved": self.n_moved,
             "apart": self.apart,
@@ -203,7 +201,7 @@ class _Course:
         target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
         counts = int(stored["adapting"]), int(stored["moved"])
         apart = np.array(stored["apart"], dtype=bool)
-        moves = float(stored["step"]), float(stored["length"])
+        moves = float(stored["step"]), float(stored["reach"])
         return cls(target, chains, *moves, *counts, apart, str(stored["begun"]))
 
 
@@ -214,29 +212,27 @@ def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Genera
     target = SlopedScores(scores, best.place, best.factor)
     at = np.concatenate([starts(scores, group, rng) for group in tops])
     apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
-    step, reach, n_steps, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
-    for number, n_draws in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
+    step, reach, n_moves, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
+    for number, window in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
         points = target.points_of(at)
-        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, n_draws, rng, SHORTER)
-        n_steps += chains.n_ticks
-        after = chains.after(n_draws // 3)
+        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, window, rng)
+        n_moves += window
+        after = chains.draws(window // 3).points.reshape(-1, k)
         settled = _width(after) < SETTLED * reach
         drawn, at = target.scores_of(after), target.scores_of(chains.stand[0])
         lost = chains.stuck(STICKS) | stranded(chains.stand[1].reshape(len(tops), 1, CHAINS), k).ravel()
         n_moved += int(lost.sum())
         at, apart = _moved(at, lost, groups, rng), apart & ~lost
-        target = SlopedScores.around(scores, drawn)
-        if number >= BALANCED:
-            target = target.balanced(drawn[rng.permutation(len(drawn))[:LEARNT]])
+        drawn = drawn[rng.permutation(len(drawn))[:LEARNT]]
+        target = SlopedScores.around(scores, drawn).balanced(drawn)
         # of a normal, the reach at which its widest direction is drawn nearly anew
         reach = _width(target.points_of(drawn))
         if settled and number + 1 >= len(WINDOWS):
             break
     points = target.points_of(at)
     chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
-    n_steps += chains.n_ticks
-    length = hamiltonian.length_of(reach, step)
-    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, length, n_steps, n_moved, apart, begun)
+    n_steps = LEAPS * (n_moves + LAST)
+    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, reach, n_steps, n_moved, apart, begun)
 
 
 def _width(points: Array) -> float:
@@ -283,13 +279,18 @@ def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
 
     They do not depend on where chains were stopped.
     """
-    # many chains have as many draws as an ensemble after a quarter of the steps
-    look = max(LEAST, math.ceil(effort.block / 4))
+    look = max(LEAST, 2 * effort.block)
     while True:
         following = look + math.ceil((PATIENCE - 1) * look)
         if following + math.ceil((PATIENCE - 1) * following) > n_draws:
             yield look
         look = following
+
+
+def _kept(chains: hamiltonian.Chains, n_draws: int) -> hamiltonian.Trajectories:
+    """Those of the first draws that are judged and kept."""
+    every = math.ceil(n_draws / KEPT)
+    return chains.draws((n_draws - 1) % every, n_draws, every)
 
 
 def _by_ensemble(values: Array, n_ensembles: int) -> Array:
@@ -298,23 +299,20 @@ def _by_ensemble(values: Array, n_ensembles: int) -> Array:
 
 
 def _result(
-    density: Posterior,
-    course: _Course,
-    n_draws: int,
-    n_steps: int,
-    lines: tuple[Convergence, ...],
-    n_ensembles: int,
+    density: Posterior, course: _Course, n_draws: int, lines: tuple[Convergence, ...], n_ensembles: int
 ) -> TrajectoryDraws:
-    target, drawn = course.target, course.chains.first(n_draws)
+    target, drawn = course.target, _kept(course.chains, n_draws)
     free = FreeDensity(density)
     scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
     likelihood = drawn.log_density - target.scores.log_prior(scores)
+    every_move = course.chains.draws(0, n_draws)
     return TrajectoryDraws(
         _by_ensemble(flat.reshape(scores.shape), n_ensembles),
         _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
-        soundness=soundness(drawn, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
-        n_gradients=n_steps * len(drawn.energy),
+        soundness=soundness(every_move, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
+        n_moves=n_draws,
+        n_gradients=(course.n_adapting + LEAPS * n_draws) * len(scores),
     )

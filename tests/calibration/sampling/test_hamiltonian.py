@@ -12,7 +12,7 @@ from calibration.sampling import sample
 from calibration.sampling.convergence import Criteria, convergence
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import EFFORT, LEAST_STEPS, MOST_STEPS, UNSAVED, Effort, affordable_steps
-from calibration.sampling.hamiltonian import Chains, Sloped, Trajectories, adapted, length_of, returned_energy
+from calibration.sampling.hamiltonian import Chains, Sloped, Trajectories, adapted
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
@@ -22,19 +22,19 @@ from cipark_sd.checkpoints import Checkpoint, Checkpoints
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario, resolve
 
-SHORT = Effort(ensembles=2, block=60, most_steps=1200, sampler="hmc")
+SHORT = Effort(ensembles=2, block=60, most_steps=4000, sampler="hmc")
 
 
 def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
     """Draws after an adaptation of 60."""
     before, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, rng)
-    return draws(Chains(before.stand, rng), target, step, n_draws, length_of(1.5, step))
+    return draws(Chains(before.stand, rng), target, step, n_draws)
 
 
-def draws(chains: Chains, target: Sloped, step: float, n_draws: int, length: float = 4.0) -> Trajectories:
+def draws(chains: Chains, target: Sloped, step: float, n_draws: int) -> Trajectories:
     while chains.n_draws < n_draws:
-        chains.tick(target, step, length)
-    return chains.first(n_draws)
+        chains.move(target, step, 1.5)
+    return chains.draws()
 
 
 def normal(covariance: Array) -> Sloped:
@@ -63,7 +63,6 @@ def test_a_normal_distribution_is_sampled() -> None:
     found = np.cov(drawn.points.reshape(-1, 3).T)
     np.testing.assert_allclose(found, covariance, atol=0.06)
     assert not drawn.diverged.any()
-    assert returned_energy(drawn.energy[None])[0] > 0.5
 
 
 def test_tails_and_a_wall_are_sampled() -> None:
@@ -80,20 +79,6 @@ def test_tails_and_a_wall_are_sampled() -> None:
         assert line.sd == pytest.approx(np.sqrt(3), rel=0.06)
 
 
-def test_energy_that_is_drawn_anew() -> None:
-    """Two where draws are independent, and what a chain of correlation r leaves, twice 1 - r."""
-    rng = np.random.default_rng(8)
-    free = rng.standard_normal((2, 16, 400))
-    assert returned_energy(free) == pytest.approx(2.0, rel=0.06)
-    slow = free.copy()
-    for i in range(1, 400):
-        slow[..., i] = 0.95 * slow[..., i - 1] + np.sqrt(1 - 0.95**2) * free[..., i]
-    assert returned_energy(slow) == pytest.approx(0.1, rel=0.3)
-    # chains that never leave where they are, each in another place
-    apart = 0.1 * free + np.arange(16)[:, None]
-    assert (returned_energy(apart) < 0.01).all()
-
-
 @pytest.mark.parametrize("beyond", [-np.inf, -1e5])
 def test_a_wall_is_no_divergence_a_cliff_is_one_and_what_lies_beyond_is_never_drawn(beyond: float) -> None:
     """A standard normal below 1/2: its mean is minus the density there over the probability."""
@@ -106,13 +91,13 @@ def test_a_wall_is_no_divergence_a_cliff_is_one_and_what_lies_beyond_is_never_dr
     start = -np.abs(rng.standard_normal((8, 1)))
     drawn = draws(Chains((start, *target(start)), rng), target, 0.5, 800)
     ended, other = (drawn.walled, drawn.diverged) if beyond == -np.inf else (drawn.diverged, drawn.walled)
-    assert 0.05 < ended.mean() < 0.95
+    assert 0.03 < ended[drawn.careful].mean() < 0.9
     assert not other.any()
     assert not drawn.accepted[ended].any()
     assert drawn.points.max() < 0.5
     expected = -np.exp(-0.125) / np.sqrt(2 * np.pi) / 0.6914625
     (line,) = convergence(["a"], drawn.points[:, :, None])
-    assert abs(line.mean - expected) < 4 * line.mcse_mean < 0.1
+    assert abs(line.mean - expected) < 4 * line.mcse_mean < 0.2
 
 
 def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
@@ -124,7 +109,7 @@ def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
 
     start = np.full((32, 2), -0.5)
     chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, np.random.default_rng(1))
-    assert chains.first(chains.n_draws).walled.mean() > 0.2
+    assert chains.draws().walled.mean() > 0.1
     assert step > 0.1
 
     def narrow(points: Array) -> tuple[Array, Array]:
@@ -154,9 +139,9 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert np.array_equal(first.points, again.points)
 
 
-@pytest.mark.parametrize("stop", [0, 1, 700])
+@pytest.mark.parametrize("stop", [0, 1, 60])
 def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
-    """In the middle of their trajectories too, and by whatever stream."""
+    """By whatever stream."""
     target = normal(np.diag([1.0, 4.0, 0.2]))
 
     def begun(seed: int) -> Chains:
@@ -165,13 +150,11 @@ def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
 
     whole = draws(begun(1), target, 0.2, 90)
     stopped = begun(1)
-    for _ in range(stop):
-        stopped.tick(target, 0.2, 4.0)
+    draws(stopped, target, 0.2, stop)
     kept = {name: array.copy() for name, array in stopped.arrays().items()}
-    for _ in range(50):
-        stopped.tick(target, 0.2, 4.0)
+    draws(stopped, target, 0.2, stop + 10)
     again = Chains.of(kept, np.random.default_rng(9))
-    assert again.n_ticks == stop
+    assert again.n_draws == stop
     gone_on = draws(again, target, 0.2, 90)
     for field in fields(Trajectories):
         assert np.array_equal(getattr(gone_on, field.name), getattr(whole, field.name)), field.name
@@ -232,8 +215,8 @@ def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
 
     part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
     assert part.interrupted
-    assert part.n_steps == 15 < drawn.n_steps
-    assert np.array_equal(part.position, drawn.position[:, :15])
+    assert part.n_steps == 120 < drawn.n_steps
+    assert np.array_equal(part.position, drawn.position[:, :120])
     chains = replace(SHORT, sampler="chains", walkers=12, block=20, most_steps=40)
     alone, beside = (
         draw(density, np.random.default_rng(1), effort=chains, saved=entry).sampled for entry in (UNSAVED, saved)
@@ -250,9 +233,9 @@ def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
 
 def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> None:
     loose = Criteria(r_hat=9.0, ess=1.0)
-    assert replace(drawn, soundness=Soundness(energy=0.8)).reaches(loose)
-    assert not replace(drawn, soundness=Soundness(energy=0.1)).reaches(loose)
-    assert "32 chains of" in drawn.sentence
+    assert replace(drawn, soundness=Soundness(diverged=0.005)).reaches(loose)
+    assert not replace(drawn, soundness=Soundness(diverged=0.05)).reaches(loose)
+    assert "64 chains of" in drawn.sentence
     assert "(importance sampling was tried first: k is 0.9)" in drawn.because("k is 0.9").sentence
 
 
@@ -270,18 +253,18 @@ def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: Traje
     """To the bits of a budget that was large from the start; and chains that went further give the first of them."""
     density = posterior(small_study(tmp_path), choose("native"))
     saved = Checkpoints(tmp_path).entry("chains")
-    never = replace(SHORT, criteria=Criteria(r_hat=1.0, ess=1e9), most_steps=500)
+    never = replace(SHORT, criteria=Criteria(r_hat=1.0, ess=1e9), most_steps=2400)
 
     def steps(effort: Effort, saved: Checkpoint = UNSAVED) -> tuple[int, Array]:
         sampled = draw(density, np.random.default_rng(1), effort=effort, saved=saved).sampled
         assert isinstance(sampled, TrajectoryDraws)
         assert not sampled.interrupted
-        return sampled.n_gradients // 32, sampled.position
+        return sampled.n_gradients // 64, sampled.position
 
-    larger = replace(never, most_steps=700)
+    larger = replace(never, most_steps=3200)
     few, first = steps(never, saved)
     many, second = steps(larger, saved)
-    assert few <= 500 < many <= 700
+    assert few <= 2400 < many <= 3200
     assert len(first[0]) < len(second[0])
     assert np.array_equal(second[:, : first.shape[1]], first)
     for effort, expected in ((never, first), (larger, second)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.sampling.hamiltonian import Chains, adapted, length_of
+from calibration.sampling.hamiltonian import Chains, adapted
 from calibration.sampling.shears import Shear, straightening
 from cipark_sd.arrays import Array
 
@@ -82,16 +82,16 @@ def test_straight_trajectories_are_shorter_and_agree() -> None:
         logs, slopes = curved(moved)
         return logs, found.back(points * deviation, slopes) * deviation
 
-    n_ticks = []
+    steps = []
     for target, back in ((curved, lambda y: y), (flat, lambda y: found.bend(y * deviation))):
         start = rng.standard_normal((64, 5)) * 0.1
-        before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 20, rng)
+        before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 60, rng)
         chains = Chains(before.stand, rng)
-        while chains.n_draws < 150:
-            chains.tick(target, step, length_of(1.0, step))
-        n_ticks.append(chains.n_ticks)
-        drawn = back(chains.first(150).points.reshape(-1, 5))
+        while chains.n_draws < 400:
+            chains.move(target, step, 1.0)
+        steps.append(step)
+        drawn = back(chains.draws().points.reshape(-1, 5))
         assert drawn.mean(axis=0) == pytest.approx(0.0, abs=0.12)
         assert drawn.std(axis=0) == pytest.approx([1, 1, np.sqrt(1.01), 1, 1], rel=0.1)
         assert np.mean(drawn[:, 0] * drawn[:, 1] * drawn[:, 2]) == pytest.approx(1.0, abs=0.25)
-    assert n_ticks[1] < 0.5 * n_ticks[0]
+    assert steps[1] > 2 * steps[0]
