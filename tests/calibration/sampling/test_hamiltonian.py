@@ -31,9 +31,9 @@ def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generato
     return draws(Chains(before.stand, rng), target, step, n_draws)
 
 
-def draws(chains: Chains, target: Sloped, step: float, n_draws: int) -> Trajectories:
+def draws(chains: Chains, target: Sloped, step: float, n_draws: int, reach: float = 1.5) -> Trajectories:
     while chains.n_draws < n_draws:
-        chains.move(target, step, 1.5)
+        chains.move(target, step, reach)
     return chains.draws()
 
 
@@ -77,6 +77,17 @@ def test_tails_and_a_wall_are_sampled() -> None:
     for line in convergence(["a", "b"], values[:, :, None]):
         assert abs(line.mean - 3) < 4 * line.mcse_mean
         assert line.sd == pytest.approx(np.sqrt(3), rel=0.06)
+
+
+@pytest.mark.parametrize("step", [0.9, 1.2])
+def test_steps_that_are_too_long_change_no_expectation(step: float) -> None:
+    """Of a normal in 40 dimensions the squared length is 40 on average, whatever share of moves is rejected."""
+    rng = np.random.default_rng(6)
+    target, start = normal(np.eye(40)), rng.standard_normal((256, 40))
+    drawn = draws(Chains((start, *target(start)), rng), target, step, 600, reach=100)
+    assert 0.5 < drawn.accepted.mean() < 0.9
+    (line,) = convergence(["length"], (drawn.points**2).sum(axis=2)[:, :, None, None])
+    assert abs(line.mean - 40) < 4 * line.mcse_mean < 0.6
 
 
 @pytest.mark.parametrize("beyond", [-np.inf, -1e5])
