@@ -45,7 +45,7 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
         "pysimlin": many_simlin,
     }
     n_runs = {"native": n_native, "pysimlin": n_simlin}
-    times = in_turn(many, repeats=repeats, clock=time.thread_time)
+    times = in_turn(many, repeats=repeats, clock=time.process_time)
     times = {name: t / n_runs[name] for name, t in times.items()}
     show_times(f"a trajectory of {case.name} among many, one core", times, base="native", unit="run")
     inputs, engine, one_draw = case.inputs(1), NativeEngine(), case.draws(1)
@@ -62,7 +62,7 @@ def compare(case: Case, *, n_native: int, n_simlin: int, repeats: int) -> None:
     }
     show_times(
         f"one run of {case.name}",
-        in_turn(single_runs, repeats=10 * repeats, clock=time.thread_time),
+        in_turn(single_runs, repeats=10 * repeats, clock=time.process_time),
         base="native",
         unit="run",
     )

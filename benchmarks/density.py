@@ -39,7 +39,7 @@ def row(name: str, density: Posterior, engine: NativeEngine, theta: Array, repea
         "runs": lambda: engine._blocks(repeated._program, inputs),
         "density": lambda: density.log_posterior(theta),
     }
-    times = in_turn(sides, repeats=repeats, clock=time.thread_time)
+    times = in_turn(sides, repeats=repeats, clock=time.process_time)
     runs, whole = times["runs"].least, times["density"].least
     return (
         name,

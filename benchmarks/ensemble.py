@@ -11,7 +11,7 @@ import click
 import numpy as np
 from c_twin import KINDS, OWN, twin
 from cases import CASES, Case
-from measure import in_turn, show, show_machine, show_times
+from measure import in_turn, refuse_nonsense, show, show_machine, show_times
 
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensembles import ensemble
@@ -38,7 +38,9 @@ def one_core(case: Case, n_runs: int, repeats: int) -> None:
             raise SystemExit(f"{case.name}: {labels[kind]} differs from native by {difference.max():.1e} of a scale")
         compiled.append((labels[kind], f"{made.seconds:.2f} s", f"{difference.max():.1e}"))
         sides[labels[kind]] = made.prepared(inputs)
-    times = in_turn(sides, repeats=repeats, clock=time.thread_time)
+    times = in_turn(sides, repeats=repeats, clock=time.process_time)
+    for side in ("native", "ensemble()"):
+        refuse_nonsense(times, side, labels["libmvec"])
     show_times(f"{n_runs} runs of {case.name}, one core", times, base="native", divisor=n_runs, unit="run")
     show("  the C twins", ("kind", "compiled in", "difference of a scale"), compiled)
 

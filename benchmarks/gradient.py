@@ -48,7 +48,7 @@ def compare(case: Case, repeats: int) -> None:
         sides[f"gradient by {len(parameters)}"] = lambda way=way: engine.execute_back(  # type: ignore[misc]
             way, many, lambda values, runs: weights[:, :, runs]
         )
-    times = in_turn(sides, repeats=repeats, clock=time.thread_time)
+    times = in_turn(sides, repeats=repeats, clock=time.process_time)
     show_times(f"{case.name}, {BATCH} points at once", times, base="run")
 
 

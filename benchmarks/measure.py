@@ -35,7 +35,7 @@ def in_turn(
     Parameters
     ----------
     clock : callable
-        ``time.perf_counter``, or ``time.thread_time`` for what runs on one core: it does not count the time in which
+        ``time.perf_counter``, or ``time.process_time`` for work, on any thread: it does not count the time in which
         other processes had the core.
     warm : bool
         Whether each side is called once before it is timed.
@@ -52,6 +52,13 @@ def in_turn(
             sides[name]()
             taken[name].append(clock() - start)
     return {name: Time(median(seconds), min(seconds)) for name, seconds in taken.items()}
+
+
+def refuse_nonsense(times: Mapping[str, Time], side: str, bound: str, *, most: float = 10.0) -> None:
+    """End the script where ``side`` is so many times as fast as one that bounds it: the clock has missed its work."""
+    ratio = times[bound].least / times[side].least
+    if ratio > most:
+        raise SystemExit(f"{side} cannot be {ratio:.0f} times as fast as {bound}: the clock does not see its work")
 
 
 def machine() -> str:

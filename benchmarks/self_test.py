@@ -22,7 +22,7 @@ from calibration.study.problem import read_problem
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import progress_bars
 from cipark_sd.ensembles import processors
-from cipark_sd.plotting.files import save_for_print
+from cipark_sd.plotting.files import save_figures
 from cipark_sd.tasks.pool import Progress
 from cipark_sd.tasks.workers import Workers
 
@@ -45,7 +45,7 @@ def write(tested: SelfTest, name: str, folder: Path) -> None:
         for parameter, row in zip(tested.names, tested.coverage.tolist(), strict=True):
             inside = int(parameter not in outside)
             writer.writerow((parameter, len(tested.ranks), *(f"{share:.4f}" for share in row), inside))
-    save_for_print(self_test_figure(tested, judged(tested, 1)), folder, f"self_test_{name}")
+    save_figures(self_test_figure(tested, judged(tested, 1)), folder, f"self_test_{name}")
 
 
 def processor_seconds() -> float:

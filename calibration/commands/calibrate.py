@@ -90,6 +90,6 @@ def calibrate(request: Settings) -> Result:
         (folder / PLAYER).unlink(missing_ok=True)
     written += write(findings, folder)
     fitting_console.show_headlines(findings)
-    echo(f"\n{len(written)} tables, figures (SVG, PNG, PDF) and other files in {folder}")
+    echo(f"\n{len(written)} tables, figures and other files in {folder}")
     echo(f"read {folder / HTML}")
     return of_folder(folder, exit_code=0 if findings.sound else 1)

@@ -17,12 +17,12 @@ def page(findings: Findings, pictures: Pictures) -> Page:
     return output.page_of(registry.SECTIONS, findings, pictures, findings.fit.study.title, _identity(findings))
 
 
-def write(findings: Findings, folder: Path) -> list[Path]:
+def write(findings: Findings, folder: Path, for_print: bool = False) -> list[Path]:
     """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
-    title = findings.fit.study.title
+    title, identity = findings.fit.study.title, _identity(findings)
     return [
         *write_fit(findings, folder),
-        *output.write(registry.SECTIONS, findings, folder, title=title, identity=_identity(findings)),
+        *output.write(registry.SECTIONS, findings, folder, title=title, identity=identity, for_print=for_print),
     ]
 
 

@@ -48,7 +48,7 @@ ATTEMPTS = 3
 #: Effective points, for each parameter, to which weights are flattened before a mixture is fitted.
 FITTED_TO = 10
 #: Points whose density is asked for together.
-BATCH = 2048
+BATCH = 256
 #: Points that a mixture is fitted to, at most.
 FIT_POINTS = 2000
 #: How many more points are drawn than the efficiency so far asks for.

@@ -127,6 +127,22 @@ def sample(
     NowherePossible
         When no draw from the prior is possible.
     """
+    from threadpoolctl import threadpool_limits
+
+    # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
+    with threadpool_limits(1, user_api="blas"):
+        return _sampled(density, rng, effort, per_chain, saved, start, on_block)
+
+
+def _sampled(
+    density: Posterior,
+    rng: np.random.Generator,
+    effort: Effort,
+    per_chain: int,
+    saved: Checkpoint,
+    start: Start | None,
+    on_block: OnBlock | None,
+) -> Sampled:
     streams = rng.spawn(effort.ensembles)
     reason, k = "", len(density.space)
     if effort.sampler == "importance":

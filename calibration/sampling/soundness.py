@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from calibration.sampling.hamiltonian import Trajectories
 from cipark_sd.arrays import Array
 
-#: Share of careful moves that may diverge, beyond which the draws are not to be trusted; share of all moves that may end
-#: at a wall before it is said.
+#: Share of careful moves that may diverge, beyond which draws are not to be trusted; share of all moves that end at a
+#: wall from which on it is said.
 DIVERGED, WALLED = 0.01, 0.01
 #: Share of a chain's careful moves that diverge from which on it sticks, what it accepts below which it does, and the
 #: share of chains that may: the draws are judged with and without them.

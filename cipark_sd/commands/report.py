@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 #: The entry-point group of functions that write the files of a folder again from the findings in it. Each returns what
 #: it has written, or None where the folder has no findings of its kind.
 GROUP = "cipark_sd.findings"
-#: Writes the files of a folder again.
-Again = Callable[[Path], "list[Path] | None"]
+#: Writes the files of a folder again, figures as PNG and PDF too where that is wanted.
+Again = Callable[[Path, bool], "list[Path] | None"]
 
 
 @click.command("report", short_help="Combine several reports on one page.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--title", help="Title of the page (default: the titles of its parts).")
 @click.option("--again", is_flag=True, help="First write tables, figures and page of each folder from its findings.")
+@click.option("--print", "for_print", is_flag=True, help="As --again, with each figure as PNG and PDF beside its SVG.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
-def command(folders: tuple[Path, ...], title: str | None, again: bool, output: Path) -> Result:
+def command(folders: tuple[Path, ...], title: str | None, again: bool, for_print: bool, output: Path) -> Result:
     """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page. Where two of them have
@@ -38,6 +39,7 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
       cipark report cipark-output/great_stone cipark-output/great_stone-policy cipark-output/great_stone-sensitivity
       cipark report first-look -o look.html
       cipark report --again first-look            its tables, figures and page, from what was computed
+      cipark report --print first-look            and each figure as PNG and PDF, for slides and papers
     """
     from cipark_sd.errors import InvalidValue, raise_all
     from cipark_sd.files import output_folder, write_text
@@ -50,8 +52,8 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
     problems = []
     for folder in folders:
         try:
-            if again:
-                _write_again(folder)
+            if again or for_print:
+                _write_again(folder, for_print)
             pages.append((read_page(folder), folder))
         except InvalidValue as problem:
             problems.append(problem)
@@ -65,10 +67,10 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, output: P
     return Result({"output": output, "folders": folders, "warnings": warnings})
 
 
-def _write_again(folder: Path) -> None:
+def _write_again(folder: Path, for_print: bool) -> None:
     from cipark_sd.errors import UnusableInput
 
     writers: list[Again] = [entry.load() for entry in importlib.metadata.entry_points(group=GROUP)]
-    written = [made for writer in writers if (made := writer(folder)) is not None]
+    written = [made for writer in writers if (made := writer(folder, for_print)) is not None]
     if not written:
         raise UnusableInput(f"{folder} has no findings of a command in it", where="--again")

@@ -60,6 +60,7 @@ def write(
     workers: int = 1,
     only: Iterable[Part[F]] | None = None,
     dates: Dates | None = None,
+    for_print: bool = False,
 ) -> list[Path]:
     """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
 
@@ -75,11 +76,15 @@ def write(
         Those whose tables and figures are written; the folder has those of the others from before.
     dates : Dates, optional
         Where times are dates, for a column beside each column of times of a frame.
+    for_print : bool
+        Figures as PNG and PDF too, which takes as long again as all else.
     """
+    from cipark_sd.plotting.files import FOR_PRINT, ON_PAGE
+
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
     drawings = [drawing for part in writing for drawing in part.drawings(findings)]
-    with drawn(drawings, folder, workers) as figures:
+    with drawn(drawings, folder, workers, FOR_PRINT if for_print else ON_PAGE) as figures:
         written = [
             write_table(folder / f"{name}.csv", _dated(table, dates), draws=draws)
             for part in writing
@@ -115,20 +120,20 @@ def _dated(table: "Table", dates: Dates | None) -> "Table":
 
 
 def again(
-    file: str, load: Callable[[Path], F], write: Callable[[F, Path], list[Path]]
-) -> Callable[[Path], list[Path] | None]:
+    file: str, load: Callable[[Path], F], write: Callable[[F, Path, bool], list[Path]]
+) -> Callable[[Path, bool], list[Path] | None]:
     """What writes the files of a folder again from the findings in it, as the group ``cipark_sd.findings`` has it.
 
     It returns None where the folder has no ``file`` of findings, and raises InvalidValue where they cannot be read or
     name what they do not hold.
     """
 
-    def write_again(folder: Path) -> list[Path] | None:
+    def write_again(folder: Path, for_print: bool) -> list[Path] | None:
         if not (folder / file).exists():
             return None
         findings = load(folder)
         try:
-            return write(findings, folder)
+            return write(findings, folder, for_print)
         except (LookupError, ValueError, TypeError, AttributeError) as problem:
             reason = f"they do not fit together ({type(problem).__name__}: {problem}); run the command again"
             raise UnusableInput(reason, where=str(folder / file)) from problem
@@ -137,14 +142,18 @@ def again(
 
 
 @contextmanager
-def drawn(drawings: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[Callable[[], list[Path]]]":
+def drawn(
+    drawings: Sequence[Drawing], folder: Path, workers: int, endings: Sequence[str]
+) -> "Iterator[Callable[[], list[Path]]]":
     """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""
     if workers < 2 or len(drawings) < _MANY:
-        yield lambda: [path for drawing in drawings for path in _tried(drawing, folder, partial(draw, drawing, folder))]
+        yield lambda: [
+            path for drawing in drawings for path in _tried(drawing, folder, partial(draw, drawing, folder, endings))
+        ]
         return
     # a process of its own memory: one that is copied from this may wait for locks of threads that it does not have
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_uninterrupted) as pool:
-        waiting = [pool.submit(draw, drawing, folder) for drawing in drawings]
+        waiting = [pool.submit(draw, drawing, folder, endings) for drawing in drawings]
         try:
             pairs = list(zip(drawings, waiting, strict=True))
             yield lambda: [path for drawing, future in pairs for path in _tried(drawing, folder, future.result)]
@@ -153,14 +162,13 @@ def drawn(drawings: Sequence[Drawing], folder: Path, workers: int) -> "Iterator[
 
 
 def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> list[Path]:
-    """The files of a figure; none where it fails, not those of an earlier call either."""
+    """The files of a figure; those of an earlier call that it did not write again go, all where it fails."""
     from cipark_sd.plotting.files import FOR_PRINT
 
     # a file that cannot be written is no fault of the figure, and the others will not be written either
     paths = attempt("figure", draw, list[Path](), drawing.name, refused=OSError)
-    if not paths:
-        for ending in FOR_PRINT:
-            (folder / f"{drawing.name}{ending}").unlink(missing_ok=True)
+    for path in {folder / f"{drawing.name}{ending}" for ending in FOR_PRINT}.difference(paths):
+        path.unlink(missing_ok=True)
     return paths
 
 
@@ -169,8 +177,8 @@ def _uninterrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def draw(drawing: Drawing, folder: Path) -> list[Path]:
+def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """Draw and save one figure; its files, the one for a page first."""
-    from cipark_sd.plotting.files import save_for_print
+    from cipark_sd.plotting.files import save_figures
 
-    return save_for_print(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name)
+    return save_figures(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name, endings)

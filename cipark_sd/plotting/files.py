@@ -1,6 +1,7 @@
 """Figures as files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from cipark_sd.results import check_writable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Formats of a figure of a report: for pages, whose letters stay sharp on a phone; for slides; for print.
-FOR_PRINT = (".svg", ".png", ".pdf")
+#: Format of a figure on a page, whose letters stay sharp on a phone; and with it those for slides and for print.
+ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -58,8 +59,8 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     write_bytes(path, drawn.getvalue())
 
 
-def save_for_print(figure: "Figure", folder: Path, name: str) -> list[Path]:
-    """Write a figure in each of the formats of :data:`FOR_PRINT`; the first is the one that a page shows.
+def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[str] = ON_PAGE) -> list[Path]:
+    """Write a figure in some formats; the first is the one that a page shows.
 
     Its parts are laid out once, since that takes as long as drawing them.
 
@@ -70,7 +71,7 @@ def save_for_print(figure: "Figure", folder: Path, name: str) -> list[Path]:
     figure.draw_without_rendering()
     # matplotlib's "none" stands for an engine that does nothing, for which it draws everything once more
     figure.set_layout_engine(None)
-    paths = [folder / f"{name}{ending}" for ending in FOR_PRINT]
+    paths = [folder / f"{name}{ending}" for ending in endings]
     for path in paths:
         save_figure(figure, path)
     return paths

@@ -9,7 +9,7 @@ import io
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from cipark_sd.cli import UserError, cli
 from cipark_sd.pages.parts import Drawing
-from cipark_sd.plotting.files import save_for_print
+from cipark_sd.plotting.files import save_figures
 
 #: Calls whose first run leaves what the second one, of another model or seed, would replace.
 CHEAP = {
@@ -128,11 +128,11 @@ def disk_of(folder: Path, failing: int | None, *, kills: bool = False) -> Iterat
 MKDIR = os.mkdir
 
 
-def drawn_small(drawing: Drawing, folder: Path) -> list[Path]:
+def drawn_small(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """In place of a figure of a page, which takes most of a command's time, one that shows of which model it is."""
     figure = Figure(figsize=(1, 1))
     figure.text(0, 0, Path("m.mdl").read_text().partition("pace = ")[2][:5])
-    return save_for_print(figure, folder, drawing.name)
+    return save_figures(figure, folder, drawing.name, endings)
 
 
 def files(folder: Path) -> dict[str, bytes]:

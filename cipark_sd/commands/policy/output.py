@@ -56,13 +56,17 @@ def parts() -> tuple[Part[Findings], ...]:
     return (First(of), _Basis(), *of, _Rivals(), _Limits())
 
 
-def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None) -> list[Path]:
+def write(
+    findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None, *, for_print: bool = False
+) -> list[Path]:
     """Write tables, figures and the page into a folder that exists, each file whole or not at all.
 
     Parameters
     ----------
     drawn : PolicyPart, optional
         Only its tables and figures, beside a page of all that was found.
+    for_print : bool
+        As of :func:`cipark_sd.pages.output.write`.
     """
     about, every = findings.about, parts()
     return output.write(
@@ -75,6 +79,7 @@ def write(findings: Findings, folder: Path, drawn: PolicyPart[object] | None = N
         dates=calendar_years(about.catalogue.time_units),
         # the first tells what all have found
         only=None if drawn is None else (every[0], drawn),
+        for_print=for_print,
     )
 
 
@@ -83,7 +88,9 @@ def kinds() -> dict[str, type]:
     return {name: part(name).kind for name in PARTS}
 
 
-write_again = output.again(FILE, lambda folder: load(folder, kinds()), write)
+write_again = output.again(
+    FILE, lambda folder: load(folder, kinds()), lambda f, folder, p: write(f, folder, for_print=p)
+)
 
 
 def _rivals(about: About) -> list[Block]:

@@ -223,7 +223,7 @@ def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
         lines = {line["name"]: line for line in csv.DictReader(file)}
     ends = lines["infected at the end"]
     assert float(ends["profile_low"]) < float(ends["estimate"]) < float(ends["profile_high"])
-    assert (sir / "out" / "prediction_profiles.png").stat().st_size > 0
+    assert (sir / "out" / "prediction_profiles.svg").stat().st_size > 0
     assert "Numbers that the study asks for" in (sir / "out" / "report.html").read_text()
 
 

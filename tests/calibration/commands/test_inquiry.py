@@ -113,7 +113,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     names = made_from_findings(folder)
-    assert {"report.html", "report.json", "fit.json", "summary.csv", "bands.png", "self_test.pdf"} <= names
+    assert {"report.html", "report.json", "fit.json", "summary.csv", "bands.svg", "self_test.svg"} <= names
     assert made_from_findings(again) == names
     for name in sorted(names):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name

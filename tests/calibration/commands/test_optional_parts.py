@@ -16,6 +16,7 @@ from cipark_sd.cli import cli
 from cipark_sd.optional import LOG, PARTS, attempt, left_out, recorded
 from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
+from cipark_sd.plotting.files import ON_PAGE
 
 FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
 ASSESSED = (*FIT, "--compare-pysd", "--self-test", "2", "--no-player")
@@ -127,7 +128,7 @@ def full(*_: Any, **__: Any) -> None:
 def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the command, as for every other file that cannot be written."""
     monkeypatch.setattr("cipark_sd.plotting.files.write_bytes", full)
-    with recorded(tmp_path), output.drawn([Drawing("f", Figure, ())], tmp_path, 1) as figures:
+    with recorded(tmp_path), output.drawn([Drawing("f", Figure, ())], tmp_path, 1, ON_PAGE) as figures:
         with pytest.raises(OSError, match="No space left on device"):
             figures()
         assert not (tmp_path / LOG).exists()

@@ -72,7 +72,7 @@ def test_the_page_begins_with_numbers_their_range_and_how_well_it_fits(fit: Fit,
     write(findings, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.index('class="answer"') < text.index("<nav")
-    assert (tmp_path / "answer.png").is_file()
+    assert (tmp_path / "answer.svg").is_file()
 
 
 def test_a_row_outside_its_band_is_counted(fit: Fit) -> None:

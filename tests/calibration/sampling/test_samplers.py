@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 from small_study import small_study
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from calibration.assess.left_out import WithTerm, left_out
 from calibration.likelihood.posterior import posterior
@@ -161,3 +163,19 @@ def test_importance_sampling_of_many_parameters_is_given_up_early(density, monke
     assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == "importance"
     monkeypatch.setattr("calibration.sampling.adaptive_importance.RELIABLE", -9.0)
     assert draw(density, np.random.default_rng(4), effort=effort).sampled.sampler == sampler
+
+
+def test_linear_algebra_has_one_thread_while_it_samples_and_its_own_after(tmp_path: Path) -> None:
+    """On many threads the products of small matrices cost several times as much."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    during: list[int] = []
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        draw(density, np.random.default_rng(1), on_block=lambda *_: during.extend(threads()))
+        assert threads() == before
+    assert set(during) == {1}
+    assert before

@@ -80,8 +80,8 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "measures.csv",
         "pawn.csv",
     } <= names
-    assert {"indices.png", "convergence.png", "fan.png", "shapley.png", "scatter_stock_at_the_end.png"} <= names
-    assert {"report.json", "report.html", "tornado.png", "morris.png", "heat-map.png"} <= names
+    assert {"indices.svg", "convergence.svg", "fan.svg", "shapley.svg", "scatter_stock_at_the_end.svg"} <= names
+    assert {"report.json", "report.html", "tornado.svg", "morris.svg", "heat-map.svg"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (folder / "summary.txt").read_text(encoding="utf-8")
     assert "\nStock, at the end: Room (" in text
@@ -201,11 +201,14 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         shutil.copy(folder / name, again)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        made = CliRunner().invoke(cli, ["report", "--again", str(again), "-o", str(tmp_path / "all.html")])
+        made = CliRunner().invoke(cli, ["report", "--print", str(again), "-o", str(tmp_path / "all.html")])
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
-    assert {"report.html", "summary.txt", "pawn.csv", "all_indices.nc", "fan.png"} <= names
-    assert {path.name for path in again.iterdir()} == names
+    assert {"report.html", "summary.txt", "pawn.csv", "all_indices.nc", "fan.svg"} <= names
+    print_too = {
+        name.removesuffix(".svg") + ending for name in names if name.endswith(".svg") for ending in (".png", ".pdf")
+    }
+    assert {path.name for path in again.iterdir()} == names | print_too
     for name in sorted(names):
         assert (again / name).read_bytes() == (folder / name).read_bytes(), name
     # the numbers are those of the tables
@@ -407,7 +410,7 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     claims = pd.read_csv(folder / "claims.csv")
     assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
     assert set(claims["draws"]) == {"posterior, 400 draws, converged"}
-    assert {"claims.png", "choices.png"} <= {path.name for path in folder.iterdir()}
+    assert {"claims.svg", "choices.svg"} <= {path.name for path in folder.iterdir()}
 
 
 def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, fitted_study):
@@ -499,7 +502,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
     assert "draws.nc" in rest[1].text
     after = [section for section in read_page(folder).sections if section.title != "In short"][1]
     assert "Shapley effects" in after.blocks[0].text
-    assert {"shapley.png", "shapley-over-time.png"} <= {path.name for path in folder.iterdir()}
+    assert {"shapley.svg", "shapley-over-time.svg"} <= {path.name for path in folder.iterdir()}
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):

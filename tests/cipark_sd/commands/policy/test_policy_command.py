@@ -110,7 +110,7 @@ def test_the_tables_as_files_hold_intervals_and_monte_carlo_errors(written):
 
 
 def test_the_figures_are_there(written):
-    for name in ("effects.png", "course.png"):
+    for name in ("effects.svg", "course.svg"):
         assert (written[0] / name).stat().st_size > 10_000
 
 
@@ -131,7 +131,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output
     assert {"shapley_mean", "leave_one_out", "add_one_in"} <= set(pd.read_csv(tmp_path / "attribution.csv").columns)
-    assert (tmp_path / "attribution.png").exists()
+    assert (tmp_path / "attribution.svg").exists()
 
 
 def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, small):
@@ -151,7 +151,7 @@ def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, s
     assert "in resamples" in shown.output
     worth = pd.read_csv(tmp_path / "information.csv").set_index("kind")["value"]
     assert {"everything", "input", "measurement"} == set(worth.index)
-    assert {"robustness.png", "information.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"robustness.svg", "information.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def test_all_parts_run_without_a_study(everything):
     assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
     assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
     for name in ("effects", "course", "attribution", "robustness", "failures_base", "design", "information"):
-        for ending in (".png", ".pdf"):
-            assert (folder / f"{name}{ending}").stat().st_size > 5_000, name
+        assert (folder / f"{name}.svg").stat().st_size > 5_000, name
+        assert not (folder / f"{name}.pdf").exists()
 
 
 def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
@@ -86,7 +86,7 @@ def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
 
 def test_the_same_call_writes_the_same_bytes(everything, tmp_path):
     run(FISHERY, *DRAWS, "-o", tmp_path)
-    for name in ("effects.csv", "claims.csv", "effects.png", "course.pdf"):
+    for name in ("effects.csv", "claims.csv", "effects.svg", "course.svg"):
         assert (tmp_path / name).read_bytes() == (everything[0] / name).read_bytes(), name
 
 
@@ -130,7 +130,7 @@ def again(everything, tmp_path_factory):
 
 def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(everything, again):
     names = {path.name for path in everything[0].iterdir()} - {FOLDER}
-    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "failures_base.png"} <= names
+    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "failures_base.svg"} <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):
         assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
