@@ -174,7 +174,7 @@ def normal_error(share: float, size: float) -> float:
     """What :func:`quantile_error` is for a standard normal: root of ``p (1 - p) / size`` over the density there."""
     from scipy import stats
 
-    return float(np.sqrt(share * (1 - share) / size) / stats.norm.pdf(stats.norm.ppf(share)))
+    return float(np.sqrt(share * (1 - share) / size) / stats.norm.pdf(stats.norm.ppf(share))) if size > 0 else math.inf
 
 
 def normal_scores(values: Array) -> Array:

@@ -47,6 +47,8 @@ class Soundness:
         where they lie in one.
     n_moved : int
         How often a chain was put where another one stood, before the draws.
+    modes : str
+        What is known of modes that were weighed; empty where there is one.
     """
 
     diverged: float = 0.0
@@ -59,6 +61,7 @@ class Soundness:
     apart: str = ""
     groups_apart: str = ""
     n_moved: int = 0
+    modes: str = ""
 
     @property
     def few_diverged(self) -> bool:
@@ -95,7 +98,9 @@ class Soundness:
                 f"{self.walled:.0%} of the moves met a wall, where the data are impossible or the model has no "
                 "number; they were rejected, as they have to be."
             )
-        if self.n_apart and not self.apart:
+        if self.modes:
+            words.append(self.modes)
+        elif self.n_apart and not self.apart:
             words.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
         return words
 

@@ -27,6 +27,7 @@ from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.hamiltonian import LEAPS
+from calibration.sampling.modes import Modes, weighed
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -62,12 +63,15 @@ class TrajectoryDraws(Chains):
     soundness : Soundness
     n_moves, n_gradients : int
         Of each chain, of which evenly spaced ones are kept; and computed in all, those of the adaptation included.
+    evidence : (float, float), optional
+        Log marginal likelihood and its standard error, where modes were weighed by theirs.
     """
 
     sampler: ClassVar[Sampler] = "hmc"
     soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
     n_moves: int = 0
     n_gradients: int = 0
+    evidence: tuple[float, float] | None = None
 
     @property
     def n_left_out(self) -> int:
@@ -81,12 +85,11 @@ class TrajectoryDraws(Chains):
     @property
     def sentence(self) -> str:
         """How they were made, and what of them is not as it should be."""
-        n_ensembles, n_draws, n_walkers, _ = self.position.shape
         before = f" (importance sampling was tried first: {self.reason})" if self.reason else ""
-        n_chains = n_ensembles * n_walkers
+        n_chains = self.soundness.n_chains
         words = (
-            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {self.n_moves:,} moves each, of which {n_draws:,} "
-            f"are kept; {self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
+            f"Hamiltonian Monte Carlo{before}: {n_chains} chains of {self.n_moves:,} moves each; "
+            f"{self.n_gradients // n_chains:,} steps, each with a gradient, those that adapted it included."
         )
         return " ".join([words, *self.soundness.sentences])
 
@@ -114,7 +117,7 @@ def follow(
     NowherePossible
         When no draw from the prior is possible.
     """
-    scores = NormalScores(density)
+    scores, weighing = NormalScores(density), rng.spawn(1)[0]
     tops = summits(scores, effort.ensembles, rng)
     if any(group[0].far for group in tops):
         raise InvalidValue(
@@ -153,7 +156,9 @@ def follow(
         interrupted = True
     finally:
         saved.save(whole)
-    return replace(_result(density, course, n_draws, lines, effort.ensembles), interrupted=interrupted, reason=reason)
+    return replace(
+        _result(density, course, n_draws, lines, effort.ensembles, weighing), interrupted=interrupted, reason=reason
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,20 +304,43 @@ def _by_ensemble(values: Array, n_ensembles: int) -> Array:
 
 
 def _result(
-    density: Posterior, course: _Course, n_draws: int, lines: tuple[Convergence, ...], n_ensembles: int
+    density: Posterior,
+    course: _Course,
+    n_draws: int,
+    lines: tuple[Convergence, ...],
+    n_ensembles: int,
+    rng: np.random.Generator,
 ) -> TrajectoryDraws:
     target, drawn = course.target, _kept(course.chains, n_draws)
     free = FreeDensity(density)
     scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
     likelihood = drawn.log_density - target.scores.log_prior(scores)
+    names = density.space.names
     every_move = course.chains.draws(0, n_draws)
-    return TrajectoryDraws(
+    result = TrajectoryDraws(
         _by_ensemble(flat.reshape(scores.shape), n_ensembles),
         _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
-        soundness=soundness(every_move, scores, density.space.names, n_ensembles, course.apart, course.n_moved),
+        soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.n_moved),
         n_moves=n_draws,
         n_gradients=(course.n_adapting + LEAPS * n_draws) * len(scores),
+    )
+    modes = weighed(target.scores, scores, drawn.log_density, names, n_ensembles, rng)
+    return result if modes is None else _of_modes(result, modes, target.scores, free)
+
+
+def _of_modes(drawn: TrajectoryDraws, modes: Modes, scores: NormalScores, free: FreeDensity) -> TrajectoryDraws:
+    """The same with the draws of its modes by their weights, one walker an ensemble."""
+    n_groups, n_draws, k = modes.theta.shape
+    flat = free.coordinates.free(modes.theta.reshape(-1, k))
+    likelihood = modes.log_density.ravel() - scores.log_prior(scores.scores(modes.theta.reshape(-1, k)))
+    return replace(
+        drawn,
+        position=flat.reshape(n_groups, n_draws, 1, k),
+        log_density=(likelihood + free.log_prior(flat)).reshape(n_groups, n_draws, 1),
+        lines=modes.lines,
+        evidence=modes.evidence,
+        soundness=replace(drawn.soundness, apart="", groups_apart="", modes=modes.sentence),
     )

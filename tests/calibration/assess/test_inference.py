@@ -9,7 +9,7 @@ from small_study import rival, small_study
 
 from calibration.assess import baselines, rivals
 from calibration.assess.contraction import contractions, unseen_sentence
-from calibration.assess.evidence import bridge, log_evidence
+from calibration.assess.evidence import log_evidence
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
 from calibration.assess.left_out import left_out
@@ -24,6 +24,7 @@ from calibration.assess.scores import (
 from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.sampling.bridge import bridge
 from calibration.sampling.chains import Chains
 from calibration.sampling.convergence import Criteria, convergence, one_by_one
 from calibration.sampling.draws import PosteriorDraws, draw

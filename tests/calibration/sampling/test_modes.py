@@ -1,0 +1,83 @@
+"""Modes that no chain leaves are weighed by their evidence, whatever share of the chains began there."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from calibration.sampling.modes import Modes, labels, weighed
+from cipark_sd.arrays import Array
+
+#: Two normals in two dimensions: place, deviation and weight.
+PLACES, SDS, WEIGHTS = np.array([[-3.0, 0.0], [3.0, 1.0]]), (0.3, 0.6), (0.8, 0.2)
+
+
+class TwoNormals:
+    """A posterior that is a mixture, all of it in the likelihood: the prior is flat."""
+
+    def __init__(self, weights: tuple[float, float] = WEIGHTS) -> None:
+        self.weights = weights
+
+    def draw_prior(self, n: int, rng: np.random.Generator) -> Array:
+        return rng.uniform(-9, 9, (n, 2))
+
+    def log_prior(self, scores: Array) -> Array:
+        return np.zeros(len(scores))
+
+    def log_likelihood(self, scores: Array) -> Array:
+        parts = zip(PLACES, SDS, self.weights, strict=True)
+        logs = [np.log(w) + stats.norm.logpdf(scores, place, sd).sum(axis=1) for place, sd, w in parts]
+        return np.asarray(np.logaddexp.reduce(logs))
+
+    def theta(self, scores: Array) -> Array:
+        return scores
+
+
+def chains(n_first: int, n_second: int, seed: int = 1) -> Array:
+    """Chains of 200 draws in each mode."""
+    rng = np.random.default_rng(seed)
+    of = np.repeat([0, 1], [n_first, n_second])
+    return np.asarray(PLACES[of][:, None] + np.array(SDS)[of][:, None, None] * rng.standard_normal((len(of), 200, 2)))
+
+
+def found(target: TwoNormals, drawn: Array) -> Modes | None:
+    logs = target.log_likelihood(drawn.reshape(-1, 2)).reshape(drawn.shape[:2])
+    return weighed(target, drawn, logs, ("a", "b"), 4, np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("n_second", [4, 24])
+def test_modes_weigh_what_their_evidence_says_and_not_their_chains(n_second: int) -> None:
+    modes = found(TwoNormals(), chains(24, n_second))
+    assert modes is not None
+    assert modes.weights == pytest.approx(WEIGHTS, abs=0.01)
+    assert modes.errors.max() < 0.05
+    assert modes.evidence[0] == pytest.approx(0.0, abs=0.05)
+    assert modes.apart == "a"
+    assert "2 modes, apart in a, between which no chain went: they weigh 80.0%" in modes.sentence.replace("79.", "80.")
+    assert (modes.theta[..., 0] > 0).mean() == pytest.approx(0.2, abs=0.02)
+    of_a, of_b = modes.lines
+    assert of_a.mean == pytest.approx(-1.8, abs=4 * of_a.mcse_mean + 0.06)
+    assert of_b.mean == pytest.approx(0.2, abs=4 * of_b.mcse_mean + 0.01)
+    assert of_a.r_hat < 1.02
+    assert of_a.ess_bulk > 400
+
+
+def test_a_mode_that_has_not_converged_is_not_passed_off() -> None:
+    """Half of the chains of the heavy mode sit at its edge."""
+    drawn = chains(24, 8)
+    drawn[:12, :, 1] = 0.9 + 0.02 * (drawn[:12, :, 1] - 0.9)
+    drawn[12, :, 1] *= 4
+    modes = found(TwoNormals(), drawn)
+    assert modes is not None
+    assert max(line.r_hat for line in modes.lines) > 1.1
+
+
+def test_one_mode_and_a_single_chain_elsewhere_are_left_as_they_are() -> None:
+    assert found(TwoNormals(), chains(24, 0)) is None
+    assert found(TwoNormals(), chains(24, 1)) is None
+
+
+def test_a_chain_that_goes_between_links_two_modes() -> None:
+    drawn = chains(6, 6)
+    assert sorted(np.bincount(labels(drawn))) == [6, 6]
+    drawn[0, 100:] = drawn[8, 100:]
+    assert labels(drawn).max() == 0
