@@ -117,13 +117,11 @@ def pool_of(settings: Settings) -> Pool:
     return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
-def keep_draws(made: Calibration, folder: Path) -> list[Path]:
+def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any."""
-    if made.draws is None:
-        return []
-    seed, path = made.problem.method.seed, folder / "draws.nc"
-    write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), path)
-    return [path]
+    if made.draws is not None:
+        seed = made.problem.method.seed
+        write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:

@@ -165,6 +165,12 @@ class Findings:
     checks: tuple[Outcome, ...] = ()
 
     @property
+    def draws(self) -> Posterior | None:
+        """The draws of the posterior, where they are to be trusted."""
+        drawn = self.fit.posterior
+        return drawn if drawn is not None and drawn.basis.bands and not drawn.interrupted else None
+
+    @property
     def bands(self) -> bool:
         """Whether there are draws that a band may be drawn of."""
         return self.fit.posterior is None or self.fit.posterior.basis.bands

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.posterior_predictive import judged
@@ -16,6 +18,8 @@ from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, rounded, with_error
 
+#: Of the intervals of headline numbers.
+LEVEL = 0.9
 #: Of the parameters in pair and mixing plots: those that the data narrowed most.
 MOST = 8
 
@@ -25,11 +29,12 @@ class Posterior(ReportPart):
     """Joint draws of all parameters."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Medians of the fitted parameters of the model."""
-        fit, drawn = findings.fit, findings.fit.posterior
+        """Medians of the fitted parameters of the model, where the draws are to be trusted."""
+        fit, drawn = findings.fit, findings.draws
         if drawn is None:
             return
-        for estimated, line in zip(fit.study.space, drawn.mixing, strict=True):
+        ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+        for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
             verdict = fit.conditions.of(estimated.name)
             is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
             if is_told and verdict is not None:
@@ -39,9 +44,10 @@ class Posterior(ReportPart):
                     line.median,
                     unit=fit.study.unit(line.name),
                     kind="median",
-                    interval=Bounds(line.low, line.high, 0.95, "central draws"),
+                    interval=Bounds(low, high, LEVEL, "central draws"),
                     conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
+                    prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
