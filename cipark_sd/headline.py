@@ -15,6 +15,8 @@ from cipark_sd.wording import NO_END, absent, beside, between, listed, number, p
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = ("not found", "none", "not judged")
+#: Width of an interval of what is counted from which on it has whole ends.
+_WHOLE = 3
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
 #: Where :func:`output` has put the time.
@@ -274,15 +276,20 @@ class Headline:
     @property
     def brief(self) -> str:
         """Number, unit and interval as a sentence has them: a change of one sign as so much more or less."""
-        bounds = self.interval
+        bounds, size, way = self.interval, self.number, ""
         if bounds is None:
             return self.value
-        if not self.is_change or bounds.low is None or bounds.high is None or bounds.low <= 0 <= bounds.high:
-            return f"{self.value} ({bounds.brief})"
-        size = replace(self, number=abs(self.number), interval=_sizes(bounds))
         is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
-        way = "more" if self.number > 0 else "fewer" if is_counted else "less"
-        return f"{size.value} {way} ({_sizes(bounds).brief})"
+        if bounds.low is None or bounds.high is None:
+            return f"{self.value} ({bounds.brief})"
+        if self.is_change and not bounds.low <= 0 <= bounds.high:
+            bounds, size = _sizes(bounds), abs(size)
+            way = " more" if self.number > 0 else " fewer" if is_counted else " less"
+        if not is_counted or bounds.gaps or bounds.high - bounds.low < _WHOLE:
+            return f"{replace(self, number=size, interval=bounds).value}{way} ({bounds.brief})"
+        # nothing is counted in parts
+        text = f"{with_unit(f'{size:.0f}', self.unit)}{way}"
+        return f"{text} ({100 * bounds.level:.6g}%: {bounds.low:.0f} to {bounds.high:.0f})"
 
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""

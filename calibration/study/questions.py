@@ -14,9 +14,10 @@ The table ``[report]`` of ``problem.toml`` is optional; everything in it is word
     experiment = "no reform in 2017"
     without = ["M6", "M9"]
 
-``finding`` is the title of the page; ``known``, ``not_known`` and ``assumed`` go into the three lines below it. They are
-the authors' words, and the page says so. What a study leaves out is computed. A cause names the experiment that takes it
-away and the rival structures that do without it. Write no numbers of the fit here: they would not follow the next one.
+``finding`` is the title of the page; ``known``, ``not_known`` and ``assumed`` go into the three lines below it. They
+are the authors' words, and the page says so. What a study leaves out is computed. A cause names the experiment that
+takes it away and the rival structures that do without it. Write no numbers of the fit here: they would not follow the
+next one.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The first screen of a page as HTML: title, figure, three lines with their classes, numbers drawn, one line of limits."""
+"""The first screen of a page as HTML: title, figure, three lines with their classes, numbers drawn, limits."""
 
 import html
 import math

@@ -64,6 +64,7 @@ def warnings(findings: Findings) -> Iterator[str]:
     failed = [line.name for line in assessed.comparison if not line.converged] if assessed is not None else []
     if failed:
         yield f"Not converged for the rivals {listed(failed)}."
+    yield from (line.sentence for line in assessed.discrepancies if line.fails) if assessed is not None else ()
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         yield "Only one start reached this optimum, so a better one may exist: raise --starts."
     if fit.optimum.at_bound:
