@@ -24,7 +24,8 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate                            the park study
       cipark calibrate --fast -o first-look       a quick look
       cipark calibrate my_study --starts 100      your own
-      cipark calibrate --posterior                joint draws, as NetCDF, and a report
+      cipark calibrate --posterior                sample the posterior until it converges
+      cipark calibrate --no-posterior             profiles alone
       cipark calibrate --all --self-test 200      everything
       cipark calibrate --scenario pandemic        a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
@@ -56,7 +57,7 @@ def calibrate(request: Settings) -> Result:
         output=folder,
         holdout=holdout,
         rivals=rivals,
-        posterior=request.posterior or holdout or rivals or bool(request.scenarios) or request.self_tests > 0,
+        posterior=holdout or rivals or bool(request.scenarios) or request.self_tests > 0 or request.posterior,
         checkpoints=Checkpoints.in_output(folder, fresh=request.fresh),
     )
     record_in(folder)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from calibration.fit.residuals import FittedRow
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit
@@ -32,14 +33,22 @@ class First(ReportPart):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The observation that the study lists first, beside the model: for a wide screen and for a phone."""
-        shown = first_shown(findings.fit)
-        if shown is not None:
-            fit = findings.fit
-            label = next(entry.label for entry in fit.study.observations if entry.name == shown)
-            parts = (fit.curves.times, fit.curves.courses[shown], fit.curves.levels.get(shown, ()))
-            options = {"axis_label": label, "time": fit.study.time}
-            yield Drawing("answer", figures_fit.answer_figure, parts, options)
-            yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
+        fit, drawn = findings.fit, findings.draws
+        shown = first_shown(fit)
+        if shown is None:
+            return
+        (observed,) = (entry for entry in fit.study.observations if entry.name == shown)
+        quantiles = drawn.fan.quantiles if drawn is not None and drawn.fan is not None else None
+        course = fit.curves.courses[shown] if quantiles is None else quantiles[2]
+        options = {
+            "axis_label": observed.label,
+            "time": fit.study.time,
+            "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
+            "expected": next((text for name, text in _expected(findings) if name == shown), ""),
+        }
+        parts = (fit.curves.times, course, fit.curves.levels.get(shown, ()))
+        yield Drawing("answer", figures_fit.answer_figure, parts, options)
+        yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block."""
@@ -50,7 +59,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     """What the findings come to, on one screen."""
     fit, records = findings.fit, leading(findings)
     own = fit.study.questions
-    caption = caption_words(fit)
+    caption = caption_words(findings)
     known = " ".join(filter(None, [_sentence(own.known), _sentence(known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
@@ -59,7 +68,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
         not_known=_sentence(own.not_known or not_known_words(fit, records)),
         assumed=_sentence(own.assumed or assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if own.finding or own.known else [])]),
-        numbers=tuple(records[:NUMBERS]) if fit.predictions or fit.study.predictions else (),
+        numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
         cautions=tuple(cautions(findings)),
         warnings=tuple(warnings(findings)),
         picture=next(pictures.show("answer", caption), None),
@@ -136,6 +145,8 @@ def limits(findings: Findings) -> str:
     n = 0 if assessed is not None and assessed.comparison else len(fit.study.rivals)
     rivals = "its rival was not fitted" if n == 1 else f"none of its {n} rivals was fitted"
     parts = [rivals] if n else []
+    if fit.posterior is None:
+        parts.append(f"the posterior was not sampled ({fit.unsampled or '--posterior'})")
     if fit.study.holdout and (assessed is None or assessed.rolling is None):
         parts.append("prediction of held-out data was not tested")
     return f"{text}; {listed(parts)}." if parts else f"{text}."
@@ -152,18 +163,35 @@ def fit_words(fit: Fit) -> str:
 
 
 def first_shown(fit: Fit) -> str | None:
-    """The observation that is drawn: the first with a trajectory, but for those that are compared only."""
-    for entry in fit.study.observations:
-        rows = fit.curves.levels.get(entry.name, ())
-        if entry.name in fit.curves.courses and (not rows or any(row.use == "fit" for row in rows)):
-            return entry.name
-    return None
+    """The observation that is drawn."""
+    return fit.curves.first(entry.name for entry in fit.study.observations)
 
 
-def caption_words(fit: Fit) -> str:
-    """What the line, the band and the points are, and how well the model fits."""
-    said = fit_words(fit)
-    return f"Line: the model at the optimum. Dots: what was reported.{f' {said}.' if said else ''}"
+def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Observations whose last number is that of a prediction, with the number as all pages have it."""
+    fit = findings.fit
+    by_estimand = {record.estimand: record for record in Predictions().headlines(findings)}
+    for reported in fit.study.predictions:
+        record = by_estimand.get(reported.estimand)
+        for name in reported.observations if record is not None else ():
+            dated = [row.end for row in fit.curves.levels.get(name, ()) if row.use != "check"]
+            if record is not None and dated and math.isclose(max(dated), reported.time):
+                yield name, record.brief.partition(" ")[0]
+
+
+def caption_words(findings: Findings) -> str:
+    """What the line, the bands and the dots are, and how well the model fits."""
+    fit, said = findings.fit, fit_words(findings.fit)
+    line = "Line: the model at the optimum."
+    if findings.draws is not None and findings.draws.fan is not None:
+        line = "Line and bands: the expected count, median with 50% and 90% intervals; counts scatter around it."
+    hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
+    return f"{line} Dots: what was reported.{hollow}{f' {said}.' if said else ''}"
+
+
+def _rows_shown(fit: Fit) -> Sequence[FittedRow]:
+    shown = first_shown(fit)
+    return () if shown is None else fit.curves.levels.get(shown, ())
 
 
 def _name(record: Headline) -> str:

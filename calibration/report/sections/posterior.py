@@ -7,6 +7,7 @@ import numpy as np
 
 from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
+from calibration.assess.drawn_predictions import LEVEL
 from calibration.assess.posterior_predictive import judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
@@ -18,8 +19,6 @@ from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, rounded, with_error
 
-#: Of the intervals of headline numbers.
-LEVEL = 0.9
 #: Of the parameters in pair and mixing plots: those that the data narrowed most.
 MOST = 8
 
