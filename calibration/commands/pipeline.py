@@ -32,7 +32,7 @@ from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
-#: Operations of the model up to which a posterior is sampled unasked; the park takes half of it, 14 s of processor time.
+#: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
 #: Why there are no draws after a brief try.
 LONGER = "it did not converge within a brief try: --posterior goes on"

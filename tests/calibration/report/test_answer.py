@@ -15,7 +15,7 @@ from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.report import console
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Findings, Fit
+from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import page, write
 from calibration.report.record import fitted_scenario
 from calibration.report.sections import answer
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return fit_findings(calibrate(Settings(study=folder, engine="native", starts=4)))
+    return fit_findings(calibrate(Settings(study=folder, posterior=False, engine="native", starts=4)))
 
 
 def screen(findings: Findings) -> FirstScreen:
@@ -160,7 +160,7 @@ def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
         (Bounds(None, 1.5, 0.95, "x"), "95%: at most 1.5"),
         (Bounds(1.5, 23.456, 0.9, "x"), "90%: 1.5 to 23"),
     ):
-        assert replace(record, interval=interval).brief.endswith(f"({words})")
+        assert replace(record, unit="", interval=interval).brief.endswith(f"({words})")
     assert replace(record, interval=None).brief == replace(record, interval=None).value
 
 
@@ -225,7 +225,7 @@ assumed = "that all leave alike"
 
 def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tmp_path: Path) -> None:
     small_study(tmp_path, ASKED)
-    fit = fit_findings(calibrate(Settings(study=tmp_path, engine="native", starts=4)))
+    fit = fit_findings(calibrate(Settings(study=tmp_path, posterior=False, engine="native", starts=4)))
     found = screen(Findings(fit))
     assert (found.title, found.assumed) == ("Half of them left.", "That all leave alike.")
     assert answer.OWN_WORDS in found.limits
@@ -250,7 +250,7 @@ def seen(end: float, lower: float, use: str = "fit") -> Any:
 def drawn(courses: dict[str, list[float]], **levels: list[Any]) -> Any:
     """Two observations of which a fit may have courses and numbers; dates of 2019 count in years."""
     entries = (SimpleNamespace(name="first"), SimpleNamespace(name="second"))
-    curves = SimpleNamespace(
+    curves = Curves(
         times=np.array([1.0, 2.0, 3.0]), courses={name: np.array(course) for name, course in courses.items()},
         levels=levels,
     )  # fmt: skip

@@ -50,7 +50,7 @@ OPEN = Verdict(Side("open", 1.0), Side("open", 2.0))
 
 
 def fit_of(folder: Path, **more: object) -> Fit:
-    settings = Settings(folder, starts=2, engine="native", compare_pysd=False, **more)  # type: ignore[arg-type]
+    settings = Settings(folder, posterior=False, starts=2, engine="native", compare_pysd=False, **more)  # type: ignore[arg-type]
     return fit_findings(pipeline.calibrate(settings))
 
 

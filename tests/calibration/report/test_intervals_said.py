@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return fit_findings(pipeline.calibrate(Settings(folder, engine="native", starts=2)))
+    return fit_findings(pipeline.calibrate(Settings(folder, posterior=False, engine="native", starts=2)))
 
 
 def text(fit: Fit) -> str:
@@ -113,7 +113,7 @@ def test_so_is_one_of_the_command_line(folder: Path, level: str) -> None:
 
 
 def test_the_command_line_s_level_comes_first(folder: Path) -> None:
-    asked = pipeline._with_options(read_problem(folder), Settings(folder, engine="native", level=0.6))
+    asked = pipeline._with_options(read_problem(folder), Settings(folder, posterior=False, engine="native", level=0.6))
     assert (read_problem(folder).method.level, asked.method.level) == (0.83, 0.6)
 
 

@@ -44,7 +44,9 @@ Write = Callable[..., Path]
 def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return fit_findings(pipeline.calibrate(Settings(folder, starts=3, engine="native", compare_pysd=False)))
+    return fit_findings(
+        pipeline.calibrate(Settings(folder, posterior=False, starts=3, engine="native", compare_pysd=False))
+    )
 
 
 # --- checks of a model ------------------------------------------------------------------------------------------------
