@@ -46,7 +46,8 @@ STYLE = """
 .numbers h2 { font-size: 15px; border: 0; margin: 0; } .numbers p { margin: .1rem 0; font-size: 15px; }
 .numbers svg { max-width: 100%; height: auto; }
 .limits { border-top: 1px solid #d5dbe3; padding-top: .5rem; margin: .6rem 0 .4rem; font-size: 14px; color: #555; }
-details.part > summary { font-size: 1.3rem; font-weight: 600; border-bottom: 1px solid #ccc; padding: .7rem 0; }
+details.part > summary { border-bottom: 1px solid #d5dbe3; padding: .6rem 0; }
+details.part > summary h2 { display: inline; border: 0; font-size: 1.15rem; color: #222; }
 @media (max-width: 760px) {
   .fold, .numbers { display: block; } .first h1 { font-size: 1.55rem; }
   .first .wide-only { display: none; } .first .narrow { display: block; }

@@ -80,12 +80,22 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
 def leading(findings: Findings) -> list[Headline]:
     """Numbers that the study reports, those within its data first, else the fitted constants.
 
-    What the model and its priors assume comes after what the data say something of.
+    What the model and its priors assume comes after what the data say something of; of constants the one first that
+    the data narrow most.
     """
     after = unseen(findings.fit)
     predictions = list(Predictions().headlines(findings))
-    records = predictions or [*Posterior().headlines(findings)] or [*Optimum().headlines(findings)]
-    return sorted(records, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
+    if predictions:
+        return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
+    return sorted([*Posterior().headlines(findings), *Optimum().headlines(findings)], key=_width_left)
+
+
+def _width_left(record: Headline) -> float:
+    """Of the width of an interval under the priors alone what the data leave of it; infinite where it has no end."""
+    ours, alone = record.interval, record.prior
+    if ours is None or alone is None or None in (ours.low, ours.high, alone.low, alone.high):
+        return math.inf
+    return (ours.high - ours.low) / (alone.high - alone.low)  # type: ignore[operator]
 
 
 def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
@@ -133,8 +143,8 @@ def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, and what was held."""
     changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
-    held = f" and {n} constant{'s' * (n != 1)} that it fixes" if n else ""
-    return "; ".join([*changes, f"the model's structure{held}"])
+    held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
+    return "; ".join([*changes, f"the model's structure, its priors{held}"])
 
 
 def limits(findings: Findings) -> str:
@@ -184,7 +194,7 @@ def caption_words(findings: Findings) -> str:
     fit, said = findings.fit, fit_words(findings.fit)
     line = "Line: the model at the optimum."
     if findings.draws is not None and findings.draws.fan is not None:
-        line = "Line and bands: the expected count, median with 50% and 90% intervals; counts scatter around it."
+        line = "Line and bands: the expected value, median with 50% and 90% intervals; data scatter around it."
     hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
     return f"{line} Dots: what was reported.{hollow}{f' {said}.' if said else ''}"
 
