@@ -23,6 +23,8 @@ from cipark_sd.wording import listed
 
 #: Numbers that are drawn, and constants that a line names, at most; the share of noise of which rows are counted.
 NUMBERS, NAMED, BAND = 3, 3, 0.9
+#: The title where half the time step moves the numbers.
+NO_FINDING = "No finding: the time step is too coarse"
 #: After sentences of a study's authors.
 OWN_WORDS = "The sentences are the study's own; the numbers come from the model."
 
@@ -63,7 +65,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     known = " ".join(filter(None, [_sentence(own.known), _sentence(known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=own.finding or title_words(records),
+        title=NO_FINDING if fit.conditions.first else own.finding or title_words(records),
         known=known or _sentence(fit_words(fit)),
         not_known=_sentence(own.not_known or not_known_words(fit, records)),
         assumed=_sentence(own.assumed or assumed_words(fit, records)),
