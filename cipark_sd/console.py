@@ -23,8 +23,8 @@ from cipark_sd.wording import without_exponents
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-#: Columns of a sentence in a pipe, which has no width of its own.
-_WIDTH = 140
+#: Columns of a sentence in a pipe, which has no width of its own; and those beyond which lines are tiring to read.
+_WIDTH, _READABLE = 140, 100
 #: Control characters but for the ends of lines and tabs, marks of direction, and Unicode's own ends of lines.
 _CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -79,6 +79,27 @@ def say(text: str = "", *, bold: bool = False) -> None:
     Console(width=width, highlight=False).print(
         escaped(without_exponents(text)), style="bold" if bold else None, markup=False
     )
+
+
+def say_lines(lines: Sequence[tuple[str, str]]) -> None:
+    """Print named lines: on a terminal under each other, the first one in bold without its name; in a pipe with a tab
+    after the name.
+    """
+    if not sys.stdout.isatty():
+        for name, text in lines:
+            echo(f"{name}\t{' '.join(without_exponents(text).split())}")
+        return
+    width = max(len(name) for name, _ in lines[1:]) + 2
+    room = min(shutil.get_terminal_size().columns, _READABLE)
+    for place, (name, text) in enumerate(lines):
+        head = name.ljust(width) if place else ""
+        # a path is one word, so that it can be copied
+        first, *more = textwrap.wrap(
+            without_exponents(text), max(room - len(head), 20), break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        echo(first if place else "", head=head or first)
+        for part in more:
+            echo(" " * len(head) + part if place else "", head="" if place else part)
 
 
 def print_table(

@@ -13,6 +13,10 @@ from typing import Literal, Required, TypedDict, Unpack
 from cipark_sd.basis import Basis
 from cipark_sd.wording import NO_END, absent, beside, between, listed, number, percent, rounded, with_unit
 
+#: States of a side of which nothing is known of the data.
+_UNJUDGED = ("not found", "none", "not judged")
+#: Width of an interval of what is counted from which on it has whole ends.
+_WHOLE = 3
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
 #: Where :func:`output` has put the time.
@@ -26,6 +30,19 @@ Kind = Literal[
     "MAP optimum", "ML optimum", "mean", "median", "probability", "share", "index", "run", "log evidence", "log score",
     "maximum", "count",
 ]  # fmt: skip
+
+
+#: What an answer is: the data narrow it, they leave it open, or the model and its priors have it without the data.
+#: Nothing is said of a number without an interval or without one of its priors.
+Standing = Literal["known", "not known", "assumed", ""]
+#: An interval without both ends, by what is known of its sides.
+_WITHOUT = {
+    "open": "unbounded",
+    "closed": "ended by a bound of another parameter",
+    "not found": "ends not computed",
+    "none": "not computed for a step function",
+    "not judged": "not computed, the time step is too coarse",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +108,21 @@ class Bounds:
         if "not found" in self.missing and self.error is not None:
             error = f"; standard error {number(self.error, digits=2)}"
         return f"{text} ({percent(self.level)}, {self.by}{error})"
+
+    @property
+    def brief(self) -> str:
+        """The level and both ends, or what is known of a side without one.
+
+        >>> Bounds(40.2, 76.6, 0.9, "central draws").brief, Bounds(1.5, None, 0.95, "profile likelihood").brief
+        ('90%: 40 to 77', '95%: at least 1.5')
+        """
+        missing, level = self.missing, f"{100 * self.level:.6g}%"
+        if len(missing) == 2:
+            return f"{level}: {_WITHOUT[missing[0]]}" if len(set(missing)) == 1 else f"{level}: {absent(*self.ends())}"
+        if not missing:
+            return f"{level}: {self.stretches}"
+        low, high = self.ends()
+        return f"{level}: at most {high}" if self.low is None else f"{level}: at least {low}"
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -210,13 +242,13 @@ class Headline:
             return True
         # a side that was not found, or not judged, says nothing of the data
         sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
-        unknown = any(end is None and state in ("not found", "none", "not judged") for end, state in sides)
+        unknown = any(end is None and state in _UNJUDGED for end, state in sides)
         return unknown or is_narrower(self.interval, self.prior)
 
     @property
     def has_assumed_sign(self) -> bool:
         """Whether it is a change to which the priors alone give its sign."""
-        if self.prior is None or _CHANGE not in self.estimand:
+        if self.prior is None or not self.is_change:
             return False
         low, high = self.prior.low, self.prior.high
         return (low is not None and low > 0) or (high is not None and high < 0)
@@ -226,10 +258,51 @@ class Headline:
         """Whether the data add neither sign nor size to what the priors say of a change."""
         return self.has_assumed_sign and not self.narrowed
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it is the difference of two scenarios."""
+        return _CHANGE in self.estimand
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the data narrow the number, leave it open, or the priors alone give its sign."""
+        if self.interval is None or self.prior is None:
+            return ""
+        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
+        if any(end is None and state in _UNJUDGED for end, state in sides):
+            return ""
+        return "known" if self.narrowed else "assumed" if self.has_assumed_sign else "not known"
+
+    @property
+    def brief(self) -> str:
+        """Number, unit and interval as a sentence has them: a change of one sign as so much more or less."""
+        bounds, size, way = self.interval, self.number, ""
+        if bounds is None:
+            return self.value
+        is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
+        if bounds.low is None or bounds.high is None:
+            return f"{self.value} ({bounds.brief})"
+        if self.is_change and not bounds.low <= 0 <= bounds.high:
+            bounds, size = _sizes(bounds), abs(size)
+            way = " more" if self.number > 0 else " fewer" if is_counted else " less"
+        if not is_counted or bounds.gaps or bounds.high - bounds.low < _WHOLE:
+            return f"{replace(self, number=size, interval=bounds).value}{way} ({bounds.brief})"
+        # nothing is counted in parts
+        text = f"{with_unit(f'{size:.0f}', self.unit)}{way}"
+        return f"{text} ({100 * bounds.level:.6g}%: {bounds.low:.0f} to {bounds.high:.0f})"
+
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""
         conditions = f"; {self.conditions}" if self.conditions else ""
         return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
+
+
+def _sizes(bounds: Bounds) -> Bounds:
+    """The interval of the size of a number whose interval lies on one side of zero."""
+    assert bounds.low is not None
+    assert bounds.high is not None
+    low, high = sorted((abs(bounds.low), abs(bounds.high)))
+    return replace(bounds, low=low, high=high, gaps=())
 
 
 def output(label: str, time: float, *, under: str = "", against: str = "") -> str:
@@ -298,7 +371,7 @@ def parameter(name: str) -> str:
 
 
 #: Share by which an interval has to be narrower than that of the priors alone to count as narrowed by the data.
-LITTLE = 0.1
+LITTLE = 0.3
 
 
 def is_narrower(bounds: Bounds, prior: Bounds) -> bool:

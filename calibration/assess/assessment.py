@@ -14,7 +14,7 @@ from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
-from calibration.assess.groups import DrawnPrediction, GroupValue, drawn_predictions, group_values
+from calibration.assess.groups import GroupValue, group_values
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
@@ -72,7 +72,6 @@ class Assessment:
     discrepancies: tuple[Discrepancy, ...] = ()
     future: tuple[FutureWeight, ...] = ()
     groups: tuple[GroupValue, ...] = ()
-    drawn_predictions: tuple[DrawnPrediction, ...] = ()
     effect_lines: tuple[EffectLine, ...] = ()
 
     @property
@@ -179,7 +178,6 @@ def assess(
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
         future=future,
         groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
-        drawn_predictions=tuple(drawn_predictions(drawn)) if problem.pools else (),
         effect_lines=attempt(
             "effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()
         ),

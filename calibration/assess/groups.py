@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.likelihood.predicted import reported
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.pooling import Pool
 from calibration.study.priors import to_scale
@@ -31,15 +30,6 @@ class GroupValue:
     quantiles: tuple[float, ...]
     shrinkage: float
     fitted: int
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnPrediction:
-    """A reported prediction under the draws: :data:`QUANTILES`, and the share of draws in which the model failed."""
-
-    name: str
-    quantiles: tuple[float, ...]
-    failed: float
 
 
 def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupValue]:
@@ -78,15 +68,3 @@ def shrinkage(pool: Pool, theta: Array, names: Sequence[str]) -> list[float]:
     deviations = theta[:, [names.index(deviation.name) for deviation in pool.innovations]]
     left = deviations - known @ np.linalg.lstsq(known, deviations, rcond=None)[0]
     return [float(variance) for variance in np.clip(left.var(axis=0), 0.0, 1.0)]
-
-
-def drawn_predictions(drawn: PosteriorDraws) -> list[DrawnPrediction]:
-    """The study's predictions under the draws: the model's own numbers, without the noise of an observation."""
-    problem = drawn.density.problem
-    lines = []
-    for prediction in problem.predictions:
-        values = reported(problem, prediction, drawn.density.runner.engine)(drawn.flat)
-        usable = values[np.isfinite(values)]
-        quantiles = _quantiles(usable) if len(usable) else (np.nan,) * len(QUANTILES)
-        lines.append(DrawnPrediction(prediction.name, quantiles, 1 - len(usable) / len(values)))
-    return lines

@@ -1,20 +1,13 @@
-"""The part of ``cipark calibrate`` that follows the posterior: what is asked, with progress, and what is said of it."""
-
-from collections.abc import Collection
+"""The part of ``cipark calibrate`` that follows the posterior, with progress."""
 
 from calibration.assess.assessment import Assessment, Stages, assess
-from calibration.assess.contraction import unseen_sentence
-from calibration.assess.holdout import verdict
-from calibration.assess.self_test import MASSES
 from calibration.commands.pipeline import chosen_scenarios, effort_of, pool_of
 from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import On
 from calibration.report.collect import Calibration
-from calibration.report.console import show_groups
-from cipark_sd.console import progress_bars, say
+from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.tasks.pool import Progress
-from cipark_sd.wording import percent
 
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
@@ -51,18 +44,3 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
             workers=workers,
             on_stage=show_stage,
         )
-
-
-def show_assessment(assessment: Assessment, deviations: Collection[str] = ()) -> None:
-    """The sentences of an assessment, its tables being files; groups are told by value and not by their deviations."""
-    say(unseen_sentence([line for line in assessment.contractions if line.name not in deviations]))
-    show_groups(assessment.groups)
-    if assessment.rolling is not None:
-        say(verdict(assessment.rolling))
-    for line in assessment.comparison:
-        say(
-            f"{line.name} ({line.why}): {line.elpd_behind:.1f} behind in log predictive density, "
-            f"stacking weight {line.stacking:.2f}, probability by evidence {line.probability:.2f}"
-        )
-    if assessment.tested is not None:
-        say(f"Self-test: {percent(MASSES[2])} intervals held the truth in {assessment.tested.pooled[2]:.1%}.")

@@ -24,13 +24,14 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate                            the park study
       cipark calibrate --fast -o first-look       a quick look
       cipark calibrate my_study --starts 100      your own
-      cipark calibrate --posterior                joint draws, as NetCDF, and a report
+      cipark calibrate --posterior                sample the posterior until it converges
+      cipark calibrate --no-posterior             profiles alone
       cipark calibrate --all --self-test 200      everything
       cipark calibrate --scenario pandemic        a forecast under a scenario of the study
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline
-    from calibration.report import console as fitting_console
+    from calibration.report import console
     from calibration.report.collect import fit_findings
     from calibration.report.findings import Findings, save
     from calibration.report.model_checks import checks_at_estimate
@@ -56,27 +57,27 @@ def calibrate(request: Settings) -> Result:
         output=folder,
         holdout=holdout,
         rivals=rivals,
-        posterior=request.posterior or holdout or rivals or bool(request.scenarios) or request.self_tests > 0,
+        posterior=holdout or rivals or bool(request.scenarios) or request.self_tests > 0 or request.posterior,
         checkpoints=Checkpoints.in_output(folder, fresh=request.fresh),
     )
     record_in(folder)
     made = pipeline.calibrate(settings)
     fit = fit_findings(made)
-    fitting_console.show(fit, made.reused)
-    written = pipeline.keep_draws(made, folder)
+    if made.reused:
+        echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
+    pipeline.keep_draws(made, folder)
     assessed = None
     if made.draws is not None:
         from calibration.commands import assess
 
         assessed = assess.assessment(settings, made)
-        assess.show_assessment(assessed, fit.study.deviations)
     checks = attempt(
         "model checks",
         lambda: tuple(checks_at_estimate(made.problem, made.optimum.theta, made.engine)),
         tuple[Outcome, ...](),
     )
     findings = Findings(fit, assessed, checks)
-    written.append(save(findings, folder))
+    save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
     if settings.player:
@@ -88,8 +89,6 @@ def calibrate(request: Settings) -> Result:
             attempt("player", lambda: write_player(made.problem, folder, seed), None, refused=OSError)
     else:
         (folder / PLAYER).unlink(missing_ok=True)
-    written += write(findings, folder)
-    fitting_console.show_headlines(findings)
-    echo(f"\n{len(written)} tables, figures and other files in {folder}")
-    echo(f"read {folder / HTML}")
+    write(findings, folder)
+    console.show(findings, folder / HTML)
     return of_folder(folder, exit_code=0 if findings.sound else 1)

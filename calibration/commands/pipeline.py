@@ -17,7 +17,7 @@ from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import Effort, affordable_steps
+from calibration.sampling.effort import BESIDE, PER_TERM, Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
@@ -32,6 +32,10 @@ from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
+#: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
+UNASKED = 100_000_000_000
+#: Why there are no draws after a brief try.
+LONGER = "it did not converge within a brief try: --posterior goes on"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
@@ -95,7 +99,12 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
             yield made
         if settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(density, settings, bars)))
+            yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
+        elif settings.posterior is None and not settings.fast and is_cheap(density):
+            drawn = _sampled(density, settings, brief_effort(settings, density), bars)
+            trusted = drawn.sampled.converged or drawn.sampled.interrupted
+            made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
+            yield made
     yield (made := replace(made, replication=_replication(optimum, settings)))
     theta = None if made.draws is None else made.draws.flat
     allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
@@ -117,13 +126,11 @@ def pool_of(settings: Settings) -> Pool:
     return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
 
 
-def keep_draws(made: Calibration, folder: Path) -> list[Path]:
+def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any."""
-    if made.draws is None:
-        return []
-    seed, path = made.problem.method.seed, folder / "draws.nc"
-    write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), path)
-    return [path]
+    if made.draws is not None:
+        seed = made.problem.method.seed
+        write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
@@ -139,9 +146,8 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 
-def _sampled(density: Posterior, settings: Settings, bars: Bars) -> PosteriorDraws:
+def _sampled(density: Posterior, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar."""
-    effort = effort_of(settings, density)
     bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
@@ -156,6 +162,20 @@ def effort_of(settings: Settings, density: Posterior) -> Effort:
     """How much sampling is asked for, or what the model can afford."""
     steps = settings.steps or affordable_steps(density)
     return Effort(most_steps=steps, least_steps=min(steps, Effort().least_steps), sampler=settings.sampler)
+
+
+def is_cheap(density: Posterior) -> bool:
+    """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
+    n_operations = density.runner.n_operations
+    if n_operations is None:
+        return False
+    return (n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE) * Effort().most_points <= UNASKED
+
+
+def brief_effort(settings: Settings, density: Posterior) -> Effort:
+    """Of a posterior that was not asked for: importance sampling as ever, and a tenth of the steps after it."""
+    steps = settings.steps or max(Effort().least_steps, affordable_steps(density) // 10)
+    return replace(effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
 def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:

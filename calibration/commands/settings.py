@@ -45,8 +45,10 @@ class Settings:
     profiles: bool = option(
         "--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter."
     )
-    posterior: bool = option(
-        "--posterior", is_flag=True, help="Draw from the posterior of all parameters and score the prediction."
+    posterior: bool | None = option(
+        "--posterior/--no-posterior",
+        default=None,
+        help="Sample the posterior of all parameters (default: briefly, if the model is small; not with --fast).",
     )
     sampler: "Sampler" = option(
         "--sampler",
@@ -84,7 +86,7 @@ class Settings:
     dask: str | None = options.dask()
     allow_failed: float | None = options.allow_failed()
     everything: bool = option("--all", is_flag=True, help="Posterior, hold-out and rivals.")
-    fast: bool = option("--fast", is_flag=True, help="Few searches, and no comparison with PySD unless requested.")
+    fast: bool = option("--fast", is_flag=True, help="Few searches; neither posterior nor PySD unless requested.")
     compare_pysd: bool | None = option(
         "--compare-pysd/--no-compare-pysd",
         default=None,

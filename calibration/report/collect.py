@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from calibration.assess.drawn_predictions import drawn_predictions, thinned
 from calibration.assess.posterior_predictive import predict, scores
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
@@ -21,7 +22,7 @@ from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_po
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
-from calibration.report.findings import BestFit, Curves, Fit, Posterior
+from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
@@ -38,8 +39,8 @@ from cipark_sd.optional import attempt
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
-#: Points of the unit interval at which the variance of a prior is taken.
-_POINTS = 2000
+#: Points of the unit interval at which the variance of a prior is taken, and draws of a fan.
+_POINTS, FAN = 2000, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,8 @@ class Calibration:
     replication : Replication
     failed : FailedDraws
     draws : PosteriorDraws, optional
+    unsampled : str
+        Why there are no draws where sampling was tried, and what to do.
     reused : int
         Completed searches and profiles from an earlier run.
     """
@@ -66,6 +69,7 @@ class Calibration:
     replication: Replication
     failed: FailedDraws
     draws: PosteriorDraws | None = None
+    unsampled: str = ""
     reused: int = 0
 
     @property
@@ -101,6 +105,7 @@ def fit_findings(made: Calibration) -> Fit:
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
+    shown = curves(problem, optimum.theta, rows, made.engine)
     software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
         study=study_facts(problem),
@@ -116,10 +121,11 @@ def fit_findings(made: Calibration) -> Fit:
         seed=problem.method.seed,
         replication=made.replication,
         step_shift=shift,
-        curves=curves(problem, optimum.theta, rows, made.engine),
+        curves=shown,
         courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
-        posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed),
+        posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed, shown, made.engine),
         failed=made.failed,
+        unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
         software=software,
@@ -141,36 +147,56 @@ def _best_fit(optimum: Optimum) -> BestFit:
 
 
 def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow], engine: str) -> Curves:
-    """The model's course of each observation that has one variable, and its dated numbers as levels.
+    """The model's trajectory of each observation that has one variable, and its dated numbers as levels.
 
-    Increments are added up from their baseline, so that a count stands where it was reported; a course of what is
-    reported is read as the counts are.
+    Increments are added up from their baseline, so that a count is drawn where it was reported; a trajectory of what
+    is reported is read as the counts are.
     """
+    dated = [o for o in problem.observations if course_of(o) is not None]
+    times, values = trajectories(problem, dated, theta[None, :], engine)
+    return Curves(
+        times,
+        {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
+        {o.name: levels([row for row in rows if row.observation == o.name], o) for o in dated},
+    )
+
+
+def trajectories(
+    problem: CalibrationProblem, dated: Sequence[Observation], theta: Array, engine: str
+) -> tuple[Array, Array]:
+    """The times of a run ``(n_times,)``, and what each of ``theta : (n, k)`` expects, ``(n, n_dated, n_times)``."""
     from calibration.likelihood.observation_operator import reader
     from cipark_sd.timegrid import time_grid
 
     resolved = resolve(problem.model, problem.scenario)
     step = resolved.time_step
     grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
-    dated = [(o, quantity) for o in problem.observations if (quantity := course_of(o)) is not None]
-    if not dated:
-        return Curves(grid.times, {}, {})
+    quantities = [quantity for o in dated if (quantity := course_of(o)) is not None]
+    if not quantities:
+        return grid.times, np.empty((len(theta), 0, len(grid.times)))
 
     def at(quantity: Quantity, time: float) -> Quantity:
         if isinstance(quantity, ReadQuantity) and isinstance(quantity.reading, Reporting):
             return ReadQuantity(quantity.parts, "at", time, time, quantity.reading)
         return Quantity(quantity.parts, "at", time, time)
 
-    read = reader([at(quantity, t) for _, quantity in dated for t in grid.times.tolist()], grid, left_rule=True)
+    read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
     model_only = np.array([parameter.target == "model" for parameter in problem.space])
-    numbers = {name: theta[None, problem.space.names.index(name)] for name in read.parameters}
-    values = read(run(theta[None, model_only]), numbers)[0].reshape(len(dated), -1)
-    return Curves(
-        grid.times,
-        {observation.name: course for (observation, _), course in zip(dated, values, strict=True)},
-        {o.name: levels([row for row in rows if row.observation == o.name], o) for o, _ in dated},
-    )
+    numbers = {name: theta[:, problem.space.names.index(name)] for name in read.parameters}
+    return grid.times, read(run(theta[:, model_only]), numbers).reshape(len(theta), len(quantities), -1)
+
+
+def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
+    """The fan of the observation that a first screen shows; None where there is none."""
+    problem = draws.density.problem
+    name = shown.first(o.name for o in problem.observations)
+    if name is None:
+        return None
+    of = [observation for observation in problem.observations if observation.name == name]
+    _, values = trajectories(problem, of, thinned(draws.flat, FAN), engine)
+    with np.errstate(invalid="ignore"):
+        return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
 def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedRow, ...]:
@@ -181,7 +207,7 @@ def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedR
     )
 
 
-def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
+def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> Posterior:
     density, sampled = draws.density, draws.sampled
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
@@ -195,6 +221,8 @@ def _posterior(draws: PosteriorDraws, seed: int) -> Posterior:
         _contraction(draws),
         tuple(predicted),
         tuple(scores(density, predicted)),
+        drawn_predictions(draws),
+        fan(draws, shown, engine),
     )
 
 

@@ -84,41 +84,102 @@ def fit_figure(
 
 @styled
 def answer_figure(
-    times: Array, course: Array, levels: Sequence[FittedRow], *, axis_label: str, time: TimeAxis
+    times: Array,
+    course: Array,
+    levels: Sequence[FittedRow],
+    *,
+    axis_label: str,
+    time: TimeAxis,
+    fan: Array | None = None,
+    expected: str = "",
+    narrow: bool = False,
 ) -> "Figure":
-    """One course with its dated numbers, so small that its letters can be read on a phone.
+    """One trajectory with its dated numbers, as far as these go, for the first screen of a page.
 
     Parameters
     ----------
     times, course : (n_times,)
+        The median of draws where there is a fan, else the model at the optimum.
     levels : sequence of FittedRow
         As for :func:`fit_figure`.
+    fan : (4, n_times), optional
+        Ends of the central 90 % and 50 % of draws, ascending.
+    expected : str, optional
+        The last number of the model as the page has it.
+    narrow : bool
+        Whether it is for a phone.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.4, 2.9), layout="constrained")
+    size, letters = ((3.9, 3.1), 9.5) if narrow else ((7.9, 4.2), 10)
+    figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
-    axis.plot(times, course, color=MODEL, lw=2, label="model")
-    draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels])
-    axis.set_ylabel(wrapped(axis_label, 30))
-    axis.set_xlabel(time.on(axis, float(times[0]), float(times[-1]), most=7))
+    if fan is not None:
+        axis.fill_between(times, fan[0], fan[3], color=EXPECTED, alpha=0.16, lw=0)
+        axis.fill_between(times, fan[1], fan[2], color=EXPECTED, alpha=0.32, lw=0)
+    axis.plot(times, course, color=EXPECTED, lw=2)
+    draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels], colour=COUNTED, size=5.5)
+    start, end = _shown_span(times, levels)
+    axis.set_xlim(start, end)
     axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
-    axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
+    _name_ends(axis, times, course, levels, fan, expected, letters, end)
+    axis.set_title(wrapped(axis_label, 40 if narrow else 80), fontsize=letters, color="0.35")
+    time.on(axis, start, end, most=4 if narrow else 7)
     whole_counts(axis)
-    axis.legend(loc="best", fontsize=9)
-    axis.tick_params(labelsize=9.5)
-    for label in (axis.xaxis.label, axis.yaxis.label):
-        label.set_fontsize(10)
+    axis.tick_params(labelsize=letters, length=3)
+    axis.grid(axis="y", color="0.9")
+    axis.set_axisbelow(True)
+    axis.spines["left"].set_visible(False)
     return figure
 
 
-def draw_levels(axis: "Axes", numbers: Sequence[tuple[float, float, float, str]]) -> int:
+#: Of a first screen: what was counted, and what the model expects.
+COUNTED, EXPECTED = "#b0440a", "#1c5d94"
+
+
+def _shown_span(times: Array, levels: Sequence[FittedRow]) -> tuple[float, float]:
+    """From a fifth of the data's span before their first number to their last one; all where there is none."""
+    dated = [row.end for row in levels if np.isfinite(row.lower)]
+    if len(dated) < 2:
+        return float(times[0]), float(times[-1])
+    span = max(dated) - min(dated)
+    return max(float(times[0]), min(dated) - 0.2 * span), min(float(times[-1]), max(dated) + 0.002 * span)
+
+
+def _name_ends(
+    axis: "Axes", times: Array, course: Array, levels: Sequence[FittedRow], fan: Array | None, expected: str,
+    letters: float, end: float,
+) -> None:  # fmt: skip
+    """What was reported last, and what the model has there, to the right of the lines."""
+    from cipark_sd.wording import number
+
+    finite = np.isfinite(course)
+    last = float(np.interp(end, times[finite], course[finite])) if finite.any() else np.nan
+    names = [(last, f"{expected or number(last, digits=3)} expected", EXPECTED, "bold")]
+    reported = [row for row in levels if np.isfinite(row.lower) and row.use != "check"]
+    if reported:
+        row = max(reported, key=lambda row: row.end)
+        said = number(row.lower) if row.lower == row.upper else f"{number(row.lower)} to {number(row.upper)}"
+        names.append(((row.lower + min(row.upper, row.lower * 2 + 1)) / 2, f"{said} reported", COUNTED, "bold"))
+    low, high = axis.get_ylim()
+    gap, below = 0.065 * (high - low), -np.inf
+    for value, text, colour, weight in sorted(names):
+        if np.isfinite(value):
+            below = max(value, below + gap)
+            axis.annotate(text, (1.012, below), xycoords=("axes fraction", "data"), color=colour, weight=weight,
+                          fontsize=letters, va="center", annotation_clip=False)  # fmt: skip
+
+
+def draw_levels(
+    axis: "Axes", numbers: Sequence[tuple[float, float, float, str]], *, colour: str = DATA, size: float = 4
+) -> int:
     """Dated numbers ``(time, lower, upper, use)`` as points with their interval; how many there are.
 
     Those that are only looked at are not counted, unless there are no others. A number known from below only has an
     arrow upwards in place of an interval.
     """
-    for use, (face, edge, label) in USES.items():
+    for use, (*shades, label) in USES.items():
+        face, edge = (colour if shade == DATA else shade for shade in shades)
         points = np.array([(t, low, high) for t, low, high, used in numbers if used == use]).reshape(-1, 3)
         if not len(points):
             continue
@@ -126,7 +187,7 @@ def draw_levels(axis: "Axes", numbers: Sequence[tuple[float, float, float, str]]
         upper = np.where(open_end, points[:, 1], points[:, 2])
         middle = (points[:, 1] + upper) / 2
         axis.vlines(points[:, 0], points[:, 1], upper, color=edge, lw=1, zorder=3)
-        style = {"ls": "", "ms": 4, "mfc": face, "mec": edge, "mew": 0.9, "zorder": 4}
+        style = {"ls": "", "ms": size, "mfc": face, "mec": edge, "mew": 0.9, "zorder": 4}
         axis.plot(points[~open_end, 0], middle[~open_end], "o", label=label, clip_on=False, **style)  # type: ignore[arg-type]
         if open_end.any():
             axis.plot(points[open_end, 0], middle[open_end], "^", label=f"{label}, at least", **style)  # type: ignore[arg-type]

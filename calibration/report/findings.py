@@ -3,10 +3,12 @@
 They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.assess.assessment import Assessment
+from calibration.assess.drawn_predictions import DrawnPrediction
 from calibration.assess.posterior_predictive import Predicted, Score
 from calibration.fit.conditions import Conditions
 from calibration.fit.course_errors import CourseErrors
@@ -68,6 +70,29 @@ class Curves:
     courses: dict[str, Array]
     levels: dict[str, tuple[FittedRow, ...]]
 
+    def first(self, observations: Iterable[str]) -> str | None:
+        """The observation that a first screen shows: the first with a curve, but for those that are compared only."""
+        for name in observations:
+            rows = self.levels.get(name, ())
+            if name in self.courses and (not rows or any(row.use == "fit" for row in rows)):
+                return name
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Fan:
+    """What the model expects of one observation over time, over draws.
+
+    Parameters
+    ----------
+    observation : str
+    quantiles : (5, n_times)
+        5, 25, 50, 75 and 95 %, at the times of :class:`Curves`.
+    """
+
+    observation: str
+    quantiles: Array
+
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -88,6 +113,10 @@ class Posterior:
         One less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said nothing.
     predicted : tuple of Predicted
     scores : tuple of Score
+    predictions : tuple of DrawnPrediction
+        Numbers that the study reports, in its order; empty where they were not computed.
+    fan : Fan or None
+        Of the observation that the first screen shows.
     """
 
     theta: Array
@@ -99,6 +128,8 @@ class Posterior:
     contraction: Array
     predicted: tuple[Predicted, ...]
     scores: tuple[Score, ...]
+    predictions: tuple[DrawnPrediction, ...] = ()
+    fan: Fan | None = None
 
     @property
     def flat(self) -> Array:
@@ -118,6 +149,7 @@ class Fit:
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
+    ``unsampled`` says why there is no posterior where it was tried, and what to do.
     ``software`` names versions and platform; ``courses`` has how each long series and the model part.
     """
 
@@ -138,6 +170,7 @@ class Fit:
     courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
     failed: FailedDraws
+    unsampled: str
     version: str
     numpy_version: str
     software: str
@@ -163,6 +196,12 @@ class Findings:
     fit: Fit
     assessment: Assessment | None = None
     checks: tuple[Outcome, ...] = ()
+
+    @property
+    def draws(self) -> Posterior | None:
+        """The draws of the posterior, where they are to be trusted."""
+        drawn = self.fit.posterior
+        return drawn if drawn is not None and drawn.basis.bands and not drawn.interrupted else None
 
     @property
     def bands(self) -> bool:

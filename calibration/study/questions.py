@@ -3,23 +3,25 @@
 The table ``[report]`` of ``problem.toml`` is optional; everything in it is words or names::
 
     [report]
-    question = "How many firms came, and do the counts tell why?"
+    finding = "Firms came slowly until spring 2017, then fast. The counts cannot say why."
+    not_known = "why entry rose: operator, site and reform changed within three years"
+    assumed = "that the operator attracted firms, and all dates"
     informed = "Which parameters do the entry data inform?"
     settle = ["a dated registry of residents"]
-    words = ["Whether the reform mattered, these counts cannot tell."]
 
     [[report.cause]]
     name = "the reform of 2017"
     experiment = "no reform in 2017"
     without = ["M6", "M9"]
 
-``words`` stand first on the page, in the answer, as the study's own; nothing in them was computed. A cause names the
-experiment that takes it away and the rival structures that do without it; what both say of it is computed. Numbers have
-no place in the table, since they would not follow the next fit.
+``finding`` is the title of the page; ``known``, ``not_known`` and ``assumed`` go into the three lines below it. They
+are the authors' words, and the page says so. What a study leaves out is computed. A cause names the experiment that
+takes it away and the rival structures that do without it. Write no numbers of the fit here: they would not follow the
+next one.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from cipark_sd.errors import UnknownName
 from cipark_sd.section import Section
@@ -36,12 +38,15 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """The questions of a study in its own words, what would settle them, and what its theory rests on.
+    """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
 
-    ``first`` heads the page; where it is empty, the page asks what was fitted or compared.
+    Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
     """
 
-    first: str = ""
+    finding: str = ""
+    known: str = ""
+    not_known: str = ""
+    assumed: str = ""
     informed: str = "What do the data say of the parameters?"
     caused: str = "What explains the course of the data?"
     predicted: str = "How well were data predicted before they were seen?"
@@ -51,21 +56,19 @@ class Questions:
     supports: str = ""
     theory: str = ""
     unknown: str = ""
-    words: tuple[str, ...] = ()
 
 
 def read_questions(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Questions:
     """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
-    plain = Questions()
-    first = section.text("question", "")
     texts = {
-        key: section.text(key, getattr(plain, key))
-        for key in ("informed", "caused", "predicted", "settled", "supports", "theory", "unknown")
+        field.name: section.text(field.name, field.default)
+        for field in fields(Questions)
+        if isinstance(field.default, str)
     }
     causes = tuple(_cause(cause, rivals, experiments) for cause in section.sections("cause", label="report.cause"))
-    settle, words = section.names("settle"), section.names("words")
+    settle = section.names("settle")
     section.note_unread()
-    return Questions(first, **texts, causes=causes, settle=settle, words=words)
+    return Questions(**texts, causes=causes, settle=settle)
 
 
 def _cause(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Cause:

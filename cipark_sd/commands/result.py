@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cipark_sd.console import as_json, echo
+
+if TYPE_CHECKING:
+    from cipark_sd.pages.blocks import Answer, FirstScreen
 
 _KEY = "cipark_sd.json"
 #: Keys of every object, which no command gives by itself.
@@ -106,16 +109,17 @@ def plain(value: object) -> Any:
 def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
     """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files.
 
-    ``limits`` are what the answer says cannot be said, and the warnings of the page.
+    ``limits`` are those of the answer, and the warnings of the page.
     """
-    from cipark_sd.pages.blocks import Answer, Paragraph
+    from cipark_sd.pages.blocks import Answer, FirstScreen, Paragraph
     from cipark_sd.pages.page import HTML, read_page
     from cipark_sd.records import to_plain
 
     page = read_page(folder)
     blocks = [block for section in page.sections for block in section.blocks]
-    answers = [block for block in blocks if isinstance(block, Answer)]
+    answers = [block for block in blocks if isinstance(block, Answer | FirstScreen)]
     warnings = [block.text for block in blocks if isinstance(block, Paragraph) and block.warning]
+    said = [text for answer in answers for text in limits_of(answer)]
     return Result(
         {
             "folder": folder,
@@ -123,9 +127,18 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
             "title": page.title,
             "identity": page.identity,
             "answer": to_plain(answers[0]) if answers else None,
-            "limits": list(dict.fromkeys(filter(None, (*(answer.cannot for answer in answers), *warnings)))),
+            "limits": list(dict.fromkeys(filter(None, (*said, *warnings)))),
             "headlines": [to_plain(record) for record in page.headlines],
             "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         },
         exit_code,
     )
+
+
+def limits_of(answer: "Answer | FirstScreen") -> tuple[str, ...]:
+    """What the block that a page begins with says against its numbers."""
+    from cipark_sd.pages.blocks import Answer
+
+    if isinstance(answer, Answer):
+        return (answer.cannot,)
+    return (answer.limits, *answer.cautions, *answer.warnings)

@@ -23,11 +23,15 @@ class Listing:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells as they are to be read; a column whose cells all are numbers is set to the right."""
+    """Rows of cells as they are to be read; a column whose cells all are numbers is set to the right.
+
+    ``estimands`` name what each row is a number of, where it is a headline number.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    estimands: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.head) for row in self.rows):
@@ -51,8 +55,7 @@ Plain = Paragraph | Listing | Table | Picture
 @dataclass(frozen=True)
 class Answer:
     """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
-    cannot say, and one picture. ``words`` are sentences of the study's authors, which stand above what was computed;
-    ``player`` is a page beside this one that runs the model, and stands in the picture's place but in print.
+    cannot say, and one picture.
     """
 
     question: str
@@ -60,8 +63,51 @@ class Answer:
     fit: str
     cannot: str
     picture: Picture | None = None
-    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """What the page of a fit says first, on one screen; all that follows is folded.
+
+    Parameters
+    ----------
+    subject : str
+        The study, in a small line above the title.
+    title : str
+        The finding, in at most 16 words.
+    known, not_known, assumed : str
+        A sentence each.
+    limits : str
+        One line.
+    numbers : tuple of Headline
+        Two or three, each drawn with its class beside what the priors alone say.
+    cautions : tuple of str
+        What keeps the numbers from being used, with what to do.
+    warnings : tuple of str
+        What else a modeller should look at; folded.
+    picture, narrow : Picture or None
+        Of a wide screen and of a phone.
+    player : str
+        A page beside this one that runs the model; folded.
+    """
+
+    subject: str
+    title: str
+    known: str
+    not_known: str
+    assumed: str
+    limits: str = ""
+    numbers: tuple[Headline, ...] = ()
+    cautions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    picture: Picture | None = None
+    narrow: Picture | None = None
     player: str = ""
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The three lines with their names."""
+        return ("Known", self.known), ("Not known", self.not_known), ("Assumed", self.assumed)
 
 
 @dataclass(frozen=True)
@@ -72,7 +118,7 @@ class Folded:
     blocks: tuple[Plain, ...]
 
 
-Block = Paragraph | Listing | Table | Picture | Answer | Folded
+Block = Paragraph | Listing | Table | Picture | Answer | FirstScreen | Folded
 
 
 @dataclass(frozen=True)
@@ -108,4 +154,5 @@ def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
     words = f"all of these: {common}" if common else ""
     parts = ". ".join(filter(None, (caption, words if caption else words[:1].upper() + words[1:])))
     columns = [i for i in range(len(HEAD)) if i not in shared]
-    return Table(tuple(HEAD[i] for i in columns), tuple(tuple(row[i] for i in columns) for row in rows), parts)
+    cells_of = tuple(tuple(row[i] for i in columns) for row in rows)
+    return Table(tuple(HEAD[i] for i in columns), cells_of, parts, tuple(record.estimand for record in records))

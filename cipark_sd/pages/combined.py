@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cipark_sd.headline import sentences
 from cipark_sd.optional import attempt
-from cipark_sd.pages.blocks import Answer, Block, Listing, Page, Paragraph, Section, headline_table
+from cipark_sd.pages.blocks import Answer, Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.pages.page import render
 
@@ -50,7 +50,7 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
 def _answer(
     pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int, differing: int
 ) -> tuple[Answer, Path]:
-    """The box over all parts: the first number of each, how the first that was fitted fits, and what none can say.
+    """The box over all parts: the first number of each, and what none can say.
 
     Beside it the folder of its picture.
     """
@@ -59,7 +59,7 @@ def _answer(
         for page, folder in pages
         for section in page.sections
         for block in section.blocks
-        if isinstance(block, Answer)
+        if isinstance(block, Answer | FirstScreen)
     ]
     numbers = [
         f"{sentence.rstrip('.')} (from {name})."
@@ -69,25 +69,25 @@ def _answer(
     warned = "These parts rest on different models, data or draws, which the warnings below name." if mixed else ""
     quantities = "quantity has" if differing == 1 else "quantities have"
     several = f"{differing} {quantities} several numbers here, each explained below." if differing else ""
-    cannot = [warned, several, *dict.fromkeys(block.cannot for _, _, block in answers[:_LIMITS])]
+    said = [block.cannot if isinstance(block, Answer) else block.limits for _, _, block in answers[:_LIMITS]]
     pictured = next(((folder, block.picture) for _, folder, block in answers if block.picture is not None), None)
     home, picture = pictured or (Path(), None)
     answer = Answer(
         question=f"What do {len(pages)} analyses say together?",
         numbers=tuple(numbers[:_NUMBERS]),
-        fit=next((block.fit for _, _, block in answers if block.fit.startswith("Fit")), ""),
-        cannot=" ".join(filter(None, cannot)),
+        fit="",
+        cannot=" ".join(filter(None, [warned, several, *dict.fromkeys(said)])),
         picture=picture,
-        words=next((block.words for _, _, block in answers if block.words), ()),
     )
     return answer, home
 
 
-def _first_number(page: Page, answers: Sequence[Answer]) -> Sequence[str]:
+def _first_number(page: Page, answers: Sequence[Answer | FirstScreen]) -> Sequence[str]:
     """What the part says first; of a part without an answer its first record in words."""
-    if answers:
-        return answers[0].numbers[:1]
-    return sentences(page.headlines[:1])
+    if not answers:
+        return sentences(page.headlines[:1])
+    first = answers[0]
+    return first.numbers[:1] if isinstance(first, Answer) else (first.known,)
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -23,6 +23,7 @@ from cipark_sd.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
 from cipark_sd.pages.blocks import (
     Answer,
     Block,
+    FirstScreen,
     Folded,
     Listing,
     Page,
@@ -32,6 +33,7 @@ from cipark_sd.pages.blocks import (
     Table,
     headline_table,
 )
+from cipark_sd.pages.first_screen import STYLE, rendered
 from cipark_sd.pages.glossary import Glossary
 from cipark_sd.pages.player.shell import is_page, policy, style
 from cipark_sd.records import from_plain, of_this_version, to_plain
@@ -43,7 +45,8 @@ DATA, HTML = "report.json", "report.html"
 #: Of the first; 3 since a headline record says what was reported and what the priors alone say.
 FORMAT = "cipark_sd page 3"
 
-_STYLE = """
+_STYLE = (
+    """
 :root { color-scheme: light; }
 body { font: 16px/1.55 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
        padding: 0 1rem; overflow-wrap: anywhere; }
@@ -57,10 +60,6 @@ nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; }
 .answer { background: #f3f6f9; border-left: 5px solid #005b96; padding: .8rem 1.2rem; margin: 1rem 0; }
 .answer h2 { border: 0; margin: 0 0 .5rem; font-size: 1.15rem; } .answer ul { padding-left: 1.2rem; margin: .4rem 0; }
 .answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
-.answer blockquote { margin: .5rem 0 .8rem; } .answer blockquote p { font-size: 1.1rem; }
-.answer footer { color: #555; font-size: 14px; }
-.answer .still { display: none; }
-@media (scripting: none) { .answer .still { display: block; } .answer .player { display: none; } }
 .player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
 .answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
 table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
@@ -95,7 +94,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
   tbody th { position: sticky; left: 0; background: #fff; }
 }
 @media print {
-  nav, .skip, .player { display: none; } .answer .still { display: block; }
+  nav, .skip, .player { display: none; }
   figure, tr { break-inside: avoid; } h1, h2, h3, caption, summary, dt, .identity { break-after: avoid; }
   thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
   table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.some, th.some { min-width: 0; }
@@ -104,6 +103,8 @@ dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
   .wide { overflow: visible; background: none; } body { max-width: none; margin: 0; }
 }
 """
+    + STYLE
+)
 
 
 def write_page(page: Page, folder: Path) -> list[Path]:
@@ -150,24 +151,30 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     glossary = Glossary()
     for number, (page, folder) in enumerate(pages, start=1):
         writer = _Writer(folder, glossary, f"{number}")
-        heads = [f"<h1>{_escape(page.title)}</h1>"]
+        folds = any(isinstance(block, FirstScreen) for block in _first(page.sections))
+        # a first screen has the finding for a title, and the page's own in a small line above it
+        heads = [] if folds else [f"<h1>{_escape(page.title)}</h1>"]
         identity = f'<p class="identity">{_escape(page.identity)}</p>'
         if len(pages) > 1:
             entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
         # people read the answer first; what it was made from stands below it
-        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections)), identity]
+        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
+        parts += [] if folds else [identity]
         parts += ["" if number > 1 else _CONTENTS]
         for place, section in enumerate((*_headlines(page), *_following(page.sections)), start=1):
             anchor = f"s{number}-{place}"
-            entries.append(f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>')
-            parts.append(f'<h2 id="{anchor}">{_escape(section.title)}</h2>')
+            entries += [] if folds else [f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>']
+            head = f'<h2 id="{anchor}">{_escape(section.title)}</h2>'
+            parts.append(f'<details class="part"><summary>{head}</summary>' if folds else head)
             glossary.section()
-            parts += [writer.rendered(block) for block in section.blocks]
+            parts += [*(writer.rendered(block) for block in section.blocks), *(["</details>"] if folds else [])]
+        parts += [identity] if folds else []
     words = glossary.list()
     if words:
         entries.append('<p><a href="#words">Words</a></p>')
         parts.append(f'<h2 id="words">Words</h2>{words}')
-    body = "\n".join(parts).replace(_CONTENTS, f'<nav aria-label="Contents">{"".join(entries)}</nav>', 1)
+    contents = f'<nav aria-label="Contents">{"".join(entries)}</nav>' if len(entries) > 1 else ""
+    body = "\n".join(parts).replace(_CONTENTS, contents, 1)
     name = _escape(title or "; ".join(page.title for page, _ in pages))
     # a frame has the policy of the page beside its own
     players = '<iframe class="player"' in body
@@ -183,9 +190,6 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         "\n</body></html>\n"
     )
 
-
-#: Under sentences of a study.
-_OWN = "The lines above are the study's own words. The numbers below come from the model."
 
 #: In place of a player whose script would not be this version's.
 _OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened by itself."
@@ -218,16 +222,20 @@ def _headlines(page: Page) -> Iterator[Section]:
 
 
 def _first(sections: Iterable[Section]) -> Iterator[Block]:
-    """What stands before the list of contents: sections with an answer."""
+    """What comes before the list of contents: sections with an answer."""
     for section in sections:
-        if any(isinstance(block, Answer) for block in section.blocks):
+        if _begins(section):
             yield from section.blocks
 
 
 def _following(sections: Iterable[Section]) -> Iterator[Section]:
     for section in sections:
-        if not any(isinstance(block, Answer) for block in section.blocks):
+        if not _begins(section):
             yield section
+
+
+def _begins(section: Section) -> bool:
+    return any(isinstance(block, Answer | FirstScreen) for block in section.blocks)
 
 
 @dataclass
@@ -256,6 +264,9 @@ class _Writer:
                 return f"<figure>{self._wide(self._image(block), 'Figure', caption)}{self._caption(caption)}</figure>"
             case Answer():
                 return self.answer(block)
+            case FirstScreen():
+                self.glossary.section()
+                return rendered(block, f"answer{self.page}", self._words, self._image_of, self._player(block.player))
             case Folded(title, blocks):
                 inside = "\n".join(self.rendered(inner) for inner in blocks)
                 return f"<details><summary>{_escape(title)}</summary>\n{inside}\n</details>"
@@ -265,26 +276,23 @@ class _Writer:
         """The box at the top of a page."""
         self.glossary.section()
         picture = answer.picture
-        still = ' class="still"' if answer.player else ""
         shown = "" if picture is None else f"{self._image(picture)}{self._caption(picture.caption)}"
-        figure = f"<figure{still}>{shown}</figure>{self._player(answer)}" if shown else self._player(answer)
+        figure = f"<figure>{shown}</figure>" if shown else ""
         numbers = "".join(f"<li>{self._words(text)}</li>" for text in answer.numbers)
         anchor = f"answer{self.page}"
         words = "".join(f"<p>{self._words(text)}</p>" for text in (answer.fit, answer.cannot) if text)
-        quoted = "".join(f"<p>{self._words(text)}</p>" for text in answer.words)
-        quoted = f"<blockquote>{quoted}<footer>{_OWN}</footer></blockquote>" if quoted else ""
         return (
             f'<section class="answer" aria-labelledby="{anchor}"><h2 id="{anchor}">{_escape(answer.question)}</h2>'
-            f"{quoted}{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
+            f"{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
         )
 
-    def _player(self, answer: Answer) -> str:
+    def _player(self, file: str) -> str:
         """The page of the model in a frame of its own, whose security policy is its own too."""
-        if not answer.player:
+        if not file:
             return ""
-        page = self._file(answer.player).decode("utf-8", "replace")
+        page = self._file(file).decode("utf-8", "replace")
         if not is_page(page):
-            return f"<p>{_escape(_OTHER_PLAYER.format(answer.player))}</p>"
+            return f"<p>{_escape(_OTHER_PLAYER.format(file))}</p>"
         # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
         page = page.replace("&", "&amp;").replace("'", "&#39;")
         return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
@@ -308,6 +316,9 @@ class _Writer:
         numbers = described(content) if drawn else ""
         alt = without_exponents(" ".join(filter(None, (picture.alt or picture.caption, numbers))))
         return f'<img alt="{_escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
+
+    def _image_of(self, file: str, caption: str) -> str:
+        return self._image(Picture(file, caption))
 
     def _words(self, text: str) -> str:
         return self.glossary.linked(without_exponents(text))
@@ -345,7 +356,11 @@ class _Writer:
         names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
         caption = f"<caption><span>{self._words(table.caption)}</span></caption>" if table.caption else ""
-        rows = "".join(row(cells, inside) for cells in table.rows)
+        of = table.estimands or ("",) * len(table.rows)
+        rows = "".join(
+            row(cells, inside).replace("<tr>", f'<tr data-estimand="{_escape(name)}">' if name else "<tr>", 1)
+            for cells, name in zip(table.rows, of, strict=True)
+        )
         many = ' class="many"' if len(table.head) > MANY else ""
         body = f"<table{many}>{caption}<thead>{row(table.head, heads)}</thead><tbody>{rows}</tbody></table>"
         return self._wide(body, "Table", table.caption)

@@ -124,9 +124,9 @@ def test_what_was_reported_and_what_the_priors_say_stand_beside_a_number() -> No
         ((-47.0, -3.8), (-40.0, -1.6), ": its sign is assumed and the data do not narrow it"),
         ((3.8, 47.0), (-1.6, 40.0), ": the data do not narrow it"),
         ((3.8, 20.0), (-1.6, 40.0), ""),
-        # a tenth narrower is no narrower, more than a tenth is
-        ((0.0, 9.0), (-1.0, 9.0), ": the data do not narrow it"),
-        ((0.0, 8.9), (-1.0, 9.0), ""),
+        # three tenths narrower is no narrower, more is
+        ((0.0, 7.0), (-1.0, 9.0), ": the data do not narrow it"),
+        ((0.0, 6.9), (-1.0, 9.0), ""),
         ((3.8, None), (-1.6, 40.0), ": the data do not narrow it"),
     ],
 )

@@ -182,7 +182,7 @@ def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) ->
     code, row = blocks("A report section")
     names = extended("misfits", code, sections, row)
     small_study(tmp_path)
-    settings = Settings(tmp_path, starts=1, engine="native", compare_pysd=False, profiles=False)
+    settings = Settings(tmp_path, posterior=False, starts=1, engine="native", compare_pysd=False, profiles=False)
     found = Findings(fit_findings(pipeline.calibrate(settings)))
     page = page_of(names["_RESULTS"], found, Pictures(), "t", "i")  # type: ignore[arg-type]
     titles = [section.title for section in page.sections]

@@ -80,7 +80,7 @@ def test_a_cheap_result_is_that_of_the_program(name: str) -> None:
 
 
 def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path) -> None:
-    run_command("cipark calibrate --starts 3 --no-profiles --no-compare-pysd -o .", tmp_path)
+    run_command("cipark calibrate --starts 3 --no-profiles --no-posterior --no-compare-pysd -o .", tmp_path)
     fit = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
     kept = numbers.record_of("park_fit")["numbers"]
     assert fit["model_digest"] == kept["model_digest"]
@@ -146,7 +146,7 @@ def test_the_readme_prints_headline_records_and_a_changed_digit_is_seen(tmp_path
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     match = numbers.pattern(parts, exact=True).search(text)
     assert match is not None
-    assert match.re.groups >= 7
+    assert match.re.groups >= 5
     monkeypatch.setattr(numbers, "ROOT", tmp_path)
     for group in range(1, match.re.groups + 1):
         digit = str((int(match.group(group)[0]) + 1) % 10)

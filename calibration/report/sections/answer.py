@@ -1,145 +1,215 @@
-"""What the page says first: the question, its numbers in words, how well the model fits, and what it cannot say."""
+"""The first screen of the page: the finding, its figure, what is known, not known and assumed, and one line of limits.
+
+The console ends with the same lines (:mod:`calibration.report.console`).
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from calibration.report import conclusions, figures_fit
+from calibration.fit.residuals import FittedRow
+from calibration.report import figures_fit
+from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart
 from calibration.report.sections.best_fit import Optimum
+from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
-from calibration.report.sections.questions import warnings
-from cipark_sd.headline import Headline, sentences
-from cipark_sd.pages.blocks import Answer, Paragraph, Section
+from calibration.report.sections.questions import cautions, warnings
+from cipark_sd.headline import Headline, Standing
+from cipark_sd.pages.blocks import FirstScreen, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import listed, number, percent
+from cipark_sd.wording import listed
 
-#: Numbers in the box, at most, and share of the noise in the band of its figure.
-NUMBERS, BAND = 3, 0.9
+#: Numbers that are drawn, and constants that a line names, at most; the share of noise of which rows are counted.
+NUMBERS, NAMED, BAND = 3, 3, 0.9
+#: The title where half the time step moves the numbers.
+NO_FINDING = "No finding: the time step is too coarse"
+#: After sentences of a study's authors.
+OWN_WORDS = "The sentences are the study's own; the numbers come from the model."
 
 
 @dataclass(frozen=True, slots=True)
 class First(ReportPart):
-    """The box at the top."""
+    """What the page begins with."""
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The observation that the study lists first, beside the model."""
-        shown = first_shown(findings.fit)
-        if shown is not None:
-            fit = findings.fit
-            label = next(entry.label for entry in fit.study.observations if entry.name == shown)
-            parts = (fit.curves.times, fit.curves.courses[shown], fit.curves.levels.get(shown, ()))
-            options = {"axis_label": label, "time": fit.study.time}
-            yield Drawing("answer", figures_fit.answer_figure, parts, options)
+        """The observation that the study lists first, beside the model: for a wide screen and for a phone."""
+        fit, drawn = findings.fit, findings.draws
+        shown = first_shown(fit)
+        if shown is None:
+            return
+        (observed,) = (entry for entry in fit.study.observations if entry.name == shown)
+        quantiles = drawn.fan.quantiles if drawn is not None and drawn.fan is not None else None
+        course = fit.curves.courses[shown] if quantiles is None else quantiles[2]
+        options = {
+            "axis_label": observed.label,
+            "time": fit.study.time,
+            "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
+            "expected": next((text for name, text in _expected(findings) if name == shown), ""),
+        }
+        parts = (fit.curves.times, course, fit.curves.levels.get(shown, ()))
+        yield Drawing("answer", figures_fit.answer_figure, parts, options)
+        yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """The answer, and what keeps its numbers from being used."""
-        fit = findings.fit
-        picture = next(pictures.show("answer", picture_words(fit)), None)
-        answer = Answer(
-            question=question(findings),
-            numbers=sentences(leading(findings)),
-            fit=" ".join([fit_words(fit), *failing(findings)]).strip(),
-            cannot=cannot_say(findings),
-            picture=picture,
-            words=fit.study.questions.words,
-            player=pictures.player,
-        )
-        yield Section("In short", (answer, *(Paragraph(text, warning=True) for text in warnings(findings))))
+        """One block."""
+        yield Section("In short", (first_screen(findings, pictures),))
 
 
-def question(findings: Findings) -> str:
-    """The study's own question, or that about causes where its structures were compared, else what was fitted."""
-    fit = findings.fit
-    if fit.study.questions.first:
-        return fit.study.questions.first
-    compared = findings.assessment is not None and bool(findings.assessment.comparison)
-    if compared:
-        return fit.study.questions.caused
-    if fit.study.pools:
-        return "What do the groups say of each other, and of a new one?"
-    names = listed(dict.fromkeys(row.observation for row in fit.rows if row.use == "fit"))
-    if fit.predictions:
-        return f"What does the model say, fitted to {names}?"
-    return f"What do the data ({names}) say of the model's constants?"
+def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
+    """What the findings come to, on one screen."""
+    fit, records = findings.fit, leading(findings)
+    own = fit.study.questions
+    caption = caption_words(findings)
+    known = " ".join(filter(None, [_sentence(own.known), _sentence(known_words(records))]))
+    return FirstScreen(
+        subject=fit.study.title,
+        title=NO_FINDING if fit.conditions.first else own.finding or title_words(records),
+        known=known or _sentence(fit_words(fit)),
+        not_known=_sentence(own.not_known or not_known_words(fit, records)),
+        assumed=_sentence(own.assumed or assumed_words(fit, records)),
+        limits=" ".join([limits(findings), *([OWN_WORDS] if own.finding or own.known else [])]),
+        numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
+        cautions=tuple(cautions(findings)),
+        warnings=tuple(warnings(findings)),
+        picture=next(pictures.show("answer", caption), None),
+        narrow=next(pictures.show("answer_narrow", caption), None),
+        player=pictures.player,
+    )
 
 
 def leading(findings: Findings) -> list[Headline]:
-    """Numbers that the study asks for, those within its data first, else the constants that were fitted."""
+    """Numbers that the study reports, those within its data first, else the fitted constants.
+
+    What the model and its priors assume comes after what the data say something of; of constants the one first that
+    the data narrow most.
+    """
     after = unseen(findings.fit)
-    predictions = sorted(Predictions().headlines(findings), key=lambda record: after in record.conditional_on)
-    return (predictions or list(Optimum().headlines(findings)))[:NUMBERS]
+    predictions = list(Predictions().headlines(findings))
+    if predictions:
+        return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
+    return sorted([*Posterior().headlines(findings), *Optimum().headlines(findings)], key=_width_left)
+
+
+def _width_left(record: Headline) -> float:
+    """Of the width of an interval under the priors alone what the data leave of it; infinite where it has no end."""
+    ours, alone = record.interval, record.prior
+    if ours is None or alone is None or None in (ours.low, ours.high, alone.low, alone.high):
+        return math.inf
+    return (ours.high - ours.low) / (alone.high - alone.low)  # type: ignore[operator]
+
+
+def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
+    return [record for record in records if record.standing == standing]
+
+
+def title_words(records: Sequence[Headline]) -> str:
+    """The finding where the study has no words of its own for it."""
+    first = next((record for record in records if record.title and not record.is_assumed), None)
+    if first is not None:
+        return f"{first.title[:1].upper()}{first.title[1:]}: {first.brief}"
+    constants = [record for record in records if not record.title]
+    n, k = len(_with(constants, "known")), len(constants)
+    if not k:
+        return "No constant was fitted"
+    if k == 1:
+        return f"The data {'narrow' if n else 'do not narrow'} {_name(constants[0])}: {constants[0].brief}"
+    return f"The data narrow {'all' if n == k else n or 'none'} of {k} fitted constants".replace("all of", "all")
+
+
+def known_words(records: Sequence[Headline]) -> str:
+    """The first number that the data narrow, with what was reported of it."""
+    found = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
+    if found is None:
+        return ""
+    if found.reported:
+        expected = found.brief.replace(" (", " expected (", 1)
+        return f"{found.title}: {found.reported} reported, {expected}"
+    more = len(_with([record for record in records if not record.title], "known")) - 1
+    others = f"; and {more} more constant{'s' * (more > 1)}" if more > 0 and not found.title else ""
+    return f"{_name(found)}: {found.brief}{others}"
+
+
+def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
+    """What the data leave open: numbers, then constants that they do not narrow."""
+    left = [_name(record) for record in _with(records, "not known")]
+    if not left:
+        return "Whether another structure of the model explains the data as well"
+    more = len(left) - NAMED
+    names = listed([*left[:NAMED], *([f"{more} more"] if more > 0 else [])])
+    return f"{names}: the data hardly narrow what the priors alone say"
+
+
+def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
+    """The changes whose sign the priors give, and what was held."""
+    changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
+    n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
+    held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
+    return "; ".join([*changes, f"the model's structure, its priors{held}"])
+
+
+def limits(findings: Findings) -> str:
+    """What the intervals take for granted, and what this run did not test."""
+    fit, assessed = findings.fit, findings.assessment
+    fixed = " and its fixed constants" if prediction_given(fit) or fit.study.fixed else ""
+    text = f"Intervals hold for one model structure{fixed}"
+    n = 0 if assessed is not None and assessed.comparison else len(fit.study.rivals)
+    rivals = "its rival was not fitted" if n == 1 else f"none of its {n} rivals was fitted"
+    parts = [rivals] if n else []
+    if fit.posterior is None:
+        parts.append(f"the posterior was not sampled ({fit.unsampled or '--posterior'})")
+    if fit.study.holdout and (assessed is None or assessed.rolling is None):
+        parts.append("prediction of held-out data was not tested")
+    return f"{text}; {listed(parts)}." if parts else f"{text}."
 
 
 def fit_words(fit: Fit) -> str:
-    """How well the model fits: the count of numbers within the band of their noise, whose width may be fitted too."""
+    """How well the model fits: the count of numbers within the band of their noise."""
     judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low) and math.isfinite(row.high)]
     if not judged:
         return ""
     inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
     wide = any(p.target == "noise" and p.use == "CAL" for p in fit.study.space)
-    width = ", whose width was fitted as well" if wide else ""
-    return f"Fit: {inside} of {len(judged)} fitted numbers lie within the {percent(BAND)} band of the noise{width}."
-
-
-def failing(findings: Findings) -> list[str]:
-    """What the model with its noise does not bring forth, a sentence each."""
-    assessed = findings.assessment
-    return [] if assessed is None else [line.sentence for line in assessed.discrepancies if line.fails]
-
-
-def cannot_say(findings: Findings) -> str:
-    """What the numbers leave open, and what was not looked at."""
-    fit = findings.fit
-    open_questions = [conclusions.unknowable(fit, findings.assessment)]
-    if fit.posterior is None:
-        open_questions.append("Each range is of one number by itself.")
-    return " ".join([*open_questions, *untested(findings)])
-
-
-def untested(findings: Findings) -> Iterator[str]:
-    """What this run did not hold the model against."""
-    fit, assessed = findings.fit, findings.assessment
-    n = 0 if assessed is not None and assessed.comparison else len(fit.study.rivals)
-    rivals = "the rival structure fits" if n == 1 else f"any of {n} rival structures fits"
-    parts = [f"whether {rivals} as well"] if n else []
-    if fit.study.holdout and (assessed is None or assessed.rolling is None):
-        parts.append("whether the model foretells later numbers from earlier ones")
-    if parts:
-        yield f"Not tested in this run: {listed(parts)}; a good fit alone is no evidence for the model."
+    return f"{inside} of {len(judged)} fitted numbers lie within 90% of the {'estimated ' * wide}noise"
 
 
 def first_shown(fit: Fit) -> str | None:
-    """The observation that is drawn: the first with a course, but for those whose numbers are looked at only."""
-    for entry in fit.study.observations:
-        rows = fit.curves.levels.get(entry.name, ())
-        if entry.name in fit.curves.courses and (not rows or any(row.use == "fit" for row in rows)):
-            return entry.name
-    return None
+    """The observation that is drawn."""
+    return fit.curves.first(entry.name for entry in fit.study.observations)
 
 
-def picture_words(fit: Fit) -> str:
-    """What the picture shows, with the numbers at its last date."""
+def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Observations whose last number is that of a prediction, with the number as all pages have it."""
+    fit = findings.fit
+    by_estimand = {record.estimand: record for record in Predictions().headlines(findings)}
+    for reported in fit.study.predictions:
+        record = by_estimand.get(reported.estimand)
+        for name in reported.observations if record is not None else ():
+            dated = [row.end for row in fit.curves.levels.get(name, ()) if row.use != "check"]
+            if record is not None and dated and math.isclose(max(dated), reported.time):
+                yield name, record.brief.partition(" ")[0]
+
+
+def caption_words(findings: Findings) -> str:
+    """What the line, the bands and the dots are, and how well the model fits."""
+    fit, said = findings.fit, fit_words(findings.fit)
+    line = "Line: the model at the optimum."
+    if findings.draws is not None and findings.draws.fan is not None:
+        line = "Line and bands: the expected value, median with 50% and 90% intervals; data scatter around it."
+    hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
+    return f"{line} Dots: what was reported.{hollow}{f' {said}.' if said else ''}"
+
+
+def _rows_shown(fit: Fit) -> Sequence[FittedRow]:
     shown = first_shown(fit)
-    if shown is None:
-        return ""
-    label = fit.study.calendar.label
-    course, times = fit.curves.courses[shown], fit.curves.times
-    levels = [row for row in fit.curves.levels.get(shown, ()) if row.use != "check" and math.isfinite(row.lower)]
-    computed = np.flatnonzero(np.isfinite(course))
-    if not len(computed):
-        return f"{shown}: the model has no number at the optimum. Points: what was reported."
-    end = computed[-1]
-    text = f"{shown}: the model ends at {number(float(course[end]), digits=3)} {_when(label(float(times[end])))}"
-    if levels:
-        last = max(levels, key=lambda row: row.end)
-        text += f"; reported last were {number(last.lower, digits=3)} {_when(label(last.end))}"
-    return f"{text}. Line: the model at the optimum; points: what was reported."
+    return () if shown is None else fit.curves.levels.get(shown, ())
 
 
-def _when(label: str) -> str:
-    """A date or a number of model time in a sentence."""
-    return f"{'on' if '-' in label[1:] else 'at time'} {label}"
+def _name(record: Headline) -> str:
+    return record.title or record.dated.removeprefix("parameter ")
+
+
+def _sentence(text: str) -> str:
+    """A text as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""

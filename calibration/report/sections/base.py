@@ -8,6 +8,8 @@ from calibration.report.findings import Findings
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.pages.parts import Part
 
+#: What the numbers of a study with groups are conditional on.
+IN_GROUPS = "groups of one kind"
 #: Rows of a table under their columns.
 Rows = Sequence[Mapping[str, object]]
 

@@ -23,10 +23,10 @@ class Optimum(ReportPart):
     """Estimates, searches and profiles."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """The fitted parameters of the model."""
+        """The fitted parameters of the model, where there are no draws to be trusted."""
         fit = findings.fit
-        if fit.study.pools:
-            # the best joint fit of groups and of how much they differ is nobody's estimate of either
+        if fit.study.pools or findings.draws is not None:
+            # the best joint fit of groups and of how much they differ estimates neither
             return
         profiles = {profile.name: profile for profile in fit.profiles}
         for estimated, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
@@ -41,6 +41,7 @@ class Optimum(ReportPart):
                     kind=kind_of(fit),
                     interval=None if profile is None else profile_bounds(fit, profile),
                     conditional_on=given_texts(verdict.held),
+                    prior=Bounds(*estimated.interval(fit.level), fit.level, "central draws"),
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from calibration.assess.groups import NEW, QUANTILES, TYPICAL, DrawnPrediction, GroupValue
+from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
-from calibration.report.sections.base import ReportPart, Rows, record
+from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, record
 from calibration.study.groups import element_of
 from cipark_sd.headline import Bounds, Headline, parameter
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
@@ -23,35 +23,29 @@ class Groups(ReportPart):
     """Partially pooled parameters."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Medians of each group with data, of a new one, and of the predictions."""
+        """Medians of each group with data and of a new one."""
         fit, assessed = findings.fit, findings.assessment
         if assessed is None or fit.posterior is None:
             return
-        basis = fit.posterior.basis
-
-        def median_record(estimand: str, quantiles: Sequence[float], unit: str, title: str = "") -> Headline:
-            bounds = Bounds(quantiles[0], quantiles[4], 0.95, "central draws")
-            return record(
-                findings, estimand, quantiles[2], unit=unit, kind="median", interval=bounds,
-                conditional_on=("groups of one kind",), basis=basis, title=title,
-            )  # fmt: skip
-
         for line in assessed.groups:
             if (line.fitted and line.group != TYPICAL) or line.group == NEW:
-                unit = fit.study.unit(f"{line.parameter} Typical")
-                yield median_record(parameter(element_of(line.parameter, line.group)), line.quantiles, unit)
-        for reported, drawn in zip(fit.study.predictions, assessed.drawn_predictions, strict=False):
-            yield median_record(reported.estimand, drawn.quantiles, reported.unit, reported.name)
+                yield record(
+                    findings,
+                    parameter(element_of(line.parameter, line.group)),
+                    line.quantiles[2],
+                    unit=fit.study.unit(f"{line.parameter} Typical"),
+                    kind="median",
+                    interval=Bounds(line.quantiles[0], line.quantiles[4], 0.95, "central draws"),
+                    conditional_on=(IN_GROUPS,),
+                    basis=fit.posterior.basis,
+                )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """A line for each group of each parameter, and for each prediction."""
+        """A line for each group of each parameter."""
         assessed = findings.assessment
         if assessed is None or not assessed.groups:
             return {}
-        tables: dict[str, Rows] = {"groups": [_columns(asdict(line)) for line in assessed.groups]}
-        if assessed.drawn_predictions:
-            tables["drawn_predictions"] = [_columns(asdict(line)) for line in assessed.drawn_predictions]
-        return tables
+        return {"groups": [_columns(asdict(line)) for line in assessed.groups]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
@@ -60,7 +54,7 @@ class Groups(ReportPart):
             yield Drawing("groups", figures_assessment.groups_figure, (assessed.groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Values, shrinkage, a new group, and predictions."""
+        """Values, shrinkage, and a new group."""
         assessed = findings.assessment
         if assessed is None or not assessed.groups:
             return
@@ -70,8 +64,6 @@ class Groups(ReportPart):
             "Median, central half (thick) and 95 % (thin) of each group; the band is the central half of a new group.",
         )
         blocks.append(group_table(assessed.groups))
-        if assessed.drawn_predictions:
-            blocks.append(prediction_table(assessed.drawn_predictions))
         yield Section("Groups", tuple(blocks))
 
 
@@ -122,17 +114,3 @@ def group_table(lines: Sequence[GroupValue]) -> Table:
         "same distribution of groups, of which nothing is known."
     )
     return Table(("parameter", "group", *HEAD), tuple(rows), caption)
-
-
-def prediction_table(lines: Sequence[DrawnPrediction]) -> Table:
-    """Predictions under the draws."""
-    rows = [
-        (line.name, number(line.quantiles[2]), interval(line.quantiles[1], line.quantiles[3]),
-         interval(line.quantiles[0], line.quantiles[4]))
-        for line in lines
-    ]  # fmt: skip
-    caption = (
-        "Numbers of the model that the study reports, over the draws; the noise of a count comes on top. Of a group "
-        "without data this is what the others say of a new one."
-    )
-    return Table(("prediction", "median", "50 %", "95 %"), tuple(rows), caption)

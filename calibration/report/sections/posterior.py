@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
+from calibration.assess.drawn_predictions import LEVEL
 from calibration.assess.posterior_predictive import judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
@@ -25,11 +28,12 @@ class Posterior(ReportPart):
     """Joint draws of all parameters."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Medians of the fitted parameters of the model."""
-        fit, drawn = findings.fit, findings.fit.posterior
+        """Medians of the fitted parameters of the model, where the draws are to be trusted."""
+        fit, drawn = findings.fit, findings.draws
         if drawn is None:
             return
-        for estimated, line in zip(fit.study.space, drawn.mixing, strict=True):
+        ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+        for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
             verdict = fit.conditions.of(estimated.name)
             is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
             if is_told and verdict is not None:
@@ -39,9 +43,10 @@ class Posterior(ReportPart):
                     line.median,
                     unit=fit.study.unit(line.name),
                     kind="median",
-                    interval=Bounds(line.low, line.high, 0.95, "central draws"),
+                    interval=Bounds(low, high, LEVEL, "central draws"),
                     conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
+                    prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

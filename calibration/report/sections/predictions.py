@@ -3,14 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
+from calibration.assess.drawn_predictions import LEVEL, DrawnPrediction
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
-from calibration.report.findings import Findings, Fit
-from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from calibration.report.findings import Findings, Fit, Posterior
+from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
 from calibration.report.study_facts import Reported
-from cipark_sd.headline import Headline
+from cipark_sd.basis import Basis
+from cipark_sd.headline import Bounds, Headline, Kind
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import beside, interval, number, percent, rounded
@@ -21,31 +24,32 @@ class Predictions(ReportPart):
     """Reported predictions."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """All of them."""
-        fit = findings.fit
-        conditions = given_texts(prediction_given(fit))
+        """One for each: the posterior's median, or the optimum with its profile where no draws are to be trusted."""
+        fit, drawn = findings.fit, findings.draws
         structure = ("the study's own structure",) if fit.study.rivals else ()
-        for profile, reported in zip(fit.predictions, fit.study.predictions, strict=False):
-            if math.isfinite(profile.estimate):
+        conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
+        details = _by_draws(drawn) if drawn is not None and drawn.predictions else _by_profiles(fit)
+        for reported, (value, found) in zip(fit.study.predictions, details, strict=False):
+            if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
                 yield record(
                     findings,
                     reported.estimand,
-                    profile.estimate,
+                    value,
                     unit=reported.unit,
-                    kind=kind_of(fit),
-                    interval=profile_bounds(fit, profile),
-                    conditional_on=(*structure, *conditions, *beyond),
+                    conditional_on=(*conditions, *beyond),
                     title=reported.title,
-                    prior=prior_bounds(profile),
                     reported=reported_number(fit, reported),
+                    **found,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """A line for each prediction, and for each point of its profile."""
+        """A line for each prediction over the draws, at the optimum with its profile, and for each point of that."""
         fit = findings.fit
+        drawn = () if fit.posterior is None else fit.posterior.predictions
+        of_draws: dict[str, Rows] = {"drawn_predictions": list(map(_columns, drawn))} if drawn else {}
         if not fit.predictions:
-            return {}
+            return of_draws
         lines = [
             {
                 "name": profile.name,
@@ -64,7 +68,8 @@ class Predictions(ReportPart):
             }
             for profile in fit.predictions
         ]
-        return {"predictions": lines, "prediction_profiles": profile_points("prediction", fit.predictions)}
+        points = profile_points("prediction", fit.predictions)
+        return {**of_draws, "predictions": lines, "prediction_profiles": points}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Profiles."""
@@ -93,7 +98,48 @@ class Predictions(ReportPart):
                 f"{level} of what the priors alone say. Line: at the estimate.",
             ),
         )
-        yield Section("Numbers that the study asks for", blocks)
+        yield Section("Profiles of the headline numbers", blocks)
+
+
+class _Found(TypedDict):
+    """What is known of a prediction by draws or by a profile."""
+
+    kind: Kind
+    interval: Bounds
+    prior: Bounds | None
+    basis: Basis | None
+
+
+def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Found]]:
+    """Medians with the central 90 % of the draws and of the priors."""
+    for line in drawn.predictions:
+        low, _, median, _, high = line.quantiles
+        ends = [(low, high), (line.prior_low, line.prior_high)]
+        ours, alone = (
+            Bounds(*pair, LEVEL, "central draws") if all(map(math.isfinite, pair)) else None for pair in ends
+        )
+        if ours is None:
+            yield math.nan, {"kind": "median", "interval": _NONE, "prior": None, "basis": None}
+        else:
+            yield median, {"kind": "median", "interval": ours, "prior": alone, "basis": drawn.basis}
+
+
+#: No interval, of a number that there is not.
+_NONE = Bounds(None, None, LEVEL, "central draws", ("none", "none"))
+
+
+def _by_profiles(fit: Fit) -> Iterator[tuple[float, _Found]]:
+    """Values at the optimum with their profiles."""
+    for profile in fit.predictions:
+        bounds, prior = profile_bounds(fit, profile), prior_bounds(profile)
+        yield profile.estimate, {"kind": kind_of(fit), "interval": bounds, "prior": prior, "basis": None}
+
+
+def _columns(line: DrawnPrediction) -> dict[str, object]:
+    """A line with a column for each quantile, and nothing where a number is not defined."""
+    values = {**dict(zip(("q5", "q25", "q50", "q75", "q95"), line.quantiles, strict=True)),
+              "prior_q5": line.prior_low, "prior_q95": line.prior_high, "failed": line.failed}  # fmt: skip
+    return {"name": line.name} | {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
 def reported_number(fit: Fit, prediction: Reported) -> str:

@@ -41,26 +41,32 @@ class Informed(ReportPart):
         )
 
 
-def warnings(findings: Findings) -> Iterator[str]:
-    """What keeps the numbers from being used, or from being used as they stand."""
+def cautions(findings: Findings) -> Iterator[str]:
+    """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
+    cut = assessed is not None and assessed.interrupted
+    if fit.optimum.interrupted or cut or (drawn is not None and drawn.interrupted):
+        yield "Stopped before the end. Run the same command to resume."
     if fit.conditions.first:
         yield fit.conditions.first
+    if not fit.replication.sound:
+        yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
-        yield "The posterior HAS NOT CONVERGED: do not use its numbers; allow more steps."
+        yield "The posterior has not converged, so no band is drawn: raise --steps."
+
+
+def warnings(findings: Findings) -> Iterator[str]:
+    """What else a modeller should look at."""
+    fit, assessed = findings.fit, findings.assessment
     if assessed is not None and assessed.rolling is not None and assessed.rolling.not_converged:
         origins = listed(fit.study.calendar.label(origin) for origin in assessed.rolling.not_converged)
         yield f"Not converged at the hold-out origins {origins}."
     failed = [line.name for line in assessed.comparison if not line.converged] if assessed is not None else []
     if failed:
         yield f"Not converged for the rivals {listed(failed)}."
-    cut = assessed is not None and assessed.interrupted
-    if fit.optimum.interrupted or cut or (drawn is not None and drawn.interrupted):
-        yield "Stopped before all was done; a second start goes on."
+    yield from (line.sentence for line in assessed.discrepancies if line.fails) if assessed is not None else ()
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
-        yield "Only one search arrived at the best optimum, so a better one may exist: raise --starts."
-    if not fit.replication.sound:
-        yield fit.replication.sentence
+        yield "Only one start reached this optimum, so a better one may exist: raise --starts."
     if fit.optimum.at_bound:
         yield f"The optimum lies at a bound of {listed(fit.optimum.at_bound)}."
     yield from fit.conditions.warnings

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from calibration.assess.groups import NEW, TYPICAL, drawn_predictions, group_values
+from calibration.assess.drawn_predictions import drawn_predictions
+from calibration.assess.groups import NEW, TYPICAL, group_values
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
-from calibration.report.sections.answer import question
+from calibration.report.sections.answer import leading
 from calibration.report.sections.groups import sentences
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import Effort
@@ -258,9 +259,10 @@ def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -
     drawn = drawn_predictions(made.draws)
     by_group = [line for line in group_values(made.draws, np.random.default_rng(1)) if line.fitted == 1]
     assert [line.name for line in drawn] == [f"gain, {name}" for name in SCHOOLS]
-    # what is predicted of a school is the effect itself
-    assert [line.quantiles for line in drawn] == [pytest.approx(line.quantiles) for line in by_group]
+    # what is predicted of a school is the effect itself: its quartiles
+    assert [line.quantiles[1:4] for line in drawn] == [pytest.approx(line.quantiles[1:4], abs=0.2) for line in by_group]
     fit = fit_findings(made)
     assert fit.study.deviations == {f"Effect Deviation[{name}]" for name in SCHOOLS}
     assert "[[group]]" in made.replication.why
-    assert question(Findings(fit)) == "What do the groups say of each other, and of a new one?"
+    first, *_ = leading(Findings(fit))
+    assert (first.title, first.kind, first.number) == (f"gain, {SCHOOLS[0]}", "median", drawn[0].quantiles[2])

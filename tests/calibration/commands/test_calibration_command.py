@@ -90,7 +90,6 @@ def cipark(*arguments: str, cwd: Path, first: str = "") -> subprocess.CompletedP
 def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     done = cipark(".", "--starts", "3", "-o", "out", cwd=sir)
     assert done.returncode == 0, done.stderr
-    assert "Run again in PySD" in done.stdout
     with (sir / "out" / "summary.csv").open() as file:
         lines = {line["name"]: line for line in csv.DictReader(file)}
     assert float(lines["contacts"]["estimate"]) == pytest.approx(2, rel=0.01)
@@ -162,9 +161,10 @@ def test_the_command_imports_nothing_heavy() -> None:
 def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
     done = cipark("--fast", "--no-profiles", "--starts", "2", "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "residents 2019-07-02" in done.stdout
-    # a window that ends with a ceremony is as long as the one before it, and no residual stands out
-    assert "Not explained by the model" not in done.stdout
+    names = [line.partition("\t")[0] for line in done.stdout.splitlines()]
+    assert names == ["Finding", "Known", "Not known", "Assumed", "Read next"]
+    # a window that ends with a ceremony is as long as the one before it, and no residual is beyond chance
+    assert "Not explained by the model" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a_tree(sir: Path) -> None:
@@ -176,7 +176,8 @@ def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a
     lost = "from calibration.sampling.chains import Chains; Chains.n_stranded = 1\n"
     done = cipark(*arguments, *few, cwd=sir, first=UNDRAWN + lost)
     assert done.returncode == 1, done.stderr
-    assert "HAS NOT CONVERGED" in done.stdout
+    (caution,) = (line for line in done.stdout.splitlines() if line.startswith("Caution\t"))
+    assert "posterior" in caution
     tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")
     assert set(tree.children) >= {"posterior", "prior", "posterior_predictive", "log_likelihood", "observed_data"}
     assert all(variable.dims == ("chain", "draw") for variable in tree["posterior"].data_vars.values())
@@ -217,8 +218,7 @@ def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
     (sir / "problem.toml").write_text(finer)
     done = cipark(".", "--fast", "--starts", "3", "-o", "out", cwd=sir)
     assert done.returncode == 0, done.stderr
-    assert "infected at the end" in done.stdout
-    assert "count the priors of all parameters" in done.stdout
+    assert "infected at the end" in done.stdout.casefold()
     with (sir / "out" / "predictions.csv").open() as file:
         lines = {line["name"]: line for line in csv.DictReader(file)}
     ends = lines["infected at the end"]
@@ -251,7 +251,7 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
     again = cipark(*arguments, "cut", cwd=sir, first=UNDRAWN)
     assert again.returncode == 0, again.stderr
-    assert f"{len(found)} completed searches and profiles from an earlier run" in again.stdout
+    assert f"reused {len(found)} searches and profiles" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in found} == found
     assert cipark(*arguments, "whole", cwd=sir, first=UNDRAWN).returncode == 0
     for name in (*NUMBERS, "findings-calibrate.zip"):

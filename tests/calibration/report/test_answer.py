@@ -1,4 +1,4 @@
-"""The box at the top of the page of a fit: its numbers are those of the records, and its sentences are counted."""
+"""The first screen of a fit: its numbers are those of the records, each with the class that its interval gives it."""
 
 import json
 import math
@@ -13,15 +13,16 @@ from small_study import rival, small_study
 
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.report import console
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Findings, Fit
+from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import page, write
 from calibration.report.record import fitted_scenario
 from calibration.report.sections import answer
 from calibration.report.study_facts import study_facts
 from cipark_sd import headline
 from cipark_sd.headline import Bounds
-from cipark_sd.pages.blocks import Answer
+from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import override_key, read_scenario
 from cipark_sd.simulation import simulate
@@ -36,50 +37,93 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return fit_findings(calibrate(Settings(study=folder, engine="native", starts=4)))
+    return fit_findings(calibrate(Settings(study=folder, posterior=False, engine="native", starts=4)))
 
 
-def box(findings: Findings) -> Answer:
+def screen(findings: Findings) -> FirstScreen:
     (block,) = (
         block
         for section in page(findings, Pictures()).sections
         for block in section.blocks
-        if isinstance(block, Answer)
+        if isinstance(block, FirstScreen)
     )
     return block
 
 
-def test_the_page_begins_with_numbers_their_range_and_how_well_it_fits(fit: Fit, tmp_path: Path) -> None:
+def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     findings = Findings(fit)
-    found = box(findings)
+    found = screen(findings)
     records = answer.leading(findings)
-    assert 1 <= len(records) <= answer.NUMBERS
-    for record in records:
-        (line,) = (text for text in found.numbers if text.startswith(record.title or record.estimand[10:]))
-        assert record.value in line
-        assert record.interval is not None
-        assert record.interval.low is not None
-        low, high = record.interval.ends()
-        assert f"between {low} and {high} " in line
-        # two digits of its width at most, and the number as many
-        assert max(len(number.strip("-0.").replace(".", "")) for number in (low, high)) <= 3
-    judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low)]
-    inside = [row for row in judged if row.low <= row.upper and row.lower <= row.high]
-    assert found.fit.startswith(
-        f"Fit: {len(inside)} of {len(judged)} fitted numbers lie within the 90 % band of the noise."
-    )
-    assert "Each range is of one number by itself." in found.cannot
+    known = [record for record in records if record.standing == "known"]
+    assert known
+    assert f"{len(known) if len(known) < len(records) else 'all'} " in found.title
+    assert known[0].brief in found.known
     write(findings, tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.index('class="answer"') < text.index("<nav")
+    places = [text.index(part) for part in ("<h1", 'alt="', *(f"</svg>{name}<" for name, _ in found.lines), "Limits.")]
+    assert places == sorted(places)
+    assert text.index("Limits.") < text.index('<details class="part">')
     assert (tmp_path / "answer.svg").is_file()
+    console.show(findings, tmp_path / "report.html")
+    printed = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert printed == {"Finding": f"{found.subject}: {found.title}", **dict(found.lines),
+                       "Read next": str(tmp_path / "report.html")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("interval", "prior", "change", "standing"),
+    [
+        # 70 % as wide as the priors' interval is not narrower, less is
+        ((0.0, 7.0), (0.0, 10.0), False, "not known"),
+        ((0.0, 6.9), (0.0, 10.0), False, "known"),
+        ((3.0, 9.0), (2.0, 9.0), True, "assumed"),
+        ((-9.0, -3.0), (-9.0, -2.0), True, "assumed"),
+        ((3.0, 9.0), (-2.0, 5.0), True, "not known"),
+        ((3.0, 5.0), (2.0, 9.0), True, "known"),
+        ((3.0, None), (2.0, 9.0), True, "assumed"),
+        ((3.0, None), (2.0, 9.0), False, "not known"),
+    ],
+)
+def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
+    fit: Fit, interval: tuple[float, float | None], prior: tuple[float, float], change: bool, standing: str
+) -> None:
+    record = answer.leading(Findings(fit))[0]
+    estimand = headline.output("Firms", 9, against="switch = 0" if change else "")
+    judged = replace(
+        record, estimand=estimand, number=4.0, interval=Bounds(*interval, 0.9, "x"), prior=Bounds(*prior, 0.9, "x")
+    )
+    assert judged.standing == standing
+    assert replace(judged, prior=None).standing == replace(judged, interval=None).standing == ""
+    unknown = replace(judged, interval=Bounds(3.0, None, 0.9, "x", states=("bounded", "not found")))
+    assert unknown.standing == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "ends", "against", "brief"),
+    [
+        (57.4, (40.2, 76.6), "", "57 firms (90%: 40 to 77)"),
+        (17.0, (3.8, 47.0), "a = 0", "17 firms more (90%: 4 to 47)"),
+        (-9.0, (-26.0, -3.0), "a = 0", "9 firms fewer (90%: 3 to 26)"),
+        (2.2, (1.1, 3.9), "", "2.2 firms (90%: 1.1 to 3.9)"),
+        (2.0, (-5.0, 9.0), "a = 0", "2 firms (90%: -5 to 9)"),
+    ],
+)
+def test_a_change_of_one_sign_is_so_much_more_or_fewer(
+    fit: Fit, number: float, ends: tuple[float, float], against: str, brief: str
+) -> None:
+    record = answer.leading(Findings(fit))[0]
+    estimand = headline.output("Firms", 9, against=against)
+    interval = Bounds(*ends, 0.9, "central draws")
+    assert replace(record, estimand=estimand, number=number, unit="firm", interval=interval).brief == brief
 
 
 def test_a_row_outside_its_band_is_counted(fit: Fit) -> None:
     first = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
     far = replace(first, lower=first.high + 1, upper=first.high + 1)
     changed = replace(fit, rows=tuple(far if row is first else row for row in fit.rows))
-    before, after = (int(answer.fit_words(one).split()[1]) for one in (fit, changed))
+    before, after = (int(answer.fit_words(one).split()[0]) for one in (fit, changed))
     assert after == before - (first.low <= first.upper and first.lower <= first.high)
 
 
@@ -94,43 +138,30 @@ def test_a_number_that_is_known_as_an_interval_counts_where_it_meets_the_band(
     row = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
     ends = [row.low + (row.high - row.low) * share for share in (lower, upper)]
     one = replace(fit, rows=(replace(row, lower=ends[0], upper=ends[1]),))
-    assert answer.fit_words(one).startswith(f"Fit: {inside} of 1 fitted numbers lie within")
+    assert answer.fit_words(one).startswith(f"{inside} of 1 fitted numbers lie within")
 
 
-@pytest.mark.parametrize(
-    ("rivals", "words"),
-    [
-        ((), ""),
-        (("one",), "whether the rival structure fits as well"),
-        (("one", "two"), "whether any of 2 rival structures fits as well"),
-    ],
-)
+@pytest.mark.parametrize("n", [0, 1, 2])
 @pytest.mark.parametrize("compared", [False, True])
-def test_rival_structures_that_were_not_compared_are_named(
-    fit: Fit, rivals: tuple[str, ...], words: str, compared: bool
-) -> None:
-    assessed = SimpleNamespace(comparison=("something",) if compared else (), rolling=None)
-    findings = SimpleNamespace(
-        fit=replace(fit, study=replace(fit.study, rivals=rivals, holdout=())), assessment=assessed
-    )
-    said = " ".join(answer.untested(findings))
-    assert (words in said) if words and not compared else (said == "")
-    assert not said or said.startswith("Not tested in this run: whether ")
+def test_rival_structures_that_were_not_fitted_are_a_limit(fit: Fit, n: int, compared: bool) -> None:
+    assessed: Any = SimpleNamespace(comparison=("something",) if compared else (), rolling=None)
+    study = replace(fit.study, rivals=tuple(f"M{i}" for i in range(n)), holdout=())
+    said = answer.limits(SimpleNamespace(fit=replace(fit, study=study), assessment=assessed))  # type: ignore[arg-type]
+    assert ("rival" in said) is (n > 0 and not compared)
+    assert len(said.split()) <= 25
 
 
 def test_open_sides_and_missing_ranges_are_said_in_words(fit: Fit) -> None:
     record = answer.leading(Findings(fit))[0]
     for interval, words in (
-        (None, "with no range computed for it"),
-        (Bounds(None, None, 0.95, "x"), "bounded on neither side by the data (at 95 %)"),
-        (Bounds(1.5, None, 0.95, "x"), "at least 1.5 (95 %); the data leave the other side open"),
-        (Bounds(None, 1.5, 0.95, "x"), "at most 1.5 (95 %); the data leave the other side open"),
-        (Bounds(1.5, 23.456, 0.9, "x"), "between 1.5 and 23 (90 %)"),
+        (Bounds(None, None, 0.95, "x"), "95%: unbounded"),
+        (Bounds(None, None, 0.95, "x", states=("not found", "not found")), "95%: ends not computed"),
+        (Bounds(1.5, None, 0.95, "x"), "95%: at least 1.5"),
+        (Bounds(None, 1.5, 0.95, "x"), "95%: at most 1.5"),
+        (Bounds(1.5, 23.456, 0.9, "x"), "90%: 1.5 to 23"),
     ):
-        assert headline.in_words(replace(record, interval=interval)).endswith(words)
-    both = [replace(record, conditional_on=("a = 1",)), replace(record, conditional_on=("a = 1",), title="other")]
-    assert headline.sentences(both)[-1] == "All of these given a = 1."
-    assert headline.sentences([both[0], replace(record, conditional_on=())])[0].endswith("; given a = 1")
+        assert replace(record, unit="", interval=interval).brief.endswith(f"({words})")
+    assert replace(record, interval=None).brief == replace(record, interval=None).value
 
 
 def test_what_was_not_asked_stands_in_one_line_at_the_end_and_nowhere_else(fit: Fit) -> None:
@@ -169,8 +200,7 @@ def test_the_structure_of_the_study_itself_is_no_other_one(fit: Fit, tmp_path: P
     problem = small_study(tmp_path, rival("base") + rival("slow", "pace = 0.05") + rival("fast", "pace = 0.5"))
     facts = study_facts(problem)
     assert facts.rivals == ("slow", "fast")
-    said = box(Findings(replace(fit, study=facts))).cannot
-    assert "Not tested in this run: whether any of 2 rival structures fits as well" in said
+    assert "none of its 2 rivals was fitted" in screen(Findings(replace(fit, study=facts))).limits
 
 
 ASKED = """
@@ -188,28 +218,29 @@ variable = "left"
 at = 8
 against = { pace = 0.5 }
 [report]
-question = "How many left?"
+finding = "Half of them left."
+assumed = "that all leave alike"
 """
 
 
-def test_numbers_within_the_data_come_first_with_what_was_reported_and_the_priors(tmp_path: Path) -> None:
+def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tmp_path: Path) -> None:
     small_study(tmp_path, ASKED)
-    fit = fit_findings(calibrate(Settings(study=tmp_path, engine="native", starts=4)))
-    found = box(Findings(fit))
-    assert found.question == "How many left?"
-    end, slower, later, shared = found.numbers
+    fit = fit_findings(calibrate(Settings(study=tmp_path, posterior=False, engine="native", starts=4)))
+    found = screen(Findings(fit))
+    assert (found.title, found.assumed) == ("Half of them left.", "That all leave alike.")
+    assert answer.OWN_WORDS in found.limits
+    assert [record.title for record in found.numbers] == ["left at the end", "slower", "left later"]
     seen = sum(row.lower for row in fit.rows)
-    assert end.startswith(f"left at the end: {seen:.0f} reported; the model says ")
-    assert "; the priors alone say " in end
-    assert "reported" not in slower
-    assert slower.endswith("its sign is assumed")
-    assert later.startswith("left later: ")
-    assert later.endswith("; given assumptions alone after 8")
-    assert shared == "All of these given pace = 1."
-    # a row that was looked at and not fitted leaves the last date as it was
+    assert found.known.startswith(f"Left at the end: {seen:.0f} reported, ")
+    # a row that is compared only leaves the last date as it was
     looked_at = replace(fit.rows[-1], use="check")
     earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))
-    assert box(Findings(earlier)).numbers[-1] == "All of these given pace = 1, assumptions alone after 7."
+    assert all("assumptions alone after 7" in r.conditional_on for r in screen(Findings(earlier)).numbers)
+    plain = replace(fit, study=replace(fit.study, questions=replace(fit.study.questions, finding="", assumed="")))
+    computed = screen(Findings(plain))
+    assert computed.title.startswith("Left at the end: ")
+    assert "structure" in computed.assumed
+    assert answer.OWN_WORDS not in computed.limits
 
 
 def seen(end: float, lower: float, use: str = "fit") -> Any:
@@ -219,7 +250,7 @@ def seen(end: float, lower: float, use: str = "fit") -> Any:
 def drawn(courses: dict[str, list[float]], **levels: list[Any]) -> Any:
     """Two observations of which a fit may have courses and numbers; dates of 2019 count in years."""
     entries = (SimpleNamespace(name="first"), SimpleNamespace(name="second"))
-    curves = SimpleNamespace(
+    curves = Curves(
         times=np.array([1.0, 2.0, 3.0]), courses={name: np.array(course) for name, course in courses.items()},
         levels=levels,
     )  # fmt: skip
@@ -233,24 +264,3 @@ def test_the_first_observation_with_a_course_that_was_fitted_is_drawn() -> None:
     assert answer.first_shown(drawn(both, first=[seen(1, 5, "check")], second=[seen(1, 5)])) == "second"
     assert answer.first_shown(drawn({"second": both["second"]}, first=[seen(1, 5)])) == "second"
     assert answer.first_shown(drawn({}, first=[seen(1, 5)])) is None
-    assert answer.picture_words(drawn({})) == ""
-
-
-def test_the_picture_is_described_by_its_last_numbers() -> None:
-    course = {"first": [1.0, 2.5, math.nan]}
-    rows = [seen(2, 41), seen(1, 40), seen(3, math.nan), seen(4, 99, "check")]
-    end = ". Line: the model at the optimum; points: what was reported."
-    words = "first: the model ends at 2.5 at time 2"
-    assert answer.picture_words(drawn(course, first=rows)) == f"{words}; reported last were 41 at time 2{end}"
-    assert answer.picture_words(drawn(course)) == f"{words}{end}"
-    nothing = drawn({"first": [math.nan] * 3}, first=rows)
-    assert answer.picture_words(nothing) == (
-        "first: the model has no number at the optimum. Points: what was reported."
-    )
-
-
-@pytest.mark.parametrize(
-    ("label", "words"), [("2019-12-31", "on 2019-12-31"), ("8", "at time 8"), ("-8", "at time -8")]
-)
-def test_dates_and_times_are_told_apart(label: str, words: str) -> None:
-    assert answer._when(label) == words

@@ -25,7 +25,9 @@ from calibration.study.questions import Cause, Questions
 def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return fit_findings(pipeline.calibrate(Settings(folder, starts=2, engine="native", compare_pysd=False)))
+    return fit_findings(
+        pipeline.calibrate(Settings(folder, posterior=False, starts=2, engine="native", compare_pysd=False))
+    )
 
 
 def of_study(fit: Fit, **changes: Any) -> Fit:

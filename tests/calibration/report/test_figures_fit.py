@@ -107,21 +107,22 @@ def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
 
 @pytest.mark.parametrize(("lowest", "bottom"), [(5.0, 0.0), (-2.0, -2.0)])
 def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing(lowest: float, bottom: float) -> None:
-    course = np.array([lowest, 9.0, 12.0])
+    times, course = np.array([0.0, 5.0, 10.0]), np.array([lowest, 9.0, 12.0])
+    fan = np.array([course - 2, course - 1, course + 1, course + 2])
+    levels = [row("a", 4, 0), row("a", 7, 0, "check"), row("a", 9, 0)]
     (drawn,) = answer_figure(
-        np.array([0.0, 5.0, 10.0]),
-        course,
-        [row("a", 4, 0), row("a", 7, 0, "check")],
-        axis_label="Firms",
-        time=TimeAxis("Year"),
+        times, course, levels, axis_label="Firms", time=TimeAxis("Year"), fan=fan, expected="11.2"
     ).axes
     model, fitted, compared = drawn.lines
     assert points(model) == [[0, lowest], [5, 9], [10, 12]]
-    assert (points(fitted), points(compared)) == ([[4, 4]], [[7, 7]])
-    assert [line.get_label() for line in drawn.lines] == ["model", "fitted", "compared only"]
+    assert (points(fitted), points(compared)) == ([[4, 4], [9, 9]], [[7, 7]])
     assert drawn.get_ylim()[0] == bottom
-    assert drawn.get_xlim() == (0, pytest.approx(10.1))
-    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("Year", "Firms")
+    # from a fifth of their span before the first number to the last one
+    assert drawn.get_xlim() == (3, pytest.approx(9.01))
+    assert [text.get_text() for text in drawn.texts] == ["9 reported", "11.2 expected"]
+    for band, width in zip(drawn.collections[:2], (4.0, 2.0), strict=True):
+        at_five = [y for x, y in band.get_paths()[0].vertices if x == 5]
+        assert (min(at_five), max(at_five)) == (9 - width / 2, 9 + width / 2)
 
 
 def test_an_axis_of_counts_starts_at_nothing() -> None:

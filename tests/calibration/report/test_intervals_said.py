@@ -13,7 +13,7 @@ from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate
 from calibration.commands.settings import Settings
 from calibration.fit.verdict import Side, Verdict
-from calibration.report import console, figures_fit
+from calibration.report import figures_fit
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fit(folder: Path) -> Fit:
-    return fit_findings(pipeline.calibrate(Settings(folder, engine="native", starts=2)))
+    return fit_findings(pipeline.calibrate(Settings(folder, posterior=False, engine="native", starts=2)))
 
 
 def text(fit: Fit) -> str:
@@ -47,23 +47,7 @@ def text(fit: Fit) -> str:
     return repr(page(Findings(fit), Pictures()))
 
 
-def test_the_console_prints_the_level_standard_errors_and_residuals(
-    fit: Fit, capsys: pytest.CaptureFixture[str]
-) -> None:
-    console.show(fit)
-    said = " ".join(capsys.readouterr().out.split())
-    assert "95 %" not in said
-    assert "83 % of prior 83 % profile" in said
-    assert "83 % profile 83 % of priors alone" in said
-    # certified to ten digits, here to those that are printed
-    for error in ("1.73", "0.0883", "0.00345"):
-        assert error in said
-    assert "Residuals of y: standard deviation 1.1588, sum of squares 8.0565, 9 numbers." in said
-    assert "Profile intervals are of level 83 %" in said
-    assert "by F(1, 6), since the spread of the noise is estimated from 9 numbers" in said
-
-
-def test_the_page_prints_them_too(fit: Fit) -> None:
+def test_the_page_prints_the_level_standard_errors_and_residuals(fit: Fit) -> None:
     said = text(fit)
     assert "95 %" not in said
     for part in ("'prior median (83 %)'", "'83 % profile'", "'standard error'", "'83 % of priors alone'", "by F(1, 6)",
@@ -129,7 +113,7 @@ def test_so_is_one_of_the_command_line(folder: Path, level: str) -> None:
 
 
 def test_the_command_line_s_level_comes_first(folder: Path) -> None:
-    asked = pipeline._with_options(read_problem(folder), Settings(folder, engine="native", level=0.6))
+    asked = pipeline._with_options(read_problem(folder), Settings(folder, posterior=False, engine="native", level=0.6))
     assert (read_problem(folder).method.level, asked.method.level) == (0.83, 0.6)
 
 

@@ -14,7 +14,7 @@ from calibration.assess.future_weights import EQUAL, FutureWeight
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.self_test import SelfTest
 from calibration.report import conclusions
-from calibration.report.sections import answer, calculation, forecasts, holdout, posterior, rivals
+from calibration.report.sections import calculation, forecasts, holdout, posterior, questions, rivals
 from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Table
 
@@ -29,13 +29,13 @@ def cells(table: object) -> list[tuple[str, ...]]:
     return [tuple(map(str, row)) for row in table.rows]
 
 
-def test_what_fails_is_said_at_the_top_and_nothing_else() -> None:
-    findings: Any = SimpleNamespace(assessment=SimpleNamespace(discrepancies=LINES))
-    assert answer.failing(findings) == [
-        "left: the largest count is 41, more than the model with its noise brings forth (13 to 32 in 95 % of "
-        "replicates, probability below 0.001)."
-    ]
-    assert answer.failing(SimpleNamespace(assessment=None)) == []  # type: ignore[arg-type]
+def test_what_fails_is_a_warning_and_nothing_else() -> None:
+    fit = SimpleNamespace(optimum=SimpleNamespace(searches=(), at_bound=()), conditions=SimpleNamespace(warnings=[]))
+    assessed = SimpleNamespace(discrepancies=LINES, rolling=None, comparison=())
+    findings: Any = SimpleNamespace(fit=fit, assessment=assessed)
+    assert list(questions.warnings(findings)) == [LINES[0].sentence]
+    findings.assessment = None
+    assert list(questions.warnings(findings)) == []
 
 
 def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:

@@ -93,7 +93,9 @@ ASKED = "".join(
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     folder = tmp_path_factory.mktemp("asked")
     small_study(folder, ASKED)
-    return Findings(fit_findings(calibrate(Settings(folder, engine="native", starts=2, compare_pysd=False))))
+    return Findings(
+        fit_findings(calibrate(Settings(folder, posterior=False, engine="native", starts=2, compare_pysd=False)))
+    )
 
 
 def test_a_prediction_after_the_data_is_conditional_on_assumptions(asked: Findings) -> None:

@@ -259,19 +259,26 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     """Those of the noise are none, nor what was judged by nothing, nor how groups differ."""
     monkeypatch.setattr("calibration.report.sections.posterior.record", told)
     names = ("rate", "sd", "unjudged", "group 1")
-    space = tuple(SimpleNamespace(name=name, target="noise" if name == "sd" else "model") for name in names)
-    lines = tuple(SimpleNamespace(name=name, median=0.2, low=0.16, high=0.24) for name in names)
+    space = tuple(
+        SimpleNamespace(name=name, target="noise" if name == "sd" else "model", interval=lambda level: (0.0, level))
+        for name in names
+    )
+    lines = tuple(SimpleNamespace(name=name, median=0.2) for name in names)
     held = (
         SimpleNamespace(name="pace", value=1.0, source="file"),
         SimpleNamespace(name="x", value=2.0, source="prior"),
     )
     verdicts = {name: SimpleNamespace(held=held) for name in names if name != "unjudged"}
-    drawn = SimpleNamespace(mixing=lines, basis=Basis("posterior", 10, True))
+    # the 5 % and 95 % quantiles of 0.1, 0.2, ... 2.1 lie at the second value and the one before the last
+    flat = np.tile(np.linspace(0.1, 2.1, 21)[:, None], 4)
+    drawn = SimpleNamespace(mixing=lines, flat=flat, basis=Basis("posterior", 10, True))
     study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
     fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
-    (found,) = Posterior().headlines(SimpleNamespace(fit=fit))  # type: ignore[arg-type]
+    assert not list(Posterior().headlines(SimpleNamespace(fit=fit, draws=None)))  # type: ignore[arg-type]
+    (found,) = Posterior().headlines(SimpleNamespace(fit=fit, draws=drawn))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
-    assert (found.interval.low, found.interval.high, found.interval.level) == (0.16, 0.24, 0.95)
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
+    assert found.interval.level == found.prior.level == found.prior.high == 0.9
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:

@@ -20,7 +20,7 @@ from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages import page as pages_page
-from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import Answer, FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.plotting.description import describe
@@ -163,11 +163,48 @@ def test_no_number_of_a_page_has_an_exponent_that_people_would_write_out(tmp_pat
     assert not re.search(r">[^<]*\de[+-]\d", text.split("</style>")[1])
 
 
-def test_what_a_study_says_itself_stands_first_and_is_named_as_its_own(tmp_path: Path) -> None:
-    answer = Answer("How many?", ("three",), "", "", words=("Nobody has counted <all>.",))
-    text = render([(Page("t", "", (Section("s", (answer,)),)), tmp_path)])
-    assert "<p>Nobody has counted &lt;all&gt;.</p><footer>The lines above are the study" in text
-    assert text.index("Nobody has counted") < text.index("three")
+SCREEN = FirstScreen("A park", "Firms <came>.", "60 firms.", "Why.", "All dates.", "One model.")
+
+
+def test_a_first_screen_has_its_finding_lines_and_limits_in_order_and_the_rest_is_folded(tmp_path: Path) -> None:
+    screen = replace(SCREEN, cautions=("Not converged.",), warnings=("At a bound.",))
+    sections = (Section("In short", (screen,)), Section("Data", (Paragraph("row by row"),)))
+    text = render([(Page("t", "Model m.", sections), tmp_path)])
+    (title,) = re.findall("<h1[^>]*>(.*?)</h1>", text)
+    assert title == "Firms &lt;came&gt;."
+    parts = (
+        "A park",
+        "Firms &lt;",
+        "Not converged.",
+        "60 firms.",
+        "Why.",
+        "All dates.",
+        "One structure.",
+        "At a bound.",
+    )
+    places = [text.index(part) for part in (*parts, '<details class="part">', "row by row", "Model m.")]
+    assert places == sorted(places)
+    assert "At a bound." in re.findall("<details>(.*?)</details>", text)[0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "standing", "word"),
+    [(3.0, 5.0, "known", "Informed by the data"), (0.0, 9.0, "not known", "Not decided by the data")],
+)
+def test_a_number_of_a_first_screen_is_drawn_with_its_class(
+    tmp_path: Path, low: float, high: float, standing: str, word: str
+) -> None:
+    record = replace(
+        FIT, number=4.0, interval=Bounds(low, high, 0.9, "central draws"), prior=Bounds(0.0, 10.0, 0.9, "x")
+    )
+    assert record.standing == standing
+    text = render([(Page("t", "", (Section("s", (replace(SCREEN, numbers=(record,)),)),)), tmp_path)])
+    (drawn,) = re.findall("<section data-estimand=.*?</section>", text)
+    assert word in drawn
+    assert record.brief in drawn
+    bars = [(float(a), float(b)) for a, b in re.findall(r'<line x1="([\d.]+)" y1="\d+" x2="([\d.]+)"', drawn)][:2]
+    first, second = (b - a for a, b in bars)
+    assert first / second == pytest.approx((high - low) / 10, abs=0.01)
 
 
 def test_numbers_of_figures_are_in_their_alternative_texts(tmp_path: Path) -> None:
@@ -433,8 +470,7 @@ def sent(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("case", ELSEWHERE)
 def test_a_page_shows_files_of_its_own_folder_alone(case: str, kind: str, sent: Path, tmp_path: Path) -> None:
     name, message = ELSEWHERE[case]
-    plain = Answer("Who?", (), "", "")
-    answer = replace(plain, player=name) if kind == "player" else replace(plain, picture=Picture(name, "c"))
+    answer = replace(SCREEN, player=name) if kind == "player" else replace(SCREEN, picture=Picture(name, "c"))
     page = to_plain(replace(PAGE, sections=(Section("In short", (answer,)),))) | {"format": FORMAT, "version": "1"}
     (sent / "report.json").write_text(json.dumps(page))
     done = CliRunner().invoke(cli, ["report", str(sent), "-o", str(tmp_path / "all.html")])
@@ -455,7 +491,7 @@ def test_links_and_pipes_in_a_folder_are_not_read(name: str, what: str, sent: Pa
 
 
 def test_a_player_with_another_script_stays_outside_of_the_page(sent: Path) -> None:
-    page = replace(PAGE, sections=(Section("In short", (Answer("Who?", (), "", "", player="player.html"),)),))
+    page = replace(PAGE, sections=(Section("In short", (replace(SCREEN, player="player.html"),)),))
     own = page_with('{"title": "a < b & c"}')
     (sent / "player.html").write_text(own, encoding="utf-8")
     text = render([(page, sent)])
@@ -496,7 +532,7 @@ def test_a_report_runs_nothing_but_the_script_of_a_player(folder: Path) -> None:
     assert set(directives["style-src"].split()) == named("<style>(.*?)</style>", text)
     own = page_with("{}")
     (folder / "player.html").write_text(own, encoding="utf-8")
-    page = replace(PAGE, sections=(Section("In short", (Answer("Who?", (), "", "", player="player.html"),)),))
+    page = replace(PAGE, sections=(Section("In short", (replace(SCREEN, player="player.html"),)),))
     directives = dict(part.strip().split(" ", 1) for part in allowed(render([(page, folder)])).split(";"))
     assert set(directives["script-src"].split()) == named("<script>(.*?)</script>", own) | {"'wasm-unsafe-eval'"}
     assert named("<style>(.*?)</style>", own) < set(directives["style-src"].split())

@@ -1,0 +1,62 @@
+"""What a study reports of its model, over posterior draws and over the priors alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.likelihood.predicted import reported
+from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.sampling.draws import PosteriorDraws
+from cipark_sd.arrays import Array
+
+#: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
+LEVEL, DRAWS, PRIOR_DRAWS = 0.9, 4000, 2000
+_QUANTILES = ((1 - LEVEL) / 2, 0.25, 0.5, 0.75, (1 + LEVEL) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPrediction:
+    """A reported prediction: the model's own number, without the noise of an observation.
+
+    Parameters
+    ----------
+    name : str
+    quantiles : five numbers
+        Of the posterior: 5, 25, 50, 75 and 95 %; NaN where the model failed with all draws.
+    prior_low, prior_high : float
+        Ends of the central 90 % under the priors alone.
+    failed : float
+        Share of the posterior draws with which the model failed.
+    """
+
+    name: str
+    quantiles: tuple[float, ...]
+    prior_low: float
+    prior_high: float
+    failed: float
+
+
+def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
+    """The study's predictions, in order; the priors' draws are those of prediction profiles."""
+    problem, engine = drawn.density.problem, drawn.density.runner.engine
+    theta = thinned(drawn.flat, DRAWS)
+    rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
+    prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
+    lines = []
+    for prediction in problem.predictions:
+        value = reported(problem, prediction, engine)
+        values, alone = value(theta), value(prior)
+        usable = np.isfinite(values)
+        low, *_, high = _quantiles(alone)
+        lines.append(DrawnPrediction(prediction.name, _quantiles(values), low, high, 1 - float(usable.mean())))
+    return tuple(lines)
+
+
+def thinned(theta: Array, most: int) -> Array:
+    """At most ``most`` evenly spaced rows."""
+    return theta[np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)]
+
+
+def _quantiles(values: Array) -> tuple[float, ...]:
+    usable = values[np.isfinite(values)]
+    return tuple(np.quantile(usable, _QUANTILES).tolist()) if len(usable) else (np.nan,) * len(_QUANTILES)

@@ -1,0 +1,180 @@
+"""The first screen of a page as HTML: title, figure, three lines with their classes, numbers drawn, limits."""
+
+import html
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from cipark_sd.headline import Bounds, Headline
+from cipark_sd.pages.blocks import FirstScreen
+from cipark_sd.wording import number, without_exponents
+
+#: The three classes: style, and the shape of an icon that is full of data, half full or empty.
+CLASSES = {
+    "known": ("informed", "Informed by the data", '<circle cx="8" cy="8" r="6.6" fill="#0a6652"/>'),
+    "not known": (
+        "undecided",
+        "Not decided by the data",
+        '<circle cx="8" cy="8" r="6" fill="none" stroke="#85540a" stroke-width="1.8"/>'
+        '<path d="M8 2a6 6 0 0 1 0 12z" fill="#85540a"/>',
+    ),
+    "assumed": (
+        "assumed",
+        "Assumed by the model",
+        '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
+    ),
+}
+#: What was counted, the model with the data, and its priors alone.
+SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
+
+STYLE = """
+.first { margin: 0 calc(50% - min(38.75rem, 50vw - 1rem)); padding: 0 1rem; font-variant-numeric: tabular-nums; }
+.first h1 { font-size: 2.15rem; line-height: 1.15; margin: 0 0 .6rem; text-wrap: balance; max-width: 52rem; }
+.kicker { font-size: 14px; font-weight: 600; margin: 0 0 .3rem; color: #333; }
+.fold { display: grid; grid-template-columns: minmax(0, 47.5rem) minmax(0, 1fr); gap: 0 2.6rem; align-items: start; }
+.fold figure { margin: 0; } .fold figure img { width: 100%; display: block; }
+.first figcaption { font-size: 13.5px; color: #555; }
+.first dl { margin: 0; } .first dl > div { padding: .75rem 0; border-top: 1px solid #d5dbe3; }
+.first dl > div:first-child { border: 0; padding-top: 0; }
+.first dd { margin: .15rem 0 0; }
+.first .narrow { display: none; }
+.cls { font-weight: 700; font-size: 14px; white-space: nowrap; } .cls svg { vertical-align: -2px; margin-right: 6px; }
+.informed { color: #0a6652; } .undecided { color: #85540a; } .assumed { color: #5a4590; }
+.numbers { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); margin-top: .9rem;
+           border-top: 2px solid #222; }
+.numbers section { padding: .5rem 1.2rem .2rem 0; }
+.numbers section + section { padding-left: 1.2rem; border-left: 1px solid #d5dbe3; }
+.numbers h2 { font-size: 15px; border: 0; margin: 0; } .numbers p { margin: .1rem 0; font-size: 15px; }
+.numbers svg { max-width: 100%; height: auto; }
+.limits { border-top: 1px solid #d5dbe3; padding-top: .5rem; margin: .6rem 0 .4rem; font-size: 14px; color: #555; }
+details.part > summary { border-bottom: 1px solid #d5dbe3; padding: .6rem 0; }
+details.part > summary h2 { display: inline; border: 0; font-size: 1.15rem; color: #222; }
+@media (max-width: 760px) {
+  .fold, .numbers { display: block; } .first h1 { font-size: 1.55rem; }
+  .first .wide-only { display: none; } .first .narrow { display: block; }
+  .first dl { margin-top: .7rem; }
+  .numbers section, .numbers section + section { padding: .6rem 0; border-left: 0; border-top: 1px solid #d5dbe3; }
+  .numbers section:first-child { border-top: 0; }
+}
+@media print {
+  .first { margin: 0; padding: 0; } .fold { display: block; } .fold figure { max-width: 130mm; }
+  .numbers section { break-inside: avoid; } .first * { print-color-adjust: exact; }
+}
+"""
+
+
+def rendered(
+    screen: FirstScreen, anchor: str, words: Callable[[str], str], picture: Callable[[str, str], str], player: str
+) -> str:
+    """The screen as one section.
+
+    Parameters
+    ----------
+    anchor : str
+        Of its title.
+    words : function
+        A sentence as HTML.
+    picture : function
+        The image of a file with the numbers of its caption.
+    player : str
+        The frame that runs the model, as HTML; empty where there is none.
+    """
+    lines = "".join(
+        f"<div><dt>{_mark(standing, name)}</dt><dd>{words(text)}</dd></div>"
+        for standing, (name, text) in zip(CLASSES, screen.lines, strict=True)
+    )
+    cautions = "".join(f'<p class="warning">{words(text)}</p>' for text in screen.cautions)
+    cells = "".join(map(_number, screen.numbers))
+    numbers = f'<div class="numbers">{cells}</div>' if cells else ""
+    n = len(screen.warnings)
+    points = "".join(f"<li>{words(text)}</li>" for text in screen.warnings)
+    title = f"{n} warning{'s' * (n > 1)} for modellers"
+    folded = f"<details><summary>{title}</summary><ul>{points}</ul></details>" if n else ""
+    played = f"<details><summary>Move the levers: run the model in this page</summary>{player}</details>"
+    return (
+        f'<section class="first" aria-labelledby="{anchor}"><p class="kicker">{html.escape(screen.subject)}</p>'
+        f'<h1 id="{anchor}">{html.escape(screen.title)}</h1>{cautions}'
+        f'<div class="fold">{_figure(screen, words, picture)}<dl>{lines}</dl></div>'
+        f"{numbers}"
+        f'<p class="limits"><b>Limits.</b> {words(screen.limits)}</p>{folded}{played if player else ""}</section>'
+    )
+
+
+def _figure(screen: FirstScreen, words: Callable[[str], str], picture: Callable[[str, str], str]) -> str:
+    if screen.picture is None:
+        return ""
+    wide = picture(screen.picture.file, screen.picture.caption)
+    narrow = wide if screen.narrow is None else picture(screen.narrow.file, screen.narrow.caption)
+    return (
+        f'<figure><div class="wide-only">{wide}</div><div class="narrow">{narrow}</div>'
+        f"<figcaption>{words(screen.picture.caption)}</figcaption></figure>"
+    )
+
+
+def _mark(standing: str, text: str = "") -> str:
+    """A class as its icon and a word, which is its own where there is none."""
+    style, name, shape = CLASSES[standing]
+    icon = f'<svg width="15" height="15" viewBox="0 0 16 16" aria-hidden="true">{shape}</svg>'
+    return f'<span class="cls {style}">{icon}{text or name}</span>'
+
+
+def _number(record: Headline) -> str:
+    """A number with its class, what was reported, and its interval above that of the priors alone."""
+    name = html.escape(record.title or record.dated)
+    mark = _mark(record.standing) if record.standing else ""
+    seen = f"{html.escape(record.reported)} reported; model " if record.reported else ""
+    assumed = "Not a finding. Model: " if record.standing == "assumed" else ""
+    return (
+        f'<section data-estimand="{html.escape(record.estimand)}"><h2>{name}</h2>{mark}'
+        f"<p>{seen}{assumed}<b>{html.escape(without_exponents(record.brief))}</b></p>{''.join(_intervals(record))}</section>"
+    )
+
+
+#: Of the drawing of two intervals: its width, where names end, where the axis ends, and the heights of its rows.
+WIDTH, LEFT, RIGHT, ROWS, AXIS = 340, 100, 320, (14, 36), 52
+
+
+def _intervals(record: Headline) -> Iterator[str]:
+    """The interval of a number and that of the priors alone on one axis; nothing where either lacks."""
+    ours, alone = record.interval, record.prior
+    if ours is None or alone is None or None in (ours.low, ours.high, alone.low, alone.high):
+        return
+    ends = [end for bounds in (ours, alone) for end in (bounds.low, bounds.high) if end is not None]
+    ticks = axis_ticks(min(*ends, 0.0), max(*ends, 0.0))
+    low, high = ticks[0], ticks[-1]
+
+    def at(value: float) -> str:
+        return f"{LEFT + (value - low) / (high - low) * (RIGHT - LEFT):.1f}"
+
+    colour = ASSUMED if record.standing == "assumed" else MODEL
+    label = f"With the data {record.value}, {ours.brief}; the priors alone {alone.brief}."
+    yield f'<svg role="img" aria-label="{html.escape(label)}" width="{WIDTH}" height="72" viewBox="0 0 {WIDTH} 72">'
+    for y, name, bounds, shade in ((ROWS[0], "with data", ours, colour), (ROWS[1], "priors alone", alone, PRIOR)):
+        yield f'<text x="0" y="{y + 4}" font-size="13" fill="#444">{name}</text>'
+        yield _bar(at, bounds, y, shade)
+    yield (
+        f'<circle cx="{at(record.number)}" cy="{ROWS[0]}" r="5" fill="#fff" stroke="{colour}" stroke-width="2.2"/>'
+        f'<line x1="{LEFT}" y1="{AXIS}" x2="{RIGHT}" y2="{AXIS}" stroke="#c3cad3"/>'
+    )
+    for tick in ticks:
+        yield f'<text x="{at(tick)}" y="{AXIS + 16}" font-size="12" fill="#555" text-anchor="middle">'
+        yield f"{number(tick).replace('-', '−')}</text>"
+    yield "</svg>"
+
+
+def _bar(at: Callable[[float], str], bounds: Bounds, y: int, shade: str) -> str:
+    assert bounds.low is not None
+    assert bounds.high is not None
+    return f'<line x1="{at(bounds.low)}" y1="{y}" x2="{at(bounds.high)}" y2="{y}" stroke="{shade}" stroke-width="6"/>'
+
+
+def axis_ticks(low: float, high: float) -> Sequence[float]:
+    """Three to six round numbers that hold both ends.
+
+    >>> axis_ticks(0.0, 77.0), axis_ticks(-26.0, 0.0)
+    ([0.0, 20.0, 40.0, 60.0, 80.0], [-30.0, -20.0, -10.0, 0.0])
+    """
+    width = high - low or abs(high) or 1.0
+    size = 10.0 ** math.floor(math.log10(width))
+    step = next(share * size for share in (0.2, 0.5, 1.0, 2.0, 5.0) if width / (share * size) <= 4)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [place * step for place in range(first, max(last, first + 1) + 1)]
