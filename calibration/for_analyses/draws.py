@@ -168,6 +168,16 @@ def _at_hand(
     return None
 
 
+def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
+    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
+    rivals = tuple(Structure(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
+    if not (rivals and (place / RIVALS).is_dir()):
+        return {}
+    archive = _in_folder(place, rivals)
+    left = {*_foreign(problem, rivals, archive), *archive.refuted}
+    return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
+
+
 def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
     """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
     for place in (folder / RIVALS, folder):
