@@ -1,7 +1,7 @@
 /* The answer: its number, its class, what the priors alone say, and the medians of rival models. Classes and words come
    from intervals and shares of draws alone; `claims.py` has the same rule for the pages of other commands. */
 
-const NARROW = 0.7, SURE = 0.9, MOVED = 3, Z = 1.959963984540054;
+const NARROW = 0.7, SURE = 0.9, MOVED = 3, Z = 1.959963984540054, GROUPS = 10, ONE_SIDED = 1.6448536269514722;
 const CLASSES = {
   informed: { words: "Informed by the data", color: "#0a6652" },
   undecided: { words: "Not decided by the data", color: "#85540a" },
@@ -23,14 +23,23 @@ function movesOdds(prior, posterior) {
   return odds(after[0]) >= MOVED * odds(before[1]) || odds(after[1]) * MOVED <= odds(before[0]);
 }
 
+/** How wide 90 % of the posterior draws lie beside those of the prior, and the standard error of that ratio. */
+function widthRatio(prior, posterior) {
+  const width = (draws) => { const { levels } = summary(draws); return levels[4] - levels[0]; };
+  const without = (draws, group) => draws.filter((_, i) => i % GROUPS !== group);
+  const ratio = width(posterior) / width(prior);
+  const others = Array.from({ length: GROUPS }, (_, group) => width(without(posterior, group)) / width(without(prior, group)));
+  const mean = others.reduce((sum, one) => sum + one, 0) / GROUPS;
+  return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
+}
+
 /**
  * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `change`
- * says whether it is a difference, whose sign can be assumed.
+ * says whether it is a difference, whose sign can be assumed. `claims.py` says what the classes mean.
  */
 function classOf(pairs, change) {
   const finite = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
-  const width = (draws) => { const { levels } = summary(draws); return levels[4] - levels[0]; };
-  const narrowed = ([prior, posterior]) => width(posterior) <= NARROW * width(prior);
+  const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
   if (finite.every((pair) => narrowed(pair) || (change && movesOdds(...pair)))) return "informed";
   const share = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
   const sure = (sign) => finite.every(([prior]) => share(prior, sign) >= SURE);

@@ -21,7 +21,7 @@ function shape(name, attributes = {}, text = null) {
 
 /**
  * Draw a view: `times`, `courses` (five quantiles at each time, or one line), `fan` whether they are five, `base`, `pins`
- * ({label, course}), `seen`, `from` and `to` (positions of times), `at`, `title`, `units`, `dataEnd` (a time or null), `prior`,
+ * ({label, course}), `seen`, `from` and `to` (positions of times), `at`, `title`, `unitsSaid`, `dataEnd` (a time or null), `prior`,
  * `tickLabels` (time, text).
  */
 function drawChart(svg, view) {
@@ -49,7 +49,7 @@ function drawChart(svg, view) {
     parts.push(shape("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), stroke: value === 0 ? GREY : RULE }));
     parts.push(label(words[i], { x: left - 7, y: y(value) + font * 0.35, "text-anchor": "end" }));
   });
-  const head = [view.title, view.units ? (view.title ? ` [${view.units}]` : view.units) : ""].join("");
+  const head = [view.title, view.unitsSaid ? `, ${view.unitsSaid}` : ""].join("");
   if (view.dataEnd !== null && view.dataEnd < last) {
     const edge = Math.max(x(view.dataEnd), left), words = { y: top + font, "font-size": font - 0.5 };
     parts.splice(1, 0, shape("rect", { x: edge, y: top, width: width - right - edge, height: height - top - bottom, fill: "#f0eef6" }));

@@ -254,8 +254,17 @@ function questionOf({ change, at }, outcome) {
   return `${name}, ${what}${along ? `; ${along} ${along === 1 ? "date moves" : "dates move"} with it` : ""}`;
 }
 
-/** The answer as far as the runs of this move tell; its class comes when the levers rest. */
+/* What the class, the sentence and the intervals on show are of; they come when the levers rest. */
+let classified = "";
+
+function askedNow() {
+  return JSON.stringify([state.levers, state.structure, state.outcome, state.at]);
+}
+
+/** The answer as far as the runs of this move say; its class comes when the levers rest. */
 function showAnswer(reading, outcome) {
+  if (classified === askedNow()) return;
+  classified = "";
   const { now, levels, change } = reading, width = levels[4] - levels[0], set = new Set(page.levers.filter((lever) => lever.id in state.levers).flatMap((lever) => lever.names));
   const structure = page.structures[state.structure], free = structure.drawn.some((name) => !set.has(name)) || structure.beside.length;
   const number = make("data", { id: "now", value: String(now.fan ? levels[2] : reading.value) });
@@ -284,7 +293,8 @@ function showAnswer(reading, outcome) {
 
 /** The class of the answer, over all models that were fitted; false where a newer move has ended it. */
 async function classify(reading, outcome, asked) {
-  const { levers } = reading, last = shownUntil(), own = state.structure;
+  const { levers } = reading, last = shownUntil(), own = state.structure, key = askedNow();
+  if (classified === key) return true;
   if (page.structures[own].prior === null) return overStructures(reading, outcome, asked);
   const pairs = [], medians = [];
   let prior = null;
@@ -318,6 +328,7 @@ async function classify(reading, outcome, asked) {
   const ticked = medians.length ? ` Tick: median of a rival model (${saidMedians(medians, outcome, reading)}).` : "";
   $("beside").replaceChildren(strip, make("p", { className: "rv" }, `Dot: median. Bar: 90%.${ticked}`));
   $("beside").classList.remove("waits");
+  classified = key;
   return true;
 }
 
@@ -353,7 +364,7 @@ function view(levers = state.levers) {
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
   return {
-    reading, outcome, pins, to,
+    reading, outcome, pins, to, unitsSaid: page.plurals[outcome.units] || outcome.units,
     from: 0, times: kernel.times, at: state.at, units: outcome.units, seen: outcome.seen,
     courses: reading.now.courses, fan: reading.now.fan, base: reading.base.middle,
     prior: isUnseen(structure), title: `${outcome.title}${outcome.waiting ? ", as counted" : ""}`, dataEnd: page.dataEnd,
@@ -372,6 +383,7 @@ function show(levers, asked) {
     $("problem").hidden = false;
     clearTimeout(speaking);
     speaking = 0;
+    classified = "";
     for (const part of ["question", "class", "number", "say", "beside"]) $(part).replaceChildren();
     $("number").textContent = "—";
     $("chart").replaceChildren();
