@@ -180,7 +180,7 @@ class Classified:
     evidence: tuple[Evidence, ...]
 
     def __str__(self) -> str:
-        return f"{self.kind}, against it" if self.side == "against" else self.kind
+        return f"{WORDS[self.kind]}, against it" if self.side == "against" else WORDS[self.kind]
 
 
 def classify(evidence: Sequence[Evidence]) -> Classified:
@@ -248,14 +248,14 @@ def count_sentence(expectations: Sequence[Classified]) -> str:
     under = "the one structure" if structures == 1 else f"each of {structures} structures"
     fitted = any(e.posterior is not None for expectation in expectations for e in expectation.evidence)
     moved = (
-        f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
+        f"{counts['informed']} (their odds moved by a factor of {INFORMED:g} or more)"
         if fitted
-        else "none can be, since no posterior stands behind all that varies"
+        else "none, since there are no posterior draws of all that varies"
     )
     return (
-        f"Built in: {counts['built in']} of {n} (true, or false, in {BUILT_IN:.0%} or more of the draws that have seen "
-        f"no data, under {under}, so that their coming true says nothing of the world). Informed by the data: {moved}. "
-        f"Undecided: {counts['undecided']}."
+        f"Of {n}: informed by the data {moved}; not decided by the data {counts['undecided']}; assumed by the model "
+        f"{counts['built in']} (true, or false, in {BUILT_IN:.0%} or more of the prior draws under {under}, so no "
+        "findings)."
     )
 
 

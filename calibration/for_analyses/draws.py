@@ -1,4 +1,4 @@
-"""Where the draws of a study's structures come from: a fit, an approximation at its optimum, files or priors."""
+"""Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from cipark_sd.study import DrawRequest, DrawSet
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
-#: Where a call keeps approximations, in its output folder.
-APPROXIMATIONS = "laplace"
+#: Where a call keeps best fits, in its output folder.
+OPTIMA = "optima"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
 
     Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
     in the folder of the request and in the default output folders of ``cipark policy`` and ``cipark calibrate``; a
-    structure that has none gets a Laplace approximation at its own optimum.
+    structure that has none gets its best fit alone, and then all structures do: no band is drawn beside one curve.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     files: Mapping[str, Path] = {}
     match request.source:
         case "at hand":
-            archive = _with_approximations(problem, request, notes, bars.counter("approximations of the posteriors"))
+            archive = _with_optima(problem, request, notes, bars.counter("best fits of the structures"))
         case "fit":
             archive = _in_folder(_fitted(problem, request, bars), rivals)
         case "prior":
@@ -111,12 +111,12 @@ def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Pa
     return place
 
 
-def _with_approximations(
+def _with_optima(
     problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
 ) -> _Archive:
-    """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""
+    """The posteriors at hand, and for the rivals without one its best fit; where each comes from is noted."""
     rivals, folder, name = request.structures, request.folder, problem.folder.resolve().name
-    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / APPROXIMATIONS, {})
+    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / OPTIMA, {})
     missing = tuple(rival for rival in rivals if rival.id not in (*archive.files, *archive.refuted))
     if archive.files:
         notes.append(f"Draws: {archive.place}.")
@@ -127,11 +127,12 @@ def _with_approximations(
         problem,
         missing,
         fit,
-        folder / APPROXIMATIONS,
+        folder / OPTIMA,
         request.seed,
         engine=request.engine,
         checkpoints=Checkpoints.in_output(folder),
         on_structure=on_structure,
+        alone=True,
     )
     subject = (
         ""
@@ -142,8 +143,8 @@ def _with_approximations(
     )
     option = " --all" if len(rivals) > 1 else " --posterior"
     notes.append(
-        f"No posterior{subject} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
-        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which is then taken up from there."
+        f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
+        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
     )
     return _Archive(archive.place, {**archive.files, **files}, archive.weights, (*archive.refuted, *refuted))
 
@@ -215,7 +216,7 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
         )
     rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
-        sentences.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
+        sentences.append(f"Not converged: {', '.join(rough)}.")
     foreign = _foreign(problem, rivals, archive)
     if foreign:
         sentences.append(

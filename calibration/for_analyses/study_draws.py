@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What a file of draws says in ``approximation`` where they are those of :mod:`calibration.sampling.laplace`.
 LAPLACE: Literal["laplace"] = "laplace"
+#: What it says there where the one draw is the best fit.
+OPTIMUM: Literal["optimum"] = "optimum"
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
 #: How far beyond the ends of a prior draws may lie that were kept in fewer digits, as share of their size.
@@ -133,6 +135,8 @@ def described(draws: Draws, path: Path) -> Draws:
     attached = attributes(path)
     with h5netcdf.File(path, "r") as file:
         sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
+    if attached.get("approximation") == OPTIMUM:
+        return replace(draws, origin=OPTIMUM)
     if attached.get("approximation") == LAPLACE:
         quality = {name: float(attached.get(name, np.nan)) for name in ("pareto_k", "effective")}
         return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
