@@ -1,7 +1,7 @@
 """Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,12 +28,15 @@ OPTIMA = "optima"
 
 @dataclass(frozen=True)
 class _Archive:
-    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute."""
+    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute or that were
+    not fitted.
+    """
 
     place: Path
     files: Mapping[str, Path]
     weights: Path | None = None
     refuted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def attributes(self) -> Mapping[str, Mapping[str, object]]:
@@ -51,7 +54,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
 
     Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
     in the folder of the request and in the default output folders of ``cipark policy`` and ``cipark calibrate``; a
-    structure that has none gets its best fit alone, and then all structures do: no band is drawn beside one curve.
+    structure that has none is left out. Where none has, all structures get their best fits alone.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
             notes.append(f"Draws: {archive.place}.")
         files = archive.files
     table = request.weights or (None if archive is None else archive.weights)
-    refuted = () if archive is None else archive.refuted
+    refuted = () if archive is None else (*archive.refuted, *archive.missing)
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
@@ -120,6 +123,11 @@ def _with_optima(
     missing = tuple(rival for rival in rivals if rival.id not in (*archive.files, *archive.refuted))
     if archive.files:
         notes.append(f"Draws: {archive.place}.")
+        if missing:
+            names = ", ".join(rival.id for rival in missing)
+            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
+            notes.append(f"Not fitted, and so left out: {names}. '{command}' fits them.")
+        return replace(archive, missing=tuple(rival.id for rival in missing))
     if not missing:
         return archive
     fit = OUTPUT_FOLDER / name
@@ -134,14 +142,8 @@ def _with_optima(
         on_structure=on_structure,
         alone=True,
     )
-    subject = (
-        ""
-        if len(rivals) == 1
-        else f" of {', '.join(rival.id for rival in missing)}"
-        if archive.files
-        else " of each rival"
-    )
-    option = " --all" if len(rivals) > 1 else " --posterior"
+    subject = "" if len(rivals) == 1 else " of the structures"
+    option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
     notes.append(
         f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
         f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."

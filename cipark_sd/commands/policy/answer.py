@@ -149,7 +149,7 @@ def _signs(signs: Signs, about: About) -> tuple[str, ...]:
     words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
     by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
     return (
-        f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; sizes are not reported.",
+        f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; no sizes are given.",
     )
 
 

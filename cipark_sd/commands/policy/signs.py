@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 #: What stands above them.
 HEADING = (
-    "Signs under the priors. No data have been used, so this is what the model assumes and not what is known: no sizes, "
-    "no ranks."
+    "Signs under the priors. No data have been used, so this is what the model assumes and not what is known: no "
+    "sizes, no ranks."
 )
 
 

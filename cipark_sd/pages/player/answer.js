@@ -59,7 +59,7 @@ function near(value, width, whole) {
 function saidChange(value, width, outcome) {
   const size = near(Math.abs(value), width, outcome.whole), way = value > 0 ? "more" : outcome.whole ? "fewer" : "less";
   if (size === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
-  if (outcome.whole) return withUnits(`${size} ${way}`, outcome.units).replace(/ (\S+)$/, size === "1" ? ` ${outcome.units}` : " $1");
+  if (outcome.whole) return `${size} ${way} ${withUnits(size, outcome.units).slice(size.length + 1)}`.trim();
   return `${withUnits(size, outcome.units)} ${way}`;
 }
 
