@@ -182,13 +182,16 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
     first = _structure(request, problem, "the model as fitted", Scenario(), own, prior, estimate)
     if own.origin in UNSEEN:
         first = replace(first, title="the model as it stands")
-        return (first, *(replace(first, title=variant.name, scenario=variant.scenario) for variant in _others(problem)))
+        return (
+            first,
+            *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _others(problem)),
+        )
     files = {} if request.draws else rivals_in(_place(request, problem), problem)
     drawn = {name: draws_from_file(problem, path, name, noise=True) for name, path in files.items()}
     if not own.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, variant.name, variant.scenario, drawn[variant.name], prior, {})
+        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.name], prior, {})
         for variant in _others(problem)
         if variant.name in drawn
     ]
@@ -198,6 +201,11 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
 def _others(problem: CalibrationProblem) -> list[Variant]:
     """The rivals of a study but the one that is the study as it stands."""
     return [variant for variant in problem.rivals if variant.scenario.overrides]
+
+
+def _named(variant: Variant) -> str:
+    """A rival as people say it, its code in brackets."""
+    return f"{variant.why} ({variant.name})" if variant.why else variant.name
 
 
 def _structure(

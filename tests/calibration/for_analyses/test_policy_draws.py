@@ -171,7 +171,7 @@ def test_a_fit_of_other_data_that_is_named_is_taken_with_a_warning(park, here):
         "Fitted to other data, priors or settings, or to another version of the model, than this study has now: M1"
         in said
     )
-    assert "Not converged, so that their bands are rough: M2" in said
+    assert "Not converged: M2" in said
 
 
 def test_a_refuted_rival_is_left_out_and_named(park, here):

@@ -87,16 +87,16 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     classes = (EffectClass("slow", "built in", -20.0, -40.0, -5.0), EffectClass("fast", "undecided", 9.0, -2.0, 30.0))
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
     assert numbers_said(Findings(about, {"effects": found})) == (
-        "Not decided by the data. Twice the pace: 15 firms more (90%: 8.2 to 25 more). The priors alone say 2.0 fewer to "
-        "30 more.",
+        "Not decided by the data. Twice the pace: 15 firms more (90%: 8.2 to 25 more). "
+        "The priors alone say 2.0 fewer to 30 more.",
         "Assumed by the model, and so no findings: Half the pace.",
         "With nothing changed: 85 firms, the mean of the draws.",
     )
     table = effects_table(found, about, "left")
     assert [row[:4] for row in table.rows] == [
-        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9 to +9"),
-        ("fast", "Twice the pace", "not decided by the data", "-2 to +30"),
-        ("slow", "Half the pace", "assumed by the model", "-40 to -5"),
+        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
+        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30.0"),
+        ("slow", "Half the pace", "assumed by the model", "-40.0 to -5.0"),
     ]
     assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
