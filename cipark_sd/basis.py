@@ -6,8 +6,8 @@ from typing import Literal
 
 #: Where draws come from. ``laplace`` are those of a normal approximation at the mode of the posterior; ``borrowed`` are
 #: those of another structure, used for one that has not been fitted itself; ``ranges`` lie between limits that a user
-#: gave, and there are no data.
-Origin = Literal["prior", "ranges", "posterior", "laplace", "borrowed"]
+#: gave, and there are no data; ``optimum`` is the best fit alone.
+Origin = Literal["prior", "ranges", "posterior", "laplace", "borrowed", "optimum"]
 #: Origins that have seen no data.
 UNSEEN: tuple[Origin, ...] = ("prior", "ranges")
 #: Pareto k above which draws of an approximation are no stand-in for the posterior (Vehtari et al. 2024, JMLR 25(72)).
@@ -45,6 +45,7 @@ class Basis:
             "posterior": "posterior draws",
             "laplace": "draws of a Laplace approximation",
             "borrowed": "posterior draws of another structure",
+            "optimum": "the best fit",
         }[self.origin]
 
     @property
@@ -54,7 +55,7 @@ class Basis:
         """
         if self.origin == "laplace":
             return self.pareto_k <= RELIABLE
-        return self.origin in UNSEEN or self.converged is not False
+        return self.origin in UNSEEN or (self.origin != "optimum" and self.converged is not False)
 
     @property
     def _number(self) -> str:
@@ -67,6 +68,8 @@ class Basis:
             case "posterior" | "borrowed":
                 quality = {True: "converged", False: "not converged", None: "convergence not recorded"}[self.converged]
                 return f"{self.origin}, {self._number}, {quality}"
+            case "optimum":
+                return "best fit, no draws"
             case "laplace":
                 known = "" if math.isnan(self.pareto_k) else f", Pareto k {self.pareto_k:.2f}"
                 return f"Laplace approximation, {self._number}{known}"
@@ -91,6 +94,8 @@ class Basis:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
                 known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
                 return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}' samples the posterior"
+            case "optimum":
+                return "the best fit alone, without intervals: 'cipark calibrate STUDY --posterior' adds them"
             case "prior":
                 return f"{self._number} from the PRIOR: nothing here has seen the data"
             case _:

@@ -11,6 +11,8 @@ nothing. An expectation is set against the priors first:
 
 Draws are finite, and a class is given only where the interval of a probability or a factor clears its threshold.
 
+A number, and not an expectation, is classed by :func:`class_of` from its draws before and after the data.
+
 Source: Kass and Raftery 1995, Journal of the American Statistical Association 90, 773-795, for the Bayes factor as
 posterior odds over prior odds and for 3 as where evidence begins to be positive; Wilson 1927, ibid. 22, 209-212, for
 the interval.
@@ -18,10 +20,14 @@ the interval.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
+
+import numpy as np
+
+from cipark_sd.arrays import Array
 
 #: An expectation that is true in this share of prior draws under every structure is built in.
 BUILT_IN = 0.9
@@ -32,7 +38,20 @@ CONFIDENCE = 0.95
 #: A policy that leaves the outcome as it is in this share of draws does nothing under a structure.
 IDLE = 0.9
 
+#: A posterior interval of at most this share of the prior's says that data have narrowed a number.
+NARROW = 0.7
+#: Groups of draws that are left out in turn for the error of that share, and the deviations that it has to clear.
+GROUPS, ONE_SIDED = 10, 1.6448536269514722
+#: Prior draws of one sign from which on the model is said to assume it.
+SURE = 0.9
+
 Kind = Literal["built in", "informed", "undecided"]
+#: The classes as pages say them.
+WORDS: Mapping[Kind, str] = {
+    "informed": "informed by the data",
+    "undecided": "not decided by the data",
+    "built in": "assumed by the model",
+}
 Side = Literal["for", "against", ""]
 
 
@@ -161,7 +180,7 @@ class Classified:
     evidence: tuple[Evidence, ...]
 
     def __str__(self) -> str:
-        return f"{self.kind}, against it" if self.side == "against" else self.kind
+        return f"{WORDS[self.kind]}, against it" if self.side == "against" else WORDS[self.kind]
 
 
 def classify(evidence: Sequence[Evidence]) -> Classified:
@@ -185,6 +204,42 @@ def classify(evidence: Sequence[Evidence]) -> Classified:
     return Classified("informed" if moved else "undecided", moved, tuple(evidence))
 
 
+def class_of(pairs: Sequence[tuple[Array, Array]], *, change: bool) -> Kind:
+    """The class of a number from its draws ``(n,)`` before and after the data under each structure that was fitted.
+
+    - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
+      clear of the error of finite draws, or the odds of its sign have moved by :data:`INFORMED`;
+    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws under every structure;
+    - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
+    """
+    if all(_is_narrowed(*pair) or (change and _moves_odds(*pair)) for pair in pairs):
+        return "informed"
+    sure = any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
+    return "built in" if change and sure else "undecided"
+
+
+def _is_narrowed(prior: Array, posterior: Array) -> bool:
+    def width(draws: Array) -> float:
+        low, high = np.quantile(draws, [0.05, 0.95])
+        return float(high - low)
+
+    def share(group: int | None) -> float:
+        kept = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
+        before, after = map(width, kept)
+        return after / before if before else math.inf
+
+    pair = (prior, posterior)
+    others = np.array([share(group) for group in range(GROUPS)])
+    error = math.sqrt((GROUPS - 1) * others.var()) if np.isfinite(others).all() else math.inf
+    return share(None) + ONE_SIDED * error <= NARROW
+
+
+def _moves_odds(prior: Array, posterior: Array) -> bool:
+    before, after = (Tally(int((draws > 0).sum()), len(draws)) for draws in (prior, posterior))
+    factor = bayes_factor(before, after)
+    return factor.low >= INFORMED or factor.high <= 1 / INFORMED
+
+
 def count_sentence(expectations: Sequence[Classified]) -> str:
     """How many expectations are of which class, and what the classes say."""
     counts = Counter(expectation.kind for expectation in expectations)
@@ -193,14 +248,14 @@ def count_sentence(expectations: Sequence[Classified]) -> str:
     under = "the one structure" if structures == 1 else f"each of {structures} structures"
     fitted = any(e.posterior is not None for expectation in expectations for e in expectation.evidence)
     moved = (
-        f"{counts['informed']} (their odds have moved by a factor of {INFORMED:g} or more)"
+        f"{counts['informed']} (their odds moved by a factor of {INFORMED:g} or more)"
         if fitted
-        else "none can be, since no posterior stands behind all that varies"
+        else "none, since there are no posterior draws of all that varies"
     )
     return (
-        f"Built in: {counts['built in']} of {n} (true, or false, in {BUILT_IN:.0%} or more of the draws that have seen "
-        f"no data, under {under}, so that their coming true says nothing of the world). Informed by the data: {moved}. "
-        f"Undecided: {counts['undecided']}."
+        f"Of {n}: informed by the data {moved}; not decided by the data {counts['undecided']}; assumed by the model "
+        f"{counts['built in']} (true, or false, in {BUILT_IN:.0%} or more of the prior draws under {under}, so no "
+        "findings)."
     )
 
 

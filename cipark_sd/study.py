@@ -320,9 +320,7 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
         raise UnusableInput(_instead_of_study(Path(name), file), where=where)
     kind = f"folder with {file} and no bundled study"
     known = known_studies(name or "", file)
-    # who writes half of a name means those that have it
-    near = [study for study in known if name and name in study]
-    raise UnknownName(name or "", near or known, kind=kind, where=where, listing="did you mean:" if near else "known:")
+    raise UnknownName(name or "", known, kind=kind, where=where)
 
 
 def _instead_of_study(path: Path, file: str) -> str:

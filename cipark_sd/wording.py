@@ -214,6 +214,16 @@ def with_unit(text: str, unit: str) -> str:
     return f"{text} {word}{slash}{per}".rstrip()
 
 
+def is_counted(unit: str) -> bool:
+    """Whether a unit is a thing that is counted, in whole numbers, and not a length of time.
+
+    >>> [is_counted(unit) for unit in ("firm", "MUSD", "firm/Year", "Month", "")]
+    [True, False, False, False, False]
+    """
+    times = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+    return "/" not in unit and with_unit("2", unit) != f"2 {unit}".rstrip() and unit.strip().lower() not in times
+
+
 def percent(level: float) -> str:
     """A level as it is printed.
 

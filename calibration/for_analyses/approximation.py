@@ -18,7 +18,7 @@ from calibration.assess.rival_draws import as_variant, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.fit.objective import objective
 from calibration.fit.optimise import NothingFits, maximise
-from calibration.for_analyses.study_draws import LAPLACE
+from calibration.for_analyses.study_draws import LAPLACE, OPTIMUM
 from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.laplace import laplace
@@ -59,8 +59,11 @@ def approximated(
     engine: str,
     checkpoints: Checkpoints,
     on_structure: OnStructure | None = None,
+    alone: bool = False,
 ) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Files of draws by structure, and the structures under which the data are impossible.
+
+    With ``alone`` the optimum is the only draw, and nothing is approximated.
 
     Parameters
     ----------
@@ -90,8 +93,8 @@ def approximated(
         digest = problem_digest(under_rival)
         optimum = known if digest == own_digest else None
         how = (digest, problem.method, rival.id, origin, seed, engine, KEPT_DRAWS, optimum)
-        make = partial(_approximation, under_rival, rival.id, start, seed, engine, optimum)
-        made = checkpoints.recall(_Approximation, make, "laplace", *how)
+        make = partial(_approximation, under_rival, rival.id, start, seed, engine, optimum, alone)
+        made = checkpoints.recall(_Approximation, make, OPTIMUM if alone else LAPLACE, *how)
         if made.optimum is None or made.theta is None:
             refuted.append(rival.id)
             continue
@@ -126,13 +129,21 @@ def _optimum(density: Posterior, start: Array | None, rng: np.random.Generator) 
 
 
 def _approximation(
-    problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str, optimum: Array | None
+    problem: CalibrationProblem,
+    name: str,
+    start: Array | None,
+    seed: int,
+    engine: str,
+    optimum: Array | None,
+    alone: bool,
 ) -> _Approximation:
     density, rng = On(engine)(problem), np.random.default_rng([seed, zlib.crc32(name.encode())])
     try:
         optimum = _optimum(density, start, rng) if optimum is None else optimum
     except NothingFits:
         return _Approximation()
+    if alone:
+        return _Approximation(optimum, optimum[None, :])
     drawn = laplace(density, optimum, KEPT_DRAWS, rng)
     return _Approximation(optimum, drawn.theta, drawn.pareto_k, drawn.effective)
 
@@ -146,7 +157,7 @@ def _write(made: _Approximation, theta: Array, problem: CalibrationProblem, path
     )
     tree = xr.DataTree.from_dict({"/posterior": group})
     tree.attrs = {
-        "approximation": LAPLACE,
+        "approximation": OPTIMUM if math.isnan(made.pareto_k) and len(theta) == 1 else LAPLACE,
         "pareto_k": made.pareto_k,
         "effective": made.effective,
         "optimum": made.optimum,

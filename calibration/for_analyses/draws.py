@@ -1,7 +1,7 @@
-"""Where the draws of a study's structures come from: a fit, an approximation at its optimum, files or priors."""
+"""Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,18 +22,21 @@ from cipark_sd.study import DrawRequest, DrawSet
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
-#: Where a call keeps approximations, in its output folder.
-APPROXIMATIONS = "laplace"
+#: Where a call keeps best fits, in its output folder.
+OPTIMA = "optima"
 
 
 @dataclass(frozen=True)
 class _Archive:
-    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute."""
+    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute or that were
+    not fitted.
+    """
 
     place: Path
     files: Mapping[str, Path]
     weights: Path | None = None
     refuted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def attributes(self) -> Mapping[str, Mapping[str, object]]:
@@ -51,7 +54,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
 
     Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
     in the folder of the request and in the default output folders of ``cipark policy`` and ``cipark calibrate``; a
-    structure that has none gets a Laplace approximation at its own optimum.
+    structure that has none is left out. Where none has, all structures get their best fits alone.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     files: Mapping[str, Path] = {}
     match request.source:
         case "at hand":
-            archive = _with_approximations(problem, request, notes, bars.counter("approximations of the posteriors"))
+            archive = _with_optima(problem, request, notes, bars.counter("best fits of the structures"))
         case "fit":
             archive = _in_folder(_fitted(problem, request, bars), rivals)
         case "prior":
@@ -79,7 +82,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
             notes.append(f"Draws: {archive.place}.")
         files = archive.files
     table = request.weights or (None if archive is None else archive.weights)
-    refuted = () if archive is None else archive.refuted
+    refuted = () if archive is None else (*archive.refuted, *archive.missing)
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
@@ -111,15 +114,20 @@ def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Pa
     return place
 
 
-def _with_approximations(
+def _with_optima(
     problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
 ) -> _Archive:
-    """The posteriors at hand, and for the rivals without one an approximation; where each comes from is noted."""
+    """The posteriors at hand, and for the rivals without one its best fit; where each comes from is noted."""
     rivals, folder, name = request.structures, request.folder, problem.folder.resolve().name
-    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / APPROXIMATIONS, {})
+    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / OPTIMA, {})
     missing = tuple(rival for rival in rivals if rival.id not in (*archive.files, *archive.refuted))
     if archive.files:
         notes.append(f"Draws: {archive.place}.")
+        if missing:
+            names = ", ".join(rival.id for rival in missing)
+            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
+            notes.append(f"Not fitted, and so left out: {names}. '{command}' fits them.")
+        return replace(archive, missing=tuple(rival.id for rival in missing))
     if not missing:
         return archive
     fit = OUTPUT_FOLDER / name
@@ -127,23 +135,18 @@ def _with_approximations(
         problem,
         missing,
         fit,
-        folder / APPROXIMATIONS,
+        folder / OPTIMA,
         request.seed,
         engine=request.engine,
         checkpoints=Checkpoints.in_output(folder),
         on_structure=on_structure,
+        alone=True,
     )
-    subject = (
-        ""
-        if len(rivals) == 1
-        else f" of {', '.join(rival.id for rival in missing)}"
-        if archive.files
-        else " of each rival"
-    )
-    option = " --all" if len(rivals) > 1 else " --posterior"
+    subject = "" if len(rivals) == 1 else " of the structures"
+    option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
     notes.append(
-        f"No posterior{subject} is at hand in {fit}: a Laplace approximation at the optimum stands for it. "
-        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which is then taken up from there."
+        f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
+        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
     )
     return _Archive(archive.place, {**archive.files, **files}, archive.weights, (*archive.refuted, *refuted))
 
@@ -166,6 +169,16 @@ def _at_hand(
             continue
         return archive
     return None
+
+
+def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
+    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
+    rivals = tuple(Structure(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
+    if not (rivals and (place / RIVALS).is_dir()):
+        return {}
+    archive = _in_folder(place, rivals)
+    left = {*_foreign(problem, rivals, archive), *archive.refuted}
+    return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
 
 
 def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
@@ -205,7 +218,7 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
         )
     rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
-        sentences.append(f"Not converged, so that their bands are rough: {', '.join(rough)}.")
+        sentences.append(f"Not converged: {', '.join(rough)}.")
     foreign = _foreign(problem, rivals, archive)
     if foreign:
         sentences.append(

@@ -27,8 +27,8 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int, *, place: Pa
         The output folder of the fit; without it the usual one.
     """
     place = place or OUTPUT_FOLDER / problem.folder.resolve().name
-    path = place / "draws.nc"
-    if not (path.is_file() and _is_of(path, problem)):
+    path = posterior_in(place, problem)
+    if path is None:
         if optimum_of(place, On("native")(problem)) is None:
             return None
         only = (Structure(ONLY, problem.title),)
@@ -42,6 +42,12 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int, *, place: Pa
     spelt = {override_key(name): name for name in problem.space.names}
     columns = {spelt[key]: values for key, values in draws.values.items()}
     return FittedDraws(draws.basis, columns, draws.effective, str(place), problem_digest(problem))
+
+
+def posterior_in(place: Path, problem: CalibrationProblem) -> Path | None:
+    """The posterior draws of this very study in the output folder of a fit."""
+    path = place / "draws.nc"
+    return path if path.is_file() and _is_of(path, problem) else None
 
 
 def _is_of(path: Path, problem: CalibrationProblem) -> bool:

@@ -22,25 +22,31 @@ if TYPE_CHECKING:
 
 #: What a file of draws says in ``approximation`` where they are those of :mod:`calibration.sampling.laplace`.
 LAPLACE: Literal["laplace"] = "laplace"
+#: What it says there where the one draw is the best fit.
+OPTIMUM: Literal["optimum"] = "optimum"
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
 #: How far beyond the ends of a prior draws may lie that were kept in fewer digits, as share of their size.
 ROUNDED = 1e-6
 
 
-def draws_from_prior(problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str) -> Draws:
-    """``n`` draws of the model's parameters from their priors."""
+def draws_from_prior(
+    problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str, *, noise: bool = False
+) -> Draws:
+    """``n`` draws of the model's parameters from their priors, with ``noise`` of all parameters."""
     values = problem.space.from_unit(rng.random((n, len(problem.space))))
     chosen = {
         parameter.name: values[:, position]
         for position, parameter in enumerate(problem.space)
-        if parameter.target == "model"
+        if noise or parameter.target == "model"
     }
     return Draws(rival, chosen, "prior")
 
 
-def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -> Draws:
+def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *, noise: bool = False) -> Draws:
     """All draws of the model's parameters in a NetCDF file with a group ``posterior`` (dims ``chain``, ``draw``).
+
+    With ``noise`` those of the noise too, as far as the file has them.
 
     Variables bear the names of the study's parameters; one with further dims holds a parameter for each element, whose
     label stands in brackets (``Approach Hazard[SOE]``). A dim ``parameter`` holds the names themselves.
@@ -70,6 +76,8 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
         UnknownName(name, flat, kind="parameter", where=str(path)) for name in names if override_key(name) not in flat
     ]
     raise_all(str(path), missing)
+    if noise:
+        names += [p.name for p in problem.space if p.target != "model" and override_key(p.name) in flat]
     values = {name: flat[override_key(name)] for name in names}
     raise_all(str(path), _impossible(problem, values, str(path)))
     with _as_written(path):
@@ -127,6 +135,8 @@ def described(draws: Draws, path: Path) -> Draws:
     attached = attributes(path)
     with h5netcdf.File(path, "r") as file:
         sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
+    if attached.get("approximation") == OPTIMUM:
+        return replace(draws, origin=OPTIMUM)
     if attached.get("approximation") == LAPLACE:
         quality = {name: float(attached.get(name, np.nan)) for name in ("pareto_k", "effective")}
         return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])

@@ -232,6 +232,7 @@ class _Reader(ValueReader):
         low, high = self.range(section)
         base = section.number("base")
         cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
+        about = section.text("about", "")
         section.note_unread()
         if not names:
             section.wrong("names", "a name or a list of names")
@@ -239,7 +240,7 @@ class _Reader(ValueReader):
             self.constant(name, section.where)
         if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, base, cost, free, source)
+        return Lever(id_, title or id_, names, low, high, base, cost, free, source, about)
 
     def measurement(self, section: Section) -> Measurement:
         id_, title = section.text("id"), section.text("title")

@@ -130,6 +130,8 @@ class Lever:
         The value that costs nothing.
     source : str
         Where the cost comes from.
+    about : str
+        In a line, what it does in the world.
     """
 
     id: str
@@ -141,6 +143,7 @@ class Lever:
     cost: float = 0.0
     free: float = 0.0
     source: str = ""
+    about: str = ""
 
     def shown(self, value: float, time_units: str) -> str:
         """A value as people write it: a date where all constants that take it are called one."""

@@ -144,16 +144,13 @@ def test_over_structures_the_widest_bounds_stand():
 
 def test_the_sentence_counts_classes_and_says_what_they_mean():
     found = [classify([seen(1.0, 1.0)])] * 3 + [classify([seen(0.5, 0.95)])] + [classify([seen(0.5, 0.5)])] * 2
-    assert count_sentence(found) == (
-        "Built in: 3 of 6 expectations (true, or false, in 90% or more of the draws that have seen no data, under the "
-        "one structure, so that their coming true says nothing of the world). Informed by the data: 1 (their odds have "
-        "moved by a factor of 3 or more). Undecided: 2."
-    )
+    said = count_sentence(found)
+    assert said.startswith("Of 6 expectations: informed by the data 1 (")
+    assert "; not decided by the data 2; assumed by the model 3 (true, or false, in 90% or more" in said
+    assert "factor of 3 or more" in said
     unseen = count_sentence([classify([seen(1.0)])])
-    assert unseen.startswith("Built in: 1 of 1 expectation (")
-    assert (
-        "Informed by the data: none can be, since no posterior stands behind all that varies. Undecided: 0." in unseen
-    )
+    assert unseen.startswith("Of 1 expectation: informed by the data none, since there are no posterior draws")
+    assert "; not decided by the data 0; assumed by the model 1 (" in unseen
     assert "under each of 2 structures" in count_sentence([classify([seen(1.0), seen(1.0)])])
 
 
@@ -210,8 +207,8 @@ def test_odds_that_are_nothing_or_infinite(prior, posterior, value):
 
 def test_a_class_names_its_side_and_keeps_its_evidence():
     against = classify([seen(0.9, 0.5)])
-    assert str(against) == "informed, against it"
-    assert str(classify([seen(0.5, 0.9)])) == "informed"
+    assert str(against) == "informed by the data, against it"
+    assert str(classify([seen(0.5, 0.9)])) == "informed by the data"
     assert against.evidence == (seen(0.9, 0.5),)
     assert classify([seen(1.0)]).evidence == (seen(1.0),)
     assert seen(0.5).factor is None
@@ -251,11 +248,12 @@ def test_over_structures_there_is_one_value_only_where_there_is_one_structure():
 
 
 def test_the_sentence_of_no_expectation_is_one_all_the_same():
-    assert count_sentence([]).startswith("Built in: 0 of 0 expectations (true, or false, in 90% or more")
+    assert count_sentence([]).startswith("Of 0 expectations: informed by the data none")
     assert "under the one structure" in count_sentence([])
     # one expectation that has seen data is enough for a count
     mixed = count_sentence([classify([seen(0.5)]), classify([seen(0.5, 0.95)])])
-    assert "Informed by the data: 1 (their odds have moved by a factor of 3 or more). Undecided: 1." in mixed
+    assert mixed.startswith("Of 2 expectations: informed by the data 1 (")
+    assert "; not decided by the data 1;" in mixed
 
 
 def test_a_value_of_nothing_is_no_value():

@@ -19,10 +19,8 @@ from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_inf
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.study import DrawRequest
 
-RANGES_LIMIT = (
-    "This is what follows from the equations and from these ranges: no forecast, and nothing here was fitted to data."
-)
-FAN = "The fan is of draws from the ranges in policies.toml, any value as good as another; a moved one has one value."
+RANGES_LIMIT = "These are results of the equations and of the ranges in policies.toml; nothing was fitted to data."
+FAN = "Bands are of draws from these ranges, each value as likely as another; a lever that you move takes one value."
 NO_FAN = "One run at a time: the file names nothing as uncertain."
 
 
@@ -68,16 +66,16 @@ def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
 
 def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
     """The levers that the file names."""
-    return tuple(Lever(lever.title, lever.names, lever.low, lever.high) for lever in catalogue.levers[:LEVERS])
+    return tuple(
+        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in catalogue.levers[:LEVERS]
+    )
 
 
 def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
     if request.draws not in ("", "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
-    rivals = target.rivals if request.structures else (definition.Structure(ONLY, "as the file has it"),)
-    if len(rivals) < 2 and request.structures:
-        expected = f"at least two [[rival]] in {FILE}"
-        raise InvalidValue("--structures", str(request.folder), expected, where="cipark play")
+    alone = (definition.Structure(ONLY, "the model as it stands"),)
+    rivals = target.rivals if len(target.rivals) > 1 else alone
     if not target.study.parameters:
         return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
     draw_request = DrawRequest(

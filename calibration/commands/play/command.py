@@ -8,7 +8,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
 
-@command_of(Settings, short_help="Make a page with levers on which a model runs by itself.")
+@command_of(Settings, short_help="Write a page with levers on which the model runs.")
 def play(settings: Settings) -> Result:
     """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
 
@@ -16,9 +16,9 @@ def play(settings: Settings) -> Result:
     mail; its numbers are the native engine's bit for bit, which the page checks when it is opened.
 
     STUDY is a folder with problem.toml or the name of a study that comes with the package (by default the park's). The
-    levers are those of its policies.toml, else the fitted constants and what else moves the curves most; the fan is of
-    the fit that cipark calibrate has left in cipark-output, else of the priors, and then says so. MODEL is any .mdl or
-    XMILE file: one run at a time, and its most influential constants as levers.
+    levers are those of its policies.toml, else the fitted constants and what else moves the curves most; the bands are
+    of the posterior that cipark calibrate --posterior has left in cipark-output, else of the priors, and then the page
+    says so. MODEL is any .mdl or XMILE file: one run at a time, and its most influential constants as levers.
 
     \b
     Examples:

@@ -55,15 +55,8 @@ def write(settings: Settings) -> Path:
 
 
 def _of_model(file: Path, settings: Settings) -> Contents:
-    options = {"--draws": settings.draws, "--structures": settings.structures}
-    raise_all(
-        "cipark play",
-        [
-            InvalidValue(option, "given with a model", "a study, which has draws", where="cipark play")
-            for option, some in options.items()
-            if some
-        ],
-    )
+    if settings.draws:
+        raise InvalidValue("--draws", "given with a model", "a study, which has draws", where="cipark play")
     model = read_model(file, allow_files=settings.allow_files, series=settings.series)
     display = display_of(file, settings.allow_files)
     parts = [read_scenario(path) for path in settings.scenario_files]
@@ -105,7 +98,6 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
             draws=settings.draws or "",
             runs=settings.runs,
             seed=settings.seed,
-            structures=settings.structures,
             allow_files=settings.allow_files,
         )
     )

@@ -33,10 +33,7 @@ class Settings:
         type=click.IntRange(min=2, max=2000),
         default=200,
         show_default=True,
-        help="Of a study: how many draws.",
-    )
-    structures: bool = option(
-        "--structures", is_flag=True, help="Of a study: every rival structure, with draws of its own."
+        help="Of a study: draws to move.",
     )
     seed: int = options.seed(1, "Seed of the random numbers that choose draws.")
     opened: bool = option("--open", is_flag=True, help="Open the page in the browser.")
@@ -58,6 +55,5 @@ class Request:
     draws: str = ""
     runs: int = 200
     seed: int = 1
-    structures: bool = False
     allow_files: tuple[Path, ...] = ()
     fit: Path | None = None

@@ -1,5 +1,6 @@
 """What a page shows of a study: levers of its policies or its fit, draws of its posterior, and what was counted."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +11,21 @@ from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
 from calibration.commands.play.starts import start_of, with_starts
 from calibration.for_analyses.approximation import optimum_of
-from calibration.for_analyses.fit_at_hand import after_fit
+from calibration.for_analyses.draws import rivals_in
+from calibration.for_analyses.fit_at_hand import posterior_in
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.study.levels import NOT_YET, course_of, dated_levels, is_reported_later
+from calibration.readings.reporting import Reporting
+from calibration.study.levels import course_of, dated_levels
+from calibration.study.library import STUDIES
+from calibration.study.observations import ReadQuantity
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.policy.target import Target
-from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue, ModelFileError
-from cipark_sd.experiments import definition
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue
@@ -31,27 +34,34 @@ from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.optional import attempt
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure, Waiting
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
 from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.study import DrawRequest, DrawSource
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
-FITTED_LIMIT = (
-    "What a lever does follows from the model's equations, not from an experiment; the fan is what the data leave open."
-)
-ONE_CURVE = (
-    "One curve, the optimum: the draws at hand are no basis for a band. What a lever does follows from the model's "
-    "equations, not from an experiment."
-)
+FITTED_LIMIT = "Levers show what the equations imply. Bands show doubt about the constants, not about the model."
+ONE_CURVE = "Levers show what the equations imply. One curve, without intervals."
 FAN = (
-    "The fan is of the expected numbers, without the scatter of single counts. A fitted constant that is moved takes "
-    "one value in all draws, so that the fan narrows: it is then given that value."
+    "Bands are of the expected number; counts scatter around it. A fitted constant that you move takes one value in "
+    "all draws, so that the band narrows."
 )
-PRIOR_LIMIT = "PRIOR: no draw has seen the data, so that no number here is a finding about the world."
-HOW = "'cipark calibrate' fits the model, and this command then takes its fit up."
-BEYOND = "Where levers or dates leave what was observed, nothing but the equations speaks for the numbers."
+CLASSES = (
+    "Informed by the data: the interval is at most 70% as wide as that of the priors, or the data move the odds of the "
+    "sign threefold, in every model that was fitted. Assumed by the model: the priors alone give the same sign in nine "
+    "of ten draws, and the data do not narrow it. Not decided by the data: neither."
+)
+NO_RIVALS = "Rival models were not fitted: 'cipark calibrate {study} --posterior --rivals' adds their medians."
+PRIOR_LIMIT = "PRIOR: no data have been used, so no number here is a finding about the world."
+HOW = "'cipark calibrate {study} --posterior' fits the model; this command then uses that fit."
+BEYOND = "After the last count, and where levers leave what was observed, all numbers rest on the equations alone."
+NO_DRAWS = (
+    "One curve, the best fit. 'cipark calibrate {study} --posterior' adds intervals, and says what the data inform."
+)
+UNSOUND = (
+    "One curve, the best fit: the posterior draws cannot be trusted. 'cipark calibrate {study} --posterior --steps N' "
+    "samples longer."
+)
 
 
 def contents_of(request: Request, problem: CalibrationProblem | None = None) -> Contents:
@@ -72,9 +82,11 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
     drawn = {override_key(name) for name in first.draws}
     fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
-    outcomes = _outcomes(request, problem, catalogue)
-    last = max((s.time for outcome in outcomes for s in outcome.observed), default=problem.model.time.final)
-    at = catalogue.headline[1] if catalogue else last
+    outcomes = _outcomes(request, problem, catalogue, first)
+    counted = [seen.time for outcome in outcomes for seen in outcome.observed]
+    # numbers are read at the last count of the curve that is shown first
+    own = [seen.time for seen in outcomes[0].observed] or counted
+    planned = catalogue.headline[1] if catalogue else problem.model.time.final
     unseen = first.basis is not None and first.basis.origin in UNSEEN
     return Contents(
         title=problem.title,
@@ -84,34 +96,62 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         structures=structures,
         levers=_levers(request, problem, catalogue, scenario, first, outcomes),
         outcomes=outcomes,
-        at=at,
-        until=max(at, last),
+        at=max(own, default=planned),
+        # a quarter beyond the counts, so that one sees where they end
+        until=min(
+            problem.model.time.final,
+            max([planned, *(max(own) + (max(own) - min(own)) / 4 for own in [counted] if own)]),
+        ),
+        data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
-        limits=_limits(first.basis),
-        warning=_warning(problem, request.seed) if unseen else "",
+        limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
+        notice=_notice(problem, request.seed, first.basis),
         labels=_labels(problem, scenario),
         model_digest=digest,
     )
 
 
-def _limits(basis: Basis | None) -> tuple[str, ...]:
+def _limits(structures: Sequence[Structure]) -> tuple[str, ...]:
     """What a reader must not overlook, by what the draws are."""
+    basis = structures[0].basis
     if basis is not None and basis.origin in UNSEEN:
         return PRIOR_LIMIT, HOW, FAN, BEYOND
-    return (FITTED_LIMIT, FAN, BEYOND) if basis is None or basis.bands else (ONE_CURVE, BEYOND)
+    if basis is not None and not basis.bands:
+        return ONE_CURVE, BEYOND
+    return (FITTED_LIMIT, CLASSES, FAN, BEYOND, *([] if len(structures) > 1 else [NO_RIVALS]))
+
+
+def _name(problem: CalibrationProblem) -> str:
+    """The study as a command names it: one that comes with the package by its name alone."""
+    folder = problem.folder.resolve()
+    return folder.name if folder.parent == STUDIES.resolve() else str(problem.folder)
+
+
+def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
+    """The line beneath the title: what to do for intervals, or that priors contradict the data; mostly none."""
+    if basis is None or basis.origin not in UNSEEN:
+        return "" if basis is None or basis.bands else _advice(basis).format(study=_name(problem))
+    study = CalibrationStudy(problem)
+    against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
+    return f"These priors contradict the data: {against}." if against else ""
+
+
+def _advice(basis: Basis) -> str:
+    return UNSOUND if basis.origin == "posterior" else NO_DRAWS
 
 
 def _renamed(structure: Structure, model: Model) -> Structure:
-    """Draws and estimate of a stock's start under the constant that stands for it."""
-    draws = {start_of(model, name): values for name, values in structure.draws.items()}
+    """Draws and estimate of a stock's start under the constant that means it."""
     estimate = {start_of(model, name): value for name, value in structure.estimate.items()}
-    return replace(structure, draws=draws, estimate=estimate)
+    draws, prior, every = (
+        {start_of(model, name): values for name, values in some.items()}
+        for some in (structure.draws, structure.prior, structure.every)
+    )
+    return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every)
 
 
 def _target(request: Request, model: Model) -> str:
     """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
-    from calibration.study.library import STUDIES
-
     if model.origin is None:
         return model.name
     file = Path(model.origin.path)
@@ -122,12 +162,6 @@ def _target(request: Request, model: Model) -> str:
         return file.stem if bundled(file.name) == file else file.name
     except ModelFileError:
         return file.name
-
-
-def _warning(problem: CalibrationProblem, seed: int) -> str:
-    study = CalibrationStudy(problem)
-    against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
-    return f"These priors contradict the data: {against}." if against else ""
 
 
 def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
@@ -142,59 +176,103 @@ def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
 
 
 def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
-    if request.structures:
-        return _rivals(request, problem, catalogue)
-    draws, estimate = _draws(request, problem)
-    return (_structure("as the study has it", Scenario(), draws, estimate),)
+    """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
+    own, estimate = _draws(request, problem)
+    prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
+    first = _structure(request, problem, "the model as fitted", Scenario(), own, prior, estimate)
+    if own.origin in UNSEEN:
+        first = replace(first, title="the model as it stands")
+        return (
+            first,
+            *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _others(problem)),
+        )
+    files = {} if request.draws else rivals_in(_place(request, problem), problem)
+    drawn = {name: draws_from_file(problem, path, name, noise=True) for name, path in files.items()}
+    if not own.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
+        return (first,)
+    rivals = [
+        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.name], prior, {})
+        for variant in _others(problem)
+        if variant.name in drawn
+    ]
+    return (first, *rivals)
 
 
-def _structure(title: str, scenario: Scenario, draws: Draws, estimate: Mapping[str, float]) -> Structure:
-    middle = {name: float(np.median(values)) for name, values in draws.values.items()}
-    # of draws that are no basis for a band there is the optimum alone
-    shown = draws.values if draws.basis.bands else {name: values[:0] for name, values in draws.values.items()}
-    return Structure(title, scenario, shown, {**middle, **estimate}, draws.basis)
+def _others(problem: CalibrationProblem) -> list[Variant]:
+    """The rivals of a study but the one that is the study as it stands."""
+    return [variant for variant in problem.rivals if variant.scenario.overrides]
+
+
+def _named(variant: Variant) -> str:
+    """A rival as people say it, its code in brackets."""
+    return f"{variant.why} ({variant.name})" if variant.why else variant.name
+
+
+def _structure(
+    request: Request,
+    problem: CalibrationProblem,
+    title: str,
+    scenario: Scenario,
+    draws: Draws,
+    prior: Draws,
+    estimate: Mapping[str, float],
+) -> Structure:
+    """A structure with some of its draws, and all of them where it is the first.
+
+    Of draws that are no basis for a band there is the best fit alone.
+    """
+    unseen = draws.origin in UNSEEN
+    some = draws.thinned(request.runs, np.random.default_rng(request.seed)).values
+    noise = {override_key(parameter.name): parameter.name for parameter in problem.space if parameter.target != "model"}
+    middle = {name: float(np.median(values)) for name, values in draws.values.items()} | dict(estimate)
+    shown = some if draws.basis.bands else {name: values[:0] for name, values in some.items()}
+
+    def of(values: Mapping[str, Array], *, model: bool) -> dict[str, Array]:
+        return {noise.get(name, name): array for name, array in values.items() if (name not in noise) == model}
+
+    beside = {noise[name]: np.append(shown[name], middle[name]) for name in shown if name in noise}
+    apart = draws.basis.bands and not unseen
+    whole = draws.values if apart and not scenario.overrides and len(draws) > request.runs else {}
+    before = {name: values for name, values in prior.values.items() if name in draws.values} if apart else {}
+    return Structure(
+        title,
+        scenario,
+        of(shown, model=True),
+        {name: value for name, value in middle.items() if name not in noise},
+        draws.basis,
+        beside,
+        of(before, model=True),
+        of(before, model=False),
+        of(whole, model=True),
+        of(whole, model=False),
+    )
+
+
+def _place(request: Request, problem: CalibrationProblem) -> Path:
+    """The output folder of the fit."""
+    return request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
 
 
 def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
-    """The draws that are asked for, thinned, and the estimate at hand, none for priors."""
-    rng = np.random.default_rng(request.seed)
+    """The draws that are asked for or at hand, and the estimate beside them; of a fit without draws its best one."""
+    rng, place = np.random.default_rng(request.seed), _place(request, problem)
+    prior = draws_from_prior(problem, request.runs, rng, ONLY, noise=True)
     if request.draws == "prior":
-        return draws_from_prior(problem, request.runs, rng, ONLY), {}
+        return prior, {}
     if request.draws:
-        return draws_from_file(problem, request.draws, ONLY).thinned(request.runs, rng), {}
-    place = request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
-    fit = after_fit(problem, request.scratch, request.seed, place=place)
-    if fit is None:
-        return draws_from_prior(problem, request.runs, rng, ONLY), {}
-    basis: Basis = fit.basis
-    draws = Draws(ONLY, fit.columns, basis.origin, converged=basis.converged, pareto_k=basis.pareto_k)
-    density = On("native")(problem)
-    theta = optimum_of(place, density)
-    named = {} if theta is None else dict(zip(problem.space.names, theta.tolist(), strict=True))
-    model_only = {override_key(name): value for name, value in named.items() if override_key(name) in draws.values}
-    return draws.thinned(request.runs, rng), model_only
+        return draws_from_file(problem, request.draws, ONLY, noise=True), {}
+    theta, path = optimum_of(place, On("native")(problem)), posterior_in(place, problem)
+    named = {} if theta is None else dict(zip(map(override_key, problem.space.names), theta.tolist(), strict=True))
+    if path is not None:
+        return draws_from_file(problem, path, ONLY, noise=True), named
+    if not named:
+        return prior, {}
+    return Draws(ONLY, {name: np.array([value]) for name, value in named.items()}, "optimum"), named
 
 
-def _rivals(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
-    """Each structure of the study with draws of its own; those that the data refute are left out."""
-    if catalogue is None or not problem.rivals:
-        expected = f"a study with [[rival]] in problem.toml and with {POLICIES}"
-        raise InvalidValue("--structures", problem.title, expected, where="cipark play")
-    study = Target(request.folder, catalogue, CalibrationStudy(problem))
-    source: DrawSource = "prior" if request.draws == "prior" else Path(request.draws) if request.draws else "at hand"
-    draw_request = DrawRequest(
-        study.rivals, source, request.runs, request.seed, request.scratch, engine="native", known=study.rivals
-    )
-    with progress_bars() as bars:
-        made = study.study.draws(draw_request, bars)
-    return tuple(_structure(_named(rival), rival.scenario, made.draws[rival.id], {}) for rival in made.structures)
-
-
-def _named(rival: definition.Structure) -> str:
-    return f"{rival.id}: {rival.title}" if rival.title else rival.id
-
-
-def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Outcome, ...]:
+def _outcomes(
+    request: Request, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
+) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
         chosen = list(outcomes_of(catalogue))
@@ -204,11 +282,11 @@ def _outcomes(request: Request, problem: CalibrationProblem, catalogue: Catalogu
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
-    waiting = {override_key(name) for name in _waiting(problem)}
+    waiting = _waiting(problem, first)
 
     def beside(outcome: Outcome) -> Outcome:
         key = override_key(outcome.variable)
-        return replace(outcome, observed=by_key.get(key, ()), note=NOT_YET if key in waiting else "")
+        return replace(outcome, observed=by_key.get(key, ()), waiting=waiting.get(key))
 
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 
@@ -231,14 +309,18 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
     return {name: tuple(levels) for name, levels in levels_of.items()}
 
 
-def _waiting(problem: CalibrationProblem) -> set[str]:
-    """Variables whose counts are reported later than they happen."""
-    return {
-        name
-        for observation in problem.observations
-        if is_reported_later(observation) and (course := course_of(observation)) is not None
-        for name, _ in course.parts
-    }
+def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting]:
+    """By variable how its counts are reported later: of the study's numbers that are read so, as far as draws tell."""
+    found: dict[str, Waiting] = {}
+    for observation in problem.observations:
+        course = course_of(observation)
+        reading = course.reading if isinstance(course, ReadQuantity) else None
+        if isinstance(reading, Reporting) and all(name in first.beside for name in reading.parameters):
+            waiting = Waiting(reading.events, reading.share, reading.rate, reading.begin)
+            variables = [name for name, _ in course.parts] if course else []
+            read = [p.parts[0][0] for p in problem.predictions if p.reading == reading and len(p.parts) == 1]
+            found |= {override_key(name): waiting for name in (*variables, *read)}
+    return found
 
 
 def _levers(

@@ -1,10 +1,11 @@
-"""What the page of a policy analysis says first: the largest effects, what they rest on, and what they cannot say."""
+"""What the page of a policy analysis says first: effects that the data inform or leave open, and what is assumed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.classes import ORDER, EffectClass
 from cipark_sd.commands.policy.effects import Effects, numbers, shown_rival
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
@@ -35,7 +36,8 @@ class First(Part[Findings]):
 
             outcome, at = about.catalogue.headline
             options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}
-            yield Drawing("answer", plot_tornado, (effects.differences, outcome, at), options)
+            if not effects.unassumed.empty:
+                yield Drawing("answer", plot_tornado, (effects.unassumed, outcome, at), options)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block, the answer; nothing where nothing was found."""
@@ -47,9 +49,12 @@ class First(Part[Findings]):
         )
         all_drawn = len(about.catalogue.policies) <= DRAWN + 1
         content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
-        caption = f"{title} {when}: {content}, median with 50 and 90 % of the draws."
+        effects = findings.of(Effects)
+        if effects is not None and effects.assumed:
+            content = "effects that the model does not assume"
+        caption = f"{title} {when}: {content}, median with 50% and 90% of the draws."
         answer = Answer(
-            question=f"{title} {when}: what would the policies change?",
+            question=f"{title} {when}: what made it, and what would have changed it?",
             numbers=lines,
             fit=rests_on(about),
             cannot=cannot_say(findings),
@@ -76,27 +81,54 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     unit = about.units[outcome]
     rows = [(policy.title, policy.id, numbers(shown[shown["policy"] == policy.id]))
             for policy in about.catalogue.changes]  # fmt: skip
+    classes = {effect.policy: effect for effect in effects.classes}
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
-    largest = sorted(sure, key=lambda row: -abs(row[2]["median"]))
-    # what no number tells apart is told once
+    open_ = [row for row in sure if row[1] not in effects.assumed]
+    largest = sorted(open_, key=lambda row: (_place(classes.get(row[1])), -abs(row[2]["median"])))
+    # what no number tells apart is said once
     apart = {tuple(row[end] for end in ("median", "low90", "high90")): (title, policy, row)
              for title, policy, row in reversed(largest)}  # fmt: skip
+    many = about.bases[about.first].n > 1
     for title, policy, row in list(reversed(apart.values()))[:EFFECTS]:
         over = _over_structures(of[of["policy"] == policy], about, row["high90"] - row["low90"])
-        yield f"{title}: {_change(row, unit)}{over}."
+        effect = classes.get(policy)
+        before = "" if effect is None else f"{effect.words[0].upper()}{effect.words[1:]}. "
+        after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
+        yield f"{before}{title}: {_change(row, unit, many=many)}{over}.{after}"
+    if not apart and effects.assumed:
+        yield "The data inform no effect: every effect of one sign is assumed by the model."
+    if effects.assumed:
+        names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed]
+        shown_names = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
+        yield f"Assumed by the model, and so no findings: {listed(shown_names)}."
     base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
-    verb = "has" if len(sure) == 1 else "have"
-    agreed = f"{len(sure)} of {len(rows)} policies {verb} an effect of one sign in 90 % of them"
-    yield f"{base}, the mean of the draws; {agreed}."
+    yield f"{base}, {'the mean of the draws' if many else 'at the best fit'}."
 
 
-def _change(row: dict[str, float], unit: str) -> str:
-    """A difference in words, with the range of 90 % of the draws, which lies on one side of nothing."""
+def _place(effect: EffectClass | None) -> int:
+    return 0 if effect is None else ORDER.index(effect.kind)
+
+
+def _ends(low: float, high: float, unit: str) -> str:
+    """An interval of differences in words."""
+    if low < 0 < high:
+        fewer, more = (rounded(abs(end), high - low) for end in (low, high))
+        return f"{fewer} {_way(-1, unit)} to {more} {_way(1, unit)}"
+    near, far = sorted((abs(low), abs(high)))
+    return f"{rounded(near, high - low)} to {rounded(far, high - low)} {_way(low + high, unit)}"
+
+
+def _way(value: float, unit: str) -> str:
     counted = with_unit("2", unit) != f"2 {unit}".rstrip()
-    way = "more" if row["median"] > 0 else "fewer" if counted else "less"
-    low, high = sorted(abs(row[end]) for end in ("low90", "high90"))
+    return "more" if value > 0 else "fewer" if counted else "less"
+
+
+def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
+    """A difference in words, with the interval of the draws where there are several."""
+    low, high = row["low90"], row["high90"]
     size = with_unit(rounded(abs(row["median"]), high - low), unit)
-    return f"{size} {way}, between {rounded(low, high - low)} and {rounded(high, high - low)} in 90 % of the draws"
+    interval = f" (90%: {_ends(low, high, unit)})" if many else ""
+    return f"{size} {_way(row['median'], unit)}{interval}"
 
 
 def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
@@ -106,8 +138,8 @@ def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
         return ""
     low, high = (rounded(float(end), width) for end in (medians.min(), medians.max()))
     if low == high:
-        return f"; under each of the {len(medians)} structures the median is {low}"
-    return f"; over the {len(medians)} structures the median goes from {low} to {high}"
+        return f"; the same median under each of {len(medians)} structures"
+    return f"; medians over {len(medians)} structures: {low} to {high}"
 
 
 def _signs(signs: Signs, about: About) -> tuple[str, ...]:
@@ -116,15 +148,17 @@ def _signs(signs: Signs, about: About) -> tuple[str, ...]:
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
     words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
     by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
-    return (f"Of {len(of)} policies: {by_sign}. The priors and the equations contain these signs; no size is told.",)
+    return (
+        f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; no sizes are given.",
+    )
 
 
 def rests_on(about: About) -> str:
     """What the draws are, in one sentence, and where the fit is judged."""
     if about.unseen:
-        return "No data stand behind these numbers."
+        return "No data have been used for these numbers."
     basis, _ = next(iter(about.by_origin.values()))
-    return f"The numbers are of {basis.sentence}; the page of the fit says how well it fits."
+    return f"The numbers are of {basis.sentence}; the report of the fit says how well it fits."
 
 
 def cannot_say(findings: Findings) -> str:
@@ -132,25 +166,20 @@ def cannot_say(findings: Findings) -> str:
     about = findings.about
     parts = []
     if about.unseen:
-        parts.append("Nothing here is known from data: it was assumed.")
+        parts.append("All of it is assumed.")
     if about.several:
-        parts.append(f"Which of {len(about.rivals)} structures is right is not decided here.")
+        parts.append(f"The data do not decide which of {len(about.rivals)} structures is right.")
     else:
-        parts.append("One structure only: whether its equations are right is not asked here.")
+        parts.append("One structure only; whether its equations are right is not tested here.")
     claims = _claims(findings)
     if claims:
         built = sum(claim.classified.kind == "built in" for claim in claims)
         informed = sum(claim.classified.kind == "informed" for claim in claims)
-        parts.append(
-            f"Of {len(claims)} expectations {built} {'is' if built == 1 else 'are'} contained in the equations before "
-            f"any data, and the data inform {informed}."
-        )
+        parts.append(f"Of {len(claims)} expectations the model assumes {built}, and the data inform {informed}.")
     if about.untaught and not about.unseen:
         beyond = len(about.untaught) - NAMED
         names = [*about.untaught[:NAMED], *([f"{beyond} more"] if beyond > 0 else [])]
-        parts.append(
-            f"The data taught little of {listed(names)} (at least {LITTLE:.0%} of the prior variance is left)."
-        )
+        parts.append(f"The data say little of {listed(names)} (at least {LITTLE:.0%} of the prior variance is left).")
     return " ".join(parts)
 
 

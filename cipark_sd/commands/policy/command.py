@@ -12,15 +12,14 @@ def command(request: Request) -> Result:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
-    it the park's. Without --draws the posterior draws are taken that cipark calibrate --all has left in
-    cipark-output. A structure that has none gets a Laplace approximation at its optimum, which takes seconds and is
-    named as one wherever a number of it stands. --draws fit samples the posterior of every rival first, which takes
-    minutes; both are kept in the output folder. --draws prior shows signs only, and stops where the priors contradict
-    the data. A call that was stopped goes on where it was.
+    it the park's. Without --draws the posterior is used that cipark calibrate --posterior has left in cipark-output,
+    and of rivals that of --rivals. Without any, policies run at the best fit alone, without intervals. --draws fit
+    samples the posterior of every rival first, which takes minutes. --draws prior shows signs only, and stops where
+    the priors contradict the data. Interrupted runs resume.
 
     \b
     Examples:
-      cipark policy                                what can be said of the paper's claims
+      cipark policy                                what the paper's claims come to
       cipark policy --draws fit --outcome all      fit every rival first
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure

@@ -9,12 +9,15 @@ import numpy as np
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.classes import ORDER, EffectClass, effect_classes
 from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
     claims_frame,
     claims_printed,
     classified_claims,
+    fitted_rivals,
+    runs_without_data,
 )
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
@@ -50,6 +53,8 @@ class Effects:
         Policies that no outcome tells apart in any draw.
     doubts : tuple of str
         Sentences.
+    classes : tuple of EffectClass
+        By policy, of the headline's outcome at its time; empty where no structure has posterior draws.
     """
 
     policies: "xr.Dataset"
@@ -58,6 +63,17 @@ class Effects:
     course: "xr.Dataset"
     alike: tuple[tuple[str, ...], ...]
     doubts: tuple[str, ...]
+    classes: tuple[EffectClass, ...] = ()
+
+    @property
+    def assumed(self) -> frozenset[str]:
+        """Policies whose effect the model assumes: they are no headline."""
+        return frozenset(effect.policy for effect in self.classes if effect.kind == "built in")
+
+    @property
+    def unassumed(self) -> "pd.DataFrame":
+        """The differences of all other policies."""
+        return self.differences[~self.differences["policy"].isin(self.assumed)]
 
 
 def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
@@ -87,9 +103,10 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     shown = shown_rival(frame, about)
     of = frame[frame["outcome"] == outcome]
     claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
+    classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
     # one run at the optimum says nothing of how far others lie
     many = about.bases[first].n > 1
-    head = ["", "policy"]
+    head = ["", "policy", *(["class", "priors alone, 90 %"] if classes else [])]
     for time in times:
         head += [catalogue.date(time), *(["50 %", "90 %", "P>0"] if many else [])]
     head += [
@@ -98,9 +115,11 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         *(["expected"] if claims else []),
     ]
     rows = []
-    for policy in catalogue.changes:
+    for policy in sorted(catalogue.changes, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
         by_policy = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
+        if classes:
+            row += [classes[policy.id].words, band(classes[policy.id].low, classes[policy.id].high)]
         for time in times:
             differences = numbers(by_policy[(by_policy["time"] == time) & (by_policy["rival"] == shown)])
             row.append(signed(differences["median"]))
@@ -170,9 +189,12 @@ class EffectsPart(PolicyPart[Effects]):
         catalogue, model = analysis.catalogue, analysis.study.model
         runs = analysis.run(catalogue.policies, bars, "experiments")
         differences = table(runs)
-        claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
+        prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
+        claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
+        classes = effect_classes(catalogue, prior, runs, tuple(fitted)) if fitted else ()
         headline, at = catalogue.headline
-        largest = _largest(differences, headline, at, analysis.about.first)
+        assumed = {effect.policy for effect in classes if effect.kind == "built in"}
+        largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
         course = analysis.run(
             [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
             bars,
@@ -181,12 +203,17 @@ class EffectsPart(PolicyPart[Effects]):
             times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
             rivals=analysis.rivals[:1],
         )
-        return Effects(runs, differences, claims, course, _alike(runs), analysis.doubts(runs))
+        return Effects(runs, differences, claims, course, _alike(runs), analysis.doubts(runs), classes)
 
     def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
-        """Every effect; the claims where there are any."""
+        """Every effect; the claims and the classes where there are any."""
+        import pandas as pd
+
         claims = {"claims": claims_frame(result.claims, about)} if result.claims else {}
-        return {"effects": result.differences, **claims}
+        rows = [(e.policy, e.words, e.median, e.low, e.high) for e in result.classes]
+        columns = ["policy", "class", "prior_median", "prior_low90", "prior_high90"]
+        classes = {"classes": pd.DataFrame(rows, columns=columns)} if rows else {}
+        return {"effects": result.differences, **claims, **classes}
 
     def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
         """The headline's effects, and the largest of them over time."""
@@ -196,7 +223,8 @@ class EffectsPart(PolicyPart[Effects]):
         tornado = partial(
             plot_tornado, title=about.titled(outcome), caption=about.basis, time_units=about.catalogue.time_units
         )
-        yield Drawing("effects", tornado, (result.differences, outcome, at))
+        if not result.unassumed.empty:
+            yield Drawing("effects", tornado, (result.unassumed, outcome, at))
         yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
     def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
@@ -209,7 +237,8 @@ class EffectsPart(PolicyPart[Effects]):
             row = numbers(of[of["policy"] == policy.id])
             if not place:
                 yield from record(about.estimand(), row["base"], kind="mean")
-            if np.isfinite(row["median"]):
+            # an effect that the model assumes is no headline
+            if np.isfinite(row["median"]) and policy.id not in result.assumed:
                 bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
                 estimand = about.estimand(policy.id)
                 yield from record(estimand, row["median"], kind="median", interval=bounds, title=policy.title)
@@ -225,8 +254,12 @@ class EffectsPart(PolicyPart[Effects]):
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
             effects_table(result, about, headline),
-            *pictures.show("effects", f"Differences to the base, {title} {about.catalogue.when(at)}."),
-            *pictures.show("course", "The policies with the largest effects over time, beside the base."),
+            *pictures.show(
+                "effects",
+                f"Differences to the base, {title} {about.catalogue.when(at)}"
+                f"{', without those that the model assumes' if result.assumed else ''}.",
+            ),
+            *pictures.show("course", "The largest of these effects over time, beside the base."),
             *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
             *([Folded("All outcomes", tuple(tables))] if tables else []),
         ]

@@ -1,4 +1,4 @@
-"""What was expected of policies, and what can be said of it: built in, informed by the data, or undecided."""
+"""What was expected of policies, and whether it is informed by the data, not decided by them, or assumed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,6 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.words import in_words, shares
 from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import Claim, claims
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Table
 
@@ -17,43 +16,53 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: The title of their section.
-CLAIMS = "Expectations: built in, informed or undecided"
+CLAIMS = "What was expected, and whether the data say so"
 #: In words: what a class says, for the page.
 MEANINGS = {
-    "informed": "What the data have informed",
-    "undecided": "What is undecided",
-    "built in": "What is built in, so that its coming true is no finding",
+    "informed": "Informed by the data",
+    "undecided": "Not decided by the data",
+    "built in": "Assumed by the model, and so no finding",
 }
 
 
-def classified_claims(analysis: Analysis, posterior: "xr.Dataset | None", bars: Bars) -> tuple[Claim, ...]:
+def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
+    """All policies over draws that have seen no data: the headline, and all that is expected of any policy."""
+    catalogue = analysis.catalogue
+    expected = [expectation for policy in catalogue.policies for expectation in policy.expected]
+    outcome, at = catalogue.headline
+    names = dict.fromkeys([outcome, *(expectation.outcome for expectation in expected)])
+    return analysis.run(
+        catalogue.policies,
+        bars,
+        "the same without data",
+        draws=analysis.prior,
+        outcomes=[catalogue.outcome_by_id[name] for name in names],
+        times=sorted({at, *(expectation.at for expectation in expected)}),
+    )
+
+
+def fitted_rivals(analysis: Analysis) -> dict[str, float]:
+    """By rival that has draws after a fit of its own, more than one, how many independent ones they are worth."""
+    return {
+        rival: draws.effective
+        for rival, draws in analysis.draws.items()
+        if draws.origin == "posterior" and len(draws) > 1
+    }
+
+
+def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Dataset | None") -> tuple[Claim, ...]:
     """All expectations of the catalogue, each against draws that have seen no data.
 
     Parameters
     ----------
+    prior : Dataset
+        Of :func:`runs_without_data`.
     posterior : Dataset or None
         The policies under the analysis's draws; None where these have seen no data themselves.
     """
-    catalogue = analysis.catalogue
-    chosen = [policy for policy in catalogue.policies if policy.expected]
-    if not chosen:
-        return ()
-    expected = [expectation for policy in chosen for expectation in policy.expected]
-    needed = {BASE, *(policy.id for policy in chosen), *(expectation.than for expectation in expected)}
-    prior = analysis.run(
-        [policy for policy in catalogue.policies if policy.id in needed],
-        bars,
-        "the same without data",
-        draws=analysis.prior,
-        outcomes=[
-            catalogue.outcome_by_id[name] for name in dict.fromkeys(expectation.outcome for expectation in expected)
-        ],
-        times=sorted({expectation.at for expectation in expected}),
-    )
-    if posterior is None:
-        return tuple(claims(catalogue.policies, prior))
-    fitted = {rival: draws.effective for rival, draws in analysis.draws.items() if draws.origin != "borrowed"}
-    return tuple(claims(catalogue.policies, prior, posterior, fitted))
+    policies = analysis.catalogue.policies
+    fitted = {} if posterior is None else fitted_rivals(analysis)
+    return tuple(claims(policies, prior, posterior, fitted) if fitted else claims(policies, prior))
 
 
 def claims_printed(claims: Sequence[Claim], about: About) -> list[Block]:
@@ -125,7 +134,8 @@ def _factor(claim: Claim) -> str:
 
 def _table(claims: Sequence[Claim], about: About) -> Table:
     """All of them, what data have informed first; without a fit there is one probability and no factor."""
-    unseen, several = about.unseen, about.several
+    several = about.several
+    unseen = not any(evidence.posterior for claim in claims for evidence in claim.evidence)
     rows = []
     for claim in sorted(claims, key=lambda claim: ("informed", "undecided", "built in").index(claim.classified.kind)):
         policy = about.catalogue.policy_by_id[claim.policy]

@@ -23,8 +23,8 @@ R = TypeVar("R")
 _RUNS = Mapping[str, xr.Dataset]
 #: The file of what all results rest on.
 FILE = "findings-policy.zip"
-#: Of the file of a part's result; 2 since the shares of draws above and below zero have their names.
-FORMAT = "cipark_sd policy result 2"
+#: Of the file of a part's result; 3 since effects have a class.
+FORMAT = "cipark_sd policy result 3"
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from cipark_sd.claims import BUILT_IN, INFORMED
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
+from cipark_sd.commands.policy.expectations import fitted_rivals
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
@@ -144,7 +145,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
             after = {name: widened(d, catalogue, seed) for name, d in analysis.draws.items()}
             posterior = run("knock-outs after the data", draws=after)
             doubts += analysis.doubts(posterior)
-        fitted = {rival: draws.effective for rival, draws in analysis.draws.items() if draws.origin != "borrowed"}
+        fitted = fitted_rivals(analysis)
+        posterior = posterior if fitted else None
         return KnockoutsFound(knockout_table(knockouts, prior, posterior, fitted), tuple(doubts))
 
     def tables_of(self, result: KnockoutsFound, about: About) -> "dict[str, pd.DataFrame]":

@@ -13,6 +13,7 @@ from cipark_sd.commands.policy.expectations import (
     claims_frame,
     claims_printed,
     classified_claims,
+    runs_without_data,
 )
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 #: What stands above them.
 HEADING = (
-    "Signs under the priors. No data have been used, so this says what the model assumes and not what is known: no "
-    "size is told, and nothing is ranked."
+    "Signs under the priors. No data have been used, so this is what the model assumes and not what is known: no "
+    "sizes, no ranks."
 )
 
 
@@ -45,7 +46,7 @@ def _signs(result: Signs, about: About) -> list[Block]:
     catalogue = about.catalogue
     caption = (
         f"Whether each policy brings more or less than the base {catalogue.when(catalogue.headline[1])}, in the order "
-        f"of the catalogue; a sign is told where it is the same in {BUILT_IN:.0%} of the prior draws or more under "
+        f"of the catalogue; a sign is given where it is the same in {BUILT_IN:.0%} of the prior draws or more under "
         "every structure"
     )
     head = ("policy", *(catalogue.outcome_by_id[outcome].title for outcome in about.in_full))
@@ -68,7 +69,9 @@ class SignsPart(PolicyPart[Signs]):
         signs = tuple(
             tuple(sign(runs, policy.id, outcome, at) for outcome in shown) for policy in analysis.catalogue.changes
         )
-        return Signs(runs, signs, classified_claims(analysis, None, bars), analysis.doubts(runs))
+        return Signs(
+            runs, signs, classified_claims(analysis, runs_without_data(analysis, bars), None), analysis.doubts(runs)
+        )
 
     def tables_of(self, result: Signs, about: About) -> "dict[str, pd.DataFrame]":
         """Every sign; the claims where there are any."""

@@ -21,7 +21,8 @@ function shape(name, attributes = {}, text = null) {
 
 /**
  * Draw a view: `times`, `courses` (five quantiles at each time, or one line), `fan` whether they are five, `base`, `pins`
- * ({label, course}), `seen`, `from` and `to` (positions of times), `at`, `units`, `prior`, `tickLabels` (time, text).
+ * ({label, course}), `seen`, `from` and `to` (positions of times), `at`, `title`, `unitsSaid`, `dataEnd` (a time or null), `prior`,
+ * `tickLabels` (time, text).
  */
 function drawChart(svg, view) {
   const width = Math.max(280, svg.clientWidth || 640), height = Math.max(220, Math.min(440, Math.round(width * 0.56)));
@@ -48,7 +49,14 @@ function drawChart(svg, view) {
     parts.push(shape("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), stroke: value === 0 ? GREY : RULE }));
     parts.push(label(words[i], { x: left - 7, y: y(value) + font * 0.35, "text-anchor": "end" }));
   });
-  parts.push(label(view.units || "", { x: 4, y: 16 }));
+  const head = [view.title, view.unitsSaid ? `, ${view.unitsSaid}` : ""].join("");
+  if (view.dataEnd !== null && view.dataEnd < last) {
+    const edge = Math.max(x(view.dataEnd), left), words = { y: top + font, "font-size": font - 0.5 };
+    parts.splice(1, 0, shape("rect", { x: edge, y: top, width: width - right - edge, height: height - top - bottom, fill: "#f0eef6" }));
+    parts.push(shape("line", { x1: edge, x2: edge, y1: top, y2: height - bottom, stroke: "#5a4590" }));
+    if (edge - left > 70) parts.push(label("data end", { ...words, x: edge - 6, "text-anchor": "end", fill: INK }));
+    if (width - right - edge > 76) parts.push(label("all assumed", { ...words, x: edge + 6, fill: "#5a4590" }));
+  }
   for (const [time, text] of view.tickLabels(Math.max(3, Math.floor((width - left - right) / 84)))) {
     parts.push(shape("line", { x1: x(time), x2: x(time), y1: height - bottom, y2: height - bottom + 5, stroke: GREY }));
     const half = text.length * font * 0.31, at = Math.min(Math.max(x(time), half), width - half);
@@ -99,7 +107,15 @@ function drawChart(svg, view) {
   if (when >= first && when <= last) {
     parts.push(shape("line", { x1: x(when), x2: x(when), y1: top - 8, y2: height - bottom, stroke: GREY, "stroke-dasharray": "1 3" }));
     const text = view.whenLabel(view.at), half = text.length * font * 0.31;
-    parts.push(label(text, { x: Math.min(Math.max(x(when), half + left), width - half - 4), y: 16, "text-anchor": "middle", fill: INK }));
+    const middle_ = Math.min(Math.max(x(when), half + left), width - half - 4);
+    parts.push(label(text, { x: middle_, y: 16, "text-anchor": "middle", fill: INK }));
+    // the title of the axis gives way to the date that is read
+    if (head.length * font * 0.56 < middle_ - half - 8) parts.push(label(head, { x: 4, y: 16 }));
+    else if (middle_ + half + 8 + head.length * font * 0.56 < width) parts.push(label(head, { x: width - 4, y: 16, "text-anchor": "end" }));
+  } else {
+    parts.push(label(head, { x: 4, y: 16 }));
+  }
+  if (when >= first && when <= last) {
     if (Number.isFinite(middle[view.at]))
       parts.push(shape("circle", { cx: x(when), cy: y(middle[view.at]), r: 5, fill: BLUE, stroke: "#fff", "stroke-width": 2 }));
   }

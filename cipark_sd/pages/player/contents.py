@@ -25,17 +25,17 @@ class Lever:
         The constants that take the value: ``Name`` or ``Name[element]``, a whole subscripted one for all its elements.
     low, high : float
         Within which it is moved.
-    note : str
-        What else a reader should know of it.
+    about : str
+        What it does in the world; empty for what the model's file says of its constants.
     guessed : bool
-        Whether nobody gave the range.
+        Whether the range is a guess.
     """
 
     title: str
     names: tuple[str, ...]
     low: float
     high: float
-    note: str = ""
+    about: str = ""
     guessed: bool = False
 
     @property
@@ -66,17 +66,37 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """How what happened is reported later: it waits, and is released at events and little by little.
+
+    Parameters
+    ----------
+    events : tuple of float
+        Times at which a ``share`` of what waits is released.
+    share, rate : float or str
+        A number or the name of a number in :attr:`Structure.beside`: between 0 and 1, and per unit of time.
+    begin : float
+        When nothing waits yet.
+    """
+
+    events: tuple[float, ...]
+    share: float | str
+    rate: float | str
+    begin: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``).
 
-    ``note`` says in a few words what the curve counts where that is not what was reported.
+    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted.
     """
 
     title: str
     variable: str
     per: str = ""
     observed: tuple[Seen, ...] = ()
-    note: str = ""
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +113,12 @@ class Structure:
         One value for each of them: the optimum of a fit, or the middle of the draws.
     basis : Basis, optional
         What the draws are.
+    beside : mapping of str to (n + 1,)
+        Numbers of the noise that a :class:`Waiting` names, the estimate last.
+    prior, prior_beside : mappings of str to arrays
+        The same of the priors, with what is named in ``draws`` and ``beside``; empty where nothing was fitted.
+    every, every_beside : mappings of str to arrays
+        All draws of which ``draws`` are some, for the numbers of the model as it was fitted.
     """
 
     title: str
@@ -100,6 +126,11 @@ class Structure:
     draws: Mapping[str, Array] = field(default_factory=dict)
     estimate: Mapping[str, float] = field(default_factory=dict)
     basis: Basis | None = None
+    beside: Mapping[str, Array] = field(default_factory=dict)
+    prior: Mapping[str, Array] = field(default_factory=dict)
+    prior_beside: Mapping[str, Array] = field(default_factory=dict)
+    every: Mapping[str, Array] = field(default_factory=dict)
+    every_beside: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,8 +159,10 @@ class Contents:
         What a reader must not overlook; the first of them is always in view.
     labels : sequence of str
         Of the saved times; empty for numbers of the model's unit.
-    warning : str
-        What stands beside what the draws are, such as that they contradict the data.
+    data_end : float
+        The time of the last number that was counted; NaN without data.
+    notice : str
+        One line beneath the title: what to do for intervals, or that priors contradict the data.
     model_digest : str
         Of the model's files, where the page runs a model with constants of its own; empty for that of ``model``.
     """
@@ -146,5 +179,6 @@ class Contents:
     base: str
     limits: Sequence[str]
     labels: Sequence[str] = ()
-    warning: str = ""
+    data_end: float = math.nan
+    notice: str = ""
     model_digest: str = ""

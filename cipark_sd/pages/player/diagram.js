@@ -104,7 +104,15 @@ function fillMap() {
   const title = page.trace.diagram.views[number].title;
   $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the estimate` +
     (moved() ? `; the levers have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
-    (page.trace.diagram.origin === "rows" ? " The file has no drawing: its stocks and flows stand in rows, its other variables under Why." : "");
+    (page.trace.diagram.origin === "rows" ? " The file has no drawing: stocks and flows are shown in rows, other variables under Why." : "");
+}
+
+/** Choose the part of the drawing in which the outcome on show has its place. */
+function openView() {
+  const { name } = page.outcomes[state.outcome], shows = (own) => page.trace.diagram.views.findIndex(({ places }) =>
+    places.some((place) => place.name === name && place.kind === "variable" && (!own || !place.shadow)));
+  const place = shows(true) >= 0 ? shows(true) : shows(false);
+  if (place >= 0) $("viewof").value = String(place);
 }
 
 function buildMap() {

@@ -24,9 +24,9 @@ LEVERS, OUTCOMES = 8, 6
 #: Constants whose influence is looked at, at most.
 LOOKED_AT = 2000
 LIMITS = (
-    "This is what follows from the equations and from these values: no forecast, and nothing here was fitted to data.",
-    "Levers reach as far as the file says, else from nothing, or a tenth, to twice the value in it. Without a choice "
-    "they are the constants that move the curves most, each alone; the model has others.",
+    "These are results of the equations and of the values in the file; nothing was fitted to data.",
+    "Levers reach as far as the file says, else from 0, or a tenth, to twice the value in it. They are the constants "
+    "that move the curves most, each alone, unless --levers names others.",
 )
 
 

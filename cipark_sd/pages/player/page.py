@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,22 @@ from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
 from cipark_sd.pages.player.native import digest, native_base
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import trace
+from cipark_sd.pages.player.waiting import counted
 from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
-from cipark_sd.wording import with_unit
+from cipark_sd.wording import is_counted, with_unit
 
-FORMAT = "cipark_sd player 1"
+FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.
 MOST_TIMES = 1000
+#: Of the bands, and the draws that are run together for them.
+LEVELS, CHUNK = (0.05, 0.25, 0.5, 0.75, 0.95), 500
 
 
 def render(contents: Contents) -> str:
@@ -51,7 +56,7 @@ def as_json(contents: Contents) -> dict[str, object]:
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
     shown = _thinned(len(every))
     names = [name for lever in contents.levers for name in lever.names]
-    drawn = {flat for structure in contents.structures for flat in _flat(model, structure.draws)}
+    drawn = {flat for structure in contents.structures for flat in _flat(model, [*structure.draws, *structure.prior])}
     made = carried(
         model,
         contents.scenario,
@@ -61,9 +66,13 @@ def as_json(contents: Contents) -> dict[str, object]:
         varying=drawn,
     )
     structures = [_structure(contents, made, structure) for structure in contents.structures]
-    # structures that nothing was fitted to have the same draws
-    draws = list(dict.fromkeys(structure["draws"] for structure in structures))
-    levers = [entry for lever in contents.levers if (entry := _lever(contents, made, lever, drawn))]
+    draws = _shared(structures)
+    along = moved_along(model, contents.levers, contents.scenario | contents.structures[0].scenario)
+    levers = [
+        entry
+        for lever, dates in zip(contents.levers, along, strict=True)
+        if (entry := _lever(contents, made, lever, dates))
+    ]
     if not levers:
         expected = f"one at least that changes {', '.join(variables)}"
         raise InvalidValue("the levers", [lever.title for lever in contents.levers], expected, where="play")
@@ -79,16 +88,17 @@ def as_json(contents: Contents) -> dict[str, object]:
         "held": json.loads(contents.scenario.to_json()),
         "base": contents.base,
         "limits": list(contents.limits),
-        "warning": contents.warning,
+        "notice": contents.notice,
         "labels": labels,
         "at": int(nearest_indices(times, np.array([contents.at]))[0]),
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
+        "dataEnd": None if np.isnan(contents.data_end) else contents.data_end,
         "levers": levers,
         "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
         "plurals": {
             v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
         },
-        "structures": [{**structure, "draws": draws.index(structure["draws"])} for structure in structures],
+        "structures": structures,
         "draws": draws,
         "kernel": base64.b64encode(made.module).decode(),
         "trace": trace(contents, times),
@@ -118,8 +128,8 @@ def flat_names(model: Model, name: str) -> list[str]:
     return [flat for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
 
 
-def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> dict[str, object] | None:
-    """None where no outcome depends on it."""
+def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]) -> dict[str, object] | None:
+    """None where no outcome depends on it; ``along`` are the dates that move with it."""
     model, known = contents.model, set(made.constants)
     names = [flat for name in lever.names for flat in flat_names(model, name) if flat in known]
     if not names:
@@ -137,8 +147,8 @@ def _lever(contents: Contents, made: Carried, lever: Lever, drawn: set[str]) -> 
         "high": lever.high,
         "step": lever.step,
         "units": units,
-        "note": lever.note,
-        "drawn": any(name in drawn for name in names),
+        "about": lever.about or " ".join(variable.doc.replace("\\", " ").split()),
+        "along": list(along),
     }
 
 
@@ -148,11 +158,12 @@ def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]
     return {
         "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
         "title": outcome.title,
-        "note": outcome.note,
+        "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "name": variable.name,
         "variable": variable.label,
         "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
         "units": units,
+        "whole": is_counted(units),
         "parts": _places(made, outcome.variable),
         "per": _places(made, outcome.per) if outcome.per else [],
         "seen": [
@@ -186,14 +197,23 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
     columns = _columns(model, structure.draws, structure.estimate, known)
     n = len(next(iter(structure.draws.values()))) if structure.draws else 0
     values = native_base(made, fixed, columns, n + 1)
-    drawn = np.array([columns[name] for name in columns]).reshape(len(columns), n + 1)
+    m = len(next(iter(structure.prior.values()))) if structure.prior else 0
+    # the last run is of no use there, and keeps both alike
+    middle = {name: float(np.median(drawn)) for name, drawn in structure.prior.items()}
+    prior = _columns(model, structure.prior, middle, known)
+    beside = {name: np.append(drawn, np.median(drawn)) for name, drawn in structure.prior_beside.items()}
     return {
         "title": structure.title,
         "set": fixed,
         "scenario": json.loads(structure.scenario.to_json()),
         "drawn": list(columns),
-        "draws": base64.b64encode(drawn.astype("<f8").tobytes()).decode(),
+        "draws": _packed({**columns, **structure.beside}),
+        "beside": list(structure.beside),
         "runs": n + 1,
+        "prior": None
+        if not m
+        else {"drawn": list(prior), "draws": _packed({**prior, **beside}), "beside": list(beside), "runs": m + 1},
+        "whole": [_packed(dict(enumerate(quantiles))) for quantiles in _whole(contents, made, structure, fixed)],
         "digest": digest(values),
         "numbers": int(values.size),
         "basis": None
@@ -204,6 +224,45 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
             "sentence": structure.basis.sentence,
         },
     }
+
+
+def _packed(columns: Mapping[Any, Array]) -> str:
+    """Numbers of one length, one column after the other, as text."""
+    return base64.b64encode(np.array(list(columns.values())).astype("<f8").tobytes()).decode()
+
+
+def _shared(structures: Sequence[dict[str, Any]]) -> list[str]:
+    """Draws once each, and in their place the number of them: structures that nothing was fitted to have the same."""
+    holders = [*structures, *(structure["prior"] for structure in structures if structure["prior"])]
+    draws = list(dict.fromkeys(holder["draws"] for holder in holders))
+    for holder in holders:
+        holder["draws"] = draws.index(holder["draws"])
+    return draws
+
+
+def _whole(contents: Contents, made: Carried, structure: Structure, fixed: Mapping[str, float]) -> list[Array]:
+    """By outcome its quantiles ``(5, m)`` over all draws; nothing where the page has all of them."""
+    if not structure.every:
+        return []
+    known, n = set(made.constants), len(next(iter(structure.every.values())))
+    times, parts = made.plan.times, list[list[Array]]()
+    for start in range(0, n, CHUNK):
+        some = {name: values[start : start + CHUNK] for name, values in structure.every.items()}
+        last = {name: float(values[-1]) for name, values in some.items()}
+        columns = {name: c[:-1] for name, c in _columns(contents.model, some, last, known).items()}
+        values = native_base(made, fixed, columns, min(CHUNK, n - start))
+        beside = {name: of[start : start + CHUNK] for name, of in structure.every_beside.items()}
+        parts.append([_curves(made, outcome, values, times, beside) for outcome in contents.outcomes])
+    by_outcome = (np.concatenate(of, axis=1) for of in zip(*parts, strict=True))
+    return [np.nanquantile(curves, LEVELS, axis=1) for curves in by_outcome]
+
+
+def _curves(made: Carried, outcome: Outcome, values: Array, times: Array, beside: Mapping[str, Array]) -> Array:
+    """An outcome ``(m, n)`` of runs ``(outputs, m, n)``."""
+    curves = values[_places(made, outcome.variable)].sum(axis=0)
+    if outcome.per:
+        curves = curves / values[_places(made, outcome.per)].sum(axis=0)
+    return curves if outcome.waiting is None else counted(times, curves, outcome.waiting, beside)
 
 
 def _columns(

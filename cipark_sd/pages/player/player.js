@@ -26,25 +26,31 @@ function bytesOf(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-/** Draws of a structure by constant, the estimate last. */
-function drawsOf(structure) {
-  if (!structure.columns) {
-    const numbers = new Float64Array(bytesOf(page.draws[structure.draws]).buffer);
-    structure.columns = Object.fromEntries(structure.drawn.map((name, i) => [name, numbers.subarray(i * structure.runs, (i + 1) * structure.runs)]));
+/** What has draws: a structure, or the priors of one. */
+function holderOf(place, prior) {
+  return prior ? page.structures[place].prior : page.structures[place];
+}
+
+/** Draws by constant, and of numbers of the noise by name; the estimate last. */
+function drawsOf(holder) {
+  if (!holder.columns) {
+    const numbers = new Float64Array(bytesOf(page.draws[holder.draws]).buffer);
+    holder.columns = Object.fromEntries([...holder.drawn, ...holder.beside].map((name, i) => [name, numbers.subarray(i * holder.runs, (i + 1) * holder.runs)]));
   }
-  return structure.columns;
+  return holder.columns;
 }
 
 /** The constants of a structure's runs with levers. */
-function valuesOf(levers, place) {
-  const structure = page.structures[place], values = { ...structure.set, ...drawsOf(structure) };
+function valuesOf(levers, place, prior = false) {
+  const holder = holderOf(place, prior), values = { ...page.structures[place].set };
+  for (const name of holder.drawn) values[name] = drawsOf(holder)[name];
   for (const lever of page.levers)
     if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
   return values;
 }
 
-function keyOf(levers, place, last) {
-  return JSON.stringify([place, last, levers]);
+function keyOf(levers, place, last, prior = false) {
+  return JSON.stringify([place, last, prior, levers]);
 }
 
 function keep(key, found) {
@@ -56,8 +62,8 @@ function keep(key, found) {
 }
 
 /** The part of the base runs, which are kept whole, up to a time. */
-function baseUntil(place, last) {
-  const { runs } = page.structures[place], whole = runsOf({}, place), times = page.last + 1, outputs = kernel.about.outputs.length;
+function baseUntil(place, last, prior) {
+  const { runs } = holderOf(place, prior), whole = runsOf({}, place, page.last, prior), times = page.last + 1, outputs = kernel.about.outputs.length;
   const found = new Float64Array(outputs * (last + 1) * runs);
   for (let output = 0; output < outputs; output++)
     found.set(whole.subarray(output * times * runs, (output * times + last + 1) * runs), output * (last + 1) * runs);
@@ -65,30 +71,30 @@ function baseUntil(place, last) {
 }
 
 /** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
-function runsOf(levers, place, last = page.last) {
-  const key = keyOf(levers, place, last);
+function runsOf(levers, place, last = page.last, prior = false) {
+  const key = keyOf(levers, place, last, prior);
   if (kept.has(key)) return kept.get(key);
-  if (last < page.last && !Object.keys(levers).length) return keep(key, baseUntil(place, last));
-  return keep(key, kernel.run(valuesOf(levers, place), page.structures[place].runs, { last }));
+  if (last < page.last && !moved(levers)) return keep(key, baseUntil(place, last, prior));
+  return keep(key, kernel.run(valuesOf(levers, place, prior), holderOf(place, prior).runs, { last }));
 }
 
 /**
- * Have runs kept, `[levers, structure, last time]` each, before they are read. With the move that they are `asked` for it
- * ends as soon as there is a newer one, whose turn it is, and resolves to false.
+ * Have runs kept, `[levers, structure, last time, of the priors]` each, before they are read. With the move that they are
+ * `asked` for it ends as soon as there is a newer one, whose turn it is, and resolves to false.
  */
 async function ahead(wanted, asked = null) {
   const stale = () => asked !== null && asked !== turn;
-  for (const [levers, place, last] of wanted) {
-    const until = moved(levers) ? last : page.last, key = keyOf(levers, place, until);
+  for (const [levers, place, last, prior = false] of wanted) {
+    const until = moved(levers) ? last : page.last, key = keyOf(levers, place, until, prior);
     if (!kept.has(key)) {
       try {
-        if (workers) keep(key, await workers.run(valuesOf(levers, place), page.structures[place].runs, until));
+        if (workers) keep(key, await workers.run(valuesOf(levers, place, prior), holderOf(place, prior).runs, until));
         else {
           await breath();
-          if (!stale()) runsOf(levers, place, until);
+          if (!stale()) runsOf(levers, place, until, prior);
         }
       } catch (problem) {
-        // who reads these runs is told again
+        // who reads these runs meets it again
         if (!(problem instanceof KernelError)) throw problem;
       }
     }
@@ -109,7 +115,7 @@ function proof(place) {
   return structure.proven;
 }
 
-/** What a lever is where nobody has moved it. */
+/** What a lever is before it is moved. */
 function baseOf(lever, place = state.structure) {
   const structure = page.structures[place], [name] = lever.names;
   if (structure.drawn.includes(name)) return drawsOf(structure)[name][structure.runs - 1];
@@ -117,7 +123,7 @@ function baseOf(lever, place = state.structure) {
 }
 
 /** An outcome of runs: time by time, in each run by run. */
-function curvesOf(values, outcome) {
+function curvesOf(values, outcome, holder) {
   const size = values.length / kernel.about.outputs.length;
   const sum = (places) => {
     const total = new Float64Array(size);
@@ -126,7 +132,7 @@ function curvesOf(values, outcome) {
   };
   const whole = sum(outcome.parts);
   if (outcome.per.length) sum(outcome.per).forEach((value, i) => (whole[i] /= value));
-  return whole;
+  return outcome.waiting ? counted(kernel.times, whole, holder.runs, outcome.waiting, drawsOf(holder)) : whole;
 }
 
 /** The last time that is shown, beyond which nothing need be computed. */
@@ -135,21 +141,30 @@ function shownUntil() {
 }
 
 /** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
-function coursesOf(levers, place, outcome, last = shownUntil()) {
-  const values = runsOf(levers, place, last);
+function coursesOf(levers, place, outcome, last = shownUntil(), prior = false) {
+  const values = runsOf(levers, place, last, prior);
   if (!summaries.has(values)) summaries.set(values, new Map());
   const byOutcome = summaries.get(values);
-  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, page.structures[place].runs, outcome, last));
+  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, prior), outcome, last, moved(levers) || prior));
   return byOutcome.get(outcome);
 }
 
-function summed(values, runs, outcome, last) {
-  const curves = curvesOf(values, outcome);
+/** Of the model as it was fitted the page has quantiles over all draws, not over those alone that it runs. */
+function wholeOf(holder, outcome, last) {
+  const text = holder.whole?.[page.outcomes.indexOf(outcome)];
+  if (!text) return null;
+  const numbers = new Float64Array(bytesOf(text).buffer), times = page.last + 1;
+  return LEVELS.map((_, i) => numbers.subarray(i * times, i * times + last + 1));
+}
+
+function summed(values, holder, outcome, last, changed) {
+  const { runs } = holder, curves = curvesOf(values, outcome, holder);
   const times = last + 1, estimate = Float64Array.from({ length: times }, (_, t) => curves[t * runs + runs - 1]);
   if (runs === 1) return { curves, courses: [estimate], estimate, middle: estimate, lost: 0, fan: false };
-  const courses = LEVELS.map(() => new Float64Array(times));
+  const whole = changed ? null : wholeOf(holder, outcome, last);
+  const courses = whole ?? LEVELS.map(() => new Float64Array(times));
   let lost = 0;
-  for (let t = 0; t < times; t++) {
+  for (let t = 0; t < times && !whole; t++) {
     const found = summary(curves.subarray(t * runs, t * runs + runs - 1));
     found.levels.forEach((value, i) => (courses[i][t] = value));
     lost = Math.max(lost, found.lost);
@@ -202,58 +217,143 @@ function moved(levers = state.levers) {
   return Object.keys(levers).length > 0;
 }
 
-function between(low, high) {
-  return `${told(low)} to ${told(high)}`;
+/** A time in a sentence: on a date, in a year, at a time of the model. */
+function whenSaid(at) {
+  const label = whenLabel(at);
+  return dated(page.labels[at] ?? "") ? `on ${label}` : /^years?$/i.test(kernel.about.time.units) ? `in ${label}` : `at ${label}`;
 }
 
-/** At the time of reading: the number now, the base, and the difference of each draw to itself. */
-function readingOf(levers, place, outcome, last = shownUntil()) {
-  const now = coursesOf(levers, place, outcome, last), base = coursesOf({}, place, outcome, last), at = state.at;
-  const { runs } = page.structures[place], n = now.fan ? runs - 1 : 1;
-  const differences = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run] - base.curves[at * runs + run]);
-  const difference = summary(differences).levels;
-  return { levers, now, base, value: now.middle[at], estimate: now.estimate[at], difference, at };
+/** At the time of reading: the draws now, and the difference of each draw to itself. */
+function readingOf(levers, place, outcome, last = shownUntil(), prior = false) {
+  const now = coursesOf(levers, place, outcome, last, prior), base = coursesOf({}, place, outcome, last, prior), at = state.at;
+  const { runs } = holderOf(place, prior), n = now.fan ? runs - 1 : 1;
+  const draws = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run]);
+  const differences = draws.map((value, run) => value - base.curves[at * runs + run]);
+  const levels = now.courses.length > 1 ? now.courses.map((course) => course[at]) : summary(draws).levels;
+  const difference = summary(differences).levels, change = moved(levers);
+  return {
+    levers, now, base, value: now.middle[at], estimate: now.estimate[at], difference, at, change,
+    draws: change ? differences : draws, levels: change ? difference : levels,
+  };
 }
 
-/* What draws are, in a word or two; the line under the title says the rest. */
-const SHORT = {
-  posterior: "posterior draws", laplace: "approximate posterior draws", borrowed: "draws of another structure",
-  prior: "PRIOR draws", ranges: "draws from your ranges",
-};
-
-/** The range of the draws, and what it is given; none where the levers set all that was uncertain. */
-function rangeOf({ levers, now, at }, structure) {
-  const set = new Set(page.levers.filter((lever) => lever.id in levers).flatMap((lever) => lever.names));
-  const given = structure.drawn.filter((name) => set.has(name)).length;
-  if (given === structure.drawn.length) return "no range: the levers set all that was uncertain";
-  const words = given ? ", given what is set" : "";
-  return `90 % of ${SHORT[structure.basis.origin]}${words}: ${between(now.courses[0][at], now.courses[4][at])}`;
+/** Whether the draws have seen no data. */
+function isUnseen(structure = page.structures[state.structure]) {
+  return structure.basis !== null && ["prior", "ranges"].includes(structure.basis.origin);
 }
 
-/** The last number that was reported until the date that is read, in a sentence; nothing where there is none. */
-function reportedBy(outcome, at) {
-  const until = kernel.times[at] * (1 + 1e-9), before = outcome.seen.filter((entry) => entry.time <= until);
-  if (!before.length) return "";
-  const last = before.reduce((found, entry) => (entry.time >= found.time ? entry : found));
-  const number = last.high === null ? `at least ${told(last.low)}` : last.high === last.low ? told(last.low) : `${told(last.low)} to ${told(last.high)}`;
-  return ` Reported on ${last.date}: ${number}.`;
+/** What is asked: the outcome, when, and what was moved with all that moves along. */
+function questionOf({ change, at }, outcome) {
+  const levers = page.levers.filter((lever) => lever.id in state.levers);
+  const along = new Set(levers.flatMap((lever) => lever.along)).size;
+  const place = state.structure ? `, ${page.structures[state.structure].title}` : "";
+  const name = `${outcome.title}${outcome.waiting ? " as counted" : ""} ${whenSaid(at)}${place}`;
+  if (!change) return `${name}, ${page.structures[0].basis ? `model ${page.base}` : `all values ${page.base}`}`;
+  const words = (lever) => `${lever.title} ${saidValue(lever, state.levers[lever.id])} instead of ${saidValue(lever, baseOf(lever))}`;
+  const what = levers.length > 2 ? `${levers.length} levers moved` : levers.map(words).join(" and ");
+  return `${name}, ${what}${along ? `; ${along} ${along === 1 ? "date moves" : "dates move"} with it` : ""}`;
 }
 
-function answerOf(reading, outcome) {
-  const { levers, now, base, difference, at } = reading, structure = page.structures[state.structure];
-  const number = make("data", { id: "now", value: String(reading.value) }, withUnits(told(reading.value), outcome.units));
-  const counted = outcome.note ? ` (${outcome.note})` : "";
-  const parts = [`${outcome.title}${counted}, ${whenLabel(at)}: `, make("strong", {}, number)];
-  if (now.fan) parts.push(` (${rangeOf(reading, structure)})`);
-  parts.push(". ");
-  if (!moved(levers)) parts.push(now.fan ? `This is the model ${page.base}.${reportedBy(outcome, at)}` : `All values are ${page.base}.`);
-  else {
-    parts.push(`${capital(page.base)} ${told(base.middle[at])}; `);
-    parts.push(make("b", {}, `difference ${change(difference[2])}`));
-    parts.push(now.fan ? ` (90 %: ${change(difference[0])} to ${change(difference[4])}).` : ".");
+/* What the class, the sentence and the intervals on show are of; they come when the levers rest. */
+let classified = "";
+
+function askedNow() {
+  return JSON.stringify([state.levers, state.structure, state.outcome, state.at]);
+}
+
+/** The answer as far as the runs of this move say; its class comes when the levers rest. */
+function showAnswer(reading, outcome) {
+  if (classified === askedNow()) return;
+  classified = "";
+  const { now, levels, change } = reading, width = levels[4] - levels[0], set = new Set(page.levers.filter((lever) => lever.id in state.levers).flatMap((lever) => lever.names));
+  const structure = page.structures[state.structure], free = structure.drawn.some((name) => !set.has(name)) || structure.beside.length;
+  const number = make("data", { id: "now", value: String(now.fan ? levels[2] : reading.value) });
+  const parts = [number];
+  if (now.fan) {
+    const [middle, ends] = saidLevels(levels, outcome, change);
+    number.textContent = middle;
+    if (free && width > 0) parts.push(" ", make("small", { className: "nb" }, `(90%: ${ends})`));
+  } else {
+    number.textContent = withUnits(told(reading.value), outcome.units);
+    if (change) parts.push(" ", make("small", {}, `(${saidChange(reading.difference[2], 0, { ...outcome, whole: false })} than ${page.base})`));
   }
-  if (now.lost) parts.push(` ${now.lost} runs leave the numbers and are left out.`);
-  return parts;
+  $("question").textContent = questionOf(reading, outcome);
+  $("number").replaceChildren(...parts);
+  $("answer").className = "ans";
+  const classed = structure.prior !== null;
+  $("class").replaceChildren(classed ? make("span", { className: "cls" }, "…") : isUnseen() ? badge("assumed") : "");
+  $("class").hidden = !classed && !isUnseen();
+  const said = [isUnseen() ? "No data have been used." : ""];
+  if (!change && !classed) said.push(countedBeside(outcome, kernel.times[reading.at]));
+  if (now.lost) said.push(`${now.lost} runs have no number and are left out.`);
+  $("say").textContent = said.filter(Boolean).join(" ");
+  $("beside").classList.toggle("waits", classed);
+  if (!classed) $("beside").replaceChildren();
+}
+
+/** The class of the answer, over all models that were fitted; false where a newer move has ended it. */
+async function classify(reading, outcome, asked) {
+  const { levers } = reading, last = shownUntil(), own = state.structure, key = askedNow();
+  if (classified === key) return true;
+  if (page.structures[own].prior === null) return overStructures(reading, outcome, asked);
+  const pairs = [], medians = [];
+  let prior = null;
+  for (let place = 0; place < page.structures.length; place++) {
+    const wanted = [true, false].flatMap((of) => [[{}, place, last, of], [levers, place, last, of]]);
+    if (!(await ahead(wanted, asked))) return false;
+    if (!proof(place)) return fatal(mismatch(place));
+    try {
+      const [before, after] = [true, false].map((of) => readingOf(levers, place, outcome, last, of));
+      pairs.push([before.draws, after.draws]);
+      if (place === own) prior = before.levels;
+      else medians.push(after.levels[2]);
+    } catch (problem) {
+      if (!(problem instanceof KernelError)) throw problem;
+    }
+  }
+  if (prior === null) return true;
+  const kind = classOf(pairs, reading.change), time = kernel.times[reading.at];
+  const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
+  $("answer").className = `ans ${kind}`;
+  $("class").replaceChildren(badge(kind));
+  const parts = [sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
+  if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
+  $("say").textContent = parts.filter(Boolean).join(" ");
+  const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];
+  if (medians.length) rows.push({ name: `${medians.length} rivals`, ticks: medians });
+  const seen = reading.change ? null : outcome.seen.find((s) => s.low === s.high && Math.abs(s.time - time) < 1e-9 * Math.max(1, Math.abs(time)))?.low ?? null;
+  const strip = intervals(rows, CLASSES[kind].color, { seen, zero: reading.change });
+  const words = rows.filter((row) => row.levels).map((row) => `${row.name} ${saidLevels(row.levels, outcome, reading.change).join(", ")}`);
+  strip.setAttribute("aria-label", words.join("; "));
+  const ticked = medians.length ? ` Tick: median of a rival model (${saidMedians(medians, outcome, reading)}).` : "";
+  $("beside").replaceChildren(strip, make("p", { className: "rv" }, `Dot: median. Bar: 90%.${ticked}`));
+  $("beside").classList.remove("waits");
+  classified = key;
+  return true;
+}
+
+function saidMedians(medians, outcome, reading) {
+  const [low, high] = range(medians), width = reading.levels[4] - reading.levels[0];
+  if (reading.change) return saidChanges(low, high, outcome);
+  return `${near(low, width, outcome.whole)} to ${near(high, width, outcome.whole)}`;
+}
+
+/** Of structures without data the range of the middles; false where a newer move has ended it. */
+async function overStructures(reading, outcome, asked) {
+  if (page.structures.length < 2) return true;
+  const medians = [];
+  for (let place = 0; place < page.structures.length; place++) {
+    if (!(await ahead([[{}, place, page.last], [reading.levers, place, shownUntil()]], asked))) return false;
+    try {
+      if (!proof(place)) return fatal(mismatch(place));
+      medians.push(readingOf(reading.levers, place, outcome).levels[2]);
+    } catch (problem) {
+      if (!(problem instanceof KernelError)) throw problem;
+    }
+  }
+  const what = page.structures[0].runs > 1 ? "medians" : "one run each";
+  $("beside").replaceChildren(make("p", { className: "rv" }, `Over ${medians.length} structures: ${saidMedians(medians.filter(Number.isFinite), outcome, reading)} (${what}).`));
+  return true;
 }
 
 // --- the figure ---------------------------------------------------------------------------------------------------------
@@ -264,10 +364,10 @@ function view(levers = state.levers) {
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
   return {
-    reading, outcome, pins, to,
+    reading, outcome, pins, to, unitsSaid: page.plurals[outcome.units] || outcome.units,
     from: 0, times: kernel.times, at: state.at, units: outcome.units, seen: outcome.seen,
     courses: reading.now.courses, fan: reading.now.fan, base: reading.base.middle,
-    prior: structure.basis !== null && ["prior", "ranges"].includes(structure.basis.origin),
+    prior: isUnseen(structure), title: `${outcome.title}${outcome.waiting ? ", as counted" : ""}`, dataEnd: page.dataEnd,
     tickLabels: tickLabels(0, to), whenLabel,
   };
 }
@@ -283,8 +383,9 @@ function show(levers, asked) {
     $("problem").hidden = false;
     clearTimeout(speaking);
     speaking = 0;
-    $("over").textContent = "";
-    $("answer").replaceChildren("—");
+    classified = "";
+    for (const part of ["question", "class", "number", "say", "beside"]) $(part).replaceChildren();
+    $("number").textContent = "—";
     $("chart").replaceChildren();
     $("caption").textContent = "No figure for these values.";
     showCopyable(false);
@@ -292,7 +393,7 @@ function show(levers, asked) {
   }
   $("problem").hidden = true;
   drawChart($("chart"), shown);
-  $("answer").replaceChildren(...answerOf(shown.reading, shown.outcome));
+  showAnswer(shown.reading, shown.outcome);
   $("caption").textContent = described(shown);
   $("whentext").textContent = whenLabel(state.at);
   $("when").setAttribute("aria-valuetext", whenLabel(state.at));
@@ -302,7 +403,6 @@ function show(levers, asked) {
   requestAnimationFrame(() => { explaining = setTimeout(() => !waiting && explain(inView), 0); });
   clearTimeout(speaking);
   speaking = setTimeout(() => atRest(shown, asked), 250);
-  if (page.structures.length > 1) $("over").textContent = `Over ${page.structures.length} structures, with these levers: …`;
 }
 
 const inView = new Set();
@@ -319,7 +419,7 @@ function explain(which) {
     if (!(problem instanceof KernelError)) throw problem;
     $("causes").replaceChildren();
     $("chosen").replaceChildren();
-    $("whytext").textContent = `Nothing is said of causes for these values: ${problem.message}.`;
+    $("whytext").textContent = `No causes for these values: ${problem.message}.`;
     drawn.texts.forEach(({ value }) => (value.textContent = ""));
   }
   return undefined;
@@ -339,28 +439,29 @@ function showCopyable(able) {
 
 function described(shown) {
   const { outcome, reading } = shown, first = reading.now.middle[0], last = reading.now.middle[shown.to];
-  const seen = outcome.seen.length ? ` ${outcome.seen.length} reported numbers are drawn as points.` : "";
-  const basis = shown.prior ? " The draws are of the prior: nothing here has seen data." : "";
+  const seen = outcome.seen.length ? ` Points: ${outcome.seen.length} numbers that were counted.` : "";
+  const basis = shown.prior ? " The draws are of the priors; no data have been used." : "";
   return `${outcome.title} from ${told(first)} at ${whenLabel(0)} to ${withUnits(told(last), outcome.units)} at ${whenLabel(shown.to)}; ` +
     `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${basis}`;
 }
 
 /**
- * What may wait until a lever rests: the table, the address, what a screen reader hears, shares, other structures. A move
+ * What may wait until a lever rests: the table, the address, the class, what a screen reader hears, shares. A move
  * that comes meanwhile ends it.
  */
 async function atRest(shown, asked) {
   if (turn !== asked) return;
   const { levers, structure, pins } = state, last = shownUntil();
-  $("spoken").textContent = $("answer").textContent;
   remember();
   fillNumbers(shown);
+  if (!(await classify(shown.reading, shown.outcome, asked))) return;
+  $("spoken").textContent = ["question", "class", "number", "say"].map((id) => $(id).textContent).join(". ");
   if (!(await ahead(pins.flatMap((pin) => [[pin.levers, pin.structure, last], [{}, pin.structure, last]]), asked))) return;
   compare();
   if (!(await ahead(sharedRuns(levers).map((some) => [some, structure, last]), asked))) return;
   showShares();
   explain(new Set(["whysection", "mapsection"]));
-  if (await overStructures(asked)) speaking = 0;
+  speaking = 0;
 }
 
 /** Draw what the state asks for. With workers the page hears of newer moves meanwhile; each that is made is drawn. */
@@ -409,13 +510,13 @@ function legend() {
   const entries = [];
   if (fan) {
     const bands = [shape("rect", { y: 0, width: 26, height: 12, fill: BLUE, "fill-opacity": 0.16 }), shape("rect", { y: 3, width: 26, height: 6, fill: BLUE, "fill-opacity": 0.3 })];
-    entries.push(entry(`50 and 90 % of ${structure.runs - 1} ${structure.basis.name}`, ...bands));
+    entries.push(entry(`50% and 90% of the expected number${outcome.seen.length ? "; counts scatter around it" : ""}`, ...bands));
   }
-  entries.push(entry(fan ? "median" : "now", line({ stroke: BLUE, "stroke-width": 2.5 })));
-  entries.push(entry(`${fan ? "median " : ""}${page.base}`, line({ stroke: BASE.color, "stroke-width": 1.6, "stroke-dasharray": BASE.dash })));
-  const uses = new Set(outcome.seen.map((s) => (s.use === "fit" ? "reported" : "reported, not fitted")));
+  entries.push(entry("your setting", line({ stroke: BLUE, "stroke-width": 2.5 })));
+  entries.push(entry(page.base, line({ stroke: BASE.color, "stroke-width": 1.6, "stroke-dasharray": BASE.dash })));
+  const uses = new Set(outcome.seen.map((s) => (s.use === "fit" ? "counted" : "counted, not fitted")));
   for (const use of uses)
-    entries.push(entry(use, shape("circle", { cx: 13, cy: 6, r: 4, stroke: SEEN, fill: use === "reported" ? SEEN : "#fff" })));
+    entries.push(entry(use, shape("circle", { cx: 13, cy: 6, r: 4, stroke: SEEN, fill: use === "counted" ? SEEN : "#fff" })));
   state.pins.forEach((pin, place) => {
     const { color, dash } = PINS[place];
     entries.push(entry(pin.name, line({ stroke: color, "stroke-width": 2, "stroke-dasharray": dash })));
@@ -428,7 +529,7 @@ function legend() {
 function changesOf(pin) {
   const told_ = page.levers.filter((lever) => lever.id in pin.levers)
     .map((lever) => [lever, pin.levers[lever.id]])
-    .map(([lever, value]) => `${lever.title} ${monthOf(lever, value) || withUnits(String(value), lever.units)}`);
+    .map(([lever, value]) => `${lever.title} ${saidValue(lever, value)}`);
   if (pin.structure) told_.unshift(page.structures[pin.structure].title);
   return told_.join("; ") || page.base;
 }
@@ -441,15 +542,16 @@ function compare() {
     { name: "Now", levers: state.levers, structure: state.structure },
     ...state.pins,
   ];
-  $("tablecaption").textContent = `At ${whenLabel(state.at)}; in brackets the difference to the same structure ${page.base}` +
+  $("tablecaption").textContent = `${capital(whenSaid(state.at))}: the first row, and then what each scenario changes in the same structure` +
     (page.structures[0].runs > 1 ? ", medians of the draws" : "");
   const heads = [make("th", { scope: "col" }, "Scenario"), ...page.outcomes.map((o) => make("th", { scope: "col" }, o.title, make("small", {}, o.units)))];
   $("table").tHead.replaceChildren(make("tr", {}, ...heads, make("th", { scope: "col" }, make("span", { className: "quiet" }, "What to do"))));
   $("table").tBodies[0].replaceChildren(...rows.map((row, i) => {
     const head = make("th", { scope: "row" }, row.name, make("small", {}, i ? changesOf(row) : ""));
     const cells = page.outcomes.map((outcome) => {
-      const reading = readingOf(row.levers, row.structure, outcome), plain = i === 0;
-      return make("td", {}, told(reading.value), plain ? "" : make("small", {}, `(${change(reading.difference[2])})`));
+      const reading = readingOf(row.levers, row.structure, outcome), { levels } = reading, width = levels[4] - levels[0];
+      if (!reading.change) return make("td", {}, near(reading.value, width, outcome.whole));
+      return make("td", {}, saidChange(levels[2], width, { ...outcome, units: "" }).trim());
     });
     const tools = make("td", {});
     if (i > 1) {
@@ -485,45 +587,35 @@ function loadPin(place) {
   refresh();
 }
 
-/** The range of the medians over all structures, one after the other; false where a newer move has ended it. */
-async function overStructures(asked) {
-  if (page.structures.length < 2) return true;
-  const outcome = page.outcomes[state.outcome], { levers } = state, found = [];
-  for (let place = 0; place < page.structures.length; place++) {
-    if (!(await ahead([[{}, place, page.last], [levers, place, shownUntil()]], asked))) return false;
-    try {
-      if (!proof(place)) return fatal(mismatch(place));
-      const reading = readingOf(levers, place, outcome);
-      found.push([reading.value, reading.difference[2]]);
-    } catch (problem) {
-      if (!(problem instanceof KernelError)) throw problem;
-    }
-  }
-  const over = (which) => range(found.map((pair) => pair[which]).filter(Number.isFinite));
-  const [least, most] = over(1), words = moved() ? `; difference ${change(least)} to ${change(most)}` : "";
-  $("over").textContent = `Over ${found.length} structures, with these levers: ${withUnits(between(...over(0)), outcome.units)}${words} (medians, ${whenLabel(state.at)})`;
-  return true;
-}
-
 // --- levers -------------------------------------------------------------------------------------------------------------
 
+/** A lever in words: a month for a date, else the number with its unit. */
+function saidValue(lever, value) {
+  return monthOf(lever, value) || withUnits(String(Number(value.toPrecision(lever.low > 1000 ? 6 : 4))), lever.units).replaceAll(" ", "\u00a0");
+}
+
 function leverRow(lever, place) {
+  const dates = isDate(lever), ids = { wrong: `wrong${place}`, about: `about${place}`, note: `note${place}` };
   const slider = make("input", { type: "range", id: `lever${place}`, min: lever.low, max: lever.high, step: lever.step });
-  const box = make("input", { type: "number", id: `box${place}`, min: lever.low, max: lever.high, step: "any", inputMode: "decimal" });
-  box.setAttribute("aria-label", `${lever.title}, as a number`);
-  box.setAttribute("aria-describedby", `wrong${place}`);
-  slider.setAttribute("aria-describedby", `note${place}`);
+  const box = make("input", dates
+    ? { type: "month", id: `box${place}`, min: monthValue(lever.low), max: monthValue(lever.high) }
+    : { type: "number", id: `box${place}`, min: lever.low, max: lever.high, step: "any", inputMode: "decimal" });
+  box.setAttribute("aria-label", `${lever.title}, as a ${dates ? "month" : "number"}`);
+  box.setAttribute("aria-describedby", ids.wrong);
+  slider.setAttribute("aria-describedby", `${ids.about} ${ids.note}`);
   const back = make("button", { type: "button" }, "Reset");
   back.setAttribute("aria-label", `Reset ${lever.title}`);
-  const note = make("p", { className: "note", id: `note${place}` });
-  const wrong = make("p", { className: "wrong", id: `wrong${place}`, role: "alert" });
+  const along = lever.along.length ? `Moves with it: ${listed(lever.along)}.` : "";
+  const about = make("p", { className: "note", id: ids.about }, lever.about, lever.about && along ? " " : "", make("b", {}, along));
+  const note = make("span", { className: "was", id: ids.note });
+  const wrong = make("p", { className: "wrong", id: ids.wrong, role: "alert" });
   wrong.setAttribute("role", "alert");
-  const mark = make("span", { className: "mark" }), units = make("span", { className: "units" });
+  const mark = make("span", { className: "mark" }), units = make("span", { className: "units" }, dates ? "" : lever.units);
   mark.setAttribute("aria-hidden", "true");
   const row = make("li", {},
-    make("div", { className: "row" }, make("label", { htmlFor: slider.id }, lever.title), box, units),
+    make("div", { className: "row" }, make("label", { htmlFor: slider.id }, lever.title), box, units), about,
     make("div", { className: "slide" }, slider, mark),
-    make("div", { className: "row" }, note, back), wrong);
+    make("div", { className: "row ends" }, make("span", {}, saidEnd(lever, lever.low)), note, back, make("span", {}, saidEnd(lever, lever.high))), wrong);
 
   const put = (value) => {
     wrong.textContent = "";
@@ -537,13 +629,14 @@ function leverRow(lever, place) {
     update();
   });
   box.addEventListener("input", () => {
-    const problem = box.validity.badInput ? misfit(lever, "") : misfit(lever, box.value);
+    const value = dates ? yearOf(lever, box.value) : box.value;
+    const problem = box.validity.badInput ? misfit(lever, "") : misfit(lever, value);
     if (problem) {
-      wrong.textContent = `${problem}; the figure keeps ${lever.id in state.levers ? state.levers[lever.id] : page.base}.`;
+      wrong.textContent = `${problem}; the figure keeps ${lever.id in state.levers ? saidValue(lever, state.levers[lever.id]) : page.base}.`;
       box.setAttribute("aria-invalid", "true");
       return;
     }
-    put(Number(box.value));
+    put(Number(value));
     dress(true);
     update();
   });
@@ -557,10 +650,9 @@ function leverRow(lever, place) {
   function dress(writing) {
     const base = baseOf(lever), on = lever.id in state.levers, value = on ? state.levers[lever.id] : base;
     slider.value = value;
-    units.textContent = monthOf(lever, value) || lever.units;
-    slider.setAttribute("aria-valuetext", withUnits(String(on ? value : Number(base.toPrecision(6))), units.textContent) + (on ? "" : `, ${page.base}`));
-    if (!writing) box.value = on ? value : Number(base.toPrecision(6));
-    back.disabled = !on;
+    slider.setAttribute("aria-valuetext", saidValue(lever, value) + (on ? "" : `, ${page.base}`));
+    if (!writing) box.value = dates ? monthValue(value) : Number(value.toPrecision(lever.low > 1000 ? 6 : 4));
+    back.hidden = !on;
     row.classList.toggle("moved", on);
     const share = Math.min(1, Math.max(0, (base - lever.low) / (lever.high - lever.low)));
     mark.style.left = `calc(8px + ${share} * (100% - 16px))`;
@@ -569,26 +661,50 @@ function leverRow(lever, place) {
   return { row, dress: () => { wrong.textContent = ""; box.removeAttribute("aria-invalid"); dress(false); } };
 }
 
-/** The month of a decimal year, where a page counts in dates and a lever is one of them. */
+/** Whether a lever is a date in decimal years. */
+function isDate(lever) {
+  return page.labels.length > 0 && /^years?$/i.test(lever.units) && lever.low >= 1000;
+}
+
+/** The month of a decimal year, where a lever is a date. */
 function monthOf(lever, value) {
-  if (!page.labels.length || !/^years?$/i.test(lever.units) || lever.low < 1000) return "";
+  if (!isDate(lever)) return "";
   return `${MONTHS[Math.min(11, Math.floor((value - Math.floor(value)) * 12 + 1e-9))]} ${Math.floor(value)}`;
+}
+
+/** A decimal year as a box for months has it, and the other way: the month's start, as far as the lever reaches. */
+function monthValue(value) {
+  const month = Math.min(11, Math.floor((value - Math.floor(value)) * 12 + 1e-9)) + 1;
+  return `${Math.floor(value)}-${String(month).padStart(2, "0")}`;
+}
+
+function yearOf(lever, text) {
+  const parts = /^(\d{4})-(\d\d)$/.exec(text);
+  if (!parts || text < monthValue(lever.low) || text > monthValue(lever.high)) return parts ? Number(parts[1]) + (Number(parts[2]) - 1) / 12 : text;
+  return Math.min(lever.high, Math.max(lever.low, Number((Number(parts[1]) + (Number(parts[2]) - 1) / 12).toFixed(4))));
+}
+
+function saidEnd(lever, value) {
+  return monthOf(lever, value) || value.toLocaleString("en", { maximumSignificantDigits: 6 });
+}
+
+function listed(names) {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
 function noteOf(lever, base) {
   const structure = page.structures[state.structure], [name] = lever.names;
-  let text = `${lever.id in state.levers ? "moved · " : ""}▲ ${page.base} ${Number(base.toPrecision(lever.low > 1000 ? 6 : 4))}`;
-  if (structure.drawn.includes(name) && structure.runs > 2) {
-    const spread = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)).levels;
-    text += ` (90 % of the draws: ${between(spread[0], spread[4])})`;
-  }
-  return `${text} · from ${lever.low} to ${lever.high}${lever.note ? ` · ${lever.note}` : ""}`;
+  const text = `${page.base}: ${saidValue(lever, base)}`;
+  if (!structure.drawn.includes(name) || structure.runs <= 2) return text;
+  const { levels } = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)), width = levels[4] - levels[0];
+  // the middle of the draws and not the best fit stands beside their ends
+  return `${page.base}: ${near(levels[2], width, false)} (90%: ${near(levels[0], width, false)} to ${near(levels[4], width, false)})`;
 }
 
 // --- to take along ------------------------------------------------------------------------------------------------------
 
 function tell(text) {
-  $("told").textContent = text;
+  $("news").textContent = text;
 }
 
 async function copy(text, what) {
@@ -599,7 +715,7 @@ async function copy(text, what) {
     tell(`${what} is copied.`);
   } catch {
     $("copied").select();
-    tell(`${what} stands below, to be copied from there.`);
+    tell(`${what} is below: copy it from there.`);
   }
 }
 
@@ -656,7 +772,7 @@ function picture() {
   const body = shape("g", { transform: `translate(0 ${head})` });
   body.append(...Array.from($("chart").childNodes, (node) => node.cloneNode(true)));
   svg.append(shape("rect", { width, height: height + head + 26, fill: "#fff" }), text(page.title, 24, { "font-size": 17, "font-weight": 700 }));
-  const words = $("answer").textContent.split(" "), lines = [""];
+  const words = ["question", "number", "class", "say"].map((id) => $(id).textContent).filter(Boolean).join(". ").split(" "), lines = [""];
   for (const word of words) {
     if ((lines.at(-1) + word).length * 6.1 > width - 20) lines.push("");
     lines[lines.length - 1] += `${word} `;
@@ -672,7 +788,7 @@ function picture() {
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob((blob) => save(fileName("png"), "image/png", blob));
   };
-  image.onerror = () => tell("This browser makes no picture of the figure.");
+  image.onerror = () => tell("This browser cannot draw the figure as a picture.");
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;
 }
 
@@ -700,9 +816,9 @@ function refresh() {
   $("when").value = state.at;
   $("whole").checked = state.whole;
   document.querySelectorAll("#outcomes input").forEach((input, i) => (input.checked = i === state.outcome));
-  const basis = structure.basis ? `${structure.basis.sentence}.` : "One run at a time; no parameter of this model was fitted.";
-  $("basis").textContent = [basis, page.warning].filter(Boolean).join(" ");
-  $("basis").classList.toggle("prior", structure.basis !== null && ["prior", "ranges"].includes(structure.basis.origin));
+  const unseen = isUnseen() ? `${capital(structure.basis.sentence)}.` : "";
+  $("basis").textContent = [unseen, page.notice].filter(Boolean).join(" ");
+  $("basis").classList.toggle("prior", isUnseen());
   legend();
   update();
 }
@@ -710,19 +826,20 @@ function refresh() {
 function mismatch(place) {
   return `In this browser the model gives other numbers than the native engine for ${page.structures[place].title} ` +
     "(the digest of the runs at load is not the one that came with the page), so none of them can be trusted. " +
-    "Try another browser, and tell the makers of the page.";
+    "Try another browser, and write to the makers of the page.";
 }
 
 function build() {
   $("outcomes").hidden = page.outcomes.length < 2;
   document.title = $("title").textContent = page.title;
   page.outcomes.forEach((outcome, i) => {
-    const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; state.why = ""; tracing.trail = []; refresh(); } });
+    const input = make("input", { type: "radio", name: "outcome", value: String(i), onchange: () => { state.outcome = i; state.why = ""; tracing.trail = []; openView(); refresh(); } });
     $("outcomes").append(make("label", {}, input, outcome.title));
   });
   rows = page.levers.map(leverRow);
   $("levers").replaceChildren(...rows.map(({ row }) => row));
   $("structures").hidden = page.structures.length < 2;
+  $("structurehead").textContent = `${page.structures.length - 1} rival models`;
   page.structures.forEach((structure, i) => $("structure").append(make("option", { value: String(i) }, structure.title)));
   const sight = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target.id);
@@ -733,7 +850,8 @@ function build() {
   const count = page.structures[0].numbers.toLocaleString("en");
   $("proof").textContent = `At load this page ran the model and compared all ${count} numbers with those of the native engine, by their ` +
     `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit${page.structures.length > 1 ? ", and so for each structure before any number of it is shown" : ""}. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
-    `cipark_sd ${page.version}. Nothing is sent or loaded; who has this file has the draws in it.`;
+    `cipark_sd ${page.version}. Nothing is sent or loaded; the draws are in this file.` +
+      (page.structures[0].basis ? ` Bands and differences are of ${page.structures[0].runs - 1} ${page.structures[0].basis.name}.` : "");
   $("when").max = page.last;
   $("wholelabel").hidden = page.until >= page.last;
   $("when").addEventListener("input", () => {
@@ -763,23 +881,20 @@ function build() {
   $("csv").addEventListener("click", () => save(fileName("csv"), "text/csv", csv()));
   $("png").addEventListener("click", picture);
   $("about").previousElementSibling?.addEventListener("toggle", () => fillNumbers(view()));
-  document.querySelector("footer a").addEventListener("click", () => ($("about").open = true));
+  for (const link of document.querySelectorAll("a[href='#about']")) link.addEventListener("click", () => ($("more").open = $("about").open = true));
   home.addEventListener("hashchange", restore);
-  // a wide frame shows curve and levers and scrolls to what follows; on a phone one page scrolls and not two
-  const grow = () => {
-    const height = document.documentElement.offsetHeight + 4;
-    frame.style.height = `${innerWidth > 800 ? Math.min(height, 760) : height}px`;
-  };
+  // within a report there is one title and one scroll bar: the frame is as high as what is in it
+  document.documentElement.classList.toggle("framed", frame !== null);
+  $("more").open = frame === null;
+  const grow = () => (frame.style.height = `${document.documentElement.offsetHeight + 4}px`);
   if (frame) new ResizeObserver(grow).observe(document.body);
   new ResizeObserver(update).observe($("view"));
   // what has the focus is not to lie beneath what stays in view
   const makeRoom = () => {
     const { style } = document.documentElement, fixed = getComputedStyle($("view")).position === "sticky";
-    style.scrollPaddingBottom = `${document.querySelector("footer").offsetHeight + 8}px`;
     style.scrollPaddingTop = fixed ? `${$("view").offsetHeight + 8}px` : "0";
   };
-  const room = new ResizeObserver(makeRoom);
-  for (const element of [$("view"), document.querySelector("footer")]) room.observe(element);
+  new ResizeObserver(makeRoom).observe($("view"));
 }
 
 function restore() {
@@ -788,6 +903,7 @@ function restore() {
   const wrong = read(hash.slice(1), state, page);
   if (!proof(state.structure)) return fatal(mismatch(state.structure));
   if (wrong.length) tell(`The link asks for what this page does not have: ${wrong.join("; ")}.`);
+  openView();
   return refresh();
 }
 
@@ -801,11 +917,14 @@ async function start() {
   page.last = kernel.times.length - 1;
   state.whole = page.until >= page.last;
   if (!proof(0)) return fatal(mismatch(0));
+  // what is counted in tens is written in whole ones
+  for (const outcome of page.outcomes) outcome.whole &&= range(coursesOf({}, 0, outcome, page.last).middle)[1] >= 10;
   build();
   await startTracing();
   page.spelling = new Map(tracing.kernel.about.constants.map(({ name, label }) => [name, label]));
   buildWhy();
   buildMap();
+  openView();
   $("page").hidden = false;
   refresh();
   restore();

@@ -2,8 +2,8 @@
 
 /** The runs' values of the outcome on show at the time that is read. */
 function readAt(levers) {
-  const outcome = page.outcomes[state.outcome], { runs } = page.structures[state.structure];
-  const curves = curvesOf(runsOf(levers, state.structure, shownUntil()), outcome);
+  const outcome = page.outcomes[state.outcome], structure = page.structures[state.structure], { runs } = structure;
+  const curves = curvesOf(runsOf(levers, state.structure, shownUntil()), outcome, structure);
   return curves.slice(state.at * runs, state.at * runs + (runs > 1 ? runs - 1 : 1));
 }
 
@@ -19,7 +19,7 @@ function meanDifference(some, others) {
 
 /**
  * By lever: `alone`, what moving it and nothing else does; `last`, what moving it does when all others are moved already.
- * `rest` is the difference less the sum of all `alone`: what the levers do together and none does by itself.
+ * `rest` is the difference less the sum of all `alone`: their interaction.
  */
 function sharesOf(levers) {
   const base = readAt({}), all = readAt(levers), total = meanDifference(all, base);
@@ -63,13 +63,12 @@ function showShares() {
   const { total, bars, rest } = shares, several = bars.length > 1;
   const largest = Math.max(...[total, rest, ...bars.flatMap(({ alone, last }) => [alone, last])].map(Math.abs).filter(Number.isFinite));
   $("sharetext").textContent = `${outcome.title}, ${whenLabel(state.at)}: all levers together change it by ${withUnits(change(total), outcome.units)}` +
-    `${fan ? " (the mean over the draws, which adds up; the answer above has the median)" : ""}. ` +
-    "“Alone” is one lever moved and all others as they were; “last” is the same lever moved after all others. " +
-    (several ? "Where the two differ, levers work together; “together” is what is left of the whole when each one's “alone” is taken off." : "");
+    `${fan ? " (the mean over the draws; the answer above has the median)" : ""}. ` +
+    "Alone: this lever only. Last: this lever after all others." + (several ? " Interaction: the rest." : "");
   const cell = (value, color) => make("td", {}, bar(value, largest, color), change(value));
   const row = (name, ...cells) => make("tr", {}, make("th", { scope: "row" }, name), ...cells);
   const rows = bars.map(({ lever, alone, last }) => row(lever.title, cell(alone, BLUE), cell(last, "#7aa7cc")));
-  if (several) rows.push(row("together", cell(rest, "#8f2d73"), make("td", {}, "—")));
+  if (several) rows.push(row("interaction", cell(rest, "#8f2d73"), make("td", {}, "—")));
   rows.push(row("All", cell(total, INK), make("td", {}, "—")));
   $("shares").tBodies[0].replaceChildren(...rows);
 }

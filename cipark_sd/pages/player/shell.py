@@ -15,6 +15,8 @@ SCRIPTS = (
     "workers.js",
     "digest.js",
     "numbers.js",
+    "counted.js",
+    "answer.js",
     "chart.js",
     "state.js",
     "why.js",

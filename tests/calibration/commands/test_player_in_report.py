@@ -1,20 +1,25 @@
 """The model within the report of its fit: there by default, left out when asked, and never that of another fit."""
 
+import base64
 import html
 import json
 import re
+import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 from click.testing import CliRunner, Result
 from small_study import small_study
 
 from calibration.commands.play.report import write_player
-from calibration.for_analyses import approximation
+from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.cli import UserError, cli
+from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.output import PLAYER
 
@@ -44,7 +49,7 @@ def test_the_report_holds_the_page_and_is_written_again_to_the_same_bytes(
     player = (folder / "fit" / PLAYER).read_text(encoding="utf-8")
     assert html.unescape(framed) == player
     # not drawn from priors: the fit of this folder stands behind it
-    assert "Laplace" in player
+    assert "One curve, the best fit." in player
     assert "PRIOR" not in player.split('id="data"')[-1].split("</script>")[0]
     assert cipark("report", "--again", "fit", "-o", "again.html").exception is None
     assert (folder / "fit" / "report.html").read_text(encoding="utf-8") == report
@@ -85,17 +90,45 @@ def test_findings_that_do_not_fit_together_are_one_sentence(folder: Path, tmp_pa
     assert not (tmp_path / "report.html").exists()
 
 
-@pytest.mark.parametrize(("pareto_k", "runs"), [(0.7, 201), (0.71, 1)])
-def test_a_fan_needs_draws_that_stand_for_the_posterior(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, pareto_k: float, runs: int
+def content(folder: Path) -> dict[str, Any]:
+    page = (folder / PLAYER).read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    return data
+
+
+def test_a_fit_without_a_posterior_is_one_curve_and_one_line_that_says_what_to_do(folder: Path) -> None:
+    data = content(folder / "fit")
+    (structure,) = data["structures"]
+    assert (structure["runs"], structure["prior"], structure["basis"]["origin"]) == (1, None, "optimum")
+    assert data["notice"].startswith("One curve, the best fit. 'cipark calibrate ")
+    assert data["notice"].count("--posterior' adds intervals") == 1
+
+
+@pytest.mark.parametrize(("converged", "runs"), [(1, 201), (0, 1)])
+def test_bands_need_draws_that_can_be_trusted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, converged: int, runs: int
 ) -> None:
-    """Above a Pareto k of 0.7 the page has the optimum's curve alone and says what to do."""
     monkeypatch.chdir(folder)
-    laplace = approximation.laplace
-    monkeypatch.setattr(approximation, "laplace", lambda *args: replace(laplace(*args), pareto_k=pareto_k))
-    write_player(read_problem(folder), folder / "fit", 1)
-    page = (folder / "fit" / PLAYER).read_text(encoding="utf-8")
-    data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', page, re.S)[1])  # type: ignore[index]
+    problem = read_problem(folder)
+    place = shutil.copytree(folder / "fit", tmp_path / "fit")
+    theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
+    group = xr.Dataset(
+        {"theta": (("chain", "draw", "parameter"), theta[None])}, {"parameter": list(problem.space.names)}
+    )
+    tree = xr.DataTree.from_dict({"/posterior": group})
+    tree.attrs = {"study_digest": problem_digest(problem), "converged": converged}
+    tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+    write_player(problem, place, 1)
+    data = content(place)
     (structure,) = data["structures"]
     assert structure["runs"] == runs
-    assert ("samples the posterior" in structure["basis"]["sentence"]) is (runs == 1)
+    assert (structure["prior"] is None) is (runs == 1)
+    assert ("cannot be trusted" in data["notice"]) is (runs == 1)
+    if converged:
+        # of the model as fitted the page has quantiles over all draws, not over those alone that it moves
+        whole = np.frombuffer(base64.b64decode(structure["whole"][0])).reshape(5, -1)
+        draws = {p.name: theta[:, place] for place, p in enumerate(problem.space) if p.target == "model"}
+        (outcome,) = data["outcomes"]
+        runs_of = ensemble(problem.model, draws, save=[outcome["variable"]], scenario=problem.scenario)
+        values = runs_of[outcome["name"]].to_numpy()
+        np.testing.assert_allclose(whole[:, -1], np.quantile(values[:, -1], [0.05, 0.25, 0.5, 0.75, 0.95]), rtol=1e-9)

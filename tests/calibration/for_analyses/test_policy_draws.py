@@ -65,14 +65,15 @@ def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
 
 
 @pytest.fixture
-def approximations(monkeypatch):
+def optima(monkeypatch):
     """Files of draws instead of searches, and what was asked for."""
     asked = []
 
     def made(problem, rivals, fit, folder, seed, **more):
         asked.append((tuple(rival.id for rival in rivals), fit, folder))
         folder.mkdir(parents=True)
-        theta = problem.space.from_unit(np.random.default_rng(2).random((8, len(problem.space))))[None]
+        assert more["alone"]
+        theta = problem.space.from_unit(np.random.default_rng(2).random((1, len(problem.space))))[None]
         for rival in rivals:
             group = xr.Dataset(
                 {"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(problem.space.names)}
@@ -80,9 +81,8 @@ def approximations(monkeypatch):
             tree = xr.DataTree.from_dict({"/posterior": group})
             tree.attrs = {
                 "study_digest": problem_digest(with_variant(problem, Variant(rival.id, "", rival.scenario))),
-                "approximation": "laplace",
-                "pareto_k": 0.4,
-                "effective": 7.0,
+                "approximation": "optimum",
+                "optimum": theta[0, 0],
             }
             tree.to_netcdf(draws_file(folder, rival.id), engine="h5netcdf")
         return {rival.id: draws_file(folder, rival.id) for rival in rivals}, ()
@@ -91,15 +91,15 @@ def approximations(monkeypatch):
     return asked
 
 
-def test_without_a_posterior_each_rival_gets_an_approximation_and_it_says_how_to_get_more(park, here, approximations):
+def test_without_a_posterior_each_rival_runs_at_its_best_fit_and_it_says_how_to_get_more(park, here, optima):
     got = found(park, here / "out")
-    assert {draws.origin for draws in got.draws.values()} == {"laplace"}
-    assert got.draws["M0"].pareto_k == 0.4
-    assert got.draws["M0"].effective == 5
-    assert [ids for ids, _, _ in approximations] == [("M0", "M1", "M2")]
+    assert {draws.origin for draws in got.draws.values()} == {"optimum"}
+    assert [len(draws) for draws in got.draws.values()] == [1, 1, 1]
+    assert not got.draws["M0"].basis.bands
+    assert [ids for ids, _, _ in optima] == [("M0", "M1", "M2")]
     said = " ".join(got.notes)
-    assert "No posterior of each rival is at hand in cipark-output/great_stone: a Laplace approximation" in said
-    assert "'cipark calibrate --all' samples the posterior" in said
+    assert "every policy runs at the best fit alone, without intervals and classes" in said
+    assert "'cipark calibrate --posterior --rivals' samples the posterior" in said
 
 
 def test_expectations_are_set_against_draws_of_the_priors(park, here):
@@ -134,14 +134,15 @@ def one_posterior(park, here):
     return path
 
 
-def test_beside_the_posterior_of_one_structure_the_others_are_approximated(park, here, approximations):
+def test_beside_the_posterior_of_one_structure_the_others_are_left_out_and_named(park, here, optima):
     place = here / "cipark-output" / "great_stone"
     place.mkdir(parents=True)
     one_posterior(park, here).rename(place / "draws.nc")
     got = found(park, here / "out")
-    assert [got.draws[name].origin for name in ("M0", "M1", "M2")] == ["posterior", "laplace", "laplace"]
-    assert [ids for ids, _, _ in approximations] == [("M1", "M2")]
-    assert "No posterior of M1, M2 is at hand" in " ".join(got.notes)
+    assert {name: draws.origin for name, draws in got.draws.items()} == {"M0": "posterior"}
+    assert [structure.id for structure in got.structures] == ["M0"]
+    assert optima == []
+    assert "Not fitted, and so left out: M1, M2. 'cipark calibrate --posterior --rivals' fits them." in got.notes
 
 
 def test_a_posterior_that_is_named_is_lent_to_the_other_structures(park, here):
@@ -156,10 +157,10 @@ def test_chains_are_worth_what_their_convergence_vouches_for(park, here):
     assert (got.draws["M1"].converged, got.draws["M1"].independent) == (False, 100)
 
 
-def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here, approximations):
+def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here, optima):
     left_by_calibrate(park, here / "cipark-output" / "great_stone", stale=("M1",))
     got = found(park, here / "out")
-    assert {draws.origin for draws in got.draws.values()} == {"laplace"}
+    assert {draws.origin for draws in got.draws.values()} == {"optimum"}
     assert "is not taken: it is a fit of other data" in got.notes[0]
 
 
@@ -170,7 +171,7 @@ def test_a_fit_of_other_data_that_is_named_is_taken_with_a_warning(park, here):
         "Fitted to other data, priors or settings, or to another version of the model, than this study has now: M1"
         in said
     )
-    assert "Not converged, so that their bands are rough: M2" in said
+    assert "Not converged: M2" in said
 
 
 def test_a_refuted_rival_is_left_out_and_named(park, here):

@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from in_node import PARTS, in_node, needs_node
 from places import ROOT
 from small_study import small_study
 
@@ -37,9 +37,6 @@ from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
 FISHERY = ROOT / "tests/shared/fishery"
-PARTS = ROOT / "cipark_sd/pages/player"
-NODE = shutil.which("node")
-needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 SIR = """
 Susceptible = INTEG(-infections, 999) ~ person ~ |
 Infectious = INTEG(infections - recovering, 1) ~ person ~ |
@@ -61,17 +58,6 @@ def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 @pytest.fixture
 def sir(write_mdl: Write) -> Model:
     return read_model(write_mdl(SIR, name="sir.mdl"))
-
-
-def in_node(calls: str, *parts: str) -> object:
-    """What node prints as JSON after the parts of the page's script."""
-    text = "\n".join((PARTS / part).read_text(encoding="utf-8") for part in parts)
-    assert NODE is not None
-    done = subprocess.run(
-        [NODE, "-"], input=f"{text}\n{calls}", capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 # --- what is in a page ----------------------------------------------------------------------------------------------
@@ -215,11 +201,11 @@ def test_the_script_never_makes_markup_of_a_text() -> None:
 def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
-    (structure,) = found.structures
+    structure = found.structures[0]
     assert structure.basis is not None
     assert structure.basis.sentence == "20 draws from the PRIOR: nothing here has seen the data"
     assert found.base == "as assumed"
-    assert found.limits[0].startswith("PRIOR: no draw has seen the data")
+    assert found.limits[0].startswith("PRIOR: no data have been used")
     assert {lever.title for lever in found.levers} >= {"Beta", "Gamma"}
     assert [outcome.variable for outcome in found.outcomes] == ["Infected"]
     # the counts of the study's table, each at its date
@@ -234,26 +220,31 @@ def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monk
 def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = contents_of_study(Request(STUDIES / "great_stone", tmp_path / "scratch", draws="prior", runs=4))
-    assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018)
+    about = "Month in which China Merchants takes its share and the lead."
+    assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018, about)
     assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
     assert max((seen.time, seen.low, seen.date) for seen in found.outcomes[0].observed) == (2020.0, 60.0, "2019-12-31")
-    # approved firms wait for a certificate: the curve has more than was reported, and says so
-    notes = {outcome.title: outcome.note for outcome in found.outcomes}
-    assert (notes["Residents"], notes["Operating"]) == ("those not yet reported included", "")
+    # approved firms wait for a certificate: the curve is of those that have one, as they are counted
+    waiting = {outcome.title: outcome.waiting for outcome in found.outcomes}
+    assert waiting["Residents"] is not None
+    assert (waiting["Residents"].share, waiting["Operating"]) == ("share released", None)
+    assert set(found.structures[0].beside) >= {"share released", "release rate"}
+    # numbers are read at the last count, and all rivals are there
+    assert (found.at, found.data_end) == (2020.0, 2020.0)
+    assert len(found.structures) > 10
     # of the middle draw half wait for a ceremony, and are not reported yet
-    assert found.warning.startswith("These priors contradict the data: residents by 2019-12-31: 33 in the model")
+    assert found.notice.startswith("These priors contradict the data: residents by 2019-12-31: 33 in the model")
     content = as_json(found)
     levers = content["levers"]
     assert isinstance(levers, list)
     assert levers[0]["names"] == ["cmg_entry_date"]
-    assert not levers[0]["drawn"]
 
 
 def test_priors_that_contradict_the_data_are_warned_of(tmp_path: Path) -> None:
     small_study(tmp_path)
     (tmp_path / "left.csv").write_text("time,left\n1,2000\n2,4000\n3,9000\n", encoding="utf-8")
     found = contents_of_study(Request(tmp_path, tmp_path / "scratch", draws="prior", runs=4))
-    assert found.warning.startswith("These priors contradict the data: left")
+    assert found.notice.startswith("These priors contradict the data: left")
 
 
 def test_a_model_of_the_package_is_named_as_it_was_and_counts_in_dates(
@@ -285,7 +276,7 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
     levers = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).levers
     assert {lever.title for lever in levers} == {"Closed Share", "Quota"}
     assert all(lever.low <= {"Closed Share": 0.33, "Quota": 80}[lever.title] <= lever.high for lever in levers)
-    rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch", structures=True)).structures
+    rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).structures
     assert [rival.title for rival in rivals] == ["Slow growth", "The model as it stands"]
     assert model.digest == found["model_digest"]
 
@@ -379,7 +370,6 @@ def test_shares_alone_and_together_make_the_whole_difference() -> None:
         (["sir.mdl", "--variables", "Infectous"], "did you mean 'Infectious'"),
         (["flu_1978", "--set", "beta=1"], "a model file: a study has its own values"),
         (["flu_1978", "--draws", "none.nc"], "none.nc does not exist; give a file of draws, or the word prior"),
-        (["flu_1978", "--structures"], "a study with [[rival]]"),
         (["no_such_study"], "no bundled study"),
     ],
 )

@@ -10,7 +10,8 @@ from small_study import POLICIES, small_study
 from cipark_sd.basis import Basis
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.answer import First, cannot_say, numbers_said, rests_on
-from cipark_sd.commands.policy.effects import Effects
+from cipark_sd.commands.policy.classes import EffectClass
+from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
@@ -58,7 +59,7 @@ def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
             "median": median - place,
             **dict.fromkeys(("low50", "low90"), low),
             **dict.fromkeys(("high50", "high90"), high),
-            "more": 0.5,
+            "above_zero": 0.5,
             "mcse": 0.1,
         }
         for place, rival in enumerate(about.rivals)
@@ -73,18 +74,47 @@ USUAL = {"slow": (-25.04, -32.2, -19.2), "fast": (14.75, 8.2, 25.3), "nothing": 
 def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) -> None:
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     assert numbers_said(findings) == (
-        "Half the pace: 25 firms fewer, between 19 and 32 in 90 % of the draws.",
-        "Twice the pace: 15 firms more, between 8.2 and 25 in 90 % of the draws.",
-        "With nothing changed: 85 firms, the mean of the draws; "
-        "2 of 3 policies have an effect of one sign in 90 % of them.",
+        "Half the pace: 25 firms fewer (90%: 19 to 32 fewer).",
+        "Twice the pace: 15 firms more (90%: 8.2 to 25 more).",
+        "With nothing changed: 85 firms, the mean of the draws.",
     )
     # an interval that takes in zero is no effect, however large the median
     open_ = Findings(about, {"effects": effects(about, **(USUAL | {"slow": (-25.0, -32.0, 0.5)}))})
     assert [line.split(":")[0] for line in numbers_said(open_)] == ["Twice the pace", "With nothing changed"]
-    assert "1 of 3 policies has" in numbers_said(open_)[-1]
 
 
-def test_what_no_number_tells_apart_is_told_once(about: About) -> None:
+def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_headline(about: About) -> None:
+    classes = (EffectClass("slow", "built in", -20.0, -40.0, -5.0), EffectClass("fast", "undecided", 9.0, -2.0, 30.0))
+    found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
+    assert numbers_said(Findings(about, {"effects": found})) == (
+        "Not decided by the data. Twice the pace: 15 firms more (90%: 8.2 to 25 more). "
+        "The priors alone say 2.0 fewer to 30 more.",
+        "Assumed by the model, and so no findings: Half the pace.",
+        "With nothing changed: 85 firms, the mean of the draws.",
+    )
+    table = effects_table(found, about, "left")
+    assert [row[:4] for row in table.rows] == [
+        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
+        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30.0"),
+        ("slow", "Half the pace", "assumed by the model", "-40.0 to -5.0"),
+    ]
+    assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
+    assert set(found.unassumed["policy"]) == {"fast", "nothing"}
+    # where all that has one sign is assumed, that is the answer
+    every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
+    assert numbers_said(Findings(about, {"effects": every}))[0].startswith("The data inform no effect")
+
+
+def test_one_run_has_no_interval_and_no_class(about: About) -> None:
+    best = replace(about, bases={about.first: Basis("optimum", 1)})
+    alone = effects(best, **{name: (median, median, median) for name, (median, _, _) in USUAL.items()})
+    said = numbers_said(Findings(best, {"effects": alone}))
+    assert said[0] == "No effect: 30 firms more." or said[0].endswith("firms more.")
+    assert "90%" not in " ".join(said)
+    assert said[-1].endswith("at the best fit.")
+
+
+def test_what_no_number_tells_apart_is_said_once(about: About) -> None:
     alike = USUAL | {"fast": USUAL["slow"], "nothing": (5.0, 1.0, 9.0)}
     findings = Findings(about, {"effects": effects(about, **alike)})
     first, second, _ = numbers_said(findings)
@@ -94,15 +124,15 @@ def test_what_no_number_tells_apart_is_told_once(about: About) -> None:
 
 def test_what_is_no_number_of_things_is_less_and_not_fewer(about: About) -> None:
     money = replace(about, units={"left": "MUSD"})
-    assert "25 MUSD less, between" in numbers_said(Findings(money, {"effects": effects(money, **USUAL)}))[0]
+    assert "25 MUSD less (90%: 19 to 32 less)" in numbers_said(Findings(money, {"effects": effects(money, **USUAL)}))[0]
 
 
 def test_over_structures_the_range_of_medians_stands_beside_the_number(about: About) -> None:
     rivals = (*about.rivals, Structure("other", "another one"))
     several = replace(about, rivals=rivals, bases={rival.id: POSTERIOR for rival in rivals})
     findings = Findings(several, {"effects": effects(several, **USUAL)})
-    assert numbers_said(findings)[0].endswith("; over the 2 structures the median goes from -26 to -25.")
-    assert cannot_say(findings).startswith("Which of 2 structures is right is not decided here.")
+    assert numbers_said(findings)[0].endswith("; medians over 2 structures: -26 to -25.")
+    assert cannot_say(findings).startswith("The data do not decide which of 2 structures is right.")
 
 
 def test_of_priors_no_size_is_told(about: About) -> None:
@@ -110,17 +140,14 @@ def test_of_priors_no_size_is_told(about: About) -> None:
     signs = Signs(xr.Dataset(), (("less",), ("more",), ("no change",)), (), ())
     findings = Findings(unseen, {"signs": signs})
     (line,) = numbers_said(findings)
-    assert line == (
-        "Of 3 policies: more under 1, less under 1 and no change under 1. The priors and the equations contain these "
-        "signs; no size is told."
-    )
-    assert rests_on(unseen) == "No data stand behind these numbers."
-    assert cannot_say(findings).startswith("Nothing here is known from data: it was assumed.")
+    assert line.startswith("Of 3 policies: more under 1, less under 1 and no change under 1.")
+    assert rests_on(unseen) == "No data have been used for these numbers."
+    assert cannot_say(findings).startswith("All of it is assumed.")
 
 
 def test_what_the_data_taught_little_of_is_named(about: About) -> None:
     little = replace(about, untaught=("a", "b", "c", "d", "e"))
-    assert "The data taught little of a, b, c and 2 more (at least 70%" in cannot_say(Findings(little, {}))
+    assert "The data say little of a, b, c and 2 more (at least 70%" in cannot_say(Findings(little, {}))
     assert rests_on(about).startswith("The numbers are of 100 draws from the posterior")
 
 
@@ -128,7 +155,7 @@ def test_the_box_is_the_first_block_of_the_page_and_is_left_out_where_nothing_wa
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     page = page_of(parts()[:1], findings, Pictures(frozenset({"answer"})), "t", "i")
     (block,) = page.sections[0].blocks
-    assert block.question == "Left at 8: what would the policies change?"
+    assert block.question == "Left at 8: what made it, and what would have changed it?"
     assert block.picture is not None
     assert block.picture.file == "answer.svg"
     assert list(First(()).sections(Findings(about, {}), Pictures())) == []
@@ -139,6 +166,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
     page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what would the policies change?"
+    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what made it, and what would have changed it?"
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")

@@ -1,0 +1,62 @@
+"""The class of each policy's effect: informed by the data, not decided by them, or assumed by the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from cipark_sd.arrays import Array
+from cipark_sd.claims import WORDS, Kind, class_of
+from cipark_sd.experiments.definition import BASE, Catalogue
+from cipark_sd.experiments.run import time_position
+
+#: The order of a page: what the data inform comes first, what the model assumes last.
+ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectClass:
+    """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
+
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    """
+
+    policy: str
+    kind: Kind
+    median: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """The class as people read it."""
+        return WORDS[self.kind]
+
+
+def effect_classes(
+    catalogue: Catalogue, prior: xr.Dataset, posterior: xr.Dataset, rivals: Sequence[str]
+) -> tuple[EffectClass, ...]:
+    """Each effect over draws before and after the data, under all structures ``rivals`` that were fitted.
+
+    A structure under which a policy changes nothing, before the data and after them, takes no part.
+    """
+    outcome, at = catalogue.headline
+    found = []
+    for policy in catalogue.changes:
+        pairs = [
+            (_changes(prior, outcome, at, policy.id, rival), _changes(posterior, outcome, at, policy.id, rival))
+            for rival in rivals
+        ]
+        low, median, high = np.quantile(pairs[0][0], [0.05, 0.5, 0.95]).tolist()
+        active = [pair for pair in pairs if any(draws.any() for draws in pair)]
+        kind = class_of(active, change=True) if active else "built in"
+        found.append(EffectClass(policy.id, kind, median, low, high))
+    return tuple(found)
+
+
+def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> Array:
+    """The differences of a policy to the base ``(n,)``, those that are numbers."""
+    values = runs[outcome].isel(time=time_position(at, runs["time"].to_numpy().tolist())).sel(rival=rival)
+    differences = (values.sel(policy=policy) - values.sel(policy=BASE)).to_numpy()
+    return np.asarray(differences[np.isfinite(differences)])

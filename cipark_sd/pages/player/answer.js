@@ -1,0 +1,144 @@
+/* The answer: its number, its class, what the priors alone say, and the medians of rival models. Classes and words come
+   from intervals and shares of draws alone; `claims.py` has the same rule for the pages of other commands. */
+
+const NARROW = 0.7, SURE = 0.9, MOVED = 3, Z = 1.959963984540054, GROUPS = 10, ONE_SIDED = 1.6448536269514722;
+const CLASSES = {
+  informed: { words: "Informed by the data", color: "#0a6652" },
+  undecided: { words: "Not decided by the data", color: "#85540a" },
+  assumed: { words: "Assumed by the model", color: "#5a4590" },
+};
+
+/** The interval of a share by Wilson's formula, as `claims.py` has it. */
+function wilson(count, n) {
+  const share = count / n, z2 = Z * Z, middle = (share + z2 / (2 * n)) / (1 + z2 / n);
+  const half = (Z / (1 + z2 / n)) * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n * n));
+  return [count === 0 ? 0 : Math.max(0, middle - half), count === n ? 1 : Math.min(1, middle + half)];
+}
+
+/** Whether draws move the odds of a sign threefold, beyond what a finite number of them leaves open. */
+function movesOdds(prior, posterior) {
+  const odds = (share) => share / (1 - share);
+  const before = wilson(prior.filter((x) => x > 0).length, prior.length);
+  const after = wilson(posterior.filter((x) => x > 0).length, posterior.length);
+  return odds(after[0]) >= MOVED * odds(before[1]) || odds(after[1]) * MOVED <= odds(before[0]);
+}
+
+/** How wide 90 % of the posterior draws lie beside those of the prior, and the standard error of that ratio. */
+function widthRatio(prior, posterior) {
+  const width = (draws) => { const { levels } = summary(draws); return levels[4] - levels[0]; };
+  const without = (draws, group) => draws.filter((_, i) => i % GROUPS !== group);
+  const ratio = width(posterior) / width(prior);
+  const others = Array.from({ length: GROUPS }, (_, group) => width(without(posterior, group)) / width(without(prior, group)));
+  const mean = others.reduce((sum, one) => sum + one, 0) / GROUPS;
+  return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
+}
+
+/**
+ * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `change`
+ * says whether it is a difference, whose sign can be assumed. `claims.py` says what the classes mean.
+ */
+function classOf(pairs, change) {
+  const finite = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+  const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
+  if (finite.every((pair) => narrowed(pair) || (change && movesOdds(...pair)))) return "informed";
+  const share = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
+  const sure = (sign) => finite.every(([prior]) => share(prior, sign) >= SURE);
+  return change && (sure(1) || sure(-1)) ? "assumed" : "undecided";
+}
+
+/** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
+function near(value, width, whole) {
+  if (!Number.isFinite(value)) return "no number";
+  if (whole) return Math.round(value).toLocaleString("en").replace("-", "−").replace(/^−0$/, "0");
+  if (!(width > 0) || Math.abs(value) >= 1e6 || width < 1e-6) return told(value);
+  const digits = Math.max(0, Math.min(9, 1 - Math.floor(Math.log10(width))));
+  return value.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
+}
+
+/** A difference as people say it: `12 fewer firms`, `0.3 MUSD less`, `no change`. */
+function saidChange(value, width, outcome) {
+  const size = near(Math.abs(value), width, outcome.whole), way = value > 0 ? "more" : outcome.whole ? "fewer" : "less";
+  if (size === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
+  if (outcome.whole) return `${size} ${way} ${withUnits(size, outcome.units).slice(size.length + 1)}`.trim();
+  return `${withUnits(size, outcome.units)} ${way}`;
+}
+
+/** The ends of an interval of differences: the way once where both go it. */
+function saidChanges(low, high, outcome) {
+  const width = high - low, size = (value) => near(Math.abs(value), width, outcome.whole);
+  const way = (value) => (value > 0 ? "more" : outcome.whole ? "fewer" : "less");
+  const zero = (value) => size(value) === "0";
+  if (zero(low) && zero(high)) return outcome.whole && (low || high) ? "less than 1 either way" : "no change";
+  if (low < 0 && high > 0 && !zero(low) && !zero(high)) return `${size(low)} ${way(low)} to ${size(high)} ${way(high)}`;
+  const [near_, far] = Math.abs(low) < Math.abs(high) ? [low, high] : [high, low];
+  return `${size(near_)} to ${size(far)} ${way(far)}`;
+}
+
+/** Five quantiles in words: the middle, and in brackets the ends of 90 %. */
+function saidLevels(levels, outcome, change) {
+  const width = levels[4] - levels[0];
+  if (change) return [saidChange(levels[2], width, outcome), saidChanges(levels[0], levels[4], outcome)];
+  const [middle, low, high] = [levels[2], levels[0], levels[4]].map((value) => near(value, width, outcome.whole));
+  return [withUnits(middle, outcome.units), `${low} to ${high}`];
+}
+
+/** The numbers that were counted nearest in time on either side, in a sentence; nothing where there is none. */
+function countedBeside(outcome, time) {
+  const slack = 1e-9 * Math.max(1, Math.abs(time)), fitted = outcome.seen.filter((s) => s.use === "fit");
+  const seen = fitted.length ? fitted : outcome.seen;
+  const nearest = (some) => some.reduce((found, s) => (found && Math.abs(found.time - time) < Math.abs(s.time - time) ? found : s), null);
+  const here = nearest(seen.filter((s) => Math.abs(s.time - time) <= slack));
+  const beside = here ? [here] : [nearest(seen.filter((s) => s.time < time)), nearest(seen.filter((s) => s.time > time))].filter(Boolean);
+  if (!beside.length) return "";
+  const words = (s) => (s.high === null ? `at least ${told(s.low)}` : s.high === s.low ? told(s.low) : `${told(s.low)} to ${told(s.high)}`);
+  return `${outcome.whole ? "Counted" : "Observed"}: ${beside.map((s) => `${words(s)} ${dated(s.date) ? `on ${dated(s.date)}` : `at ${s.date}`}`).join(" and ")}.`;
+}
+
+/** A class as icon and words, in its colour. */
+function badge(kind) {
+  const { words, color } = CLASSES[kind], icon = shape("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" });
+  const dash = kind === "assumed" ? { "stroke-dasharray": "2.6 2.1" } : {};
+  icon.append(shape("circle", { cx: 8, cy: 8, r: 6, fill: kind === "informed" ? color : "none", stroke: color, "stroke-width": 1.8, ...dash }));
+  if (kind === "undecided") icon.append(shape("path", { d: "M8 2a6 6 0 0 1 0 12z", fill: color }));
+  return make("span", { className: `cls ${kind}` }, icon, words);
+}
+
+/** Intervals one below the other on one axis: `rows` of {name, levels} or {name, ticks}, `seen` a number that was counted. */
+function intervals(rows, color, { seen = null, zero = false }) {
+  const width = 296, left = 104, right = 12, svg = shape("svg", { role: "img", class: "strip" });
+  const [least, most] = range([...rows.flatMap((row) => (row.ticks ?? [row.levels[0], row.levels[4]])), ...(seen === null ? [] : [seen]), ...(zero ? [0] : [])]);
+  const marks = ticks(least, most, 4), step = marks.length > 1 ? marks[1] - marks[0] : most - least || 1;
+  const low = Math.min(least, Math.floor(least / step + 1e-9) * step), high = Math.max(most, Math.ceil(most / step - 1e-9) * step);
+  const x = (value) => left + ((value - low) / (high - low || 1)) * (width - left - right), bottom = rows.length * 25 + 4;
+  const text = (words, look) => shape("text", { "font-size": 13, fill: GREY, ...look }, words);
+  svg.append(shape("line", { x1: left, x2: width - right, y1: bottom, y2: bottom, stroke: RULE }));
+  for (const mark of ticks(low, high, 4)) {
+    svg.append(shape("line", { x1: x(mark), x2: x(mark), y1: bottom, y2: bottom + 4, stroke: GREY }));
+    svg.append(text(told(mark), { x: x(mark), y: bottom + 17, "text-anchor": "middle", "font-size": 12.5 }));
+  }
+  if (zero) svg.append(shape("line", { x1: x(0), x2: x(0), y1: 2, y2: bottom, stroke: INK }));
+  rows.forEach((row, i) => {
+    const y = 14 + 25 * i, own = i === 0;
+    svg.append(text(row.name, { x: 0, y: y + 4.5, ...(own ? { fill: INK, "font-weight": 700 } : {}) }));
+    if (row.ticks) return row.ticks.forEach((tick) => svg.append(shape("line", { x1: x(tick), x2: x(tick), y1: y - 6, y2: y + 6, stroke: INK, "stroke-width": 1.6 })));
+    const look = own ? color : "#7d8896";
+    svg.append(shape("line", { x1: x(row.levels[0]), x2: x(row.levels[4]), y1: y, y2: y, stroke: look, "stroke-width": own ? 6 : 4 }));
+    svg.append(shape("circle", { cx: x(row.levels[2]), cy: y, r: 5, fill: "#fff", stroke: look, "stroke-width": 2.2 }));
+    return own && seen !== null && svg.append(shape("circle", { cx: x(seen), cy: y, r: 4.6, fill: SEEN, stroke: "#fff", "stroke-width": 1.2 }));
+  });
+  svg.setAttribute("viewBox", `0 0 ${width} ${bottom + 22}`);
+  return svg;
+}
+
+const SAYS = {
+  informed: { level: "The data narrow this", change: "The data narrow this" },
+  undecided: { level: "The data narrow this little", change: "The data leave this open" },
+  assumed: { change: "The equations give the direction, and the data do not test it" },
+};
+
+/** The sentence of a class, with what the priors alone say. */
+function sentenceOf(kind, prior, outcome, change, after) {
+  const [middle, ends] = saidLevels(prior, outcome, change);
+  const late = after ? "After the last count. " : "";
+  return `${late}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends}).`;
+}

@@ -1,0 +1,135 @@
+"""The answer of a page that plays a model: its class, what was counted, and what moves with a lever."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from in_node import in_node, needs_node
+from places import ROOT
+
+from calibration.readings.reporting import Reporting
+from cipark_sd.claims import class_of
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.pages.player.along import moved_along
+from cipark_sd.pages.player.contents import Lever, Waiting
+from cipark_sd.pages.player.of_model import lever_of
+from cipark_sd.pages.player.waiting import counted
+from cipark_sd.scenarios import Scenario
+
+Write = Callable[..., Path]
+#: The mean before the data, and mean and deviation after them, where the deviation before them is 1.
+SPREADS = [(0, 0, 0.3), (0, 0, 0.7), (3, 3, 0.95), (-3, -2, 0.95), (0, 2, 1.0), (0, 0.2, 1.0), (2.5, 0, 1)]
+
+
+@needs_node
+def test_the_classes_of_the_page_are_those_of_the_package() -> None:
+    rng = np.random.default_rng(5)
+    pairs = [
+        (rng.normal(a, 1, 200), rng.normal(b, width, 200))
+        for a, b, width in [
+            (0, 0, 0.3),
+            (0, 0, 0.7),
+            (3, 3, 0.95),
+            (-3, -2, 0.95),
+            (0, 2, 1.0),
+            (0, 0.2, 1.0),
+            (2.5, 0, 1),
+        ]
+    ]
+    cases = [([pair], change) for pair in pairs for change in (True, False)]
+    # one structure under which the data do not narrow it is enough
+    cases += [([pairs[0], pairs[1]], True), ([pairs[2], pairs[3]], True), ([pairs[0], pairs[0]], False)]
+    plain = [[[[list(draws) for draws in pair] for pair in some], change] for some, change in cases]
+    calls = f"console.log(JSON.stringify({json.dumps(plain)}.map(([pairs, change]) => classOf(pairs, change))))"
+    found = in_node(calls, "numbers.js", "answer.js")
+    ours = {"built in": "assumed", "informed": "informed", "undecided": "undecided"}
+    expected = [ours[class_of(some, change=change)] for some, change in cases]
+    assert found == expected
+    assert expected[:6] == ["informed", "informed", "undecided", "undecided", "assumed", "undecided"]
+    assert expected[-3:] == ["undecided", "undecided", "informed"]
+
+
+@needs_node
+def test_what_was_counted_is_the_same_as_a_fit_reads_it_and_in_the_page(tmp_path: Path) -> None:
+    times = np.linspace(2010, 2020, 641)
+    curves = np.column_stack([np.exp((times - 2010) / 3), 5 * (times - 2010) ** 1.5])
+    waiting = Waiting((2012.3614, 2017.5), "share", "rate", 2010.5)
+    beside = {"share": np.array([0.6, 0.2]), "rate": np.array([0.7, 3.0])}
+    ours = counted(times, curves, waiting, beside)
+    reading = Reporting(waiting.events, "share", "rate", waiting.begin)
+    at = [(-np.inf, time) for time in (2011.0, 2012.4, 2015.0, 2018.25, 2020.0)]
+    theirs = reading.read(times, curves.T, at, beside)
+    places = [int(np.searchsorted(times, end - 1e-9)) for _, end in at]
+    # the fit takes the dates at which it reads into its grid, and curves are straight between two times
+    np.testing.assert_allclose(ours[places][[0, 2, 3, 4]].T, theirs[:, [0, 2, 3, 4]], rtol=2e-4)
+    assert (ours[-1] < curves[-1]).all()
+    numbers = {name: values.tolist() for name, values in beside.items()}
+    inputs = json.dumps([times.tolist(), curves.ravel().tolist(), asdict(waiting), numbers])
+    calls = f"const [t, c, w, b] = {inputs}, found = counted(t, Float64Array.from(c), 2, w, b);"
+    calls += "console.log(JSON.stringify(Array.from(found)))"
+    np.testing.assert_allclose(in_node(calls, "counted.js"), ours.ravel(), rtol=1e-13)  # type: ignore[arg-type]
+
+
+@needs_node
+def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
+    firms, money = {"units": "firm", "whole": True}, {"units": "MUSD", "whole": False}
+    said = [
+        ("saidChange", (-11.4, 18, firms), "11 fewer firms"),
+        ("saidChange", (0.7, 3, firms), "1 more firm"),
+        ("saidChange", (0.2, 3, firms), "less than 1 more"),
+        ("saidChange", (-0.123456, 0.5, money), "0.12 MUSD less"),
+        ("saidChange", (0, 0, firms), "no change"),
+        ("saidChanges", (-23.6, -6.2, firms), "6 to 24 fewer"),
+        ("saidChanges", (-2.4, 9, firms), "2 fewer to 9 more"),
+        ("saidChanges", (0.2, 33, firms), "0 to 33 more"),
+        ("saidChanges", (-0.2, 0.3, firms), "less than 1 either way"),
+        ("saidLevels", ([39.6, 50, 56.5, 60, 76.9], firms, False), ["57 firms", "40 to 77"]),
+    ]
+    calls = ", ".join(f"{name}(...{json.dumps(list(arguments))})" for name, arguments, _ in said)
+    setting = (
+        'const page = {plurals: {firm: "firms"}};'
+        "const withUnits = (t, u) => (u ? `${t} ${/^[−-]?1$/.test(t) ? u : page.plurals[u] || u}` : t);"
+    )
+    found = in_node(f"{setting} console.log(JSON.stringify([{calls}]))", "numbers.js", "answer.js")
+    assert found == [expected for *_, expected in said]
+
+
+@needs_node
+def test_the_counts_nearest_in_time_on_either_side_are_named() -> None:
+    seen = [
+        {"time": t, "low": v, "high": v, "use": "fit", "date": str(t)}
+        for t, v in ((2018, 41), (2019.75, 55), (2020, 60))
+    ]
+    outcome = json.dumps({"whole": True, "seen": seen})
+    calls = f"const o = {outcome}, dated = () => '', said = [2019.9, 2020, 2021, 2017].map((t) => countedBeside(o, t));"
+    calls += "console.log(JSON.stringify(said))"
+    assert in_node(calls, "numbers.js", "answer.js") == [
+        "Counted: 55 at 2019.75 and 60 at 2020.",
+        "Counted: 60 at 2020.",
+        "Counted: 60 at 2020.",
+        "Counted: 41 at 2018.",
+    ]
+
+
+def test_a_lever_names_the_dates_that_the_model_computes_from_it(write_mdl: Write) -> None:
+    text = """
+    x = INTEG(STEP(1, Opening) + STEP(2, MAX(Law, Fair + Shift)) + late + IF THEN ELSE(Time > Shift * 2, 1, 0), 0) ~~|
+    late = PULSE(Harbour - Shift, 1) * Gain ~~|
+    Shift = Follows * (Opening - Planned) ~~|
+    Opening = 4 ~ Year [2,8] ~ | Planned = 4 ~~| Fair = 5 ~~| Harbour = 9 ~~| Law = 1 ~~| Follows = 1 ~~| Gain = 1 ~~|
+    """
+    model = read_model(write_mdl(text))
+    levers = [lever_of(model, name) for name in ("Opening", "Gain", "Law")]
+    assert moved_along(model, levers, Scenario()) == [("Fair", "x", "Harbour"), (), ()]
+    # a shift that is switched off moves nothing
+    assert moved_along(model, levers, Scenario("", {"Follows": 0})) == [(), (), ()]
+
+
+def test_the_operator_of_the_park_moves_six_dates_beside_its_own() -> None:
+    model = read_model(ROOT / "models/cipark.mdl")
+    ((*dates,),) = moved_along(model, [Lever("", ("CMG Entry Date",), 2012.8, 2018)], Scenario())
+    assert dates == [
+        *("Duisport Entry", "Logistics Park Built", "Logistics Park Open", "Fund Date", "Spark Date", "Culture Date")
+    ]
