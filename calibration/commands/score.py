@@ -105,8 +105,8 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
 
     scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
     judged_score = scored.get(judged)
-    others = [entry for name, entry in scored.items() if name != judged]
-    gaps = [] if judged_score is None else [gap_between(judged_score, other) for other in others]
+    rivals = [entry for name, entry in scored.items() if name != judged]
+    gaps = [] if judged_score is None else [gap_between(judged_score, rival) for rival in rivals]
     if judged_score is None:
         say(f"{counts.series}: {judged} does not foretell it.", bold=True)
     else:
