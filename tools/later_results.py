@@ -46,7 +46,7 @@ FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
 SEED, KEPT = 20260129, 1000
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}
-EFFORT = Effort(effective=2000.0, most_points=60_000)
+EFFORT = Effort(effective=1200.0, most_points=60_000)
 #: Loops by their part of the model and their gain.
 LOOPS = {
     "R1": "Gain[Partner]", "R2": "Gain[Host]", "R3": "Reputation Gain", "R4": "Learning Gain", "R5": "Gain[Owners]",
@@ -74,14 +74,19 @@ class Fit:
         """A constant's draws."""
         return np.asarray(self.theta[:, self.problem.space.names.index(name)])
 
+    def some(self, n: int = KEPT) -> Array:
+        """So many draws ``(n, k)``, again from the first where there are fewer."""
+        return np.asarray(self.theta[np.arange(n) % len(self.theta)])
+
 
 def up_to(problem: CalibrationProblem, end: float) -> CalibrationProblem:
-    """The problem with the fitted rows whose windows end by then, and nothing else."""
+    """The problem with the fitted rows whose windows end by then, and nothing else; it runs no further."""
     rows = [
         replace(o, terms=tuple(t for t in o.terms if t.use == "fit" and max(q.end for q in t.quantities) <= end))
         for o in problem.observations
     ]
-    return replace(problem, observations=tuple(o for o in rows if o.terms))
+    scenario = problem.scenario | Scenario("", final_time=min(end, 2026.0) + 0.125)
+    return replace(problem, observations=tuple(o for o in rows if o.terms), scenario=scenario)
 
 
 def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
@@ -97,17 +102,31 @@ def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
     return replace(problem, space=ParameterSpace(tuple(active)))
 
 
+def parent(name: str) -> str | None:
+    """The structure from whose draws another one starts; None for those that start from annealed draws of the prior."""
+    if name in ("two rates", "none"):
+        return None
+    if name.startswith("two rates"):
+        return "two rates"
+    return "all" if name.startswith("all but") else "none"
+
+
 @functools.cache
 def fitted(name: str, span: str) -> Fit:
     """A structure on the rows of a span; its numbers do not depend on what else was fitted before."""
     study = read_problem(STUDY)
     whole = up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
     problem = acting(whole)
-    (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
-    drawn = draw(On("native")(problem), rng, effort=EFFORT)
-    theta = prior_draws(whole.space, len(drawn.flat), rng)
     names = whole.space.names
-    theta[:, [names.index(n) for n in problem.space.names]] = drawn.flat[rng.permutation(len(drawn.flat))]
+    places = [names.index(n) for n in problem.space.names]
+    (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
+    nearest, start = parent(name), None
+    if nearest is not None:
+        begin = fitted(nearest, span).theta[:, places]
+        start = begin, np.zeros(len(begin))
+    drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
+    theta = prior_draws(whole.space, len(drawn.flat), rng)
+    theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
     evidence = log_evidence(drawn, rng)
     print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
     return Fit(whole, theta, evidence, getattr(drawn.sampled, "pareto_k", np.nan), problem.space.names)
@@ -144,7 +163,8 @@ def ahead(
         places = [times.index(origin), *(times.index(end) for end in ends)]
         return np.maximum(np.diff(of[name][:, places], axis=1), 0)
 
-    entry, start = (fit.of(f"{kind} dispersion")[: len(theta), None] for kind in ("entry", "start"))
+    names = fit.problem.space.names
+    entry, start = (theta[:, [names.index(f"{kind} dispersion")]] for kind in ("entry", "start"))
     gained = NB1().draw(rises("Total Registered", origins[0]), entry, rng)
     residents = counts[0] + (gained - rng.poisson(rises("Firms Left", origins[0]))).cumsum(axis=1)
     started = rises("Total Started", origins[1])
@@ -215,7 +235,7 @@ def _working(names: Sequence[str]) -> Numbers:
     rows = {}
     for name in names:
         fit = fitted(name, "y2026")
-        values = runs(fit, fit.theta[:KEPT], times)["Working Firms"]
+        values = runs(fit, fit.some(), times)["Working Firms"]
         rows[name] = {date: _quantiles(values[:, i]) for i, date in enumerate(WORKING)}
     return {"reported": WORKING, "structures": rows}
 
@@ -254,7 +274,7 @@ def _from_2019(ends: Sequence[float]) -> list[Forecaster]:
     for name in ("two rates", "none", "all"):
         fit = fitted(name, "y2019")
         (rng,) = named_streams(np.random.default_rng([SEED, 3]), [name])
-        paths = ahead(fit, fit.theta[:KEPT], (2020.0, 2020.0 - 35 / 365), (60, (17, 19)), list(ends), rng)
+        paths = ahead(fit, fit.some(), (2020.0, 2020.0 - 35 / 365), (60, (17, 19)), list(ends), rng)
         for series, values in zip(("residents", "working"), paths, strict=True):
             forecasters.append(Forecaster(f"{name}, new study, from 2019", series, np.array(ends), values))
     return forecasters
@@ -274,7 +294,7 @@ def forecast() -> xr.Dataset:
     streams = dict(zip(names, named_streams(np.random.default_rng([SEED, 7]), names), strict=True))
     for i, name in enumerate(names[:-1]):
         fit = fitted(name, "y2026")
-        theta = fit.theta[:KEPT]
+        theta = fit.some()
         seed = int(streams[name].integers(2**63))
         for j, variant in enumerate(variants):
             rng = np.random.default_rng(seed)
