@@ -164,7 +164,13 @@ def _structures(fit: Row) -> str:
     return table(
         ("structure", "what it is", "constants", "to 2019", "to January 2026"),
         (
-            (name, row["why"], str(row["constants"]), f"{row['y2019'][0]:.1f}", f"{row['y2026'][0]:.1f}")
+            (
+                name,
+                row["why"],
+                str(row["constants"]),
+                f"{row['y2019'][0]:.1f}" if "y2019" in row else "-",
+                f"{row['y2026'][0]:.1f}",
+            )
             for name, row in fit["structures"].items()
         ),
     )
@@ -172,19 +178,12 @@ def _structures(fit: Row) -> str:
 
 def _loops(fit: Row) -> str:
     return table(
-        (
-            "loop",
-            "alone, to 2019",
-            "alone, to 2026",
-            "beside the others, to 2019",
-            "to 2026",
-            "gain after the counts",
-            "above 0",
-        ),
+        ("loop", "alone, against none", "gain before", "after, all loops together", "above 0"),
         (
             (
                 f"{row['loop']} {row['gain']}",
-                *(f"{row[f'{how}_{span}']:+.1f}" for how in ("alone", "beside") for span in ("y2019", "y2026")),
+                f"{row['alone']:+.1f}",
+                _band(fit["prior"][row["gain"]], 2),
                 _band(row["posterior"], 2),
                 f"{row['above_zero']:.2f}",
             )
@@ -254,7 +253,7 @@ def later_years_page(fit: Row) -> str:
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
-        most=max(fit["loops"], key=lambda row: row["alone_y2026"]),
+        most=max(fit["loops"], key=lambda row: row["alone"]),
     )  # fmt: skip
 
 

@@ -54,6 +54,17 @@ LOOPS = {
 }  # fmt: skip
 #: What is foretold by each, and what the mixture is of.
 RIVALS, CORE = ("two rates", "two rates, starts fell"), ("none", "none, starts fell", "all", "all, starts fell")
+#: The structures that are compared: of the study's all but those that leave one loop out, which `cipark calibrate
+#: great_stone_later --rivals` has as well; to 2019 those that differ by then.
+COMPARED = {
+    "y2026": (
+        "two rates", "two rates, no pandemic", "two rates, starts fell", "two rates, all start", "none",
+        "none, starts fell", "none, all start", "none, both", "none, no reform", "none, no pandemic",
+        "none, no Decree 215", "none, no shock of 2022", "none, no operator", "none, no site", "none, no dilution",
+        *LOOPS, "all", "all, starts fell",
+    ),
+    "y2019": ("two rates", "none", "none, no reform", "all"),
+}  # fmt: skip
 UNCHANGED = Scenario()
 BASE = Variant("as fitted", "nothing is decided", UNCHANGED)
 #: Reports of firms at work that are fitted, in model time, with the number reported.
@@ -181,45 +192,32 @@ def _quantiles(values: Array) -> list[float]:
 
 
 def later_fit() -> Numbers:
-    """All structures on both spans, and what the counts say of each constant."""
+    """The structures on both spans, and what the counts say of each constant."""
     study = read_problem(STUDY)
-    table = {
-        variant.name: {
-            "why": variant.why,
-            **{span: list(fitted(variant.name, span).evidence) for span in SPANS},
-            "constants": len(fitted(variant.name, "y2026").acting),
-            "pareto_k": fitted(variant.name, "y2026").pareto_k,
+    why = {variant.name: variant.why for variant in study.rivals}
+    structures = {
+        name: {
+            "why": why[name],
+            "constants": len(fitted(name, "y2026").acting),
+            "pareto_k": fitted(name, "y2026").pareto_k,
+            **{span: list(fitted(name, span).evidence) for span, names in COMPARED.items() if name in names},
         }
-        for variant in study.rivals
+        for name in COMPARED["y2026"]
     }
     prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
     shown = (*RIVALS, *CORE)
     constants = {
-        name: {
-            n: _quantiles(fitted(name, "y2026").of(n)) for n in study.space.names if n in fitted(name, "y2026").acting
-        }
-        for name in shown
+        name: {n: _quantiles(fitted(name, "y2026").of(n)) for n in fitted(name, "y2026").acting} for name in shown
     }
     loops = []
     for loop, gain in LOOPS.items():
         after = fitted("all", "y2026").of(gain)
-        differences = {
-            f"{how}_{span}": table[name][span][0] - table[base][span][0]
-            for span in SPANS
-            for how, name, base in (("alone", loop, "none"), ("beside", "all", f"all but {loop}"))
-        }
-        loops.append(
-            {
-                "loop": loop,
-                "gain": gain,
-                "posterior": _quantiles(after),
-                "above_zero": float((after > 0).mean()),
-                **differences,
-            }
-        )
+        alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
+        above = float((after > 0).mean())
+        loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
     return {
         "rows": {span: len(up_to(study, end).fitted_terms) for span, end in SPANS.items()},
-        "structures": table,
+        "structures": structures,
         "loops": loops,
         "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(study.space.names)},
         "constants": constants,

@@ -102,7 +102,10 @@ def test_counts_ahead_are_the_last_ones_and_what_the_noise_adds(
 
 def test_structures_of_the_kept_result_are_those_of_the_study(study: CalibrationProblem) -> None:
     fit = later_pages.kept_numbers("later_fit")
-    assert list(fit["structures"]) == [variant.name for variant in study.rivals]
+    assert tuple(fit["structures"]) == later_results.COMPARED["y2026"]
+    assert {name: row["why"] for name, row in fit["structures"].items()}.items() <= {
+        variant.name: variant.why for variant in study.rivals
+    }.items()
     differences = later_pages.Differences(
         {"a": {"y2019": [1.0], "y2026": [5.0]}, "b": {"y2019": [0.5], "y2026": [7.0]}}
     )
