@@ -41,12 +41,15 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.scenarios import Scenario
 
 Numbers = dict[str, Any]
+Evidence = tuple[float, float]
 STUDY = STUDIES / "great_stone_later"
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
 SEED, KEPT = 20260129, 1000
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}
 EFFORT = Effort(effective=1200.0, most_points=60_000)
+#: Constants that its parent lacks from which on a structure starts from weighted draws, and how many for each draw.
+MANY_NEW, REPEATED = 6, 10
 #: Loops by their part of the model and their gain.
 LOOPS = {
     "R1": "Gain[Partner]", "R2": "Gain[Host]", "R3": "Reputation Gain", "R4": "Learning Gain", "R5": "Gain[Owners]",
@@ -77,7 +80,7 @@ class Fit:
 
     problem: CalibrationProblem
     theta: Array
-    evidence: tuple[float, float]
+    evidence: Evidence
     pareto_k: float
     acting: tuple[str, ...]
 
@@ -131,16 +134,33 @@ def fitted(name: str, span: str) -> Fit:
     names = whole.space.names
     places = [names.index(n) for n in problem.space.names]
     (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
-    nearest, start = parent(name), None
-    if nearest is not None:
-        begin = fitted(nearest, span).theta[:, places]
-        start = begin, np.zeros(len(begin))
+    nearest = parent(name)
+    start = None if nearest is None else _start(problem, fitted(nearest, span), rng)
     drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
     theta = prior_draws(whole.space, len(drawn.flat), rng)
     theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
-    evidence = log_evidence(drawn, rng)
+    evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", np.nan)
     print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
-    return Fit(whole, theta, evidence, getattr(drawn.sampled, "pareto_k", np.nan), problem.space.names)
+    return Fit(whole, theta, evidence, pareto_k, problem.space.names)
+
+
+def _start(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws about where a posterior lies and their log weights, from its parent's.
+
+    Constants that the parent lacks have prior draws. Where they are many, which move the level together, each of its
+    draws comes with several of them, weighted by what the rows say.
+    """
+    names = near.problem.space.names
+    places = [names.index(n) for n in problem.space.names]
+    lacking = [names.index(n) for n in problem.space.names if n not in near.acting]
+    if len(lacking) < MANY_NEW:
+        return near.theta[:, places], np.zeros(len(near.theta))
+    theta = np.repeat(near.theta, REPEATED, axis=0)
+    theta[:, lacking] = prior_draws(near.problem.space, len(theta), rng)[:, lacking]
+    before = np.repeat(On("native")(near.problem).log_likelihood(near.theta), REPEATED)
+    log_weights = On("native")(problem).log_likelihood(theta[:, places]) - before
+    usable = np.isfinite(log_weights)
+    return theta[usable][:, places], log_weights[usable]
 
 
 def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UNCHANGED) -> dict[str, Array]:
