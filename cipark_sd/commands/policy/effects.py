@@ -167,7 +167,7 @@ class EffectsPart(PolicyPart[Effects]):
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-        catalogue, model = analysis.catalogue, analysis.study.model
+        catalogue, model = analysis.catalogue, analysis.model
         runs = analysis.run(catalogue.policies, bars, "experiments")
         differences = table(runs)
         claims = classified_claims(analysis, None if analysis.about.unseen else runs, bars)
