@@ -164,10 +164,10 @@ def _levers(model: Model, decisions: Sequence[Decision]) -> Iterator[Auxiliary]:
     by_lever: dict[str, list[tuple[tuple[str, ...], str, Expr]]] = {}
     for decision in decisions:
         for number, rule in enumerate(decision.rules):
-            for name, equation in rule.settings:
+            for name, text in rule.settings:
                 base, elements = split_key(override_key(name))
                 acts = by_lever.setdefault(base, [])
-                acts.append((elements, _acting(decision, number), parse_expression(equation)))
+                acts.append((elements, _acting(decision, number), parse_expression(text)))
     for base, acts in by_lever.items():
         lever = model.by_name[base]
         pieces = []

@@ -168,8 +168,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
-        target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder,
-        about, pool, nullcontext() if stores is None else stores,
+        target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE,
+        folder, about, pool, nullcontext() if stores is None else stores,
         target.study.allowed if request.allow_failed is None else request.allow_failed,
     )  # fmt: skip
 
