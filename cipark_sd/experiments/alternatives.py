@@ -1,6 +1,6 @@
 """What alternatives change against doing nothing on the same draws, what that hangs on, and what to measure first."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +26,7 @@ NARROWED = 0.7
 LEAST, ERRORS = 0.2, 3.0
 #: Draws below which nothing is said of what to measure.
 FEWEST = 100
-#: Changes below this share of the level are none.
+#: Changes below this share of the level are rounding.
 _EQUAL = 1e-12
 
 
@@ -61,8 +61,9 @@ class Compared:
         return self.base if alternative == BASE else self.values[alternative]
 
     def change(self, alternative: str) -> Array:
-        """By how much an alternative differs from doing nothing, draw by draw."""
-        return np.asarray(self.values[alternative] - self.base)
+        """By how much an alternative differs from doing nothing, draw by draw; rounding is no change."""
+        change = self.values[alternative] - self.base
+        return np.where(np.abs(change) <= _EQUAL * np.abs(self.base), 0.0, change)
 
     def better(self, alternative: str) -> NDArray[np.bool_]:
         """Where it is better by more than the margin of the level under doing nothing."""
@@ -194,7 +195,7 @@ def change_class(
 def _signs(compared: Compared, alternative: str) -> list[tuple[Tally, float]]:
     """By structure, in how many draws the outcome rises, and in which share nothing changes."""
     tallies = []
-    for change, base in zip(compared.change(alternative), compared.base, strict=True):
+    for change in compared.change(alternative):
         fine = np.isfinite(change)
         still = np.abs(change[fine]) <= _EQUAL * np.abs(base[fine])
         tallies.append(
@@ -277,10 +278,9 @@ def _measured(name: str, worth: Worth, known: Array, better: Array, options: Seq
     }  # fmt: skip
 
 
-def begun(durations: Array, decisions: Decisions) -> Iterator[tuple[float, Summary]]:
-    """For each row of how long rules have been in force ``(n_rules, n_structures, n_draws)``: the share of draws in
-    which it has been at all, and when it began in these.
+def in_force(durations: Array) -> tuple[float, Summary]:
+    """Of how long a rule has been in force ``(n_structures, n_draws)``: the share of draws in which it has been at all,
+    and how long in these.
     """
-    for row in durations:
-        fine = row[np.isfinite(row)]
-        yield float((fine > 0).mean()) if len(fine) else float("nan"), summary(decisions.at - fine[fine > 0])
+    fine = durations[np.isfinite(durations)]
+    return float((fine > 0).mean()) if len(fine) else float("nan"), summary(fine[fine > 0])

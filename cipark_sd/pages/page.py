@@ -184,6 +184,18 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     )
 
 
+def folded(sections: Iterable[Section], folder: Path) -> str:
+    """Sections as HTML of another page, each folded away under its title; ``folder`` has their pictures."""
+    writer = _Writer(folder, Glossary(), "1")
+    parts = []
+    for place, section in enumerate(sections, start=1):
+        writer.glossary.section()
+        blocks = "\n".join(map(writer.rendered, section.blocks))
+        parts.append(f'<details id="s{place}"><summary>{_escape(section.title)}</summary>{blocks}</details>')
+    words = writer.glossary.list()
+    return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
+
+
 #: Under sentences of a study.
 _OWN = "The lines above are the study's own words. The numbers below come from the model."
 

@@ -15,7 +15,7 @@ from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_ta
 from cipark_sd.commands.policy.knockouts import widened
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
-from cipark_sd.experiments.alternatives import Compared, alternatives_table, begun, hangs_on, measurements
+from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
 from cipark_sd.experiments.decisions import Decision, Decisions
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome
 from cipark_sd.experiments.draws import Draws
@@ -75,9 +75,9 @@ def _rules_frame(runs: "xr.Dataset", rules: list[tuple[Decision, int]], decision
     rows = []
     for decision, place in rules:
         durations = runs[acted(decision, place)].isel(time=at).sel(policy=decision.id).to_numpy()
-        for share, start in begun(durations[None], decisions):
-            facts = {"alternative": decision.id, "rule": place + 1, "share": share}
-            rows.append(facts | {"median": start.median, "low": start.low90, "high": start.high90})
+        share, lasting = in_force(durations)
+        facts = {"alternative": decision.id, "rule": place + 1, "share": share}
+        rows.append(facts | {"median": lasting.median, "low": lasting.low90, "high": lasting.high90})
     return pd.DataFrame(rows, columns=["alternative", "rule", "share", "median", "low", "high"])
 
 

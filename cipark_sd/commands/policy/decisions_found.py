@@ -22,8 +22,8 @@ class DecisionsFound:
         A row for each alternative that costs something: ``alternative``, ``median``, ``low``, ``high`` of what it has
         cost by then.
     rules : DataFrame
-        A row for each rule with a condition or a budget: ``alternative``, ``rule``, ``share`` of draws in which it was
-        in force at all, ``median``, ``low``, ``high`` of the time at which it began in these.
+        A row for each rule: ``alternative``, ``rule``, ``share`` of draws in which it was in force at all, ``median``,
+        ``low``, ``high`` of how long in these.
     hangs_on, measurements : DataFrame
         Of the functions of those names in :mod:`cipark_sd.experiments.alternatives`.
     doubts : tuple of str

@@ -82,9 +82,11 @@ def rules_table(result: DecisionsFound, about: About) -> Table:
     for row in (row for row in records(result.rules) if row["alternative"] in ruled):
         decision = ruled[row["alternative"]]
         rule = rule_text(decision, int(row["rule"]) - 1, about)
-        rows.append((decision.title, rule, f"{row['share']:.0%}", began_text(row, about)))
-    caption = f"Rules that act {about.catalogue.when(decisions.at)} or before, and from when on: median (90 %)"
-    return Table(("alternative", "rule", "acts in", "from"), tuple(rows), caption)
+        rows.append((decision.title, rule, f"{row['share']:.0%}", began_text(row, decision, about)))
+    caption = (
+        f"Rules that act {about.catalogue.when(decisions.at)} or before, in how many draws and when: median (90 %)"
+    )
+    return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
 
 
 def hangs_table(result: DecisionsFound, about: About) -> Table:
@@ -124,9 +126,12 @@ def rule_text(decision: Decision, place: int, about: About) -> str:
     return f"{start}, once {rule.when}" if rule.when else start
 
 
-def began_text(row: dict[str, Any], about: About) -> str:
-    """When a rule began in the draws in which it did."""
+def began_text(row: dict[str, Any], decision: Decision, about: About) -> str:
+    """From when on a rule acts in the draws in which it does; of one that a budget may end, how long."""
     if not np.isfinite(row["median"]):
         return "-"
-    date = about.catalogue.date
-    return f"{date(row['median'])} ({date(row['low'])} to {date(row['high'])})"
+    ends = [row["median"], row["low"], row["high"]]
+    if decision.budget:
+        return f"for {spread(*ends)} {about.catalogue.time_units}".rstrip()
+    at, date = decided(about.catalogue).at, about.catalogue.date
+    return f"from {date(at - ends[0])} ({date(at - ends[2])} to {date(at - ends[1])})"
