@@ -197,10 +197,8 @@ def _signs(compared: Compared, alternative: str) -> list[tuple[Tally, float]]:
     tallies = []
     for change in compared.change(alternative):
         fine = np.isfinite(change)
-        still = np.abs(change[fine]) <= _EQUAL * np.abs(base[fine])
-        tallies.append(
-            (Tally(int((change[fine] > 0).sum()), int(fine.sum())), float(still.mean()) if fine.any() else 1.0)
-        )
+        rises = Tally(int((change[fine] > 0).sum()), int(fine.sum()))
+        tallies.append((rises, float((change[fine] == 0).mean()) if fine.any() else 1.0))
     return tallies
 
 

@@ -31,7 +31,7 @@ CLASSES = {
     ),
 }
 #: Width and margin of the drawing of intervals, in pixels.
-WIDTH, MARGIN = 270, 12
+WIDTH, MARGIN = 270, 18
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ table{border-collapse:collapse}
 .options td:last-child,.options thead th:last-child{padding-right:8px}
 .cards{display:none;list-style:none;margin:0;padding:0}.cards li{border-top:1px solid #d5dbe3;padding:7px 0 8px}
 .cards p.line{display:flex;justify-content:space-between;gap:10px}.cards p.small,.small{font-size:13.5px;color:#56606e}
-svg{max-width:100%;display:inline-block}svg.picture{display:block}
+svg{max-width:100%;display:inline-block}svg.picture{display:block}.cards svg.picture{width:100%;height:auto}
 .measure{margin-top:14px;border-left:5px solid #1c5d94;padding:2px 0 2px 14px}
 .limits{margin-top:12px;padding-top:8px;border-top:1px solid #d5dbe3;font-size:14px;color:#56606e}
 .warning{background:#fde8d7;padding:.5rem .9rem;border-left:4px solid #b5651d;margin:8px 0}

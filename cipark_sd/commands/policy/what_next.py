@@ -16,12 +16,14 @@ from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import Row, Value, WhatNext
-from cipark_sd.wording import beside, listed, number, rounded
+from cipark_sd.wording import beside, listed, number, rounded, with_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9
 #: Right choices that a measurement has to add, and its Monte Carlo errors that this has to exceed.
 WORTH, ERRORS = 0.02, 2.0
+#: Chances that differ by less are alike.
+TIE = 0.02
 #: Names in a sentence, at most.
 NAMED = 3
 _NONE = Value("–")
@@ -56,13 +58,24 @@ class _First:
         return int(self.rows[BASE, self.main.id]["n"]) > len(self.about.rivals)
 
     @property
+    def improvement(self) -> str:
+        """What counts as better: ``5% more firms at work``."""
+        return f"{self.share} {self.main.title[:1].lower()}{self.main.title[1:]}"
+
+    @property
     def share(self) -> str:
         """The margin with its direction: ``5% more``."""
-        return f"{decided(self.about.catalogue).margin:.0%} {self.main.better}"
+        counted = self.unit != self.about.units[self.main.id]
+        word = "more" if self.main.better == "more" else "fewer" if counted else "less"
+        return f"{decided(self.about.catalogue).margin:.0%} {word}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the outcome, in the plural where it is a counted thing."""
+        return with_unit("2", self.about.units[self.main.id]).removeprefix("2").strip()
 
     def page(self) -> WhatNext:
         about, decisions = self.about, decided(self.about.catalogue)
-        unit = f", {about.units[self.main.id]}" if about.units[self.main.id] else ""
         tables = tuple(outcome_table(self.result, about, name) for name in about.catalogue.outcome_by_id)
         sections = (
             Section("All outcomes", tables),
@@ -74,7 +87,7 @@ class _First:
             subtitle=f"options from {self.day(decisions.date)}",
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
-            heading=f"{self.main.title} {self.when()}{unit}",
+            heading=f"{self.main.title} {self.when()}{f' ({self.unit})' if self.unit else ''}",
             columns=tuple(self.columns()),
             rows=tuple(map(self.row, (None, *sorted(decisions.alternatives, key=lambda decision: decision.event)))),
             measure=self.measure(),
@@ -109,18 +122,16 @@ class _First:
         if not self.bands:
             return "One run of each option: no chance can be given"
         clear = [(option, row) for option, row in self.options if row["worst"] >= CLEARLY]
-        likely = [(option, row) for option, row in self.options if row["better"] > 0.5]
-        name = self.main.title[:1].lower() + self.main.title[1:]
         if clear:
-            option, row = max(clear, key=lambda pair: abs(pair[1]["change"]))
+            option, _ = max(clear, key=lambda pair: abs(pair[1]["change"]))
             losers = [o.side for o in self._sides() if self.rows[option.id, o.id]["worse"] > 0.5]
             loss = f", at the cost of {listed(losers)}" if losers else ""
-            finding = f"{option.title}: {self.share} {name} in nine of ten draws or more{loss}."
-        elif likely:
-            option, row = max(likely, key=lambda pair: pair[1]["better"])
-            finding = f"{option.title}: {row['better']:.0%} chance of {self.share} {name}, and no option is clear."
+            finding = f"{option.title}: {self.improvement} in at least nine of ten draws{loss}."
         else:
+            most = max((row["better"] for _, row in self.options), default=0.0)
+            closest = [option.title for option, row in self.options if row["better"] > max(0.5, most - TIE)]
             finding = "No option clearly beats doing nothing."
+            finding += f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
         best = self._worth_measuring()
         return finding if best is None else f"{finding} Measure {best['input']} before deciding."
 
@@ -140,15 +151,15 @@ class _First:
 
     def unknown(self) -> str:
         """What the option nearest to even chances hangs on."""
-        name = self.main.title[:1].lower() + self.main.title[1:]
         if not (self.bands and self.options):
-            return f"How likely {self.share} {name} is."
+            return f"The chance of {self.improvement}."
         option, _ = min(self.options, key=lambda pair: abs(pair[1]["better"] - 0.5))
         of = self.result.hangs_on
         hangs = [f"{row['input']} ({row['correlation']:+.2f})" for row in records(of[of["alternative"] == option.id])]
+        what = f"How much \u201c{option.title}\u201d changes"
         if not hangs:
-            return f"Whether {option.title} brings {self.share} {name}: no single number decides it."
-        return f"How much {option.title} changes: it hangs on {_some(hangs)} (rank correlation)."
+            return f"{what}; no single number decides it."
+        return f"{what}. It hangs on {_some(hangs)}, by rank correlation.".replace("(-", "(−")
 
     def assumed(self) -> str:
         """Numbers without a source, and outcomes that rest on numbers without data."""
@@ -156,7 +167,8 @@ class _First:
         without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
         resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
         words = [f"The range of {_some(without)} has no source."] if without else []
-        words += [f"No data inform {_some(resting)}: they compare options."] if resting else []
+        if resting and not self.about.unseen:
+            words.append(f"{_some(resting)} rest on numbers without data: they compare options.")
         return " ".join(words) or "Nothing beyond the priors and the equations."
 
     def _sides(self) -> list[Outcome]:
@@ -230,12 +242,11 @@ class _First:
         if row is None:
             return "", "No single number here, known exactly, would change the choice."
         titles = {option.id: option.title for option, _ in self.options}
-        name = self.main.title[:1].lower() + self.main.title[1:]
         width = row["above"] - row["below"]
         return (
             f"Why {row['input']}?",
             f"Up to {rounded(row['below'], width)}, {titles[row['option']]} has a {row['low']:.0%} chance of "
-            f"{self.share} {name}; from {rounded(row['above'], width)} on, {row['high']:.0%}. Knowing it makes "
+            f"{self.improvement}; from {rounded(row['above'], width)} on, {row['high']:.0%}. Knowing it makes "
             f"{100 * row['value']:.0f} more of 100 choices right.",
         )
 
