@@ -254,7 +254,8 @@ class _First:
         """How to read the table, and what the numbers rest on."""
         counted = "" if self.about.weighted or not self.about.several else " Structures count alike."
         return (
-            f"Dashed line: doing nothing. Effects follow from equations, not experiments.{counted} {self.about.label}."
+            f"Dashed line: doing nothing. Effects follow from equations, not experiments.{counted} "
+            f"Draws: {self.about.label}."
         )
 
 
