@@ -44,6 +44,7 @@ ORDER = (
     "convert",
     "new-study",
     "calibrate",
+    "score",
     "sensitivity",
     "policy",
     "ensemble",

@@ -1,9 +1,9 @@
 """Scores of probabilistic forecasts: log score, CRPS, randomised PIT, intervals. Lower is better for both scores.
 
 Source: Gneiting and Raftery 2007, JASA 102, 359-378; Czado, Gneiting and Held 2009, Biometrics 65, 1254-1261 (counts);
-Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS of a sample); Diebold and Mariano 1995,
-Journal of Business and Economic Statistics 13(3), 253-263 (means of dependent scores); Newey and West 1987,
-Econometrica 55(3), 703-708 and 1994, Review of Economic Studies 61(4), 631-653 (long-run variance and its lag).
+Jordan, Krüger and Lerch 2019, Journal of Statistical Software 90(12) (CRPS and energy score of a sample); Diebold and
+Mariano 1995, Journal of Business and Economic Statistics 13(3), 253-263 (means of dependent scores); Newey and West
+1987, Econometrica 55(3), 703-708 and 1994, Review of Economic Studies 61(4), 631-653 (long-run variance and its lag).
 """
 
 import math
@@ -92,6 +92,24 @@ def crps_sample(draws: Array, observed: float) -> float:
     n = len(ordered)
     ranks = np.arange(1, n + 1)
     return float(2 / n**2 * np.sum((ordered - observed) * (n * (observed < ordered) - ranks + 0.5)))
+
+
+def crps_at(draws: Array, observed: Array) -> Array:
+    """The :func:`crps_sample` of many observed numbers ``(m,)``: the mean distance to a draw less half that of two."""
+    ordered = np.sort(draws)
+    n = len(ordered)
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    below = np.searchsorted(ordered, observed, side="right")
+    distance = (observed * (2 * below - n) + sums[-1] - 2 * sums[below]) / n
+    return np.asarray(distance - np.sum((2 * np.arange(1, n + 1) - n - 1) * ordered) / n**2)
+
+
+def energy_score(paths: Array, observed: Array) -> float:
+    """The energy score of joint draws ``(n, m)`` of the numbers ``(m,)``: the CRPS where there is one number."""
+    from scipy.spatial.distance import pdist
+
+    n = len(paths)
+    return float(np.linalg.norm(paths - observed, axis=1).mean() - pdist(paths).sum() / n**2)
 
 
 def randomised_pit(draws: Array, lower: float, upper: float, rng: np.random.Generator) -> float:

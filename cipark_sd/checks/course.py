@@ -139,6 +139,9 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
         values = [interpolated(result[name], times).to_numpy().reshape(len(times), -1) for result in (coarse, fine)]
         # an element without an equation is NaN throughout and is no result
         there = ~np.isnan(values).all(axis=(0, 1))
+        if not there.any():
+            # no number at any time, which the check of finite values says
+            continue
         values = [value[:, there] for value in values]
         sizes = np.maximum(*np.abs(values))
         scale = np.maximum(sizes.max() if limits.times is None else sizes, np.finfo(float).tiny)

@@ -125,6 +125,13 @@ def test_a_difference_that_is_small_in_itself_is_let_be(outcomes: Outcomes) -> N
     assert outcomes(equations, text.format(0.01), only=["time-step"], step=0.25)["time-step"].status == "pass"
 
 
+def test_a_stock_without_a_number_is_a_finding_and_no_fault(outcomes: Outcomes) -> None:
+    """0 / 0 from the first step on: the check of finite values says so, and that of the step has nothing to compare."""
+    found = outcomes("S = INTEG(Zero/Zero, Zero/Zero) ~ firm ~ | Zero = 0 ~ firm ~ |", only=["finite", "time-step"])
+    assert found["finite"].status == "fail"
+    assert found["time-step"].findings == ()
+
+
 def test_a_planted_infinity_is_found(outcomes: Outcomes) -> None:
     equations = "S = INTEG(S*S, 1) ~ firm ~ |"
     outcome = outcomes(equations, only=["finite"], final=40)["finite"]

@@ -1,0 +1,199 @@
+"""``cipark score``. Nothing heavy is imported before the command runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cipark_sd.commands import options
+from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.result import Result
+from cipark_sd.console import print_table, say
+
+if TYPE_CHECKING:
+    from calibration.assess.forecast_score import Gap, Scored
+    from calibration.assess.kept_forecast import Counts, Forecaster
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    forecast: Path = argument(type=options.PATH)
+    data: tuple[Path, ...] = argument(type=options.PATH, nargs=-1, required=True)
+    columns: tuple[str, ...] = option(
+        "--column", multiple=True, metavar="SERIES=COLUMN", help="Column of a series that has another name; repeatable."
+    )
+    of: str | None = option("--of", metavar="NAME", help="Structure to judge (default: mixture, else the first).")
+    scenario: str | None = option("--scenario", metavar="NAME", help="Scenario that came (default: the first).")
+    drifts: tuple[str, ...] = option(
+        "--drift",
+        multiple=True,
+        metavar="DATE:DISPERSION",
+        help="Rival: the rate since DATE goes on, with variance = mean * (1 + dispersion); repeatable.",
+    )
+    seed: int = options.seed(1, "Seed of the rivals' random numbers.")
+
+
+@command_of(Request, short_help="Score a forecast that was kept on the counts that came.")
+def score(request: Request) -> Result:
+    """Score FORECAST on the counts in DATA: who foretold them better, and may that be chance?
+
+    FORECAST is a file of draws (NetCDF with draw, year or date, structure, scenario) or the forecast.csv of cipark
+    calibrate. DATA are CSV files with a column date and a column for each series of the forecast; where they have a
+    column use, rows of use fit count. The rows before the forecast are what it starts from. Each forecaster of the file
+    is scored by CRPS (lower is better), by where counts lie in its draws, and by the rises from year to year; a gap
+    between two forecasters is set beside those that arise by chance if either is true.
+
+    \b
+    Examples:
+      cipark score forecast_2020_2030.nc residents.csv operating.csv --column working=operating
+      cipark score cipark-output/my_study/forecast.csv later.csv
+      cipark score forecast.nc residents.csv --drift 2016-12-31:1.5
+    """
+    import numpy as np
+
+    from calibration.assess.kept_forecast import read_counts, read_forecasts
+    from cipark_sd.errors import UnknownName
+
+    forecasters = read_forecasts(request.forecast, request.scenario)
+    names = list(dict.fromkeys(entry.name for entry in forecasters))
+    default = next((name for name in names if name.startswith("mixture")), names[0])
+    judged = default if request.of is None else request.of
+    if judged not in names:
+        raise UnknownName(judged, names, kind="structure", where="--of")
+    series = list(dict.fromkeys(entry.series for entry in forecasters))
+    facts = {}
+    for counts in read_counts(request.data, series, _pairs(request.columns)):
+        chosen = [entry for entry in forecasters if entry.series == counts.series]
+        if counts.series == series[0]:
+            rng = np.random.default_rng(request.seed)
+            chosen += [_drift(text, counts, chosen[0], rng) for text in request.drifts]
+        facts[counts.series] = _of_series(counts, chosen, judged)
+    return Result({"forecast": request.forecast, "of": judged, "series": facts})
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    from cipark_sd.errors import InvalidValue
+
+    for text in texts:
+        if not all(text.partition("=")[::2]):
+            raise InvalidValue("--column", text, "SERIES=COLUMN", where="score")
+    return {name: column for name, _, column in (text.partition("=") for text in texts)}
+
+
+def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "Forecaster":
+    import numpy as np
+
+    from calibration.assess.forecast_score import drift
+    from calibration.study.calendar import Calendar
+    from cipark_sd.errors import InvalidValue
+
+    date, _, number = text.rpartition(":")
+    try:
+        since, dispersion = Calendar().model_time(date), float(number)
+    except ValueError:
+        since, dispersion = 0.0, 0.0
+    if not 0 < dispersion < 1000 or not isinstance(rng, np.random.Generator):
+        raise InvalidValue("--drift", text, "DATE:DISPERSION such as 2016-12-31:1.5, above 0", where="score")
+    return drift(counts, since, float(like.times[0]), like.times.tolist(), dispersion, rng)
+
+
+def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: str) -> dict[str, object]:
+    """Score, say and print the forecasters of one series."""
+    from calibration.assess.forecast_score import gap_between, score_forecast
+
+    scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
+    own = scored.get(judged)
+    others = [entry for name, entry in scored.items() if name != judged]
+    gaps = [] if own is None else [gap_between(own, other) for other in others]
+    if own is None:
+        say(f"{counts.series}: {judged} does not foretell it.", bold=True)
+    else:
+        for sentence in verdict(own, gaps):
+            say(sentence, bold=True)
+    _print(counts.series, list(scored.values()))
+    if gaps:
+        rows = [[gap.rival, f"{gap.gap:+.1f}", _share(gap.if_forecast), _share(gap.if_rival)] for gap in gaps]
+        columns = ("rival", "gap in mean CRPS", f"as large if {judged} is true", "if the rival is true")
+        print_table(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse")
+    return {
+        "dates": next(iter(scored.values())).dates,
+        "observed": counts.values[-len(next(iter(scored.values())).dates) :].tolist(),
+        "scores": {name: facts_of(entry) for name, entry in scored.items()},
+        "gaps": [vars(gap) for gap in gaps],
+    }
+
+
+def verdict(own: "Scored", gaps: "Sequence[Gap]") -> list[str]:
+    """What went wrong first: rivals that foretold better, then counts outside the bands."""
+    name, series = own.forecaster.name, own.forecaster.series
+    better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)
+    outside = [date for date, inside in zip(own.dates, own.inside_90, strict=True) if not inside]
+    lines = []
+    if better:
+        scores = ", ".join(f"{gap.rival!r} {own.mean - gap.gap:.1f}" for gap in better)
+        lines.append(
+            f"{series}: {len(better)} of {len(gaps)} rivals foretold the counts better than {name!r} (mean CRPS "
+            f"{own.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
+            f"{_share(better[0].if_forecast)}."
+        )
+    if outside:
+        lines.append(f"{series}: outside 90 % of the draws of {name!r}: {', '.join(outside)}.")
+    return lines or [f"{series}: no rival foretold the counts better than {name!r}, and all lie in 90 % of its draws."]
+
+
+def facts_of(entry: "Scored") -> dict[str, object]:
+    """The numbers of one forecaster, for other programs."""
+    return {
+        "crps": entry.crps.tolist(),
+        "mean_crps": entry.mean,
+        "energy": entry.energy,
+        "pit": entry.pit.tolist(),
+        "inside_90": int(entry.inside_90.sum()),
+        "inside_50": int(entry.inside_50.sum()),
+        "bands": [list(band) for band in entry.bands],
+        "rises": None if entry.rises is None else vars(entry.rises),
+    }
+
+
+def _print(series: str, scored: "Sequence[Scored]") -> None:
+    dates = scored[0].dates
+    rows = [
+        [
+            entry.forecaster.name,
+            *(f"{value:.1f}" for value in entry.crps),
+            f"{entry.mean:.1f}",
+            _number(entry.energy),
+            f"{entry.inside_90.sum()} of {len(dates)}",
+            f"{entry.inside_50.sum()} of {len(dates)}",
+        ]
+        for entry in scored
+    ]
+    print_table(
+        ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"), rows, title=f"{series}: scores, lower is better"
+    )
+    rows = [["counted", *(f"{value:g}" for value in scored[0].observed)]]
+    for entry in scored:
+        rows.append(
+            [entry.forecaster.name, *(f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands)]
+        )
+    print_table(("median and 90 %", *dates), rows, title=f"{series}: what was foretold")
+    rows = [[entry.forecaster.name, *(f"{value:.3f}" for value in entry.pit)] for entry in scored]
+    print_table(("place in the draws", *dates), rows, title=f"{series}: probability of fewer than were counted")
+    rows = [
+        [entry.forecaster.name, f"{r.first:.1f}", f"{r.last:.1f}", _number(r.correlation, 2), _share(r.steeper)]
+        for entry in scored
+        if (r := entry.rises) is not None
+    ]
+    if rows:
+        columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
+        print_table(columns, rows, title=f"{series}: mean rise from count to count")
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def _share(value: float) -> str:
+    return "not known" if value != value else f"{value:.2f}"

@@ -1,0 +1,179 @@
+"""Forecasts from files on the counts that came, against closed forms, sums written out and another program."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from scipy import stats
+
+from calibration.assess.forecast_score import drift, gap_between, score_forecast
+from calibration.assess.kept_forecast import Counts, Forecaster, read_counts, read_forecasts
+from calibration.assess.scores import crps_at, crps_sample, energy_score
+from calibration.study.library import STUDIES
+from cipark_sd.cli import cli
+from cipark_sd.errors import CiparkError
+
+FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
+DATA = STUDIES / "great_stone_later" / "data"
+
+
+def counts(values: list[float], first: int = 2020) -> Counts:
+    dates = tuple(f"{first + i}-12-31" for i in range(len(values)))
+    return Counts("firms", dates, np.arange(len(values)) + first + 1.0, np.array(values))
+
+
+def forecaster(paths: np.ndarray, first: float = 2021.0, name: str = "model") -> Forecaster:
+    return Forecaster(name, "firms", first + np.arange(paths.shape[1]), paths)
+
+
+def test_crps_of_a_normal_is_the_closed_form() -> None:
+    """Gneiting and Raftery 2007, equation 21."""
+    draws, seen = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000), np.array([-1.3, 0.0, 2.0])
+    closed = seen * (2 * stats.norm.cdf(seen) - 1) + 2 * stats.norm.pdf(seen) - 1 / math.sqrt(math.pi)
+    np.testing.assert_allclose(crps_at(draws, seen), closed, atol=2e-4)
+
+
+def test_crps_and_energy_of_an_ensemble_of_two() -> None:
+    """Distances by hand: the mean of |x - y| less half the mean of |x - x'| over all four pairs."""
+    assert crps_at(np.array([1.0, 3.0]), np.array([0.0, 2.0])).tolist() == [2 - 0.5, 1 - 0.5]
+    pair = np.array([[0.0, 0.0], [3.0, 4.0]])
+    assert energy_score(pair, np.array([3.0, 4.0])) == pytest.approx(5 / 2 - 5 / 4)
+    # one number: the energy score is the CRPS
+    assert energy_score(np.array([[1.0], [3.0]]), np.array([0.0])) == crps_sample(np.array([1.0, 3.0]), 0.0)
+
+
+def test_many_numbers_have_the_score_of_each() -> None:
+    draws = np.random.default_rng(1).poisson(20, 301).astype(float)
+    seen = np.array([3.0, 20.0, 20.5, 60.0])
+    np.testing.assert_allclose(crps_at(draws, seen), [crps_sample(draws, value) for value in seen], rtol=1e-12)
+
+
+def test_place_cover_and_rises_by_hand() -> None:
+    paths = np.arange(1.0, 101.0)[:, None] + np.array([0.0, 10.0, 20.0])
+    scored = score_forecast(forecaster(paths), counts([40, 50, 61, 130], first=2019))
+    assert scored.dates == ("2020-12-31", "2021-12-31", "2022-12-31")
+    # 49 draws are fewer than 50 and one is as many; 50 of the second, 109 of the third date
+    np.testing.assert_allclose(scored.pit, [0.495, 0.505, 1.0])
+    assert scored.inside_90.tolist() == [True, True, False]
+    assert scored.inside_50.tolist() == [True, True, False]
+    rises = scored.rises
+    assert rises is not None
+    assert (rises.first, rises.last) == (pytest.approx(50.5 - 40), 10)
+    # real rises 10, 11, 69: the slope is 29.5 a step, of a draw x it is (10 - (x - 40)) / 2
+    assert rises.steeper == 0
+    assert score_forecast(forecaster(paths), counts([40, 50, 61, 71], first=2019)).rises.steeper == 0.5
+
+
+def test_a_count_between_two_dates_is_set_beside_the_line_between_them() -> None:
+    middle = Counts("firms", ("2021.25",), np.array([2021.25]), np.array([7.0]))
+    scored = score_forecast(forecaster(np.array([[0.0, 8.0], [4.0, 4.0]])), middle)
+    assert scored.paths[:, 0].tolist() == [2.0, 4.0]
+    with pytest.raises(CiparkError, match="no count of 'firms' lies within"):
+        score_forecast(forecaster(np.zeros((2, 2)), first=2030.0), middle)
+
+
+def test_a_gap_is_as_frequent_as_it_is_if_either_is_true() -> None:
+    """Draws of N(0, 1) and of N(3, 1): 0 favours the first as much as half of its own draws would."""
+    rng = np.random.default_rng(2)
+    near, far = rng.normal(0, 1, (800, 2)), rng.normal(3, 1, (800, 2))
+    seen = Counts("firms", ("a", "b"), np.array([2021.0, 2022.0]), np.array([0.0, 0.0]))
+    own, rival = (score_forecast(forecaster(p, name=n), seen) for p, n in ((near, "own"), (far, "rival")))
+    gap = gap_between(own, rival)
+    assert gap.gap < -1.5
+    # if the first is true half of the truths lie below 0, which favours it as much or more
+    assert 0.35 < gap.if_forecast < 0.65
+    assert gap.if_rival < 0.01
+    back = gap_between(rival, own)
+    assert (back.gap, back.if_rival) == (-gap.gap, gap.if_forecast)
+
+
+def test_drift_has_the_rate_that_was_seen_and_its_noise() -> None:
+    """52 in three years: mean 52/3 a year; after t years the variance is (1 + d) mean t (1 + t / 3)."""
+    seen = counts([8, 22, 41, 60, 68], first=2016)
+    ahead = drift(seen, 2017.0, 2021.0, [2021.0, 2022.0], 1.5, np.random.default_rng(3), n=40_000)
+    means, variances = ahead.paths.mean(axis=0) - 60, ahead.paths.var(axis=0)
+    np.testing.assert_allclose(means, [52 / 3, 104 / 3], rtol=0.01)
+    expected = [2.5 * 52 / 3 * t * (1 + t / 3) for t in (1, 2)]
+    np.testing.assert_allclose(variances, expected, rtol=0.04)
+    with pytest.raises(CiparkError, match="a count of 'firms' then"):
+        drift(seen, 2016.5, 2021.0, [2021.0], 1.5, np.random.default_rng(3))
+
+
+def test_quantiles_of_a_table_are_a_distribution_without_joint_dates(tmp_path: Path) -> None:
+    """Of a uniform between 0 and 10 that is known by five quantiles, and cut at the outer two."""
+    rows = ["structure,scenario,observation,date,q0.05,q0.25,q0.5,q0.75,q0.95"]
+    rows += [f"own,as fitted,firms,{year}-12-31,0.5,2.5,5,7.5,9.5" for year in (2020, 2021)]
+    (tmp_path / "forecast.csv").write_text("\n".join(rows), encoding="utf-8")
+    (found,) = read_forecasts(tmp_path / "forecast.csv")
+    assert (found.name, found.series, found.joint) == ("own", "firms", False)
+    scored = score_forecast(found, counts([5, 9]))
+    # CRPS of U(0, 10) at y is y^2/10 - y + 10/3
+    np.testing.assert_allclose(scored.crps, [2.5 - 5 + 10 / 3, 8.1 - 9 + 10 / 3], atol=0.02)
+    assert math.isnan(scored.energy)
+    assert scored.rises is None
+    assert math.isnan(gap_between(scored, scored).if_forecast)
+
+
+def test_all_that_is_wrong_with_a_table_is_said_at_once(tmp_path: Path) -> None:
+    table = tmp_path / "later.csv"
+    table.write_text(
+        "date,firms,use\n2020-12-31,five,fit\nsoon,5,fit\n2021-12-31,6,maybe\n2022-12-31,x,check\n", "utf-8"
+    )
+    with pytest.raises(CiparkError) as problem:
+        read_counts([table], ["firms"], {})
+    message = str(problem.value)
+    assert all(part in message for part in ("row 2", "'five'", "row 3", "'soon'", "row 4", "'maybe'"))
+    # a row that is only looked at is not read
+    assert "'x'" not in message
+    table.write_text("date,companies\n2020-12-31,5\n", "utf-8")
+    with pytest.raises(CiparkError, match="a column of 'firms', or --column"):
+        read_counts([table], ["firms"], {})
+    assert read_counts([table], ["firms"], {"firms": "companies"})[0].values.tolist() == [5]
+
+
+def run(*arguments: str) -> dict:
+    result = CliRunner().invoke(cli, ["score", *map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_frozen_forecast_has_missed_by_its_own_page() -> None:
+    """Numbers that another program made of the same file and counts."""
+    tables = (DATA / "residents.csv", DATA / "operating.csv")
+    facts = run(str(FROZEN), *tables, "--column", "working=operating", "--drift", "2016-12-31:1.5")
+    residents, working = (facts["series"][name] for name in ("residents", "working"))
+    assert residents["observed"] == [68, 85, 99, 119, 142, 171]
+    means = {name: round(entry["mean_crps"], 1) for name, entry in residents["scores"].items()}
+    assert {name: means[name] for name in ("mixture", "none", "all", "two rates")} == {
+        "mixture": 7.7, "none": 7.3, "all": 8.7, "two rates": 6.7,
+    }  # fmt: skip
+    mixture = residents["scores"]["mixture"]
+    assert [round(value, 1) for value in mixture["crps"]] == [5.6, 5.5, 7.0, 7.0, 8.2, 12.7]
+    assert [round(value, 2) for value in mixture["pit"]] == [0.13, 0.28, 0.31, 0.42, 0.53, 0.65]
+    assert (mixture["inside_90"], mixture["inside_50"], round(mixture["energy"], 1)) == (6, 5, 23.0)
+    assert round(mixture["rises"]["correlation"], 2) == -0.90
+    assert working["observed"] == [37, 53]
+    assert [round(value, 2) for value in working["scores"]["mixture"]["pit"]] == [0.28, 0.03]
+
+
+def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv")])
+    assert shown.output.startswith("residents: 3 of 5 rivals foretold the counts better than 'mixture' (mean CRPS 7.7)")
+    better = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv"), "--of", "two rates"])
+    assert better.output.startswith("residents: no rival foretold the counts better than 'two rates'")
+    for wrong, message in (
+        (["--of", "mixtur"], "did you mean 'mixture'"),
+        (["--scenario", "war"], "'war'"),
+        (["--drift", "2016-12-31"], "DATE:DISPERSION"),
+        (["--column", "residents"], "SERIES=COLUMN"),
+    ):
+        failed = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv"), *wrong])
+        assert failed.exit_code == 2
+        assert message in failed.output
+    file = tmp_path / "other.nc"
+    xr.Dataset({"firms": (("draw", "age"), np.zeros((2, 2)))}).to_netcdf(file, engine="h5netcdf")
+    assert "draw and year" in CliRunner().invoke(cli, ["score", str(file), str(DATA / "residents.csv")]).output
