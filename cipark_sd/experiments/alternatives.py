@@ -1,6 +1,6 @@
 """What alternatives change against doing nothing on the same draws, what that hangs on, and what to measure first."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,8 +24,10 @@ Class = Literal["informed", "not decided", "assumed"]
 NARROWED = 0.7
 #: Rank correlations below this are not reported, nor those within this many standard errors of nothing.
 LEAST, ERRORS = 0.2, 3.0
-#: Draws below which nothing is said of what to measure.
-FEWEST = 100
+#: Draws below which nothing is said of what to measure, and nothing of ranks.
+FEWEST, FEWEST_RANKED = 100, 10
+#: A number rests on inputs without data where these give this share of the variance of its ranks.
+MOST = 0.5
 #: Changes below this share of the level are rounding.
 _EQUAL = 1e-12
 
@@ -101,7 +103,7 @@ def alternatives_table(
     decisions: Decisions,
     *,
     effective: Mapping[str, float],
-    assumed: Collection[str],
+    without_data: "pd.DataFrame",
 ) -> "pd.DataFrame":
     """One row for each alternative and outcome, doing nothing first.
 
@@ -116,8 +118,8 @@ def alternatives_table(
         are such.
     effective : mapping of str to float
         By structure that was fitted itself, how many independent draws its own are worth.
-    assumed : collection of str
-        Outcomes whose equation has a number that no data inform.
+    without_data : DataFrame
+        Draws of the inputs that no data inform, a row for each structure and draw.
     """
     import pandas as pd
 
@@ -128,7 +130,7 @@ def alternatives_table(
         for alternative in (BASE, *after.values):
             level, earlier = after.level(alternative), None if before is None else before.level(alternative)
             row = {"alternative": alternative, "outcome": outcome.id, **_spread("level", after.summary(level))}
-            row["level_class"] = _level_class(level, earlier, outcome.id in assumed)
+            row["level_class"] = _level_class(level, earlier, _rests_on(level, without_data))
             if alternative != BASE:
                 better = after.by_structure(alternative, after.better(alternative))
                 worst = int(np.nanargmin(better)) if np.isfinite(better).any() else 0
@@ -138,7 +140,7 @@ def alternatives_table(
                     "worse": after.share(alternative, after.worse(alternative)),
                     "worst": float(better[worst]),
                     "worst_structure": after.structures[worst],
-                    "change_class": change_class(after, before, alternative, effective, outcome.id in assumed),
+                    "change_class": change_class(after, before, alternative, effective, without_data),
                 }
             rows.append(row)
     frame = pd.DataFrame(rows)
@@ -161,6 +163,29 @@ def _narrowed(after: Array, before: Array | None) -> bool:
     return all(_width(row) <= NARROWED * _width(known) for row, known in zip(after, before, strict=True))
 
 
+def _rests_on(values: Array, numbers: "pd.DataFrame") -> bool:
+    """Whether inputs that are drawn apart from each other give :data:`MOST` of the variance of the ranks of values."""
+    if numbers.empty:
+        return False
+    return float((rank_correlations(values.reshape(-1), numbers) ** 2).sum()) >= MOST
+
+
+def rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float]":
+    """Spearman's, of values ``(n,)`` with each input; runs that failed are left out, and what does not vary has none.
+
+    Source
+    ------
+    Spearman 1904, American Journal of Psychology 15, 72-101.
+    """
+    import pandas as pd
+
+    fine = np.isfinite(values)
+    if fine.sum() < FEWEST_RANKED or not np.ptp(values[fine]):
+        return pd.Series(0.0, index=inputs.columns)
+    ranks = pd.Series(values[fine], index=inputs.index[fine]).rank()
+    return inputs[fine].rank().corrwith(ranks).fillna(0.0)
+
+
 def _level_class(after: Array, before: Array | None, assumed: bool) -> Class:
     if before is None or assumed:
         return "assumed"
@@ -168,12 +193,17 @@ def _level_class(after: Array, before: Array | None, assumed: bool) -> Class:
 
 
 def change_class(
-    after: Compared, before: Compared | None, alternative: str, effective: Mapping[str, float], assumed: bool
+    after: Compared,
+    before: Compared | None,
+    alternative: str,
+    effective: Mapping[str, float],
+    without_data: "pd.DataFrame",
 ) -> Class:
     """The class of a change.
 
-    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: its equation
-    has a number without data, or the priors alone give its sign in nine of ten draws. *Not decided*: neither.
+    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: most of its
+    variance comes from numbers without data, or the priors alone give its sign in nine of ten draws. *Not decided*:
+    neither.
     """
     tallies = {True: _signs(after, alternative), False: _signs(before or after, alternative)}
     evidence = []
@@ -185,7 +215,7 @@ def change_class(
     kind = classify(evidence).kind
     moves = np.abs(after.change(alternative)).max(initial=0.0, where=np.isfinite(after.change(alternative))) > 0
     narrowed = _narrowed(after.change(alternative), None if before is None else before.change(alternative))
-    if assumed:
+    if before is not None and _rests_on(after.change(alternative), without_data):
         return "assumed"
     if kind == "informed" or (moves and narrowed):
         return "informed"
@@ -210,21 +240,15 @@ def hangs_on(compared: Compared, inputs: "pd.DataFrame", most: int = 3) -> "pd.D
     inputs : DataFrame
         ``n_structures * n_draws`` rows, the draws of one structure after those of another.
 
-    Source
-    ------
-    Spearman 1904, American Journal of Psychology 15, 72-101; under no correlation its standard error is one over the
-    root of the number of draws.
+    Under no correlation the standard error of a rank correlation is one over the root of the number of draws.
     """
     import pandas as pd
 
     rows = []
     for alternative in compared.values:
         change = compared.change(alternative).reshape(-1)
-        fine = np.isfinite(change)
-        if fine.sum() < 3 or not np.ptp(change[fine]):
-            continue
-        of = inputs[fine].rank().corrwith(pd.Series(change[fine], index=inputs.index[fine]).rank())
-        least = max(LEAST, ERRORS / np.sqrt(fine.sum()))
+        of = rank_correlations(change, inputs)
+        least = max(LEAST, ERRORS / np.sqrt(max(np.isfinite(change).sum(), 1)))
         strong = of[of.abs() >= least].sort_values(key=np.abs, ascending=False, kind="stable")
         rows += [
             {"alternative": alternative, "input": str(name), "correlation": float(value)}

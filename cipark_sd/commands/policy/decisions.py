@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from cipark_sd.checks.expression import parse_expression
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
@@ -17,13 +16,11 @@ from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
 from cipark_sd.experiments.decisions import Decision, Decisions
-from cipark_sd.experiments.definition import BASE, Catalogue, Outcome
+from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, paid
 from cipark_sd.experiments.run import time_position
 from cipark_sd.headline import Bounds, Headline, output
-from cipark_sd.model.expr import references
-from cipark_sd.naming import canonical
 from cipark_sd.pages.blocks import Block, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import override_key
@@ -34,16 +31,6 @@ if TYPE_CHECKING:
 
 #: The title of the section.
 TITLE = "Decisions: change against doing nothing"
-
-
-def assumed_outcomes(catalogue: Catalogue) -> set[str]:
-    """Outcomes whose equation names a number that no data inform."""
-    unknown = {canonical(uncertainty.name) for uncertainty in catalogue.uncertainties}
-    return {
-        outcome.id
-        for outcome in catalogue.outcomes
-        if outcome.equation and unknown & {ref.name for ref in references(parse_expression(outcome.equation))}
-    }
 
 
 def _watched(decisions: Decisions) -> tuple[list[Outcome], list[tuple[Decision, int]], list[Decision]]:
@@ -104,11 +91,12 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             before = {rival: widened(of_rival, catalogue, seed) for rival, of_rival in analysis.prior.items()}
             prior = run("decisions under the priors", draws=before)
         fitted = {rival: d.effective for rival, d in analysis.draws.items() if d.origin != "borrowed"}
+        inputs, options = inputs_of(analysis, draws), [decision.id for decision in decisions.options]
+        titles = [uncertainty.title for uncertainty in catalogue.uncertainties]
         table = alternatives_table(
-            runs, prior, catalogue.outcomes, decisions, effective=fitted, assumed=assumed_outcomes(catalogue)
+            runs, prior, catalogue.outcomes, decisions, effective=fitted, without_data=inputs[titles]
         )
         main = Compared.of(runs, catalogue.outcome_by_id[decisions.outcome], decisions)
-        inputs, options = inputs_of(analysis, draws), [decision.id for decision in decisions.options]
         costs = [
             {"alternative": d.id, "median": of.median, "low": of.low90, "high": of.high90}
             for d in priced

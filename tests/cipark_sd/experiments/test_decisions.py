@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -241,11 +242,14 @@ def compared(base, stop, outcome=LEVEL, **options):
     return Compared.of(runs_of(base, stop, **options), outcome, DECISIONS)
 
 
-def table(base, stop, prior=None, effective=None, assumed=(), **options):
+NOTHING = pd.DataFrame()
+
+
+def table(base, stop, prior=None, effective=None, without_data=NOTHING, **options):
     runs = runs_of(base, stop, **options)
     before = None if prior is None else runs_of(*prior, **options)
     effective = {"m": np.inf, "n": np.inf} if effective is None else effective
-    frame = alternatives_table(runs, before, [LEVEL], DECISIONS, effective=effective, assumed=assumed)
+    frame = alternatives_table(runs, before, [LEVEL], DECISIONS, effective=effective, without_data=without_data)
     return frame.set_index("alternative")
 
 
@@ -284,19 +288,22 @@ WIDE, NARROW = RNG.normal(0, 10, 400), RNG.normal(0, 2, 400)
 
 
 @pytest.mark.parametrize(
-    ("change", "prior", "assumed", "kind"),
+    ("change", "prior", "number", "kind"),
     [
-        (NARROW, WIDE, (), "informed"),
-        (WIDE, WIDE[::-1], (), "not decided"),
-        (np.abs(WIDE), WIDE, (), "informed"),
-        (np.abs(WIDE), np.abs(WIDE), (), "assumed"),
-        (-np.abs(WIDE), -np.abs(WIDE), (), "assumed"),
-        (NARROW, WIDE, ("level",), "assumed"),
+        (NARROW, WIDE, WIDE, "informed"),
+        (WIDE, WIDE[::-1], NARROW, "not decided"),
+        (np.abs(WIDE), WIDE, NARROW, "informed"),
+        (np.abs(WIDE), np.abs(WIDE), NARROW, "assumed"),
+        (-np.abs(WIDE), -np.abs(WIDE), NARROW, "assumed"),
+        # most of its variance is that of a number without data, here 0.8 and 0.2
+        (NARROW, WIDE, NARROW + 0.5 * NARROW.std() * WIDE / WIDE.std(), "assumed"),
+        (NARROW, WIDE, NARROW + 2 * NARROW.std() * WIDE / WIDE.std(), "informed"),
     ],
 )
-def test_the_class_of_a_change(change, prior, assumed, kind):
+def test_the_class_of_a_change(change, prior, number, kind):
     base = np.full(400, 100.0)
-    row = table(base, base + change, prior=(base, base + prior), assumed=assumed).loc["stop"]
+    numbers = pd.DataFrame({"number": number})
+    row = table(base, base + change, prior=(base, base + prior), without_data=numbers).loc["stop"]
     assert row["change_class"] == kind
 
 
@@ -310,13 +317,11 @@ def test_without_data_nothing_is_informed():
 def test_a_structure_that_was_not_fitted_informs_no_sign():
     base = np.full((1, 400), 100.0)
     after, before = (compared(base, base + change) for change in (np.abs(WIDE) * 3, WIDE * 3))
-    assert change_class(after, before, "stop", {"m": np.inf}, False) == "informed"
-    assert change_class(after, compared(base, base + WIDE), "stop", {}, False) == "not decided"
+    assert change_class(after, before, "stop", {"m": np.inf}, NOTHING) == "informed"
+    assert change_class(after, compared(base, base + WIDE), "stop", {}, NOTHING) == "not decided"
 
 
 def test_what_a_change_hangs_on_has_its_rank_correlation():
-    import pandas as pd
-
     x, noise = RNG.uniform(size=400), RNG.uniform(size=400)
     inputs = pd.DataFrame({"x": x, "noise": noise})
     of = hangs_on(compared(np.zeros(400), -np.exp(5 * x)), inputs)
@@ -325,8 +330,6 @@ def test_what_a_change_hangs_on_has_its_rank_correlation():
 
 
 def test_what_it_is_worth_to_know_a_number():
-    import pandas as pd
-
     # better where x is above a half: without knowing it a choice is a coin, and with it three of four are right, since
     # doing nothing is right as often as a coin
     x, noise = RNG.uniform(size=3000), RNG.uniform(size=3000)
