@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Numbers in the table of what to measure.
 MEASURED = 8
+#: A budget has ended a rule that was in force for a shorter time by this share.
+CUT = 0.02
 
 
 def rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
@@ -75,16 +77,19 @@ def costs_table(result: DecisionsFound, about: About) -> Table:
 
 
 def rules_table(result: DecisionsFound, about: About) -> Table:
-    """In how many draws rules with a condition or a budget act, and from when on."""
+    """In how many draws rules with a condition act, and those that a budget ends, and when."""
     decisions = decided(about.catalogue)
-    ruled = {d.id: d for d in decisions.alternatives if d.budget or any(rule.when for rule in d.rules)}
+    by_id = {decision.id: decision for decision in decisions.alternatives}
     rows = []
-    for row in (row for row in records(result.rules) if row["alternative"] in ruled):
-        decision = ruled[row["alternative"]]
-        rule = rule_text(decision, int(row["rule"]) - 1, about)
-        rows.append((decision.title, rule, f"{row['share']:.0%}", began_text(row, decision, about)))
+    for row in records(result.rules):
+        decision, place = by_id[row["alternative"]], int(row["rule"]) - 1
+        rule = decision.rules[place]
+        ended = bool(decision.budget) and row["low"] < (1 - CUT) * (decisions.at - rule.date)
+        if rule.when or ended:
+            shown = (rule_text(decision, place, about), f"{row['share']:.0%}", began_text(row, decision, about))
+            rows.append((decision.title, *shown))
     caption = (
-        f"Rules that act {about.catalogue.when(decisions.at)} or before, in how many draws and when: median (90 %)"
+        f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90 %)"
     )
     return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
 
