@@ -202,8 +202,8 @@ def change_class(
     """The class of a change.
 
     *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: most of its
-    variance comes from numbers without data, or the priors alone give its sign in nine of ten draws. *Not decided*:
-    neither.
+    variance or of its level's comes from numbers without data, or the priors alone give its sign in nine of ten draws.
+    *Not decided*: neither.
     """
     tallies = {True: _signs(after, alternative), False: _signs(before or after, alternative)}
     evidence = []
@@ -215,7 +215,8 @@ def change_class(
     kind = classify(evidence).kind
     moves = np.abs(after.change(alternative)).max(initial=0.0, where=np.isfinite(after.change(alternative))) > 0
     narrowed = _narrowed(after.change(alternative), None if before is None else before.change(alternative))
-    if before is not None and _rests_on(after.change(alternative), without_data):
+    rests = any(_rests_on(values, without_data) for values in (after.base, after.change(alternative)))
+    if before is not None and rests:
         return "assumed"
     if kind == "informed" or (moves and narrowed):
         return "informed"

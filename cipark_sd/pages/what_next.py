@@ -31,7 +31,7 @@ CLASSES = {
     ),
 }
 #: Width and margin of the drawing of intervals, in pixels.
-WIDTH, MARGIN = 270, 18
+WIDTH, MARGIN = 236, 18
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,11 @@ table{border-collapse:collapse}
 .options thead th{font-size:13px;font-weight:400;color:#56606e;text-align:right;vertical-align:bottom;
  padding:4px 0 5px 14px;line-height:1.25;border-bottom:2px solid #1b2430}
 .options thead th:first-child,.options thead th:nth-child(2){text-align:left}
-.options thead b{display:block;color:#1b2430;font-size:14px}
-.options tbody th{text-align:left;font-size:16px;line-height:1.25;padding:7px 0 7px 8px;max-width:280px}
+.options thead b{display:block;white-space:nowrap;color:#1b2430;font-size:14px}
+.options tbody th{text-align:left;font-size:16px;line-height:1.25;padding:5px 0 5px 8px;max-width:360px}
 .options tbody th span{display:block;font-weight:400;font-size:13px;color:#56606e}
 .options td{padding:0 0 0 14px;text-align:right;font-size:15px;white-space:nowrap}
-.options td:nth-child(2){text-align:left;width:284px}.options tbody tr{border-bottom:1px solid #e6eaef}
+.options td:nth-child(2){text-align:left;width:250px}.options tbody tr{border-bottom:1px solid #e6eaef}
 .options tr.base th,.options tr.base td{background:#f4f7fa}
 .options tr.event th{font-size:15px}.options tr.apart th{font-size:13px;color:#56606e;padding:9px 0 3px 8px}
 .options td:last-child,.options thead th:last-child{padding-right:8px}
@@ -196,10 +196,10 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
     items = []
     for row in page.rows:
         first, *further = row.values
-        named = zip(page.columns[1:], further, strict=True)
-        small = " · ".join(
-            f"{e(name)} {_value(value)}" for (name, _), value in named if value.kind or value.text != "–"
-        )
+        # where a value is of several sides, their names say more than that of the column
+        names = [what if "·" in what else name for name, what in page.columns[1:]]
+        named = zip(names, further, strict=True)
+        small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""
         drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
         line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'

@@ -128,26 +128,29 @@ class _First:
             loss = f", at the cost of {listed(losers)}" if losers else ""
             finding = f"{option.title}: {self.improvement} in at least nine of ten draws{loss}."
         else:
-            most = max((row["better"] for _, row in self.options), default=0.0)
-            closest = [option.title for option, row in self.options if row["better"] > max(0.5, most - TIE)]
             finding = "No option clearly beats doing nothing."
-            finding += f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
         best = self._worth_measuring()
-        return finding if best is None else f"{finding} Measure {best['input']} before deciding."
+        if best is not None:
+            return f"{finding} Measure {best['input']} before deciding."
+        return finding if clear else f"{finding}{self._closest()}"
+
+    def _closest(self) -> str:
+        """The options whose chance is the largest, where it is more than even."""
+        most = max((row["better"] for _, row in self.options), default=0.0)
+        closest = [option.title for option, row in self.options if row["better"] > max(0.5, most - TIE)]
+        return f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
 
     def known(self) -> str:
         """What the data inform."""
         if self.about.unseen:
             return "There are no data: the draws come from ranges, and nothing here is known."
-        informed = [(alternative, row) for (alternative, _), row in self.rows.items() if self._class(row) == "informed"]
-        if not informed:
-            return "The data inform none of these levels and changes."
-        titles = {o.id: o.title for o in self.about.catalogue.outcomes}
-        levels = list(dict.fromkeys(titles[row["outcome"]] for alternative, row in informed if alternative == BASE))
-        changes = sum(alternative != BASE for alternative, _ in informed)
-        words = [f"{_some(levels)} if nothing is done"] if levels else []
-        words += [f"{changes} of the changes"] if changes else []
-        return f"The data narrow {listed(words)}."
+        base = self.rows[BASE, self.main.id]
+        informed = [option.title for option, row in self.options if self._class(row) == "informed"]
+        changes = f"the change by {_some(informed)}" if informed else "none of its changes"
+        if base["level_class"] != "informed":
+            return f"The data inform {changes}." if informed else "The data inform neither level nor changes."
+        level = _spread(base["level"], base["level_low"], base["level_high"]).replace("(", "(90%: ")
+        return f"{self.main.title} if nothing is done: {level}. The data inform {changes}."
 
     def unknown(self) -> str:
         """What the option nearest to even chances hangs on."""
@@ -166,9 +169,10 @@ class _First:
         catalogue = self.about.catalogue
         without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
         resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
-        words = [f"The range of {_some(without)} has no source."] if without else []
+        words = [f"Ranges without a source: {_some(without)}."] if without else []
         if resting and not self.about.unseen:
-            words.append(f"{_some(resting)} rest on numbers without data: they compare options.")
+            verb = "rests" if len(resting) == 1 else "rest"
+            words.append(f"{_some(resting)} {verb} on numbers without data, to compare options.")
         return " ".join(words) or "Nothing beyond the priors and the equations."
 
     def _sides(self) -> list[Outcome]:
@@ -197,7 +201,7 @@ class _First:
                     Value(beside(level["level"], level["level_low"], level["level_high"]), self._class(level))
                 )
             values += [_NONE] if self._sides() else []
-            return Row("Do nothing", "", interval, tuple(values), "base")
+            return Row("Do nothing", "Its level; the others are changes from it", interval, tuple(values), "base")
         values = [Value(_spread(row["change"], row["change_low"], row["change_high"], sign=True), self._class(row))]
         values.append(Value(self._chance(row)) if self.bands else _NONE)
         for name in decided(self.about.catalogue).beside:

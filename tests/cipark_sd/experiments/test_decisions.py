@@ -307,6 +307,12 @@ def test_the_class_of_a_change(change, prior, number, kind):
     assert row["change_class"] == kind
 
 
+def test_a_change_of_a_level_that_is_assumed_is_assumed():
+    base, numbers = 100 + WIDE, pd.DataFrame({"number": WIDE})
+    row = table(base, base + NARROW, prior=(base, base + WIDE), without_data=numbers).loc["stop"]
+    assert row["change_class"] == "assumed"
+
+
 def test_without_data_nothing_is_informed():
     base = np.full(400, 100.0)
     frame = table(base, base + WIDE)
