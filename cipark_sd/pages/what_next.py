@@ -87,22 +87,22 @@ _STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:#fff;color:#1b2430;font:16px/1.5 "Helvetica Neue",Arial,"Liberation Sans",sans-serif;
  font-variant-numeric:tabular-nums}
-main{max-width:1260px;margin:0 auto;padding:20px 32px 40px}
+main{max-width:1280px;margin:0 auto;padding:14px 32px 40px}
 a,summary{color:#1c5d94}:focus-visible{outline:3px solid #b35c00;outline-offset:2px}
-h1{font-size:34px;line-height:1.14;letter-spacing:-.015em;margin:0 0 6px;text-wrap:balance}
-h2{font-size:18px;margin:14px 0 2px}p{margin:0}
+h1{font-size:31px;line-height:1.12;letter-spacing:-.015em;margin:0 0 6px;text-wrap:balance}
+h2{font-size:17px;margin:10px 0 0}p{margin:0}
 .kicker{font-size:14px;color:#56606e;margin:0 0 8px}.kicker b{color:#1b2430}
 .class{font-weight:700;font-size:14px;white-space:nowrap}.class svg,td svg.mark,th svg.mark{vertical-align:-2px}
 .informed{color:#0a6652}.not-decided{color:#85540a}.assumed{color:#5a4590}
-dl{display:grid;grid-template-columns:1fr 1fr 1fr;gap:0 32px;margin:14px 0}
-dl div{border-top:2px solid #d5dbe3;padding-top:6px;font-size:15px;line-height:1.4}dd{margin:0}
+dl{display:grid;grid-template-columns:1fr 1fr 1.1fr;gap:0 32px;margin:10px 0}
+dl div{border-top:2px solid #d5dbe3;padding-top:6px;font-size:14.5px;line-height:1.35}dd{margin:0}
 table{border-collapse:collapse}
 .options{width:100%}
 .options thead th{font-size:13px;font-weight:400;color:#56606e;text-align:right;vertical-align:bottom;
  padding:4px 0 5px 14px;line-height:1.25;border-bottom:2px solid #1b2430}
 .options thead th:first-child,.options thead th:nth-child(2){text-align:left}
 .options thead b{display:block;white-space:nowrap;color:#1b2430;font-size:14px}
-.options tbody th{text-align:left;font-size:16px;line-height:1.25;padding:5px 0 5px 8px;max-width:360px}
+.options tbody th{text-align:left;font-size:16px;line-height:1.2;padding:4px 0 4px 8px;max-width:380px}
 .options tbody th span{display:block;font-weight:400;font-size:13px;color:#56606e}
 .options td{padding:0 0 0 14px;text-align:right;font-size:15px;white-space:nowrap}
 .options td:nth-child(2){text-align:left;width:250px}.options tbody tr{border-bottom:1px solid #e6eaef}

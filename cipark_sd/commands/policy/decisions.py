@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from cipark_sd import estimands
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
@@ -41,14 +42,18 @@ def _watched(decisions: Decisions) -> tuple[list[Outcome], list[tuple[Decision, 
     return [Outcome(name, name, name) for name in names], rules, priced
 
 
+def labels_of(analysis: Analysis) -> dict[str, str]:
+    """The names that people write for what is drawn, by override key."""
+    return {override_key(parameter.name): parameter.name for parameter in analysis.study.parameters} | {
+        override_key(uncertainty.name): uncertainty.title for uncertainty in analysis.catalogue.uncertainties
+    }
+
+
 def inputs_of(analysis: Analysis, draws: dict[str, Draws]) -> "pd.DataFrame":
     """What was drawn, a row for each structure and draw, under the names that people write."""
     import pandas as pd
 
-    names = [parameter.name for parameter in analysis.study.parameters]
-    labels = {override_key(name): name for name in names} | {
-        override_key(uncertainty.name): uncertainty.title for uncertainty in analysis.catalogue.uncertainties
-    }
+    labels = labels_of(analysis)
     of_rivals = [draws[rival.id].values for rival in analysis.rivals]
     shared = [name for name in of_rivals[0] if all(name in values for values in of_rivals)]
     columns = {labels.get(name, name): np.concatenate([v[name] for v in of_rivals]) for name in shared}
@@ -97,6 +102,8 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             runs, prior, catalogue.outcomes, decisions, effective=fitted, without_data=inputs[titles]
         )
         main = Compared.of(runs, catalogue.outcome_by_id[decisions.outcome], decisions)
+        units = {label: estimands.unit_of(analysis.model, name) for name, label in labels_of(analysis).items()}
+        known = measurements(main, inputs, options, np.random.default_rng(seed))
         costs = [
             {"alternative": d.id, "median": of.median, "low": of.low90, "high": of.high90}
             for d in priced
@@ -107,7 +114,7 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             pd.DataFrame(costs, columns=["alternative", "median", "low", "high"]),
             _rules_frame(runs, rules, decisions),
             hangs_on(main, inputs),
-            measurements(main, inputs, options, np.random.default_rng(seed)),
+            known.assign(units=[units[name] for name in known["input"]]),
             analysis.doubts(runs),
         )
 

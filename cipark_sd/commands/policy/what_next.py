@@ -87,7 +87,7 @@ class _First:
             subtitle=f"options from {self.day(decisions.date)}",
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
-            heading=f"{self.main.title} {self.when()}{f' ({self.unit})' if self.unit else ''}",
+            heading=f"{self.main.title} {self.when()}{f' ({self.unit})' if self.unit else ''}: level, and changes from it",
             columns=tuple(self.columns()),
             rows=tuple(map(self.row, (None, *sorted(decisions.alternatives, key=lambda decision: decision.event)))),
             measure=self.measure(),
@@ -201,7 +201,7 @@ class _First:
                     Value(beside(level["level"], level["level_low"], level["level_high"]), self._class(level))
                 )
             values += [_NONE] if self._sides() else []
-            return Row("Do nothing", "Its level; the others are changes from it", interval, tuple(values), "base")
+            return Row("Do nothing", "", interval, tuple(values), "base")
         values = [Value(_spread(row["change"], row["change_low"], row["change_high"], sign=True), self._class(row))]
         values.append(Value(self._chance(row)) if self.bands else _NONE)
         for name in decided(self.about.catalogue).beside:
@@ -247,10 +247,11 @@ class _First:
             return "", "No single number here, known exactly, would change the choice."
         titles = {option.id: option.title for option, _ in self.options}
         width = row["above"] - row["below"]
+        low, high = (with_unit(rounded(row[end], width), row["units"]) for end in ("below", "above"))
         return (
             f"Why {row['input']}?",
-            f"Up to {rounded(row['below'], width)}, {titles[row['option']]} has a {row['low']:.0%} chance of "
-            f"{self.improvement}; from {rounded(row['above'], width)} on, {row['high']:.0%}. Knowing it makes "
+            f"Up to {low}, {titles[row['option']]} has a {row['low']:.0%} chance of "
+            f"{self.improvement}; from {high} on, {row['high']:.0%}. Knowing it makes "
             f"{100 * row['value']:.0f} more of 100 choices right.",
         )
 

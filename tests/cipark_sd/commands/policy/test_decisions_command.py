@@ -42,8 +42,8 @@ def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
     page = (clinic[0] / "out" / "what_next.html").read_text(encoding="utf-8")
     title = re.search(r"<h1>(.*?)</h1>", page)[1]
     assert title == "No option clearly beats doing nothing. Measure patients per nurse before deciding."
-    assert "<b>Why patients per nurse?</b> Up to 107, Hire two nurses has a 99% chance of 5% fewer patients" in page
-    assert "from 123 on, 2%" in page
+    assert "<b>Why patients per nurse?</b> Up to 107 patients/(nurse*Year), Hire two nurses has a 99% chance" in page
+    assert "from 123 patients/(nurse*Year) on, 2%" in page
 
 
 def first_screen(page):
