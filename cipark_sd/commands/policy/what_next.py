@@ -76,6 +76,7 @@ class _First:
 
     def page(self) -> WhatNext:
         about, decisions = self.about, decided(self.about.catalogue)
+        unit = f" ({self.unit})" if self.unit else ""
         tables = tuple(outcome_table(self.result, about, name) for name in about.catalogue.outcome_by_id)
         sections = (
             Section("All outcomes", tables),
@@ -87,7 +88,7 @@ class _First:
             subtitle=f"options from {self.day(decisions.date)}",
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
-            heading=f"{self.main.title} {self.when()}{f' ({self.unit})' if self.unit else ''}: level, and changes from it",
+            heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
             columns=tuple(self.columns()),
             rows=tuple(map(self.row, (None, *sorted(decisions.alternatives, key=lambda decision: decision.event)))),
             measure=self.measure(),
