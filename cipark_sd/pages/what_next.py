@@ -172,7 +172,7 @@ def _value(value: Value) -> str:
 
 def _table(page: WhatNext, scale: "_Scale") -> str:
     e = html.escape
-    columns = "".join(f'<th scope="col"><b>{e(name)}</b>{e(what)}</th>' for name, what in page.columns)
+    columns = "".join(f'<th scope="col"><b>{e(name)}</b>{e(small)}</th>' for name, small in page.columns)
     parts = []
     apart = False
     for row in page.rows:
@@ -197,7 +197,7 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
     for row in page.rows:
         first, *further = row.values
         # where a value is of several sides, their names say more than that of the column
-        names = [what if "·" in what else name for name, what in page.columns[1:]]
+        names = [small if "·" in small else name for name, small in page.columns[1:]]
         named = zip(names, further, strict=True)
         small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""

@@ -160,10 +160,10 @@ class _First:
         option, _ = min(self.options, key=lambda pair: abs(pair[1]["better"] - 0.5))
         of = self.result.hangs_on
         hangs = [f"{row['input']} ({row['correlation']:+.2f})" for row in records(of[of["alternative"] == option.id])]
-        what = f"How much \u201c{option.title}\u201d changes"
+        question = f"How much \u201c{option.title}\u201d changes"
         if not hangs:
-            return f"{what}; no single number decides it."
-        return f"{what}. It hangs on {_some(hangs)}, by rank correlation.".replace("(-", "(−")
+            return f"{question}; no single number decides it."
+        return f"{question}. It hangs on {_some(hangs)}, by rank correlation.".replace("(-", "(−")
 
     def assumed(self) -> str:
         """Numbers without a source, and outcomes that rest on numbers without data."""

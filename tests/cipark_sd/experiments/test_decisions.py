@@ -265,8 +265,8 @@ def test_the_chance_is_the_share_of_draws_that_improve_by_the_margin():
 
 
 def test_the_margin_is_of_the_level_of_that_draw_also_below_zero():
-    of = compared([100.0, 1000.0, -10.0, 0.0], [110.0, 1010.0, -9.0, 0.0])
-    assert of.better("stop").tolist() == [[True, False, True, False]]
+    of = compared([100.0, 1000.0, -10.0, -10.0, 0.0], [110.0, 1010.0, -9.0, -9.9, 0.0])
+    assert of.better("stop").tolist() == [[True, False, True, False, False]]
 
 
 def test_the_worst_structure_is_named_and_weights_count():
