@@ -16,6 +16,7 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
+from later_results import later_fit, later_score
 from scipy.stats import norm
 
 from cipark_sd import Scenario, read_model, simulate
@@ -446,6 +447,13 @@ CORE = (
 )
 
 
+LATER = (
+    "models/core_later.mdl",
+    f"{STUDIES}/great_stone_later/problem.toml",
+    f"{STUDIES}/great_stone_later/data/*.csv",
+)
+
+
 #: Studies in which a sector is fitted alone.
 SECTORS = ("great_stone_lifecycle", "great_stone_core_lifecycle", "great_stone_land")
 
@@ -516,6 +524,14 @@ RESULTS: dict[str, Result] = {
             ("python tools/results.py ceremonies",),
             ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
             lambda folder, printed: ceremonies(),
+        ),
+        Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
+        Result(
+            "later_score",
+            ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),
+            (*PARK, f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", *LATER),
+            lambda folder, printed: later_score(folder / "full" / "forecast.csv"),
+            shares_records=True,
         ),
         Result(
             "sectors",

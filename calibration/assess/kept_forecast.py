@@ -62,14 +62,14 @@ def read_forecasts(path: Path, scenario: str | None = None) -> list[Forecaster]:
         Where the file is neither, or has no such scenario.
     """
     try:
-        found = _of_table(path, scenario) if path.suffix.casefold() == ".csv" else _of_draws(path, scenario)
+        forecasters = _of_table(path, scenario) if path.suffix.casefold() == ".csv" else _of_draws(path, scenario)
     except (OSError, UnicodeDecodeError) as problem:
         raise UnusableInput(
             f"it cannot be read ({getattr(problem, 'strerror', None) or problem})", where=str(path)
         ) from problem
-    if not found:
+    if not forecasters:
         raise UnusableInput("it has no forecast", where=str(path))
-    return found
+    return forecasters
 
 
 def _unreadable(path: Path, problem: Exception) -> UnusableInput:
@@ -80,7 +80,7 @@ def _of_draws(path: Path, scenario: str | None) -> list[Forecaster]:
     import xarray as xr
 
     check_netcdf(path)
-    content, found = xr.load_dataset(path, engine="h5netcdf"), list[Forecaster]()
+    content, forecasters = xr.load_dataset(path, engine="h5netcdf"), list[Forecaster]()
     if "scenario" in content.dims:
         known = [str(name) for name in content["scenario"].values]
         content = content.isel(scenario=known.index(_chosen(scenario, known, path)))
@@ -96,8 +96,8 @@ def _of_draws(path: Path, scenario: str | None) -> list[Forecaster]:
         for name in values["structure"].values:
             paths = np.asarray(values.sel(structure=name).transpose("draw", dates[0]).values, dtype=float)
             if np.isfinite(paths).all():
-                found.append(Forecaster(str(name), str(series), times, paths))
-    return found
+                forecasters.append(Forecaster(str(name), str(series), times, paths))
+    return forecasters
 
 
 def _times(labels: Sequence[str], path: Path) -> Array:
@@ -173,7 +173,7 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
     """
     unknown = [UnknownName(name, series, kind="series", where="--column") for name in columns if name not in series]
     raise_all("--column", unknown)
-    found, headers, problems = dict[str, Counts](), list[str](), list[CiparkError]()
+    counted, headers, problems = dict[str, Counts](), list[str](), list[CiparkError]()
     for path in paths:
         try:
             records = Records(path)
@@ -187,18 +187,18 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
             problems.append(InvalidValue("columns", ", ".join(records.header), "a column 'date'", where=str(path)))
             continue
         for name in series:
-            if columns.get(name, name) in records.header and name not in found:
-                found[name] = _counts(path, name, columns.get(name, name), rows, problems)
+            if columns.get(name, name) in records.header and name not in counted:
+                counted[name] = _counts(path, name, columns.get(name, name), rows, problems)
     problems += [
         UnknownName(column, headers, kind="column", where=", ".join(map(str, paths)))
         for column in columns.values()
         if column not in headers
     ]
-    if not found and not problems:
+    if not counted and not problems:
         expected = f"a column of {' or '.join(map(repr, series))}, or --column SERIES=COLUMN"
         problems.append(InvalidValue("columns", ", ".join(headers), expected, where=", ".join(map(str, paths))))
     raise_all(", ".join(map(str, paths)), problems)
-    return list(found.values())
+    return list(counted.values())
 
 
 def _counts(

@@ -104,13 +104,13 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     from calibration.assess.forecast_score import gap_between, score_forecast
 
     scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
-    own = scored.get(judged)
-    others = [entry for name, entry in scored.items() if name != judged]
-    gaps = [] if own is None else [gap_between(own, other) for other in others]
-    if own is None:
+    judged_score = scored.get(judged)
+    rivals = [entry for name, entry in scored.items() if name != judged]
+    gaps = [] if judged_score is None else [gap_between(judged_score, rival) for rival in rivals]
+    if judged_score is None:
         say(f"{counts.series}: {judged} does not foretell it.", bold=True)
     else:
-        for sentence in verdict(own, gaps):
+        for sentence in verdict(judged_score, gaps):
             say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
     if gaps:
@@ -125,17 +125,17 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     }
 
 
-def verdict(own: "Scored", gaps: "Sequence[Gap]") -> list[str]:
+def verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
     """What went wrong first: rivals that foretold better, then counts outside the bands."""
-    name, series = own.forecaster.name, own.forecaster.series
+    name, series = judged_score.forecaster.name, judged_score.forecaster.series
     better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)
-    outside = [date for date, inside in zip(own.dates, own.inside_90, strict=True) if not inside]
+    outside = [date for date, inside in zip(judged_score.dates, judged_score.inside_90, strict=True) if not inside]
     lines = []
     if better:
-        scores = ", ".join(f"{gap.rival!r} {own.mean - gap.gap:.1f}" for gap in better)
+        scores = ", ".join(f"{gap.rival!r} {judged_score.mean - gap.gap:.1f}" for gap in better)
         lines.append(
             f"{series}: {len(better)} of {len(gaps)} rivals foretold the counts better than {name!r} (mean CRPS "
-            f"{own.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
+            f"{judged_score.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
             f"{_share(better[0].if_forecast)}."
         )
     if outside:

@@ -1,0 +1,194 @@
+"""The later years: a forecast frozen once, pages of kept results, and a study in which the rival is nested."""
+
+import hashlib
+import itertools
+import json
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from places import ROOT
+
+from calibration.study.library import STUDIES
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd import simulate
+from cipark_sd.frontends.model_file import read_model
+from cipark_sd.library import bundled
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import later_pages
+import later_results
+
+STUDY = STUDIES / "great_stone_later"
+FILE = STUDY / "forecast_2026_2032.nc"
+
+
+@pytest.fixture(scope="module")
+def study() -> CalibrationProblem:
+    return read_problem(STUDY)
+
+
+@pytest.fixture(scope="module")
+def frozen() -> xr.Dataset:
+    with xr.open_dataset(FILE, engine="h5netcdf") as content:
+        return content.load()
+
+
+def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
+    score, fit = (later_pages.kept_numbers(name) for name in ("later_score", "later_fit"))
+    for path, text in (
+        (ROOT / "docs" / "results" / "score.md", later_pages.score_page(score)),
+        (ROOT / "docs" / "later_years.md", later_pages.later_years_page(fit)),
+        (STUDY / "forecast.md", later_pages.forecast_page()),
+    ):
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: python tools/later_pages.py"
+    # another number gives another page
+    score["series"]["residents"]["scores"]["two rates"]["mean_crps"] = 9.9
+    assert "against 7.7" in later_pages.score_page(score)
+    assert "9.9 against" in later_pages.score_page(score)
+
+
+def test_the_forecast_is_made_once_and_knows_nothing_later(frozen: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
+    assert digest in (STUDY / "forecast.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["later_results.py", str(FILE)])
+    with pytest.raises(SystemExit, match="made once"):
+        later_results.main()
+    for name in json.loads(frozen.attrs["data_digests"]):
+        rows = pd.read_csv(STUDY / "data" / name, dtype=str)
+        for column in {"date", "end"} & set(rows.columns):
+            assert rows[column].str[:7].max() <= "2026-01", name
+
+
+def test_its_draws_hang_together(frozen: xr.Dataset) -> None:
+    assert frozen["year"].values.tolist() == list(range(2026, 2033))
+    assert bool((frozen["working"] <= frozen["residents"]).all())
+    share = frozen["working"] / np.maximum(frozen["residents"], 1)
+    np.testing.assert_allclose(frozen["share"], share, atol=1e-6)
+    evidence = json.loads(frozen.attrs["log_evidence"])
+    weights = np.exp(np.array(list(evidence.values())) - max(evidence.values()))
+    np.testing.assert_allclose(frozen["weight"].sel(structure=list(evidence)), weights / weights.sum(), rtol=1e-12)
+    mixed, parts = frozen["residents"].sel(structure="mixture"), frozen["residents"].sel(structure=list(evidence))
+    assert bool((mixed == parts).all("year").any("structure").all())
+
+
+def test_counts_ahead_are_the_last_ones_and_what_the_noise_adds(
+    study: CalibrationProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mean and variance by hand: 10 entries and 4 starts a year, 2 exits, one of them of a firm at work."""
+    names, n = study.space.names, 40_000
+    theta = np.zeros((n, len(names)))
+    theta[:, [names.index("entry dispersion"), names.index("start dispersion")]] = 1.5, 0.5
+    fit = later_results.Fit(study, theta, (0.0, 0.0), 0.0, names)
+    growth = {"Total Registered": 10, "Firms Left": 2, "Total Started": 4, "Working Firms": 3, "Residents": 8}
+
+    def straight(fit: object, theta: np.ndarray, times: list[float], scenario: object) -> dict[str, np.ndarray]:
+        return {name: np.tile(rate * np.array(times), (len(theta), 1)) for name, rate in growth.items()}
+
+    monkeypatch.setattr(later_results, "runs", straight)
+    rng = np.random.default_rng(4)
+    residents, working = later_results.ahead(fit, theta, (2026.0, 2025.0), (171, (53, 53)), [2027.0, 2028.0], rng)
+    assert residents.mean(axis=0) == pytest.approx([179, 187], abs=0.2)
+    assert residents[:, 1].var() == pytest.approx(20 * 2.5 + 4, rel=0.04)
+    # two years of starts lie between the report and the first date
+    assert working.mean(axis=0) == pytest.approx([59, 62], abs=0.1)
+    assert working[:, 0].var() == pytest.approx(8 * 1.5 + 2, rel=0.04)
+
+
+def test_structures_of_the_kept_result_are_those_of_the_study(study: CalibrationProblem) -> None:
+    fit = later_pages.kept_numbers("later_fit")
+    assert tuple(fit["structures"]) == later_results.COMPARED["y2026"]
+    assert {name: row["why"] for name, row in fit["structures"].items()}.items() <= {
+        variant.name: variant.why for variant in study.rivals
+    }.items()
+    differences = later_pages.Differences(
+        {"a": {"y2019": [1.0], "y2026": [5.0]}, "b": {"y2019": [0.5], "y2026": [7.0]}}
+    )
+    assert (differences["a less b"], differences["a less b to 2019"]) == (-2.0, 0.5)
+
+
+def test_only_what_moves_the_rows_is_sampled(study: CalibrationProblem) -> None:
+    from calibration.assess.rivals import with_variant
+
+    rival = next(variant for variant in study.rivals if variant.name == "two rates")
+    whole = later_results.up_to(with_variant(study, rival), later_results.SPANS["y2026"])
+    assert set(later_results.acting(whole).space.names) == {
+        "Reference Entry", "Origin Weight[Chinese]", "Origin Weight[Belarusian]", "Reform Effect", "Pandemic Loss",
+        "Serious Share", "Start Time", "Leaving Rate", "entry dispersion", "start dispersion",
+    }  # fmt: skip
+    early = later_results.up_to(whole, later_results.SPANS["y2019"])
+    assert "Pandemic Loss" not in later_results.acting(early).space.names
+
+
+def test_the_rival_nested_in_the_model_is_its_closed_form() -> None:
+    """Entry at one rate, of which a part is serious; all leave at rate m, serious ones start at rate s."""
+    model = read_model(bundled("core_later.mdl"))
+    rate, serious, m, s = 12.0, 0.6, 0.05, 0.4
+    constants = {"On": 0, "On[NeverStart]": 1, "Reference Entry": rate, "Serious Share": serious, "Leaving Rate": m}
+    run = simulate(model, {**constants, "Start Time": 1 / s}, save=["Residents", "Working Firms", "Firms Left"])
+    passed = 2020.0 - math.ceil(2012.43 * 64) / 64
+    at = run.sel(time=2020.0)
+    residents = rate / m * (1 - math.exp(-m * passed))
+    waiting = serious * rate / (m + s) * (1 - math.exp(-(m + s) * passed))
+    assert float(at["residents"]) == pytest.approx(residents, rel=2e-3)
+    assert float(at["working_firms"]) == pytest.approx(serious * residents - waiting, rel=4e-3)
+    assert float(at["firms_left"]) == pytest.approx(rate * passed - residents, rel=5e-3)
+
+
+def test_plots_are_taken_back_as_a_cohort_in_a_steady_state_would_lose_them() -> None:
+    """Of firms that start at rate s, exp(-s T) have not started after the time of grace T; idle ones all pass it."""
+    model = read_model(bundled("core_later.mdl"))
+    constants = {"On": 0, "On[NeverStart]": 1, "Reclaim Date": 2012, "Leaving Rate": 0.002, "Start Time": 2.5}
+    save = ["starting", "leaving", "Firms"]
+    run = simulate(model, {**constants, "Serious Share": 0.6, "Grace Time": 3}, save=save).isel(time=-1)
+    serious = run["leaving"].sel(stage="Serious").sum() - 0.002 * run["firms"].sel(stage="Serious").sum()
+    reclaimed = float(serious / (serious + run["starting"].sum()))
+    assert reclaimed == pytest.approx(math.exp(-3 / 2.5), rel=5e-3)
+    idle = run["firms"].sel(stage="Idle").sum()
+    assert float(run["leaving"].sel(stage="Idle").sum() / idle) == pytest.approx(1 / 3 + 0.002, rel=1e-9)
+
+
+def test_no_row_stands_twice_in_the_likelihood(study: CalibrationProblem) -> None:
+    """Windows of net and of gross counts tile the years without an overlap, and add up to the residents."""
+    windows = [
+        (term.quantity.start, term.quantity.end, observation.name, term.lower)
+        for observation in study.observations
+        if observation.name in ("net entry", "registrations")
+        for term in observation.terms
+        if term.use == "fit"
+    ]
+    windows.sort()
+    for before, after in itertools.pairwise(windows):
+        assert before[1] <= after[0] + 1e-9
+    exits = {o.name: o for o in study.observations}["exits"]
+    net = [low for *_, name, low in windows if name == "net entry"]
+    # two firms' doubt about two year ends is in the intervals; the middle numbers add up to the last count
+    rows = pd.read_csv(STUDY / "data" / "net_windows.csv")["net"].sum()
+    gross = sum(low for *_, name, low in windows if name == "registrations")
+    lost = pd.read_csv(STUDY / "data" / "exits.csv")["exits"].sum()
+    assert len(net) == 18
+    assert len(exits.terms) == 4
+    assert rows + gross - lost == 171
+
+
+def test_a_part_that_is_left_out_leaves_its_constants_without_effect(study: CalibrationProblem) -> None:
+    """Both sides: with the part its constant moves the residents."""
+    model = study.model
+    for part, constants in (("Shock", {"Shock Effect": -1}), ("LightDecree", {"Light Decree Effect": 1})):
+        for on in (0, 1):
+            base = simulate(model, {f"On[{part}]": on}, save=["Residents"])["residents"].values[-1]
+            moved = simulate(model, {f"On[{part}]": on, **constants}, save=["Residents"])["residents"].values[-1]
+            assert (moved != base) == bool(on)
+
+
+def test_the_first_study_and_its_forecast_are_untouched() -> None:
+    score = later_pages.kept_numbers("later_score")
+    assert score["sha256"] == hashlib.sha256(later_results.FROZEN.read_bytes()).hexdigest()
+    core = read_problem(STUDIES / "great_stone_core")
+    assert replace(core, title="").model.name == "core"
+    assert max(q.end for t in core.fitted_terms for q in t.quantities) <= 2020.05

@@ -1,0 +1,296 @@
+"""The pages on what came after 2019, from the kept results: score.md, later_years.md and the page of the new forecast.
+
+python tools/later_pages.py
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT, WORDS = ROOT / "docs" / "results", ROOT / "tools" / "pages"
+STUDY = ROOT / "calibration" / "studies" / "great_stone_later"
+FORECAST = STUDY / "forecast_2026_2032.nc"
+Row = Mapping[str, Any]
+#: Forecasters of the page on the score, with what they are.
+FORECASTERS = {
+    "mixture": "frozen: mixture of the four core structures",
+    "none": "frozen: core, no loop",
+    "all": "frozen: core, all loops",
+    "none, reform on contacts": "frozen: no loop, reform on contacts",
+    "all, reform on contacts": "frozen: all loops, reform on contacts",
+    "two rates": "frozen: two rates, its rival",
+    "drift since 2016-12-31, dispersion 1.5": "the rate of 2017 to 2019 goes on, dispersion 1.5",
+    "drift since 2016-12-31, dispersion 4": "the rate of 2017 to 2019 goes on, dispersion 4",
+    "full model of today": "full model of today, fitted to 2019",
+    "two rates, new study, from 2019": "two rates of the new study, fitted to 2019",
+    "none, new study, from 2019": "new model, no loop, fitted to 2019",
+    "all, new study, from 2019": "new model, all loops, fitted to 2019",
+}
+
+
+def kept_numbers(name: str) -> dict[str, Any]:
+    """The numbers of a kept result."""
+    return json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))["numbers"]
+
+
+def written(name: str, **values: Any) -> str:
+    """The words of a page with its numbers and tables in them."""
+    return (WORDS / f"{name}.md").read_text(encoding="utf-8").format(**values)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _band(band: Sequence[float], digits: int = 0) -> str:
+    low, *_, high = band
+    return f"{band[len(band) // 2]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _value(value: float | str, digits: int = 1) -> str:
+    # what JSON has no number for is a text
+    return "-" if isinstance(value, str) or value != value else f"{value:.{digits}f}"
+
+
+def score_page(score: Row) -> str:
+    """The frozen forecast on the counts that came, the miss first."""
+    residents, working = score["series"]["residents"], score["series"]["working"]
+    of = residents["scores"]
+    mixture, rival, n = of["mixture"], of["two rates"], len(residents["dates"])
+    gap = next(g for g in residents["gaps"] if g["rival"] == "two rates")
+    at_work, last = working["scores"]["mixture"], working["observed"][-1]
+    loops = of["all"]["mean_crps"] / of["none"]["mean_crps"] - 1
+    years = [date[:4] for date in residents["dates"]]
+    scores = table(
+        ("forecast", *years, "mean", "energy", "in 90 %", "in 50 %"),
+        (
+            (
+                FORECASTERS[name],
+                *(f"{value:.1f}" for value in entry["crps"]),
+                f"**{entry['mean_crps']:.1f}**",
+                _value(entry["energy"]),
+                f"{entry['inside_90']} of {n}",
+                f"{entry['inside_50']} of {n}",
+            )
+            for name, entry in of.items()
+        ),
+    )
+    places = table(
+        ("place of the count", *years),
+        ((FORECASTERS[name], *(f"{value:.2f}" for value in entry["pit"])) for name, entry in of.items()),
+    )
+    shapes = table(
+        ("rises of a year", "first", "last", "correlation with the real ones", "P(as steep)"),
+        (
+            (
+                FORECASTERS[name],
+                f"{r['first']:.1f}",
+                f"{r['last']:.1f}",
+                _value(r["correlation"], 2),
+                f"{r['steeper']:.2f}",
+            )
+            for name, entry in of.items()
+            if (r := entry["rises"]) is not None
+        ),
+    )
+    gaps = table(
+        ("rival of the mixture", "mixture less rival", "as large if the mixture is true", "if the rival is true"),
+        (
+            (FORECASTERS[g["rival"]], f"{g['gap']:+.1f}", f"{g['if_forecast']:.2f}", f"{g['if_rival']:.2f}")
+            for g in residents["gaps"]
+        ),
+    )
+    starts = table(
+        ("firms at work", *working["dates"], "place of the last count"),
+        (
+            (FORECASTERS[name], *(_band(band) for band in entry["bands"]), f"{entry['pit'][-1]:.3f}")
+            for name, entry in working["scores"].items()
+        ),
+    )
+    pairs = zip(working["observed"], working["dates"], strict=True)
+    reports = " and ".join(f"{value:.0f} on {date}" for value, date in pairs)
+    return written(
+        "score",
+        years=years,
+        last_year=years[-1],
+        rival=rival,
+        mixture=mixture,
+        loops=100 * loops,
+        last=last,
+        foretold=at_work["bands"][-1][2],
+        below=100 * at_work["pit"][-1],
+        n=n,
+        gap=gap,
+        full=of["full model of today"],
+        counted=", ".join(f"{value:.0f}" for value in residents["observed"]),
+        sha256=score["sha256"],
+        scores=scores,
+        places=places,
+        rises=_rises(residents["observed"]),
+        shapes=shapes,
+        gaps=gaps,
+        reports=reports,
+        starts=starts,
+    )
+
+
+def _rises(observed: Sequence[float]) -> str:
+    rises = [observed[0] - 60, *np.diff(observed)]
+    return ", ".join(f"{value:.0f}" for value in rises)
+
+
+class Differences(dict[str, float]):
+    """Differences of log evidence by "a less b", on all rows, or with " to 2019" on those to 2019."""
+
+    def __init__(self, structures: Row) -> None:
+        self.structures = structures
+
+    def __missing__(self, key: str) -> float:
+        names, to_2019, _ = key.partition(" to 2019")
+        first, _, second = names.partition(" less ")
+        span = "y2019" if to_2019 else "y2026"
+        return float(self.structures[first][span][0] - self.structures[second][span][0])
+
+
+def _structures(fit: Row) -> str:
+    return table(
+        ("structure", "what it is", "constants", "to 2019", "to January 2026"),
+        (
+            (
+                name,
+                row["why"],
+                str(row["constants"]),
+                f"{row['y2019'][0]:.1f}" if "y2019" in row else "-",
+                f"{row['y2026'][0]:.1f}",
+            )
+            for name, row in fit["structures"].items()
+        ),
+    )
+
+
+def _loops(fit: Row) -> str:
+    return table(
+        ("loop", "alone, against none", "gain before", "after, all loops together", "above 0"),
+        (
+            (
+                f"{row['loop']} {row['gain']}",
+                f"{row['alone']:+.1f}",
+                _band(fit["prior"][row["gain"]], 2),
+                _band(row["posterior"], 2),
+                f"{row['above_zero']:.2f}",
+            )
+            for row in fit["loops"]
+        ),
+    )
+
+
+def _readings(fit: Row) -> str:
+    reported, rows = fit["working"]["reported"], fit["working"]["structures"]
+    lines = [("reported", *(str(number) for number in reported.values()))]
+    lines += [(name, *(_band(band) for band in by_date.values())) for name, by_date in rows.items()]
+    return table(("firms at work", *reported), lines)
+
+
+def _constants(fit: Row) -> str:
+    shown = ("two rates", "two rates, starts fell", "none", "none, starts fell")
+    names = {
+        "Reform Effect": "log step at Decree 166",
+        "Pandemic Loss": "part of entry lost in the pandemic",
+        "Light Decree Effect[Belarusian]": "log step at Decree 215, Belarusian firms",
+        "Shock Effect[Chinese]": "log step in March 2022, Chinese firms",
+        "Shock Effect[Belarusian]": "log step in March 2022, Belarusian firms",
+        "Founding Skill": "skill of the founder against China Merchants",
+        "Serious Share": "part of the firms that will start",
+        "Dilution": "fall of that part as admission eases",
+        "Start Time": "years to start",
+        "Starts Step": "log step of starts in March 2022",
+        "Leaving Rate": "exits a year",
+    }
+    constants = fit["constants"]
+    return table(
+        ("constant", "prior", *shown),
+        (
+            (
+                words,
+                _band(fit["prior"][key], 2),
+                *(_band(constants[n][key], 2) if key in constants[n] else "-" for n in shown),
+            )
+            for key, words in names.items()
+        ),
+    )
+
+
+def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
+    """Quantiles of the new forecast by series, structure and year, nothing being decided."""
+    with xr.open_dataset(FORECAST, engine="h5netcdf") as content:
+        plain = content.sel(scenario="as fitted").load()
+    return {
+        (series, str(name), int(year)): np.quantile(
+            plain[series].sel(structure=name, year=year), (0.05, 0.5, 0.95), method="inverted_cdf"
+        ).tolist()
+        for series in ("residents", "working", "share")
+        for name in plain["structure"].values
+        for year in plain["year"].values
+    }
+
+
+def later_years_page(fit: Row) -> str:
+    """What thirteen years decide and what they do not."""
+    none = fit["constants"]["none"]
+    lost, left, serious = (
+        [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
+    )
+    return written(
+        "later_years",
+        evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
+        slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
+        constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
+        most=max(fit["loops"], key=lambda row: row["alone"]),
+    )  # fmt: skip
+
+
+def forecast_page() -> str:
+    """The new frozen forecast and what would count as a miss."""
+    quantiles = _forecast_numbers()
+    names = list(dict.fromkeys(name for _, name, _ in quantiles))
+    digest = hashlib.sha256(FORECAST.read_bytes()).hexdigest()
+
+    def cell(series: str, name: str, year: int) -> str:
+        return _band(quantiles[series, name, year], 2 if series == "share" else 0)
+
+    rows = table(
+        ("structure", "residents 2026", "2028", "2032", "at work 2026", "2028", "2032", "share 2028", "2032"),
+        (
+            (
+                name,
+                *(cell("residents", name, year) for year in (2026, 2028, 2032)),
+                *(cell("working", name, year) for year in (2026, 2028, 2032)),
+                *(cell("share", name, year) for year in (2028, 2032)),
+            )
+            for name in names
+        ),
+    )
+    return written("forecast", digest=digest, rows=rows)
+
+
+def main() -> None:
+    """Write the pages."""
+    pages = {
+        KEPT / "score.md": score_page(kept_numbers("later_score")),
+        ROOT / "docs" / "later_years.md": later_years_page(kept_numbers("later_fit")),
+        STUDY / "forecast.md": forecast_page(),
+    }
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

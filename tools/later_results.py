@@ -1,0 +1,352 @@
+"""What the structures of great_stone_later make of the counts, to 2019 and to January 2026, and what they foretell.
+
+    python tools/results.py later_fit later_score
+    python tools/later_results.py calibration/studies/great_stone_later/forecast_2026_2032.nc
+
+The second line makes the frozen forecast, once. Draws and evidence are those of `cipark calibrate`: importance sampling
+from an annealed start. Constants that change no number of the rows are held while it adapts and drawn from their prior
+afterwards, which changes no evidence.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from core_results import Array
+
+from calibration.assess.evidence import log_evidence
+from calibration.assess.forecast_score import drift, gap_between, score_forecast
+from calibration.assess.kept_forecast import Forecaster, read_counts, read_forecasts
+from calibration.assess.rivals import with_variant
+from calibration.commands.score import facts_of
+from calibration.families.negative_binomial import NB1
+from calibration.likelihood.posterior import On
+from calibration.likelihood.streams import named_streams
+from calibration.sampling.draws import draw, problem_digest
+from calibration.sampling.effort import Effort
+from calibration.sampling.free_density import prior_draws
+from calibration.study.library import STUDIES
+from calibration.study.parameters import ParameterSpace
+from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.variants import Variant
+from cipark_sd.ensembles import ensemble
+from cipark_sd.scenarios import Scenario
+
+Numbers = dict[str, Any]
+STUDY = STUDIES / "great_stone_later"
+FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
+SEED, KEPT = 20260129, 1000
+#: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
+SPANS = {"y2019": 2020.05, "y2026": 2027.0}
+EFFORT = Effort(effective=1200.0, most_points=60_000)
+#: Loops by their part of the model and their gain.
+LOOPS = {
+    "R1": "Gain[Partner]", "R2": "Gain[Host]", "R3": "Reputation Gain", "R4": "Learning Gain", "R5": "Gain[Owners]",
+    "R6": "Leaving Response", "R7": "Lobbying Gain",
+}  # fmt: skip
+#: What is foretold by each, and what the mixture is of.
+RIVALS, CORE = ("two rates", "two rates, starts fell"), ("none", "none, starts fell", "all", "all, starts fell")
+#: The structures that are compared: of the study's all but those that leave one loop out, which `cipark calibrate
+#: great_stone_later --rivals` has as well; to 2019 those that differ by then.
+COMPARED = {
+    "y2026": (
+        "two rates", "two rates, no pandemic", "two rates, starts fell", "two rates, all start", "none",
+        "none, starts fell", "none, all start", "none, both", "none, no reform", "none, no pandemic",
+        "none, no Decree 215", "none, no shock of 2022", "none, no operator", "none, no site", "none, no dilution",
+        *LOOPS, "all", "all, starts fell",
+    ),
+    "y2019": ("two rates", "none", "none, no reform", "all"),
+}  # fmt: skip
+UNCHANGED = Scenario()
+BASE = Variant("as fitted", "nothing is decided", UNCHANGED)
+#: Reports of firms at work that are fitted, in model time, with the number reported.
+WORKING = {"2018-11-21": 3, "2019-11-26": 19, "2020-10-23": 26, "2022-01-12": 37, "2025-02-11": 53}
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Draws ``(n, k)`` of a structure's posterior in the study's whole space, and its log evidence with its error."""
+
+    problem: CalibrationProblem
+    theta: Array
+    evidence: tuple[float, float]
+    pareto_k: float
+    acting: tuple[str, ...]
+
+    def of(self, name: str) -> Array:
+        """A constant's draws."""
+        return np.asarray(self.theta[:, self.problem.space.names.index(name)])
+
+    def some(self, n: int = KEPT) -> Array:
+        """So many draws ``(n, k)``, again from the first where there are fewer."""
+        return np.asarray(self.theta[np.arange(n) % len(self.theta)])
+
+
+def up_to(problem: CalibrationProblem, end: float) -> CalibrationProblem:
+    """The problem with the fitted rows whose windows end by then, and nothing else; it runs no further."""
+    rows = [
+        replace(o, terms=tuple(t for t in o.terms if t.use == "fit" and max(q.end for q in t.quantities) <= end))
+        for o in problem.observations
+    ]
+    scenario = problem.scenario | Scenario("", final_time=min(end, 2026.0) + 0.125)
+    return replace(problem, observations=tuple(o for o in rows if o.terms), scenario=scenario)
+
+
+def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
+    """The problem with the parameters that change the likelihood of some draw of the prior."""
+    density, theta = On("native")(problem), prior_draws(problem.space, 2 * n, np.random.default_rng(SEED))
+    first, second = theta[:n], theta[n:]
+    base, active = density.pointwise(first), []
+    for i, parameter in enumerate(problem.space):
+        moved = first.copy()
+        moved[:, i] = second[:, i]
+        if (density.pointwise(moved) != base).any():
+            active.append(parameter)
+    return replace(problem, space=ParameterSpace(tuple(active)))
+
+
+def parent(name: str) -> str | None:
+    """The structure from whose draws another one starts; None for those that start from annealed draws of the prior."""
+    if name in ("two rates", "none"):
+        return None
+    if name.startswith("two rates"):
+        return "two rates"
+    return "all" if name.startswith("all but") else "none"
+
+
+@functools.cache
+def fitted(name: str, span: str) -> Fit:
+    """A structure on the rows of a span; its numbers do not depend on what else was fitted before."""
+    study = read_problem(STUDY)
+    whole = up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
+    problem = acting(whole)
+    names = whole.space.names
+    places = [names.index(n) for n in problem.space.names]
+    (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
+    nearest, start = parent(name), None
+    if nearest is not None:
+        begin = fitted(nearest, span).theta[:, places]
+        start = begin, np.zeros(len(begin))
+    drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
+    theta = prior_draws(whole.space, len(drawn.flat), rng)
+    theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
+    evidence = log_evidence(drawn, rng)
+    print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
+    return Fit(whole, theta, evidence, getattr(drawn.sampled, "pareto_k", np.nan), problem.space.names)
+
+
+def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UNCHANGED) -> dict[str, Array]:
+    """Running totals and firms ``(n, n_times)`` of draws under a structure; ``working`` is net."""
+    columns = {p.name: theta[:, i] for i, p in enumerate(fit.problem.space) if p.target == "model"}
+    whole = fit.problem.scenario | scenario | Scenario("", final_time=max(times) + 0.125)
+    save = ["Total Registered", "Firms Left", "Total Started", "Working Firms", "Residents"]
+    dataset = ensemble(fit.problem.model, columns, save=save, times=list(times), scenario=whole, workers=1)
+    return {name: dataset[name.lower().replace(" ", "_")].values for name in save}
+
+
+def ahead(
+    fit: Fit, theta: Array, origins: tuple[float, float], counts: tuple[int, tuple[int, int]], ends: Sequence[float],
+    rng: np.random.Generator, scenario: Scenario = UNCHANGED,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Random residents and working firms ``(n, n_ends)``, each from its own last count on.
+
+    Noise is that of the fit: entries and starts NB1, exits Poisson. A firm at work is a resident.
+
+    Parameters
+    ----------
+    origins : (float, float)
+        Times of the last counts of residents and of firms at work.
+    counts : int and (int, int)
+        Those counts, the second as an interval.
+    """
+    times = sorted({*origins, *ends})
+    of = runs(fit, theta, times, scenario)
+
+    def rises(name: str, origin: float) -> Array:
+        places = [times.index(origin), *(times.index(end) for end in ends)]
+        return np.maximum(np.diff(of[name][:, places], axis=1), 0)
+
+    names = fit.problem.space.names
+    entry, start = (theta[:, [names.index(f"{kind} dispersion")]] for kind in ("entry", "start"))
+    gained = NB1().draw(rises("Total Registered", origins[0]), entry, rng)
+    residents = counts[0] + (gained - rng.poisson(rises("Firms Left", origins[0]))).cumsum(axis=1)
+    started = rises("Total Started", origins[1])
+    places = [times.index(origins[1]), *(times.index(end) for end in ends)]
+    stopped = np.maximum(started - np.diff(of["Working Firms"][:, places], axis=1), 0)
+    first = rng.integers(counts[1][0], counts[1][1] + 1, size=(len(theta), 1))
+    working = first + (NB1().draw(started, start, rng) - rng.poisson(stopped)).cumsum(axis=1)
+    residents = np.maximum(residents, 0)
+    return residents, np.clip(working, 0, residents)
+
+
+def _quantiles(values: Array) -> list[float]:
+    return [float(q) for q in np.quantile(values, (0.05, 0.5, 0.95))]
+
+
+def later_fit() -> Numbers:
+    """The structures on both spans, and what the counts say of each constant."""
+    study = read_problem(STUDY)
+    why = {variant.name: variant.why for variant in study.rivals}
+    structures = {
+        name: {
+            "why": why[name],
+            "constants": len(fitted(name, "y2026").acting),
+            "pareto_k": fitted(name, "y2026").pareto_k,
+            **{span: list(fitted(name, span).evidence) for span, names in COMPARED.items() if name in names},
+        }
+        for name in COMPARED["y2026"]
+    }
+    prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
+    shown = (*RIVALS, *CORE)
+    constants = {
+        name: {n: _quantiles(fitted(name, "y2026").of(n)) for n in fitted(name, "y2026").acting} for name in shown
+    }
+    loops = []
+    for loop, gain in LOOPS.items():
+        after = fitted("all", "y2026").of(gain)
+        alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
+        above = float((after > 0).mean())
+        loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
+    return {
+        "rows": {span: len(up_to(study, end).fitted_terms) for span, end in SPANS.items()},
+        "structures": structures,
+        "loops": loops,
+        "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(study.space.names)},
+        "constants": constants,
+        "working": _working(shown),
+    }
+
+
+def _working(names: Sequence[str]) -> Numbers:
+    """Firms at work as each structure has them at the reports, without the noise of counts."""
+    from calibration.study.calendar import Calendar
+
+    times = [Calendar().model_time(date) for date in WORKING]
+    rows = {}
+    for name in names:
+        fit = fitted(name, "y2026")
+        values = runs(fit, fit.some(), times)["Working Firms"]
+        rows[name] = {date: _quantiles(values[:, i]) for i, date in enumerate(WORKING)}
+    return {"reported": WORKING, "structures": rows}
+
+
+def later_score(full: Path) -> Numbers:
+    """The frozen forecast, the rival of the counts alone, the full model of today and the new model, on the counts.
+
+    ``full`` is the forecast.csv of the full model's posterior.
+    """
+    tables = [STUDY / "data" / name for name in ("residents.csv", "operating.csv")]
+    frozen = read_forecasts(FROZEN)
+    residents, working = read_counts(tables, ["residents", "working"], {"working": "operating"})
+    times = [float(time) for time in frozen[0].times if time <= 2026.0]
+    drifts = [drift(residents, 2017.0, 2021.0, times, d, np.random.default_rng(SEED)) for d in (1.5, 4.0)]
+    today = [replace(f, name="full model of today") for f in read_forecasts(full) if f.series == "residents"]
+    hindsight = _from_2019(times)
+    facts: Numbers = {}
+    for counts in (residents, working):
+        entries = [f for f in (*frozen, *(drifts if counts is residents else ())) if f.series == counts.series]
+        extra = [f for f in (*today[:1], *hindsight) if f.series == counts.series]
+        scored = {f.name: score_forecast(f, counts) for f in (*entries, *extra)}
+        gaps = [gap_between(scored["mixture"], scored[f.name]) for f in entries if f.name != "mixture"]
+        first = scored["mixture"]
+        facts[counts.series] = {
+            "dates": list(first.dates),
+            "observed": first.observed.tolist(),
+            "scores": {name: facts_of(entry) for name, entry in scored.items()},
+            "gaps": [vars(gap) for gap in gaps],
+        }
+    return {"series": facts, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
+
+
+def _from_2019(ends: Sequence[float]) -> list[Forecaster]:
+    """What the new structures would have foretold from the counts to 2019; dates of later shocks known, sizes not."""
+    forecasters = []
+    for name in ("two rates", "none", "all"):
+        fit = fitted(name, "y2019")
+        (rng,) = named_streams(np.random.default_rng([SEED, 3]), [name])
+        paths = ahead(fit, fit.some(), (2020.0, 2020.0 - 35 / 365), (60, (17, 19)), list(ends), rng)
+        for series, values in zip(("residents", "working"), paths, strict=True):
+            forecasters.append(Forecaster(f"{name}, new study, from 2019", series, np.array(ends), values))
+    return forecasters
+
+
+def forecast() -> xr.Dataset:
+    """Draws by structure, scenario and year, from the counts to January 2026."""
+    study = read_problem(STUDY)
+    variants, names = (BASE, *study.scenarios), [*CORE, *RIVALS, "mixture"]
+    ends = [float(year) for year in range(2027, 2034)]
+    last, at_work = _last_counts()
+    evidence = {name: fitted(name, "y2026").evidence[0] for name in CORE}
+    weights = np.exp(np.array(list(evidence.values())) - max(evidence.values()))
+    weights /= weights.sum()
+    shape = (len(names), len(variants), KEPT, len(ends))
+    residents, working = np.zeros(shape), np.zeros(shape)
+    streams = dict(zip(names, named_streams(np.random.default_rng([SEED, 7]), names), strict=True))
+    for i, name in enumerate(names[:-1]):
+        fit = fitted(name, "y2026")
+        theta = fit.some()
+        seed = int(streams[name].integers(2**63))
+        for j, variant in enumerate(variants):
+            rng = np.random.default_rng(seed)
+            residents[i, j], working[i, j] = ahead(
+                fit, theta, (last[0], at_work[0]), (last[1], (at_work[1], at_work[1])), ends, rng, variant.scenario
+            )
+    members = streams["mixture"].choice(len(CORE), size=KEPT, p=weights)
+    for values in (residents, working):
+        values[-1] = np.moveaxis(values[members, :, np.arange(KEPT)], 0, 1)
+    dims = ("structure", "scenario", "draw", "year")
+    weight = [*weights, *([np.nan] * (len(RIVALS) + 1))]
+    tables = sorted((STUDY / "data").glob("*.csv"))
+    return xr.Dataset(
+        {
+            "residents": (dims, residents),
+            "working": (dims, working),
+            "share": (dims, working / np.maximum(residents, 1)),
+        },
+        {
+            "structure": names,
+            "scenario": [v.name for v in variants],
+            "year": list(range(2026, 2033)),
+            "weight": ("structure", weight),
+        },
+        {
+            "title": "Residents and working firms of Great Stone at the end of each year, from counts to January 2026",
+            "date": "the end of a year",
+            "seed": SEED,
+            "log_evidence": json.dumps(evidence),
+            "model_digest": study.model.digest,
+            "study_digest": problem_digest(study),
+            "data_digests": json.dumps({t.name: hashlib.sha256(t.read_bytes()).hexdigest() for t in tables}),
+            "versions": json.dumps({name: version(name) for name in ("cipark_sd", "numpy", "scipy")}),
+        },
+    )
+
+
+def _last_counts() -> tuple[tuple[float, int], tuple[float, int]]:
+    """Time and number of the last fitted counts of residents and of firms at work."""
+    tables = [STUDY / "data" / name for name in ("residents.csv", "operating.csv")]
+    counts = read_counts(tables, ["residents", "operating"], {})
+    return tuple((float(c.times[-1]), int(c.values[-1])) for c in counts)  # type: ignore[return-value]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("file", type=Path)
+    file = parser.parse_args().file
+    if file.exists():
+        raise SystemExit(f"{file} is there: a forecast is made once and not touched again")
+    packed = {"dtype": "int16", "_FillValue": np.int16(-1), "zlib": True}
+    encoding = {"residents": packed, "working": packed, "share": {"dtype": "float32", "zlib": True}}
+    forecast().to_netcdf(file, engine="h5netcdf", encoding=encoding)
+
+
+if __name__ == "__main__":
+    main()
