@@ -231,7 +231,8 @@ class _First:
         for row in records(self.result.costs):
             if row["alternative"] == decision.id:
                 money = f" {self.about.catalogue.money}" if self.about.catalogue.money else ""
-                parts.append(f"costs {_spread(row['median'], row['low'], row['high'])}{money}")
+                known = "" if decision.source else ", assumed"
+                parts.append(f"costs {_spread(row['median'], row['low'], row['high'])}{money}{known}")
         return "; ".join(parts)
 
     def _worth_measuring(self) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from places import ROOT
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.findings import load
 from cipark_sd.commands.policy.output import kinds, write_again
+from cipark_sd.commands.policy.run import usual
 
 DOCUMENT = (ROOT / "docs" / "what_next.md").read_text(encoding="utf-8")
 
@@ -36,6 +38,21 @@ def test_the_document_shows_what_the_command_prints(clinic):
     (shown,) = re.findall(r"<!-- table -->\n```\n(.*?)```", DOCUMENT, flags=re.DOTALL)
     assert clinic[1].exit_code == 0
     assert shown in clinic[1].output
+    # the sentence of the page ends what is printed
+    assert "\nNo option clearly beats doing nothing. Measure patients per nurse before deciding.\n" in clinic[1].output
+
+
+def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables():
+    def about(decisions, changes, signs_only=False):
+        catalogue = SimpleNamespace(decisions=decisions, changes=changes)
+        return SimpleNamespace(catalogue=catalogue, signs_only=signs_only)
+
+    assert usual(about(True, ())) == ["decisions"]
+    assert usual(about(True, (1,))) == ["decisions", "effects"]
+    assert usual(about(None, (1,))) == ["effects"]
+    assert usual(about(None, ())) == ["effects"]
+    # from the priors of a study nothing is ranked
+    assert usual(about(True, (1,), signs_only=True)) == ["effects"]
 
 
 def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
