@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.budget import balanced, base_cost
-from cipark_sd.experiments.catalogue_values import ValueReader
 from cipark_sd.experiments.contradictions import contradictions
+from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
     ONLY,
@@ -34,6 +34,7 @@ from cipark_sd.experiments.definition import (
     Structure,
     Uncertainty,
 )
+from cipark_sd.experiments.extended import of_outcome, with_numbers
 from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
 from cipark_sd.model.respelling import respelled
@@ -104,7 +105,7 @@ def _read(path: Path) -> tuple[str, dict[str, object]]:
     return text, parsed_toml(text, path)
 
 
-class _Reader(ValueReader):
+class _Reader(DecisionReader):
     """Reads one file and collects what is wrong in it."""
 
     def read(self, top: Section, digest: str) -> Catalogue:
@@ -114,7 +115,9 @@ class _Reader(ValueReader):
         settings = self.place(top.table("model"))
         times = self.times(top, "times")
         first = top.table("headline")
+        uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
         outcomes = self.read_all(top, "outcome", self.outcome)
+        headline = self.headline(first, outcomes, times)
         rivals = self.read_all(top, "rival", self.rival)
         policies = self.read_all(top, "policy", self.policy)
         catalogue = Catalogue(
@@ -122,19 +125,20 @@ class _Reader(ValueReader):
             digest=digest,
             outcomes=outcomes,
             times=times,
-            headline=self.headline(first, outcomes, times),
+            headline=headline,
             beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
             rivals=rivals or (Structure(ONLY, "the model as it stands"),),
             factors=self.read_all(top, "factor", self.factor),
             variants=self.read_all(top, "variant", self.policy),
             strategies=self.read_all(top, "strategy", self.policy),
-            uncertainties=self.read_all(top, "uncertainty", self.uncertainty),
+            uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
             measurements=self.read_all(top, "measurement", self.measurement),
             robustness=self.robustness(top.table("robustness")) if "robustness" in top else None,
             design=self.design(top.table("design")) if "design" in top else None,
             knockouts=self.knockouts(top.table("knockouts")) if "knockouts" in top else None,
+            decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,
             money=money,
@@ -165,13 +169,17 @@ class _Reader(ValueReader):
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
-        variable, per = section.text("variable"), section.text("per", "")
-        for name in filter(None, (variable, per)):
+        equation = self.equation(section, "equation")
+        variable, per = of_outcome(id_) if equation else section.text("variable"), section.text("per", "")
+        for name in filter(None, ("" if equation else variable, per)):
             self.output(name, section.where)
         better = section.choice("better", BETTER, "more")
         low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
+        units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         section.note_unread()
-        return Outcome(id_, title or variable, variable, per, better, low, high)
+        if not equation and (units or total or ("variable" in section and "equation" in section)):
+            section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
+        return Outcome(id_, title or variable, variable, per, better, low, high, equation, units, total, side)
 
     def place(self, section: Section) -> Scenario:
         for key in (*MODEL, SERIES):
@@ -222,9 +230,13 @@ class _Reader(ValueReader):
         whole = section.flag("whole")
         if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
+        number = Uncertainty(
+            id_, title or name, name, low, high, whole, section.text("units", ""), section.text("source", "")
+        )
         section.note_unread()
+        self.model = with_numbers(self.model, [number])
         self.constant(name, section.where)
-        return Uncertainty(id_, title or name, name, low, high, whole)
+        return number
 
     def lever(self, section: Section) -> Lever:
         id_, title = section.text("id"), section.text("title", "")

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cipark_sd.arrays import Array
+from cipark_sd.experiments.decisions import Decisions
 from cipark_sd.scenarios import Scenario
 from cipark_sd.timegrid import time_label, when
 from cipark_sd.wording import number
@@ -35,6 +36,14 @@ class Outcome:
         Which direction is the good one.
     low, high : float
         What is possible. A run outside is a fault of its time step, and is run again with a finer one.
+    equation : str
+        In place of a variable of the model: ``variable`` is then the name that it gets.
+    units : str
+        Of an equation.
+    total : bool
+        Whether the equation is a rate that adds up from the date of the decisions on.
+    side : str
+        Whose gain it is; empty for nobody's.
     """
 
     id: str
@@ -44,6 +53,10 @@ class Outcome:
     better: Better = "more"
     low: float = -math.inf
     high: float = math.inf
+    equation: str = ""
+    units: str = ""
+    total: bool = False
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,11 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """An input that no data inform: any value between ``low`` and ``high`` is taken to be as good."""
+    """An input that no data inform: any value between ``low`` and ``high`` is taken to be as good.
+
+    One with ``units`` may be a number that only the catalogue's own equations have. Without a ``source`` the range is
+    assumed.
+    """
 
     id: str
     title: str
@@ -107,6 +124,8 @@ class Uncertainty:
     low: float
     high: float
     whole: bool = False
+    units: str = ""
+    source: str = ""
 
     def quantile(self, shares: Array) -> Array:
         """Shares between 0 and 1 as values, elementwise."""
@@ -276,6 +295,7 @@ class Catalogue:
     robustness: Robustness | None = None
     design: Design | None = None
     knockouts: Knockouts | None = None
+    decisions: Decisions | None = None
     own_rivals: bool = True
     note: str = ""
     money: str = ""

@@ -191,6 +191,18 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     )
 
 
+def folded(sections: Iterable[Section], folder: Path) -> str:
+    """Sections as HTML of another page, each folded away under its title; ``folder`` has their pictures."""
+    writer = _Writer(folder, Glossary(), "1")
+    parts = []
+    for place, section in enumerate(sections, start=1):
+        writer.glossary.section()
+        blocks = "\n".join(map(writer.rendered, section.blocks))
+        parts.append(f'<details id="s{place}"><summary>{_escape(section.title)}</summary>{blocks}</details>')
+    words = writer.glossary.list()
+    return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
+
+
 #: In place of a player whose script would not be this version's.
 _OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened by itself."
 

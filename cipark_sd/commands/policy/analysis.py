@@ -43,6 +43,8 @@ class Analysis:
 
     Parameters
     ----------
+    model : Model
+        That of the study with what the catalogue adds.
     rivals : tuple of Structure
         Those that have draws, with what is set for the place.
     draws, prior : mapping of str to Draws
@@ -60,6 +62,7 @@ class Analysis:
     """
 
     study: Study
+    model: Model
     catalogue: Catalogue
     rivals: tuple[Structure, ...]
     draws: Mapping[str, Draws]
@@ -95,7 +98,7 @@ class Analysis:
         TooManyFailed
         """
         runs = run_policies(
-            self.study.model,
+            self.model,
             policies,
             self.rivals if rivals is None else rivals,
             self.draws if draws is None else draws,
@@ -106,13 +109,13 @@ class Analysis:
             pool=self.pool,
             progress=bars.counter(stage),
         )
-        failures = failures_in(self.study.model, runs)
-        failures.check(f"{self.study.model.name}, {stage}", failures.total, self.allowed)
+        failures = failures_in(self.model, runs)
+        failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
         """In words, what a reader must know of runs: how many needed a finer step, how many failed, and of what."""
-        finer, failures = int(runs["refined"].sum()), failures_in(self.study.model, runs)
+        finer, failures = int(runs["refined"].sum()), failures_in(self.model, runs)
         sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
         return (*sentences, *([failures.sentence("Policies")] if failures.failed else []))
 
@@ -132,7 +135,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    stores = keeper_of(request, folder, target.study.model)
+    stores = keeper_of(request, folder, target.model)
     pool = pool_of(request, checkpoints, stores)
     draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
@@ -140,7 +143,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     made = target.study.draws(draw_request, bars)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
-    model = target.study.model
+    model = target.model
     after_data = made.draws[placed[0].id].origin not in UNSEEN
     study_digest = target.study.digest(placed[0]) if after_data else ""
     about = About(
@@ -151,9 +154,9 @@ def start(request: Request, bars: Bars) -> Analysis:
         units={outcome.id: _units(target, outcome) for outcome in target.catalogue.outcomes},
         inputs=_input_titles(target),
         quantities={outcome.id: _quantity(target, outcome) for outcome in target.catalogue.outcomes},
-        settings={policy.id: estimands.settings(model, policy.scenario) for policy in target.catalogue.policies},
+        settings=_settings(target),
         place=estimands.settings(model, target.catalogue.settings),
-        model_digest=model.digest,
+        model_digest=target.study.model.digest,
         study_digest=study_digest,
         seed=request.seed,
         identity="",
@@ -165,8 +168,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
-        target.study, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE, folder, about,
-        pool, nullcontext() if stores is None else stores,
+        target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE,
+        folder, about, pool, nullcontext() if stores is None else stores,
         target.study.allowed if request.allow_failed is None else request.allow_failed,
     )  # fmt: skip
 
@@ -215,18 +218,27 @@ def _against_data(
 
 
 def _units(target: Target, outcome: Outcome) -> str:
-    return "" if outcome.per else target.study.model[split_key(override_key(outcome.variable))[0]].units
+    return "" if outcome.per else target.model[split_key(override_key(outcome.variable))[0]].units
 
 
 def _quantity(target: Target, outcome: Outcome) -> str:
     names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
-    return " / ".join(estimands.name_in(target.study.model, name) for name in names)
+    return " / ".join(estimands.name_in(target.model, name) for name in names)
+
+
+def _settings(target: Target) -> dict[str, str]:
+    """What each policy sets, and which decision each alternative to doing nothing is."""
+    catalogue = target.catalogue
+    settings = {policy.id: estimands.settings(target.model, policy.scenario) for policy in catalogue.policies}
+    if catalogue.decisions is not None:
+        settings |= {decision.id: f"the decision {decision.title}" for decision in catalogue.decisions.alternatives}
+    return settings
 
 
 def _input_titles(target: Target) -> dict[str, str]:
     titles = {}
     for uncertainty in target.catalogue.uncertainties:
-        units = target.study.model[split_key(override_key(uncertainty.name))[0]].units
+        units = target.model[split_key(override_key(uncertainty.name))[0]].units
         plain = is_dimensionless(units) or "[" in uncertainty.title
         titles[uncertainty.name] = uncertainty.title if plain else f"{uncertainty.title} [{units}]"
     return titles

@@ -24,6 +24,7 @@ def command(request: Request) -> Result:
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             the contribution of each mechanism
+      cipark policy my_study --part decisions      options against doing nothing, and what to measure first
       cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
     """

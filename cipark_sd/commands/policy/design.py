@@ -117,7 +117,7 @@ class DesignPart(PolicyPart[DesignFindings]):
 
         def over(seed: int, n: int) -> search.Evaluator:
             return search.Evaluator(
-                analysis.study.model,
+                analysis.model,
                 catalogue.levers,
                 sample(analysis, n, seed),
                 catalogue.outcome_by_id[settings.outcome],

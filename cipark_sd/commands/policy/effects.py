@@ -186,7 +186,7 @@ class EffectsPart(PolicyPart[Effects]):
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-        catalogue, model = analysis.catalogue, analysis.study.model
+        catalogue, model = analysis.catalogue, analysis.model
         runs = analysis.run(catalogue.policies, bars, "experiments")
         differences = table(runs)
         prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)

@@ -92,7 +92,7 @@ def _noise(measurement: Measurement) -> Callable[[Array, np.random.Generator], A
 
 def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measurement) -> Array:
     """What a measurement without error would give in each future, ``(n_futures, n_numbers)``."""
-    model = analysis.study.model
+    model = analysis.model
     outcomes = []
     for name in measurement.variables:
         variable = model.by_name.get(override_key(name))

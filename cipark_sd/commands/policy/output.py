@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.answer import First
 from cipark_sd.commands.policy.findings import FILE, Findings, load
 from cipark_sd.commands.policy.part import PolicyPart, part
 from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.pages.what_next import FILE as FIRST
+from cipark_sd.pages.what_next import write_out
 from cipark_sd.timegrid import calendar_years
 
 
@@ -69,7 +73,9 @@ def write(
         As of :func:`cipark_sd.pages.output.write`.
     """
     about, every = findings.about, parts()
-    return output.write(
+    next_page = what_next.page_of(findings)
+    page = [] if next_page is None else [write_text(folder / FIRST, write_out(next_page, folder))]
+    return page + output.write(
         every,
         findings,
         folder,

@@ -20,7 +20,7 @@ class Request:
         "--part",
         type=click.Choice([*NAMES, "all"]),
         multiple=True,
-        help="Analysis to run; repeatable.  [default: effects]",
+        help="Analysis to run; repeatable.  [default: decisions and effects]",
     )
     sources: tuple[str, ...] = option(
         "--draws", multiple=True, metavar="SOURCE", help="prior, fit, FILE, FOLDER or RIVAL=FILE; repeatable."
@@ -51,11 +51,6 @@ class Request:
     fresh: bool = options.fresh()
     output: Path | None = options.output_folder("NAME-policy")
     allow_files: tuple[Path, ...] = options.allow_files()
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts that are asked for; empty for all that the catalogue has tables for."""
-        return () if "all" in self.named else self.named or ("effects",)
 
     @property
     def rival_ids(self) -> tuple[str, ...]:

@@ -9,13 +9,15 @@ from cipark_sd.commands.policy.analysis import start
 from cipark_sd.commands.policy.findings import Findings, load_result, result_file, save
 from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.part import part
-from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS
+from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, USUAL
 from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import echo, print_table, progress_bars
 from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
+from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.records import WrongRecordError
 
 
@@ -30,7 +32,8 @@ def run(request: Request) -> Result:
     """
     with progress_bars() as bars:
         analysis = start(request, bars)
-    names, not_run = chosen_parts(request.parts, analysis.about, where=str(analysis.file))
+    parts = () if "all" in request.named else request.named or usual(analysis.about)
+    names, not_run = chosen_parts(parts, analysis.about, where=str(analysis.file))
     about, folder = replace(analysis.about, not_run=not_run.packages), analysis.folder
     for line in (about.catalogue.title, about.basis, *about.notes):
         echo(line)
@@ -47,6 +50,9 @@ def run(request: Request) -> Result:
             save(findings, name, folder)
             write(findings, folder, chosen)
             tell(chosen.printed(findings))
+    first = page_of(findings)
+    if first is not None:
+        echo(f"\n{first.title}\n{folder / FIRST} says why")
     echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
     return of_folder(folder)
 
@@ -65,6 +71,12 @@ class NotRun:
 
     sentences: tuple[str, ...]
     packages: Mapping[str, str]
+
+
+def usual(about: About) -> Sequence[str]:
+    """What is run where a command line names no part."""
+    names = [name for name in USUAL if part(name).lacks(about.catalogue) is None]
+    return ["effects"] if about.signs_only or not names else names
 
 
 def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], NotRun]:

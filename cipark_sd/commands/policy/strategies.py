@@ -67,9 +67,9 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
     catalogue, settings = analysis.catalogue, settings_of(analysis.catalogue)
     strategies = _priced(catalogue, settings)
     futures = sample(analysis, settings.futures, settings.seed)
-    failures = Failures(labels(analysis.study.model))
+    failures = Failures(labels(analysis.model))
     outcomes = run_futures(
-        analysis.study.model,
+        analysis.model,
         strategies,
         futures,
         catalogue.outcomes,
@@ -80,7 +80,7 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
         failures=failures,
         progress=bars.counter("strategies"),
     )
-    failures.check(f"{analysis.study.model.name}, strategies", failures.total, analysis.allowed)
+    failures.check(f"{analysis.model.name}, strategies", failures.total, analysis.allowed)
     ids = [outcome.id for outcome in catalogue.outcomes]
 
     def values_of(outcome: str, at: float) -> Array:

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Structure
+from cipark_sd.experiments.extended import extended
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
+from cipark_sd.model.model import Model
 from cipark_sd.sensitivities.factors import Factor
 from cipark_sd.study import DrawSource, PlainModel, Study, readers, study_in
 
@@ -22,6 +25,11 @@ class Target:
     folder: Path
     catalogue: Catalogue
     study: Study
+
+    @cached_property
+    def model(self) -> Model:
+        """That of the study, with what the catalogue adds."""
+        return extended(self.study.model, self.catalogue)
 
     @property
     def rivals(self) -> tuple[Structure, ...]:

@@ -1,0 +1,142 @@
+"""Tables of what alternatives change, cost and hang on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
+from cipark_sd.experiments.decisions import Decision
+from cipark_sd.experiments.definition import BASE
+from cipark_sd.pages.blocks import Table
+from cipark_sd.wording import band, beside, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Numbers in the table of what to measure.
+MEASURED = 8
+#: A budget has ended a rule that was in force for a shorter time by this share.
+CUT = 0.02
+
+
+def rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
+    """The rows of an outcome, doing nothing first."""
+    of = result.table[result.table["outcome"] == outcome]
+    return records(of)
+
+
+def title_of(about: About, alternative: str) -> str:
+    """An alternative in words."""
+    titles = {decision.id: decision.title for decision in decided(about.catalogue).alternatives}
+    return titles.get(alternative, "Do nothing")
+
+
+def spread(value: float, low: float, high: float) -> str:
+    """A median with its interval of 90 %."""
+    return f"{beside(value, low, high)} ({band(low, high)})"
+
+
+def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
+    """What each alternative changes of one outcome."""
+    decisions = decided(about.catalogue)
+    share = f"{decisions.margin:.0%}"
+    head = ["alternative", "change", "class", f"P({share} better)", *(["worst structure"] if about.several else [])]
+    rows, level = [], ""
+    for row in rows_of(result, outcome):
+        if row["alternative"] == BASE:
+            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {row['level_class']}"
+            continue
+        cells = [title_of(about, row["alternative"]), spread(row["change"], row["change_low"], row["change_high"])]
+        cells += [row["change_class"], f"{row['better']:.2f}"]
+        cells += [f"{row['worst']:.2f} ({row['worst_structure']})"] if about.several else []
+        rows.append((*cells, f"{row['worse']:.2f}"))
+    when = about.catalogue.when(decisions.at)
+    caption = f"{about.titled(outcome)} {when}: {level} if nothing is done; change on the same draws, median (90 %)"
+    return Table((*head, f"P({share} worse)"), tuple(rows), caption)
+
+
+def further_tables(result: DecisionsFound, about: About) -> list[Table]:
+    """What alternatives cost, when their rules began, what the changes hang on, and what to measure."""
+    tables = (costs_table, rules_table, hangs_table, measurements_table)
+    return [table for make in tables for table in [make(result, about)] if table.rows]
+
+
+def costs_table(result: DecisionsFound, about: About) -> Table:
+    """What alternatives have cost by the time at which outcomes are read."""
+    decisions, money = decided(about.catalogue), about.catalogue.money
+    by_id = {decision.id: decision for decision in decisions.alternatives}
+    rows = [
+        (decision.title, spread(row["median"], row["low"], row["high"]), decision.budget or "none",
+         decision.source or "assumed")
+        for row in records(result.costs) for decision in [by_id[row["alternative"]]]
+    ]  # fmt: skip
+    caption = f"Cost {f'[{money}] ' if money else ''}{about.catalogue.when(decisions.at)}, median (90 %)"
+    return Table(("alternative", "cost", "budget", "source"), tuple(rows), caption)
+
+
+def rules_table(result: DecisionsFound, about: About) -> Table:
+    """In how many draws rules with a condition act, and those that a budget ends, and when."""
+    decisions = decided(about.catalogue)
+    by_id = {decision.id: decision for decision in decisions.alternatives}
+    rows = []
+    for row in records(result.rules):
+        decision, place = by_id[row["alternative"]], int(row["rule"]) - 1
+        rule = decision.rules[place]
+        ended = bool(decision.budget) and row["low"] < (1 - CUT) * (decisions.at - rule.date)
+        if rule.when or ended:
+            shown = (rule_text(decision, place, about), f"{row['share']:.0%}", began_text(row, decision, about))
+            rows.append((decision.title, *shown))
+    caption = (
+        f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90 %)"
+    )
+    return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
+
+
+def hangs_table(result: DecisionsFound, about: About) -> Table:
+    """What the changes hang on."""
+    title = about.catalogue.outcome_by_id[decided(about.catalogue).outcome].title
+    rows = [
+        (title_of(about, row["alternative"]), row["input"], f"{row['correlation']:+.2f}")
+        for row in records(result.hangs_on)
+    ]
+    caption = f"What the change of {title} hangs on: rank correlation with what was drawn"
+    return Table(("alternative", "number", "rank correlation"), tuple(rows), caption)
+
+
+def measurements_table(result: DecisionsFound, about: About) -> Table:
+    """What it is worth to know a number before choosing."""
+    rows = []
+    for row in records(result.measurements.head(MEASURED)):
+        low = f"{row['low']:.0%} up to {number(row['below'], digits=3)}"
+        high = f"{row['high']:.0%} from {number(row['above'], digits=3)}"
+        worth = f"{row['value']:.3f} ± {row['error']:.3f}"
+        rows.append((row["input"], worth, title_of(about, row["option"]), low, high))
+    head = ("number", "right choices more", "alternative", "chance in its lowest third", "in its highest third")
+    caption = "What it is worth to know a number before choosing: by how much more often the choice would be right"
+    return Table(head, tuple(rows), caption)
+
+
+def records(frame: "pd.DataFrame") -> Iterator[dict[str, Any]]:
+    """The rows of a table, by column."""
+    for row in frame.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
+
+
+def rule_text(decision: Decision, place: int, about: About) -> str:
+    """When a rule acts, in the words of the file."""
+    rule = decision.rules[place]
+    start = f"from {about.catalogue.date(rule.date)}"
+    return f"{start}, once {rule.when}" if rule.when else start
+
+
+def began_text(row: dict[str, Any], decision: Decision, about: About) -> str:
+    """From when on a rule acts in the draws in which it does; of one that a budget may end, how long."""
+    if not np.isfinite(row["median"]):
+        return "-"
+    ends = [row["median"], row["low"], row["high"]]
+    if decision.budget:
+        return f"for {spread(*ends)} {about.catalogue.time_units}".rstrip()
+    at, date = decided(about.catalogue).at, about.catalogue.date
+    return f"from {date(at - ends[0])} ({date(at - ends[2])} to {date(at - ends[1])})"

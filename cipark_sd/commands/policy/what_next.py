@@ -1,0 +1,294 @@
+"""The page of the decisions, made of findings: its title, its three lines, its table and what to measure."""
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
+from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, records
+from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.experiments.decisions import Decision
+from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.pages.blocks import Listing, Section
+from cipark_sd.pages.what_next import Row, Value, WhatNext
+from cipark_sd.wording import beside, listed, number, rounded, with_unit
+
+#: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
+CLEARLY = 0.9
+#: Right choices that a measurement has to add, and its Monte Carlo errors that this has to exceed.
+WORTH, ERRORS = 0.02, 2.0
+#: Chances that differ by less are alike.
+TIE = 0.02
+#: Names in a sentence, at most.
+NAMED = 3
+_NONE = Value("–")
+
+
+def page_of(findings: Findings) -> WhatNext | None:
+    """The page; None where no decisions were computed."""
+    result = findings.of(DecisionsFound)
+    return None if result is None else _First(result, findings.about).page()
+
+
+@dataclass(frozen=True)
+class _First:
+    """What the first screen says of a result."""
+
+    result: DecisionsFound
+    about: About
+
+    @cached_property
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The rows of the table by alternative and outcome."""
+        return {(row["alternative"], row["outcome"]): row for row in records(self.result.table)}
+
+    @cached_property
+    def main(self) -> Outcome:
+        """The outcome that is chosen by."""
+        return self.about.catalogue.outcome_by_id[decided(self.about.catalogue).outcome]
+
+    @cached_property
+    def bands(self) -> bool:
+        """Whether there is more than one draw, so that there are intervals and chances."""
+        return int(self.rows[BASE, self.main.id]["n"]) > len(self.about.rivals)
+
+    @property
+    def improvement(self) -> str:
+        """What counts as better: ``5% more firms at work``."""
+        return f"{self.share} {self.main.title[:1].lower()}{self.main.title[1:]}"
+
+    @property
+    def share(self) -> str:
+        """The margin with its direction: ``5% more``."""
+        counted = self.unit != self.about.units[self.main.id]
+        word = "more" if self.main.better == "more" else "fewer" if counted else "less"
+        return f"{decided(self.about.catalogue).margin:.0%} {word}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the outcome, in the plural where it is a counted thing."""
+        return with_unit("2", self.about.units[self.main.id]).removeprefix("2").strip()
+
+    def page(self) -> WhatNext:
+        about, decisions = self.about, decided(self.about.catalogue)
+        unit = f" ({self.unit})" if self.unit else ""
+        tables = tuple(outcome_table(self.result, about, name) for name in about.catalogue.outcome_by_id)
+        sections = (
+            Section("All outcomes", tables),
+            Section("Costs, rules and what to measure", tuple(further_tables(self.result, about))),
+            Section("Ranges and sources", (Listing(tuple(_ranges(about))),)),
+        )
+        return WhatNext(
+            name=about.catalogue.title,
+            subtitle=f"options from {self.day(decisions.date)}",
+            title=self.title(),
+            lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
+            heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
+            columns=tuple(self.columns()),
+            rows=tuple(map(self.row, (None, *sorted(decisions.alternatives, key=lambda decision: decision.event)))),
+            measure=self.measure(),
+            limits=self.limits(),
+            sections=sections,
+            identity=about.identity,
+            warning="" if self.bands else f"{about.basis}. There is one run of each option, and so no chance.",
+        )
+
+    def day(self, time: float) -> str:
+        """A date as people write it, else the model's own time."""
+        label = self.about.catalogue.date(time)
+        try:
+            date = datetime.date.fromisoformat(label)
+        except ValueError:
+            return label
+        return f"{date.day} {date:%b} {date.year}"
+
+    def when(self) -> str:
+        """The time at which outcomes are read, in a sentence."""
+        at = decided(self.about.catalogue).at
+        day = self.day(at)
+        return f"on {day}" if " " in day else f"at {day}"
+
+    @property
+    def options(self) -> list[tuple[Decision, dict[str, Any]]]:
+        """What can be chosen, with its row of the outcome that is chosen by."""
+        return [(option, self.rows[option.id, self.main.id]) for option in decided(self.about.catalogue).options]
+
+    def title(self) -> str:
+        """The finding in one sentence, and what to measure in another."""
+        if not self.bands:
+            return "One run of each option: no chance can be given"
+        clear = [(option, row) for option, row in self.options if row["worst"] >= CLEARLY]
+        if clear:
+            option, _ = max(clear, key=lambda pair: abs(pair[1]["change"]))
+            losers = [o.side for o in self._sides() if self.rows[option.id, o.id]["worse"] > 0.5]
+            loss = f", at the cost of {listed(losers)}" if losers else ""
+            finding = f"{option.title}: {self.improvement} in at least nine of ten draws{loss}."
+        else:
+            finding = "No option clearly beats doing nothing."
+        best = self._worth_measuring()
+        if best is not None:
+            return f"{finding} Measure {best['input']} before deciding."
+        return finding if clear else f"{finding}{self._closest()}"
+
+    def _closest(self) -> str:
+        """The options whose chance is the largest, where it is more than even."""
+        most = max((row["better"] for _, row in self.options), default=0.0)
+        closest = [option.title for option, row in self.options if row["better"] > max(0.5, most - TIE)]
+        return f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
+
+    def known(self) -> str:
+        """What the data inform."""
+        if self.about.unseen:
+            return "There are no data: the draws come from ranges, and nothing here is known."
+        base = self.rows[BASE, self.main.id]
+        informed = [option.title for option, row in self.options if self._class(row) == "informed"]
+        changes = f"the change by {_some(informed)}" if informed else "none of its changes"
+        if base["level_class"] != "informed":
+            return f"The data inform {changes}." if informed else "The data inform neither level nor changes."
+        level = _spread(base["level"], base["level_low"], base["level_high"]).replace("(", "(90%: ")
+        return f"{self.main.title} if nothing is done: {level}. The data inform {changes}."
+
+    def unknown(self) -> str:
+        """What the option nearest to even chances hangs on."""
+        if not (self.bands and self.options):
+            return f"The chance of {self.improvement}."
+        option, _ = min(self.options, key=lambda pair: abs(pair[1]["better"] - 0.5))
+        of = self.result.hangs_on
+        hangs = [f"{row['input']} ({row['correlation']:+.2f})" for row in records(of[of["alternative"] == option.id])]
+        question = f"How much \u201c{option.title}\u201d changes"
+        if not hangs:
+            return f"{question}; no single number decides it."
+        return f"{question}. It hangs on {_some(hangs)}, by rank correlation.".replace("(-", "(−")
+
+    def assumed(self) -> str:
+        """Numbers without a source, and outcomes that rest on numbers without data."""
+        catalogue = self.about.catalogue
+        without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
+        resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
+        words = [f"Ranges without a source: {_some(without)}."] if without else []
+        if resting and not self.about.unseen:
+            verb = "rests" if len(resting) == 1 else "rest"
+            words.append(f"{_some(resting)} {verb} on numbers without data, to compare options.")
+        return " ".join(words) or "Nothing beyond the priors and the equations."
+
+    def _sides(self) -> list[Outcome]:
+        return [outcome for outcome in self.about.catalogue.outcomes if outcome.side]
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        """Change, chance, outcomes beside, and the sides."""
+        decisions, catalogue = decided(self.about.catalogue), self.about.catalogue
+        yield "Change", "same draws, median (90%)"
+        yield f"Chance of {self.share}", "(in the worst structure)" if self.about.several else "over all draws"
+        for name in decisions.beside:
+            yield catalogue.outcome_by_id[name].title, self.about.units[name] or "change"
+        if self._sides():
+            yield "Chance each gains", " · ".join(outcome.side for outcome in self._sides())
+
+    def row(self, decision: Decision | None) -> Row:
+        """One alternative; None for doing nothing."""
+        id_ = BASE if decision is None else decision.id
+        row = self.rows[id_, self.main.id]
+        interval = (row["level"], row["level_low"], row["level_high"])
+        if decision is None:
+            values = [Value(_spread(*interval), row["level_class"]), _NONE]
+            for name in decided(self.about.catalogue).beside:
+                level = self.rows[BASE, name]
+                values.append(
+                    Value(beside(level["level"], level["level_low"], level["level_high"]), self._class(level))
+                )
+            values += [_NONE] if self._sides() else []
+            return Row("Do nothing", "", interval, tuple(values), "base")
+        values = [Value(_spread(row["change"], row["change_low"], row["change_high"], sign=True), self._class(row))]
+        values.append(Value(self._chance(row)) if self.bands else _NONE)
+        for name in decided(self.about.catalogue).beside:
+            of = self.rows[id_, name]
+            values.append(Value(_signed(of["change"], of["change_low"], of["change_high"]), self._class(of)))
+        if self._sides():
+            gains = [f"{100 * self.rows[id_, outcome.id]['better']:.0f}" for outcome in self._sides()]
+            values.append(Value(f"{' · '.join(gains)}%") if self.bands else _NONE)
+        return Row(
+            decision.title, self.note(decision), interval, tuple(values), "event" if decision.event else "option"
+        )
+
+    def _chance(self, row: dict[str, Any]) -> str:
+        worst = f" ({row['worst']:.0%})" if self.about.several else ""
+        return f"{row['better']:.0%}{worst}"
+
+    def _class(self, row: dict[str, Any]) -> str:
+        return str(row["level_class"] if row["alternative"] == BASE else row["change_class"])
+
+    def note(self, decision: Decision) -> str:
+        """The words of the study, in how many draws a rule acts, and what it costs."""
+        parts = [decision.note] if decision.note else []
+        ruled = [row for row in records(self.result.rules) if row["alternative"] == decision.id]
+        if any(rule.when for rule in decision.rules) and ruled:
+            parts.append(f"acts in {max(row['share'] for row in ruled):.0%} of draws")
+        for row in records(self.result.costs):
+            if row["alternative"] == decision.id:
+                money = f" {self.about.catalogue.money}" if self.about.catalogue.money else ""
+                known = "" if decision.source else ", assumed"
+                parts.append(f"costs {_spread(row['median'], row['low'], row['high'])}{money}{known}")
+        return "; ".join(parts)
+
+    def _worth_measuring(self) -> dict[str, Any] | None:
+        """The number that is most worth knowing, where knowing it would change the choice."""
+        for row in records(self.result.measurements.head(1)):
+            if row["value"] >= WORTH and row["value"] > ERRORS * row["error"]:
+                return row
+        return None
+
+    def measure(self) -> tuple[str, str]:
+        """Why a number should be known, or that none would change the choice."""
+        row = self._worth_measuring()
+        if row is None:
+            return "", "No single number here, known exactly, would change the choice."
+        titles = {option.id: option.title for option, _ in self.options}
+        width = row["above"] - row["below"]
+        low, high = (with_unit(rounded(row[end], width), row["units"]) for end in ("below", "above"))
+        return (
+            f"Why {row['input']}?",
+            f"Up to {low}, {titles[row['option']]} has a {row['low']:.0%} chance of "
+            f"{self.improvement}; from {high} on, {row['high']:.0%}. Knowing it makes "
+            f"{100 * row['value']:.0f} more of 100 choices right.",
+        )
+
+    def limits(self) -> str:
+        """How to read the table, and what the numbers rest on."""
+        counted = "" if self.about.weighted or not self.about.several else " Structures count alike."
+        return (
+            f"Dashed line: doing nothing. Effects follow from equations, not experiments.{counted} "
+            f"Draws: {self.about.label}."
+        )
+
+
+def _ranges(about: About) -> Iterator[str]:
+    for uncertainty in about.catalogue.uncertainties:
+        units = f" {uncertainty.units}" if uncertainty.units else ""
+        ends = f"{number(uncertainty.low)} to {number(uncertainty.high)}{units}"
+        yield f"{uncertainty.title}: {ends}. {uncertainty.source or 'Assumed.'}"
+
+
+def _some(names: list[str]) -> str:
+    further = len(names) - NAMED
+    return listed([*names[:NAMED], *([f"{further} more"] if further > 0 else [])])
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    text = beside(value, low, high)
+    text = f"+{text}" if value > 0 and text != "0" else text
+    return text.replace("-", "−")
+
+
+def _spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
+    """A median with its interval of 90 %."""
+    if not np.isfinite([value, low, high]).all():
+        return "–"
+    width = high - low
+    ends = [rounded(end, width).replace("-", "−") for end in (low, high)]
+    shown = _signed(value, low, high) if sign else beside(value, low, high).replace("-", "−")
+    return shown if width == 0 else f"{shown} ({' to '.join(ends)})"

@@ -1,0 +1,309 @@
+"""What alternatives change against doing nothing on the same draws, what that hangs on, and what to measure first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.arrays import Array
+from cipark_sd.claims import IDLE, Evidence, Tally, classify
+from cipark_sd.experiments.decisions import Decisions
+from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.effects import Summary, summary, weights_of
+from cipark_sd.experiments.information import Worth, partial
+from cipark_sd.experiments.run import time_position
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Class = Literal["informed", "not decided", "assumed"]
+#: An interval that is at most this share as wide as the priors' has been informed by the data.
+NARROWED = 0.7
+#: Rank correlations below this are not reported, nor those within this many standard errors of nothing.
+LEAST, ERRORS = 0.2, 3.0
+#: Draws below which nothing is said of what to measure, and nothing of ranks.
+FEWEST, FEWEST_RANKED = 100, 10
+#: A number rests on inputs without data where these give this share of the variance of its ranks.
+MOST = 0.5
+#: Changes below this share of the level are rounding.
+_EQUAL = 1e-12
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One outcome of all alternatives at one time: doing nothing ``(n_structures, n_draws)``, and each alternative."""
+
+    base: Array
+    values: Mapping[str, Array]
+    structures: tuple[str, ...]
+    weights: Array | None
+    sign: float
+    margin: float
+
+    @classmethod
+    def of(cls, runs: "xr.Dataset", outcome: Outcome, decisions: Decisions) -> "Compared":
+        """Of the runs of :func:`cipark_sd.experiments.extended.alternatives`."""
+        at = time_position(decisions.at, runs["time"].to_numpy().tolist())
+        table = runs[outcome.id].isel(time=at).transpose("policy", "rival", "draw")
+        by_policy = {str(name): table.sel(policy=name).to_numpy() for name in runs["policy"].to_numpy()}
+        return cls(
+            by_policy.pop(BASE),
+            by_policy,
+            tuple(map(str, runs["rival"].to_numpy())),
+            weights_of(runs),
+            1.0 if outcome.better == "more" else -1.0,
+            decisions.margin,
+        )
+
+    def level(self, alternative: str) -> Array:
+        """The outcome of an alternative, draw by draw."""
+        return self.base if alternative == BASE else self.values[alternative]
+
+    def change(self, alternative: str) -> Array:
+        """By how much an alternative differs from doing nothing, draw by draw; rounding is no change."""
+        change = self.values[alternative] - self.base
+        return np.where(np.abs(change) <= _EQUAL * np.abs(self.base), 0.0, change)
+
+    def better(self, alternative: str) -> NDArray[np.bool_]:
+        """Where it is better by more than the margin of the level under doing nothing."""
+        gain = self.sign * self.change(alternative)
+        return np.asarray((gain > self.margin * np.abs(self.base)) & (gain > 0))
+
+    def worse(self, alternative: str) -> NDArray[np.bool_]:
+        """Where it is worse by more than the margin."""
+        loss = -self.sign * self.change(alternative)
+        return np.asarray((loss > self.margin * np.abs(self.base)) & (loss > 0))
+
+    def by_structure(self, alternative: str, true: NDArray[np.bool_]) -> Array:
+        """The probability of something under each structure ``(n_structures,)``; runs that failed are left out."""
+        fine = np.isfinite(self.change(alternative))
+        return np.array([row[ok].mean() if ok.any() else np.nan for row, ok in zip(true, fine, strict=True)])
+
+    def share(self, alternative: str, true: NDArray[np.bool_]) -> float:
+        """The probability of something over draws and structures."""
+        shares = self.by_structure(alternative, true)
+        weights = np.ones(len(shares)) if self.weights is None else self.weights
+        known = np.isfinite(shares)
+        return float(np.average(shares[known], weights=weights[known])) if known.any() else float("nan")
+
+    def summary(self, values: Array) -> Summary:
+        """Of values over draws and structures, by the weights of these where all have one."""
+        n = values.shape[-1]
+        weights = None if self.weights is None else np.repeat(self.weights / n, n)
+        return summary(values.reshape(-1), weights)
+
+
+def alternatives_table(
+    runs: "xr.Dataset",
+    prior: "xr.Dataset | None",
+    outcomes: Sequence[Outcome],
+    decisions: Decisions,
+    *,
+    effective: Mapping[str, float],
+    without_data: "pd.DataFrame",
+) -> "pd.DataFrame":
+    """One row for each alternative and outcome, doing nothing first.
+
+    Columns: ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90 %, over draws
+    and structures), ``better`` and ``worse`` (the probability of a change by more than the margin), ``worst`` and
+    ``worst_structure`` (the least of ``better`` by structure), ``level_class`` and ``change_class``, ``n``.
+
+    Parameters
+    ----------
+    runs, prior : Dataset
+        Over draws that have seen the data, or over those that there are; over draws that have not, None where ``runs``
+        are such.
+    effective : mapping of str to float
+        By structure that was fitted itself, how many independent draws its own are worth.
+    without_data : DataFrame
+        Draws of the inputs that no data inform, a row for each structure and draw.
+    """
+    import pandas as pd
+
+    rows = []
+    for outcome in outcomes:
+        after = Compared.of(runs, outcome, decisions)
+        before = None if prior is None else Compared.of(prior, outcome, decisions)
+        for alternative in (BASE, *after.values):
+            level, earlier = after.level(alternative), None if before is None else before.level(alternative)
+            row = {"alternative": alternative, "outcome": outcome.id, **_spread("level", after.summary(level))}
+            row["level_class"] = _level_class(level, earlier, _rests_on(level, without_data))
+            if alternative != BASE:
+                better = after.by_structure(alternative, after.better(alternative))
+                worst = int(np.nanargmin(better)) if np.isfinite(better).any() else 0
+                row |= _spread("change", after.summary(after.change(alternative)))
+                row |= {
+                    "better": after.share(alternative, after.better(alternative)),
+                    "worse": after.share(alternative, after.worse(alternative)),
+                    "worst": float(better[worst]),
+                    "worst_structure": after.structures[worst],
+                    "change_class": change_class(after, before, alternative, effective, without_data),
+                }
+            rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame.fillna({"worst_structure": "", "change_class": ""})
+
+
+def _spread(name: str, of: Summary) -> dict[str, object]:
+    return {name: of.median, f"{name}_low": of.low90, f"{name}_high": of.high90, "n": of.n}
+
+
+def _width(values: Array) -> float:
+    fine = values[np.isfinite(values)]
+    return float(np.ptp(np.quantile(fine, [0.05, 0.95]))) if len(fine) else float("nan")
+
+
+def _narrowed(after: Array, before: Array | None) -> bool:
+    """Whether the interval has become narrower under each structure, by :data:`NARROWED`."""
+    if before is None:
+        return False
+    return all(_width(row) <= NARROWED * _width(known) for row, known in zip(after, before, strict=True))
+
+
+def _rests_on(values: Array, numbers: "pd.DataFrame") -> bool:
+    """Whether inputs that are drawn apart from each other give :data:`MOST` of the variance of the ranks of values."""
+    if numbers.empty:
+        return False
+    return float((rank_correlations(values.reshape(-1), numbers) ** 2).sum()) >= MOST
+
+
+def rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float]":
+    """Spearman's, of values ``(n,)`` with each input; runs that failed are left out, and what does not vary has none.
+
+    Source
+    ------
+    Spearman 1904, American Journal of Psychology 15, 72-101.
+    """
+    import pandas as pd
+
+    fine = np.isfinite(values)
+    if fine.sum() < FEWEST_RANKED or not np.ptp(values[fine]):
+        return pd.Series(0.0, index=inputs.columns)
+    ranks = pd.Series(values[fine], index=inputs.index[fine]).rank()
+    return inputs[fine].rank().corrwith(ranks).fillna(0.0)
+
+
+def _level_class(after: Array, before: Array | None, assumed: bool) -> Class:
+    if before is None or assumed:
+        return "assumed"
+    return "informed" if _narrowed(after, before) else "not decided"
+
+
+def change_class(
+    after: Compared,
+    before: Compared | None,
+    alternative: str,
+    effective: Mapping[str, float],
+    without_data: "pd.DataFrame",
+) -> Class:
+    """The class of a change.
+
+    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: most of its
+    variance or of its level's comes from numbers without data, or the priors alone give its sign in nine of ten draws.
+    *Not decided*: neither.
+    """
+    tallies = {True: _signs(after, alternative), False: _signs(before or after, alternative)}
+    evidence = []
+    for place, structure in enumerate(after.structures):
+        earlier, idle = tallies[False][place]
+        fitted = before is not None and structure in effective
+        later = tallies[True][place][0].worth(effective[structure]) if fitted else None
+        evidence.append(Evidence(structure, earlier, later, idle >= IDLE))
+    kind = classify(evidence).kind
+    moves = np.abs(after.change(alternative)).max(initial=0.0, where=np.isfinite(after.change(alternative))) > 0
+    narrowed = _narrowed(after.change(alternative), None if before is None else before.change(alternative))
+    rests = any(_rests_on(values, without_data) for values in (after.base, after.change(alternative)))
+    if before is not None and rests:
+        return "assumed"
+    if kind == "informed" or (moves and narrowed):
+        return "informed"
+    return "assumed" if kind == "built in" else "not decided"
+
+
+def _signs(compared: Compared, alternative: str) -> list[tuple[Tally, float]]:
+    """By structure, in how many draws the outcome rises, and in which share nothing changes."""
+    tallies = []
+    for change in compared.change(alternative):
+        fine = np.isfinite(change)
+        rises = Tally(int((change[fine] > 0).sum()), int(fine.sum()))
+        tallies.append((rises, float((change[fine] == 0).mean()) if fine.any() else 1.0))
+    return tallies
+
+
+def hangs_on(compared: Compared, inputs: "pd.DataFrame", most: int = 3) -> "pd.DataFrame":
+    """What the change of each alternative hangs on: inputs with their rank correlation, the strongest first.
+
+    Parameters
+    ----------
+    inputs : DataFrame
+        ``n_structures * n_draws`` rows, the draws of one structure after those of another.
+
+    Under no correlation the standard error of a rank correlation is one over the root of the number of draws.
+    """
+    import pandas as pd
+
+    rows = []
+    for alternative in compared.values:
+        change = compared.change(alternative).reshape(-1)
+        of = rank_correlations(change, inputs)
+        least = max(LEAST, ERRORS / np.sqrt(max(np.isfinite(change).sum(), 1)))
+        strong = of[of.abs() >= least].sort_values(key=np.abs, ascending=False, kind="stable")
+        rows += [
+            {"alternative": alternative, "input": str(name), "correlation": float(value)}
+            for name, value in strong.head(most).items()
+        ]
+    return pd.DataFrame(rows, columns=["alternative", "input", "correlation"])
+
+
+def measurements(
+    compared: Compared, inputs: "pd.DataFrame", options: Sequence[str], rng: np.random.Generator
+) -> "pd.DataFrame":
+    """What it is worth to know an input before choosing, the most worth first.
+
+    A choice is right where the alternative is better by the margin; doing nothing is right as often as a coin, so that
+    an alternative is chosen where it is likelier than not to be better. ``value`` is by how much more often the choice
+    would be right if the input were known, with its ``error``. ``option``, ``low``, ``high``: the alternative whose
+    chance differs most between the lowest third of the input's draws (up to ``below``) and the highest (from
+    ``above``). All structures count alike.
+    """
+    import pandas as pd
+
+    columns = ["input", "value", "error", "option", "below", "low", "above", "high"]
+    better = np.array([compared.better(name).reshape(-1) for name in options], dtype=float)
+    fine = np.isfinite(compared.base).reshape(-1) & np.isfinite([compared.values[n].reshape(-1) for n in options]).all(
+        0
+    )
+    if not options or fine.sum() < FEWEST:
+        return pd.DataFrame(columns=columns)
+    utilities = np.vstack([np.full(int(fine.sum()), 0.5), better[:, fine]])
+    known = inputs[fine]
+    rows = [
+        _measured(
+            str(name), partial(utilities, known[[name]], rng=rng), known[name].to_numpy(), better[:, fine], options
+        )
+        for name in known.columns
+        if np.ptp(known[name].to_numpy())
+    ]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values("value", ascending=False, kind="stable", ignore_index=True)
+
+
+def _measured(name: str, worth: Worth, known: Array, better: Array, options: Sequence[str]) -> dict[str, object]:
+    below, above = np.quantile(known, [1 / 3, 2 / 3])
+    low, high = (better[:, part].mean(axis=1) for part in (known <= below, known >= above))
+    most = int(np.abs(high - low).argmax())
+    return {
+        "input": name, "value": worth.value, "error": worth.error, "option": options[most],
+        "below": float(below), "low": float(low[most]), "above": float(above), "high": float(high[most]),
+    }  # fmt: skip
+
+
+def in_force(durations: Array) -> tuple[float, Summary]:
+    """Of how long a rule has been in force ``(n_structures, n_draws)``: the share of draws in which it has been at all,
+    and how long in these.
+    """
+    fine = durations[np.isfinite(durations)]
+    return float((fine > 0).mean()) if len(fine) else float("nan"), summary(fine[fine > 0])

@@ -1,0 +1,160 @@
+"""Equations and ``[[decision]]`` tables of a catalogue, read and checked against a model."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from cipark_sd.checks.expression import ExpressionError, name_problems, parse_expression
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.experiments.catalogue_values import ValueReader
+from cipark_sd.experiments.decisions import Decision, Decisions, Rule
+from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.model.expr import Call, Expr, references, walk
+from cipark_sd.model.variables import Constant
+from cipark_sd.section import Section, is_number
+
+#: An id is part of the names of variables that the model gets.
+_ID = re.compile(r"\w[\w .-]*")
+
+
+class DecisionReader(ValueReader):
+    """Reads decisions for one model and collects what is wrong with them."""
+
+    def equation(self, section: Section, key: str) -> str:
+        """An equation of the model's variables that is one number at each time; empty without the key."""
+        if key not in section:
+            return ""
+        text = section.text(key)
+        if text:
+            self.checked_equation(text, section.at(key))
+        return text
+
+    def checked_equation(self, text: str, where: str) -> Expr | None:
+        """The expression that a text writes; None where it is none of this model."""
+        try:
+            expr = parse_expression(text)
+        except CiparkError as problem:
+            self.problems.append(CiparkError(f"{where}: {problem}"))
+            return None
+        problems = list(name_problems(expr, text, self.model, (), where))
+        problems += [
+            ExpressionError(text, f"reads another time or another run by {part.function}(), which a run cannot")
+            for part in walk(expr)
+            if isinstance(part, Call) and part.function in ("at", "base", "run")
+        ]
+        spans = [
+            f"{ref.name}[{','.join(ref.subscripts)}]"
+            for ref in references(expr)
+            if any(name in self.model.dimension_by_name for name in ref.subscripts)
+        ]
+        if spans:
+            expected = "one number: an element in place of the range, or SUM(name[range!])"
+            problems.append(InvalidValue("the equation", text, expected, where=where))
+        self.problems += problems
+        return None if problems else expr
+
+    def decisions(
+        self, top: Section, outcomes: Sequence[Outcome], headline: tuple[str, float], times: Sequence[float]
+    ) -> Decisions | None:
+        """All decisions of a file; None where it has none."""
+        shared, tables = top.table("decisions"), top.tables("decision")
+        if not tables:
+            if "decisions" in top:
+                self.problems.append(InvalidValue("[[decision]]", "none", "at least one", where=shared.where))
+            return None
+        date = self.date(shared, "date")
+        budget = self.amount(shared, "budget")
+        read = []
+        for number, content in enumerate(tables, 1):
+            label = content.get("id", number) if isinstance(content, dict) else number
+            section = Section(content, f"decision {label!r}", self.problems, within=top)
+            read.append(self.decision(section, date, budget))
+        ids = [decision.id for decision in read]
+        for id_ in {id_ for id_ in ids if ids.count(id_) > 1 or id_ == BASE}:
+            expected = f"each id once, and none {BASE!r}, which is doing nothing"
+            self.problems.append(InvalidValue("the id", id_, expected, where="[[decision]]"))
+        outcome, at = shared.text("outcome", headline[0]), shared.number("at", headline[1])
+        margin = shared.number("margin", 0.05)
+        if not 0 <= margin < 1:
+            shared.wrong("margin", "a share from 0 to below 1, such as 0.05: a smaller change does not count")
+        beside = shared.names("beside")
+        known = [known.id for known in outcomes]
+        for name in (outcome, *beside):
+            if name not in known:
+                self.problems.append(UnknownName(name, known, kind="outcome", where=shared.where))
+        if times and math.isfinite(at) and at not in times:
+            shared.wrong("at", "one of the times of the file")
+        if math.isfinite(date) and math.isfinite(at) and at <= date:
+            shared.wrong("at", f"a time after the date of the decision, {date:g}")
+        shared.note_unread()
+        return Decisions(date, outcome, at, margin, tuple(read), beside)
+
+    def date(self, section: Section, key: str, default: float | None = None) -> float:
+        """A time of the run."""
+        value = section.number(key, default)
+        first, last = self.model.time.initial, self.model.time.final
+        if math.isfinite(value) and not first <= value <= last:
+            section.wrong(key, f"a time of the run, {first:g} to {last:g}")
+        return value
+
+    def amount(self, section: Section, key: str) -> str:
+        """A number or an equation, as an equation; empty without the key."""
+        value = section.raw(key)
+        return repr(float(value)) if is_number(value) else self.equation(section, key)
+
+    def decision(self, section: Section, date: float, budget: str) -> Decision:
+        """One alternative, with its first rule in the table itself and further ones below it."""
+        id_, title = section.text("id"), section.text("title")
+        if id_ and not _ID.fullmatch(id_):
+            section.wrong("id", "letters, digits, blanks, dots and dashes")
+        note, source, event = section.text("note", ""), section.text("source", ""), section.flag("event")
+        rules = [self.rule(section, date)]
+        for number, content in enumerate(section.tables("rule"), 1):
+            further = Section(content, f"rule {number}", self.problems, within=section)
+            rules.append(self.rule(further, date))
+            further.note_unread()
+        cost, spend = self.cost(section, "cost", constant=True), self.cost(section, "spend")
+        own_budget = self.amount(section, "budget")
+        section.note_unread()
+        limit = own_budget or (budget if cost or spend else "")
+        if own_budget and not (cost or spend):
+            section.wrong("budget", "a cost or spend beside it, which it limits")
+        return Decision(id_, title, tuple(rules), note, cost, spend, limit, source, event)
+
+    def rule(self, section: Section, default: float) -> Rule:
+        """What is set, from when on, and on which condition."""
+        date = self.date(section, "date", default)
+        when = self.equation(section, "when")
+        content = section.raw("set")
+        if not isinstance(content, dict) or not content:
+            section.wrong("set", "a table of constants and their new values")
+            return Rule((), date, when)
+        settings = []
+        for name, value in content.items():
+            self.constant(name, section.at("set"))
+            if is_number(value):
+                settings.append((name, repr(float(value))))
+            elif isinstance(value, str) and value.strip():
+                self.checked_equation(value, section.at("set"))
+                settings.append((name, value))
+            else:
+                expected = "a number or an equation; an array takes one of its elements at a time"
+                self.problems.append(InvalidValue(f"the value of {name!r}", value, expected, where=section.at("set")))
+        return Rule(tuple(settings), date, when)
+
+    def cost(self, section: Section, key: str, *, constant: bool = False) -> str:
+        """An equation of costs, which names a number with a range: a cost that is known to the penny is not known."""
+        value = section.raw(key)
+        if is_number(value):
+            section.wrong(key, "the name of a number with a range ([[uncertainty]]), or an equation with one")
+            return ""
+        text = section.text(key, "")
+        expr = self.checked_equation(text, section.at(key)) if text else None
+        if expr is None:
+            return text
+        names = [ref.name for ref in references(expr)]
+        if not names:
+            section.wrong(key, "an equation with at least one number that has a range ([[uncertainty]])")
+        if constant and not all(isinstance(self.model.by_name.get(name), Constant) for name in names):
+            section.wrong(key, "an equation of constants, since it is paid once; 'spend' is paid over time")
+        return text

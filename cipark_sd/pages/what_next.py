@@ -1,0 +1,259 @@
+"""The page that says what to do next: one finding, one table with doing nothing as its first row, and what to measure.
+
+It is one HTML file without a script and without references to other files; all words are escaped.
+"""
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cipark_sd.pages.blocks import Section
+from cipark_sd.pages.page import folded
+from cipark_sd.pages.player.shell import policy
+
+#: The file of the page in an output folder.
+FILE = "what_next.html"
+#: The classes of a number: words, and the drawing of a mark that says the same without colour.
+CLASSES = {
+    "informed": ("Known", "Informed by the data", '<circle cx="8" cy="8" r="6.6" fill="#0a6652"/>'),
+    "not decided": (
+        "Not known",
+        "Not decided by the data",
+        '<circle cx="8" cy="8" r="6" fill="none" stroke="#85540a" stroke-width="1.8"/>'
+        '<path d="M8 2a6 6 0 0 1 0 12z" fill="#85540a"/>',
+    ),
+    "assumed": (
+        "Assumed",
+        "Assumed by the model",
+        '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
+    ),
+}
+#: Width and margin of the drawing of intervals, in pixels.
+WIDTH, MARGIN = 236, 18
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number as people read it, with its class; the class is empty where there is no number."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An alternative: its name and a few words, the interval of the outcome, and a value for each column."""
+
+    title: str
+    note: str
+    interval: tuple[float, float, float]
+    values: tuple[Value, ...]
+    kind: str = "option"
+
+
+@dataclass(frozen=True)
+class WhatNext:
+    """What the page holds.
+
+    Parameters
+    ----------
+    lines : mapping-like pairs of (str, str)
+        A class, and a sentence for it.
+    columns : tuple of (str, str)
+        Of the values: a name, and what it is in smaller letters.
+    rows : tuple of Row
+        Doing nothing first; those of kind ``event`` stand apart.
+    sections : tuple of Section
+        What is folded away below.
+    """
+
+    name: str
+    subtitle: str
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    heading: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
+    measure: tuple[str, str]
+    limits: str
+    sections: tuple[Section, ...]
+    identity: str
+    warning: str = ""
+
+
+_STYLE = """
+*{box-sizing:border-box}
+body{margin:0;background:#fff;color:#1b2430;font:16px/1.5 "Helvetica Neue",Arial,"Liberation Sans",sans-serif;
+ font-variant-numeric:tabular-nums}
+main{max-width:1280px;margin:0 auto;padding:14px 32px 40px}
+a,summary{color:#1c5d94}:focus-visible{outline:3px solid #b35c00;outline-offset:2px}
+h1{font-size:31px;line-height:1.12;letter-spacing:-.015em;margin:0 0 6px;text-wrap:balance}
+h2{font-size:17px;margin:10px 0 0}p{margin:0}
+.kicker{font-size:14px;color:#56606e;margin:0 0 8px}.kicker b{color:#1b2430}
+.class{font-weight:700;font-size:14px;white-space:nowrap}.class svg,td svg.mark,th svg.mark{vertical-align:-2px}
+.informed{color:#0a6652}.not-decided{color:#85540a}.assumed{color:#5a4590}
+dl{display:grid;grid-template-columns:1fr 1fr 1.1fr;gap:0 32px;margin:10px 0}
+dl div{border-top:2px solid #d5dbe3;padding-top:6px;font-size:14.5px;line-height:1.35}dd{margin:0}
+table{border-collapse:collapse}
+.options{width:100%}
+.options thead th{font-size:13px;font-weight:400;color:#56606e;text-align:right;vertical-align:bottom;
+ padding:4px 0 5px 14px;line-height:1.25;border-bottom:2px solid #1b2430}
+.options thead th:first-child,.options thead th:nth-child(2){text-align:left}
+.options thead b{display:block;white-space:nowrap;color:#1b2430;font-size:14px}
+.options tbody th{text-align:left;font-size:16px;line-height:1.2;padding:4px 0 4px 8px;max-width:380px}
+.options tbody th span{display:block;font-weight:400;font-size:13px;color:#56606e}
+.options td{padding:0 0 0 14px;text-align:right;font-size:15px;white-space:nowrap}
+.options td:nth-child(2){text-align:left;width:250px}.options tbody tr{border-bottom:1px solid #e6eaef}
+.options tr.base th,.options tr.base td{background:#f4f7fa}
+.options tr.event th{font-size:15px}.options tr.apart th{font-size:13px;color:#56606e;padding:9px 0 3px 8px}
+.options td:last-child,.options thead th:last-child{padding-right:8px}
+.cards{display:none;list-style:none;margin:0;padding:0}.cards li{border-top:1px solid #d5dbe3;padding:7px 0 8px}
+.cards p.line{display:flex;justify-content:space-between;gap:10px}.cards p.small,.small{font-size:13.5px;color:#56606e}
+svg{max-width:100%;display:inline-block}svg.picture{display:block}.cards svg.picture{width:100%;height:auto}
+.measure{margin-top:14px;border-left:5px solid #1c5d94;padding:2px 0 2px 14px}
+.limits{margin-top:12px;padding-top:8px;border-top:1px solid #d5dbe3;font-size:14px;color:#56606e}
+.warning{background:#fde8d7;padding:.5rem .9rem;border-left:4px solid #b5651d;margin:8px 0}
+details{margin-top:14px}details table{font-size:14px;margin:10px 0 18px}details caption{text-align:left;color:#444}
+.wide{overflow-x:auto}
+details td,details th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #eee;vertical-align:top}
+details td{white-space:nowrap}details .text{text-align:left;white-space:normal}
+@media(max-width:900px){main{padding:14px 18px 30px}h1{font-size:25px}dl{display:block}
+ dl div{border-top:1px solid #d5dbe3;padding:6px 0}.options{display:none}.cards{display:block}.first{display:flex;
+ flex-direction:column}.first dl{order:9}}
+@media print{@page{size:A4 landscape;margin:12mm}main{max-width:none;padding:0}tr,.measure{break-inside:avoid}
+ details::details-content{content-visibility:visible;block-size:auto}}
+"""
+
+
+def write_out(page: WhatNext, folder: Path) -> str:
+    """The page as one HTML document; ``folder`` has the pictures of its sections."""
+    e = html.escape
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy(_STYLE, script=False)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{e(page.name)}: what next?</title><style>{_STYLE}</style>"
+    )
+    lines = "".join(f"<div><dt>{_class(kind)}</dt><dd>{e(text)}</dd></div>" for kind, text in page.lines)
+    warning = f'<p class="warning">{e(page.warning)}</p>' if page.warning else ""
+    links = " · ".join(f'<a href="#s{n}">{e(s.title)}</a>' for n, s in enumerate(page.sections, 1))
+    question, answer = page.measure
+    scale = _Scale.of([row.interval for row in page.rows])
+    return (
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n'
+        f'<p class="kicker"><b>{e(page.name)}: what next?</b> · {e(page.subtitle)}</p>\n<h1>{e(page.title)}</h1>\n'
+        f'{warning}<div class="first"><dl>{lines}</dl>\n<h2>{e(page.heading)}</h2>\n{_table(page, scale)}\n'
+        f"{_cards(page, scale)}\n"
+        f'<p class="measure">{f"<b>{e(question)}</b> " if question else ""}{e(answer)}</p>\n'
+        f'<p class="limits"><b>Limits.</b> {e(page.limits)} {links}</p></div>\n{folded(page.sections, folder)}\n'
+        f'<p class="limits">{e(page.identity)}</p>\n</main></body></html>\n'
+    )
+
+
+def _class(kind: str) -> str:
+    word, _, _ = CLASSES[kind]
+    return f'<span class="class {kind.replace(" ", "-")}">{_mark(kind)} {word}</span>'
+
+
+def _mark(kind: str) -> str:
+    if kind not in CLASSES:
+        return ""
+    _, words, drawn = CLASSES[kind]
+    return (
+        f'<svg class="mark" width="13" height="13" viewBox="0 0 16 16" role="img" aria-label="{words}">'
+        f"<title>{words}</title>{drawn}</svg>"
+    )
+
+
+def _value(value: Value) -> str:
+    return f"{_mark(value.kind)} {html.escape(value.text)}".strip()
+
+
+def _table(page: WhatNext, scale: "_Scale") -> str:
+    e = html.escape
+    columns = "".join(f'<th scope="col"><b>{e(name)}</b>{e(small)}</th>' for name, small in page.columns)
+    parts = []
+    apart = False
+    for row in page.rows:
+        if row.kind == "event" and not apart:
+            apart = True
+            span = len(page.columns) + 2
+            words = "What may happen, with nothing else changed"
+            parts.append(f'<tr class="apart"><th scope="rowgroup" colspan="{span}">{words}</th></tr>')
+        note = f"<span>{e(row.note)}</span>" if row.note else ""
+        cells = "".join(f"<td>{_value(value)}</td>" for value in row.values)
+        drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
+        parts.append(f'<tr class="{row.kind}"><th scope="row">{e(row.title)}{note}</th><td>{drawn}</td>{cells}</tr>')
+    return (
+        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col">{scale.axis()}</th>'
+        f"{columns}</tr></thead><tbody>{''.join(parts)}</tbody></table>"
+    )
+
+
+def _cards(page: WhatNext, scale: "_Scale") -> str:
+    e = html.escape
+    items = []
+    for row in page.rows:
+        first, *further = row.values
+        # where a value is of several sides, their names say more than that of the column
+        names = [small if "·" in small else name for name, small in page.columns[1:]]
+        named = zip(names, further, strict=True)
+        small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
+        note = f'<p class="small">{e(row.note)}</p>' if row.note else ""
+        drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
+        line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'
+        items.append(f'<li>{line}{drawn}{note}<p class="small">{small}</p></li>')
+    first_words = f'<p class="small">{e(page.columns[0][0])}: {e(page.columns[0][1])}</p>'
+    return f'<div class="cards">{first_words}<ul class="cards">{"".join(items)}</ul>{scale.axis()}</div>'
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Where values stand in the drawing of intervals."""
+
+    low: float
+    high: float
+    step: float
+
+    @classmethod
+    def of(cls, intervals: Sequence[tuple[float, float, float]]) -> "_Scale":
+        """Round ends around all intervals, and at most six marks between them."""
+        ends = [end for interval in intervals for end in interval if math.isfinite(end)] or [0.0, 1.0]
+        low, high = min(ends), max(ends)
+        width = (high - low) or abs(high) or 1.0
+        power = 10.0 ** math.floor(math.log10(width / 5))
+        step = next(power * size for size in (1, 2, 5, 10) if power * size * 6 >= width)
+        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, step)
+
+    def at(self, value: float) -> float:
+        """Pixels from the left."""
+        return MARGIN + (value - self.low) / ((self.high - self.low) or 1.0) * (WIDTH - 2 * MARGIN)
+
+    def axis(self) -> str:
+        """The marks with their numbers."""
+        ticks = [self.low + k * self.step for k in range(round((self.high - self.low) / self.step) + 1)]
+        texts = "".join(
+            f'<text x="{self.at(tick):.1f}" y="16" font-size="12" fill="#56606e" text-anchor="middle">{tick:.6g}</text>'
+            for tick in ticks
+        )
+        line = f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="1" y2="1" stroke="#d5dbe3"/>'
+        return f"{_svg(20)}{line}{texts}</svg>"
+
+    def interval(self, values: tuple[float, float, float], kind: str, nothing: float) -> str:
+        """A median with its interval, and the dashed line of doing nothing."""
+        median, low, high = values
+        if not all(map(math.isfinite, (*values, nothing))):
+            return ""
+        colour = "#1c5d94" if kind == "option" else "#7d8896"
+        at = f"{self.at(nothing):.1f}"
+        return (
+            f'{_svg(26)}<line x1="{at}" x2="{at}" y1="0" y2="26" stroke="#1b2430" stroke-dasharray="3 3"/>'
+            f'<line x1="{self.at(low):.1f}" x2="{self.at(high):.1f}" y1="13" y2="13" '
+            f'stroke="{colour}" stroke-width="6"/>'
+            f'<circle cx="{self.at(median):.1f}" cy="13" r="5" fill="#fff" stroke="{colour}" stroke-width="2.4"/></svg>'
+        )
+
+
+def _svg(height: int) -> str:
+    return f'<svg class="picture" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" aria-hidden="true">'

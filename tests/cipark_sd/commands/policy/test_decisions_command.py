@@ -1,0 +1,142 @@
+"""``cipark policy`` on the example of docs/what_next.md, from its files to its page."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from places import ROOT
+
+from cipark_sd.cli import cli
+from cipark_sd.commands.policy.findings import load
+from cipark_sd.commands.policy.output import kinds, write_again
+from cipark_sd.commands.policy.run import usual
+
+DOCUMENT = (ROOT / "docs" / "what_next.md").read_text(encoding="utf-8")
+
+
+def put_files(folder):
+    """The example of the document, as files."""
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", DOCUMENT, flags=re.DOTALL):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clinic")
+    put_files(folder)
+    return folder, run(folder, "-o", folder / "out")
+
+
+def test_the_document_shows_what_the_command_prints(clinic):
+    (shown,) = re.findall(r"<!-- table -->\n```\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+    assert clinic[1].exit_code == 0
+    assert shown in clinic[1].output
+    # the sentence of the page ends what is printed
+    assert "\nNo option clearly beats doing nothing. Measure patients per nurse before deciding.\n" in clinic[1].output
+
+
+def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables():
+    def about(decisions, changes, signs_only=False):
+        catalogue = SimpleNamespace(decisions=decisions, changes=changes)
+        return SimpleNamespace(catalogue=catalogue, signs_only=signs_only)
+
+    assert usual(about(True, ())) == ["decisions"]
+    assert usual(about(True, (1,))) == ["decisions", "effects"]
+    assert usual(about(None, (1,))) == ["effects"]
+    assert usual(about(None, ())) == ["effects"]
+    # from the priors of a study nothing is ranked
+    assert usual(about(True, (1,), signs_only=True)) == ["effects"]
+
+
+def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
+    page = (clinic[0] / "out" / "what_next.html").read_text(encoding="utf-8")
+    title = re.search(r"<h1>(.*?)</h1>", page)[1]
+    assert title == "No option clearly beats doing nothing. Measure patients per nurse before deciding."
+    assert "<b>Why patients per nurse?</b> Up to 107 patients/(nurse*Year), Hire two nurses has a 99% chance" in page
+    assert "from 123 patients/(nurse*Year) on, 2%" in page
+
+
+def first_screen(page):
+    return page.partition("<details")[0]
+
+
+def test_doing_nothing_is_the_first_row_and_what_happens_is_the_last(clinic):
+    page = first_screen((clinic[0] / "out" / "what_next.html").read_text(encoding="utf-8"))
+    rows = re.findall(r'<tr class="(\w+)"><th scope="row(?:group)?"[^>]*>([^<]*)', page)
+    assert rows == [
+        ("base", "Do nothing"),
+        ("option", "Hire two nurses"),
+        ("option", "Hire when the list is long"),
+        ("option", "Train all nurses"),
+        ("apart", "What may happen, with nothing else changed"),
+        ("event", "Two nurses leave"),
+    ]
+    # each change and each level beside it has the mark of its class
+    assert (
+        page.count("<title>Assumed by the model</title>") + page.count("<title>Not decided by the data</title>") >= 20
+    )
+
+
+def test_the_page_is_made_again_from_the_findings_with_the_same_bytes(clinic):
+    out = clinic[0] / "out"
+    before = (out / "what_next.html").read_bytes()
+    (out / "what_next.html").unlink()
+    write_again(out)
+    assert (out / "what_next.html").read_bytes() == before
+    frame = load(out, kinds()).results["decisions"].table
+    pd.testing.assert_frame_equal(frame, pd.read_csv(out / "decisions.csv", keep_default_na=False, na_values=[""])[
+        frame.columns
+    ].fillna({"worst_structure": "", "change_class": ""}))  # fmt: skip
+
+
+def test_a_program_gets_the_changes_as_records(clinic, tmp_path):
+    shown = run(clinic[0], "--runs", "40", "--json", "-o", tmp_path)
+    records = json.loads(shown.output)["headlines"]
+    assert [record["title"] for record in records] == [
+        "", "Hire two nurses", "Hire when the list is long", "Train all nurses", "Two nurses leave",
+    ]  # fmt: skip
+    assert records[1]["estimand"] == "Waiting at 2031, with the decision Hire two nurses, change from doing nothing"
+    assert {record["kind"] for record in records} == {"median"}
+
+
+def changed(clinic, tmp_path, old, new):
+    put_files(tmp_path)
+    text = (tmp_path / "policies.toml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "policies.toml").write_text(text.replace(old, new), encoding="utf-8")
+    shown = run(tmp_path, "--runs", "120", "-o", tmp_path / "out")
+    assert shown.exit_code == 0
+    return (tmp_path / "out" / "what_next.html").read_text(encoding="utf-8")
+
+
+def test_words_of_a_stranger_are_no_part_of_the_page_s_html(clinic, tmp_path):
+    page = changed(clinic, tmp_path, "Hire two nurses", "<img src=x onerror=alert(1)>")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_an_option_that_is_better_in_every_draw_is_the_title_with_who_loses(clinic, tmp_path):
+    page = changed(clinic, tmp_path, "set = { Nurses = 12 }\nspend = \"2 * Pay\"\n\n[[decision]]\nid = \"list\"",
+                   "set = { Nurses = 60, \"Referral Rate\" = 500 }\n\n[[decision]]\nid = \"list\"")  # fmt: skip
+    title = re.search(r"<h1>(.*?)</h1>", page)[1]
+    assert title.startswith("Hire two nurses: 5% fewer patients waiting in at least nine of ten draws")
+    assert "at the cost of payer" in title
+
+
+def test_what_makes_everything_worse_is_not_recommended(clinic, tmp_path):
+    page = changed(clinic, tmp_path, "set = { Nurses = 12 }", "set = { Nurses = 5 }")
+    title = re.search(r"<h1>(.*?)</h1>", page)[1]
+    assert "Hire" not in title
+
+
+def test_one_run_of_each_option_has_no_chance(clinic, tmp_path):
+    shown = run(clinic[0], "--runs", "2", "-o", tmp_path)
+    assert shown.exit_code == 0
+    assert "chance in its lowest third" not in shown.output
