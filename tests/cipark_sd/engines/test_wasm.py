@@ -168,7 +168,7 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
 
 
 def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cipark_sd.certify import sides
+    from cipark_sd.certificates import sides
     from cipark_sd.engines import registry
 
     monkeypatch.setitem(registry.ENGINES, "wasm", registry.ENGINES["wasm"]._replace(needs="no_such_package"))
