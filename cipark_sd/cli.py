@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -16,6 +17,7 @@ import click
 from cipark_sd.commands.result import with_json
 from cipark_sd.console import echo, prepare_streams
 from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.plugins import COMMANDS, load
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.
@@ -51,9 +53,6 @@ ORDER = (
     "play",
     "report",
 )
-#: Other packages add commands under this entry-point group; each entry point is a click command in a
-#: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
-GROUP = "cipark_sd.commands"
 #: With this variable set, an error that nobody foresaw shows its traceback.
 _DEBUG = "CIPARK_DEBUG"
 #: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
@@ -75,18 +74,11 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from importlib import metadata
 
-        names = BUILT_IN.keys() | {entry.name for entry in metadata.entry_points(group=GROUP)}
+        names = BUILT_IN.keys() | {entry.name for entry in metadata.entry_points(group=COMMANDS)}
         return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in BUILT_IN:
-            module = BUILT_IN[cmd_name][0]
-            return _load(cmd_name, lambda: importlib.import_module(module).command, module)
-        from importlib import metadata
-
-        for entry in metadata.entry_points(group=GROUP, name=cmd_name):
-            return _load(cmd_name, entry.load, entry.value)
-        return None
+        return load_command(cmd_name)
 
     def _invoked(self, ctx: click.Context) -> object:
         try:
@@ -140,6 +132,18 @@ class _Commands(click.Group):
             rows.append((name, BUILT_IN[name][1] if command is None else command.get_short_help_str(limit=80)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def load_command(name: str) -> click.Command | None:
+    """A command of this package or of another one; None where there is none of that name."""
+    if name in BUILT_IN:
+        module = BUILT_IN[name][0]
+        return _load(name, lambda: importlib.import_module(module).command, module)
+    from importlib import metadata
+
+    for entry in metadata.entry_points(group=COMMANDS, name=name):
+        return _load(name, partial(load, entry), entry.value)
+    return None
 
 
 def _load(name: str, load: Callable[[], object], source: str) -> click.Command:

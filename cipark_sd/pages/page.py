@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import assert_never
@@ -184,6 +184,23 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     )
 
 
+def framed(document: str, title: str = "") -> str:
+    """A document in a frame, whose style and scripts do not reach what is around it: for a notebook."""
+    style = "width: 100%; height: 46rem; border: 0; background: #fff"
+    return f'<iframe title="{_escape(title)}" style="{style}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
+
+
+def answer_of(page: Page, folder: Path) -> str:
+    """The answer of a page alone, in a frame."""
+    answers = tuple(section for section in page.sections if any(isinstance(b, Answer) for b in section.blocks))
+    return framed(render([(replace(page, sections=answers, headlines=()), folder)]), page.title)
+
+
+def _in_quotes(document: str) -> str:
+    # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
+    return document.replace("&", "&amp;").replace("'", "&#39;")
+
+
 #: Under sentences of a study.
 _OWN = "The lines above are the study's own words. The numbers below come from the model."
 
@@ -285,9 +302,7 @@ class _Writer:
         page = self._file(answer.player).decode("utf-8", "replace")
         if not is_page(page):
             return f"<p>{_escape(_OTHER_PLAYER.format(answer.player))}</p>"
-        # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
-        page = page.replace("&", "&amp;").replace("'", "&#39;")
-        return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
+        return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{_in_quotes(page)}\'></iframe>'
 
     def _file(self, name: str) -> bytes:
         try:
