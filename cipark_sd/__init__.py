@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from cipark_sd.scenarios import TimeSeries as TimeSeries
     from cipark_sd.scenarios import read_scenario as read_scenario
     from cipark_sd.simulation import simulate as simulate
+    from cipark_sd.stepping import start as start
 
     __version__: str
 
@@ -66,6 +67,7 @@ _PUBLIC = {
     "TimeSeries": "scenarios",
     "read_scenario": "scenarios",
     "simulate": "simulation",
+    "start": "stepping",
     **dict.fromkeys(("Study", "calibrate", "certify", "check", "convert", "new_study"), "functions"),
     **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }

@@ -419,6 +419,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
         "sensitivity",
         "show",
         "simulate",
+        "start",
         "to_table",
     ]
 
