@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cipark_sd.functions import certify as certify
     from cipark_sd.functions import check as check
     from cipark_sd.functions import convert as convert
+    from cipark_sd.functions import diff as diff
     from cipark_sd.functions import new_study as new_study
     from cipark_sd.functions import play as play
     from cipark_sd.functions import policy as policy
@@ -68,7 +69,7 @@ _PUBLIC = {
     "read_scenario": "scenarios",
     "simulate": "simulation",
     "start": "stepping",
-    **dict.fromkeys(("Study", "calibrate", "certify", "check", "convert", "new_study"), "functions"),
+    **dict.fromkeys(("Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
     **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }
 

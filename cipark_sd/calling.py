@@ -30,7 +30,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.words_elsewhere import UnknownOption
 
 #: The commands that are functions; the others are functions of values: ``run`` is ``simulate``.
-COMMANDS = ("show", "check", "certify", "convert", "new_study", "policy", "play", "report")
+COMMANDS = ("show", "check", "certify", "diff", "convert", "new_study", "policy", "play", "report")
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +67,9 @@ class Answer(Result):
 
         from cipark_sd.pages.page import answer_of, framed, read_page
 
-        folder = self.facts.get("folder")
+        folder, diagram = self.facts.get("folder"), self.facts.get("diagram")
+        if isinstance(diagram, Path):
+            return diagram.read_text(encoding="utf-8")
         if self.page is None:
             return f"<pre>{escape(self.text)}</pre>"
         if isinstance(folder, Path):

@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "sensitivity": ("cipark_sd.commands.sensitivity.command", "Find the assumptions that drive the outputs, and when."),
     "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, attribution, robustness."),
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
+    "diff": ("cipark_sd.commands.diff", "Compare two models: equations, and what they do to the outputs."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
@@ -43,6 +44,7 @@ ORDER = (
     "run",
     "check",
     "certify",
+    "diff",
     "convert",
     "new-study",
     "calibrate",

@@ -22,6 +22,9 @@ def show(
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,
+    causes: str | None = ...,
+    uses: str | None = ...,
+    diagram: Path | str | None = ...,
     format: Literal["table", "json", "csv"] | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
@@ -49,6 +52,14 @@ def certify(
     recorded_tolerance: float | None = ...,
     all: bool = ...,
     output: Path | str | None = ...,
+    series: Path | str | Iterable[Path | str] = ...,
+    allow_files: Path | str | Iterable[Path | str] = ...,
+) -> Answer: ...
+def diff(
+    before: Model | Path | str,
+    after: Model | Path | str,
+    *,
+    variables: str | Iterable[str] = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...

@@ -32,6 +32,8 @@ Named = Iterable[str] | Mapping[str, object]
 #: What a positional argument may be.
 _ARGUMENTS = {
     "file": "Model | Path | str",
+    "before": "Model | Path | str",
+    "after": "Model | Path | str",
     "model": "Model | Path | str",
     "data": "pd.DataFrame | Path | str",
     "study": "Study | Path | str",

@@ -403,6 +403,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
         "certify",
         "check",
         "convert",
+        "diff",
         "ensemble",
         "load",
         "new_study",
