@@ -118,10 +118,11 @@ def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[Moved
     if not names:
         return
     courses = [_courses(model, names) for model in (before, after)]
-    times = [course[0] for course in courses]
-    common, *places = np.intersect1d(*times, return_indices=True)
+    (first_times, _), (later_times, _) = courses
+    common = first_times[np.isin(first_times, later_times)]
     if not len(common):
         return
+    places = [np.searchsorted(times, common) for times in (first_times, later_times)]
     for label in courses[1][1]:
         if label not in courses[0][1]:
             continue
