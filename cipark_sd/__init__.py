@@ -7,8 +7,9 @@
 29.7
 
 :func:`simulate` makes one run, :func:`ensemble` many, :func:`sensitivity` says which constants drive an output, and
-:func:`calibrate` fits a study; :func:`plot_run` and :func:`plot_fan` draw. A path stands for the model in it, and a
-mapping of names to numbers for a scenario. Names are spelt as people write them: ``run.cp["Total Residents"]``.
+:func:`calibrate` fits a study; :func:`plot_run` and :func:`plot_fan` draw. The commands of ``cipark`` are functions of
+the same names and options. A path stands for the model in it, and a mapping of names to numbers for a scenario. Names
+are spelt as people write them: ``run.cp["Total Residents"]``.
 """
 
 from typing import TYPE_CHECKING
@@ -16,10 +17,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cipark_sd.ensembles import ensemble as ensemble
     from cipark_sd.errors import CiparkError as CiparkError
-    from cipark_sd.front import calibrate as calibrate
     from cipark_sd.front import sensitivity as sensitivity
     from cipark_sd.frontends.changes_files import read_changes as read_changes
     from cipark_sd.frontends.model_file import read_model as read_model
+    from cipark_sd.functions import Study as Study
+    from cipark_sd.functions import calibrate as calibrate
+    from cipark_sd.functions import certify as certify
+    from cipark_sd.functions import check as check
+    from cipark_sd.functions import convert as convert
+    from cipark_sd.functions import diff as diff
+    from cipark_sd.functions import new_study as new_study
+    from cipark_sd.functions import play as play
+    from cipark_sd.functions import policy as policy
+    from cipark_sd.functions import read_study as read_study
+    from cipark_sd.functions import report as report
+    from cipark_sd.functions import show as show
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
@@ -32,15 +44,15 @@ if TYPE_CHECKING:
     from cipark_sd.scenarios import TimeSeries as TimeSeries
     from cipark_sd.scenarios import read_scenario as read_scenario
     from cipark_sd.simulation import simulate as simulate
-    from cipark_sd.study import Study as Study
-    from cipark_sd.study import read_study as read_study
+    from cipark_sd.stepping import start as start
+
+    __version__: str
 
 # Imported when first asked for: xarray and PySD take a second.
 # None has the name of a room, which the import system would hang in its place.
 _PUBLIC = {
     "ensemble": "ensembles",
     "CiparkError": "errors",
-    "calibrate": "front",
     "sensitivity": "front",
     "read_changes": "frontends.changes_files",
     "read_model": "frontends.model_file",
@@ -56,8 +68,9 @@ _PUBLIC = {
     "TimeSeries": "scenarios",
     "read_scenario": "scenarios",
     "simulate": "simulation",
-    "Study": "study",
-    "read_study": "study",
+    "start": "stepping",
+    **dict.fromkeys(("Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
+    **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }
 
 __all__ = sorted(_PUBLIC)
@@ -66,8 +79,16 @@ __all__ = sorted(_PUBLIC)
 def __getattr__(name: str) -> object:
     import importlib
 
+    if name == "__version__":
+        import importlib.metadata
+
+        return importlib.metadata.version("cipark-sd")
     if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from cipark_sd.words_elsewhere import UnknownFunction
+
+        raise UnknownFunction(name, _PUBLIC)
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 

@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -16,6 +17,7 @@ import click
 from cipark_sd.commands.result import with_json
 from cipark_sd.console import echo, prepare_streams
 from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.plugins import COMMANDS, load
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.
@@ -33,6 +35,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "sensitivity": ("cipark_sd.commands.sensitivity.command", "Find the assumptions that drive the outputs, and when."),
     "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, attribution, robustness."),
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
+    "diff": ("cipark_sd.commands.diff", "Compare two models: equations, and what they do to the outputs."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
@@ -41,6 +44,7 @@ ORDER = (
     "run",
     "check",
     "certify",
+    "diff",
     "convert",
     "new-study",
     "calibrate",
@@ -52,9 +56,6 @@ ORDER = (
     "play",
     "report",
 )
-#: Other packages add commands under this entry-point group; each entry point is a click command in a
-#: module that imports nothing heavy, since ``cipark --help`` asks it for its line.
-GROUP = "cipark_sd.commands"
 #: With this variable set, an error that nobody foresaw shows its traceback.
 _DEBUG = "CIPARK_DEBUG"
 #: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
@@ -76,18 +77,11 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from importlib import metadata
 
-        names = BUILT_IN.keys() | {entry.name for entry in metadata.entry_points(group=GROUP)}
+        names = BUILT_IN.keys() | {entry.name for entry in metadata.entry_points(group=COMMANDS)}
         return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in BUILT_IN:
-            module = BUILT_IN[cmd_name][0]
-            return _load(cmd_name, lambda: importlib.import_module(module).command, module)
-        from importlib import metadata
-
-        for entry in metadata.entry_points(group=GROUP, name=cmd_name):
-            return _load(cmd_name, entry.load, entry.value)
-        return None
+        return load_command(cmd_name)
 
     def _invoked(self, ctx: click.Context) -> object:
         try:
@@ -141,6 +135,18 @@ class _Commands(click.Group):
             rows.append((name, BUILT_IN[name][1] if command is None else command.get_short_help_str(limit=80)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def load_command(name: str) -> click.Command | None:
+    """A command of this package or of another one; None where there is none of that name."""
+    if name in BUILT_IN:
+        module = BUILT_IN[name][0]
+        return _load(name, lambda: importlib.import_module(module).command, module)
+    from importlib import metadata
+
+    for entry in metadata.entry_points(group=COMMANDS, name=name):
+        return _load(name, partial(load, entry), entry.value)
+    return None
 
 
 def _load(name: str, load: Callable[[], object], source: str) -> click.Command:

@@ -32,6 +32,7 @@ from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Override, Resolved, Scenario, TimeSeries, split_key
+from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ CACHE = 8 * 2**20
 SHARES = 8
 
 
+@answered
 def ensemble(
     model: Model | Path | str,
     runs: "Sequence[Scenario | Mapping[str, Override]] | Mapping[str, ArrayLike] | pd.DataFrame",

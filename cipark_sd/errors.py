@@ -291,4 +291,18 @@ class MissingPackage(CiparkError):
     """A package that only some of the work needs is not installed."""
 
     def __init__(self, package: str, extra: str, needed_for: str) -> None:
-        super().__init__(f"{needed_for} needs {package}: pip install 'cipark-sd[{extra}]'")
+        super().__init__(f"{needed_for} needs {package}: {installing(extra)}")
+
+
+def installing(extra: str) -> str:
+    """The command that brings the packages of an extra, which is no name on an index.
+
+    >>> installing("store")
+    'pip install "numcodecs>=0.16" "zarr<4,>=3.1"'
+    """
+    from importlib.metadata import requires
+
+    needed = [text.partition(";") for text in requires("cipark-sd") or ()]
+    marks = (f"extra == '{extra}'", f'extra == "{extra}"')
+    packages = sorted(package.strip() for package, _, marker in needed if marker.strip() in marks)
+    return " ".join(["pip install", *(f'"{package}"' for package in packages)])

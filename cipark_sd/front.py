@@ -1,10 +1,8 @@
-"""What one line of Python asks for where the packages below need several: sensitivity of a model, a fit."""
+"""What one line of Python asks for where the packages below need several: sensitivity of a model."""
 
-import importlib
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +17,13 @@ from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.timegrid import nearest_indices
+from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@answered
 def sensitivity(
     model: Model | Path | str,
     ranges: Mapping[str, tuple[float, float]],
@@ -83,19 +83,3 @@ def _uniform(name: str, low: float, high: float) -> Factor:
         return np.asarray(low + (high - low) * shares)
 
     return Factor(name, quantile, f"between {low:g} and {high:g}")
-
-
-def calibrate(study: Path | str | None = None, **options: Any) -> Any:
-    """Fit a study: the fit that ``cipark calibrate`` makes, as a value.
-
-    The package that brings the command brings the function: with this distribution, :func:`calibration.calibrate`,
-    which describes the options and the result. This package itself knows nothing of fitting.
-
-    Raises
-    ------
-    InvalidValue
-        When no installed package fits studies.
-    """
-    for command in importlib.metadata.entry_points(group="cipark_sd.commands", name="calibrate"):
-        return importlib.import_module(command.module.partition(".")[0]).calibrate(study, **options)
-    raise InvalidValue("calibrate", "no package that fits studies", "one that is installed", where="cipark_sd")

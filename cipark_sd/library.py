@@ -2,9 +2,11 @@
 
 import os
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from cipark_sd.errors import ModelFileError
+from cipark_sd.plugins import STUDIES, load
 
 #: The park model, in a checkout and in an installed wheel alike.
 PARK = "cipark.mdl"
@@ -30,9 +32,9 @@ def bundled(name: str = PARK) -> Path:
 
 
 def located(file: Path | None) -> Path:
-    """The model file that a command is given: a path, the name of a bundled model such as ``core``, or none.
+    """The model file that somebody names: a path, a bundled model such as ``core``, a bundled study's, or none.
 
-    Without one it is the park model. A file of that name comes before a bundled model.
+    Without one it is the park model. A file of that name comes before a bundled model, and that before a study.
     """
     if file is None:
         return bundled()
@@ -41,4 +43,14 @@ def located(file: Path | None) -> Path:
     try:
         return bundled(f"{file}.mdl")
     except ModelFileError:
-        return file
+        return model_of_study(str(file)) or file
+
+
+def model_of_study(name: str) -> Path | None:
+    """The model file of a study that comes with a package; None where there is none of that name."""
+    for entry in entry_points(group=STUDIES):
+        reader = load(entry)
+        if name in (shipped := reader.shipped_studies(reader.FILE)):
+            path: Path = reader.read(shipped[name], ()).model.origin.path
+            return path
+    return None

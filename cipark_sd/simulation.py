@@ -14,11 +14,13 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
+@answered
 def simulate(
     model: Model | Path | str,
     scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)

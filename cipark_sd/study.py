@@ -1,6 +1,6 @@
 """A study as ``cipark sensitivity`` and ``cipark policy`` see it; a model without data is one as well.
 
-This package knows no study format. A package that has one registers a :class:`StudyReader` under :data:`GROUP`.
+This package knows no study format. A package that has one registers a :class:`StudyReader` under :data:`STUDIES`.
 """
 
 import difflib
@@ -21,14 +21,13 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.failures import ALLOWED
 from cipark_sd.model.model import Model
+from cipark_sd.plugins import STUDIES, load
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 
-#: The entry-point group of study readers.
-GROUP = "cipark_sd.studies"
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3
 
@@ -292,7 +291,7 @@ class StudyReader(Protocol):
 
 def readers() -> tuple[StudyReader, ...]:
     """Those of all packages."""
-    return tuple(entry.load() for entry in importlib.metadata.entry_points(group=GROUP))
+    return tuple(load(entry) for entry in importlib.metadata.entry_points(group=STUDIES))
 
 
 def find_folder(name: str | None, *, file: str, where: str) -> Path:

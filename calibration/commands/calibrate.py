@@ -1,12 +1,18 @@
 """``cipark calibrate``. Nothing heavy is imported before the command runs."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibration.commands.settings import Settings
 from cipark_sd.commands import options
 from cipark_sd.commands.declared import command_of
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import echo
+
+if TYPE_CHECKING:
+    from calibration.report.collect import Calibration
+    from calibration.report.findings import Findings
 
 
 @options.renamed("--draws", "--keep")
@@ -32,15 +38,8 @@ def calibrate(request: Settings) -> Result:
     """
     from calibration.commands import pipeline
     from calibration.report import console
-    from calibration.report.collect import fit_findings
-    from calibration.report.findings import Findings, save
-    from calibration.report.model_checks import checks_at_estimate
-    from calibration.report.output import write, write_fit
-    from cipark_sd.checkpoints import Checkpoints
-    from cipark_sd.checks.outcome import Outcome
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
-    from cipark_sd.optional import attempt, record_in
-    from cipark_sd.pages.output import PLAYER
+    from cipark_sd.optional import record_in
     from cipark_sd.pages.page import HTML
 
     study = request.folder
@@ -50,18 +49,40 @@ def calibrate(request: Settings) -> Result:
         from cipark_sd.tasks.cluster import check_address
 
         check_address(request.dask)
+    settings = whole(replace(request, study=study), folder)
+    record_in(folder)
+    made = pipeline.calibrate(settings)
+    findings = finish(settings, made, folder)
+    console.show(findings, folder / HTML)
+    return of_folder(folder, exit_code=0 if findings.sound else 1)
+
+
+def whole(request: Settings, folder: Path) -> Settings:
+    """The settings with all that they entail, and the checkpoints of a folder."""
+    from cipark_sd.checkpoints import Checkpoints
+
     holdout, rivals = request.holdout or request.everything, request.rivals or request.everything
-    settings = replace(
+    return replace(
         request,
-        study=study,
         output=folder,
         holdout=holdout,
         rivals=rivals,
         posterior=holdout or rivals or bool(request.scenarios) or request.self_tests > 0 or request.posterior,
         checkpoints=Checkpoints.in_output(folder, fresh=request.fresh),
     )
-    record_in(folder)
-    made = pipeline.calibrate(settings)
+
+
+def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
+    """What follows the posterior of a calibration, all of it in files."""
+    from calibration.commands import pipeline
+    from calibration.report.collect import fit_findings
+    from calibration.report.findings import Findings, save
+    from calibration.report.model_checks import checks_at_estimate
+    from calibration.report.output import write, write_fit
+    from cipark_sd.checks.outcome import Outcome
+    from cipark_sd.optional import attempt
+    from cipark_sd.pages.output import PLAYER
+
     fit = fit_findings(made)
     if made.reused:
         echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
@@ -90,5 +111,4 @@ def calibrate(request: Settings) -> Result:
     else:
         (folder / PLAYER).unlink(missing_ok=True)
     write(findings, folder)
-    console.show(findings, folder / HTML)
-    return of_folder(folder, exit_code=0 if findings.sound else 1)
+    return findings

@@ -1,6 +1,6 @@
 """``cipark new-study``. Nothing heavy is imported before the command runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from cipark_sd.console import echo
 
 if TYPE_CHECKING:
     from calibration.new_study.series import Series
+    from calibration.new_study.stated import Stated
     from calibration.new_study.study import NewStudy
 
 _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
@@ -91,10 +92,7 @@ def new_study(request: Request) -> Result:
       cipark calibrate flu --fast                             the first fit
       cipark new-study --from great_stone -o my_park          another park, the same model
     """
-    from calibration.new_study.study import NewStudyRequest
-    from calibration.new_study.study import new_study as made_study
-    from cipark_sd.errors import InvalidValue, UnusableInput
-    from cipark_sd.files import file_name
+    from cipark_sd.errors import InvalidValue
 
     model, data, template = request.model, request.data, request.template
     if template is not None:
@@ -105,6 +103,26 @@ def new_study(request: Request) -> Result:
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
         return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template})
+    made = study_of(request)
+    for line in _summary(made):
+        echo(line)
+    return Result(_facts(made))
+
+
+def study_of(request: Request, priors: "Mapping[str, Stated] | None" = None) -> "NewStudy":
+    """The study that is asked for, written into its folder; ``priors`` by name of the constant.
+
+    Raises
+    ------
+    CiparkError
+    """
+    from calibration.new_study.study import NewStudyRequest
+    from calibration.new_study.study import new_study as made_study
+    from cipark_sd.errors import UnusableInput
+    from cipark_sd.files import file_name
+    from cipark_sd.library import located
+
+    model, data = request.model, request.data
     table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")
     if model is None:
         example = "cipark new-study sir.mdl cases.csv; or copy a study with --from STUDY"
@@ -117,15 +135,11 @@ def new_study(request: Request) -> Result:
         raise UnusableInput(
             f"the model comes first and the data second: cipark new-study {data} {model}", where="new-study"
         )
-    values: dict[str, Any] = {
-        entry.name: getattr(request, entry.name) for entry in fields(NewStudyRequest) if entry.name != "folder"
-    }
+    names = (entry.name for entry in fields(NewStudyRequest) if entry.name not in ("folder", "priors"))
+    values: dict[str, Any] = {name: getattr(request, name) for name in names} | {"model": located(model)}
     values |= {"values": _pairs(request.values, "--value"), "where": _pairs(request.where, "--where")}
     values |= {"scale": _factors(request.scale), "folder": request.output or Path(file_name(data.stem))}
-    made = made_study(NewStudyRequest(**values))
-    for line in _summary(made):
-        echo(line)
-    return Result(_facts(made))
+    return made_study(NewStudyRequest(**values, priors=priors or {}))
 
 
 def _pairs(items: Sequence[str], option: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
 from calibration.new_study.points import Point, point_in
 from calibration.new_study.scale import check_scales
 from calibration.new_study.series import Series, point, reading, series, shape
+from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
@@ -59,6 +60,7 @@ class NewStudyRequest:
     until: str | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
     level_at: Point | None = None
+    priors: Mapping[str, Stated] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     numeric = tuple(name for name in unused if name in columns)
     observed = tuple(match.variable.name for match in matched)
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
+    options = with_stated(options, request.priors, model.name)
     with draft_of(request.folder) as draft:
         series, timing = _series(model, sheet, axis, matched, request, later=False)
         reordered = list(axis.rows) != sorted(axis.rows)
@@ -131,7 +134,8 @@ def new_study(request: NewStudyRequest) -> NewStudy:
             moved = replace(study, series=series, clock=timing)
             later = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
             outlook, study = (later, moved) if later.possible else (outlook, study)
-        study = replace(study, candidates=tuple(roles(options, outlook)), possible=outlook.possible)
+        candidates = with_stated(roles(options, outlook), request.priors, model.name)
+        study = replace(study, candidates=tuple(candidates), possible=outlook.possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)

@@ -13,6 +13,7 @@ from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
 from calibration.new_study.parameters import UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
+from calibration.new_study.stated import WHY as STATED
 from calibration.study.constants import SWITCH
 from calibration.study.placeholders import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
@@ -152,7 +153,9 @@ def parameter(candidate: Candidate) -> str:
     bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
     unit = f" {candidate.units}" if candidate.units else ""
     why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)}{unit}"
-    if candidate.role == "PRI" and candidate.why:
+    if candidate.why == STATED:
+        why = STATED
+    elif candidate.role == "PRI" and candidate.why:
         why += f"; {candidate.why}"
     return (
         f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'

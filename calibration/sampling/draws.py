@@ -55,7 +55,7 @@ OF_TRAJECTORIES = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PosteriorDraws:
     """What was sampled and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
 
@@ -63,6 +63,10 @@ class PosteriorDraws:
     sampled: Sampled
     theta: Array
     log_density: Array
+
+    def __repr__(self) -> str:
+        chains, draws, parameters = self.theta.shape
+        return f"<PosteriorDraws: {chains} chains of {draws} draws, {parameters} parameters>"
 
     @property
     def flat(self) -> Array:

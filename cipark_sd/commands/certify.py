@@ -14,8 +14,8 @@ from cipark_sd.console import busy, echo, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.certify.certificate import Certificate
-    from cipark_sd.certify.compare import Difference, Pair
+    from cipark_sd.certificates.certificate import Certificate
+    from cipark_sd.certificates.compare import Difference, Pair
 
 #: Variables that the table shows; the certificate's file has all.
 SHOWN = 15
@@ -70,8 +70,8 @@ def command(request: Request) -> Result:
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    from cipark_sd.certify.certificate import SUFFIXES, as_json, certify, write
-    from cipark_sd.certify.compare import TOLERANCE
+    from cipark_sd.certificates.certificate import SUFFIXES, as_json, certify, write
+    from cipark_sd.certificates.compare import TOLERANCE
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
     from cipark_sd.results import check_writable

@@ -9,6 +9,7 @@ import click
 
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
+from cipark_sd.plugins import load
 
 if TYPE_CHECKING:
     from cipark_sd.pages.blocks import Page
@@ -70,7 +71,7 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, for_print
 def _write_again(folder: Path, for_print: bool) -> None:
     from cipark_sd.errors import UnusableInput
 
-    writers: list[Again] = [entry.load() for entry in importlib.metadata.entry_points(group=GROUP)]
+    writers: list[Again] = [load(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
     written = [made for writer in writers if (made := writer(folder, for_print)) is not None]
     if not written:
         raise UnusableInput(f"{folder} has no findings of a command in it", where="--again")

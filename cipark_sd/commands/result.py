@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cipark_sd.pages.blocks import Answer, FirstScreen
 
 _KEY = "cipark_sd.json"
+#: Key of a context whose command returns its :class:`Result` and not its exit code.
+KEEP = "cipark_sd.keep"
 #: Keys of every object, which no command gives by itself.
 COMMON = ("command", "version", "exit_code")
 
@@ -63,8 +65,10 @@ def _option() -> click.Option:
     return click.Option(["--json"], is_flag=True, expose_value=False, callback=remember, help=help_text)
 
 
-def _called(callback: Callable[..., object], *arguments: object, **options: object) -> int:
+def _called(callback: Callable[..., object], *arguments: object, **options: object) -> object:
     context = click.get_current_context()
+    if context.meta.get(KEEP):
+        return callback(*arguments, **options)
     if not context.meta.get(_KEY):
         result = callback(*arguments, **options)
         return result.exit_code if isinstance(result, Result) else 0

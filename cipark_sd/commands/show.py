@@ -3,7 +3,7 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -36,6 +36,15 @@ class Request:
     )
     as_equations: bool = option("--equations", is_flag=True, help="One line for each equation.")
     as_program: bool = option("--program", is_flag=True, help="The operations that the compiled engines run.")
+    causes: str | None = option(
+        "--causes", shell_complete=completing.variables(), metavar="NAME", help="What a variable is computed from."
+    )
+    uses: str | None = option(
+        "--uses", shell_complete=completing.variables(), metavar="NAME", help="What is computed from a variable."
+    )
+    diagram: Path | None = option(
+        "--diagram", type=options.PATH, metavar="FILE.svg", help="Write the stock-and-flow diagram."
+    )
     shape: str = option("--format", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
@@ -52,6 +61,8 @@ def command(request: Request) -> Result:
       cipark show my.xmile --equations
       cipark show my.xmile --program --search price
       cipark show my.mdl --format csv > variables.csv
+      cipark show my.mdl --causes "birth rate"       and what its causes are computed from
+      cipark show my.mdl --diagram my.svg
     """
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
@@ -60,7 +71,17 @@ def command(request: Request) -> Result:
     chosen = [variable for variable in model if _matches(variable, request.kinds, request.search)]
     records = [record(model, variable) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
-    if request.shape == "json":
+    trees = {key: _tree(model, name, key) for key in ("causes", "uses") if (name := getattr(request, key)) is not None}
+    if request.diagram is not None:
+        result["diagram"] = _write_diagram(model, request.diagram)
+        echo(f"saved {request.diagram}")
+    if trees:
+        result |= trees
+        for key, tree in trees.items():
+            echo("\n".join(_branches(tree, key)))
+    elif request.diagram is not None:
+        pass
+    elif request.shape == "json":
         echo(as_json(records, indent=2))
     elif request.shape == "csv":
         _echo_csv(records)
@@ -74,6 +95,44 @@ def command(request: Request) -> Result:
     else:
         _print_variables(model, chosen)
     return Result(result)
+
+
+#: How far a tree of causes or uses goes.
+_LEVELS = 2
+Tree = dict[str, object]
+
+
+def _tree(model: Model, name: str, key: str, levels: int = _LEVELS) -> Tree:
+    """A variable with its causes, or with what uses it, and theirs.
+
+    Raises
+    ------
+    UnknownName
+    """
+    from cipark_sd.model.links import causes, uses
+
+    variable = model[name]
+    links = causes(model, variable) if key == "causes" else uses(model, variable)
+    branches = [_tree(model, model.by_name[link].label, key, levels - 1) for link in links] if levels else []
+    return {"name": variable.label, key: branches}
+
+
+def _branches(tree: Tree, key: str, depth: int = 0) -> Iterator[str]:
+    yield f"{'  ' * depth}{tree['name']}"
+    branches: list[Tree] = tree[key]  # type: ignore[assignment]
+    if not depth and not branches:
+        yield "  nothing"
+    for branch in branches:
+        yield from _branches(branch, key, depth + 1)
+
+
+def _write_diagram(model: Model, path: Path) -> Path:
+    from cipark_sd.files import write_text
+    from cipark_sd.pages.diagram import svg
+    from cipark_sd.results import check_writable
+
+    check_writable(path, role="the diagram", endings=(".svg",), where="--diagram")
+    return write_text(path, svg(model))
 
 
 def _program(model: Model, chosen: Sequence[Variable]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue, UnknownName, installing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +104,7 @@ def choose(name: str, workers: int = 1) -> Engine:
         raise UnknownName(name, names(), kind="engine", where="cipark_sd")
     row = ENGINES[name]
     if not row.installed:
-        expected = f"one that is installed (pip install 'cipark-sd[{row.extra}]')"
+        expected = f"one that is installed ({installing(row.extra)})"
         raise InvalidValue("the engine", name, expected, where="cipark_sd")
     made = getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)
     return cast(Engine, made(workers=workers) if hasattr(made, "workers") else made())

@@ -7,6 +7,7 @@ from pathlib import Path
 from cipark_sd.errors import ModelFileError
 from cipark_sd.frontends.data_files import with_series
 from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
+from cipark_sd.library import located
 from cipark_sd.model.model import Model
 
 SUFFIXES = (*VENSIM_SUFFIXES, *XMILE_SUFFIXES)
@@ -23,6 +24,7 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
     Parameters
     ----------
     path : path
+        Or the name of a model that comes with the package, such as ``core``.
     allow_files : sequence of path
         Folders beneath which files may lie that the model names (``GET DIRECT …``), beside the model's own.
     series : sequence of path
@@ -41,7 +43,7 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
     InvalidValue
         When a file of ``series`` cannot be read or has nothing for the model.
     """
-    path = Path(path)
+    path = located(Path(path))
     # Path raises where a name is too long
     if not os.path.exists(path):
         raise ModelFileError(path, _missing(path))

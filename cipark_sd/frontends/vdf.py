@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, installing
 from cipark_sd.model.expr import MISSING
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def read_vdf(path: Path, *, role: str, where: str) -> "pd.DataFrame":
         When pysimlin is not installed or does not read the file. ``role`` and ``where`` are for the message.
     """
     if importlib.util.find_spec("simlin") is None:
-        expected = "a .csv, or pysimlin installed to read a .vdf (pip install 'cipark-sd[loops]')"
+        expected = f"a .csv, or pysimlin installed to read a .vdf ({installing('loops')})"
         raise InvalidValue(role, path.name, expected, where=where)
     import simlin
 

@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import assert_never
@@ -202,6 +202,24 @@ def folded(sections: Iterable[Section], folder: Path) -> str:
     words = writer.glossary.list()
     return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
 
+def framed(document: str, title: str = "") -> str:
+    """A document in a frame, whose style and scripts do not reach what is around it: for a notebook."""
+    style = "width: 100%; height: 46rem; border: 0; background: #fff"
+    return f'<iframe title="{_escape(title)}" style="{style}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
+
+
+def answer_of(page: Page, folder: Path) -> str:
+    """The answer of a page alone, in a frame."""
+    kinds = Answer | FirstScreen
+    answers = tuple(section for section in page.sections if any(isinstance(block, kinds) for block in section.blocks))
+    return framed(render([(replace(page, sections=answers, headlines=()), folder)]), page.title)
+
+
+def _in_quotes(document: str) -> str:
+    # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
+    return document.replace("&", "&amp;").replace("'", "&#39;")
+
+
 
 #: In place of a player whose script would not be this version's.
 _OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened by itself."
@@ -305,9 +323,7 @@ class _Writer:
         page = self._file(file).decode("utf-8", "replace")
         if not is_page(page):
             return f"<p>{_escape(_OTHER_PLAYER.format(file))}</p>"
-        # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
-        page = page.replace("&", "&amp;").replace("'", "&#39;")
-        return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{page}\'></iframe>'
+        return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{_in_quotes(page)}\'></iframe>'
 
     def _file(self, name: str) -> bytes:
         try:

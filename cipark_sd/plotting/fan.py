@@ -39,7 +39,7 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
     InvalidValue
         Without a dim ``run`` or ``time``, or for a variable with subscripts of which no element is named.
     """
-    from matplotlib.figure import Figure
+    from cipark_sd.plotting.shown import Figure
 
     names = [variables] if isinstance(variables, str) else list(variables)
     if not names or "run" not in runs.dims or "time" not in runs.dims:

@@ -30,8 +30,6 @@ def check_figure_path(path: Path) -> None:
 def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
 
-    The same figure gives the same bytes: no dates and no random identifiers go into it.
-
     Raises
     ------
     InvalidValue
@@ -39,24 +37,31 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     OSError
         Where the disk is full.
     """
+    path = Path(path)
+    check_figure_path(path)
+    # made in memory: where the disk is full, writers stumble over what they have left open
+    write_bytes(path, rendered(figure, path.suffix.lower()[1:], dpi=dpi))
+
+
+def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
+    """A figure as ``"png"``, ``"svg"`` or ``"pdf"``; the same figure gives the same bytes.
+
+    No dates and no random identifiers go into it.
+    """
     import matplotlib as mpl
     from matplotlib.text import Text
 
-    path = Path(path)
-    check_figure_path(path)
-    kind = path.suffix.lower()[1:]
     date = {"png": "", "svg": "Date", "pdf": "CreationDate"}[kind]
     facts: dict[str, str | None] = {date: None} if date else {}
     if kind == "svg" and (words := describe(figure)):
         facts["Description"] = words
-    # made in memory: where the disk is full, writers stumble over what they have left open
     drawn = io.BytesIO()
     # a dollar sign begins no formula: names come from models
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
         figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
-    write_bytes(path, drawn.getvalue())
+    return drawn.getvalue()
 
 
 def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[str] = ON_PAGE) -> list[Path]:

@@ -49,7 +49,7 @@ def plot_run(
     InvalidValue
         Without any variable, or for a result with more dimensions than time and subscripts.
     """
-    from matplotlib.figure import Figure
+    from cipark_sd.plotting.shown import Figure
 
     if not variables:
         raise InvalidValue("the variables", [], "at least one", where="plot_run")

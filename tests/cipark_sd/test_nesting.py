@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cipark_sd import cli
-from cipark_sd.certify.certificate import certify
+from cipark_sd.certificates.certificate import certify
 from cipark_sd.checks.expression import ExpressionError, parse_expression
 from cipark_sd.checks.unit_check import check_units
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue

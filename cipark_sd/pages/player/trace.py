@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
-from cipark_sd.model.expr import references
+from cipark_sd.model.links import causes
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Lookup, Variable, expressions, kind
+from cipark_sd.model.variables import Lookup, Variable, kind
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.native import digest, native_base
@@ -76,18 +76,6 @@ def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
     for place, name in enumerate(flat):
         places.setdefault(split_key(name)[0], []).append(place)
     return places
-
-
-def causes(model: Model, variable: Variable) -> list[str]:
-    """The variables in the equations of one, in the order in which they stand there; tables and itself left out."""
-    names = dict.fromkeys(ref.name for expr in expressions(variable) for ref in references(expr))
-    return [
-        name
-        for name in names
-        if name in model.by_name
-        and name not in (variable.name, *CONTROL)
-        and not isinstance(model.by_name[name], Lookup)
-    ]
 
 
 def _kind(model: Model, variable: Variable) -> str:

@@ -24,6 +24,7 @@ CALLS = {
     "run": (["leaving.mdl", "--at", "4"], {"time", "variables", "files", "scenario"}),
     "check": (["leaving.mdl", "--only", "units"], {"model", "checks"}),
     "certify": (["leaving.mdl", "--engines", "native,numpy"], {"certified", "pairs"}),
+    "diff": (["leaving.mdl", "leaving.mdl"], {"before", "after", "changes", "outputs"}),
     "convert": (["leaving.mdl", "-o", "leaving.xmile"], {"output", "variables"}),
     "new-study": (["leaving.mdl", "left.csv", "-o", "made"], {"folder", "series", "fitted", "held", "possible"}),
     "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], OF_PAGE),

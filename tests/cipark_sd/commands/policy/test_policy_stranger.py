@@ -20,6 +20,7 @@ from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES
 from cipark_sd.commands.policy.run import saved_results, tell
+from cipark_sd.errors import installing
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
 
@@ -181,7 +182,7 @@ def test_a_part_without_its_package_is_left_out_with_a_sentence(
     monkeypatch.setattr("cipark_sd.commands.policy.parts.NAMES", ("effects", part_name))
     monkeypatch.setattr("cipark_sd.commands.policy.run.NAMES", ("effects", part_name))
     monkeypatch.setitem(sys.modules, package, None)
-    sentence = f"Not run: {part_name}. {purpose}: pip install 'cipark-sd[{extra}]'"
+    sentence = f"Not run: {part_name}. {purpose}: {installing(extra)}"
     shown = run(FISHERY, "--part", "all", "--runs", "4", "-o", tmp_path)
     assert shown.exit_code == 0, shown.output
     assert sentence in shown.output

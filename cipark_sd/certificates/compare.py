@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.certify.sides import Question, Side
+from cipark_sd.certificates.sides import Question, Side
 from cipark_sd.engines.reference.faults import Fault
 from cipark_sd.model.expr import references
 from cipark_sd.model.variables import Stock, expressions

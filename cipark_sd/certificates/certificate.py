@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cipark_sd.certify.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
-from cipark_sd.certify.round_off import scales
-from cipark_sd.certify.sides import SIMLIN, LeftOut, Question, Side, engine_names, recorded_side, side_of
+from cipark_sd.certificates.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
+from cipark_sd.certificates.round_off import scales
+from cipark_sd.certificates.sides import SIMLIN, LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.engines.reference.faults import SIMLIN_FAULTS, Fault, faults_of
 from cipark_sd.errors import InvalidValue

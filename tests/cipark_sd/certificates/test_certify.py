@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from places import CORPUS
 
-from cipark_sd.certify.certificate import Certificate, as_json, certify, write
+from cipark_sd.certificates.certificate import Certificate, as_json, certify, write
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference.faults import _STOPS
 from cipark_sd.errors import EquationError, InvalidValue, UnknownName
@@ -267,7 +267,7 @@ def test_what_pysimlin_gets_wrong_elsewhere_is_no_known_fault(
     write_mdl: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of pysimlin excuses nothing between two other engines, nor another fault."""
-    monkeypatch.setattr("cipark_sd.certify.certificate.SIMLIN_FAULTS", ())
+    monkeypatch.setattr("cipark_sd.certificates.certificate.SIMLIN_FAULTS", ())
     model = read_model(write_mdl("y = PULSE(0.3, 1) ~~|", final=5, step=1))
     assert not certify(model, engines=["native", "pysimlin"]).certified
 

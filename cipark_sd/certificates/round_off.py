@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cipark_sd.certify.sides import Question
+from cipark_sd.certificates.sides import Question
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references

@@ -26,6 +26,7 @@ from cipark_sd.errors import (
     RunFailed,
     UnknownName,
     UnsupportedFeature,
+    installing,
     raise_all,
 )
 from cipark_sd.frontends import vdf
@@ -121,8 +122,8 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
         if name not in KNOWN:
             problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
         elif name not in installed():
-            package = SIMLIN if name == SIMLIN else f"'cipark-sd[{registry.ENGINES[name].extra}]'"
-            expected = f"one that is installed (pip install {package})"
+            extra = "loops" if name == SIMLIN else registry.ENGINES[name].extra
+            expected = f"one that is installed ({installing(extra)})"
             problems.append(InvalidValue("the engine", name, expected, where="certify"))
     raise_all("certify", problems)
     return tuple(name for name in KNOWN if name in names)

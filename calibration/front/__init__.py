@@ -1,0 +1,1 @@
+"""What Python users meet: a study made from a model and a table, and its fit as a value."""

@@ -1,0 +1,260 @@
+"""A fit as a value: what the next line of a notebook takes up."""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibration.commands import pipeline
+from calibration.commands.calibrate import calibrate as command
+from calibration.commands.calibrate import finish, whole
+from calibration.commands.settings import Settings
+from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.report.collect import Calibration, fit_findings
+from calibration.report.findings import Findings, estimates, posterior_table, save
+from calibration.report.model_checks import values_of
+from calibration.report.output import page, write_fit
+from calibration.report.sections.answer import First
+from calibration.report.sections.data import Data
+from calibration.sampling.draws import PosteriorDraws, tree
+from calibration.study.observations import quantities_of
+from cipark_sd.calling import Answer, dress, parameters_of, parsed
+from cipark_sd.commands.result import of_folder
+from cipark_sd.ensembles import ensemble
+from cipark_sd.errors import UnusableInput
+from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.optional import recorded
+from cipark_sd.pages.output import draw
+from cipark_sd.pages.page import answer_of
+from cipark_sd.pages.parts import Pictures
+from cipark_sd.scenarios import Override, Scenario, override_key, split_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+#: Options of the command that ask for what follows a fit, or for files: they are those of :meth:`Fit.report`.
+AFTER = ("holdout", "rivals", "scenario", "self_test", "all", "player", "fresh", "output")
+#: Draws of a prediction.
+DRAWS = 500
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Calibration):
+    """What ``cipark calibrate`` computes, as a value: ``cp.simulate(model, fit.scenario)`` runs the fitted model.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was asked for.
+    study : object
+        What holds the files of a study without a folder of its own.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    study: object = None
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of the fit: the study's own values and times, and the constants of the model at the estimate."""
+        values = values_of(self.problem, self.optimum.theta)
+        return (self.problem.scenario | Scenario("", values)).renamed("fit")
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What tables, figures and the page are made of."""
+        return Findings(fit_findings(self))
+
+    @cached_property
+    def idata(self) -> Any:
+        """The draws with prior, predictions, log likelihood and data, as the ArviZ that is installed takes them.
+
+        Returns
+        -------
+        xarray.DataTree, or arviz.InferenceData for ArviZ before 1.0
+
+        Raises
+        ------
+        UnusableInput
+            Of a fit without draws.
+        """
+        seed = self.problem.method.seed
+        drawn = tree(self._drawn(), stage_numbers(seed, Stage.FILE_OF_DRAWS), seed)
+        try:
+            import arviz
+        except ImportError:
+            return drawn
+        older = getattr(arviz, "InferenceData", None)
+        return drawn if older is None else older.from_datatree(drawn)
+
+    def summary(self) -> "pd.DataFrame":
+        """A row for each parameter: estimate with standard error and profile interval, and moments of the draws.
+
+        An end of an interval is NaN where there is none; ``verdict`` says in words what the data determine.
+        """
+        import pandas as pd
+
+        fit = self.findings.fit
+        rows = [
+            {
+                "parameter": line.name,
+                "unit": fit.study.units.get(line.name, ""),
+                "estimate": line.estimate,
+                "standard_error": line.standard_error,
+                "low": line.profile_low,
+                "high": line.profile_high,
+                "verdict": line.verdict,
+            }
+            for line in estimates(fit)
+        ]
+        for row, drawn in zip(rows, posterior_table(fit), strict=False):
+            row |= {key: drawn[key] for key in ("mean", "sd", "median", "low_95", "high_95", "rhat", "ess_bulk")}  # type: ignore[misc]
+        table = pd.DataFrame(rows).set_index("parameter")
+        numbers = [name for name in table if name not in ("unit", "verdict")]
+        return table.astype(dict.fromkeys(numbers, float))
+
+    def predict(
+        self,
+        scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+        *,
+        save: Sequence[str] = (),
+        draws: int = DRAWS,
+        times: Sequence[float] | None = None,
+    ) -> "xr.Dataset":
+        """Runs of the model over draws of the posterior, without the noise of the data; ``plot_fan`` draws them.
+
+        Parameters
+        ----------
+        scenario : Scenario or mapping
+            What differs from the study, such as a policy or a later end; it wins over the draws.
+        save : sequence of str
+            Variables; without them those that were observed.
+        draws : int
+            How many, at most; evenly spaced ones are taken.
+        times : sequence of float, optional
+            Some of the saved times.
+
+        Returns
+        -------
+        xarray.Dataset
+            See :func:`cipark_sd.ensemble`.
+
+        Raises
+        ------
+        UnusableInput
+            Of a fit without draws.
+        """
+        problem, flat = self.problem, self._drawn().flat
+        chosen = flat[np.linspace(0, len(flat) - 1, min(draws, len(flat))).round().astype(int)]
+        changed = Scenario.of(scenario)
+        columns = {
+            parameter.name: values
+            for parameter, values in zip(problem.space, chosen.T, strict=True)
+            if parameter.target == "model" and override_key(parameter.name) not in changed.overrides
+        }
+        shared = problem.scenario | changed
+        names = tuple(save) or self._observed()
+        return ensemble(problem.model, columns, save=names, times=times, scenario=shared, engine=self.engine)
+
+    def plot(self) -> "Figure":
+        """The model at the estimate beside the data, and the residuals."""
+        drawing = next(iter(Data().drawings(self.findings)))
+        return drawing.draw(*drawing.parts, **(drawing.options or {}))
+
+    def report(self, folder: Path | str | None = None, **options: Any) -> Answer:
+        """Write the page, tables and figures that ``cipark calibrate`` writes; the page is what a notebook shows.
+
+        Parameters
+        ----------
+        folder : path, optional
+            By default ``cipark-output/`` and the name of the study.
+        options :
+            Of the command, for what follows a fit: ``holdout``, ``rivals``, ``scenario``, ``self_test``, ``all``,
+            ``player``. They need draws.
+        """
+        without = [name for name in parameters_of(command) if name not in AFTER or name in ("output", "fresh")]
+        place = self._folder(folder)
+        with parsed("report", command, (), options, without) as context:
+            request = Settings(**context.params)
+        after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
+        if any(getattr(request, name) for name in after[:-1]):
+            self._drawn()
+        settings = replace(self.settings, **{name: getattr(request, name) for name in after})
+        with contextlib.redirect_stdout(io.StringIO()) as printed, recorded(place):
+            findings = finish(whole(settings, place), self, place)
+        answer = of_folder(place, exit_code=0 if findings.sound else 1)
+        return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
+
+    def save(self, folder: Path | str | None = None) -> Path:
+        """Write what other commands take up: ``fit.json``, ``fitted.toml``, the findings and ``draws.nc``.
+
+        Parameters
+        ----------
+        folder : path, optional
+            By default ``cipark-output/`` and the name of the study, where ``policy`` and ``play`` look.
+        """
+        place = self._folder(folder)
+        write_fit(self.findings, place)
+        save(self.findings, place)
+        pipeline.keep_draws(self, place)
+        return place
+
+    def _repr_html_(self) -> str:
+        """The answer of the page."""
+        with tempfile.TemporaryDirectory() as scratch:
+            drawings = list(First().drawings(self.findings))
+            for drawing in drawings:
+                draw(drawing, Path(scratch))
+            pictures = Pictures(frozenset(drawing.name for drawing in drawings))
+            return answer_of(page(self.findings, pictures), Path(scratch))
+
+    def _drawn(self) -> PosteriorDraws:
+        if self.draws is None:
+            reason = "the fit has no draws; fit with posterior=True"
+            raise UnusableInput(reason, where=self.problem.title)
+        return self.draws
+
+    def _observed(self) -> tuple[str, ...]:
+        parts = (name for quantity in quantities_of(self.problem.observations) for name, _ in quantity.parts)
+        return tuple(dict.fromkeys(split_key(override_key(name))[0] for name in parts))
+
+    def _folder(self, folder: Path | str | None) -> Path:
+        name = self.problem.folder.resolve().name
+        return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
+
+
+def calibrate(study: Any = None, **options: Any) -> Fit:
+    """As documented by :func:`cipark_sd.calling.dress`."""
+    for name in AFTER:
+        if name in options:
+            raise UnusableInput(f"{name!r} is for what follows a fit: fit.report({name}=…)", where="calibrate")
+    with parsed("calibrate", command, () if study is None else (study,), options, AFTER) as context:
+        chosen = Settings(**context.params)
+        fast = options.get("fast", True)
+        settings = replace(chosen, study=chosen.folder, fast=fast, profiles=options.get("profiles", not fast))
+        made = pipeline.calibrate(settings)
+    return Fit(
+        **{entry.name: getattr(made, entry.name) for entry in fields(Calibration)}, settings=settings, study=study
+    )
+
+
+dress(calibrate, "calibrate", command, AFTER)
+calibrate.__doc__ = f"""Fit a study: searches from many starting points, profiles and draws as asked for.
+
+>>> from calibration import calibrate
+>>> fit = calibrate("nist_rat42", starts=4, profiles=False)
+>>> round(fit.estimates["Largest Yield"], 3)
+72.462
+
+Without ``fast=False`` there are few searches, and profiles only where ``profiles=True`` asks for them. Nothing is
+written: :meth:`Fit.report` and :meth:`Fit.save` do that. The rest is as in the command:
+
+{calibrate.__doc__}
+"""

@@ -1,0 +1,159 @@
+"""``cipark diff``: what changed between two models, and what that does to their outputs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.declared import argument, command_of
+from cipark_sd.commands.result import Result
+from cipark_sd.console import busy, echo, print_table
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Variable, kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    before: Path = argument(shell_complete=completing.models, type=options.PATH)
+    after: Path = argument(shell_complete=completing.models, type=options.PATH)
+    variables: tuple[str, ...] = options.variables("outputs to compare (default: the stocks)")
+    series: tuple[Path, ...] = options.series()
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that differs: ``what`` is equation, units, kind or documentation, or the variable as a whole."""
+
+    name: str
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An output that differs in the runs: at the last time of both, and where the difference is largest."""
+
+    name: str
+    last_before: float
+    last_after: float
+    largest: float
+    at: float
+    first: float
+
+
+@command_of(Request, short_help="Compare two models: equations, and what they do to the outputs.")
+def command(request: Request) -> Result:
+    """Compare BEFORE and AFTER (Vensim .mdl or XMILE): variables, equations, units, and the runs of both.
+
+    Variables are the same where their names are; one that was renamed is a variable that went and one that came.
+
+    The exit code is 0 where nothing differs, 1 where something does, 2 when the input is not understood.
+
+    \b
+    Examples:
+      cipark diff old.mdl new.mdl
+      cipark diff core my_core.mdl --variables "Residents"
+    """
+    from cipark_sd.frontends.model_file import read_model
+
+    paths = (request.before, request.after)
+    before, after = (read_model(path, allow_files=request.allow_files, series=request.series) for path in paths)
+    changes = list(changed(before, after))
+    rows = [[change.name, change.what, change.before, change.after] for change in changes]
+    if rows:
+        print_table(("variable", "what", str(paths[0]), str(paths[1])), rows, right=())
+    else:
+        echo("The variables, equations and units are the same.")
+    names = options.variable_names(after, request.variables) or tuple(
+        stock.label for stock in after.stocks if stock.name in before.by_name
+    )
+    with busy("Running both"):
+        outputs = list(moved(before, after, names))
+    if outputs:
+        echo()
+        heads = ("output", "last before", "last after", "largest difference", "at", "first at")
+        shown = [[m.name, *(f"{value:.6g}" for value in list(asdict(m).values())[1:])] for m in outputs]
+        print_table(heads, shown)
+    echo(f"{len(changes)} changes; {len(outputs)} of {len(names)} outputs differ in the runs")
+    facts = {"changes": [asdict(change) for change in changes], "outputs": [asdict(m) for m in outputs]}
+    return Result({"before": before.digest, "after": after.digest, **facts}, int(bool(changes or outputs)))
+
+
+def changed(before: Model, after: Model) -> Iterator[Change]:
+    """What differs between the variables of two models, in the order of the second, what went last."""
+    for variable in after.variables:
+        old = before.by_name.get(variable.name)
+        if old is None:
+            yield Change(variable.label, "new", "", _equation(after, variable))
+            continue
+        facts = (_facts(before, old), _facts(after, variable))
+        for what in facts[0]:
+            if facts[0][what] != facts[1][what]:
+                yield Change(variable.label, what, facts[0][what], facts[1][what])
+    for variable in before.variables:
+        if variable.name not in after.by_name:
+            yield Change(variable.label, "gone", _equation(before, variable), "")
+
+
+def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[Moved]:
+    """The outputs of the second model whose courses differ from those of the first at the times that both save.
+
+    Raises
+    ------
+    UnknownName
+    RunFailed, UnsupportedFeature, MissingData, Problems
+        Where one of the models cannot be run.
+    """
+    import numpy as np
+
+    if not names:
+        return
+    courses = [_courses(model, names) for model in (before, after)]
+    (first_times, _), (later_times, _) = courses
+    common = first_times[np.isin(first_times, later_times)]
+    if not len(common):
+        return
+    places = [np.searchsorted(times, common) for times in (first_times, later_times)]
+    for label in courses[1][1]:
+        if label not in courses[0][1]:
+            continue
+        old, new = (course[1][label][place] for course, place in zip(courses, places, strict=True))
+        differ = ~((old == new) | (np.isnan(old) & np.isnan(new)))
+        if differ.any():
+            # a number against none is the largest of differences
+            apart = np.where(differ, np.nan_to_num(np.abs(new - old), nan=np.inf), 0.0)
+            top = int(apart.argmax())
+            first = float(common[differ.argmax()])
+            yield Moved(label, float(old[-1]), float(new[-1]), float(apart[top]), float(common[top]), first)
+
+
+def _courses(model: Model, names: tuple[str, ...]) -> "tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]":
+    from cipark_sd.results import to_table
+    from cipark_sd.simulation import simulate
+
+    table = to_table(simulate(model, save=names))
+    return table.index.to_numpy(), {str(label): table[label].to_numpy() for label in table}
+
+
+def _facts(model: Model, variable: Variable) -> dict[str, str]:
+    return {
+        "equation": _equation(model, variable),
+        "kind": kind(variable),
+        "units": variable.units,
+        "documentation": variable.doc,
+    }
+
+
+def _equation(model: Model, variable: Variable) -> str:
+    from cipark_sd.model.printing import equations
+
+    return "; ".join(equations(model, variable))

@@ -1,0 +1,131 @@
+"""A fit as a value: what the next lines of a notebook do with it."""
+
+import json
+from html import unescape
+from pathlib import Path
+
+import arviz
+import numpy as np
+import pandas as pd
+import pytest
+
+import cipark_sd as cp
+from calibration import Fit
+from calibration.study.priors import LogNormal
+from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+
+MODEL = """{UTF-8}
+Infected = INTEG(New Infections - Recoveries, Infected At Start) ~ person ~ |
+Susceptible = INTEG(-New Infections, Population - Infected At Start) ~ person ~ |
+New Infections = Contact Rate * Susceptible * Infected / Population ~ person/day ~ |
+Recoveries = Infected / Duration ~ person/day ~ |
+Infected At Start = 1 ~ person ~ |
+Population = 763 ~ person ~ |
+Contact Rate = 1.6 ~ 1/day ~ |
+Duration = 2.2 ~ day ~ |
+INITIAL TIME = 0 ~ day ~ |
+FINAL TIME = 14 ~ day ~ |
+TIME STEP = 0.125 ~ day ~ |
+SAVEPER = TIME STEP ~ day ~ |
+"""
+#: In bed, January 22 to February 4, 1978 (British Medical Journal 1, 587, 1978).
+IN_BED = [3, 8, 26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4]
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sir") / "sir.mdl"
+    path.write_text(MODEL)
+    return path
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return pd.DataFrame({"day": np.arange(1, 15), "In bed": IN_BED})
+
+
+@pytest.fixture(scope="module")
+def study(path: Path, frame: pd.DataFrame) -> cp.Study:
+    priors = {"Population": 763, "Infected At Start": LogNormal(1, 0.5)}
+    return cp.Study(cp.read_model(path), frame, {"In bed": "Infected"}, priors=priors)
+
+
+@pytest.fixture(scope="module")
+def fit(study: cp.Study) -> Fit:
+    return study.fit(posterior=True, starts=4)
+
+
+def test_the_scenario_of_a_fit_runs_the_model_of_the_file_to_the_numbers_of_the_fit(path: Path, fit: Fit) -> None:
+    run = cp.simulate(path, fit.scenario, save=["Infected"])
+    rows = fit.findings.fit.rows
+    expected = [row.expected for row in rows]
+    np.testing.assert_allclose(run.cp["Infected"].sel(time=[row.end for row in rows]), expected, rtol=1e-12)
+    assert {"population", "contact_rate"} <= set(fit.scenario.overrides)
+    assert not any("noise" in name for name in fit.scenario.overrides)
+
+
+def test_arviz_takes_the_draws_and_the_summary_has_their_moments(fit: Fit) -> None:
+    table = fit.summary()
+    theirs = arviz.summary(fit.idata, round_to="none")
+    assert list(table.index) == list(theirs.index)
+    # importance sampling: the table is of all weighted points, the draws are resampled from them
+    np.testing.assert_allclose(table["mean"], theirs["mean"], atol=0.1 * theirs["sd"].max())
+    assert table.loc["Contact Rate", "unit"] == "1/day"
+    assert table.loc["Contact Rate", "estimate"] == fit.estimates["Contact Rate"]
+    assert np.isnan(table.loc["Contact Rate", "low"])
+
+
+def test_a_prediction_runs_the_draws_and_its_scenario_wins_over_them(path: Path, fit: Fit) -> None:
+    runs = fit.predict(draws=20)
+    assert runs.sizes["run"] == 20
+    drawn = fit.idata["posterior"]["Contact Rate"].to_numpy().ravel()
+    chosen = drawn[np.linspace(0, len(drawn) - 1, 20).round().astype(int)]
+    np.testing.assert_array_equal(runs.cp["Contact Rate"], chosen)
+    first = {name: float(runs.cp[name][0]) for name in ("Contact Rate", "Duration", "Infected At Start")}
+    run = cp.simulate(path, first | {"Population": 763}, save=["Infected"])
+    np.testing.assert_array_equal(runs.cp["Infected"].isel(run=0), run.cp["Infected"])
+    calm = fit.predict({"Contact Rate": 0.1}, draws=20, save=["New Infections"], times=[14])
+    assert "contact_rate" not in calm.coords
+    assert float(calm.cp["New Infections"].max()) < 0.01 < float(runs.cp["Infected"].max())
+
+
+def test_a_fit_shows_itself(fit: Fit) -> None:
+    assert repr(fit).startswith("<Calibration of sir: ")
+    assert len(repr(fit)) < 400
+    assert repr(fit.draws).startswith("<PosteriorDraws: ")
+    page = fit._repr_html_()
+    assert page.startswith("<iframe")
+    assert "What do the data (In bed) say" in page
+    assert "data:image/svg" in page
+    assert len(fit.plot().axes) == 2
+
+
+def test_a_fit_writes_what_the_commands_take_up(fit: Fit, study: cp.Study, tmp_path: Path) -> None:
+    folder = fit.save(tmp_path / "saved")
+    assert json.loads((folder / "fit.json").read_text())["parameters"] == dict(fit.estimates)
+    assert (folder / "draws.nc").is_file()
+    effects = cp.policy(study, draws=folder / "draws.nc", runs=20, output=tmp_path / "policy")
+    assert effects["page"].is_file()
+    assert "posterior" in effects.text
+    assert effects._repr_html_().startswith("<iframe")
+
+
+def test_a_report_of_a_fit_is_that_of_the_command(fit: Fit, tmp_path: Path) -> None:
+    answer = fit.report(tmp_path / "report", player=False)
+    assert answer["page"] == tmp_path / "report" / "report.html"
+    assert answer["answer"]["question"] in unescape(answer["page"].read_text())
+    assert "Contact Rate" in answer.text
+    assert not (tmp_path / "report" / "player.html").exists()
+
+
+def test_what_needs_draws_or_follows_a_fit_says_so() -> None:
+    plain = cp.calibrate("nist_rat42", starts=4)
+    for ask in (lambda: plain.idata, plain.predict, lambda: plain.report("never", holdout=True)):
+        with pytest.raises((UnusableInput, InvalidValue), match=r"posterior(=True)?"):
+            ask()
+    with pytest.raises(UnusableInput, match=r"fit\.report\(holdout=…\)"):
+        cp.calibrate("nist_rat42", holdout=True)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="did you mean 'starts'"):
+        cp.calibrate("nist_rat42", start=3)  # type: ignore[call-arg]
+    with pytest.raises(UnknownName):
+        cp.calibrate("nist_rat4")
