@@ -211,7 +211,7 @@ class Fit(Calibration):
         with tempfile.TemporaryDirectory() as scratch:
             drawings = list(First().drawings(self.findings))
             for drawing in drawings:
-                draw(drawing, Path(scratch))
+                draw(drawing, Path(scratch), (".svg",))
             pictures = Pictures(frozenset(drawing.name for drawing in drawings))
             return answer_of(page(self.findings, pictures), Path(scratch))
 

@@ -177,7 +177,7 @@ def _uninterrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def draw(drawing: Drawing, folder: Path, endings: Sequence[str] = ON_PAGE) -> list[Path]:
+def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """Draw and save one figure; its files, the one for a page first."""
     from cipark_sd.plotting.files import save_figures
 
