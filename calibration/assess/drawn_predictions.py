@@ -47,8 +47,8 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
         value = reported(problem, prediction, engine)
         values, alone = value(theta), value(prior)
         usable = np.isfinite(values)
-        low, *_, high = _quantiles(alone)
-        lines.append(DrawnPrediction(prediction.name, _quantiles(values), low, high, 1 - float(usable.mean())))
+        low, *_, high = quantiles(alone)
+        lines.append(DrawnPrediction(prediction.name, quantiles(values), low, high, 1 - float(usable.mean())))
     return tuple(lines)
 
 
@@ -57,6 +57,6 @@ def thinned(theta: Array, most: int) -> Array:
     return theta[np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)]
 
 
-def _quantiles(values: Array) -> tuple[float, ...]:
+def quantiles(values: Array) -> tuple[float, ...]:
     usable = values[np.isfinite(values)]
     return tuple(np.quantile(usable, _QUANTILES).tolist()) if len(usable) else (np.nan,) * len(_QUANTILES)

@@ -202,6 +202,7 @@ def folded(sections: Iterable[Section], folder: Path) -> str:
     words = writer.glossary.list()
     return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
 
+
 def framed(document: str, title: str = "") -> str:
     """A document in a frame, whose style and scripts do not reach what is around it: for a notebook."""
     style = "width: 100%; height: 46rem; border: 0; background: #fff"
@@ -218,7 +219,6 @@ def answer_of(page: Page, folder: Path) -> str:
 def _in_quotes(document: str) -> str:
     # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
     return document.replace("&", "&amp;").replace("'", "&#39;")
-
 
 
 #: In place of a player whose script would not be this version's.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.assess.drawn_predictions import DRAWS, quantiles, thinned
 from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
 from calibration.commands.play.starts import start_of, with_starts
@@ -16,6 +17,7 @@ from calibration.for_analyses.fit_at_hand import posterior_in
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
+from calibration.likelihood.predicted import reported
 from calibration.readings.reporting import Reporting
 from calibration.study.levels import course_of, dated_levels
 from calibration.study.library import STUDIES
@@ -25,6 +27,7 @@ from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, ModelFileError
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
@@ -75,6 +78,7 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
     path = request.folder / POLICIES
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
     structures = _structures(request, problem, catalogue)
+    printed = _printed(problem, structures[0])
     played = with_starts(problem.model, structures[0].draws)
     structures = tuple(_renamed(structure, problem.model) for structure in structures)
     digest, problem = problem.model.digest, replace(problem, model=played)
@@ -82,7 +86,10 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
     drawn = {override_key(name) for name in first.draws}
     fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
-    outcomes = _outcomes(request, problem, catalogue, first)
+    outcomes = tuple(
+        replace(outcome, printed=printed.get((override_key(outcome.variable), outcome.waiting is not None), ()))
+        for outcome in _outcomes(request, problem, catalogue, first)
+    )
     counted = [seen.time for outcome in outcomes for seen in outcome.observed]
     # numbers are read at the last count of the curve that is shown first
     own = [seen.time for seen in outcomes[0].observed] or counted
@@ -289,6 +296,27 @@ def _outcomes(
         return replace(outcome, observed=by_key.get(key, ()), waiting=waiting.get(key))
 
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
+
+
+#: By variable, and whether it is read as its counts are: times and five quantiles.
+Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
+
+
+def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
+    """The numbers of the report for levels that the study predicts, from the same draws."""
+    if not first.every:
+        return {}
+    every = {**{override_key(name): values for name, values in first.every_beside.items()}, **first.every}
+    theta = thinned(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
+    found: Printed = {}
+    for prediction in problem.predictions:
+        (name, sign), *more = prediction.parts
+        if more or sign != 1 or prediction.against is not None or prediction.scenario.overrides:
+            continue
+        levels = quantiles(reported(problem, prediction, choose("native"))(theta))
+        key = override_key(name), prediction.reading is not None
+        found[key] = (*found.get(key, ()), (prediction.time, levels))
+    return found
 
 
 def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:

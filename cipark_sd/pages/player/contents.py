@@ -89,7 +89,8 @@ class Waiting:
 class Outcome:
     """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``).
 
-    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted.
+    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted. Five
+    quantiles that a report has ``printed`` for a time take the place of the page's own.
     """
 
     title: str
@@ -97,6 +98,7 @@ class Outcome:
     per: str = ""
     observed: tuple[Seen, ...] = ()
     waiting: Waiting | None = None
+    printed: tuple[tuple[float, tuple[float, ...]], ...] = ()
 
 
 @dataclass(frozen=True)

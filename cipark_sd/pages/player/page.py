@@ -33,6 +33,8 @@ FORMAT = "cipark_sd player 2"
 MOST_TIMES = 1000
 #: Of the bands, and the draws that are run together for them.
 LEVELS, CHUNK = (0.05, 0.25, 0.5, 0.75, 0.95), 500
+#: Times that differ by less are one.
+SAME_TIME = 1e-6
 
 
 def render(contents: Contents) -> str:
@@ -254,7 +256,17 @@ def _whole(contents: Contents, made: Carried, structure: Structure, fixed: Mappi
         beside = {name: of[start : start + CHUNK] for name, of in structure.every_beside.items()}
         parts.append([_curves(made, outcome, values, times, beside) for outcome in contents.outcomes])
     by_outcome = (np.concatenate(of, axis=1) for of in zip(*parts, strict=True))
-    return [np.nanquantile(curves, LEVELS, axis=1) for curves in by_outcome]
+    return [
+        _printed(outcome, np.nanquantile(curves, LEVELS, axis=1), times)
+        for outcome, curves in zip(contents.outcomes, by_outcome, strict=True)
+    ]
+
+
+def _printed(outcome: Outcome, quantiles: Array, times: Array) -> Array:
+    """The same with the numbers that a report has printed: one quantity has one number."""
+    for time, levels in outcome.printed:
+        quantiles[:, np.abs(times - time) < SAME_TIME] = np.array(levels)[:, None]
+    return quantiles
 
 
 def _curves(made: Carried, outcome: Outcome, values: Array, times: Array, beside: Mapping[str, Array]) -> Array:
