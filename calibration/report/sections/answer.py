@@ -138,7 +138,7 @@ def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
         return "Whether another structure of the model explains the data as well"
     more = len(left) - NAMED
     names = listed([*left[:NAMED], *([f"{more} more"] if more > 0 else [])])
-    return f"{names}: the data hardly narrow what the priors alone say"
+    return f"{names}: the data do not narrow what the priors alone say"
 
 
 def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
