@@ -146,7 +146,7 @@ def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
-    return "; ".join([*changes, f"the model's structure, its priors{held}"])
+    return "; ".join([*changes, f"the model's structure{',' if held else ' and'} its priors{held}"])
 
 
 def limits(findings: Findings) -> str:
