@@ -279,30 +279,23 @@ class Headline:
         bounds, size, way = self.interval, self.number, ""
         if bounds is None:
             return self.value
-        is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
-        if bounds.low is None or bounds.high is None:
+        low, high = bounds.low, bounds.high
+        if low is None or high is None or bounds.gaps:
             return f"{self.value} ({bounds.brief})"
-        if self.is_change and not bounds.low <= 0 <= bounds.high:
-            bounds, size = _sizes(bounds), abs(size)
-            way = " more" if self.number > 0 else " fewer" if is_counted else " less"
-        if not is_counted or bounds.gaps or bounds.high - bounds.low < _WHOLE:
-            return f"{replace(self, number=size, interval=bounds).value}{way} ({bounds.brief})"
+        is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
+        if self.is_change and not low <= 0 <= high:
+            low, high = sorted((abs(low), abs(high)))
+            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted else " less"
+        if not is_counted or high - low < _WHOLE:
+            shown = replace(self, number=size, interval=replace(bounds, low=low, high=high))
+            return f"{shown.value}{way} ({replace(bounds, low=low, high=high).brief})"
         # nothing is counted in parts
-        text = f"{with_unit(f'{size:.0f}', self.unit)}{way}"
-        return f"{text} ({100 * bounds.level:.6g}%: {bounds.low:.0f} to {bounds.high:.0f})"
+        return f"{with_unit(f'{size:.0f}', self.unit)}{way} ({100 * bounds.level:.6g}%: {low:.0f} to {high:.0f})"
 
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""
         conditions = f"; {self.conditions}" if self.conditions else ""
         return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
-
-
-def _sizes(bounds: Bounds) -> Bounds:
-    """The interval of the size of a number whose interval lies on one side of zero."""
-    assert bounds.low is not None
-    assert bounds.high is not None
-    low, high = sorted((abs(bounds.low), abs(bounds.high)))
-    return replace(bounds, low=low, high=high, gaps=())
 
 
 def output(label: str, time: float, *, under: str = "", against: str = "") -> str:

@@ -54,7 +54,7 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
 
 def thinned(theta: Array, most: int) -> Array:
     """At most ``most`` evenly spaced rows."""
-    return theta[np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)]
+    return np.asarray(theta[np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)])
 
 
 def quantiles(values: Array) -> tuple[float, ...]:

@@ -24,7 +24,8 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     if drawn is None:
         raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
     effort = effort_of(settings, drawn.density)
-    scenarios = chosen_scenarios(problem, settings.scenarios)
+    # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
+    scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
     stages = Stages(scenarios=scenarios)
     if not made.interrupted:
         stages = Stages(settings.holdout, settings.rivals, scenarios, settings.self_tests)

@@ -34,14 +34,14 @@ def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
     sentences = [_narrowed(assessment.contractions)] if assessment is not None else []
     identified = fit.identifiability
     sentences.append(
-        f"At the optimum, the data tell more than the priors in {identified.n_informed} of the {len(identified.names)} "
-        "directions in which the fitted parameters of the model can move together."
+        f"At the optimum, the data inform {identified.n_informed} of {len(identified.names)} combinations of the "
+        "fitted parameters more than the priors do."
     )
     if fit.profiles and not fit.conditions.first:
         sentences.append(_profiled(fit))
     if assessment is None:
         sentences.append(
-            "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
+            "The posterior was not sampled (--posterior), so nothing is reported for parameters that are held."
         )
     return sentences
 
@@ -51,14 +51,14 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
     blind = [line.name for line in lines if line.untouched]
     little = [line.name for line in lines if line.contraction < NARROWED and not line.untouched]
     text = (
-        f"The data take {NARROWED:.0%} or more of the prior variance from {len(by_much)} of {len(lines)} parameters: "
+        f"The data reduce the prior variance by {NARROWED:.0%} or more for {len(by_much)} of {len(lines)} parameters: "
         + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much)
         + "."
     )
     if little:
         text += f" They move {len(little)} a little: {listed(little)}."
     if blind:
-        text += f" They leave {len(blind)} as they were: {listed(blind)}; what is said of these is the prior."
+        text += f" For {len(blind)} the posterior equals the prior: {listed(blind)}."
     return text
 
 
@@ -77,15 +77,15 @@ def _profiled(fit: Fit) -> str:
     resting = [verdict.name for verdict in verdicts if verdict.held]
     by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
     text = (
-        f"With one fitted parameter after another held at a value (profile likelihood at {percent(fit.level)}), "
-        f"{len(fit.profiles)} {'was' if len(fit.profiles) == 1 else 'were'} followed: {counted}."
+        f"Profile likelihoods at {percent(fit.level)} of {len(fit.profiles)} fitted "
+        f"parameter{'s' * (len(fit.profiles) != 1)}: {counted}."
     )
     if leaning:
         text += f" The priors of other parameters help to bound {listed(leaning)}."
     if by_prior:
-        text += f" The prior says more than the data of {listed(by_prior)}."
+        text += f" The prior decides more than the data for {listed(by_prior)}."
     if resting:
-        text += f" Held constants are taken for known in what is said of {listed(resting)}."
+        text += f" Intervals of {listed(resting)} are conditional on held constants."
     return text
 
 
@@ -94,7 +94,7 @@ _SIDES = {
     (True, True): "bounded on both sides",
     (True, False): "from below only",
     (False, True): "from above only",
-    (False, False): "on neither side",
+    (False, False): "unbounded",
 }
 
 
@@ -105,7 +105,7 @@ def bounded_words(fit: Fit) -> str:
         return ""
     counts = [(2, "on both sides"), (1, "on one side only"), (0, "on neither")]
     parts = listed(f"{sides.count(n)} {where}" for n, where in counts if n in sides)
-    return f"Of {len(sides)} fitted parameters, each by itself, the profile is bounded for {parts}."
+    return f"Of {len(sides)} fitted parameters, the profile is bounded for {parts}."
 
 
 def estimate_words(fit: Fit) -> list[str]:
@@ -236,7 +236,7 @@ def predicted(fit: Fit, assessment: Assessment | None) -> list[str]:
     if not fit.study.holdout:
         return ["The study names no dates to predict from ([holdout] origins)."]
     if assessment is None or assessment.rolling is None:
-        return ["Not asked for (--holdout)."]
+        return ["Not run (--holdout)."]
     rolling = assessment.rolling
     sentences = [verdict(rolling)]
     gap = _gaps(rolling)
@@ -289,7 +289,7 @@ def supports(fit: Fit, assessment: Assessment | None) -> str:
             f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
-    return text.strip() or "Nothing was said of single parameters: neither profiles nor draws were asked for."
+    return text.strip() or "No parameter was assessed: neither profiles nor the posterior were run."
 
 
 def chance_limit(fit: Fit) -> float:
@@ -321,7 +321,7 @@ def unknowable(fit: Fit, assessment: Assessment | None) -> str:
     if assessment is not None:
         deviations = fit.study.deviations
         blind = [line.name for line in assessment.contractions if line.untouched and line.name not in deviations]
-        text += f" No number of these data depends visibly on {listed(blind)}." if blind else ""
+        text += f" These data do not depend visibly on {listed(blind)}." if blind else ""
         if assessment.comparison:
             close = near_best(assessment.comparison)
             names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"

@@ -119,7 +119,8 @@ def _mark(standing: str, text: str = "") -> str:
 
 def _number(record: Headline) -> str:
     """A number with its class, what was reported, and its interval above that of the priors alone."""
-    name = html.escape(record.title or record.dated)
+    name = record.title or record.dated
+    name = html.escape(f"{name[:1].upper()}{name[1:]}")
     mark = _mark(record.standing) if record.standing else ""
     seen = f"{html.escape(record.reported)} reported; model " if record.reported else ""
     assumed = "Not a finding. Model: " if record.standing == "assumed" else ""

@@ -138,7 +138,7 @@ def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
         return "Whether another structure of the model explains the data as well"
     more = len(left) - NAMED
     names = listed([*left[:NAMED], *([f"{more} more"] if more > 0 else [])])
-    return f"{names}: the data hardly narrow what the priors alone say"
+    return f"{names}: the data do not narrow what the priors alone say"
 
 
 def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
@@ -146,7 +146,7 @@ def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
-    return "; ".join([*changes, f"the model's structure, its priors{held}"])
+    return "; ".join([*changes, f"the model's structure{',' if held else ' and'} its priors{held}"])
 
 
 def limits(findings: Findings) -> str:

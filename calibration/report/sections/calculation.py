@@ -39,7 +39,7 @@ class Calculation(ReportPart):
         """A sentence for each check."""
         caption = (
             "Simulation-based calibration: how the ranks of the true parameters spread over synthetic data sets, less "
-            "what is uniform. A course within the grey band says that intervals hold what they promise."
+            "what is uniform. A curve within the grey band says that intervals reach their nominal coverage."
         )
         blocks: tuple[Block, ...] = (Listing(tuple(_sentences(findings))), *pictures.show("self_test", caption))
         yield Section("Checks of the calculation", blocks)
@@ -61,7 +61,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
             f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
             "standard deviations."
         )
-    yield from fit.failed.sentences or ["The model ran with all draws that were tried."]
+    yield from fit.failed.sentences or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step

@@ -119,7 +119,7 @@ def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:
         for line in lines
     ]  # fmt: skip
     caption = (
-        "Statistics of the data against those of data that the model with its noise brings forth under the same draws. "
+        "Statistics of the data against posterior predictive simulations. "
         "Probability: of a replicate at least as far out, on both sides. What fails has less than 5 % over the number "
         "of statistics."
     )
@@ -146,7 +146,7 @@ def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
     )  # fmt: skip
     caption = (
         "Errors are Monte Carlo standard errors: how far a number would move with another seed. "
-        "Contraction: share of the prior variance that the data took away. To prior, to data: how far the posterior "
+        "Contraction: 1 - posterior variance / prior variance. To prior, to data: how far the posterior "
         "moves per doubling of the weight of either (above 0.05 counts)."
     )
     return Table(head, tuple(rows), caption)

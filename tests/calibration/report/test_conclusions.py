@@ -37,16 +37,13 @@ def of_study(fit: Fit, **changes: Any) -> Fit:
 def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
     directions, profiled, last = conclusions.informed(fit, None)
     assert directions == (
-        "At the optimum, the data tell more than the priors in 2 of the 2 directions in which the fitted parameters of "
-        "the model can move together."
+        "At the optimum, the data inform 2 of 2 combinations of the fitted parameters more than the priors do."
     )
     assert profiled == (
-        "With one fitted parameter after another held at a value (profile likelihood at 95 %), 2 were followed: 2 "
-        "bounded on both sides (size and rate). Held constants are taken for known in what is said of rate."
+        "Profile likelihoods at 95 % of 2 fitted parameters: 2 bounded on both sides (size and rate). Intervals of "
+        "rate are conditional on held constants."
     )
-    assert last == (
-        "Their joint uncertainty was not sampled (--posterior), so nothing is said of parameters that are held."
-    )
+    assert last == ("The posterior was not sampled (--posterior), so nothing is reported for parameters that are held.")
     (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
     assert alone == directions
 
@@ -68,13 +65,13 @@ def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit
                 profile("none", False, False)]  # fmt: skip
     some: Any = SimpleNamespace(profiles=profiles, conditions=conditions, level=0.9)
     assert conclusions._profiled(some) == (
-        "With one fitted parameter after another held at a value (profile likelihood at 90 %), 4 were followed: 1 "
-        "bounded on both sides (both); 1 from below only (low); 1 from above only (high); 1 on neither side (none). "
-        "The priors of other parameters help to bound low and high. The prior says more than the data of low and none. "
-        "Held constants are taken for known in what is said of high and none."
+        "Profile likelihoods at 90 % of 4 fitted parameters: 1 bounded on both sides (both); 1 from below only (low); "
+        "1 from above only (high); 1 unbounded (none). The priors of other parameters help to bound low and high. The "
+        "prior decides more than the data for low and none. Intervals of high and none are conditional on held "
+        "constants."
     )
     one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions, level=0.9)
-    assert conclusions._profiled(one).endswith("1 was followed: 1 bounded on both sides (both).")
+    assert conclusions._profiled(one).endswith("1 fitted parameter: 1 bounded on both sides (both).")
 
 
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:
@@ -152,9 +149,9 @@ def test_why_there_are_no_predictions(fit: Fit) -> None:
     assert conclusions.predicted(of_study(fit, holdout=()), None) == [
         "The study names no dates to predict from ([holdout] origins)."
     ]
-    assert conclusions.predicted(fit, None) == ["Not asked for (--holdout)."]
+    assert conclusions.predicted(fit, None) == ["Not run (--holdout)."]
     nothing: Any = SimpleNamespace(rolling=None)
-    assert conclusions.predicted(fit, nothing) == ["Not asked for (--holdout)."]
+    assert conclusions.predicted(fit, nothing) == ["Not run (--holdout)."]
 
 
 def test_predictions_name_the_dates_that_they_rest_on(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ def test_a_verdict_names_the_held_constant_on_all_pages(leaving: Fit, tmp_path: 
     # the headline numbers, and the section on parameters
     assert "pace = 1" in {text for record in shown.headlines for text in record.conditional_on}
     (informed,) = (part for part in shown.sections if part.title == leaving.study.questions.informed)
-    assert "Held constants are taken for known in what is said of rate." in repr(informed)
+    assert "Intervals of rate are conditional on held constants." in repr(informed)
     assert "What rate is given is held and not varied" in repr(shown)
     write(Findings(leaving), tmp_path)
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:

@@ -196,7 +196,7 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
          "the data decide"),
     )  # fmt: skip
     assert table.caption.startswith("Errors are Monte Carlo standard errors: how far a number would move with another")
-    assert "Contraction: share of the prior variance that the data took away. To prior, to data: how " in table.caption
+    assert "Contraction: 1 - posterior variance / prior variance. To prior, to data: how " in table.caption
     assert table.caption.endswith("moves per doubling of the weight of either (above 0.05 counts).")
     assert replicated.head == ("observation", "statistic", "data", "replicates", "95 %", "probability", "")
     assert replicated.caption.startswith("Statistics of the data against those of data that the model with its noise")

@@ -166,11 +166,11 @@ def test_narrowed_is_thirty_per_cent_and_untouched_next_to_nothing(fit: Fit) -> 
     ]  # fmt: skip
     said = conclusions.informed(fit, SimpleNamespace(contractions=lines))[0]  # type: ignore[arg-type]
     assert said == (
-        "The data take 30% or more of the prior variance from 2 of 6 parameters: much (80%) and some (30%). They "
-        "move 3 a little: less, moved and ten. They leave 1 as they were: none; what is said of these is the prior."
+        "The data reduce the prior variance by 30% or more for 2 of 6 parameters: much (80%) and some (30%). They "
+        "move 3 a little: less, moved and ten. For 1 the posterior equals the prior: none."
     )
     found = SimpleNamespace(contractions=lines, comparison=())
-    assert "No number of these data depends visibly on none." in conclusions.unknowable(fit, found)  # type: ignore[arg-type]
+    assert "These data do not depend visibly on none." in conclusions.unknowable(fit, found)  # type: ignore[arg-type]
     added = conclusions.adds(fit, found, "Checked.")  # type: ignore[arg-type]
     assert added.endswith(" and the priors of less, none, moved and ten, which the data move little. Checked.")
 

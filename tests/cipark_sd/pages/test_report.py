@@ -167,7 +167,7 @@ SCREEN = FirstScreen("A park", "Firms <came>.", "60 firms.", "Why.", "All dates.
 
 
 def test_a_first_screen_has_its_finding_lines_and_limits_in_order_and_the_rest_is_folded(tmp_path: Path) -> None:
-    screen = replace(SCREEN, cautions=("Not converged.",), warnings=("At a bound.",))
+    screen = replace(SCREEN, cautions=("Stopped early.",), warnings=("At a bound.",))
     sections = (Section("In short", (screen,)), Section("Data", (Paragraph("row by row"),)))
     text = render([(Page("t", "Model m.", sections), tmp_path)])
     (title,) = re.findall("<h1[^>]*>(.*?)</h1>", text)
@@ -175,11 +175,11 @@ def test_a_first_screen_has_its_finding_lines_and_limits_in_order_and_the_rest_i
     parts = (
         "A park",
         "Firms &lt;",
-        "Not converged.",
+        "Stopped early.",
         "60 firms.",
         "Why.",
         "All dates.",
-        "One structure.",
+        "One model.",
         "At a bound.",
     )
     places = [text.index(part) for part in (*parts, '<details class="part">', "row by row", "Model m.")]
