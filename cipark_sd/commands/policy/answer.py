@@ -148,9 +148,7 @@ def _signs(signs: Signs, about: About) -> tuple[str, ...]:
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
     words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
     by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
-    return (
-        f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; no sizes are given.",
-    )
+    return (f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; no sizes are given.",)
 
 
 def rests_on(about: About) -> str:

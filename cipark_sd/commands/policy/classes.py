@@ -44,19 +44,20 @@ def effect_classes(
     outcome, at = catalogue.headline
     found = []
     for policy in catalogue.changes:
-        pairs = [
-            (_changes(prior, outcome, at, policy.id, rival), _changes(posterior, outcome, at, policy.id, rival))
-            for rival in rivals
-        ]
-        low, median, high = np.quantile(pairs[0][0], [0.05, 0.5, 0.95]).tolist()
-        active = [pair for pair in pairs if any(draws.any() for draws in pair)]
-        kind = class_of(active, change=True) if active else "built in"
+        of = [tuple(_changes(runs, outcome, at, policy.id, rival) for runs in (prior, posterior)) for rival in rivals]
+        low, median, high = np.quantile(of[0][0][0], [0.05, 0.5, 0.95]).tolist()
+        active = [pair for pair in of if any(changes.any() for changes, _ in pair)]
+        pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
+        kind = class_of(pairs, shares) if active else "built in"
         found.append(EffectClass(policy.id, kind, median, low, high))
     return tuple(found)
 
 
-def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> Array:
-    """The differences of a policy to the base ``(n,)``, those that are numbers."""
+def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> tuple[Array, Array]:
+    """The differences of a policy to the base ``(n,)``, those that are numbers, and the same as shares of the base."""
     values = runs[outcome].isel(time=time_position(at, runs["time"].to_numpy().tolist())).sel(rival=rival)
-    differences = (values.sel(policy=policy) - values.sel(policy=BASE)).to_numpy()
-    return np.asarray(differences[np.isfinite(differences)])
+    base = values.sel(policy=BASE).to_numpy()
+    differences = values.sel(policy=policy).to_numpy() - base
+    fine = np.isfinite(differences)
+    of = differences[fine], base[fine]
+    return of[0], np.divide(of[0], of[1], out=np.full_like(of[0], np.nan), where=of[1] != 0)

@@ -34,16 +34,17 @@ function widthRatio(prior, posterior) {
 }
 
 /**
- * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `change`
- * says whether it is a difference, whose sign can be assumed. `claims.py` says what the classes mean.
+ * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `shares` of
+ * a difference the same as shares of what is changed. `claims.py` says what the classes mean.
  */
-function classOf(pairs, change) {
-  const finite = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+function classOf(pairs, shares = null) {
+  const clean = (some) => some.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+  const finite = clean(pairs), parts = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
+  const sure = [1, -1].some((sign) => finite.every(([prior]) => parts(prior, sign) >= SURE));
+  const within = shares && sure ? clean(shares) : finite;
   const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
-  if (finite.every((pair) => narrowed(pair) || (change && movesOdds(...pair)))) return "informed";
-  const share = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
-  const sure = (sign) => finite.every(([prior]) => share(prior, sign) >= SURE);
-  return change && (sure(1) || sure(-1)) ? "assumed" : "undecided";
+  if (finite.every((pair, i) => (narrowed(pair) && narrowed(within[i])) || (shares && movesOdds(...pair)))) return "informed";
+  return shares && sure ? "assumed" : "undecided";
 }
 
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
