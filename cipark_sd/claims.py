@@ -221,13 +221,18 @@ def class_of(pairs: Pairs, shares: Pairs | None = None) -> Kind:
         The same as shares of what is changed. Where the priors give the sign, data inform the change only if they
         narrow these as well: else they inform the level that is changed, and nothing of the change.
     """
-    sure = any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
+    sure = has_assumed_sign(pairs)
     within = shares if shares is not None and sure else pairs
     narrowed = (_is_narrowed(*pair) and _is_narrowed(*share) for pair, share in zip(pairs, within, strict=True))
     moved = (shares is not None and _moves_odds(*pair) for pair in pairs)
     if all(a or b for a, b in zip(narrowed, moved, strict=True)):
         return "informed"
     return "built in" if shares is not None and sure else "undecided"
+
+
+def has_assumed_sign(pairs: Pairs) -> bool:
+    """Whether the priors alone give a change its sign, the same under every structure."""
+    return any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from cipark_sd.arrays import Array
-from cipark_sd.claims import WORDS, Kind, class_of
+from cipark_sd.claims import WORDS, Kind, class_of, has_assumed_sign
 from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.run import time_position
 
@@ -19,7 +19,8 @@ ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 class EffectClass:
     """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
 
-    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure. With ``assumed_sign`` the priors
+    alone give it its sign: the data may inform its size, but it is no headline.
     """
 
     policy: str
@@ -27,6 +28,7 @@ class EffectClass:
     median: float
     low: float
     high: float
+    assumed_sign: bool = False
 
     @property
     def words(self) -> str:
@@ -49,7 +51,8 @@ def effect_classes(
         active = [pair for pair in of if any(changes.any() for changes, _ in pair)]
         pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
         kind = class_of(pairs, shares) if active else "built in"
-        found.append(EffectClass(policy.id, kind, median, low, high))
+        assumed = not active or has_assumed_sign(pairs)
+        found.append(EffectClass(policy.id, kind, median, low, high, assumed))
     return tuple(found)
 
 

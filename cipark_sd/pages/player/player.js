@@ -318,7 +318,7 @@ async function classify(reading, outcome, asked) {
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans ${kind}`;
   $("class").replaceChildren(badge(kind));
-  const parts = [sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [sentenceOf(kind, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];
