@@ -19,8 +19,8 @@ ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 class EffectClass:
     """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
 
-    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure. With ``assumed_sign`` the priors
-    alone give it its sign: the data may inform its size, but it is no headline.
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure. With ``assumed_sign`` the
+    priors alone give it its sign: the data may inform its size, but it is no headline.
     """
 
     policy: str
