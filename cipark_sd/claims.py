@@ -204,21 +204,40 @@ def classify(evidence: Sequence[Evidence]) -> Classified:
     return Classified("informed" if moved else "undecided", moved, tuple(evidence))
 
 
-def class_of(pairs: Sequence[tuple[Array, Array]], *, change: bool) -> Kind:
+Pairs = Sequence[tuple[Array, Array]]
+
+
+def class_of(pairs: Pairs, shares: Pairs | None = None) -> Kind:
     """The class of a number from its draws ``(n,)`` before and after the data under each structure that was fitted.
 
     - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
-      clear of the error of finite draws, or the odds of its sign have moved by :data:`INFORMED`;
+      clear of the error of finite draws, or the odds of a change's sign have moved by :data:`INFORMED`;
     - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws under every structure;
     - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
+
+    Parameters
+    ----------
+    shares : of a change
+        The same as shares of what is changed. Where the priors give the sign, data inform the change only if they
+        narrow these as well: else they inform the level that is changed, and nothing of the change.
     """
-    if all(_is_narrowed(*pair) or (change and _moves_odds(*pair)) for pair in pairs):
+    sure = has_assumed_sign(pairs)
+    within = shares if shares is not None and sure else pairs
+    narrowed = (_is_narrowed(*pair) and _is_narrowed(*share) for pair, share in zip(pairs, within, strict=True))
+    moved = (shares is not None and _moves_odds(*pair) for pair in pairs)
+    if all(a or b for a, b in zip(narrowed, moved, strict=True)):
         return "informed"
-    sure = any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
-    return "built in" if change and sure else "undecided"
+    return "built in" if shares is not None and sure else "undecided"
+
+
+def has_assumed_sign(pairs: Pairs) -> bool:
+    """Whether the priors alone give a change its sign, the same under every structure."""
+    return any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
+    pair = tuple(draws[np.isfinite(draws)] for draws in (prior, posterior))
+
     def width(draws: Array) -> float:
         low, high = np.quantile(draws, [0.05, 0.95])
         return float(high - low)
@@ -228,7 +247,6 @@ def _is_narrowed(prior: Array, posterior: Array) -> bool:
         before, after = map(width, kept)
         return after / before if before else math.inf
 
-    pair = (prior, posterior)
     others = np.array([share(group) for group in range(GROUPS)])
     error = math.sqrt((GROUPS - 1) * others.var()) if np.isfinite(others).all() else math.inf
     return share(None) + ONE_SIDED * error <= NARROW

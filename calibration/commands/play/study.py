@@ -52,7 +52,7 @@ FAN = (
 CLASSES = (
     "Informed by the data: the interval is at most 70% as wide as that of the priors, or the data move the odds of the "
     "sign threefold, in every model that was fitted. Assumed by the model: the priors alone give the same sign in nine "
-    "of ten draws, and the data do not narrow it. Not decided by the data: neither."
+    "of ten draws, and the data do not narrow it, or only the level that is changed. Not decided by the data: neither."
 )
 NO_RIVALS = "Rival models were not fitted: 'cipark calibrate {study} --posterior --rivals' adds their medians."
 PRIOR_LIMIT = "PRIOR: no data have been used, so no number here is a finding about the world."

@@ -51,7 +51,7 @@ class First(Part[Findings]):
         content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
         effects = findings.of(Effects)
         if effects is not None and effects.assumed:
-            content = "effects that the model does not assume"
+            content = "effects whose direction the model does not assume"
         caption = f"{title} {when}: {content}, median with 50% and 90% of the draws."
         answer = Answer(
             question=f"{title} {when}: what made it, and what would have changed it?",
@@ -96,11 +96,12 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
         yield f"{before}{title}: {_change(row, unit, many=many)}{over}.{after}"
     if not apart and effects.assumed:
-        yield "The data inform no effect: every effect of one sign is assumed by the model."
+        yield "The data inform the direction of no effect: the model assumes all of them."
     if effects.assumed:
-        names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed]
+        moving = {policy for _, policy, row in rows if row["low90"] or row["high90"]}
+        names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed & moving]
         shown_names = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
-        yield f"Assumed by the model, and so no findings: {listed(shown_names)}."
+        yield f"The model assumes the direction of these, so they are no findings: {listed(shown_names)}."
     base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
     yield f"{base}, {'the mean of the draws' if many else 'at the best fit'}."
 

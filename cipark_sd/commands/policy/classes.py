@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from cipark_sd.arrays import Array
-from cipark_sd.claims import WORDS, Kind, class_of
+from cipark_sd.claims import WORDS, Kind, class_of, has_assumed_sign
 from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.experiments.run import time_position
 
@@ -19,7 +19,8 @@ ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 class EffectClass:
     """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
 
-    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure. With ``assumed_sign`` the
+    priors alone give it its sign: the data may inform its size, but it is no headline.
     """
 
     policy: str
@@ -27,6 +28,7 @@ class EffectClass:
     median: float
     low: float
     high: float
+    assumed_sign: bool = False
 
     @property
     def words(self) -> str:
@@ -44,19 +46,21 @@ def effect_classes(
     outcome, at = catalogue.headline
     found = []
     for policy in catalogue.changes:
-        pairs = [
-            (_changes(prior, outcome, at, policy.id, rival), _changes(posterior, outcome, at, policy.id, rival))
-            for rival in rivals
-        ]
-        low, median, high = np.quantile(pairs[0][0], [0.05, 0.5, 0.95]).tolist()
-        active = [pair for pair in pairs if any(draws.any() for draws in pair)]
-        kind = class_of(active, change=True) if active else "built in"
-        found.append(EffectClass(policy.id, kind, median, low, high))
+        of = [tuple(_changes(runs, outcome, at, policy.id, rival) for runs in (prior, posterior)) for rival in rivals]
+        low, median, high = np.quantile(of[0][0][0], [0.05, 0.5, 0.95]).tolist()
+        active = [pair for pair in of if any(changes.any() for changes, _ in pair)]
+        pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
+        kind = class_of(pairs, shares) if active else "built in"
+        assumed = not active or has_assumed_sign(pairs)
+        found.append(EffectClass(policy.id, kind, median, low, high, assumed))
     return tuple(found)
 
 
-def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> Array:
-    """The differences of a policy to the base ``(n,)``, those that are numbers."""
+def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> tuple[Array, Array]:
+    """The differences of a policy to the base ``(n,)``, those that are numbers, and the same as shares of the base."""
     values = runs[outcome].isel(time=time_position(at, runs["time"].to_numpy().tolist())).sel(rival=rival)
-    differences = (values.sel(policy=policy) - values.sel(policy=BASE)).to_numpy()
-    return np.asarray(differences[np.isfinite(differences)])
+    base = values.sel(policy=BASE).to_numpy()
+    differences = values.sel(policy=policy).to_numpy() - base
+    fine = np.isfinite(differences)
+    of = differences[fine], base[fine]
+    return of[0], np.divide(of[0], of[1], out=np.full_like(of[0], np.nan), where=of[1] != 0)

@@ -67,8 +67,8 @@ class Effects:
 
     @property
     def assumed(self) -> frozenset[str]:
-        """Policies whose effect the model assumes: they are no headline."""
-        return frozenset(effect.policy for effect in self.classes if effect.kind == "built in")
+        """Policies to whose effect the priors alone give its sign: they are no headline."""
+        return frozenset(effect.policy for effect in self.classes if effect.assumed_sign)
 
     @property
     def unassumed(self) -> "pd.DataFrame":
@@ -94,9 +94,17 @@ def _alike(runs: "xr.Dataset") -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
-def effects_table(result: Effects, about: About, outcome: str) -> Table:
+def _idle(result: Effects, about: About) -> tuple[str, ...]:
+    """Policies that change nothing of the headline's outcome by its time in any draw: those that act later."""
+    (outcome, at), frame = about.catalogue.headline, result.differences
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
+    moves = of[["low90", "median", "high90"]].abs().max(axis=1).groupby(of["policy"]).max()
+    return tuple(policy.id for policy in about.catalogue.changes if moves[policy.id] == 0)
+
+
+def effects_table(result: Effects, about: About, outcome: str, *, later: bool = False) -> Table:
     """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
-    whether what was expected of it came true.
+    whether what was expected of it came true. ``later`` has the policies that act after the headline's time.
     """
     catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
@@ -115,7 +123,9 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         *(["expected"] if claims else []),
     ]
     rows = []
-    for policy in sorted(catalogue.changes, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
+    idle = _idle(result, about)
+    chosen = [policy for policy in catalogue.changes if (policy.id in idle) == later]
+    for policy in sorted(chosen, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
         by_policy = of[of["policy"] == policy.id]
         row = [policy.id, policy.title]
         if classes:
@@ -146,6 +156,15 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     of_draws = f"{about.of_draws}; medians; mean of the base" if many else "one run, at the optimum; the base is"
     content = f"difference to the base ({of_draws} {levels}{source}{last})"
     return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
+
+
+def _later(result: Effects, about: About) -> tuple[str, tuple[Table, ...]]:
+    """A heading and the table of policies that act after the headline's time."""
+    outcome, at = about.catalogue.headline
+    return (
+        f"Policies that change nothing {about.catalogue.when(at)}",
+        (effects_table(result, about, outcome, later=True),),
+    )
 
 
 def _other_outcomes(result: Effects, about: About, at: float) -> Table:
@@ -193,7 +212,7 @@ class EffectsPart(PolicyPart[Effects]):
         claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
         classes = effect_classes(catalogue, prior, runs, tuple(fitted)) if fitted else ()
         headline, at = catalogue.headline
-        assumed = {effect.policy for effect in classes if effect.kind == "built in"}
+        assumed = {effect.policy for effect in classes if effect.assumed_sign}
         largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
         course = analysis.run(
             [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
@@ -257,10 +276,11 @@ class EffectsPart(PolicyPart[Effects]):
             *pictures.show(
                 "effects",
                 f"Differences to the base, {title} {about.catalogue.when(at)}"
-                f"{', without those that the model assumes' if result.assumed else ''}.",
+                f"{', without those whose direction the model assumes' if result.assumed else ''}.",
             ),
             *pictures.show("course", "The largest of these effects over time, beside the base."),
             *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
+            *([Folded(*_later(result, about))] if _idle(result, about) else []),
             *([Folded("All outcomes", tuple(tables))] if tables else []),
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))

@@ -33,17 +33,23 @@ function widthRatio(prior, posterior) {
   return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
 }
 
+/** Whether the priors alone give a difference its sign, the same under every model that was fitted. */
+function assumedSign(pairs) {
+  const part = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
+  return [1, -1].some((sign) => pairs.every(([prior]) => part(prior, sign) >= SURE));
+}
+
 /**
- * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `change`
- * says whether it is a difference, whose sign can be assumed. `claims.py` says what the classes mean.
+ * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `shares` of
+ * a difference the same as shares of what is changed. `claims.py` says what the classes mean.
  */
-function classOf(pairs, change) {
-  const finite = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+function classOf(pairs, shares = null) {
+  const clean = (some) => some.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+  const finite = clean(pairs), sure = assumedSign(finite);
+  const within = shares && sure ? clean(shares) : finite;
   const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
-  if (finite.every((pair) => narrowed(pair) || (change && movesOdds(...pair)))) return "informed";
-  const share = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
-  const sure = (sign) => finite.every(([prior]) => share(prior, sign) >= SURE);
-  return change && (sure(1) || sure(-1)) ? "assumed" : "undecided";
+  if (finite.every((pair, i) => (narrowed(pair) && narrowed(within[i])) || (shares && movesOdds(...pair)))) return "informed";
+  return shares && sure ? "assumed" : "undecided";
 }
 
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
@@ -137,8 +143,9 @@ const SAYS = {
 };
 
 /** The sentence of a class, with what the priors alone say. */
-function sentenceOf(kind, prior, outcome, change, after) {
+function sentenceOf(kind, prior, outcome, change, after, sure) {
   const [middle, ends] = saidLevels(prior, outcome, change);
   const late = after ? "After the last count. " : "";
-  return `${late}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends}).`;
+  const said = kind === "informed" && sure ? "The equations give the direction, and the data narrow the size" : SAYS[kind][change ? "change" : "level"];
+  return `${late}${said}: the priors alone say ${middle} (${ends}).`;
 }

@@ -234,6 +234,7 @@ function readingOf(levers, place, outcome, last = shownUntil(), prior = false) {
   return {
     levers, now, base, value: now.middle[at], estimate: now.estimate[at], difference, at, change,
     draws: change ? differences : draws, levels: change ? difference : levels,
+    shares: differences.map((value, run) => value / base.curves[at * runs + run]),
   };
 }
 
@@ -296,7 +297,7 @@ async function classify(reading, outcome, asked) {
   const { levers } = reading, last = shownUntil(), own = state.structure, key = askedNow();
   if (classified === key) return true;
   if (page.structures[own].prior === null) return overStructures(reading, outcome, asked);
-  const pairs = [], medians = [];
+  const pairs = [], shares = [], medians = [];
   let prior = null;
   for (let place = 0; place < page.structures.length; place++) {
     const wanted = [true, false].flatMap((of) => [[{}, place, last, of], [levers, place, last, of]]);
@@ -305,6 +306,7 @@ async function classify(reading, outcome, asked) {
     try {
       const [before, after] = [true, false].map((of) => readingOf(levers, place, outcome, last, of));
       pairs.push([before.draws, after.draws]);
+      shares.push([before.shares, after.shares]);
       if (place === own) prior = before.levels;
       else medians.push(after.levels[2]);
     } catch (problem) {
@@ -312,11 +314,11 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const kind = classOf(pairs, reading.change), time = kernel.times[reading.at];
+  const kind = classOf(pairs, reading.change ? shares : null), time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans ${kind}`;
   $("class").replaceChildren(badge(kind));
-  const parts = [sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [sentenceOf(kind, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];

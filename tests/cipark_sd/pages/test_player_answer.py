@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from in_node import in_node, needs_node
@@ -38,17 +39,29 @@ def test_the_classes_of_the_page_are_those_of_the_package() -> None:
             (2.5, 0, 1),
         ]
     ]
-    cases = [([pair], change) for pair in pairs for change in (True, False)]
+    # as shares of a level that the data inform, or that they do not
+    levels = [(rng.lognormal(3, 0.8, 200), rng.lognormal(3, sigma, 200)) for sigma in (0.2, 0.8)]
+    alike = [tuple(draws / level for draws, level in zip(pairs[0], of, strict=True)) for of in levels]
+    of_level = [tuple(-0.9 * level * rng.normal(1, 0.02, 200) for level in levels[0])]
+    cases: list[tuple[list[Any], list[Any] | None]] = [([pair], of) for pair in pairs for of in ([pair], None)]
     # one structure under which the data do not narrow it is enough
-    cases += [([pairs[0], pairs[1]], True), ([pairs[2], pairs[3]], True), ([pairs[0], pairs[0]], False)]
-    plain = [[[[list(draws) for draws in pair] for pair in some], change] for some, change in cases]
-    calls = f"console.log(JSON.stringify({json.dumps(plain)}.map(([pairs, change]) => classOf(pairs, change))))"
+    cases += [([pairs[0], pairs[1]], [pairs[0], pairs[1]]), ([pairs[2], pairs[3]], [pairs[2], pairs[3]])]
+    cases += [([pairs[0], pairs[0]], None), ([pairs[0]], [alike[1]])]
+    # a change of nine tenths is as narrow as the level: the data inform the level and nothing of the change
+    shares = [tuple(change / level for change, level in zip(of_level[0], levels[0], strict=True))]
+    cases += [(of_level, of_level), (of_level, shares)]
+
+    def plain(some: list[Any] | None) -> list[list[list[float]]] | None:
+        return None if some is None else [[list(draws) for draws in pair] for pair in some]
+
+    given = json.dumps([[plain(some), plain(of)] for some, of in cases])
+    calls = f"console.log(JSON.stringify({given}.map(([pairs, shares]) => classOf(pairs, shares))))"
     found = in_node(calls, "numbers.js", "answer.js")
     ours = {"built in": "assumed", "informed": "informed", "undecided": "undecided"}
-    expected = [ours[class_of(some, change=change)] for some, change in cases]
+    expected = [ours[class_of(some, of)] for some, of in cases]
     assert found == expected
     assert expected[:6] == ["informed", "informed", "undecided", "undecided", "assumed", "undecided"]
-    assert expected[-3:] == ["undecided", "undecided", "informed"]
+    assert expected[-6:] == ["undecided", "undecided", "informed", "informed", "informed", "assumed"]
 
 
 @needs_node

@@ -100,7 +100,7 @@ def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everythin
     assert load_result(Everything, path, "me") is not None
     # earlier versions wrote no format, and other names of columns
     write_record({k: v for k, v in read_record(dict[str, Any], path).items() if k != "format"}, path)
-    with pytest.raises(WrongRecordError, match="its format is None, not 'cipark_sd policy result 2'"):
+    with pytest.raises(WrongRecordError, match="its format is None, not 'cipark_sd policy result 3'"):
         load_result(Everything, path, "me")
 
 

@@ -84,12 +84,15 @@ def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) ->
 
 
 def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_headline(about: About) -> None:
-    classes = (EffectClass("slow", "built in", -20.0, -40.0, -5.0), EffectClass("fast", "undecided", 9.0, -2.0, 30.0))
+    classes = (
+        EffectClass("slow", "built in", -20.0, -40.0, -5.0, assumed_sign=True),
+        EffectClass("fast", "undecided", 9.0, -2.0, 30.0),
+    )
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
     assert numbers_said(Findings(about, {"effects": found})) == (
         "Not decided by the data. Twice the pace: 15 firms more (90%: 8.2 to 25 more). "
         "The priors alone say 2.0 fewer to 30 more.",
-        "Assumed by the model, and so no findings: Half the pace.",
+        "The model assumes the direction of these, so they are no findings: Half the pace.",
         "With nothing changed: 85 firms, the mean of the draws.",
     )
     table = effects_table(found, about, "left")
@@ -101,8 +104,8 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
     # where all that has one sign is assumed, that is the answer
-    every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
-    assert numbers_said(Findings(about, {"effects": every}))[0].startswith("The data inform no effect")
+    every = replace(found, classes=tuple(replace(effect, assumed_sign=True) for effect in found.classes))
+    assert numbers_said(Findings(about, {"effects": every}))[0].startswith("The data inform the direction of no effect")
 
 
 def test_one_run_has_no_interval_and_no_class(about: About) -> None:

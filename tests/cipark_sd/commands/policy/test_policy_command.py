@@ -57,7 +57,7 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert [section.title for section in page.sections] == [
         "In short",
         "Basis and assumptions",
-        "Expectations: built in, informed or undecided",
+        "What was expected, and whether the data say so",
         "Effects of each policy",
         "The structures",
         "Limitations",
@@ -76,8 +76,8 @@ def test_the_table_has_all_experiments_and_each_expectation_its_class(written):
     kinds = claims.groupby(["policy", "expected"])["class"].first()
     assert len(kinds) == 44
     counts = kinds.value_counts()
-    assert f"Built in: {counts['built in']} of 44 expectations" in shown.output
-    assert f"Undecided: {counts['undecided']}." in shown.output
+    assert "Of 44 expectations: informed by the data " in shown.output
+    assert f"not decided by the data {counts['undecided']}; assumed by the model {counts['built in']} (" in shown.output
     # under both structures a park without state-owned firms' mobilisation has next to none of them
     built = claims[(claims["policy"] == "E6") & (claims["class"] == "built in")]
     assert (built["prior_low"] >= 0.9).all()
