@@ -11,13 +11,15 @@ from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
 from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.pages.blocks import Table
-from cipark_sd.wording import number
+from cipark_sd.wording import number, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Numbers in the table of what to measure.
 MEASURED = 8
+#: A number that is smaller than this share of its interval's width needs no digits of its own.
+SMALL = 0.05
 #: A budget has ended a rule that was in force for a shorter time by this share.
 CUT = 0.02
 
@@ -35,10 +37,10 @@ def title_of(about: About, alternative: str) -> str:
 
 
 def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, all to two digits of the interval's width.
+    """A median with its interval of 90 %, with the digits of the interval's width.
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
-    ('+7 (0 to 24)', '0 (0 to 14)', '2')
+    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
     """
     if not np.isfinite([value, low, high]).all():
         return "-"
@@ -48,13 +50,15 @@ def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
 
 
 def to_width(value: float, width: float) -> str:
-    """A number to two digits of a width, and to three of its own where there is no width.
+    """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
 
     >>> to_width(-0.0052, 19), to_width(0.4431, 0.21), to_width(1234.0, 1800), to_width(0.12345, 0)
     ('0', '0.44', '1200', '0.123')
     """
     if not width > 0:
         return number(value, digits=3)
+    if abs(value) >= SMALL * width:
+        return rounded(value, width)
     places = 1 - math.floor(math.log10(width))
     text = f"{round(value, places):.{max(places, 0)}f}"
     return text.removeprefix("-") if float(text) == 0 else text
