@@ -61,7 +61,7 @@ def to_width(value: float, width: float) -> str:
         return rounded(value, width)
     places = 1 - math.floor(math.log10(width))
     text = f"{round(value, places):.{max(places, 0)}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return "0" if float(text) == 0 else text
 
 
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:

@@ -130,7 +130,12 @@ def again(everything, tmp_path_factory):
 
 def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(everything, again):
     names = {path.name for path in everything[0].iterdir()} - {FOLDER}
-    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "what_next.html", "failures_base.png"} <= names
+    assert {f"{name}.csv" for name in NAMES} | {
+        "report.html",
+        "report.json",
+        "what_next.html",
+        "failures_base.png",
+    } <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):
         assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
