@@ -30,7 +30,6 @@ FORECASTERS = {
     "full model of today": "full model of today, fitted to 2019",
     "two rates, new study, from 2019": "two rates of the new study, fitted to 2019",
     "none, new study, from 2019": "new model, no loop, fitted to 2019",
-    "all, new study, from 2019": "new model, all loops, fitted to 2019",
 }
 
 
