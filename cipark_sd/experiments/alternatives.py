@@ -27,7 +27,7 @@ LEAST, ERRORS = 0.2, 3.0
 #: Draws below which nothing is said of what to measure, and nothing of ranks.
 FEWEST, FEWEST_RANKED = 100, 10
 #: A number rests on inputs without data where these give this share of the variance of its ranks.
-MOST = 0.5
+MOST = 0.25
 #: Changes below this share of the level are rounding.
 _EQUAL = 1e-12
 
@@ -201,8 +201,9 @@ def change_class(
 ) -> Class:
     """The class of a change.
 
-    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: most of its
-    variance or of its level's comes from numbers without data, or the priors alone give its sign in nine of ten draws.
+    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: a
+    quarter of its variance or of its level's comes from numbers without data, or the priors alone give its sign in
+    nine of ten draws.
     *Not decided*: neither.
     """
     tallies = {True: _signs(after, alternative), False: _signs(before or after, alternative)}

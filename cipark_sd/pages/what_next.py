@@ -96,7 +96,7 @@ h2{font-size:17px;margin:10px 0 0}p{margin:0}
 .informed{color:#0a6652}.not-decided{color:#85540a}.assumed{color:#5a4590}
 dl{display:grid;grid-template-columns:1fr 1fr 1.1fr;gap:0 32px;margin:10px 0}
 dl div{border-top:2px solid #d5dbe3;padding-top:6px;font-size:14.5px;line-height:1.35}dd{margin:0}
-table{border-collapse:collapse}
+table{border-collapse:collapse}.nb{white-space:nowrap}
 .options{width:100%}
 .options thead th{font-size:13px;font-weight:400;color:#56606e;text-align:right;vertical-align:bottom;
  padding:4px 0 5px 14px;line-height:1.25;border-bottom:2px solid #1b2430}
@@ -167,7 +167,7 @@ def _mark(kind: str) -> str:
 
 
 def _value(value: Value) -> str:
-    return f"{_mark(value.kind)} {html.escape(value.text)}".strip()
+    return f'<span class="nb">{f"{_mark(value.kind)} {html.escape(value.text)}".strip()}</span>'
 
 
 def _table(page: WhatNext, scale: "_Scale") -> str:
@@ -196,8 +196,8 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
     items = []
     for row in page.rows:
         first, *further = row.values
-        # where a value is of several sides, their names say more than that of the column
-        names = [small if "·" in small else name for name, small in page.columns[1:]]
+        # a value of several sides needs their names
+        names = [f"{name} ({small})" if "·" in small else name for name, small in page.columns[1:]]
         named = zip(names, further, strict=True)
         small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""

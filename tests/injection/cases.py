@@ -215,6 +215,29 @@ title = "The model as it stands"
 id = "room"
 name = "«uncertainty:room»"
 range = [10, 30]
+[[outcome]]
+id = "«equation id:heat»"
+equation = "«equation:2 * Cup * Price»"
+units = "«outcome unit:EUR»"
+side = "«side:host»"
+[[uncertainty]]
+id = "price"
+name = "Price"
+range = [1, 2]
+units = "«number unit:EUR»"
+source = "«number source:a list»"
+[decisions]
+date = 2
+[[decision]]
+id = "«decision id:cool»"
+title = "«decision:Cool»"
+note = "«note:a fan»"
+when = "«when:Cup < 50»"
+set = { "room" = "«value:room / 2»" }
+cost = "«cost:Price»"
+spend = "«spend:2 * Price»"
+budget = "«budget:3 * Price»"
+source = "«cost source:a shop»"
 """
 
 

@@ -201,7 +201,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "-o",
         "{out}/loops",
     ),
-    "policy": ("policy", "{study}", "--draws", "prior", "--runs", "4", "--part", "effects", "-o", "{out}/policy"),
+    "policy": (
+        *("policy", "{study}", "--draws", "prior", "--runs", "4"),
+        *("--part", "effects", "--part", "decisions", "-o", "{out}/policy"),
+    ),
 }
 #: Commands by the template of a case, where they are not all.
 _READERS: dict[str, tuple[str, ...]] = {

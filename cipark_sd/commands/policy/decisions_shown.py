@@ -1,5 +1,6 @@
 """Tables of what alternatives change, cost and hang on."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
 from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.pages.blocks import Table
-from cipark_sd.wording import band, beside, number
+from cipark_sd.wording import number, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Numbers in the table of what to measure.
 MEASURED = 8
+#: A number that is smaller than this share of its interval's width needs no digits of its own.
+SMALL = 0.05
 #: A budget has ended a rule that was in force for a shorter time by this share.
 CUT = 0.02
 
@@ -33,9 +36,32 @@ def title_of(about: About, alternative: str) -> str:
     return titles.get(alternative, "Do nothing")
 
 
-def spread(value: float, low: float, high: float) -> str:
-    """A median with its interval of 90 %."""
-    return f"{beside(value, low, high)} ({band(low, high)})"
+def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
+    """A median with its interval of 90 %, with the digits of the interval's width.
+
+    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
+    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+    """
+    if not np.isfinite([value, low, high]).all():
+        return "-"
+    text = to_width(value, high - low)
+    text = f"+{text}" if sign and float(text) > 0 else text
+    return text if high == low else f"{text} ({to_width(low, high - low)} to {to_width(high, high - low)})"
+
+
+def to_width(value: float, width: float) -> str:
+    """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
+
+    >>> to_width(-0.0052, 19), to_width(0.4431, 0.21), to_width(1234.0, 1800), to_width(0.12345, 0)
+    ('0', '0.44', '1200', '0.123')
+    """
+    if not width > 0:
+        return number(value, digits=3)
+    if abs(value) >= SMALL * width:
+        return rounded(value, width)
+    places = 1 - math.floor(math.log10(width))
+    text = f"{round(value, places):.{max(places, 0)}f}"
+    return "0" if float(text) == 0 else text
 
 
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
@@ -48,7 +74,10 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
         if row["alternative"] == BASE:
             level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {row['level_class']}"
             continue
-        cells = [title_of(about, row["alternative"]), spread(row["change"], row["change_low"], row["change_high"])]
+        cells = [
+            title_of(about, row["alternative"]),
+            spread(row["change"], row["change_low"], row["change_high"], sign=True),
+        ]
         cells += [row["change_class"], f"{row['better']:.2f}"]
         cells += [f"{row['worst']:.2f} ({row['worst_structure']})"] if about.several else []
         rows.append((*cells, f"{row['worse']:.2f}"))

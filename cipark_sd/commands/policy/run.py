@@ -76,7 +76,8 @@ class NotRun:
 def usual(about: About) -> Sequence[str]:
     """What is run where a command line names no part."""
     names = [name for name in USUAL if part(name).lacks(about.catalogue) is None]
-    return ["effects"] if about.signs_only or not names else names
+    without_ranks = about.signs_only and "effects" in names
+    return ["effects"] if without_ranks or not names else names
 
 
 def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], NotRun]:

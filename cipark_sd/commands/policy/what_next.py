@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
-from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, records
+from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, records, spread
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import Row, Value, WhatNext
-from cipark_sd.wording import beside, listed, number, rounded, with_unit
+from cipark_sd.wording import listed, number, rounded, with_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9
@@ -197,17 +195,15 @@ class _First:
         if decision is None:
             values = [Value(_spread(*interval), row["level_class"]), _NONE]
             for name in decided(self.about.catalogue).beside:
-                level = self.rows[BASE, name]
-                values.append(
-                    Value(beside(level["level"], level["level_low"], level["level_high"]), self._class(level))
-                )
+                of = self.rows[BASE, name]
+                values.append(Value(_alone(of["level"], of["level_low"], of["level_high"]), self._class(of)))
             values += [_NONE] if self._sides() else []
             return Row("Do nothing", "", interval, tuple(values), "base")
         values = [Value(_spread(row["change"], row["change_low"], row["change_high"], sign=True), self._class(row))]
         values.append(Value(self._chance(row)) if self.bands else _NONE)
         for name in decided(self.about.catalogue).beside:
             of = self.rows[id_, name]
-            values.append(Value(_signed(of["change"], of["change_low"], of["change_high"]), self._class(of)))
+            values.append(Value(_alone(of["change"], of["change_low"], of["change_high"], sign=True), self._class(of)))
         if self._sides():
             gains = [f"{100 * self.rows[id_, outcome.id]['better']:.0f}" for outcome in self._sides()]
             values.append(Value(f"{' · '.join(gains)}%") if self.bands else _NONE)
@@ -278,17 +274,11 @@ def _some(names: list[str]) -> str:
     return listed([*names[:NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
-def _signed(value: float, low: float, high: float) -> str:
-    text = beside(value, low, high)
-    text = f"+{text}" if value > 0 and text != "0" else text
-    return text.replace("-", "−")
-
-
 def _spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %."""
-    if not np.isfinite([value, low, high]).all():
-        return "–"
-    width = high - low
-    ends = [rounded(end, width).replace("-", "−") for end in (low, high)]
-    shown = _signed(value, low, high) if sign else beside(value, low, high).replace("-", "−")
-    return shown if width == 0 else f"{shown} ({' to '.join(ends)})"
+    """A median with its interval of 90 %, with the minus of a page."""
+    return spread(value, low, high, sign=sign).replace("-", "−")
+
+
+def _alone(value: float, low: float, high: float, *, sign: bool = False) -> str:
+    """A median with the digits that its interval carries."""
+    return _spread(value, low, high, sign=sign).partition(" (")[0]

@@ -12,7 +12,8 @@ from places import ROOT
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.findings import load
 from cipark_sd.commands.policy.output import kinds, write_again
-from cipark_sd.commands.policy.run import usual
+from cipark_sd.commands.policy.run import chosen_parts, usual
+from cipark_sd.errors import InvalidValue
 
 DOCUMENT = (ROOT / "docs" / "what_next.md").read_text(encoding="utf-8")
 
@@ -42,9 +43,13 @@ def test_the_document_shows_what_the_command_prints(clinic):
     assert "\nNo option clearly beats doing nothing. Measure patients per nurse before deciding.\n" in clinic[1].output
 
 
+#: What other parts need of a catalogue.
+NEEDED = ("factors", "robustness", "design", "knockouts")
+
+
 def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables():
     def about(decisions, changes, signs_only=False):
-        catalogue = SimpleNamespace(decisions=decisions, changes=changes)
+        catalogue = SimpleNamespace(**dict.fromkeys(NEEDED), decisions=decisions, changes=changes)
         return SimpleNamespace(catalogue=catalogue, signs_only=signs_only)
 
     assert usual(about(True, ())) == ["decisions"]
@@ -53,6 +58,8 @@ def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables
     assert usual(about(None, ())) == ["effects"]
     # from the priors of a study nothing is ranked
     assert usual(about(True, (1,), signs_only=True)) == ["effects"]
+    with pytest.raises(InvalidValue, match="nothing is ranked"):
+        chosen_parts(usual(about(True, (), signs_only=True)), about(True, (), signs_only=True), where="here")
 
 
 def test_the_sentences_of_the_document_are_those_of_the_page(clinic):

@@ -131,7 +131,12 @@ def again(everything, tmp_path_factory):
 
 def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(everything, again):
     names = {path.name for path in everything[0].iterdir()} - {FOLDER}
-    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "failures_base.svg"} <= names
+    assert {f"{name}.csv" for name in NAMES} | {
+        "report.html",
+        "report.json",
+        "what_next.html",
+        "failures_base.svg",
+    } <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):
         assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
@@ -151,7 +156,7 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
 def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, everything, tmp_path):
     shutil.copytree(again, tmp_path / "out")
     run(FISHERY, "--runs", "20", "-o", tmp_path / "out")
-    assert tuple(load(tmp_path / "out", kinds()).results) == ("effects",)
+    assert tuple(load(tmp_path / "out", kinds()).results) == ("decisions", "effects")
     damaged = tmp_path / "damaged"
     shutil.copytree(again, damaged)
     content = (damaged / result_file("design")).read_bytes()
