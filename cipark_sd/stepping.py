@@ -1,7 +1,9 @@
 """A run that goes on step by step, in which constants change on the way: for games, and for models that are coupled.
 
 A change is a course of the constant, held from that time on, and the run is made again from its beginning. So it has
-the bits of one run, whatever delays and pipes the model has, and all that was set is one scenario.
+the bits of one run, whatever delays and pipes the model has, and all that was set is one scenario. A step of
+Runge-Kutta's ends at the time at which the next one begins: there a change begins in the middle of the next step, since
+nothing before it is to move.
 """
 
 from collections.abc import Mapping, Sequence
@@ -124,6 +126,9 @@ class Running:
         base = self.model.key(split_key(override_key(self.model.protected(name)))[0])
         if base not in self.model.by_name:
             raise UnknownName(name, [variable.label for variable in self.model], where=self.model.name)
+        course = self._course_of(name)
+        if course is not None and course.times[-1] > self.time:
+            return course.values[-1]
         now = simulate(self.model, self.scenario, save=[base], times=[self.time], **self._options)  # type: ignore[arg-type]
         present = now.cp[name].isel(time=0, drop=True)
         return present if present.dims else float(present)
@@ -165,9 +170,6 @@ class Running:
             )
             reason = f"{variable.label!r} is {what}; on the way constants can be set, such as {self._constants()}"
             raise UnusableInput(reason, where=self.model.name)
-        if not self._euler:
-            reason = "a value changes between two steps, which Runge-Kutta's do not have; start(…, method='euler')"
-            raise UnusableInput(reason, where=self.model.name)
         labels = [name] if elements or not variable.dims else list(self.model.labels(variable))
         numbers = np.broadcast_to(np.asarray(value, dtype=float), (len(labels),)).tolist()
         return labels, numbers
@@ -176,13 +178,17 @@ class Running:
         """The course of a constant that has this value from now on."""
         if not np.isfinite(number):
             raise InvalidValue(f"the value of {label!r}", number, "a finite number", where=self.model.name)
-        course = self.scenario.overrides.get(override_key(self.model.protected(label)))
-        if isinstance(course, TimeSeries):
-            earlier = [(time, old) for time, old in zip(course.times, course.values, strict=True) if time < self.time]
+        course, begin = self._course_of(label), self.time if self._euler else self.time + self._grid.step / 2
+        if course is not None:
+            earlier = [(time, old) for time, old in zip(course.times, course.values, strict=True) if time < begin]
         else:
             earlier = [(self.times[0], float(self[label]))]
-        times, values = zip(*earlier, (self.time, number), strict=True)
+        times, values = zip(*earlier, (begin, number), strict=True)
         return TimeSeries(times, values, "hold_backward")
+
+    def _course_of(self, label: str) -> TimeSeries | None:
+        course = self.scenario.overrides.get(override_key(self.model.protected(label)))
+        return course if isinstance(course, TimeSeries) else None
 
     def _constants(self) -> str:
         return ", ".join(repr(constant.label) for constant in self.model.constants[:3])

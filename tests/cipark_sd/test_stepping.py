@@ -4,6 +4,7 @@ import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -105,8 +106,23 @@ def test_what_cannot_be_done_is_said(model: cp.Model) -> None:
         run.step(25)
     with pytest.raises(UnknownName):
         run["Rat"]
-    fine = cp.start(model, method="rk4")
-    fine.to(4)
-    with pytest.raises(UnusableInput, match="euler"):
-        fine["Rate"] = 1
-    assert fine.to(10).identical(cp.simulate(model, method="rk4"))
+
+
+@pytest.mark.parametrize("method", ["rk4", "rk2"])
+def test_a_change_between_steps_of_runge_kutta_moves_nothing_before(
+    model: cp.Model, method: Literal["rk4", "rk2"]
+) -> None:
+    run = cp.start(model, method=method)
+    before = run.to(4)
+    run["Rate"] = 0.5
+    assert run["Rate"] == 0.5
+    after = run.to(10)
+    for name in ("town", "late", "slow", "smoothed"):
+        np.testing.assert_array_equal(after[name].sel(time=slice(0, 4)), before[name])
+    # the closed form, to the error of the method and half a step at the old rate
+    decay = math.log(float(after.cp["Town"].sel(time=4)) / run["Town"])  # type: ignore[arg-type]
+    assert 6 * 0.5 - 0.25 * 0.2 / 2 - 0.01 < decay < 6 * 0.5
+    same = cp.start(model, method=method)
+    same.to(4)
+    same["Rate"] = 0.3
+    np.testing.assert_array_equal(same.to(10)["town"], cp.simulate(model, method=method)["town"])
