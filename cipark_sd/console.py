@@ -94,11 +94,11 @@ def say_lines(lines: Sequence[tuple[str, str]]) -> None:
     for place, (name, text) in enumerate(lines):
         head = name.ljust(width) if place else ""
         # a path is one word, so that it can be copied
-        first, *more = textwrap.wrap(
+        first, *following = textwrap.wrap(
             without_exponents(text), max(room - len(head), 20), break_long_words=False, break_on_hyphens=False
         ) or [""]
         echo(first if place else "", head=head or first)
-        for part in more:
+        for part in following:
             echo(" " * len(head) + part if place else "", head="" if place else part)
 
 

@@ -159,8 +159,8 @@ def _name_ends(
     reported = [row for row in levels if np.isfinite(row.lower) and row.use != "check"]
     if reported:
         row = max(reported, key=lambda row: row.end)
-        said = number(row.lower) if row.lower == row.upper else f"{number(row.lower)} to {number(row.upper)}"
-        names.append(((row.lower + min(row.upper, row.lower * 2 + 1)) / 2, f"{said} reported", COUNTED, "bold"))
+        text = number(row.lower) if row.lower == row.upper else f"{number(row.lower)} to {number(row.upper)}"
+        names.append(((row.lower + min(row.upper, row.lower * 2 + 1)) / 2, f"{text} reported", COUNTED, "bold"))
     low, high = axis.get_ylim()
     gap, below = 0.065 * (high - low), -np.inf
     for value, text, colour, weight in sorted(names):

@@ -123,7 +123,7 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
     blocks = [block for section in page.sections for block in section.blocks]
     answers = [block for block in blocks if isinstance(block, Answer | FirstScreen)]
     warnings = [block.text for block in blocks if isinstance(block, Paragraph) and block.warning]
-    said = [text for answer in answers for text in limits_of(answer)]
+    limits = [text for answer in answers for text in limits_of(answer)]
     return Result(
         {
             "folder": folder,
@@ -131,7 +131,7 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
             "title": page.title,
             "identity": page.identity,
             "answer": to_plain(answers[0]) if answers else None,
-            "limits": list(dict.fromkeys(filter(None, (*said, *warnings)))),
+            "limits": list(dict.fromkeys(filter(None, (*limits, *warnings)))),
             "headlines": [to_plain(record) for record in page.headlines],
             "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         },

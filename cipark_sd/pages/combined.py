@@ -69,14 +69,14 @@ def _answer(
     warned = "These parts rest on different models, data or draws, which the warnings below name." if mixed else ""
     quantities = "quantity has" if differing == 1 else "quantities have"
     several = f"{differing} {quantities} several numbers here, each explained below." if differing else ""
-    said = [block.cannot if isinstance(block, Answer) else block.limits for _, _, block in answers[:_LIMITS]]
+    limits = [block.cannot if isinstance(block, Answer) else block.limits for _, _, block in answers[:_LIMITS]]
     pictured = next(((folder, block.picture) for _, folder, block in answers if block.picture is not None), None)
     home, picture = pictured or (Path(), None)
     answer = Answer(
         question=f"What do {len(pages)} analyses say together?",
         numbers=tuple(numbers[:_NUMBERS]),
         fit="",
-        cannot=" ".join(filter(None, [warned, several, *dict.fromkeys(said)])),
+        cannot=" ".join(filter(None, [warned, several, *dict.fromkeys(limits)])),
         picture=picture,
     )
     return answer, home

@@ -60,16 +60,16 @@ class First(ReportPart):
 def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
     """What the findings come to, on one screen."""
     fit, records = findings.fit, leading(findings)
-    own = fit.study.questions
+    questions = fit.study.questions
     caption = caption_words(findings)
-    known = " ".join(filter(None, [_sentence(own.known), _sentence(known_words(records))]))
+    known = " ".join(filter(None, [_sentence(questions.known), _sentence(known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=NO_FINDING if fit.conditions.first else own.finding or title_words(records),
+        title=NO_FINDING if fit.conditions.first else questions.finding or title_words(records),
         known=known or _sentence(fit_words(fit)),
-        not_known=_sentence(own.not_known or not_known_words(fit, records)),
-        assumed=_sentence(own.assumed or assumed_words(fit, records)),
-        limits=" ".join([limits(findings), *([OWN_WORDS] if own.finding or own.known else [])]),
+        not_known=_sentence(questions.not_known or not_known_words(fit, records)),
+        assumed=_sentence(questions.assumed or assumed_words(fit, records)),
+        limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
         numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
         cautions=tuple(cautions(findings)),
         warnings=tuple(warnings(findings)),
@@ -120,15 +120,15 @@ def title_words(records: Sequence[Headline]) -> str:
 
 def known_words(records: Sequence[Headline]) -> str:
     """The first number that the data narrow, with what was reported of it."""
-    found = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
-    if found is None:
+    first = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
+    if first is None:
         return ""
-    if found.reported:
-        expected = found.brief.replace(" (", " expected (", 1)
-        return f"{found.title}: {found.reported} reported, {expected}"
-    more = len(_with([record for record in records if not record.title], "known")) - 1
-    others = f"; and {more} more constant{'s' * (more > 1)}" if more > 0 and not found.title else ""
-    return f"{_name(found)}: {found.brief}{others}"
+    if first.reported:
+        expected = first.brief.replace(" (", " expected (", 1)
+        return f"{first.title}: {first.reported} reported, {expected}"
+    n_more = len(_with([record for record in records if not record.title], "known")) - 1
+    rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
+    return f"{_name(first)}: {first.brief}{rest_of}"
 
 
 def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
@@ -136,8 +136,8 @@ def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     left = [_name(record) for record in _with(records, "not known")]
     if not left:
         return "Whether another structure of the model explains the data as well"
-    more = len(left) - NAMED
-    names = listed([*left[:NAMED], *([f"{more} more"] if more > 0 else [])])
+    n_more = len(left) - NAMED
+    names = listed([*left[:NAMED], *([f"{n_more} more"] if n_more > 0 else [])])
     return f"{names}: the data do not narrow what the priors alone say"
 
 
@@ -193,12 +193,12 @@ def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
 
 def caption_words(findings: Findings) -> str:
     """What the line, the bands and the dots are, and how well the model fits."""
-    fit, said = findings.fit, fit_words(findings.fit)
+    fit, fitted = findings.fit, fit_words(findings.fit)
     line = "Line: the model at the optimum."
     if findings.draws is not None and findings.draws.fan is not None:
         line = "Line and bands: the expected value, median with 50% and 90% intervals; data scatter around it."
     hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
-    return f"{line} Dots: what was reported.{hollow}{f' {said}.' if said else ''}"
+    return f"{line} Dots: what was reported.{hollow}{f' {fitted}.' if fitted else ''}"
 
 
 def _rows_shown(fit: Fit) -> Sequence[FittedRow]:
@@ -211,5 +211,5 @@ def _name(record: Headline) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A text as a sentence of its own."""
+    """A text as a sentence of its questions."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""

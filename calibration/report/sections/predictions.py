@@ -29,7 +29,7 @@ class Predictions(ReportPart):
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
         details = _by_draws(drawn) if drawn is not None and drawn.predictions else _by_profiles(fit)
-        for reported, (value, found) in zip(fit.study.predictions, details, strict=False):
+        for reported, (value, kind) in zip(fit.study.predictions, details, strict=False):
             if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
                 yield record(
@@ -40,7 +40,7 @@ class Predictions(ReportPart):
                     conditional_on=(*conditions, *beyond),
                     title=reported.title,
                     reported=reported_number(fit, reported),
-                    **found,
+                    **kind,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
@@ -101,7 +101,7 @@ class Predictions(ReportPart):
         yield Section("Profiles of the headline numbers", blocks)
 
 
-class _Found(TypedDict):
+class _Kind(TypedDict):
     """What is known of a prediction by draws or by a profile."""
 
     kind: Kind
@@ -110,7 +110,7 @@ class _Found(TypedDict):
     basis: Basis | None
 
 
-def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Found]]:
+def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Kind]]:
     """Medians with the central 90 % of the draws and of the priors."""
     for line in drawn.predictions:
         low, _, median, _, high = line.quantiles
@@ -128,7 +128,7 @@ def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Found]]:
 _NONE = Bounds(None, None, LEVEL, "central draws", ("none", "none"))
 
 
-def _by_profiles(fit: Fit) -> Iterator[tuple[float, _Found]]:
+def _by_profiles(fit: Fit) -> Iterator[tuple[float, _Kind]]:
     """Values at the optimum with their profiles."""
     for profile in fit.predictions:
         bounds, prior = profile_bounds(fit, profile), prior_bounds(profile)

@@ -216,8 +216,7 @@ def test_what_stays_unknown(fit: Fit) -> None:
         for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
     )
     assert conclusions.unknowable(replace(plain, profiles=results), None) == (
-        "Of 4 fitted parameters, each by itself, the profile is bounded for 1 on both sides, 2 on one side only and 1 "
-        "on neither."
+        "Of 4 fitted parameters, the profile is bounded for 1 on both sides, 2 on one side only and 1 on neither."
     )
 
 

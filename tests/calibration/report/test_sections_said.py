@@ -199,7 +199,7 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     assert "Contraction: 1 - posterior variance / prior variance. To prior, to data: how " in table.caption
     assert table.caption.endswith("moves per doubling of the weight of either (above 0.05 counts).")
     assert replicated.head == ("observation", "statistic", "data", "replicates", "95 %", "probability", "")
-    assert replicated.caption.startswith("Statistics of the data against those of data that the model with its noise")
+    assert replicated.caption.startswith("Statistics of the data against posterior predictive simulations.")
     assert "Probability: of a replicate at least as far out, on both sides." in replicated.caption
     assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
     assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
