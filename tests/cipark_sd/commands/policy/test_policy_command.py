@@ -257,8 +257,8 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
     assert "one run, at the optimum" in shown.output
     # one draw informs nothing: there is no probability after the fit, from 0 to 1 or other
-    for column in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "class  "):
-        assert column not in shown.output.replace("priors alone, 90 %", ""), column
+    for column in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone"):
+        assert column not in shown.output, column
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
     claims = pd.read_csv(here / "out" / "claims.csv")
