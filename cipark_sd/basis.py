@@ -95,7 +95,7 @@ class Basis:
                 known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
                 return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}' samples the posterior"
             case "optimum":
-                return "the best fit alone, without intervals: 'cipark calibrate STUDY --posterior' adds them"
+                return "the best fit alone, without intervals"
             case "prior":
                 return f"{self._number} from the PRIOR: nothing here has seen the data"
             case _:

@@ -212,6 +212,7 @@ class Headline:
             "posterior": f"posterior {self.kind}",
             "laplace": f"Laplace {self.kind}",
             "borrowed": f"{self.kind} over another structure's posterior",
+            "optimum": "best fit",
         }[self.basis.origin]
 
     @property

@@ -148,7 +148,8 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
     over = " over structures" if several else ""
     lacking = ("no effect under",) if several else ()
     if unseen:
-        caption = f"What was expected; the probability{over} is that in {about.of_draws}"
+        under = f"in {about.of_draws}" if about.unseen else "under the priors"
+        caption = f"What was expected; the probability{over} is that {under}"
         return Table(("", "policy", "expected", "class", "P", *lacking, "source"), tuple(rows), caption)
     caption = (
         f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "

@@ -97,7 +97,7 @@ function countedBeside(outcome, time) {
   const beside = here ? [here] : [nearest(seen.filter((s) => s.time < time)), nearest(seen.filter((s) => s.time > time))].filter(Boolean);
   if (!beside.length) return "";
   const words = (s) => (s.high === null ? `at least ${told(s.low)}` : s.high === s.low ? told(s.low) : `${told(s.low)} to ${told(s.high)}`);
-  return `${outcome.whole ? "Counted" : "Observed"}: ${beside.map((s) => `${words(s)} ${dated(s.date) ? `on ${dated(s.date)}` : `at ${s.date}`}`).join(" and ")}.`;
+  return `${outcome.whole ? "Counted" : "Observed"}: ${beside.map((s) => `${words(s)} ${whenCounted(s)}`).join(" and ")}.`;
 }
 
 /** A class as icon and words, in its colour. */

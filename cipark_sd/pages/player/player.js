@@ -217,6 +217,12 @@ function moved(levers = state.levers) {
   return Object.keys(levers).length > 0;
 }
 
+/** When something was counted, in a sentence: on its date, else on that of the time of the run. */
+function whenCounted({ time, date }) {
+  const slack = 1e-6 * Math.max(1, Math.abs(time)), label = page.labels[kernel.times.findIndex((t) => t >= time - slack)] ?? "";
+  return dated(date) ? `on ${dated(date)}` : dated(label) ? `on ${dated(label)}` : `at ${date}`;
+}
+
 /** A time in a sentence: on a date, in a year, at a time of the model. */
 function whenSaid(at) {
   const label = whenLabel(at);
@@ -280,8 +286,8 @@ function showAnswer(reading, outcome) {
   }
   $("question").textContent = questionOf(reading, outcome);
   $("number").replaceChildren(...parts);
-  $("answer").className = "ans";
   const classed = structure.prior !== null;
+  $("answer").className = classed ? "ans classed" : "ans";
   $("class").replaceChildren(classed ? make("span", { className: "cls" }, "…") : isUnseen() ? badge("assumed") : "");
   $("class").hidden = !classed && !isUnseen();
   const said = [isUnseen() ? "No data have been used." : ""];
@@ -316,7 +322,7 @@ async function classify(reading, outcome, asked) {
   if (prior === null) return true;
   const kind = classOf(pairs, reading.change ? shares : null), time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
-  $("answer").className = `ans ${kind}`;
+  $("answer").className = `ans classed ${kind}`;
   $("class").replaceChildren(badge(kind));
   const parts = [sentenceOf(kind, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);

@@ -116,8 +116,8 @@ def test_the_counts_nearest_in_time_on_either_side_are_named() -> None:
         for t, v in ((2018, 41), (2019.75, 55), (2020, 60))
     ]
     outcome = json.dumps({"whole": True, "seen": seen})
-    calls = f"const o = {outcome}, dated = () => '', said = [2019.9, 2020, 2021, 2017].map((t) => countedBeside(o, t));"
-    calls += "console.log(JSON.stringify(said))"
+    calls = f"const o = {outcome}, whenCounted = (s) => `at ${{s.date}}`;"
+    calls += "console.log(JSON.stringify([2019.9, 2020, 2021, 2017].map((t) => countedBeside(o, t))))"
     assert in_node(calls, "numbers.js", "answer.js") == [
         "Counted: 55 at 2019.75 and 60 at 2020.",
         "Counted: 60 at 2020.",

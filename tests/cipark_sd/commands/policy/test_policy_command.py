@@ -12,7 +12,7 @@ from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
 from calibration.study.library import STUDIES
-from cipark_sd import basis, results
+from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy import analysis
 from cipark_sd.commands.policy.analysis import start, untaught
@@ -23,7 +23,7 @@ from cipark_sd.commands.policy.target import read_target
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.pages.blocks import Folded, Paragraph, Table
+from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Scenario
@@ -248,45 +248,29 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
     assert "Not run, since from the priors nothing is ranked: attribution" in shown.output
 
 
-def test_without_draws_a_study_gets_an_approximation_that_is_named_wherever_it_stands(leaving, here):
+def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(leaving, here):
     shown = run("policy", leaving, "--runs", "200", "-o", here / "out")
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
-    assert lines[1].startswith("200 draws from a Laplace approximation of the posterior at its mode, not from chains")
-    assert "No posterior is at hand in cipark-output/" in lines[2]
+    assert lines[1].startswith("the best fit alone, without intervals")
+    assert "No posterior is in cipark-output/" in lines[2]
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
+    assert "one run, at the optimum" in shown.output
+    # one draw informs nothing: there is no probability after the fit, from 0 to 1 or other
+    for column in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone"):
+        assert column not in shown.output, column
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
-    blocks = [block for section in page.sections for block in section.blocks]
-    blocks += [inner for block in blocks if isinstance(block, Folded) for inner in block.blocks]
-    tables = [block for block in blocks if isinstance(block, Table)]
-    assert len(tables) >= 2
-    for table in tables:
-        assert "draws of a Laplace approximation" in table.caption, table.caption
     claims = pd.read_csv(here / "out" / "claims.csv")
-    assert claims["draws"].str.startswith("Laplace approximation, 200 draws").all()
-    # a pace of half leaves less than 0.68 of the leavers only where the rate is low; the data say that it is
-    at = claims.iloc[1]
-    assert at["bayes_factor"] == pytest.approx(
-        at["posterior"] / (1 - at["posterior"]) / (at["prior"] / (1 - at["prior"])), rel=1e-6
-    )
-    # a second call takes the kept draws, and the same call gives the same numbers
-    kept = (here / "out" / "laplace" / "draws-model.nc").read_bytes()
+    assert set(claims["draws"]) == {"best fit, no draws"}
+    assert "posterior" not in claims
+    assert "informed" not in set(claims["class"])
+    # a second call takes the kept fit, and the same call gives the same numbers
+    kept = (here / "out" / "optima" / "draws-model.nc").read_bytes()
     first = pd.read_csv(here / "out" / "effects.csv")
     run("policy", leaving, "--runs", "200", "-o", here / "out")
-    assert (here / "out" / "laplace" / "draws-model.nc").read_bytes() == kept
+    assert (here / "out" / "optima" / "draws-model.nc").read_bytes() == kept
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
-
-
-@pytest.mark.parametrize("reliable", [-1.0, 9.0])
-def test_one_run_has_no_band_and_no_probability(leaving, here, monkeypatch, reliable):
-    """An approximation that is far from the posterior leaves the optimum alone; a near one leaves its draws."""
-    monkeypatch.setattr(basis, "RELIABLE", reliable)
-    shown = run("policy", leaving, "--runs", "200", "-o", here / "out").output
-    one = reliable < 0
-    assert ("one run, at the optimum" in shown) == one
-    for column in ("50 %", "90 %", "P>0", "MC error"):
-        assert (column in shown) != one
 
 
 def test_chains_that_have_not_converged_are_told_first(tmp_path):
