@@ -34,10 +34,14 @@ _EQUAL = 1e-12
 
 @dataclass(frozen=True)
 class Compared:
-    """One outcome of all alternatives at one time: doing nothing ``(n_structures, n_draws)``, and each alternative."""
+    """One outcome of all alternatives at one time: doing nothing ``(n_structures, n_draws)``, and each alternative.
+
+    ``under`` are the events that alternatives follow, by alternative.
+    """
 
     base: Array
     values: Mapping[str, Array]
+    under: Mapping[str, str]
     structures: tuple[str, ...]
     weights: Array | None
     sign: float
@@ -52,6 +56,7 @@ class Compared:
         return cls(
             by_policy.pop(BASE),
             by_policy,
+            {decision.id: decision.under for decision in decisions.alternatives if decision.under},
             tuple(map(str, runs["rival"].to_numpy())),
             weights_of(runs),
             1.0 if outcome.better == "more" else -1.0,
@@ -62,20 +67,25 @@ class Compared:
         """The outcome of an alternative, draw by draw."""
         return self.base if alternative == BASE else self.values[alternative]
 
+    def without(self, alternative: str) -> Array:
+        """What an alternative is compared with: doing nothing, or the event that it follows."""
+        return self.level(self.under.get(alternative, BASE))
+
     def change(self, alternative: str) -> Array:
-        """By how much an alternative differs from doing nothing, draw by draw; rounding is no change."""
-        change = self.values[alternative] - self.base
-        return np.where(np.abs(change) <= _EQUAL * np.abs(self.base), 0.0, change)
+        """By how much an alternative differs from what it is compared with, draw by draw; rounding is no change."""
+        without = self.without(alternative)
+        change = self.values[alternative] - without
+        return np.where(np.abs(change) <= _EQUAL * np.abs(without), 0.0, change)
 
     def better(self, alternative: str) -> NDArray[np.bool_]:
-        """Where it is better by more than the margin of the level under doing nothing."""
+        """Where it is better by more than the margin of the level without it."""
         gain = self.sign * self.change(alternative)
-        return np.asarray((gain > self.margin * np.abs(self.base)) & (gain > 0))
+        return np.asarray((gain > self.margin * np.abs(self.without(alternative))) & (gain > 0))
 
     def worse(self, alternative: str) -> NDArray[np.bool_]:
         """Where it is worse by more than the margin."""
         loss = -self.sign * self.change(alternative)
-        return np.asarray((loss > self.margin * np.abs(self.base)) & (loss > 0))
+        return np.asarray((loss > self.margin * np.abs(self.without(alternative))) & (loss > 0))
 
     def by_structure(self, alternative: str, true: NDArray[np.bool_]) -> Array:
         """The probability of something under each structure ``(n_structures,)``; runs that failed are left out."""

@@ -73,6 +73,11 @@ class DecisionReader(ValueReader):
         for id_ in {id_ for id_ in ids if ids.count(id_) > 1 or id_ == BASE}:
             expected = f"each id once, and none {BASE!r}, which is doing nothing"
             self.problems.append(InvalidValue("the id", id_, expected, where="[[decision]]"))
+        events = [decision.id for decision in read if decision.event and not decision.under]
+        for decision in read:
+            if decision.under and (decision.under not in events or decision.under == decision.id):
+                where = f"decision {decision.id!r}, under"
+                self.problems.append(UnknownName(decision.under, events, kind="event", where=where))
         outcome, at = shared.text("outcome", headline[0]), shared.number("at", headline[1])
         margin = shared.number("margin", 0.05)
         if not 0 <= margin < 1:
@@ -108,6 +113,7 @@ class DecisionReader(ValueReader):
         if id_ and not _ID.fullmatch(id_):
             section.wrong("id", "letters, digits, blanks, dots and dashes")
         note, source, event = section.text("note", ""), section.text("source", ""), section.flag("event")
+        under = section.text("under", "")
         rules = [self.rule(section, date)]
         for number, content in enumerate(section.tables("rule"), 1):
             further = Section(content, f"rule {number}", self.problems, within=section)
@@ -119,7 +125,7 @@ class DecisionReader(ValueReader):
         limit = own_budget or (budget if cost or spend else "")
         if own_budget and not (cost or spend):
             section.wrong("budget", "a cost or spend beside it, which it limits")
-        return Decision(id_, title, tuple(rules), note, cost, spend, limit, source, event)
+        return Decision(id_, title, tuple(rules), note, cost, spend, limit, source, event, under)
 
     def rule(self, section: Section, default: float) -> Rule:
         """What is set, from when on, and on which condition."""

@@ -41,6 +41,8 @@ class Decision:
         Where the costs come from; empty where they are assumed.
     event : bool
         Whether it happens and is not chosen.
+    under : str
+        The id of an event that has happened: what is compared is then that event alone. Empty for doing nothing.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Decision:
     budget: str = ""
     source: str = ""
     event: bool = False
+    under: str = ""
 
     @property
     def priced(self) -> bool:
@@ -87,5 +90,5 @@ class Decisions:
 
     @property
     def options(self) -> Sequence[Decision]:
-        """What can be chosen."""
-        return [decision for decision in self.alternatives if not decision.event]
+        """What can be chosen before anything has happened."""
+        return [decision for decision in self.alternatives if not (decision.event or decision.under)]

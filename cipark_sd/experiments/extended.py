@@ -43,9 +43,13 @@ def of_outcome(id_: str) -> str:
 
 
 def alternatives(decisions: Decisions) -> tuple[Policy, ...]:
-    """Doing nothing, and each decision, as policies of the extended model."""
-    chosen = (Policy(d.id, d.title, Scenario("", {switch(d): 1.0})) for d in decisions.alternatives)
-    return (Policy(BASE, "Do nothing"), *chosen)
+    """Doing nothing, and each decision with the event that it follows, as policies of the extended model."""
+    by_id = {decision.id: decision for decision in decisions.alternatives}
+    policies = [Policy(BASE, "Do nothing")]
+    for decision in decisions.alternatives:
+        taken = [decision, *([by_id[decision.under]] if decision.under else [])]
+        policies.append(Policy(decision.id, decision.title, Scenario("", {switch(each): 1.0 for each in taken})))
+    return tuple(policies)
 
 
 def with_numbers(model: Model, uncertainties: Iterable[Uncertainty]) -> Model:

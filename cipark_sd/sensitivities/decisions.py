@@ -3,7 +3,7 @@
 They are asked by the policies of a study: what its ``policies.toml`` expects of them, and its strategies.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cipark_sd.experiments.catalogue import FILE, read_catalogue
@@ -63,12 +63,22 @@ class Decisions:
 def read_decisions(folder: Path, model: Model) -> Decisions:
     """What the study's ``policies.toml`` expects of its policies, and which of its strategies is best; none without it.
 
+    Outcomes that are equations of the file, and numbers that only these have, are no part of the model and left out.
+
     Raises
     ------
     InvalidValue, Problems
     """
     path = folder / FILE
-    return decisions_of(read_catalogue(path, model)) if path.is_file() else Decisions()
+    if not path.is_file():
+        return Decisions()
+    questions = decisions_of(read_catalogue(path, model))
+    return replace(
+        questions,
+        claims=tuple(claim for claim in questions.claims if not claim.outcome.equation),
+        choices=tuple(choice for choice in questions.choices if not choice.outcome.equation),
+        uncertainties=tuple(number for number in questions.uncertainties if number.name in model),
+    )
 
 
 def decisions_of(catalogue: Catalogue) -> Decisions:

@@ -32,7 +32,7 @@ def contents_of(request: Request) -> Contents:
     InvalidValue, UnknownName, Problems
     """
     target = read_target(request.folder, allow_files=request.allow_files)
-    model, catalogue = target.study.model, target.catalogue
+    model, catalogue = target.model, target.catalogue
     chosen = tuple(Outcome(name, name) for name in request.variables) or outcomes_of(catalogue)
     if not chosen:
         raise InvalidValue(
@@ -57,9 +57,9 @@ def contents_of(request: Request) -> Contents:
 
 
 def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
-    """The outcome of the headline, those that are shown beside it, and the others."""
-    by_id = catalogue.outcome_by_id
-    shown = [catalogue.headline[0], *catalogue.beside]
+    """The outcome of the headline, those that are shown beside it, and the others; not those that are equations."""
+    by_id = {outcome.id: outcome for outcome in catalogue.outcomes if not outcome.equation}
+    shown = [id_ for id_ in (catalogue.headline[0], *catalogue.beside) if id_ in by_id]
     ids = dict.fromkeys([*shown, *([] if catalogue.beside else by_id)])
     return tuple(Outcome(by_id[id_].title, by_id[id_].variable, by_id[id_].per) for id_ in ids)[:OUTCOMES]
 

@@ -132,6 +132,7 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         """The outcome that is chosen by: its level if nothing is done, and what each alternative changes."""
         decisions = decided(about.catalogue)
         units = about.units[decisions.outcome]
+        events = {decision.id: decision.under for decision in decisions.alternatives}
         over: Literal["mixture", "futures"] = "mixture" if about.weighted else "futures"
         conditions = (f"{len(about.rivals)} structures alike",) if about.several and not about.weighted else ()
         record = partial(about.record, of=over, conditions=conditions, unit=units, kind="median")
@@ -139,8 +140,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             name = "level" if row["alternative"] == BASE else "change"
             ends = row[f"{name}_low"], row[f"{name}_high"]
             bounds = Bounds(*ends, 0.9, "central draws") if np.isfinite(ends).all() else None
-            under, against = about.settings[row["alternative"]], "" if name == "level" else "doing nothing"
-            estimand = output(about.quantities[decisions.outcome], decisions.at, under=under, against=against)
+            without = about.settings.get(events.get(row["alternative"], ""), "doing nothing")
+            settings, against = about.settings[row["alternative"]], "" if name == "level" else without
+            estimand = output(about.quantities[decisions.outcome], decisions.at, under=settings, against=against)
             title = "" if name == "level" else title_of(about, row["alternative"])
             yield from record(estimand, row[name], interval=bounds, title=title)
 

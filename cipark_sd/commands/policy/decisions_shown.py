@@ -31,9 +31,12 @@ def rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
 
 
 def title_of(about: About, alternative: str) -> str:
-    """An alternative in words."""
-    titles = {decision.id: decision.title for decision in decided(about.catalogue).alternatives}
-    return titles.get(alternative, "Do nothing")
+    """An alternative in words, after the event that it follows."""
+    by_id = {decision.id: decision for decision in decided(about.catalogue).alternatives}
+    if alternative not in by_id:
+        return "Do nothing"
+    decision = by_id[alternative]
+    return f"{by_id[decision.under].title}: {decision.title}" if decision.under else decision.title
 
 
 def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:

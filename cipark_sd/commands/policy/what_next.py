@@ -75,6 +75,7 @@ class _First:
     def page(self) -> WhatNext:
         about, decisions = self.about, decided(self.about.catalogue)
         unit = f" ({self.unit})" if self.unit else ""
+        events = [decision for decision in decisions.alternatives if decision.event]
         tables = tuple(outcome_table(self.result, about, name) for name in about.catalogue.outcome_by_id)
         sections = (
             Section("All outcomes", tables),
@@ -88,7 +89,7 @@ class _First:
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
             heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
             columns=tuple(self.columns()),
-            rows=tuple(map(self.row, (None, *sorted(decisions.alternatives, key=lambda decision: decision.event)))),
+            rows=tuple(map(self.row, (None, *decisions.options, *events))),
             measure=self.measure(),
             limits=self.limits(),
             sections=sections,

@@ -101,6 +101,19 @@ def test_nothing_differs_before_the_date_although_the_condition_is_true(tmp_path
     assert levels(runs, "rule")[2] == pytest.approx(100 * KEEP**33, rel=1e-12)
 
 
+def test_a_decision_after_an_event_is_compared_with_the_event_alone(tmp_path):
+    leak = '[[decision]]\nid = "leak"\ntitle = "Leak"\nset = { Rate = 0.2 }\nevent = true\n'
+    runs = run(tmp_path, leak + STOP + 'under = "leak"\ndate = 8\n')
+    fast = 1 - 0.2 * STEP
+    assert levels(runs, "leak")[2] == pytest.approx(100 * KEEP**32 * fast**96, rel=1e-12)
+    assert levels(runs, "stop")[2] == pytest.approx(100 * KEEP**32 * fast**32, rel=1e-12)
+    event, after = Decision("leak", "Leak", (), event=True), Decision("stop", "Stop", (), under="leak")
+    decisions = Decisions(4.0, "level", 16.0, 0.05, (event, after))
+    assert not decisions.options
+    of = Compared.of(runs.expand_dims("rival").assign_coords(rival=["m"], weight=("rival", [np.nan])), LEVEL, decisions)
+    assert of.change("stop")[0, 0] == pytest.approx(levels(runs, "stop")[2] - levels(runs, "leak")[2], rel=1e-12)
+
+
 PRICE = '[[uncertainty]]\nid = "price"\nname = "Price"\nrange = [1, 3]\nunits = "EUR/Year"\n'
 
 
@@ -214,6 +227,8 @@ def read_without_decisions(tmp_path, base):
         (STOP.replace('"stop"', '"base"'), "doing nothing"),
         (STOP.replace('"stop"', '"a[b]"'), "letters"),
         (STOP + "cots = 3", "cots"),
+        (STOP + 'under = "stop"', "under"),
+        (STOP + 'under = "storm"', "storm"),
         (STOP.replace("set = { Rate = 0 }", ""), "a table of constants"),
     ],
 )
