@@ -20,7 +20,7 @@ from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.variants import refuse_variant
-from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
+from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -407,6 +407,11 @@ class Lowering:
         position = self.graph.nodes[place].payload
         assert isinstance(position, int)
         return self.graph.past(position, steps)
+
+    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
+        """The error of something that a variable's equation has and that is not computed."""
+        label = self._label(variable)
+        return UnsupportedFeature(feature, variable=label, where=self.model.name, alternative=alternative)
 
     def number(self, node: int) -> float:
         """What a node is at the start of the model's own run."""

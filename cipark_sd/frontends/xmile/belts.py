@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from cipark_sd.compiler.functions.slats import leaving as leaving_slats
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
 
 _STEP = Ref("time_step")
@@ -50,13 +51,17 @@ class Belt:
     Parameters
     ----------
     entering : Expr
-        All inflows together.
+        All inflows that enter at the beginning.
     transit, initial : Expr
         Transit time, and the stock, whose initial value is what lies on it at the start.
     leaks : sequence of Leak
         In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
     varies : bool
         Whether the transit time may change in a run.
+    by_slats : bool
+        Whether where it lies has to be known, since an inflow, or one that comes out of a leak, is spread.
+    spread : sequence of pairs of Expr
+        Those of :func:`cipark_sd.compiler.functions.slats.leaving`.
     """
 
     entering: Expr
@@ -65,6 +70,8 @@ class Belt:
     leaks: Sequence[Leak] = ()
     exponential: bool = False
     varies: bool = False
+    by_slats: bool = False
+    spread: Sequence[tuple[Expr, Expr]] = ()
 
     @property
     def slats(self) -> Expr:
@@ -75,6 +82,8 @@ class Belt:
 
     def memories(self) -> list[tuple[Expr, Expr]]:
         """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""
+        if self.by_slats:
+            return []
         if self.exponential:
             if not self._changes:
                 return []
@@ -90,6 +99,9 @@ class Belt:
 
     def leaving(self, memories: Sequence[Expr]) -> Expr:
         """The flow at the end; ``memories`` are the levels of :meth:`memories`."""
+        if self.by_slats:
+            rate = _sum(_ZERO, *(leak.fraction for leak in self.leaks))
+            return leaving_slats(self._steady, rate, self.entering, self.slats, self.spread)
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
         if self.exponential:

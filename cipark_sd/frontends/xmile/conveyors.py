@@ -88,10 +88,13 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
                 yield problem("a leak fraction that changes on a conveyor whose transit time changes")
             if apart:
                 yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
-    for name in flows_of(document, stock, "inflow"):
-        spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
-        if spread not in ("", "beginning"):
-            yield problem(f"a conveyor whose inflow is spread ({spread})")
+    ends = [*flows_of(document, stock, "inflow"), *leaks]
+    ways = {name: spread(nodes[name]) for name in ends if name in nodes}
+    for way in dict.fromkeys(ways.values()):
+        if way not in ("beginning", "even", "source"):
+            yield problem(f"a conveyor whose inflow is spread ({way})")
+    if leaks and not exponential and by_slats(document, stock, nodes):
+        yield problem("a spread inflow, or a leak that is one, of a conveyor that leaks linearly")
     text = "" if conveyor is None else length_of(document, conveyor)
     if not text or (_is_number(text) and not float(text) > 0):
         yield problem("a conveyor without a transit time above 0")
@@ -124,6 +127,18 @@ def leak_text(document: Document, node: Any) -> str:
     leak = document.child(node, "leak")
     inside = "" if leak is None else "".join(leak.itertext()).strip()
     return inside or document.text(node, "eqn")
+
+
+def spread(node: Any) -> str:
+    """Where on a conveyor a flow enters: Stella's attribute of it."""
+    return next((value for key, value in node.attrib.items() if "spreadflow" in key), "beginning")
+
+
+def by_slats(document: Document, stock: Any, nodes: Mapping[str, Any]) -> bool:
+    """Whether where things lie on a conveyor matters: an inflow is spread, or what leaks keeps its place elsewhere."""
+    leaks = split_outflows(document, stock, nodes)[1]
+    enters = any(spread(nodes[name]) != "beginning" for name in flows_of(document, stock, "inflow") if name in nodes)
+    return enters or any(spread(nodes[name]) == "source" for name in leaks if name in nodes)
 
 
 def zone(node: Any) -> tuple[float, float]:

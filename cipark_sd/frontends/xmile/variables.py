@@ -3,22 +3,26 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, Literal, cast
 
 import numpy as np
 
+from cipark_sd.compiler.functions.slats import EVENLY
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted
 from cipark_sd.frontends.xmile.conveyors import (
     Role,
+    by_slats,
     flows_of,
     is_constant,
     is_true,
     leak_text,
     length_of,
     split_outflows,
+    spread,
     zone,
 )
 from cipark_sd.frontends.xmile.document import Document
@@ -353,7 +357,7 @@ class Elements:
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
             pieces.append(
-                StockPiece(self._net(flows, bound, label), self._equation(part, label), span, non_negative=non_negative)
+                StockPiece(self._net(flows, bound), self._equation(part, label), span, non_negative=non_negative)
             )
         return Stock(**described, pieces=tuple(pieces))
 
@@ -398,15 +402,24 @@ class Elements:
         self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
         return canonical(label)
 
-    def _belt(self, span: Subscripts, conveyor: Any, label: str) -> Belt:
-        """The conveyor of an element; what it says of its transit time has been looked at before."""
+    def _belt(self, span: Subscripts, conveyor: Any, label: str, behind: tuple[Any, ...] = ()) -> Belt:
+        """The conveyor of an element; what it says of its transit time has been looked at before.
+
+        ``behind`` are those that it leaks into, where that is asked.
+        """
         element: Any = self.document.child(conveyor, "conveyor")
         line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
-        entering = self._net(
-            [(self.reader.scope.resolve(name), True) for name in flows_of(self.document, conveyor, "inflow")],
-            bound,
-            label,
-        )
+        beginning: list[tuple[str, bool]] = []
+        placed: list[tuple[Expr, Expr]] = []
+        for name in flows_of(self.document, conveyor, "inflow"):
+            way, role = spread(self.nodes[name]) if name in self.nodes else "beginning", self.conveyors.get(name)
+            inflow = [(self.reader.scope.resolve(name), True)]
+            if way == "even":
+                placed.append((EVENLY, self._net(inflow, bound)))
+            elif way == "source" and role is not None and role.way == "leaks":
+                placed.append(self._source(name, span, role.conveyor, label, (*behind, conveyor)))
+            else:
+                beginning += inflow
         leaks = []
         for name in split_outflows(self.document, conveyor, self.nodes)[1]:
             text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
@@ -415,13 +428,32 @@ class Elements:
             changes = text not in _UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
             leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
         return Belt(
-            entering,
+            self._net(beginning, bound),
             _bound(self.read(self.document.text(element, "len"), label, line), bound),
             Ref(self._full(conveyor), span),
             tuple(leaks),
             exponential=is_true(element.get("exponential_leak")),
             varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
+            by_slats=by_slats(self.document, conveyor, self.nodes),
+            spread=tuple(placed),
         )
+
+    def _source(
+        self, flow: str, span: Subscripts, source: Any, label: str, behind: tuple[Any, ...]
+    ) -> tuple[Expr, Expr]:
+        """The flow at the end of the conveyor that a leak comes from, and the leak's rate."""
+        if any(source is conveyor for conveyor in behind):
+            raise UnsupportedFeature(
+                "conveyors that leak into each other, each at the place where it was in the other",
+                variable=label,
+                where=f"{self.where}:{source.sourceline}",
+                alternative="let one of the leaks enter at the beginning",
+            )
+        if self.dims_of(self._full(source)) != self.dims_of(self._full(behind[-1])):
+            raise EquationError(self.where, label, "is spread by its source, a conveyor that has other dimensions")
+        belt = self._belt(span, source, label, behind)
+        place = split_outflows(self.document, source, self.nodes)[1].index(flow)
+        return belt.leaving([]), belt.leaks[place].fraction
 
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))
@@ -449,18 +481,19 @@ class Elements:
         out = Ref(self.reader.scope.resolve(leaving[0]), span)
         return admitted(expr, Ref(stock, span), out, [Ref(name, span) for name in inflows_before], limits)
 
-    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
-        """Inflows less outflows; each element of a stock has that of a flow."""
+    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str]) -> Expr:
+        """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
+
+        Source: the stocks of isee systems' own published models, which take the flow of each element and account for
+        the sum elsewhere.
+        """
         net: Expr | None = None
         for name, enters in flows:
-            dims = self.dims_of(name)
-            missing = [dim for dim in dims if dim not in bound]
-            if missing:
-                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock lacks; sum it in a flow"
-                raise EquationError(self.where, label, reason)
-            flow = Ref(name, tuple(bound[dim] for dim in dims))
-            first = flow if enters else Neg(flow)
-            net = first if net is None else Binary("+" if enters else "-", net, flow)
+            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in self.dims_of(name)]
+            for elements in product(*ways):
+                flow = Ref(name, elements)
+                first = flow if enters else Neg(flow)
+                net = first if net is None else Binary("+" if enters else "-", net, flow)
         return Const(0.0) if net is None else net
 
 
