@@ -400,10 +400,14 @@ class Lowering:
         kind: Literal["latest", "conveyor"] = "latest" if latest else "conveyor"
         return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), kind, after()))
 
-    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
+    def record(
+        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
+    ) -> int:
         """The node of what was ``steps`` ago; what is remembered is made later."""
         nothing = self.graph.const(0.0)
-        place = self.pipes.node(key, lambda: Pipe(label, nothing, entering(), nothing, "record"))
+        place = self.pipes.node(
+            key, lambda: Pipe(label, nothing, entering(), nothing, "record", None if after is None else after())
+        )
         position = self.graph.nodes[place].payload
         assert isinstance(position, int)
         return self.graph.past(position, steps)

@@ -98,8 +98,13 @@ class Memory(Protocol):
         Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
         """
 
-    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
-        """The node of what was ``steps`` ago; what is remembered is made later."""
+    def record(
+        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
+    ) -> int:
+        """The node of what was ``steps`` ago; what is remembered is made later.
+
+        Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
+        """
 
     def context(self, variable: str, *, start: bool) -> Context:
         """What functions without memory need."""

@@ -67,7 +67,12 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
     if conveyor is not None and is_true(conveyor.get("discrete")):
-        yield problem("a discrete conveyor")
+        waiting = (n for n in nodes.values() if document.name(n) == "stock" and document.child(n, "queue") is not None)
+        queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
+        if not set(flows_of(document, stock, "inflow")) <= queued:
+            yield problem("a discrete conveyor that something enters which comes from no queue")
+        elif document.child(conveyor, "in_limit") is not None or document.text(stock, "eqn") != "0":
+            yield problem("a discrete conveyor with an inflow limit, or with something on it at the start")
     leaving, leaks = split_outflows(document, stock, nodes)
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")

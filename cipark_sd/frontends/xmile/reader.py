@@ -24,7 +24,6 @@ from cipark_sd.timegrid import SLACK
 
 #: Parts that no engine here has, and the way round each.
 _REFUSED: Mapping[str, str] = {
-    "queue": "model the queue as a stock with an outflow",
     "oven": "model the oven as a stock with a PULSE outflow",
 }
 #: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
@@ -76,18 +75,21 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 
 def _refused(document: Document) -> list[CiparkError]:
     problems: list[CiparkError] = []
+    specs = document.child(document.root, "sim_specs")
+    euler = "rk" not in specs.get("method", "euler").lower()
+    refusals = _REFUSED if euler else {**_REFUSED, "queue": "use Euler, in whose steps its batches come and go"}
     for model in document.children(document.root, "model"):
-        for node in document.children(document.variables(model), *KINDS, *_REFUSED):
-            parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
+        for node in document.children(document.variables(model), *KINDS, *refusals):
+            parts = [document.name(node), *(document.name(p) for p in document.children(node, *refusals))]
             problems += [
                 UnsupportedFeature(
                     f"the XMILE part <{part}>",
                     variable=plain_label(node.get("name", part)),
                     where=document.path.name,
-                    alternative=_REFUSED[part],
+                    alternative=refusals[part],
                 )
                 for part in parts
-                if part in _REFUSED
+                if part in refusals
             ]
             if document.name(node) == "stock" and document.child(node, "conveyor") is not None:
                 every = document.children(document.variables(model), *KINDS)

@@ -28,6 +28,7 @@ from cipark_sd.frontends.xmile.conveyors import (
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
+from cipark_sd.frontends.xmile.queues import Queue, is_queue, queues
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
@@ -129,6 +130,8 @@ class Elements:
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
+        if (queue := queues(self.document, self.nodes).get(canonical(node.get("name")))) is not None:
+            return self._dispatched(node, described, queue)
         role = self.conveyors.get(canonical(node.get("name")))
         if role is not None and role.way != "enters":
             return self._conveyed(node, described, role)
@@ -343,7 +346,8 @@ class Elements:
 
     def _limits_flows(self, stock: Any) -> bool:
         """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
-        return self._is_non_negative(stock, "stock") and self.document.child(stock, "conveyor") is None
+        special = self.document.child(stock, "conveyor") is not None or is_queue(self.document, stock)
+        return self._is_non_negative(stock, "stock") and not special
 
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
@@ -360,6 +364,24 @@ class Elements:
                 StockPiece(self._net(flows, bound), self._equation(part, label), span, non_negative=non_negative)
             )
         return Stock(**described, pieces=tuple(pieces))
+
+    def _dispatched(self, node: Any, described: Mapping[str, Any], stock: Any) -> Variable:
+        """A flow that a queue decides on, and the conveyor behind it."""
+        queue, label, dims = Queue(self.document, stock, self.nodes), str(described["label"]), described["dims"]
+        if self.dims_of(self._full(stock)) != dims:
+            raise EquationError(self.where, label, "belongs to a queue that has other dimensions")
+        pieces = []
+        for _, span in self._parts(stock, label, dims):
+            inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
+            outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
+            entering = self._net(inflows, dict(zip(dims, span, strict=True)))
+            asked = admitted = queue.asked(Ref(self._full(stock), span), entering, outflows)
+            if queue.behind is not None:
+                first = self.nodes[queue.outflows[0]]
+                admitted = self._entering(first, asked, span, label, queue.behind)
+            name = canonical(node.get("name"))
+            pieces.append(Piece(queue.leaving(name, asked, outflows, admitted), span))
+        return Auxiliary(**described, pieces=tuple(pieces))
 
     def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
         """A flow that a conveyor decides on: what leaves it, and what leaks."""
