@@ -8,13 +8,17 @@ puts what another conveyor leaks where it was there. Decided here: what leaks ke
 conveyors have other lengths, and moves on in the step after, as all that enters does.
 """
 
+import math
 from collections.abc import Sequence
 
+from cipark_sd.compiler.functions.arrays import deviation, folded
 from cipark_sd.compiler.functions.row import Function, Memory, Remembered
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.model.expr import Call, Const, Expr, Ref
 
 NAME = "conveyor: slats"
+#: What is asked of the slats of a conveyor: one at a place, or of all of them.
+SEEN = ("place", "vmin_xmile", "vmax_xmile", "xmile_stddev")
 _STEP = Ref("time_step")
 
 
@@ -47,6 +51,14 @@ def source_slats(j: int, many: int, of: int) -> int:
     return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
 
 
+def seen(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
+    """A function of what lies on the slats of a conveyor, one of ``SEEN``; ``leaves`` is the flow at its end.
+
+    Places count from 1 at the exit, and beyond the conveyor there is no number.
+    """
+    return Call("conveyor: seen", (stock, leaves, Const(float(SEEN.index(function))), Const(float(place))))
+
+
 class _Belt:
     """The slats of one conveyor, by the call that is the flow at its end."""
 
@@ -61,7 +73,7 @@ class _Belt:
         """What lies on a slat."""
         # the conveyor is the same in whatever equation it stands
         key = (NAME, self.call.arguments, self.many, i)
-        return self.m.cell(key, f"{self.variable} slat {i + 1}", lambda: self._first(i), lambda: self._following(i))
+        return self.m.cell(key, f"{self.variable} slat {i + 1}", lambda: self.first(i), lambda: self._following(i))
 
     def taken(self, rate: Expr) -> int:
         """The share of a slat that leaves it by the leak of a rate in a step."""
@@ -74,7 +86,8 @@ class _Belt:
         g, slat = self.m.graph, self.slat(i)
         return g.sub(slat, g.mul(slat, self.taken(self.call.arguments[1])))
 
-    def _first(self, i: int) -> int:
+    def first(self, i: int) -> int:
+        """What lies on a slat at the start."""
         m, g, (steady, rate, *_) = self.m, self.m.graph, self.call.arguments
         step = g.uniform("time_step")
         retained = g.sub(g.const(1.0), g.mul(m.start(rate, self.variable), step))
@@ -107,6 +120,24 @@ def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> int:
     return g.mul(m.start(call.arguments[0], variable), retained)
 
 
+def _seen(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    g, (_, leaves, which, place) = m.graph, call.arguments
+    assert isinstance(leaves, Call)
+    assert isinstance(which, Const)
+    assert isinstance(place, Const)
+    belt, context = _Belt(m, variable, leaves), m.context(variable, start=start)
+    slats = [belt.first(i) if start else belt.slat(i) for i in range(belt.many)]
+    match SEEN[int(which.value)]:
+        case "vmin_xmile":
+            return folded("min")(context, slats)
+        case "vmax_xmile":
+            return folded("max")(context, slats)
+        case "xmile_stddev":
+            return deviation(context, slats)
+        case _:
+            return slats[int(place.value) - 1] if 1 <= place.value <= belt.many else g.const(math.nan)
+
+
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 ROWS = (
     Function(
@@ -115,6 +146,17 @@ ROWS = (
         Remembered(
             lambda m, variable, call: _at_the_end(m, variable, call, start=True),
             lambda m, variable, call: _at_the_end(m, variable, call, start=False),
+        ),
+        "same, any -> same",
+        in_vensim=_CHAIN,
+        in_xmile=_CHAIN,
+    ),
+    Function(
+        "conveyor: seen",
+        "conveyor, outflow, function, place",
+        Remembered(
+            lambda m, variable, call: _seen(m, variable, call, start=True),
+            lambda m, variable, call: _seen(m, variable, call, start=False),
         ),
         "same, any -> same",
         in_vensim=_CHAIN,

@@ -10,7 +10,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFile
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
-from cipark_sd.frontends.xmile.conveyors import refused, roles
+from cipark_sd.frontends.xmile.conveyors import refused
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -182,7 +182,6 @@ def _variables(
             _non_negative(document, instance),
             groups,
             lambda name: whole.get(name, ()),
-            roles(document, nodes),
             {canonical(node.get("name") or ""): node for node in nodes},
         )
         for node in nodes:
@@ -250,7 +249,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
     scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
     instance = Instance(document.root, "", "")
     elements = Elements(
-        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}, {}
+        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}
     )
     made: list[Variable] = []
     for label, tag, doc in (
@@ -361,7 +360,6 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             {"stock": False, "flow": False},
             {},
             lambda name: (),
-            roles(document, nodes),
             {canonical(node.get("name") or ""): node for node in nodes},
         )
         variables: list[Variable] = []

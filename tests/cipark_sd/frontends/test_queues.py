@@ -151,3 +151,55 @@ def test_queues_whose_rule_is_not_known_are_refused_by_name(
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(CiparkError, match=words):
         read_model(path)
+
+
+@pytest.mark.parametrize(("engine", "kind"), [("native", ""), ("numpy", ' exponential_leak="true"')])
+def test_functions_of_arrays_take_a_conveyor_by_its_slats(tmp_path: Path, engine: str, kind: str) -> None:
+    """XMILE 1.0, section 3.7.1; the exit is the first slat. pysimlin has the same numbers."""
+    leak = '<flow name="lost"><eqn>0.2</eqn><leak/></flow>' if kind else ""
+    seen = {
+        "sum": "SUM(c)",
+        "mean": "MEAN(c)",
+        "least": "MIN(c)",
+        "most": "10 + MAX(c)",
+        "deviation": "STDDEV(c)",
+        "size": "SIZE(c)+0*TIME",
+        "exit": "c[1]",
+        "last": "c[4]",
+        "beyond": "c[5]",
+    }
+    functions = "".join(f'<aux name="{name}"><eqn>{text}</eqn></aux>' for name, text in seen.items())
+    path = stella(
+        tmp_path / "m.stmx",
+        f"""<stock name="c"><eqn>40</eqn><inflow>in</inflow><outflow>out</outflow>
+{"<outflow>lost</outflow>" * bool(leak)}<conveyor{kind}><len>2</len></conveyor></stock>
+<flow name="in"><eqn>10 + 3 * TIME</eqn></flow><flow name="out"/>{leak}
+{functions}""",
+        dt="0.5",
+    )
+    run, theirs = simulate(read_model(path), engine=engine), by_simlin(path)
+    for name in seen:
+        np.testing.assert_allclose(run[name], theirs[name], rtol=1e-12, atol=1e-12, err_msg=name)
+    assert float(run["exit"][0]) < float(run["last"][0]) if leak else float(run["exit"][0]) == 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<outflow>out</outflow>", "<outflow>out</outflow><outflow>x</outflow>"),
+        ("<conveyor><len>2</len></conveyor>", "<queue/>"),
+    ],
+)
+def test_slats_that_leak_linearly_and_batches_are_not_taken_by_functions_of_arrays(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    path = stella(
+        tmp_path / "m.stmx",
+        """<stock name="c"><eqn>40</eqn><inflow>in</inflow><outflow>out</outflow>
+<conveyor><len>2</len></conveyor></stock>
+<flow name="in"><eqn>10</eqn></flow><flow name="out"/><flow name="x"><eqn>0.1</eqn><leak/></flow>
+<aux name="m"><eqn>MEAN(c)</eqn></aux>""",
+    )
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(CiparkError, match=r"m\.stmx:\d+: 'm' uses a function of the batches .* which is their sum"):
+        read_model(path)
