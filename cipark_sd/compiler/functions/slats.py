@@ -22,7 +22,9 @@ SEEN = ("place", "vmin_xmile", "vmax_xmile", "xmile_stddev")
 _STEP = Ref("time_step")
 
 
-def leaving(steady: Expr, rate: Expr, first: Expr, slats: Expr, spread: Sequence[tuple[Expr, Expr]]) -> Expr:
+def leaving(
+    steady: Expr, rate: Expr, first: Expr, slats: Expr, stopped: Expr, spread: Sequence[tuple[Expr, Expr]]
+) -> Expr:
     """The flow at the end of a conveyor.
 
     Parameters
@@ -35,11 +37,13 @@ def leaving(steady: Expr, rate: Expr, first: Expr, slats: Expr, spread: Sequence
         What enters at the beginning.
     slats : Expr
         How many there are.
+    stopped : Expr
+        Not zero where all stands still.
     spread : sequence of pairs of Expr
         Zero and an inflow that is spread evenly, or the flow at the end of the conveyor that leaks into this one and
         the rate of that leak.
     """
-    return Call(NAME, (steady, rate, first, slats, *(part for pair in spread for part in pair)))
+    return Call(NAME, (steady, rate, first, slats, stopped, *(part for pair in spread for part in pair)))
 
 
 def source_slats(j: int, many: int, of: int) -> int:
@@ -79,7 +83,12 @@ class _Belt:
         """The share of a slat that leaves it by the leak of a rate in a step."""
         g, step = self.m.graph, self.m.graph.uniform("time_step")
         of_all = g.mul(self.m.run(self.call.arguments[1], self.variable), step)
-        return g.div(g.mul(self.m.run(rate, self.variable), step), g.op("max", g.const(1.0), of_all))
+        share = g.div(g.mul(self.m.run(rate, self.variable), step), g.op("max", g.const(1.0), of_all))
+        return g.select(self.stopped(), g.const(0.0), share)
+
+    def stopped(self) -> int:
+        """Whether all stands still."""
+        return self.m.run(self.call.arguments[4], self.variable)
 
     def kept(self, i: int) -> int:
         """What lies on a slat after the leaks of the step."""
@@ -95,7 +104,7 @@ class _Belt:
         return g.mul(g.mul(m.start(steady, self.variable), step), share)
 
     def _following(self, i: int) -> int:
-        m, g, (_, _, first, _, *spread) = self.m, self.m.graph, self.call.arguments
+        m, g, (_, _, first, _, _, *spread) = self.m, self.m.graph, self.call.arguments
         step, last = g.uniform("time_step"), i + 1 == self.many
         amount = g.mul(m.run(first, self.variable), step) if last else self.kept(i + 1)
         for source, value in zip(spread[::2], spread[1::2], strict=True):
@@ -107,13 +116,13 @@ class _Belt:
             for j in range(other.many):
                 if source_slats(j, self.many, other.many) == i:
                     amount = g.add(amount, g.mul(other.slat(j), other.taken(value)))
-        return amount
+        return g.select(self.stopped(), self.slat(i), amount)
 
 
 def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> int:
     belt, g = _Belt(m, variable, call), m.graph
     if not start:
-        return g.div(belt.kept(0), g.uniform("time_step"))
+        return g.select(belt.stopped(), g.const(0.0), g.div(belt.kept(0), g.uniform("time_step")))
     # what has come in at the steady rate has leaked at every slat
     rate = g.mul(m.start(call.arguments[1], variable), g.uniform("time_step"))
     retained = g.op("pow", g.sub(g.const(1.0), rate), g.const(float(belt.many)))
@@ -142,7 +151,7 @@ _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 ROWS = (
     Function(
         NAME,
-        "steady inflow, leak rate, inflow, slats, ...",
+        "steady inflow, leak rate, inflow, slats, stopped, ...",
         Remembered(
             lambda m, variable, call: _at_the_end(m, variable, call, start=True),
             lambda m, variable, call: _at_the_end(m, variable, call, start=False),

@@ -14,7 +14,7 @@ from cipark_sd.naming import canonical, plain_label
 _FIXED = ("dt", "starttime", "stoptime", "pi")
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 #: What of ``<conveyor>`` is computed.
-_KNOWN = ("len", "capacity", "in_limit")
+_KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     label = plain_label(stock.get("name", "conveyor"))
 
     def problem(feature: str) -> CiparkError:
-        return UnsupportedFeature(feature, variable=label, where=document.path.name, alternative=_CHAIN)
+        where = f"{document.path.name}:{stock.sourceline}"
+        return UnsupportedFeature(feature, variable=label, where=where, alternative=_CHAIN)
 
     for part in () if conveyor is None else conveyor:
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
@@ -99,7 +100,15 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
         if way not in ("beginning", "even", "source"):
             yield problem(f"a conveyor whose inflow is spread ({way})")
     if leaks and not exponential and by_slats(document, stock, nodes):
-        yield problem("a spread inflow, or a leak that is one, of a conveyor that leaks linearly")
+        yield problem("a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly")
+    conveyed = {
+        name
+        for node in nodes.values()
+        if document.name(node) == "stock" and document.child(node, "conveyor") is not None
+        for name in flows_of(document, node, "outflow")
+    }
+    if arrests(document, stock) and not conveyed.isdisjoint(flows_of(document, stock, "inflow")):
+        yield problem("a conveyor with <arrest> behind another one, which it would hold up")
     text = "" if conveyor is None else length_of(document, conveyor)
     if not text or (_is_number(text) and not float(text) > 0):
         yield problem("a conveyor without a transit time above 0")
@@ -140,10 +149,17 @@ def spread(node: Any) -> str:
 
 
 def by_slats(document: Document, stock: Any, nodes: Mapping[str, Any]) -> bool:
-    """Whether where things lie on a conveyor matters: an inflow is spread, or what leaks keeps its place elsewhere."""
+    """Whether where things lie matters: an inflow is spread, what leaks keeps its place elsewhere, or all may stop."""
     leaks = split_outflows(document, stock, nodes)[1]
+    if arrests(document, stock):
+        return True
     enters = any(spread(nodes[name]) != "beginning" for name in flows_of(document, stock, "inflow") if name in nodes)
     return enters or any(spread(nodes[name]) == "source" for name in leaks if name in nodes)
+
+
+def arrests(document: Document, stock: Any) -> bool:
+    """Whether a conveyor may stand still."""
+    return document.text(document.child(stock, "conveyor"), "arrest") not in ("", "0")
 
 
 def zone(node: Any) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def _refused(document: Document) -> list[CiparkError]:
                 UnsupportedFeature(
                     f"the XMILE part <{part}>",
                     variable=plain_label(node.get("name", part)),
-                    where=document.path.name,
+                    where=f"{document.path.name}:{node.sourceline}",
                     alternative=refusals[part],
                 )
                 for part in parts

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from cipark_sd.compiler.functions.slats import EVENLY, SEEN, seen
 from cipark_sd.errors import EquationError, UnsupportedFeature
-from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted
+from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
 from cipark_sd.frontends.xmile.conveyors import (
     Role,
     by_slats,
@@ -175,16 +175,26 @@ class SpecialStocks(ABC):
             fraction = Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, line), bound)
             changes = text not in UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
             leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
+        transit = bound_to(self.read(self.document.text(element, "len"), label, line), bound)
+        if (sample := self.document.text(element, "sample")) not in UNFINISHED:
+            when = bound_to(self.read(sample, label, line), bound)
+            transit = Call("sample_if_true", (when, transit, transit))
         return Belt(
             self._net(beginning, bound),
-            bound_to(self.read(self.document.text(element, "len"), label, line), bound),
+            transit,
             Ref(self._full(conveyor), span),
             tuple(leaks),
             exponential=is_true(element.get("exponential_leak")),
             varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
             by_slats=by_slats(self.document, conveyor, self.nodes),
+            stopped=self._stopped(conveyor, bound, label),
             spread=tuple(placed),
         )
+
+    def _stopped(self, conveyor: Any, bound: Mapping[str, str], label: str) -> Expr:
+        """Whether a conveyor stands still, as its ``<arrest>`` says."""
+        text = self.document.text(self.document.child(conveyor, "conveyor"), "arrest")
+        return Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, conveyor.sourceline), bound)
 
     def _source(
         self, flow: str, span: Subscripts, source: Any, label: str, behind: tuple[Any, ...]
@@ -242,8 +252,9 @@ class SpecialStocks(ABC):
             for key in ("capacity", "in_limit")
             if self.document.text(element, key) not in UNFINISHED
         }
+        stopped = self._stopped(conveyor, bound, label)
         if not limits:
-            return expr
+            return while_moving(expr, stopped)
         stock = self._full(conveyor)
         if len(self.dims_of(stock)) != len(span):
             raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
@@ -254,7 +265,8 @@ class SpecialStocks(ABC):
         inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
         leaving, _ = split_outflows(self.document, conveyor, self.nodes)
         out = Ref(self.reader.scope.resolve(leaving[0]), span)
-        return admitted(expr, Ref(stock, span), out, [Ref(name, span) for name in inflows_before], limits)
+        before = [Ref(name, span) for name in inflows_before]
+        return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
 
     def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str]) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
