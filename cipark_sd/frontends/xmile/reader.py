@@ -76,7 +76,7 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 def _refused(document: Document) -> list[CiparkError]:
     problems: list[CiparkError] = []
     specs = document.child(document.root, "sim_specs")
-    euler = "rk" not in specs.get("method", "euler").lower()
+    euler = specs is None or "rk" not in specs.get("method", "euler").lower()
     refusals = _REFUSED if euler else {**_REFUSED, "queue": "use Euler, in whose steps its batches come and go"}
     for model in document.children(document.root, "model"):
         for node in document.children(document.variables(model), *KINDS, *refusals):
