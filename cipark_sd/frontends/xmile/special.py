@@ -227,17 +227,16 @@ class SpecialStocks(ABC):
         node = containers[name]
         belt = None if is_queue(self.document, node) else self._belt((), node, label)
         self.containers = containers
-        if belt is None or (belt.leaks and not belt.exponential):
+        of_all = function in ("xmile_size", "xmile_mean")
+        if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
             raise UnsupportedFeature(
-                "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly",
+                "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes",
                 variable=label,
                 where=f"{self.where}:{line}",
                 alternative="use the stock itself, which is their sum",
             )
-        if function == "xmile_size":
-            return belt.slats
-        if function == "xmile_mean":
-            return Binary("/", stock, belt.slats)
+        if of_all:
+            return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
         return seen(stock, replace(belt, by_slats=True).leaving([]), function, number)
 
     def _full(self, node: Any) -> str:

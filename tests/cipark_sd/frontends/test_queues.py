@@ -188,6 +188,7 @@ def test_functions_of_arrays_take_a_conveyor_by_its_slats(tmp_path: Path, engine
     [
         ("<outflow>out</outflow>", "<outflow>out</outflow><outflow>x</outflow>"),
         ("<conveyor><len>2</len></conveyor>", "<queue/>"),
+        ("<len>2</len>", "<len>2 + TIME</len>"),
     ],
 )
 def test_slats_that_leak_linearly_and_batches_are_not_taken_by_functions_of_arrays(
@@ -198,7 +199,7 @@ def test_slats_that_leak_linearly_and_batches_are_not_taken_by_functions_of_arra
         """<stock name="c"><eqn>40</eqn><inflow>in</inflow><outflow>out</outflow>
 <conveyor><len>2</len></conveyor></stock>
 <flow name="in"><eqn>10</eqn></flow><flow name="out"/><flow name="x"><eqn>0.1</eqn><leak/></flow>
-<aux name="m"><eqn>MEAN(c)</eqn></aux>""",
+<aux name="m"><eqn>MAX(c)</eqn></aux>""",
     )
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(CiparkError, match=r"m\.stmx:\d+: 'm' uses a function of the batches .* which is their sum"):
