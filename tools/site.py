@@ -20,7 +20,8 @@ _LOADED = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc="https?://[^"]*|<link[
 
 def pages() -> set[Path]:
     """The tracked pages, and the files that they link to, relative to the repository."""
-    listed = subprocess.run(["git", "ls-files", "*.md", "docs/notebooks"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["git", "ls-files", "*.md", "docs/notebooks"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     texts = [Path(name) for name in listed.stdout.split("\n") if name and not name.startswith("tests/")]
     return {*texts, *(target for page in texts if page.suffix == ".md" for target in linked(page))}
 

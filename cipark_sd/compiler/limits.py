@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
+from cipark_sd.compiler.functions.slats import NAME as SLATS
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, children, references
 from cipark_sd.model.model import Model
@@ -25,7 +26,7 @@ from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
 _M = TypeVar("_M", bound=Model)
 _STEP, _ZERO = Ref("time_step"), Const(0.0)
 #: Delays of what has entered, as the flow at the end of a conveyor is one; they do not turn round.
-_DELAYS = ("delay_fixed", "conveyor_delay")
+_DELAYS = ("delay_fixed", "conveyor_delay", SLATS)
 #: Functions whose value now does not need their input now.
 _LATER = (*_DELAYS, "smooth", "smooth_n", "delay", "delay_n")
 
@@ -200,7 +201,7 @@ def _needed(variable: Variable) -> Iterable[str]:
         match part:
             case Ref(name):
                 yield name
-            case Call("initial", _):
+            case Call(function, _) if function in ("initial", SLATS):
                 continue
             case Call(function, (_, *settings)) if function in _LATER:
                 pending += settings

@@ -20,7 +20,7 @@ from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.variants import refuse_variant
-from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, raise_all
+from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -400,13 +400,22 @@ class Lowering:
         kind: Literal["latest", "conveyor"] = "latest" if latest else "conveyor"
         return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), kind, after()))
 
-    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
+    def record(
+        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
+    ) -> int:
         """The node of what was ``steps`` ago; what is remembered is made later."""
         nothing = self.graph.const(0.0)
-        place = self.pipes.node(key, lambda: Pipe(label, nothing, entering(), nothing, "record"))
+        place = self.pipes.node(
+            key, lambda: Pipe(label, nothing, entering(), nothing, "record", None if after is None else after())
+        )
         position = self.graph.nodes[place].payload
         assert isinstance(position, int)
         return self.graph.past(position, steps)
+
+    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
+        """The error of something that a variable's equation has and that is not computed."""
+        label = self._label(variable)
+        return UnsupportedFeature(feature, variable=label, where=self.model.name, alternative=alternative)
 
     def number(self, node: int) -> float:
         """What a node is at the start of the model's own run."""

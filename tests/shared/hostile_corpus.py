@@ -402,7 +402,7 @@ def _xmile() -> Made:
         ("<model>", '<macro name="m"><eqn>m()</eqn></macro><model>'),
         ("<stock name", "<stock non_negative='x' name"),
         ("<eqn>10</eqn>", "<eqn>10</eqn><conveyor><len>1</len></conveyor>"),
-        ("<eqn>10</eqn>", "<eqn>10</eqn><queue/>"),
+        ("<eqn>10</eqn>", "<eqn>10</eqn><oven/>"),
     )
     for position, (old, new) in enumerate(changes):
         assert old in XMILE, old

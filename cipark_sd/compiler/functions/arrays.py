@@ -31,7 +31,7 @@ MOST_ACTIONS = 11
 _ZERO, _ONE = Const(0.0), Const(1.0)
 
 
-def _folded(op: str) -> Meaning:
+def folded(op: str) -> Meaning:
     """A reduction by an operation of two, from the left."""
     return lambda c, terms: _fold(c, op, terms)
 
@@ -40,7 +40,7 @@ def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
     return reduce(lambda total, term: c.graph.op(op, total, term), terms)
 
 
-def _deviation(c: Context, terms: Sequence[int]) -> int:
+def deviation(c: Context, terms: Sequence[int]) -> int:
     """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
     g, n = c.graph, c.graph.const(float(len(terms)))
     mean = g.div(_fold(c, "add", terms), n)
@@ -335,15 +335,15 @@ def _of_any(name: str) -> Function:
 
 
 ROWS = (
-    _reduction("sum", "array", _folded("add"), KEEPS, "SUM", "SUM"),
-    _reduction("prod", "array", _folded("mul"), PURE, "PROD", "PROD"),
-    _reduction("vmin", "array", _folded("min"), KEEPS, "VMIN"),
-    _reduction("vmax", "array", _folded("max"), KEEPS, "VMAX"),
+    _reduction("sum", "array", folded("add"), KEEPS, "SUM", "SUM"),
+    _reduction("prod", "array", folded("mul"), PURE, "PROD", "PROD"),
+    _reduction("vmin", "array", folded("min"), KEEPS, "VMIN"),
+    _reduction("vmax", "array", folded("max"), KEEPS, "VMAX"),
     _of_any("min"),
     _of_any("max"),
     _reduction("xmile_mean", "array", None, KEEPS, xmile="MEAN", in_vensim=_mean_in_vensim),
     _reduction("xmile_size", "array", None, FREE, xmile="SIZE", in_vensim=_size),
-    _reduction("xmile_stddev", "array", _deviation, KEEPS, xmile="STDDEV", in_vensim=_deviation_in_vensim),
+    _reduction("xmile_stddev", "array", deviation, KEEPS, xmile="STDDEV", in_vensim=_deviation_in_vensim),
     _reduction(
         "xmile_rank", "array, place", None, "any, none -> none", xmile="RANK", in_vensim="use VECTOR SORT ORDER"
     ),

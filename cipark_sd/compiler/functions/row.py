@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Call, Const, Expr
 from cipark_sd.model.model import Dimension, TimeSpec
 from cipark_sd.naming import canonical
@@ -97,11 +98,19 @@ class Memory(Protocol):
         Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
         """
 
-    def record(self, key: object, label: str, entering: Callable[[], int], steps: int) -> int:
-        """The node of what was ``steps`` ago; what is remembered is made later."""
+    def record(
+        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
+    ) -> int:
+        """The node of what was ``steps`` ago; what is remembered is made later.
+
+        Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
+        """
 
     def context(self, variable: str, *, start: bool) -> Context:
         """What functions without memory need."""
+
+    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
+        """The error of something that a variable's equation has and that is not computed."""
 
 
 #: The node of a call, of the memory, the variable in whose equation the call is, and the call.

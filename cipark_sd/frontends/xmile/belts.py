@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from cipark_sd.compiler.functions.slats import leaving as leaving_slats
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
 
 _STEP = Ref("time_step")
@@ -50,13 +51,19 @@ class Belt:
     Parameters
     ----------
     entering : Expr
-        All inflows together.
+        All inflows that enter at the beginning.
     transit, initial : Expr
         Transit time, and the stock, whose initial value is what lies on it at the start.
     leaks : sequence of Leak
         In the order of the outflows; of an exponential conveyor their fractions are rates per unit of time.
     varies : bool
         Whether the transit time may change in a run.
+    by_slats : bool
+        Whether where it lies has to be known, since an inflow, or one that comes out of a leak, is spread.
+    stopped : Expr
+        Not zero where all stands still.
+    spread : sequence of pairs of Expr
+        Those of :func:`cipark_sd.compiler.functions.slats.leaving`.
     """
 
     entering: Expr
@@ -65,6 +72,9 @@ class Belt:
     leaks: Sequence[Leak] = ()
     exponential: bool = False
     varies: bool = False
+    by_slats: bool = False
+    stopped: Expr = _ZERO
+    spread: Sequence[tuple[Expr, Expr]] = ()
 
     @property
     def slats(self) -> Expr:
@@ -75,6 +85,8 @@ class Belt:
 
     def memories(self) -> list[tuple[Expr, Expr]]:
         """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""
+        if self.by_slats:
+            return []
         if self.exponential:
             if not self._changes:
                 return []
@@ -90,6 +102,9 @@ class Belt:
 
     def leaving(self, memories: Sequence[Expr]) -> Expr:
         """The flow at the end; ``memories`` are the levels of :meth:`memories`."""
+        if self.by_slats:
+            rate = _sum(_ZERO, *(leak.fraction for leak in self.leaks))
+            return leaving_slats(self._steady, rate, self.entering, self.slats, self.stopped, self.spread)
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
         if self.exponential:
@@ -145,7 +160,7 @@ class Belt:
 
     def leaking(self, place: int, contents: Expr) -> Expr:
         """The leak at a place of an exponential conveyor: a share of what is there, no more than all in a step."""
-        leak = _times(self.leaks[place].fraction, contents)
+        leak = while_moving(_times(self.leaks[place].fraction, contents), self.stopped)
         if not self._changes:
             return leak
         taken = _times(_sum(*(leak.fraction for leak in self.leaks)), _STEP)
@@ -244,6 +259,11 @@ class Belt:
 
     def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
         return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
+
+
+def while_moving(flow: Expr, stopped: Expr) -> Expr:
+    """A flow that is zero while its conveyor stands still."""
+    return flow if stopped == _ZERO else If(stopped, _ZERO, flow)
 
 
 def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:

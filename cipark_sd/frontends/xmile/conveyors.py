@@ -14,7 +14,7 @@ from cipark_sd.naming import canonical, plain_label
 _FIXED = ("dt", "starttime", "stoptime", "pi")
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 #: What of ``<conveyor>`` is computed.
-_KNOWN = ("len", "capacity", "in_limit")
+_KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,19 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     label = plain_label(stock.get("name", "conveyor"))
 
     def problem(feature: str) -> CiparkError:
-        return UnsupportedFeature(feature, variable=label, where=document.path.name, alternative=_CHAIN)
+        where = f"{document.path.name}:{stock.sourceline}"
+        return UnsupportedFeature(feature, variable=label, where=where, alternative=_CHAIN)
 
     for part in () if conveyor is None else conveyor:
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
     if conveyor is not None and is_true(conveyor.get("discrete")):
-        yield problem("a discrete conveyor")
+        waiting = (n for n in nodes.values() if document.name(n) == "stock" and document.child(n, "queue") is not None)
+        queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
+        if not set(flows_of(document, stock, "inflow")) <= queued:
+            yield problem("a discrete conveyor that something enters which comes from no queue")
+        elif document.child(conveyor, "in_limit") is not None or document.text(stock, "eqn") != "0":
+            yield problem("a discrete conveyor with an inflow limit, or with something on it at the start")
     leaving, leaks = split_outflows(document, stock, nodes)
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
@@ -88,10 +94,21 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
                 yield problem("a leak fraction that changes on a conveyor whose transit time changes")
             if apart:
                 yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
-    for name in flows_of(document, stock, "inflow"):
-        spread = "" if name not in nodes else next((v for k, v in nodes[name].attrib.items() if "spreadflow" in k), "")
-        if spread not in ("", "beginning"):
-            yield problem(f"a conveyor whose inflow is spread ({spread})")
+    ends = [*flows_of(document, stock, "inflow"), *leaks]
+    ways = {name: spread(nodes[name]) for name in ends if name in nodes}
+    for way in dict.fromkeys(ways.values()):
+        if way not in ("beginning", "even", "source"):
+            yield problem(f"a conveyor whose inflow is spread ({way})")
+    if leaks and not exponential and by_slats(document, stock, nodes):
+        yield problem("a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly")
+    conveyed = {
+        name
+        for node in nodes.values()
+        if document.name(node) == "stock" and document.child(node, "conveyor") is not None
+        for name in flows_of(document, node, "outflow")
+    }
+    if arrests(document, stock) and not conveyed.isdisjoint(flows_of(document, stock, "inflow")):
+        yield problem("a conveyor with <arrest> behind another one, which it would hold up")
     text = "" if conveyor is None else length_of(document, conveyor)
     if not text or (_is_number(text) and not float(text) > 0):
         yield problem("a conveyor without a transit time above 0")
@@ -124,6 +141,25 @@ def leak_text(document: Document, node: Any) -> str:
     leak = document.child(node, "leak")
     inside = "" if leak is None else "".join(leak.itertext()).strip()
     return inside or document.text(node, "eqn")
+
+
+def spread(node: Any) -> str:
+    """Where on a conveyor a flow enters: Stella's attribute of it."""
+    return next((value for key, value in node.attrib.items() if "spreadflow" in key), "beginning")
+
+
+def by_slats(document: Document, stock: Any, nodes: Mapping[str, Any]) -> bool:
+    """Whether where things lie matters: an inflow is spread, what leaks keeps its place elsewhere, or all may stop."""
+    leaks = split_outflows(document, stock, nodes)[1]
+    if arrests(document, stock):
+        return True
+    enters = any(spread(nodes[name]) != "beginning" for name in flows_of(document, stock, "inflow") if name in nodes)
+    return enters or any(spread(nodes[name]) == "source" for name in leaks if name in nodes)
+
+
+def arrests(document: Document, stock: Any) -> bool:
+    """Whether a conveyor may stand still."""
+    return document.text(document.child(stock, "conveyor"), "arrest") not in ("", "0")
 
 
 def zone(node: Any) -> tuple[float, float]:

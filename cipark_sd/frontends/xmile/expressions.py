@@ -410,10 +410,12 @@ def _is_name(token: str) -> bool:
 
 
 def _unmarked(expr: Expr) -> Expr:
-    """A whole array inside MIN or MAX of several arguments is meant element by element."""
+    """A whole array inside MIN or MAX of several arguments is meant element by element; a sum in it stays one."""
     from cipark_sd.model.expr import rebuild
 
     match expr:
+        case Call(function, _) if function in REDUCTIONS:
+            return expr
         case Ref(name, subscripts):
             return Ref(name, tuple(sub.removesuffix("!") for sub in subscripts))
         case _:

@@ -42,11 +42,17 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
     named = {canonical(model.get("name")): model for model in models if model.get("name")}
     whole = next((model for model in models if not model.get("name")), models[0] if models else None)
     if whole is not None:
-        yield from _placed(document, Instance(whole, "", ""), named, (), problems)
+        root = Instance(whole, "", "")
+        yield from _placed(document, root, root, named, (), problems)
 
 
 def _placed(
-    document: Document, instance: Instance, named: dict[str, Any], inside: tuple[str, ...], problems: list[CiparkError]
+    document: Document,
+    root: Instance,
+    instance: Instance,
+    named: dict[str, Any],
+    inside: tuple[str, ...],
+    problems: list[CiparkError],
 ) -> Iterator[tuple[Instance, list[Any]]]:
     variables = document.variables(instance.node)
     nodes = list(document.children(variables, *KINDS))
@@ -69,6 +75,10 @@ def _placed(
             continue
         inner = Instance(named[model], f"{instance.prefix}{name}.", f"{instance.title}{plain_label(label)}.")
         for link in document.children(module, "connect"):
-            target = canonical(link.get("to", "")).removeprefix(f"{name}.")
-            inner.inputs[target] = instance.resolve(canonical(link.get("from", "")))
-        yield from _placed(document, inner, named, (*inside, model), problems)
+            target = canonical(link.get("to", ""))
+            # with a leading dot it is a variable of the whole model that takes what the module gives
+            taker = root if target.startswith(".") else inner
+            taker.inputs[target.removeprefix(f"{name}.").removeprefix(".")] = instance.resolve(
+                canonical(link.get("from", ""))
+            )
+        yield from _placed(document, root, inner, named, (*inside, model), problems)

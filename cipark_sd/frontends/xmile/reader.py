@@ -10,7 +10,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFile
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
-from cipark_sd.frontends.xmile.conveyors import refused, roles
+from cipark_sd.frontends.xmile.conveyors import refused
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
@@ -24,7 +24,6 @@ from cipark_sd.timegrid import SLACK
 
 #: Parts that no engine here has, and the way round each.
 _REFUSED: Mapping[str, str] = {
-    "queue": "model the queue as a stock with an outflow",
     "oven": "model the oven as a stock with a PULSE outflow",
 }
 #: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
@@ -76,18 +75,21 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 
 def _refused(document: Document) -> list[CiparkError]:
     problems: list[CiparkError] = []
+    specs = document.child(document.root, "sim_specs")
+    euler = specs is None or "rk" not in specs.get("method", "euler").lower()
+    refusals = _REFUSED if euler else {**_REFUSED, "queue": "use Euler, in whose steps its batches come and go"}
     for model in document.children(document.root, "model"):
-        for node in document.children(document.variables(model), *KINDS, *_REFUSED):
-            parts = [document.name(node), *(document.name(p) for p in document.children(node, *_REFUSED))]
+        for node in document.children(document.variables(model), *KINDS, *refusals):
+            parts = [document.name(node), *(document.name(p) for p in document.children(node, *refusals))]
             problems += [
                 UnsupportedFeature(
                     f"the XMILE part <{part}>",
                     variable=plain_label(node.get("name", part)),
-                    where=document.path.name,
-                    alternative=_REFUSED[part],
+                    where=f"{document.path.name}:{node.sourceline}",
+                    alternative=refusals[part],
                 )
                 for part in parts
-                if part in _REFUSED
+                if part in refusals
             ]
             if document.name(node) == "stock" and document.child(node, "conveyor") is not None:
                 every = document.children(document.variables(model), *KINDS)
@@ -180,7 +182,6 @@ def _variables(
             _non_negative(document, instance),
             groups,
             lambda name: whole.get(name, ()),
-            roles(document, nodes),
             {canonical(node.get("name") or ""): node for node in nodes},
         )
         for node in nodes:
@@ -248,7 +249,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
     scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
     instance = Instance(document.root, "", "")
     elements = Elements(
-        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}, {}
+        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}
     )
     made: list[Variable] = []
     for label, tag, doc in (
@@ -359,7 +360,6 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
             {"stock": False, "flow": False},
             {},
             lambda name: (),
-            roles(document, nodes),
             {canonical(node.get("name") or ""): node for node in nodes},
         )
         variables: list[Variable] = []

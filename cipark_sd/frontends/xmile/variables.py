@@ -10,21 +10,13 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted
-from cipark_sd.frontends.xmile.conveyors import (
-    Role,
-    flows_of,
-    is_constant,
-    is_true,
-    leak_text,
-    length_of,
-    split_outflows,
-    zone,
-)
+from cipark_sd.frontends.xmile.conveyors import flows_of
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, rebuild
+from cipark_sd.frontends.xmile.queues import is_queue
+from cipark_sd.frontends.xmile.special import UNFINISHED, SpecialStocks, bound_to
+from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -47,29 +39,20 @@ _INTERPOLATION: Mapping[str, Interpolation] = {
     "discrete": "hold_backward",
 }
 _LITERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-#: What an unfinished variable of Stella has for an equation.
-_UNFINISHED = ("", "???")
 NonNegative = Mapping[Literal["stock", "flow"], bool]
 
 
-class Elements:
+class Elements(SpecialStocks):
     """Turns the elements of one model of a file into variables.
 
     Parameters
     ----------
-    document : Document
-    instance : Instance
-        The model and where it stands.
-    reader : Reader
-        Of its expressions.
+    document, instance, reader, dimensions, dims_of, nodes
+        Those of :class:`SpecialStocks`.
     non_negative : mapping
         Whether stocks and flows are so unless they say otherwise.
-    dims_of : callable
-        The dimensions of a variable by its full name.
-    conveyors : mapping
-        What flows are to conveyors, by the flow's name.
-    nodes : mapping
-        The elements of the model by name.
+    groups : mapping
+        The group of a variable by its name.
     """
 
     def __init__(
@@ -81,20 +64,10 @@ class Elements:
         non_negative: NonNegative,
         groups: Mapping[str, str],
         dims_of: Callable[[str], Subscripts],
-        conveyors: Mapping[str, Role],
         nodes: Mapping[str, Any],
     ) -> None:
-        self.document, self.instance, self.reader = document, instance, reader
-        self.dimensions = {dimension.name: dimension for dimension in dimensions}
-        self.non_negative, self.groups, self.dims_of = non_negative, groups, dims_of
-        self.conveyors, self.nodes = conveyors, nodes
-        #: Levels that leaks need beside the variables of the file.
-        self.levels: list[Stock] = []
-
-    @property
-    def where(self) -> str:
-        """What messages begin with."""
-        return self.document.path.name
+        super().__init__(document, instance, reader, dimensions, dims_of, nodes)
+        self.non_negative, self.groups = non_negative, groups
 
     def variable(self, node: Any) -> Variable:
         """The variable of an element.
@@ -125,6 +98,8 @@ class Elements:
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
+        if (queue := self.queues.get(canonical(node.get("name")))) is not None:
+            return self._dispatched(node, described, queue)
         role = self.conveyors.get(canonical(node.get("name")))
         if role is not None and role.way != "enters":
             return self._conveyed(node, described, role)
@@ -149,7 +124,7 @@ class Elements:
             return False
         if self.document.name(node) == "flow" and self._is_non_negative(node, "flow"):
             return False
-        return all("".join(eqn.itertext()).strip() in _UNFINISHED for eqn in self.document.children(node, "eqn"))
+        return all("".join(eqn.itertext()).strip() in UNFINISHED for eqn in self.document.children(node, "eqn"))
 
     def _at_start(self, node: Any, expr: Expr, label: str, with_table: bool) -> Expr:
         """An equation with that of ``<init_eqn>``, which holds at the start alone.
@@ -172,17 +147,18 @@ class Elements:
         return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
 
     def _computed(self, part: Any, node: Any, label: str, itself: Ref, bound: Mapping[str, str]) -> Expr:
-        """The equation of a part, its table applied; what an ``<element>`` leaves out stands at the variable."""
-        if self.document.child(part, "eqn") is None and self.document.name(part) != "eqn":
-            expr = _bound(self._equation(node, label, itself), bound)
-        else:
-            expr = self._equation(part, label, itself)
+        """The equation of a part, its table applied; what an ``<element>`` leaves out stands at the variable.
+
+        A dimension in the equation of one of its elements is that element.
+        """
+        own = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
+        expr = self._equation(part if own else node, label, itself)
         graphical = self.document.child(part, "gf")
         if graphical is None:
             graphical = self.document.child(node, "gf")
         if graphical is not None:
             expr = Apply(self._table(graphical, label), expr)
-        return self._at_start(part, expr, label, graphical is not None)
+        return bound_to(self._at_start(part, expr, label, graphical is not None), bound)
 
     def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
         scale = self.document.child(node, "range")
@@ -241,7 +217,7 @@ class Elements:
         EquationError
             With the line of the file that it stands on.
         """
-        if text.strip() in _UNFINISHED:
+        if text.strip() in UNFINISHED:
             raise EquationError(f"{self.where}:{line}", label, "is missing; the model is not finished")
         if (grid := _literal_array(text)) is not None:
             return grid
@@ -250,6 +226,7 @@ class Elements:
             expr = self.reader.whole(cursor)
             if cursor.token:
                 raise cursor.unexpected("an operator or the end of the equation")
+            expr = self._of_slats(expr, label, line) if self.containers else expr
         except TooDeep as problem:
             reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
             raise EquationError(f"{self.where}:{line}", label, reason) from None
@@ -339,7 +316,8 @@ class Elements:
 
     def _limits_flows(self, stock: Any) -> bool:
         """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
-        return self._is_non_negative(stock, "stock") and self.document.child(stock, "conveyor") is None
+        special = self.document.child(stock, "conveyor") is not None or is_queue(self.document, stock)
+        return self._is_non_negative(stock, "stock") and not special
 
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
@@ -352,116 +330,9 @@ class Elements:
         pieces = []
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
-            pieces.append(
-                StockPiece(self._net(flows, bound, label), self._equation(part, label), span, non_negative=non_negative)
-            )
+            initial = bound_to(self._equation(part, label), bound)
+            pieces.append(StockPiece(self._net(flows, bound), initial, span, non_negative=non_negative))
         return Stock(**described, pieces=tuple(pieces))
-
-    def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
-        """A flow that a conveyor decides on: what leaves it, and what leaks."""
-        name, label = canonical(node.get("name")), str(described["label"])
-        dims = cast(Subscripts, described["dims"])
-        stock = self.instance.prefix + canonical(role.conveyor.get("name"))
-        if self.dims_of(stock) != dims:
-            raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
-        leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
-        belts = [(self._belt(span, role.conveyor, label), span) for _, span in self._parts(role.conveyor, label, dims)]
-        if role.way == "leaves":
-            many = len(belts[0][0].memories())
-            memories = [
-                self._level(
-                    {**described, "units": "1"},
-                    f"{label} memory {i + 1}",
-                    [(*belt.memories()[i], span) for belt, span in belts],
-                )
-                for i in range(many)
-            ]
-            flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
-            return Auxiliary(**described, pieces=tuple(flows))
-        place = leaks.index(name)
-        if belts[0][0].exponential:
-            return Auxiliary(
-                **described, pieces=tuple(Piece(belt.leaking(place, Ref(stock, s)), s) for belt, s in belts)
-            )
-        # what leaks is a level: each step adds what entered the zone and takes off what left it
-        level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
-        if not belts[0][0].leaks[place].changes:
-            return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
-        times = [(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
-        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in times))
-
-    def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
-        """The name of a level that a flow needs beside the variables of the file."""
-        flow = described["label"]
-        fields = {"name": canonical(label), "label": label, "doc": f"What {flow} needs to know of the steps before"}
-        pieces = tuple(StockPiece(change, start, span) for change, start, span in changes)
-        self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
-        return canonical(label)
-
-    def _belt(self, span: Subscripts, conveyor: Any, label: str) -> Belt:
-        """The conveyor of an element; what it says of its transit time has been looked at before."""
-        element: Any = self.document.child(conveyor, "conveyor")
-        line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
-        entering = self._net(
-            [(self.reader.scope.resolve(name), True) for name in flows_of(self.document, conveyor, "inflow")],
-            bound,
-            label,
-        )
-        leaks = []
-        for name in split_outflows(self.document, conveyor, self.nodes)[1]:
-            text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
-            # a leak whose fraction is not known yet leaks nothing
-            fraction = Const(0.0) if text in _UNFINISHED else _bound(self.read(text, label, line), bound)
-            changes = text not in _UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
-            leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
-        return Belt(
-            entering,
-            _bound(self.read(self.document.text(element, "len"), label, line), bound),
-            Ref(self._full(conveyor), span),
-            tuple(leaks),
-            exponential=is_true(element.get("exponential_leak")),
-            varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
-        )
-
-    def _full(self, node: Any) -> str:
-        return self.instance.prefix + canonical(node.get("name"))
-
-    def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
-        """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
-        element = self.document.child(conveyor, "conveyor")
-        bound = dict(zip(self.dims_of(self._full(conveyor)), span, strict=False))
-        limits = {
-            key: _bound(self.read(self.document.text(element, key), label, conveyor.sourceline), bound)
-            for key in ("capacity", "in_limit")
-            if self.document.text(element, key) not in _UNFINISHED
-        }
-        if not limits:
-            return expr
-        stock = self._full(conveyor)
-        if len(self.dims_of(stock)) != len(span):
-            raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
-        inflows = flows_of(self.document, conveyor, "inflow")
-        # those that another conveyor decides on enter whatever room there is
-        certain = [name for name in inflows if name in self.conveyors and self.conveyors[name].way != "enters"]
-        earlier = inflows[: inflows.index(canonical(node.get("name")))]
-        inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
-        leaving, _ = split_outflows(self.document, conveyor, self.nodes)
-        out = Ref(self.reader.scope.resolve(leaving[0]), span)
-        return admitted(expr, Ref(stock, span), out, [Ref(name, span) for name in inflows_before], limits)
-
-    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
-        """Inflows less outflows; each element of a stock has that of a flow."""
-        net: Expr | None = None
-        for name, enters in flows:
-            dims = self.dims_of(name)
-            missing = [dim for dim in dims if dim not in bound]
-            if missing:
-                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock lacks; sum it in a flow"
-                raise EquationError(self.where, label, reason)
-            flow = Ref(name, tuple(bound[dim] for dim in dims))
-            first = flow if enters else Neg(flow)
-            net = first if net is None else Binary("+" if enters else "-", net, flow)
-        return Const(0.0) if net is None else net
 
 
 def is_table(document: Document, node: Any) -> bool:
@@ -474,17 +345,6 @@ def is_table(document: Document, node: Any) -> bool:
         return False
     holders = list(document.children(node, "element")) or [node]
     return all(document.child(h, "gf") is not None and document.child(h, "eqn") is None for h in holders)
-
-
-def _bound(expr: Expr, bound: Mapping[str, str]) -> Expr:
-    """An expression of whole dimensions for some of their elements."""
-    match expr:
-        case Ref(name, subscripts):
-            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
-        case Apply(Ref() as table, argument, reading):
-            return Apply(cast(Ref, _bound(table, bound)), _bound(argument, bound), reading)
-        case _:
-            return rebuild(expr, lambda part: _bound(part, bound))
 
 
 def _literal_array(text: str) -> Grid | None:

@@ -260,6 +260,42 @@ def test_of_a_transit_time_that_changes_that_at_the_entry_counts(
         compared(path, wanted, engine)
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_a_transit_time_is_sampled_when_the_conveyor_says_so(tmp_path: Path, engine: str) -> None:
+    path, shape = tmp_path / "m.xmile", {"start": 30, "attributes": "", "first_zone": "", "second_zone": ""}
+    sample = "<sample>IF SIN(3 * TIME) &gt; 0 THEN 1 ELSE 0</sample>"
+    path.write_text(LEAKS.format(**shape, length="3 + 2 * SIN(TIME)", extra=sample, first="0.1", second="0.05"))
+
+    def sampled(time: float) -> float:
+        latest = [0.0, *(at for at in np.arange(0, time + 0.1, 0.25) if np.sin(3 * at) > 0)][-1]
+        return float(3 + 2 * np.sin(latest))
+
+    compared(path, cohort_by_cohort(30, sampled, 0.1, 0.05, WHOLE), engine)
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_an_arrested_conveyor_stands_still(tmp_path: Path, engine: str) -> None:
+    """Nothing enters, leaves or leaks, and afterwards all goes on; pysimlin has the same."""
+    path, shape = tmp_path / "m.xmile", {"start": 30, "first_zone": "", "second_zone": "", "length": 4}
+    extra = "<arrest>IF TIME &gt;= 2 AND TIME &lt; 4.5 THEN 1 ELSE 0</arrest>"
+    path.write_text(
+        LEAKS.format(**shape, attributes=' exponential_leak="true"', extra=extra, first="share", second="0.05")
+    )
+    run, theirs = simulate(read_model(path), engine=engine), by_simlin(path)
+    names = ("students", "graduating", "attriting", "failing", "matriculating", "transferring")
+    for name in names:
+        np.testing.assert_allclose(run[name], theirs[name], rtol=1e-10, atol=1e-10, err_msg=name)
+        assert not np.any(run[name][8:18] - (run["students"][8] if name == "students" else 0))
+
+
+def test_a_conveyor_that_may_stop_behind_another_one_is_refused(tmp_path: Path) -> None:
+    path = conveyor(tmp_path / "m.xmile")
+    behind = "<inflow>leaving</inflow><outflow>end</outflow><conveyor><len>1</len><arrest>TIME</arrest></conveyor>"
+    path.write_text(path.read_text().replace("<inflow>leaving</inflow></stock>", f'{behind}</stock><flow name="end"/>'))
+    with pytest.raises(CiparkError, match="behind another one, which it would hold up"):
+        read_model(path)
+
+
 def test_a_conveyor_on_which_nothing_passes_what_entered_before_is_refused_where_that_matters(tmp_path: Path) -> None:
     path = conveyor(tmp_path / "m.xmile", length="2 + TIME")
     path.write_text(path.read_text().replace("<conveyor>", '<conveyor fifo="true">'))
@@ -367,6 +403,7 @@ def test_other_programs_have_the_same_leaks(tmp_path: Path) -> None:
     ("shape", "words"),
     [
         ({"length": "3 + SIN(TIME)"}, "a leak fraction that changes on a conveyor whose transit time"),
+        ({"extra": "<arrest>TIME</arrest>"}, "<arrest>, of a conveyor that leaks linearly"),
         ({"first_zone": ' leak_start="0.5"'}, "leak zones begin at different places"),
         (
             {"attributes": ' force_leak_fraction="true"', "first": "0.1", "first_zone": ' leak_start="0.5"'},
@@ -415,8 +452,7 @@ def test_as_much_enters_as_there_is_room_for(tmp_path: Path, limits: dict[str, A
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"extra": "<arrest>0</arrest>"}, "a conveyor with <arrest>"),
-        ({"extra": "<sample>0</sample>"}, "a conveyor with <sample>"),
+        ({"extra": "<split>0</split>"}, r"m\.xmile:\d+: 'On the way' uses a conveyor with <split>"),
         ({"leak": "<eqn>0.1</eqn><leak/>"}, "a conveyor with 0 outflows that do not leak"),
         ({"length": "0"}, "a conveyor without a transit time above 0"),
         ({"length": ""}, "a conveyor without a transit time above 0"),

@@ -44,6 +44,11 @@ VARIABLES = {
         f"{RISING}",
         lambda t: (10 * t, np.minimum(20 * t, 80)),
     ),
+    "a dimension in an element's equation": (
+        '<element subscript="Pizza"><eqn>h[Dish]*TIME</eqn></element>'
+        '<element subscript="Salad"><eqn>h[Pizza] + h[Dish]*TIME</eqn></element>',
+        lambda t: (t, 1 + 2 * t),
+    ),
     "one equation overridden": (
         f'<element subscript="Pizza">{RISING}</element><element subscript="Salad"><eqn>7</eqn>{RISING}</element>'
         "<eqn>TIME</eqn>",

@@ -111,6 +111,17 @@ def test_modules_are_one_model_and_their_inputs_are_connected(write: WriteXmile)
     np.testing.assert_array_equal(run["seen"], [10, 30, 50, 70, 90])
 
 
+def test_a_variable_of_the_whole_model_takes_what_a_module_gives(write: WriteXmile) -> None:
+    """As Stella saves it: the link stands in the module, and the taker's own equation is for runs without it."""
+    path = write(
+        '<module name="Farm"><connect to=".given" from="Farm.given"/></module>'
+        '<aux name="given" access="input"><eqn>Farm</eqn></aux><aux name="seen"><eqn>given * 10</eqn></aux>',
+        models='<model name="Farm"><variables><aux name="given" access="output"><eqn>TIME</eqn></aux>'
+        "</variables></model>",
+    )
+    np.testing.assert_array_equal(simulate(read_model(path))["seen"], [0, 10, 20, 30, 40])
+
+
 def test_a_part_of_a_name_behind_a_dot_may_stand_in_quotes(write: WriteXmile) -> None:
     path = write(
         '<aux name="x / y"><eqn>2</eqn></aux><aux name="sum"><eqn>"The Farm"."out-put" + Land."a.b"</eqn></aux>'

@@ -1,0 +1,177 @@
+"""Conveyors slat by slat, where a sum of delays does not say what lies where: inflows that are spread.
+
+A slat is a cell, the first leaves in this step. Its number is that of the steps in the transit time, as the orders of
+delays are. Leaks are rates of what is there; several add up, and no more than all is taken.
+
+Source: isee systems' help, "Spreading Conveyor Inputs": evenly puts the same amount on every slat, based on the source
+puts what another conveyor leaks where it was there. Decided here: what leaks keeps its share of the way where the two
+conveyors have other lengths, and moves on in the step after, as all that enters does.
+"""
+
+import math
+from collections.abc import Sequence
+
+from cipark_sd.compiler.functions.arrays import deviation, folded
+from cipark_sd.compiler.functions.row import Function, Memory, Remembered
+from cipark_sd.compiler.program import PER_STEP
+from cipark_sd.model.expr import Call, Const, Expr, Ref
+
+NAME = "conveyor: slats"
+#: What is asked of the slats of a conveyor: one at a place, or of all of them.
+SEEN = ("place", "vmin_xmile", "vmax_xmile", "xmile_stddev")
+_STEP = Ref("time_step")
+
+
+def leaving(
+    steady: Expr, rate: Expr, first: Expr, slats: Expr, stopped: Expr, spread: Sequence[tuple[Expr, Expr]]
+) -> Expr:
+    """The flow at the end of a conveyor.
+
+    Parameters
+    ----------
+    steady : Expr
+        The constant inflow that would have left what lies on it at the start.
+    rate : Expr
+        The rates of all leaks together.
+    first : Expr
+        What enters at the beginning.
+    slats : Expr
+        How many there are.
+    stopped : Expr
+        Not zero where all stands still.
+    spread : sequence of pairs of Expr
+        Zero and an inflow that is spread evenly, or the flow at the end of the conveyor that leaks into this one and
+        the rate of that leak.
+    """
+    return Call(NAME, (steady, rate, first, slats, stopped, *(part for pair in spread for part in pair)))
+
+
+def source_slats(j: int, many: int, of: int) -> int:
+    """The slat, of ``many``, to which the ``j``-th of ``of`` slats corresponds; of two equally near the earlier.
+
+    >>> [source_slats(j, 2, 4) for j in range(4)], [source_slats(j, 4, 4) for j in range(4)]
+    ([0, 0, 1, 1], [0, 1, 2, 3])
+    """
+    return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
+
+
+def seen(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
+    """A function of what lies on the slats of a conveyor, one of ``SEEN``; ``leaves`` is the flow at its end.
+
+    Places count from 1 at the exit, and beyond the conveyor there is no number.
+    """
+    return Call("conveyor: seen", (stock, leaves, Const(float(SEEN.index(function))), Const(float(place))))
+
+
+class _Belt:
+    """The slats of one conveyor, by the call that is the flow at its end."""
+
+    def __init__(self, m: Memory, variable: str, call: Call) -> None:
+        self.m, self.variable, self.call = m, variable, call
+        if m.graph.rates[m.run(call.arguments[3], variable)] == PER_STEP:
+            feature = "a spread inflow, or a leak that is one, of a conveyor whose transit time changes"
+            raise m.refused(variable, feature, "use a transit time that stays the same in a run")
+        self.many = m.order(variable, call)
+
+    def slat(self, i: int) -> int:
+        """What lies on a slat."""
+        # the conveyor is the same in whatever equation it stands
+        key = (NAME, self.call.arguments, self.many, i)
+        return self.m.cell(key, f"{self.variable} slat {i + 1}", lambda: self.first(i), lambda: self._following(i))
+
+    def taken(self, rate: Expr) -> int:
+        """The share of a slat that leaves it by the leak of a rate in a step."""
+        g, step = self.m.graph, self.m.graph.uniform("time_step")
+        of_all = g.mul(self.m.run(self.call.arguments[1], self.variable), step)
+        share = g.div(g.mul(self.m.run(rate, self.variable), step), g.op("max", g.const(1.0), of_all))
+        return g.select(self.stopped(), g.const(0.0), share)
+
+    def stopped(self) -> int:
+        """Whether all stands still."""
+        return self.m.run(self.call.arguments[4], self.variable)
+
+    def kept(self, i: int) -> int:
+        """What lies on a slat after the leaks of the step."""
+        g, slat = self.m.graph, self.slat(i)
+        return g.sub(slat, g.mul(slat, self.taken(self.call.arguments[1])))
+
+    def first(self, i: int) -> int:
+        """What lies on a slat at the start."""
+        m, g, (steady, rate, *_) = self.m, self.m.graph, self.call.arguments
+        step = g.uniform("time_step")
+        retained = g.sub(g.const(1.0), g.mul(m.start(rate, self.variable), step))
+        share = g.op("pow", retained, g.const(float(self.many - 1 - i)))
+        return g.mul(g.mul(m.start(steady, self.variable), step), share)
+
+    def _following(self, i: int) -> int:
+        m, g, (_, _, first, _, _, *spread) = self.m, self.m.graph, self.call.arguments
+        step, last = g.uniform("time_step"), i + 1 == self.many
+        amount = g.mul(m.run(first, self.variable), step) if last else self.kept(i + 1)
+        for source, value in zip(spread[::2], spread[1::2], strict=True):
+            if not isinstance(source, Call):
+                evenly = g.div(g.mul(m.run(value, self.variable), step), g.const(float(self.many)))
+                amount = g.add(amount, evenly)
+                continue
+            other = _Belt(m, self.variable, source)
+            for j in range(other.many):
+                if source_slats(j, self.many, other.many) == i:
+                    amount = g.add(amount, g.mul(other.slat(j), other.taken(value)))
+        return g.select(self.stopped(), self.slat(i), amount)
+
+
+def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    belt, g = _Belt(m, variable, call), m.graph
+    if not start:
+        return g.select(belt.stopped(), g.const(0.0), g.div(belt.kept(0), g.uniform("time_step")))
+    # what has come in at the steady rate has leaked at every slat
+    rate = g.mul(m.start(call.arguments[1], variable), g.uniform("time_step"))
+    retained = g.op("pow", g.sub(g.const(1.0), rate), g.const(float(belt.many)))
+    return g.mul(m.start(call.arguments[0], variable), retained)
+
+
+def _seen(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    g, (_, leaves, which, place) = m.graph, call.arguments
+    assert isinstance(leaves, Call)
+    assert isinstance(which, Const)
+    assert isinstance(place, Const)
+    belt, context = _Belt(m, variable, leaves), m.context(variable, start=start)
+    slats = [belt.first(i) if start else belt.slat(i) for i in range(belt.many)]
+    match SEEN[int(which.value)]:
+        case "vmin_xmile":
+            return folded("min")(context, slats)
+        case "vmax_xmile":
+            return folded("max")(context, slats)
+        case "xmile_stddev":
+            return deviation(context, slats)
+        case _:
+            return slats[int(place.value) - 1] if 1 <= place.value <= belt.many else g.const(math.nan)
+
+
+_CHAIN = "model the conveyor as DELAY or as a chain of stocks"
+ROWS = (
+    Function(
+        NAME,
+        "steady inflow, leak rate, inflow, slats, stopped, ...",
+        Remembered(
+            lambda m, variable, call: _at_the_end(m, variable, call, start=True),
+            lambda m, variable, call: _at_the_end(m, variable, call, start=False),
+        ),
+        "same, any -> same",
+        in_vensim=_CHAIN,
+        in_xmile=_CHAIN,
+    ),
+    Function(
+        "conveyor: seen",
+        "conveyor, outflow, function, place",
+        Remembered(
+            lambda m, variable, call: _seen(m, variable, call, start=True),
+            lambda m, variable, call: _seen(m, variable, call, start=False),
+        ),
+        "same, any -> same",
+        in_vensim=_CHAIN,
+        in_xmile=_CHAIN,
+    ),
+)
+
+#: What an inflow that is spread evenly has in the place of a source.
+EVENLY = Const(0.0)

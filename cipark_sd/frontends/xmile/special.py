@@ -1,0 +1,294 @@
+"""Stocks that decide on their flows: conveyors and queues, and what equations see of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, cast
+
+from cipark_sd.compiler.functions.slats import EVENLY, SEEN, seen
+from cipark_sd.errors import EquationError, UnsupportedFeature
+from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
+from cipark_sd.frontends.xmile.conveyors import (
+    Role,
+    by_slats,
+    flows_of,
+    is_constant,
+    is_true,
+    leak_text,
+    length_of,
+    roles,
+    split_outflows,
+    spread,
+    zone,
+)
+from cipark_sd.frontends.xmile.document import Document
+from cipark_sd.frontends.xmile.expressions import Reader
+from cipark_sd.frontends.xmile.modules import Instance
+from cipark_sd.frontends.xmile.queues import Queue, is_queue, queues
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Ref, rebuild
+from cipark_sd.model.model import Dimension
+from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
+from cipark_sd.naming import canonical
+
+#: What an unfinished variable of Stella has for an equation.
+UNFINISHED = ("", "???")
+#: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
+_CONTAINED = (*SEEN, "xmile_mean", "xmile_size")
+
+
+class SpecialStocks(ABC):
+    """The conveyors and queues of one model of a file.
+
+    Parameters
+    ----------
+    document : Document
+    instance : Instance
+        The model and where it stands.
+    reader : Reader
+        Of its expressions.
+    dimensions : sequence of Dimension
+    dims_of : callable
+        The dimensions of a variable by its full name.
+    nodes : mapping
+        The elements of the model by name.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        instance: Instance,
+        reader: Reader,
+        dimensions: Sequence[Dimension],
+        dims_of: Callable[[str], Subscripts],
+        nodes: Mapping[str, Any],
+    ) -> None:
+        self.document, self.instance, self.reader = document, instance, reader
+        self.dimensions = {dimension.name: dimension for dimension in dimensions}
+        self.dims_of, self.nodes = dims_of, nodes
+        #: What flows are to conveyors and queues, by the flow's name.
+        self.conveyors: Mapping[str, Role] = roles(document, list(nodes.values()))
+        self.queues = queues(document, nodes)
+        stocks = [node for node in nodes.values() if document.name(node) == "stock" and not dims_of(self._full(node))]
+        self.containers = {
+            self._full(node): node
+            for node in stocks
+            if next(document.children(node, "conveyor", "queue"), None) is not None
+        }
+        #: Levels that leaks need beside the variables of the file.
+        self.levels: list[Stock] = []
+
+    @property
+    def where(self) -> str:
+        """What messages begin with."""
+        return self.document.path.name
+
+    @abstractmethod
+    def read(self, text: str, label: str, line: int) -> Expr:
+        """An expression from its text."""
+
+    @abstractmethod
+    def _parts(self, node: Any, label: str, dims: Subscripts) -> list[tuple[Any, Subscripts]]:
+        """The equations of an element with the subscripts that each holds for."""
+
+    def _dispatched(self, node: Any, described: Mapping[str, Any], stock: Any) -> Variable:
+        """A flow that a queue decides on, and the conveyor behind it."""
+        queue, label, dims = Queue(self.document, stock, self.nodes), str(described["label"]), described["dims"]
+        if self.dims_of(self._full(stock)) != dims:
+            raise EquationError(self.where, label, "belongs to a queue that has other dimensions")
+        pieces = []
+        for _, span in self._parts(stock, label, dims):
+            inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
+            outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
+            entering = self._net(inflows, dict(zip(dims, span, strict=True)))
+            asked = admitted = queue.asked(Ref(self._full(stock), span), entering, outflows)
+            if queue.behind is not None:
+                first = self.nodes[queue.outflows[0]]
+                admitted = self._entering(first, asked, span, label, queue.behind)
+            name = canonical(node.get("name"))
+            pieces.append(Piece(queue.leaving(name, asked, outflows, admitted), span))
+        return Auxiliary(**described, pieces=tuple(pieces))
+
+    def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
+        """A flow that a conveyor decides on: what leaves it, and what leaks."""
+        name, label = canonical(node.get("name")), str(described["label"])
+        dims = cast(Subscripts, described["dims"])
+        stock = self.instance.prefix + canonical(role.conveyor.get("name"))
+        if self.dims_of(stock) != dims:
+            raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
+        leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
+        belts = [(self._belt(span, role.conveyor, label), span) for _, span in self._parts(role.conveyor, label, dims)]
+        if role.way == "leaves":
+            many = len(belts[0][0].memories())
+            memories = [
+                self._level(
+                    {**described, "units": "1"},
+                    f"{label} memory {i + 1}",
+                    [(*belt.memories()[i], span) for belt, span in belts],
+                )
+                for i in range(many)
+            ]
+            flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
+            return Auxiliary(**described, pieces=tuple(flows))
+        place = leaks.index(name)
+        if belts[0][0].exponential:
+            return Auxiliary(
+                **described, pieces=tuple(Piece(belt.leaking(place, Ref(stock, s)), s) for belt, s in belts)
+            )
+        # what leaks is a level: each step adds what entered the zone and takes off what left it
+        level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
+        if not belts[0][0].leaks[place].changes:
+            return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
+        times = [(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in times))
+
+    def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
+        """The name of a level that a flow needs beside the variables of the file."""
+        flow = described["label"]
+        fields = {"name": canonical(label), "label": label, "doc": f"What {flow} needs to know of the steps before"}
+        pieces = tuple(StockPiece(change, start, span) for change, start, span in changes)
+        self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
+        return canonical(label)
+
+    def _belt(self, span: Subscripts, conveyor: Any, label: str, behind: tuple[Any, ...] = ()) -> Belt:
+        """The conveyor of an element; what it says of its transit time has been looked at before.
+
+        ``behind`` are those that it leaks into, where that is asked.
+        """
+        element: Any = self.document.child(conveyor, "conveyor")
+        line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
+        beginning: list[tuple[str, bool]] = []
+        placed: list[tuple[Expr, Expr]] = []
+        for name in flows_of(self.document, conveyor, "inflow"):
+            way, role = spread(self.nodes[name]) if name in self.nodes else "beginning", self.conveyors.get(name)
+            inflow = [(self.reader.scope.resolve(name), True)]
+            if way == "even":
+                placed.append((EVENLY, self._net(inflow, bound)))
+            elif way == "source" and role is not None and role.way == "leaks":
+                placed.append(self._source(name, span, role.conveyor, label, (*behind, conveyor)))
+            else:
+                beginning += inflow
+        leaks = []
+        for name in split_outflows(self.document, conveyor, self.nodes)[1]:
+            text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
+            # a leak whose fraction is not known yet leaks nothing
+            fraction = Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, line), bound)
+            changes = text not in UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
+            leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
+        transit = bound_to(self.read(self.document.text(element, "len"), label, line), bound)
+        if (sample := self.document.text(element, "sample")) not in UNFINISHED:
+            when = bound_to(self.read(sample, label, line), bound)
+            transit = Call("sample_if_true", (when, transit, transit))
+        return Belt(
+            self._net(beginning, bound),
+            transit,
+            Ref(self._full(conveyor), span),
+            tuple(leaks),
+            exponential=is_true(element.get("exponential_leak")),
+            varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
+            by_slats=by_slats(self.document, conveyor, self.nodes),
+            stopped=self._stopped(conveyor, bound, label),
+            spread=tuple(placed),
+        )
+
+    def _stopped(self, conveyor: Any, bound: Mapping[str, str], label: str) -> Expr:
+        """Whether a conveyor stands still, as its ``<arrest>`` says."""
+        text = self.document.text(self.document.child(conveyor, "conveyor"), "arrest")
+        return Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, conveyor.sourceline), bound)
+
+    def _source(
+        self, flow: str, span: Subscripts, source: Any, label: str, behind: tuple[Any, ...]
+    ) -> tuple[Expr, Expr]:
+        """The flow at the end of the conveyor that a leak comes from, and the leak's rate."""
+        if any(source is conveyor for conveyor in behind):
+            raise UnsupportedFeature(
+                "conveyors that leak into each other, each at the place where it was in the other",
+                variable=label,
+                where=f"{self.where}:{source.sourceline}",
+                alternative="let one of the leaks enter at the beginning",
+            )
+        if self.dims_of(self._full(source)) != self.dims_of(self._full(behind[-1])):
+            raise EquationError(self.where, label, "is spread by its source, a conveyor that has other dimensions")
+        belt = self._belt(span, source, label, behind)
+        place = split_outflows(self.document, source, self.nodes)[1].index(flow)
+        return belt.leaving([]), belt.leaks[place].fraction
+
+    def _of_slats(self, expr: Expr, label: str, line: int) -> Expr:
+        """An equation with functions of arrays that take a conveyor by its slats (XMILE 1.0, section 3.7.1)."""
+        match expr:
+            case Ref(name, (place,)) if name in self.containers and place.isdecimal():
+                function, number = "place", int(place)
+            case Call(function, (Ref(name, ()),)) if name in self.containers and function in _CONTAINED:
+                number = 0
+            case _:
+                return rebuild(expr, lambda part: self._of_slats(part, label, line))
+        # what a conveyor says of itself is asked for with the others out of the way
+        stock, containers, self.containers = Ref(name), self.containers, {}
+        node = containers[name]
+        belt = None if is_queue(self.document, node) else self._belt((), node, label)
+        self.containers = containers
+        of_all = function in ("xmile_size", "xmile_mean")
+        if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
+            raise UnsupportedFeature(
+                "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes",
+                variable=label,
+                where=f"{self.where}:{line}",
+                alternative="use the stock itself, which is their sum",
+            )
+        if of_all:
+            return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
+        return seen(stock, replace(belt, by_slats=True).leaving([]), function, number)
+
+    def _full(self, node: Any) -> str:
+        return self.instance.prefix + canonical(node.get("name"))
+
+    def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
+        """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
+        element = self.document.child(conveyor, "conveyor")
+        bound = dict(zip(self.dims_of(self._full(conveyor)), span, strict=False))
+        limits = {
+            key: bound_to(self.read(self.document.text(element, key), label, conveyor.sourceline), bound)
+            for key in ("capacity", "in_limit")
+            if self.document.text(element, key) not in UNFINISHED
+        }
+        stopped = self._stopped(conveyor, bound, label)
+        if not limits:
+            return while_moving(expr, stopped)
+        stock = self._full(conveyor)
+        if len(self.dims_of(stock)) != len(span):
+            raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
+        inflows = flows_of(self.document, conveyor, "inflow")
+        # those that another conveyor decides on enter whatever room there is
+        certain = [name for name in inflows if name in self.conveyors and self.conveyors[name].way != "enters"]
+        earlier = inflows[: inflows.index(canonical(node.get("name")))]
+        inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
+        leaving, _ = split_outflows(self.document, conveyor, self.nodes)
+        out = Ref(self.reader.scope.resolve(leaving[0]), span)
+        before = [Ref(name, span) for name in inflows_before]
+        return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
+
+    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str]) -> Expr:
+        """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
+
+        Source: the stocks of isee systems' own published models, which take the flow of each element and account for
+        the sum elsewhere.
+        """
+        net: Expr | None = None
+        for name, enters in flows:
+            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in self.dims_of(name)]
+            for elements in product(*ways):
+                flow = Ref(name, elements)
+                first = flow if enters else Neg(flow)
+                net = first if net is None else Binary("+" if enters else "-", net, flow)
+        return Const(0.0) if net is None else net
+
+
+def bound_to(expr: Expr, bound: Mapping[str, str]) -> Expr:
+    """An expression of whole dimensions for some of their elements."""
+    match expr:
+        case Ref(name, subscripts):
+            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
+        case Apply(Ref() as table, argument, reading):
+            return Apply(cast(Ref, bound_to(table, bound)), bound_to(argument, bound), reading)
+        case _:
+            return rebuild(expr, lambda part: bound_to(part, bound))
