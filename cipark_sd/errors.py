@@ -49,6 +49,8 @@ def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
 
 
 E = TypeVar("E", bound="CiparkError")
+#: Before names that may be meant.
+MEANT = "did you mean:"
 #: Endings of files whose problems name them.
 _FILES = (".toml", ".csv", ".mdl", ".xmile")
 
@@ -156,9 +158,11 @@ class UnknownName(CiparkError):
         self.name = name
         self.kind = kind
         self.where = where
-        listed = f" ({listing} {', '.join(known)})" if listing else ""
         shown = shortened(repr(name), _LONGEST_VALUE)
         near = _suggestion(name, known, 0 if listing else _LISTED)
+        # what is meant is asked once
+        once = bool(near) and listing == MEANT
+        listed = f" ({listing} {', '.join(known)})" if listing and not once else ""
         super().__init__(f"{where} has no {kind} {shown}{near or (instead and f'; {instead}')}{listed}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import latin_hypercube
@@ -319,7 +319,9 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
         raise UnusableInput(_instead_of_study(Path(name), file), where=where)
     kind = f"folder with {file} and no bundled study"
     known = known_studies(name or "", file)
-    raise UnknownName(name or "", known, kind=kind, where=where)
+    # who writes half of a name means those that have it
+    near = [study for study in known if name and name in study]
+    raise UnknownName(name or "", near or known, kind=kind, where=where, listing=MEANT if near else "known:")
 
 
 def _instead_of_study(path: Path, file: str) -> str:

@@ -13,7 +13,7 @@ from cipark_sd.experiments.definition import ONLY, Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.factors import Factor
-from cipark_sd.study import DrawRequest, DrawSet, PlainModel, Study, find_study, known_studies, study_in
+from cipark_sd.study import DrawRequest, DrawSet, PlainModel, Study, find_folder, find_study, known_studies, study_in
 
 STRUCTURES = (Structure("a", "as it is"), Structure("b", "slow", Scenario("", {"Growth Rate": 0.2})))
 
@@ -102,3 +102,10 @@ def test_studies_are_found_by_name_and_by_folder(fitted: Study, tmp_path: Path) 
 def test_the_study_that_runs_unnamed_needs_no_name_on_a_command_line(fitted: Study) -> None:
     assert find_study(None).argument == ""
     assert fitted.argument == f" {fitted.folder}"
+
+
+def test_a_misspelt_study_is_offered_once() -> None:
+    with pytest.raises(UnknownName) as raised:
+        find_folder("great_ston", file="problem.toml", where="calibrate")
+    assert str(raised.value).count("did you mean") == 1
+    assert "'great_stone'" in str(raised.value)

@@ -118,7 +118,7 @@ def test_the_margin_of_a_claim_has_its_factor_and_its_direction(study_of):
     left = [100 * (1 - rate * 0.25) ** 8 for rate in (0.1, 0.15)]
     assert float(found["margin"].sel(percentile=50)[0]) == pytest.approx(0.5 * left[1] - left[0], rel=0.02)
     assert float(found["true"][0]) == 0
-    assert "Built in: 1 of 1 expectation" in " ".join(claim_sentences(with_classes(found, found, None)))
+    assert "; assumed by the model 1 (" in " ".join(claim_sentences(with_classes(found, found, None)))
 
 
 def test_claims_are_classed_by_the_same_rule_as_policies(study_of):
@@ -135,10 +135,12 @@ def test_claims_are_classed_by_the_same_rule_as_policies(study_of):
     assert evidence.factor.low > 20
     assert not evidence.idle
     said = list(claim_sentences(with_classes(after, prior, 400)))
-    assert "Informed by the data: 1" in said[0]
-    assert "informed, probability 0.75 under the priors and 1.00 after the fit; Bayes factor over" in said[1]
+    assert "informed by the data 1 (" in said[0]
+    assert (
+        "informed by the data, probability 0.75 under the priors and 1.00 after the fit; Bayes factor over" in said[1]
+    )
     # without a fit the same claim is undecided, and it says so
-    assert "Informed by the data: none can be" in next(iter(claim_sentences(with_classes(prior, prior, None))))
+    assert "informed by the data none, since" in next(iter(claim_sentences(with_classes(prior, prior, None))))
 
 
 def test_a_claim_about_a_policy_that_does_nothing_is_known_as_such(study_of):

@@ -50,7 +50,7 @@ def test_all_parts_run_without_a_study(everything):
 
 def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
     assert "more: assumed by the model" in everything[1].output
-    assert "Informed by the data: none can be, since no posterior stands behind all that varies" in everything[1].output
+    assert "informed by the data none, since there are no posterior draws of all that varies" in everything[1].output
 
 
 def test_words_say_where_a_strategy_fails(everything):
