@@ -85,11 +85,7 @@ class Fit:
     pareto_k: float
     acting: tuple[str, ...]
 
-    def of(self, name: str) -> Array:
-        """A constant's draws."""
-        return np.asarray(self.theta[:, self.problem.space.names.index(name)])
-
-    def of_all(self, names: Sequence[str]) -> Array:
+    def of(self, names: Sequence[str]) -> Array:
         """Draws of several constants ``(n, k)``."""
         return np.asarray(self.theta[:, [self.problem.space.names.index(name) for name in names]])
 
@@ -143,7 +139,7 @@ def fitted(name: str, span: str) -> Fit:
     if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
         theta, evidence, pareto_k = _weighted(problem, near, rng)
     else:
-        start = None if near is None else (near.of_all(problem.space.names), np.zeros(len(near.theta)))
+        start = None if near is None else (near.of(problem.space.names), np.zeros(len(near.theta)))
         drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
         theta = prior_draws(whole.space, len(drawn.flat), rng)
         theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
@@ -167,10 +163,9 @@ def _weighted(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) 
         space=ParameterSpace(tuple(p for p in near.problem.space if p.name in near.acting)),
     )
     density, names = On("native")(flat), near.problem.space.names
-    drawn = draw(density, rng, effort=EFFORT, start=(near.of_all(flat.space.names), np.zeros(len(near.theta))))
-    theta = np.repeat(drawn.flat, REPEATED, axis=0)
-    whole = prior_draws(near.problem.space, len(theta), rng)
-    whole[:, [names.index(n) for n in flat.space.names]] = theta
+    drawn = draw(density, rng, effort=EFFORT, start=(near.of(flat.space.names), np.zeros(len(near.theta))))
+    whole = prior_draws(near.problem.space, REPEATED * len(drawn.flat), rng)
+    whole[:, [names.index(n) for n in flat.space.names]] = np.repeat(drawn.flat, REPEATED, axis=0)
     before = np.repeat(density.log_likelihood(drawn.flat), REPEATED)
     at = [names.index(n) for n in problem.space.names]
     after = On("native")(problem)
@@ -259,11 +254,11 @@ def later_fit() -> Numbers:
     prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
     shown = (*RIVALS, *CORE)
     constants = {
-        name: {n: _quantiles(fitted(name, "y2026").of(n)) for n in fitted(name, "y2026").acting} for name in shown
+        name: {n: _quantiles(fitted(name, "y2026").of([n])) for n in fitted(name, "y2026").acting} for name in shown
     }
     loops = []
     for loop, gain in LOOPS.items():
-        after = fitted("all", "y2026").of(gain)
+        after = fitted("all", "y2026").of([gain])[:, 0]
         alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
         above = float((after > 0).mean())
         loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
