@@ -82,7 +82,7 @@ class Fit:
     problem: CalibrationProblem
     theta: Array
     evidence: Evidence
-    pareto_k: float
+    pareto_k: float | None
     acting: tuple[str, ...]
 
     def of(self, names: Sequence[str]) -> Array:
@@ -143,7 +143,7 @@ def fitted(name: str, span: str) -> Fit:
         drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
         theta = prior_draws(whole.space, len(drawn.flat), rng)
         theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
-        evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", np.nan)
+        evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", None)
     print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
     return Fit(whole, theta, evidence, pareto_k, problem.space.names)
 
@@ -191,12 +191,9 @@ def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UN
     grid = dataset["time"].values
     after = np.clip(np.searchsorted(grid, times), 1, len(grid) - 1)
     share = (np.array(times) - grid[after - 1]) / (grid[after] - grid[after - 1])
-
-    def at(values: Array) -> Array:
-        # straight between two steps
-        return np.asarray(values[:, after - 1] * (1 - share) + values[:, after] * share)
-
-    return {name: at(dataset[name.lower().replace(" ", "_")].values) for name in save}
+    saved = {name: dataset[name.lower().replace(" ", "_")].values for name in save}
+    # straight between two steps
+    return {name: v[:, after - 1] * (1 - share) + v[:, after] * share for name, v in saved.items()}
 
 
 def ahead(
@@ -310,7 +307,9 @@ def later_score(full: Path) -> Numbers:
             "scores": {name: facts_of(entry) for name, entry in scored.items()},
             "gaps": [vars(gap) for gap in gaps],
         }
-    return {"series": facts, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
+    # what is not known is null, as strict JSON has it
+    plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
+    return {"series": plain, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
 
 
 def _from_2019(ends: Sequence[float]) -> list[Forecaster]:
