@@ -54,9 +54,8 @@ def _band(band: Sequence[float], digits: int = 0) -> str:
     return f"{band[len(band) // 2]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _value(value: float | str, digits: int = 1) -> str:
-    # what JSON has no number for is a text
-    return "-" if isinstance(value, str) or value != value else f"{value:.{digits}f}"
+def _value(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def score_page(score: Row) -> str:

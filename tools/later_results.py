@@ -82,14 +82,10 @@ class Fit:
     problem: CalibrationProblem
     theta: Array
     evidence: Evidence
-    pareto_k: float
+    pareto_k: float | None
     acting: tuple[str, ...]
 
-    def of(self, name: str) -> Array:
-        """A constant's draws."""
-        return np.asarray(self.theta[:, self.problem.space.names.index(name)])
-
-    def of_all(self, names: Sequence[str]) -> Array:
+    def of(self, names: Sequence[str]) -> Array:
         """Draws of several constants ``(n, k)``."""
         return np.asarray(self.theta[:, [self.problem.space.names.index(name) for name in names]])
 
@@ -143,11 +139,11 @@ def fitted(name: str, span: str) -> Fit:
     if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
         theta, evidence, pareto_k = _weighted(problem, near, rng)
     else:
-        start = None if near is None else (near.of_all(problem.space.names), np.zeros(len(near.theta)))
+        start = None if near is None else (near.of(problem.space.names), np.zeros(len(near.theta)))
         drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
         theta = prior_draws(whole.space, len(drawn.flat), rng)
         theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
-        evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", np.nan)
+        evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", None)
     print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
     return Fit(whole, theta, evidence, pareto_k, problem.space.names)
 
@@ -167,10 +163,9 @@ def _weighted(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) 
         space=ParameterSpace(tuple(p for p in near.problem.space if p.name in near.acting)),
     )
     density, names = On("native")(flat), near.problem.space.names
-    drawn = draw(density, rng, effort=EFFORT, start=(near.of_all(flat.space.names), np.zeros(len(near.theta))))
-    theta = np.repeat(drawn.flat, REPEATED, axis=0)
-    whole = prior_draws(near.problem.space, len(theta), rng)
-    whole[:, [names.index(n) for n in flat.space.names]] = theta
+    drawn = draw(density, rng, effort=EFFORT, start=(near.of(flat.space.names), np.zeros(len(near.theta))))
+    whole = prior_draws(near.problem.space, REPEATED * len(drawn.flat), rng)
+    whole[:, [names.index(n) for n in flat.space.names]] = np.repeat(drawn.flat, REPEATED, axis=0)
     before = np.repeat(density.log_likelihood(drawn.flat), REPEATED)
     at = [names.index(n) for n in problem.space.names]
     after = On("native")(problem)
@@ -196,12 +191,9 @@ def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UN
     grid = dataset["time"].values
     after = np.clip(np.searchsorted(grid, times), 1, len(grid) - 1)
     share = (np.array(times) - grid[after - 1]) / (grid[after] - grid[after - 1])
-
-    def at(values: Array) -> Array:
-        # straight between two steps
-        return np.asarray(values[:, after - 1] * (1 - share) + values[:, after] * share)
-
-    return {name: at(dataset[name.lower().replace(" ", "_")].values) for name in save}
+    saved = {name: dataset[name.lower().replace(" ", "_")].values for name in save}
+    # straight between two steps
+    return {name: v[:, after - 1] * (1 - share) + v[:, after] * share for name, v in saved.items()}
 
 
 def ahead(
@@ -259,11 +251,11 @@ def later_fit() -> Numbers:
     prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
     shown = (*RIVALS, *CORE)
     constants = {
-        name: {n: _quantiles(fitted(name, "y2026").of(n)) for n in fitted(name, "y2026").acting} for name in shown
+        name: {n: _quantiles(fitted(name, "y2026").of([n])) for n in fitted(name, "y2026").acting} for name in shown
     }
     loops = []
     for loop, gain in LOOPS.items():
-        after = fitted("all", "y2026").of(gain)
+        after = fitted("all", "y2026").of([gain])[:, 0]
         alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
         above = float((after > 0).mean())
         loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
@@ -315,7 +307,9 @@ def later_score(full: Path) -> Numbers:
             "scores": {name: facts_of(entry) for name, entry in scored.items()},
             "gaps": [vars(gap) for gap in gaps],
         }
-    return {"series": facts, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
+    # what is not known is null, as strict JSON has it
+    plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
+    return {"series": plain, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
 
 
 def _from_2019(ends: Sequence[float]) -> list[Forecaster]:
