@@ -1,16 +1,11 @@
-"""What the open decisions of great_stone_later change, with the draws of tools/later_results.py.
+"""The page of the open decisions of great_stone_later, with the draws of tools/later_results.py.
 
-    python tools/results.py later_next
-    python tools/later_next.py FOLDER
-
-The second line leaves the page of `cipark policy` in a folder.
+python tools/later_next.py FOLDER
 """
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import xarray as xr
 from click.testing import CliRunner
 from later_results import CORE, fitted
@@ -39,26 +34,6 @@ def made_in(folder: Path) -> str:
     page = page_of(load(folder, kinds()))
     assert page is not None, "the study has decisions"
     return page.title
-
-
-def later_next(folder: Path) -> dict[str, Any]:
-    """The finding, every outcome of every option, costs, rules, and what to measure."""
-    title = made_in(folder)
-    tables = {name: pd.read_csv(folder / f"decisions{name}.csv") for name in ("", "_costs", "_rules", "_measure")}
-    options = tables[""].drop(columns=["draws"], errors="ignore")
-    return {
-        "title": title,
-        "options": {
-            str(option): {
-                row["outcome"]: {key: value for key, value in row.items() if key not in ("alternative", "outcome")}
-                for row in rows.dropna(axis="columns").to_dict("records")
-            }
-            for option, rows in options.groupby("alternative", sort=False)
-        },
-        "costs": tables["_costs"].set_index("alternative").drop(columns=["draws"], errors="ignore").to_dict("index"),
-        "rules": tables["_rules"].drop(columns=["draws"], errors="ignore").dropna().to_dict("records"),
-        "measure": tables["_measure"].head(5).drop(columns=["draws"], errors="ignore").fillna("").to_dict("records"),
-    }
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
-from later_next import later_next
 from later_results import later_fit, later_score
 from scipy.stats import norm
 
@@ -530,13 +529,6 @@ RESULTS: dict[str, Result] = {
             ("python tools/results.py ceremonies",),
             ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
             lambda folder, printed: ceremonies(),
-        ),
-        Result(
-            "later_next",
-            ("python tools/results.py later_next",),
-            (*LATER, f"{STUDIES}/great_stone_later/policies.toml"),
-            lambda folder, printed: later_next(folder),
-            shares_records=True,
         ),
         Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
         Result(

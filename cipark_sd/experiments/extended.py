@@ -48,7 +48,7 @@ def alternatives(decisions: Decisions) -> tuple[Policy, ...]:
     policies = [Policy(BASE, "Do nothing")]
     for decision in decisions.alternatives:
         taken = [decision, *([by_id[decision.under]] if decision.under else [])]
-        policies.append(Policy(decision.id, decision.title, Scenario("", {switch(each): 1.0 for each in taken})))
+        policies.append(Policy(decision.id, decision.title, Scenario("", {switch(act): 1.0 for act in taken})))
     return tuple(policies)
 
 
