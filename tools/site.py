@@ -1,6 +1,6 @@
 """Build the site of the documents: pages where they stand in the repository, notebooks run, nothing from a network.
 
-    .venv/bin/pip install -e '.[docs]' && .venv/bin/python tools/site.py FOLDER
+.venv/bin/pip install -e '.[docs]' && .venv/bin/python tools/site.py FOLDER
 """
 
 import re
@@ -20,7 +20,9 @@ _LOADED = re.compile(r"""<(?:script|img|iframe)[^>]*\ssrc="https?://[^"]*|<link[
 
 def pages() -> set[Path]:
     """The tracked pages, and the files that they link to, relative to the repository."""
-    listed = subprocess.run(["git", "ls-files", "*.md", "docs/notebooks"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "*.md", "docs/notebooks"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     texts = [Path(name) for name in listed.stdout.split("\n") if name and not name.startswith("tests/")]
     return {*texts, *(target for page in texts if page.suffix == ".md" for target in linked(page))}
 
@@ -39,7 +41,7 @@ def loaded_from_elsewhere(site: Path) -> list[str]:
         f"{path.relative_to(site)}: {match}"
         for path in sorted(site.rglob("*.html"))
         for match in _LOADED.findall(path.read_text(encoding="utf-8"))
-        if "rel=\"canonical\"" not in match
+        if 'rel="canonical"' not in match
     ]
 
 
