@@ -163,12 +163,12 @@ class Running:
         if variable is None:
             raise UnknownName(name, [constant.label for constant in self.model.constants], where=self.model.name)
         if not isinstance(variable, Constant):
-            what = (
+            role = (
                 "a state of the run, which follows from what came before"
                 if isinstance(variable, Stock)
                 else kind(variable)
             )
-            reason = f"{variable.label!r} is {what}; on the way constants can be set, such as {self._constants()}"
+            reason = f"{variable.label!r} is {role}; on the way constants can be set, such as {self._constants()}"
             raise UnusableInput(reason, where=self.model.name)
         labels = [name] if elements or not variable.dims else list(self.model.labels(variable))
         numbers = np.broadcast_to(np.asarray(value, dtype=float), (len(labels),)).tolist()

@@ -1,6 +1,6 @@
 """Build the site of the documents: pages where they stand in the repository, notebooks run, nothing from a network.
 
-    .venv/bin/pip install -e '.[docs]' && .venv/bin/python tools/site.py FOLDER
+.venv/bin/pip install -e '.[docs]' && .venv/bin/python tools/site.py FOLDER
 """
 
 import re
@@ -40,7 +40,7 @@ def loaded_from_elsewhere(site: Path) -> list[str]:
         f"{path.relative_to(site)}: {match}"
         for path in sorted(site.rglob("*.html"))
         for match in _LOADED.findall(path.read_text(encoding="utf-8"))
-        if "rel=\"canonical\"" not in match
+        if 'rel="canonical"' not in match
     ]
 
 

@@ -30,10 +30,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs: ``what`` is equation, units, kind or documentation, or the variable as a whole."""
+    """One thing that differs: ``field`` is equation, units, kind or documentation, or the variable as a whole."""
 
     name: str
-    what: str
+    field: str
     before: str
     after: str
 
@@ -68,7 +68,7 @@ def command(request: Request) -> Result:
     paths = (request.before, request.after)
     before, after = (read_model(path, allow_files=request.allow_files, series=request.series) for path in paths)
     changes = list(changed(before, after))
-    rows = [[change.name, change.what, change.before, change.after] for change in changes]
+    rows = [[change.name, change.field, change.before, change.after] for change in changes]
     if rows:
         print_table(("variable", "what", str(paths[0]), str(paths[1])), rows, right=())
     else:
@@ -96,9 +96,9 @@ def changed(before: Model, after: Model) -> Iterator[Change]:
             yield Change(variable.label, "new", "", _equation(after, variable))
             continue
         facts = (_facts(before, old), _facts(after, variable))
-        for what in facts[0]:
-            if facts[0][what] != facts[1][what]:
-                yield Change(variable.label, what, facts[0][what], facts[1][what])
+        for field in facts[0]:
+            if facts[0][field] != facts[1][field]:
+                yield Change(variable.label, field, facts[0][field], facts[1][field])
     for variable in before.variables:
         if variable.name not in after.by_name:
             yield Change(variable.label, "gone", _equation(before, variable), "")

@@ -78,7 +78,7 @@ def test_each_kind_of_change_is_seen(old: str, new: str, change: tuple[str, str,
     before = cp.read_model(write_mdl(POOL))
     after = cp.read_model(write_mdl(POOL.replace(old, new), name="after.mdl"))
     (difference,) = changed(before, after)
-    assert (difference.name, difference.what, difference.before, difference.after) == change
+    assert (difference.name, difference.field, difference.before, difference.after) == change
     assert list(changed(before, before)) == []
     # what only looks different, or is only said, moves no output
     assert bool(list(moved(before, after, ("Pool",)))) == (change[0] == "Rate")
@@ -90,7 +90,7 @@ def test_new_and_lost_variables_and_moved_outputs_have_their_numbers(write_mdl: 
     after = write_mdl(text, name="after.mdl")
     answer = cp.diff(before, after)
     assert answer.exit_code == 1
-    assert [(c["name"], c["what"]) for c in answer["changes"]] == [
+    assert [(c["name"], c["field"]) for c in answer["changes"]] == [
         ("Leaving", "equation"), ("Busy", "new"), ("Idle", "gone"),
     ]  # fmt: skip
     (pool,) = answer["outputs"]
