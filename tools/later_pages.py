@@ -35,7 +35,7 @@ FORECASTERS = {
 
 def kept_numbers(name: str) -> dict[str, Any]:
     """The numbers of a kept result."""
-    return json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))["numbers"]
+    return dict(json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))["numbers"])
 
 
 def written(name: str, **values: Any) -> str:

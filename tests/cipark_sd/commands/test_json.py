@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from small_study import POLICIES, small_study
 
+from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.commands.result import COMMON
 from cipark_sd.pages.blocks import Paragraph
@@ -28,6 +29,10 @@ CALLS = {
     "convert": (["leaving.mdl", "-o", "leaving.xmile"], {"output", "variables"}),
     "new-study": (["leaving.mdl", "left.csv", "-o", "made"], {"folder", "series", "fitted", "held", "possible"}),
     "calibrate": ([".", "--fast", "--no-profiles", "-o", "fit"], OF_PAGE),
+    "score": (
+        [f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", f"{STUDIES}/great_stone_later/data/residents.csv"],
+        {"forecast", "of", "series"},
+    ),
     "sensitivity": (
         ["leaving.mdl", "--variables", "left", "--method", "sobol", "--rows", "16", "--resamples", "4", "-o", "s"],
         OF_PAGE,
