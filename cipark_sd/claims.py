@@ -243,12 +243,12 @@ def _is_narrowed(prior: Array, posterior: Array) -> bool:
         return float(high - low)
 
     def share(group: int | None) -> float:
-        kept = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
-        before, after = map(width, kept)
+        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
+        before, after = map(width, chosen)
         return after / before if before else math.inf
 
-    others = np.array([share(group) for group in range(GROUPS)])
-    error = math.sqrt((GROUPS - 1) * others.var()) if np.isfinite(others).all() else math.inf
+    shares_without = np.array([share(group) for group in range(GROUPS)])
+    error = math.sqrt((GROUPS - 1) * shares_without.var()) if np.isfinite(shares_without).all() else math.inf
     return share(None) + ONE_SIDED * error <= NARROW
 
 

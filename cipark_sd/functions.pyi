@@ -97,8 +97,10 @@ def new_study(
 def policy(
     target: Study | Model | Path | str | None = None,
     *,
-    part: Literal["effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
-    | Iterable[Literal["effects", "knockouts", "attribution", "robustness", "design", "information", "all"]] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
+    | Iterable[
+        Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
+    ] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
@@ -123,7 +125,6 @@ def play(
     scenario: Path | str | Iterable[Path | str] = ...,
     draws: str | None = ...,
     runs: int | None = ...,
-    structures: bool = ...,
     seed: int | None = ...,
     open: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
@@ -133,6 +134,7 @@ def report(
     *folders: Path | str,
     title: str | None = ...,
     again: bool = ...,
+    print: bool = ...,
     output: Path | str | None = ...,
 ) -> Answer: ...
 def calibrate(
@@ -145,7 +147,7 @@ def calibrate(
     until: str | None = ...,
     fit_also: str | Iterable[str] = ...,
     profiles: bool | None = ...,
-    posterior: bool = ...,
+    posterior: bool | None = ...,
     sampler: Literal["importance", "hmc", "chains"] | None = ...,
     steps: int | None = ...,
     keep: int | None = ...,

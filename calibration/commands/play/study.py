@@ -90,9 +90,9 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         replace(outcome, printed=printed.get((override_key(outcome.variable), outcome.waiting is not None), ()))
         for outcome in _outcomes(request, problem, catalogue, first)
     )
-    counted = [seen.time for outcome in outcomes for seen in outcome.observed]
+    counted = [count.time for outcome in outcomes for count in outcome.observed]
     # numbers are read at the last count of the curve that is shown first
-    own = [seen.time for seen in outcomes[0].observed] or counted
+    dates = [count.time for count in outcomes[0].observed] or counted
     planned = catalogue.headline[1] if catalogue else problem.model.time.final
     unseen = first.basis is not None and first.basis.origin in UNSEEN
     return Contents(
@@ -103,11 +103,11 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         structures=structures,
         levers=_levers(request, problem, catalogue, scenario, first, outcomes),
         outcomes=outcomes,
-        at=max(own, default=planned),
+        at=max(dates, default=planned),
         # a quarter beyond the counts, so that one sees where they end
         until=min(
             problem.model.time.final,
-            max([planned, *(max(own) + (max(own) - min(own)) / 4 for own in [counted] if own)]),
+            max([planned, *(max(dates) + (max(dates) - min(dates)) / 4 for dates in [counted] if dates)]),
         ),
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
@@ -184,28 +184,28 @@ def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
 
 def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
-    own, estimate = _draws(request, problem)
+    draws, estimate = _draws(request, problem)
     prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
-    first = _structure(request, problem, "the model as fitted", Scenario(), own, prior, estimate)
-    if own.origin in UNSEEN:
+    first = _structure(request, problem, "the model as fitted", Scenario(), draws, prior, estimate)
+    if draws.origin in UNSEEN:
         first = replace(first, title="the model as it stands")
         return (
             first,
-            *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _others(problem)),
+            *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _variants(problem)),
         )
     files = {} if request.draws else rivals_in(_place(request, problem), problem)
     drawn = {name: draws_from_file(problem, path, name, noise=True) for name, path in files.items()}
-    if not own.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
+    if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
         _structure(request, problem, _named(variant), variant.scenario, drawn[variant.name], prior, {})
-        for variant in _others(problem)
+        for variant in _variants(problem)
         if variant.name in drawn
     ]
     return (first, *rivals)
 
 
-def _others(problem: CalibrationProblem) -> list[Variant]:
+def _variants(problem: CalibrationProblem) -> list[Variant]:
     """The rivals of a study but the one that is the study as it stands."""
     return [variant for variant in problem.rivals if variant.scenario.overrides]
 
@@ -339,7 +339,7 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
 
 def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting]:
     """By variable how its counts are reported later: of the study's numbers that are read so, as far as draws tell."""
-    found: dict[str, Waiting] = {}
+    by_variable: dict[str, Waiting] = {}
     for observation in problem.observations:
         course = course_of(observation)
         reading = course.reading if isinstance(course, ReadQuantity) else None
@@ -347,8 +347,8 @@ def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting
             waiting = Waiting(reading.events, reading.share, reading.rate, reading.begin)
             variables = [name for name, _ in course.parts] if course else []
             read = [p.parts[0][0] for p in problem.predictions if p.reading == reading and len(p.parts) == 1]
-            found |= {override_key(name): waiting for name in (*variables, *read)}
-    return found
+            by_variable |= {override_key(name): waiting for name in (*variables, *read)}
+    return by_variable
 
 
 def _levers(

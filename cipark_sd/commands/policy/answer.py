@@ -113,8 +113,8 @@ def _place(effect: EffectClass | None) -> int:
 def _ends(low: float, high: float, unit: str) -> str:
     """An interval of differences in words."""
     if low < 0 < high:
-        fewer, more = (rounded(abs(end), high - low) for end in (low, high))
-        return f"{fewer} {_way(-1, unit)} to {more} {_way(1, unit)}"
+        fewer, above = (rounded(abs(end), high - low) for end in (low, high))
+        return f"{fewer} {_way(-1, unit)} to {above} {_way(1, unit)}"
     near, far = sorted((abs(low), abs(high)))
     return f"{rounded(near, high - low)} to {rounded(far, high - low)} {_way(low + high, unit)}"
 

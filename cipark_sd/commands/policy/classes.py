@@ -44,7 +44,7 @@ def effect_classes(
     A structure under which a policy changes nothing, before the data and after them, takes no part.
     """
     outcome, at = catalogue.headline
-    found = []
+    classes = []
     for policy in catalogue.changes:
         of = [tuple(_changes(runs, outcome, at, policy.id, rival) for runs in (prior, posterior)) for rival in rivals]
         low, median, high = np.quantile(of[0][0][0], [0.05, 0.5, 0.95]).tolist()
@@ -52,8 +52,8 @@ def effect_classes(
         pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
         kind = class_of(pairs, shares) if active else "built in"
         assumed = not active or has_assumed_sign(pairs)
-        found.append(EffectClass(policy.id, kind, median, low, high, assumed))
-    return tuple(found)
+        classes.append(EffectClass(policy.id, kind, median, low, high, assumed))
+    return tuple(classes)
 
 
 def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> tuple[Array, Array]:

@@ -39,12 +39,12 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
     save = tuple(dict.fromkeys(name for names in between for name in names))
     runs = ensemble(model, ends, save=save, scenario=scenario, engine="native", failures="leave")
     values = {name: missing_as_nan(runs[name].to_numpy()).reshape(len(ends), -1) for name in save}
-    found = []
+    dates_by_lever = []
     for place, names in enumerate(between):
         moved = {name for name in names if (values[name][2 * place] != values[name][2 * place + 1]).any()}
         dates = [label for variable in model.variables for label in _dates(model, variable, moved)]
-        found.append(tuple(dict.fromkeys(dates)))
-    return found
+        dates_by_lever.append(tuple(dict.fromkeys(dates)))
+    return dates_by_lever
 
 
 def _bases(lever: Lever) -> frozenset[str]:
@@ -77,10 +77,10 @@ def _between(model: Model, static: dict[str, frozenset[str]], lever: frozenset[s
     """The static auxiliaries that are computed from a lever, directly or not."""
     reached: set[str] = set()
     while True:
-        more = {name for name, refs in static.items() if refs & (lever | reached)} - reached
-        if not more:
+        reached_now = {name for name, refs in static.items() if refs & (lever | reached)} - reached
+        if not reached_now:
             return tuple(variable.name for variable in model.variables if variable.name in reached)
-        reached |= more
+        reached |= reached_now
 
 
 def _dates(model: Model, variable: Variable, moved: set[str]) -> Iterator[str]:
@@ -99,8 +99,8 @@ def _times(expr: Expr) -> Iterator[Expr]:
         match part:
             case Call(function, arguments) if function in TIMES:
                 yield from (arguments[place] for place in TIMES[function] if place < len(arguments))
-            case Binary(operator, Ref("time"), other) | Binary(operator, other, Ref("time")) if operator in _COMPARES:
-                yield other
+            case Binary(operator, Ref("time"), bound) | Binary(operator, bound, Ref("time")) if operator in _COMPARES:
+                yield bound
 
 
 def _shifted(expr: Expr, moved: set[str]) -> Iterator[str]:
