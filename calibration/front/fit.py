@@ -180,12 +180,13 @@ class Fit(Calibration):
             ``player``. They need draws.
         """
         without = [name for name in parameters_of(command) if name not in AFTER or name in ("output", "fresh")]
-        place = self._folder(folder)
         with parsed("report", command, (), options, without) as context:
             request = Settings(**context.params)
         after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
         if any(getattr(request, name) for name in after[:-1]):
             self._drawn()
+        # made when there is something to put into it
+        place = self._folder(folder)
         settings = replace(self.settings, **{name: getattr(request, name) for name in after})
         with contextlib.redirect_stdout(io.StringIO()) as printed, recorded(place):
             findings = finish(whole(settings, place), self, place)

@@ -123,6 +123,7 @@ def test_what_needs_draws_or_follows_a_fit_says_so() -> None:
     for ask in (lambda: plain.idata, plain.predict, lambda: plain.report("never", holdout=True)):
         with pytest.raises((UnusableInput, InvalidValue), match=r"posterior(=True)?"):
             ask()
+    assert not Path("never").exists()
     with pytest.raises(UnusableInput, match=r"fit\.report\(holdout=…\)"):
         cp.calibrate("nist_rat42", holdout=True)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="did you mean 'starts'"):
