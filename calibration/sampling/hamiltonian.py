@@ -123,10 +123,10 @@ class Chains:
         n, k = self._point.shape
         shorter = np.where(self.rng.random(n) < SHORTER, SHORTEST ** self.rng.random(n), 1.0)
         steps = step * (shorter * self.rng.uniform(1 - JITTER, 1 + JITTER, n))[:, None]
-        kept = np.exp(-LEAPS * steps / reach)
-        momentum = kept * self._momentum + np.sqrt(1 - kept**2) * self.rng.standard_normal((n, k))
+        remembered = np.exp(-LEAPS * steps / reach)
+        momentum = remembered * self._momentum + np.sqrt(1 - remembered**2) * self.rng.standard_normal((n, k))
         # a level from -1 to 1, beyond which it comes in again at the other end, as slow as the momentum
-        level = self._level + (1 - kept[:, 0]) * self.rng.uniform(0.25, 0.75, n)
+        level = self._level + (1 - remembered[:, 0]) * self.rng.uniform(0.25, 0.75, n)
         level = np.where(level > 1, level - 2, level)
         point, log, slope = self.stand
         energy = 0.5 * (momentum**2).sum(axis=1) - log

@@ -105,8 +105,8 @@ def weighed(
     if len(sizes) < 2 or sizes.min() < LEAST or scores.shape[1] < LEAST_DRAWS:
         return None
     theta = target.theta(scores.reshape(-1, scores.shape[-1])).reshape(scores.shape)
-    found = [_evidence(target, scores[mode == i], logs[mode == i], rng) for i in range(len(sizes))]
-    evidences, errors = np.array(found).T
+    pairs = [_evidence(target, scores[mode == i], logs[mode == i], rng) for i in range(len(sizes))]
+    evidences, errors = np.array(pairs).T
     log_evidence = float(np.logaddexp.reduce(evidences))
     weights = np.exp(evidences - log_evidence)
     places, of_places, r_hats = [], [], np.zeros(len(names))
@@ -156,5 +156,5 @@ def _grouped(values: Array) -> Array:
     """Chains ``(n, n_draws, k)`` as ``(n_groups, n_draws, n_walkers, k)``, up to four groups of as many each."""
     n_groups = min(4, len(values))
     n_walkers = len(values) // n_groups
-    kept = values[: n_groups * n_walkers]
-    return kept.reshape(n_groups, n_walkers, *values.shape[1:]).swapaxes(1, 2)
+    whole = values[: n_groups * n_walkers]
+    return whole.reshape(n_groups, n_walkers, *values.shape[1:]).swapaxes(1, 2)

@@ -145,7 +145,7 @@ def follow(
                     whole, last = course.arrays(), time.monotonic()
                     saved.save(whole)
             whole, n_draws = course.arrays(), look
-            theta = scores.theta(course.target.scores_of(_kept(chains, n_draws).points))
+            theta = scores.theta(course.target.scores_of(_judged(chains, n_draws).points))
             lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
             n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
             if on_block is not None:
@@ -292,7 +292,7 @@ def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
         look = following
 
 
-def _kept(chains: hamiltonian.Chains, n_draws: int) -> hamiltonian.Trajectories:
+def _judged(chains: hamiltonian.Chains, n_draws: int) -> hamiltonian.Trajectories:
     """Those of the first draws that are judged and kept."""
     every = math.ceil(n_draws / KEPT)
     return chains.draws((n_draws - 1) % every, n_draws, every)
@@ -311,7 +311,7 @@ def _result(
     n_ensembles: int,
     rng: np.random.Generator,
 ) -> TrajectoryDraws:
-    target, drawn = course.target, _kept(course.chains, n_draws)
+    target, drawn = course.target, _judged(course.chains, n_draws)
     free = FreeDensity(density)
     scores = target.scores_of(drawn.points)
     flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])

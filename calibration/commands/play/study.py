@@ -308,15 +308,15 @@ def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
         return {}
     every = {**{override_key(name): values for name, values in first.every_beside.items()}, **first.every}
     theta = thinned(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
-    found: Printed = {}
+    numbers: Printed = {}
     for prediction in problem.predictions:
-        (name, sign), *more = prediction.parts
-        if more or sign != 1 or prediction.against is not None or prediction.scenario.overrides:
+        (name, sign) = prediction.parts[0]
+        if len(prediction.parts) > 1 or sign != 1 or prediction.against is not None or prediction.scenario.overrides:
             continue
         levels = quantiles(reported(problem, prediction, choose("native"))(theta))
         key = override_key(name), prediction.reading is not None
-        found[key] = (*found.get(key, ()), (prediction.time, levels))
-    return found
+        numbers[key] = (*numbers.get(key, ()), (prediction.time, levels))
+    return numbers
 
 
 def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
