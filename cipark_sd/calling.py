@@ -25,7 +25,7 @@ from cipark_sd import plugins
 from cipark_sd.cli import load_command
 from cipark_sd.commands.result import KEEP, Result
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput
-from cipark_sd.files import remove_unused
+from cipark_sd.files import remove_unused, write_table
 from cipark_sd.model.model import Model
 from cipark_sd.words_elsewhere import UnknownOption
 
@@ -266,10 +266,9 @@ def _text(value: Any, stack: ExitStack) -> str:
             raise UnusableInput(f"the model {value.name!r} is of no file", where="cipark_sd")
         return os.fspath(value.origin.path)
     if hasattr(value, "to_csv"):
-        table = f"{stack.enter_context(tempfile.TemporaryDirectory())}/data.csv"
         # the default index counts rows; any other one is a column
-        value.to_csv(table, index=type(value.index).__name__ != "RangeIndex")
-        return table
+        table = value if type(value.index).__name__ == "RangeIndex" else value.reset_index()
+        return os.fspath(write_table(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data.csv", table))
     if isinstance(folder := getattr(value, "folder", None), Path):
         return str(folder)
     if isinstance(value, (list, tuple)) or hasattr(value, "tolist"):

@@ -72,7 +72,7 @@ class Running:
 
     def __init__(self, model: Model, scenario: Scenario, engine: str, method: Method | None) -> None:
         self.model, self.scenario = model, scenario
-        self._options = {"engine": engine, "method": method}
+        self._engine, self._method = engine, method
         planned = plan(model, scenario, save=(), times=None, method=method)
         self._grid, self._euler = planned.grid, fixed_method(planned.integration) == "euler"
         self._place = 0
@@ -119,7 +119,7 @@ class Running:
     def course(self, save: Sequence[str] | None = None) -> "xr.Dataset":
         """The run so far, as :func:`cipark_sd.simulate` gives it; ``save`` chooses variables."""
         times = self.times[: self._place + 1]
-        return simulate(self.model, self.scenario, save=save, times=times, **self._options)  # type: ignore[arg-type]
+        return simulate(self.model, self.scenario, save=save, times=times, engine=self._engine, method=self._method)
 
     def __getitem__(self, name: str) -> "float | xr.DataArray":
         """The present value of a variable; of one with subscripts, an array."""
@@ -129,7 +129,9 @@ class Running:
         course = self._course_of(name)
         if course is not None and course.times[-1] > self.time:
             return course.values[-1]
-        now = simulate(self.model, self.scenario, save=[base], times=[self.time], **self._options)  # type: ignore[arg-type]
+        now = simulate(
+            self.model, self.scenario, save=[base], times=[self.time], engine=self._engine, method=self._method
+        )
         present = now.cp[name].isel(time=0, drop=True)
         return present if present.dims else float(present)
 

@@ -16,6 +16,7 @@ from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
 from calibration.commands.settings import Settings
 from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
 from calibration.report.findings import Findings, estimates, posterior_table, save
 from calibration.report.model_checks import values_of
@@ -31,7 +32,7 @@ from cipark_sd.errors import UnusableInput
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
-from cipark_sd.pages.page import answer_of
+from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Override, Scenario, override_key, split_key
 
@@ -190,6 +191,7 @@ class Fit(Calibration):
         settings = replace(self.settings, **{name: getattr(request, name) for name in after})
         with contextlib.redirect_stdout(io.StringIO()) as printed, recorded(place):
             findings = finish(whole(settings, place), self, place)
+            console.show(findings, place / HTML)
         answer = of_folder(place, exit_code=0 if findings.sound else 1)
         return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
 

@@ -140,7 +140,7 @@ def _courses(model: Model, names: tuple[str, ...]) -> "tuple[NDArray[np.float64]
     from cipark_sd.results import to_table
     from cipark_sd.simulation import simulate
 
-    table = to_table(simulate(model, save=names))
+    table = to_table(simulate(model, save=names, engine="native"))
     return table.index.to_numpy(), {str(label): table[label].to_numpy() for label in table}
 
 

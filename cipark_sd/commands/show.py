@@ -37,10 +37,10 @@ class Request:
     as_equations: bool = option("--equations", is_flag=True, help="One line for each equation.")
     as_program: bool = option("--program", is_flag=True, help="The operations that the compiled engines run.")
     causes: str | None = option(
-        "--causes", shell_complete=completing.variables(), metavar="NAME", help="What a variable is computed from."
+        "--causes", shell_complete=completing.variables(), metavar="NAME", help="Variables that NAME is computed from."
     )
     uses: str | None = option(
-        "--uses", shell_complete=completing.variables(), metavar="NAME", help="What is computed from a variable."
+        "--uses", shell_complete=completing.variables(), metavar="NAME", help="Variables that are computed from NAME."
     )
     diagram: Path | None = option(
         "--diagram", type=options.PATH, metavar="FILE.svg", help="Write the stock-and-flow diagram."

@@ -47,7 +47,7 @@ kind = "level"
 variable = "stock"
 family = "poisson"
 [report]
-question = "why"
+finding = "why"
 """
 #: Of each kind of file its reader, and the tables within which others are read; headings that a file lacks are added.
 FILES: dict[str, tuple[str, Callable[[Path], object]]] = {

@@ -95,7 +95,7 @@ def test_a_fit_shows_itself(fit: Fit) -> None:
     assert repr(fit.draws).startswith("<PosteriorDraws: ")
     page = fit._repr_html_()
     assert page.startswith("<iframe")
-    assert "What do the data (In bed) say" in page
+    assert "Known" in page
     assert "data:image/svg" in page
     assert len(fit.plot().axes) == 2
 
@@ -113,8 +113,8 @@ def test_a_fit_writes_what_the_commands_take_up(fit: Fit, study: cp.Study, tmp_p
 def test_a_report_of_a_fit_is_that_of_the_command(fit: Fit, tmp_path: Path) -> None:
     answer = fit.report(tmp_path / "report", player=False)
     assert answer["page"] == tmp_path / "report" / "report.html"
-    assert answer["answer"]["question"] in unescape(answer["page"].read_text())
-    assert "Contact Rate" in answer.text
+    assert answer["answer"]["title"] in unescape(answer["page"].read_text())
+    assert answer["answer"]["title"] in answer.text
     assert not (tmp_path / "report" / "player.html").exists()
 
 

@@ -18,6 +18,7 @@ from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.output import drawn
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Drawing
+from cipark_sd.plotting.files import FOR_PRINT
 from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
@@ -195,7 +196,7 @@ def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
         folder.mkdir()
-        with drawn(asked, folder, workers) as wait:
+        with drawn(asked, folder, workers, FOR_PRINT) as wait:
             files[workers] = [(path.name, path.read_bytes()) for path in wait()]
     assert [name for name, _ in files[1]] == [
         f"{name}.{kind}" for name in ("fan", "tornado") for kind in ("svg", "png", "pdf")

@@ -163,6 +163,10 @@ def test_a_policy_command_keeps_its_runs_and_the_others_know_them(
 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SHARED / "fishery", tmp_path / "fishery")
+    # decisions are added to the model, whose file then is another one
+    catalogue = tmp_path / "fishery" / "policies.toml"
+    before, _, after = catalogue.read_text().partition("[decisions]")
+    catalogue.write_text(before + after[after.index("[robustness]") :])
     call = ("policy", "fishery", "--part", "effects", "--runs", "20", "--keep-runs", "-o", "out")
     done = cipark(*call)
     assert done.exit_code == 0, done.output

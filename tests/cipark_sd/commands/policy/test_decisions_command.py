@@ -99,7 +99,7 @@ def test_the_page_is_made_again_from_the_findings_with_the_same_bytes(clinic):
     out = clinic[0] / "out"
     before = (out / "what_next.html").read_bytes()
     (out / "what_next.html").unlink()
-    write_again(out)
+    write_again(out, False)
     assert (out / "what_next.html").read_bytes() == before
     frame = load(out, kinds()).results["decisions"].table
     pd.testing.assert_frame_equal(frame, pd.read_csv(out / "decisions.csv", keep_default_na=False, na_values=[""])[
