@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, cast
 
-from cipark_sd.compiler.functions.slats import EVENLY, SEEN, seen
+from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
 from cipark_sd.frontends.xmile.conveyors import (
@@ -34,7 +34,7 @@ from cipark_sd.naming import canonical
 #: What an unfinished variable of Stella has for an equation.
 UNFINISHED = ("", "???")
 #: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
-_CONTAINED = (*SEEN, "xmile_mean", "xmile_size")
+_CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
 
 
 class SpecialStocks(ABC):
@@ -100,13 +100,13 @@ class SpecialStocks(ABC):
         for _, span in self._parts(stock, label, dims):
             inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
             outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
-            entering = self._net(inflows, dict(zip(dims, span, strict=True)))
-            asked = admitted = queue.asked(Ref(self._full(stock), span), entering, outflows)
+            entering = self._net(inflows, dict(zip(dims, span, strict=True)), label)
+            wish = admitted = queue.wish(Ref(self._full(stock), span), entering, outflows)
             if queue.behind is not None:
                 first = self.nodes[queue.outflows[0]]
-                admitted = self._entering(first, asked, span, label, queue.behind)
+                admitted = self._entering(first, wish, span, label, queue.behind)
             name = canonical(node.get("name"))
-            pieces.append(Piece(queue.leaving(name, asked, outflows, admitted), span))
+            pieces.append(Piece(queue.leaving(name, wish, outflows, admitted), span))
         return Auxiliary(**described, pieces=tuple(pieces))
 
     def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
@@ -153,7 +153,7 @@ class SpecialStocks(ABC):
     def _belt(self, span: Subscripts, conveyor: Any, label: str, behind: tuple[Any, ...] = ()) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before.
 
-        ``behind`` are those that it leaks into, where that is asked.
+        ``behind`` are those that it leaks into, where that is looked for.
         """
         element: Any = self.document.child(conveyor, "conveyor")
         line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
@@ -163,7 +163,7 @@ class SpecialStocks(ABC):
             way, role = spread(self.nodes[name]) if name in self.nodes else "beginning", self.conveyors.get(name)
             inflow = [(self.reader.scope.resolve(name), True)]
             if way == "even":
-                placed.append((EVENLY, self._net(inflow, bound)))
+                placed.append((EVENLY, self._net(inflow, bound, label)))
             elif way == "source" and role is not None and role.way == "leaks":
                 placed.append(self._source(name, span, role.conveyor, label, (*behind, conveyor)))
             else:
@@ -180,7 +180,7 @@ class SpecialStocks(ABC):
             when = bound_to(self.read(sample, label, line), bound)
             transit = Call("sample_if_true", (when, transit, transit))
         return Belt(
-            self._net(beginning, bound),
+            self._net(beginning, bound, label),
             transit,
             Ref(self._full(conveyor), span),
             tuple(leaks),
@@ -222,7 +222,7 @@ class SpecialStocks(ABC):
                 number = 0
             case _:
                 return rebuild(expr, lambda part: self._of_slats(part, label, line))
-        # what a conveyor says of itself is asked for with the others out of the way
+        # what a conveyor says of itself is read with the others out of the way
         stock, containers, self.containers = Ref(name), self.containers, {}
         node = containers[name]
         belt = None if is_queue(self.document, node) else self._belt((), node, label)
@@ -237,7 +237,7 @@ class SpecialStocks(ABC):
             )
         if of_all:
             return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
-        return seen(stock, replace(belt, by_slats=True).leaving([]), function, number)
+        return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
 
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))
@@ -267,7 +267,7 @@ class SpecialStocks(ABC):
         before = [Ref(name, span) for name in inflows_before]
         return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
 
-    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str]) -> Expr:
+    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
 
         Source: the stocks of isee systems' own published models, which take the flow of each element and account for
@@ -275,7 +275,12 @@ class SpecialStocks(ABC):
         """
         net: Expr | None = None
         for name, enters in flows:
-            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in self.dims_of(name)]
+            dims = self.dims_of(name)
+            missing = [dim for dim in dims if dim not in bound]
+            if missing and not set(bound) <= set(dims):
+                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock lacks; sum it in a flow"
+                raise EquationError(self.where, label, reason)
+            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in dims]
             for elements in product(*ways):
                 flow = Ref(name, elements)
                 first = flow if enters else Neg(flow)

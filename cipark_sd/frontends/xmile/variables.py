@@ -151,8 +151,8 @@ class Elements(SpecialStocks):
 
         A dimension in the equation of one of its elements is that element.
         """
-        own = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
-        expr = self._equation(part if own else node, label, itself)
+        has_equation = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
+        expr = self._equation(part if has_equation else node, label, itself)
         graphical = self.document.child(part, "gf")
         if graphical is None:
             graphical = self.document.child(node, "gf")
@@ -331,7 +331,7 @@ class Elements(SpecialStocks):
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
             initial = bound_to(self._equation(part, label), bound)
-            pieces.append(StockPiece(self._net(flows, bound), initial, span, non_negative=non_negative))
+            pieces.append(StockPiece(self._net(flows, bound, label), initial, span, non_negative=non_negative))
         return Stock(**described, pieces=tuple(pieces))
 
 
