@@ -38,16 +38,16 @@ def _front(m: Memory, variable: str, call: Call) -> int:
     def after() -> tuple[int, int, int]:
         """Batches that have come, which is first, and what of it is taken, after the step."""
         out = m.run(leaving, variable)
-        gone = g.logical_and(g.lt(zero, waiting), g.le(g.sub(waiting, out), g.mul(waiting, g.const(_DUST))))
+        served = g.logical_and(g.lt(zero, waiting), g.le(g.sub(waiting, out), g.mul(waiting, g.const(_DUST))))
         arrived = g.add(came, g.lt(zero, inflow))
-        return arrived, g.add(first, gone), g.select(gone, zero, g.add(taken, out))
+        return arrived, g.add(first, served), g.select(served, zero, g.add(taken, out))
 
     came = m.cell(came_key, f"{label} came", lambda: zero, lambda: after()[0])
     first = m.cell(first_key, f"{label} first", lambda: g.sub(zero, there_at_start), lambda: after()[1])
     taken = m.cell(taken_key, f"{label} taken", lambda: zero, lambda: after()[2])
     since = g.sub(g.source("instant"), g.uniform("initial_time"))
     number = g.op("rint", g.div(since, step))
-    kept = m.record(
+    stored = m.record(
         (NAME, call.arguments, "batches"),
         label,
         lambda: m.run(entering, variable),
@@ -55,7 +55,7 @@ def _front(m: Memory, variable: str, call: Call) -> int:
         # a batch lies at its number; where none came the next one takes its place
         lambda: g.sub(came, number),
     )
-    earlier = g.select(g.lt(first, zero), at_start, kept)
+    earlier = g.select(g.lt(first, zero), at_start, stored)
     waiting = g.select(g.lt(first, came), g.sub(earlier, taken), g.op("max", inflow, zero))
     return waiting
 

@@ -18,7 +18,7 @@ from cipark_sd.model.expr import Call, Const, Expr, Ref
 
 NAME = "conveyor: slats"
 #: What is asked of the slats of a conveyor: one at a place, or of all of them.
-SEEN = ("place", "vmin_xmile", "vmax_xmile", "xmile_stddev")
+ASKED_OF_SLATS = ("place", "vmin_xmile", "vmax_xmile", "xmile_stddev")
 _STEP = Ref("time_step")
 
 
@@ -55,12 +55,12 @@ def source_slats(j: int, many: int, of: int) -> int:
     return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
 
 
-def seen(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
-    """A function of what lies on the slats of a conveyor, one of ``SEEN``; ``leaves`` is the flow at its end.
+def of_slats(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
+    """A function of what lies on the slats of a conveyor, one of ``ASKED_OF_SLATS``; ``leaves`` is the flow at its end.
 
     Places count from 1 at the exit, and beyond the conveyor there is no number.
     """
-    return Call("conveyor: seen", (stock, leaves, Const(float(SEEN.index(function))), Const(float(place))))
+    return Call("conveyor: seen", (stock, leaves, Const(float(ASKED_OF_SLATS.index(function))), Const(float(place))))
 
 
 class _Belt:
@@ -90,7 +90,7 @@ class _Belt:
         """Whether all stands still."""
         return self.m.run(self.call.arguments[4], self.variable)
 
-    def kept(self, i: int) -> int:
+    def after_leaks(self, i: int) -> int:
         """What lies on a slat after the leaks of the step."""
         g, slat = self.m.graph, self.slat(i)
         return g.sub(slat, g.mul(slat, self.taken(self.call.arguments[1])))
@@ -106,37 +106,37 @@ class _Belt:
     def _following(self, i: int) -> int:
         m, g, (_, _, first, _, _, *spread) = self.m, self.m.graph, self.call.arguments
         step, last = g.uniform("time_step"), i + 1 == self.many
-        amount = g.mul(m.run(first, self.variable), step) if last else self.kept(i + 1)
+        amount = g.mul(m.run(first, self.variable), step) if last else self.after_leaks(i + 1)
         for source, value in zip(spread[::2], spread[1::2], strict=True):
             if not isinstance(source, Call):
                 evenly = g.div(g.mul(m.run(value, self.variable), step), g.const(float(self.many)))
                 amount = g.add(amount, evenly)
                 continue
-            other = _Belt(m, self.variable, source)
-            for j in range(other.many):
-                if source_slats(j, self.many, other.many) == i:
-                    amount = g.add(amount, g.mul(other.slat(j), other.taken(value)))
+            upstream = _Belt(m, self.variable, source)
+            for j in range(upstream.many):
+                if source_slats(j, self.many, upstream.many) == i:
+                    amount = g.add(amount, g.mul(upstream.slat(j), upstream.taken(value)))
         return g.select(self.stopped(), self.slat(i), amount)
 
 
 def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> int:
     belt, g = _Belt(m, variable, call), m.graph
     if not start:
-        return g.select(belt.stopped(), g.const(0.0), g.div(belt.kept(0), g.uniform("time_step")))
+        return g.select(belt.stopped(), g.const(0.0), g.div(belt.after_leaks(0), g.uniform("time_step")))
     # what has come in at the steady rate has leaked at every slat
     rate = g.mul(m.start(call.arguments[1], variable), g.uniform("time_step"))
     retained = g.op("pow", g.sub(g.const(1.0), rate), g.const(float(belt.many)))
     return g.mul(m.start(call.arguments[0], variable), retained)
 
 
-def _seen(m: Memory, variable: str, call: Call, *, start: bool) -> int:
-    g, (_, leaves, which, place) = m.graph, call.arguments
+def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+    g, (_, leaves, code, place) = m.graph, call.arguments
     assert isinstance(leaves, Call)
-    assert isinstance(which, Const)
+    assert isinstance(code, Const)
     assert isinstance(place, Const)
     belt, context = _Belt(m, variable, leaves), m.context(variable, start=start)
     slats = [belt.first(i) if start else belt.slat(i) for i in range(belt.many)]
-    match SEEN[int(which.value)]:
+    match ASKED_OF_SLATS[int(code.value)]:
         case "vmin_xmile":
             return folded("min")(context, slats)
         case "vmax_xmile":
@@ -164,8 +164,8 @@ ROWS = (
         "conveyor: seen",
         "conveyor, outflow, function, place",
         Remembered(
-            lambda m, variable, call: _seen(m, variable, call, start=True),
-            lambda m, variable, call: _seen(m, variable, call, start=False),
+            lambda m, variable, call: _of_slats(m, variable, call, start=True),
+            lambda m, variable, call: _of_slats(m, variable, call, start=False),
         ),
         "same, any -> same",
         in_vensim=_CHAIN,

@@ -53,8 +53,8 @@ class Queue:
         self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
         self.behind = conveyor_behind(document, self.outflows[0], nodes)
         belt = None if self.behind is None else document.child(self.behind, "conveyor")
-        one = None if belt is None else belt.get("one_at_a_time")
-        self.alone = belt is not None and (one is None or is_true(one))
+        single = None if belt is None else belt.get("one_at_a_time")
+        self.alone = belt is not None and (single is None or is_true(single))
         self.whole = belt is not None and is_true(belt.get("batch_integrity"))
         if self.whole and not self.alone:
             self._refuse("whole batches of a queue, several at a time", "let the conveyor take one at a time")
@@ -73,7 +73,7 @@ class Queue:
         """Whether a flow takes only what others are not let through."""
         return name in self.nodes and self.document.child(self.nodes[name], "overflow") is not None
 
-    def asked(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
+    def wish(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
         """What the first outflow would take if nothing held it."""
         if self.alone:
             leaving: Expr = outflows[0]
@@ -82,16 +82,16 @@ class Queue:
             return front(entering, stock, leaving)
         return Call("max", (_NOTHING, Binary("+", Binary("/", stock, Ref("time_step")), entering)))
 
-    def leaving(self, name: str, asked: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
-        """An outflow; ``admitted`` is what a conveyor behind takes of ``asked``."""
+    def leaving(self, name: str, wish: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
+        """An outflow; ``admitted`` is what a conveyor behind takes of ``wish``."""
         place = self.outflows.index(name)
         if place == 0:
-            return If(Binary("<", admitted, asked), _NOTHING, asked) if self.whole else admitted
+            return If(Binary("<", admitted, wish), _NOTHING, wish) if self.whole else admitted
         if self.overflows(name) and self.behind is None:
             return _NOTHING
         for flow in outflows[:place]:
-            asked = Binary("-", asked, flow)
-        return Call("max", (_NOTHING, asked))
+            wish = Binary("-", wish, flow)
+        return Call("max", (_NOTHING, wish))
 
     def _refuse(self, feature: str, alternative: str) -> NoReturn:
         raise UnsupportedFeature(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, cast
 
-from cipark_sd.compiler.functions.slats import EVENLY, SEEN, seen
+from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
 from cipark_sd.frontends.xmile.conveyors import (
@@ -34,7 +34,7 @@ from cipark_sd.naming import canonical
 #: What an unfinished variable of Stella has for an equation.
 UNFINISHED = ("", "???")
 #: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
-_CONTAINED = (*SEEN, "xmile_mean", "xmile_size")
+_CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
 
 
 class SpecialStocks(ABC):
@@ -101,12 +101,12 @@ class SpecialStocks(ABC):
             inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
             outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
             entering = self._net(inflows, dict(zip(dims, span, strict=True)))
-            asked = admitted = queue.asked(Ref(self._full(stock), span), entering, outflows)
+            wish = admitted = queue.wish(Ref(self._full(stock), span), entering, outflows)
             if queue.behind is not None:
                 first = self.nodes[queue.outflows[0]]
-                admitted = self._entering(first, asked, span, label, queue.behind)
+                admitted = self._entering(first, wish, span, label, queue.behind)
             name = canonical(node.get("name"))
-            pieces.append(Piece(queue.leaving(name, asked, outflows, admitted), span))
+            pieces.append(Piece(queue.leaving(name, wish, outflows, admitted), span))
         return Auxiliary(**described, pieces=tuple(pieces))
 
     def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
@@ -153,7 +153,7 @@ class SpecialStocks(ABC):
     def _belt(self, span: Subscripts, conveyor: Any, label: str, behind: tuple[Any, ...] = ()) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before.
 
-        ``behind`` are those that it leaks into, where that is asked.
+        ``behind`` are those that it leaks into, where that is looked for.
         """
         element: Any = self.document.child(conveyor, "conveyor")
         line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
@@ -222,7 +222,7 @@ class SpecialStocks(ABC):
                 number = 0
             case _:
                 return rebuild(expr, lambda part: self._of_slats(part, label, line))
-        # what a conveyor says of itself is asked for with the others out of the way
+        # what a conveyor says of itself is read with the others out of the way
         stock, containers, self.containers = Ref(name), self.containers, {}
         node = containers[name]
         belt = None if is_queue(self.document, node) else self._belt((), node, label)
@@ -237,7 +237,7 @@ class SpecialStocks(ABC):
             )
         if of_all:
             return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
-        return seen(stock, replace(belt, by_slats=True).leaving([]), function, number)
+        return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
 
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))

@@ -151,8 +151,8 @@ class Elements(SpecialStocks):
 
         A dimension in the equation of one of its elements is that element.
         """
-        own = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
-        expr = self._equation(part if own else node, label, itself)
+        has_equation = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
+        expr = self._equation(part if has_equation else node, label, itself)
         graphical = self.document.child(part, "gf")
         if graphical is None:
             graphical = self.document.child(node, "gf")
