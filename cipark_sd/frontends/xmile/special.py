@@ -100,7 +100,7 @@ class SpecialStocks(ABC):
         for _, span in self._parts(stock, label, dims):
             inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
             outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
-            entering = self._net(inflows, dict(zip(dims, span, strict=True)))
+            entering = self._net(inflows, dict(zip(dims, span, strict=True)), label)
             wish = admitted = queue.wish(Ref(self._full(stock), span), entering, outflows)
             if queue.behind is not None:
                 first = self.nodes[queue.outflows[0]]
@@ -163,7 +163,7 @@ class SpecialStocks(ABC):
             way, role = spread(self.nodes[name]) if name in self.nodes else "beginning", self.conveyors.get(name)
             inflow = [(self.reader.scope.resolve(name), True)]
             if way == "even":
-                placed.append((EVENLY, self._net(inflow, bound)))
+                placed.append((EVENLY, self._net(inflow, bound, label)))
             elif way == "source" and role is not None and role.way == "leaks":
                 placed.append(self._source(name, span, role.conveyor, label, (*behind, conveyor)))
             else:
@@ -180,7 +180,7 @@ class SpecialStocks(ABC):
             when = bound_to(self.read(sample, label, line), bound)
             transit = Call("sample_if_true", (when, transit, transit))
         return Belt(
-            self._net(beginning, bound),
+            self._net(beginning, bound, label),
             transit,
             Ref(self._full(conveyor), span),
             tuple(leaks),
@@ -267,7 +267,7 @@ class SpecialStocks(ABC):
         before = [Ref(name, span) for name in inflows_before]
         return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
 
-    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str]) -> Expr:
+    def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
 
         Source: the stocks of isee systems' own published models, which take the flow of each element and account for
@@ -275,7 +275,12 @@ class SpecialStocks(ABC):
         """
         net: Expr | None = None
         for name, enters in flows:
-            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in self.dims_of(name)]
+            dims = self.dims_of(name)
+            missing = [dim for dim in dims if dim not in bound]
+            if missing and not set(bound) <= set(dims):
+                reason = f"has the flow {name!r} over {', '.join(missing)}, which the stock lacks; sum it in a flow"
+                raise EquationError(self.where, label, reason)
+            ways = [[bound[dim]] if dim in bound else self.dimensions[dim].elements for dim in dims]
             for elements in product(*ways):
                 flow = Ref(name, elements)
                 first = flow if enters else Neg(flow)

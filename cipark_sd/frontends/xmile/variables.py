@@ -331,7 +331,7 @@ class Elements(SpecialStocks):
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
             initial = bound_to(self._equation(part, label), bound)
-            pieces.append(StockPiece(self._net(flows, bound), initial, span, non_negative=non_negative))
+            pieces.append(StockPiece(self._net(flows, bound, label), initial, span, non_negative=non_negative))
         return Stock(**described, pieces=tuple(pieces))
 
 

@@ -158,3 +158,16 @@ def test_a_stock_takes_the_flows_of_all_elements_that_it_lacks(tmp_path: Path, e
     assert list(run["source"]) == [20, 14, 8, 2, 0, 0]
     assert np.array_equal(run["taken"], 21 - run["source"])
     assert run["each"].to_numpy()[-1].tolist() == [8, 12]
+
+
+def test_a_flow_over_another_range_than_its_stock_is_refused(tmp_path: Path) -> None:
+    """Whether the ranges mean the same is not said: nothing is summed."""
+    both = "".join(f'<dim name="{name}"><elem name="a"/><elem name="b"/></dim>' for name in ("kind", "other"))
+    path = stella(
+        tmp_path / "m.stmx",
+        """<stock name="each"><dimensions><dim name="kind"/></dimensions><eqn>0</eqn><inflow>f</inflow></stock>
+<flow name="f"><dimensions><dim name="other"/></dimensions><eqn>2</eqn></flow>""",
+        before=f"<dimensions>{both}</dimensions>",
+    )
+    with pytest.raises(CiparkError, match=r"m\.stmx:\d+: .*'each' has the flow 'f' over other, which the stock lacks"):
+        read_model(path)
