@@ -150,7 +150,7 @@ def page(path: Path) -> object:
             rows = [kept(one) for one in part if not (isinstance(one, list) and about_a_check(one))]
             # observation, kind, variables, dates, noise, fitted, held out, and at last: compared
             return [one[:-1] if isinstance(one, list) and len(one) == 8 and one[0] in OBSERVED else one for one in rows]
-        return part
+        return part.replace(" Open dots: not fitted.", "") if isinstance(part, str) else part
 
     return kept(json.loads(path.read_text(encoding="utf-8")))
 
