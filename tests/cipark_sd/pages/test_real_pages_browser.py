@@ -202,6 +202,8 @@ def test_a_lever_within_the_report_moves_the_number_and_the_link_restores_it(dri
 
     report = folder / "fit" / "report.html"
     opened(driver, report)
+    unfold = "document.querySelectorAll('details').forEach((d) => (d.open = true))"
+    driver.execute_script(unfold)
     driver.switch_to.frame(driver.find_element("css selector", "iframe.player"))
     # of a fit without draws one run is made, and by the page itself
     if driver.execute_script("return navigator.hardwareConcurrency > 1 && page.structures[0].runs > 1"):
@@ -216,6 +218,7 @@ def test_a_lever_within_the_report_moves_the_number_and_the_link_restores_it(dri
     assert link.startswith(report.as_uri())
     driver.get("about:blank")
     driver.get(link)
+    driver.execute_script(unfold)
     driver.switch_to.frame(driver.find_element("css selector", "iframe.player"))
     WebDriverWait(driver, 30).until(lambda _: driver.find_element("id", "number").text == after)
     driver.switch_to.default_content()
