@@ -3,6 +3,7 @@
 Source: Brun, Reichert and Künsch 2001, Water Resources Research 37(4), 1015-1030, equations 7 to 12.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -214,7 +215,11 @@ def identifiability_words(identified: Identifiability) -> list[str]:
         parts = sorted(zip(np.abs(directions[-1]), names, strict=True), reverse=True)
         main = [name for part, name in parts if part >= 0.3]
         sentences.append("The direction that they see least moves mostly " + ", ".join(main) + ".")
-        together = f"Collinearity of all together {identified.collinearity:.1f} (above 10 to 15 is poor)"
+        together = (
+            f"Collinearity of all together {identified.collinearity:.1f} (above 10 to 15 is poor)"
+            if math.isfinite(identified.collinearity)
+            else "The data cannot tell all of them apart: some combination moves no expected number"
+        )
         if identified.pairs:
             first, second, index = identified.pairs[0]
             together += f"; of two, at most {index:.1f} ({first} and {second})"
