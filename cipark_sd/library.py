@@ -31,10 +31,11 @@ def bundled(name: str = PARK) -> Path:
     raise ModelFileError(name, "is not among the bundled models")
 
 
-def located(file: Path | None) -> Path:
+def located(file: Path | None, *, studies: bool = True) -> Path:
     """The model file that somebody names: a path, a bundled model such as ``core``, a bundled study's, or none.
 
-    Without one it is the park model. A file of that name comes before a bundled model, and that before a study.
+    Without one it is the park model. A file of that name comes before a bundled model, and that before a study, which
+    is no model for a command that takes studies themselves (``studies=False``).
     """
     if file is None:
         return bundled()
@@ -43,7 +44,7 @@ def located(file: Path | None) -> Path:
     try:
         return bundled(f"{file}.mdl")
     except ModelFileError:
-        return model_of_study(str(file)) or file
+        return (model_of_study(str(file)) if studies else None) or file
 
 
 def model_of_study(name: str) -> Path | None:

@@ -32,7 +32,7 @@ def contents_of(request: Request) -> Contents:
     InvalidValue, UnknownName, Problems
     """
     target = read_target(request.folder, allow_files=request.allow_files)
-    model, catalogue = target.model, target.catalogue
+    model, catalogue = target.study.model, target.catalogue
     chosen = tuple(Outcome(name, name) for name in request.variables) or outcomes_of(catalogue)
     if not chosen:
         raise InvalidValue(

@@ -72,7 +72,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
     study: Study
-    file = None if target is None else located(Path(target))
+    file = None if target is None else located(Path(target), studies=False)
     if file is not None and file.is_file():
         study = _bare(file, request, problems)
     else:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -257,9 +258,16 @@ def _whole(contents: Contents, made: Carried, structure: Structure, fixed: Mappi
         parts.append([_curves(made, outcome, values, times, beside) for outcome in contents.outcomes])
     by_outcome = (np.concatenate(of, axis=1) for of in zip(*parts, strict=True))
     return [
-        _printed(outcome, np.nanquantile(curves, LEVELS, axis=1), times)
+        _printed(outcome, _quantiles(curves), times)
         for outcome, curves in zip(contents.outcomes, by_outcome, strict=True)
     ]
+
+
+def _quantiles(curves: Array) -> Array:
+    """Five of them ``(5, m)`` over the runs that have a number, as the page's script takes them; NaN where none has."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.asarray(np.nanquantile(np.where(np.isfinite(curves), curves, np.nan), LEVELS, axis=1))
 
 
 def _printed(outcome: Outcome, quantiles: Array, times: Array) -> Array:

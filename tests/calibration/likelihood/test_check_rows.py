@@ -145,7 +145,7 @@ def page(path: Path) -> object:
 
     def kept(part: object) -> object:
         if isinstance(part, dict):
-            return {key: kept(value) for key, value in part.items() if key not in ("reported", "numbers")}
+            return {key: kept(value) for key, value in part.items() if key not in ("reported", "numbers", "known")}
         if isinstance(part, list):
             rows = [kept(one) for one in part if not (isinstance(one, list) and about_a_check(one))]
             # observation, kind, variables, dates, noise, fitted, held out, and at last: compared

@@ -422,7 +422,7 @@ def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, 
     claims = pd.read_csv(folder / "claims.csv")
     assert "posterior" not in claims
     assert claims[["prior", "true"]].to_numpy().tolist() == [[1.0, 1.0]]
-    assert "none can be, since no posterior stands behind all that varies" in result.output
+    assert "none, since there are no posterior draws of all that varies" in result.output
 
 
 @pytest.mark.parametrize("arguments", [("--draws", "prior", "--method", "tornado"), ("--method", "tornado")])
