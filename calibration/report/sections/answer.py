@@ -115,7 +115,8 @@ def title_words(records: Sequence[Headline]) -> str:
         return "No constant was fitted"
     if k == 1:
         return f"The data {'narrow' if n else 'do not narrow'} {_name(constants[0])}: {constants[0].brief}"
-    return f"The data narrow {'all' if n == k else n or 'none'} of {k} fitted constants".replace("all of", "all")
+    some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
+    return f"The data narrow {some} fitted constants"
 
 
 def known_words(records: Sequence[Headline]) -> str:
@@ -171,7 +172,8 @@ def fit_words(fit: Fit) -> str:
         return ""
     inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
     wide = any(p.target == "noise" and p.use == "CAL" for p in fit.study.space)
-    return f"{inside} of {len(judged)} fitted numbers lie within 90% of the {'estimated ' * wide}noise"
+    noise = f"{'estimated ' * wide}noise of single numbers"
+    return f"{inside} of {len(judged)} fitted numbers lie within 90% of the {noise}"
 
 
 def first_shown(fit: Fit) -> str | None:
@@ -196,7 +198,8 @@ def caption_words(findings: Findings) -> str:
     fit, fitted = findings.fit, fit_words(findings.fit)
     line = "Line: the model at the optimum."
     if findings.draws is not None and findings.draws.fan is not None:
-        line = "Line and bands: the expected value, median with 50% and 90% intervals; data scatter around it."
+        bands = "Line and bands: the expected value, median with 50% and 90% intervals."
+        line = f"{bands} Single numbers scatter more widely."
     hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
     return f"{line} Dots: what was reported.{hollow}{f' {fitted}.' if fitted else ''}"
 
