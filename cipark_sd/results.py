@@ -251,6 +251,15 @@ def save(result: xr.Dataset, path: Path | str) -> None:
         raise InvalidValue("the output file", str(path), expected, where="save") from None
 
 
+def load_what_writes() -> None:
+    """Load the packages that xarray loads with the first Dataset.
+
+    An import that Ctrl-C cuts short leaves half of a package behind, with which no result can be written any more; so
+    a command that writes what is done when it is stopped loads them before.
+    """
+    xr.Dataset({"a": ("x", [0.0])})
+
+
 def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     """Write a Dataset or a tree of them as NetCDF, whole or not at all.
 

@@ -29,6 +29,7 @@ from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.failures import ALLOWED, TooManyFailed
 from cipark_sd.optional import attempt
+from cipark_sd.results import load_what_writes
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
@@ -51,6 +52,8 @@ def calibrate(settings: Settings) -> Calibration:
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
     for line in impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
+    if settings.posterior or (settings.posterior is None and not settings.fast):
+        load_what_writes()
     made: Calibration | None = None
     try:
         with closing(_stages(density, settings)) as stages:
