@@ -22,7 +22,9 @@ def pages() -> set[Path]:
     """The tracked pages, and the files that they link to, relative to the repository."""
     command = ["git", "ls-files", "*.md", "docs/notebooks"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    texts = [Path(name) for name in listed.stdout.split("\n") if name and not name.startswith("tests/")]
+    texts = [
+        Path(name) for name in listed.stdout.split("\n") if name and not name.startswith(("tests/", "tools/pages/"))
+    ]
     return {*texts, *(target for page in texts if page.suffix == ".md" for target in linked(page))}
 
 
