@@ -477,8 +477,10 @@ async function draw() {
   for (let drawn = null; drawn !== turn;) {
     const { structure, pins } = state, last = shownUntil();
     const wanted = [[state.levers, structure, last], [{}, structure, last], ...pins.map((pin) => [pin.levers, pin.structure, last])];
-    const made = !workers || wanted.every((run) => kept.has(keyOf(...run)));
+    const made = !workers || wanted.every((run) => kept.has(keyOf(...run))), asked = turn;
     if (made) await new Promise(requestAnimationFrame);
+    // a move that came within the frame is for the workers too
+    if (workers && turn !== asked) continue;
     drawn = turn;
     const levers = { ...state.levers };
     if (!made) await ahead(wanted);
