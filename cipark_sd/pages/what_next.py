@@ -10,26 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.pages.blocks import Section
+from cipark_sd.pages.first_screen import CLASSES
 from cipark_sd.pages.page import folded
 from cipark_sd.pages.player.shell import policy
 
 #: The file of the page in an output folder.
 FILE = "what_next.html"
-#: The classes of a number: words, and the drawing of a mark that says the same without colour.
-CLASSES = {
-    "informed": ("Known", "Informed by the data", '<circle cx="8" cy="8" r="6.6" fill="#0a6652"/>'),
-    "not decided": (
-        "Not known",
-        "Not decided by the data",
-        '<circle cx="8" cy="8" r="6" fill="none" stroke="#85540a" stroke-width="1.8"/>'
-        '<path d="M8 2a6 6 0 0 1 0 12z" fill="#85540a"/>',
-    ),
-    "assumed": (
-        "Assumed",
-        "Assumed by the model",
-        '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
-    ),
-}
+#: The classes of a number, and what is said of it.
+STANDING = {"informed": "known", "not decided": "not known", "assumed": "assumed"}
 #: Width and margin of the drawing of intervals, in pixels.
 WIDTH, MARGIN = 236, 18
 
@@ -152,14 +140,13 @@ def write_out(page: WhatNext, folder: Path) -> str:
 
 
 def _class(kind: str) -> str:
-    word, _, _ = CLASSES[kind]
-    return f'<span class="class {kind.replace(" ", "-")}">{_mark(kind)} {word}</span>'
+    return f'<span class="class {kind.replace(" ", "-")}">{_mark(kind)} {STANDING[kind].capitalize()}</span>'
 
 
 def _mark(kind: str) -> str:
-    if kind not in CLASSES:
+    if kind not in STANDING:
         return ""
-    _, words, drawn = CLASSES[kind]
+    _, words, drawn = CLASSES[STANDING[kind]]
     return (
         f'<svg class="mark" width="13" height="13" viewBox="0 0 16 16" role="img" aria-label="{words}">'
         f"<title>{words}</title>{drawn}</svg>"
