@@ -6,11 +6,40 @@ zero of what the chains give; here it is their variance over the draws that they
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from calibration.sampling.convergence import effective
+from calibration.sampling.student_mixture import fit_mixture
 from cipark_sd.arrays import Array
+
+#: Draws that the mixture is fitted to, at most.
+FITTED = 4000
+
+
+def log_evidence_of(
+    target: Callable[[Array], Array], points: Array, logs: Array, n_proposed: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Log of the constant that normalises a density, and its standard error, from draws of it.
+
+    The bridge goes to a mixture fitted to the first half of the steps; the second half and ``n_proposed`` draws of the
+    mixture cross it.
+
+    Parameters
+    ----------
+    target : log density of points ``(n, k)``
+    points : (n_ensembles, n_steps, n_walkers, k)
+    logs : (n_ensembles, n_steps, n_walkers)
+        Their log densities.
+    """
+    k, half = points.shape[-1], points.shape[1] // 2
+    fitted = points[:, :half].reshape(-1, k)
+    fitted = fitted[rng.permutation(len(fitted))[:FITTED]]
+    mixture = fit_mixture(fitted, np.ones(len(fitted)), rng)
+    second, proposed = points[:, half:], mixture.draw(n_proposed, rng)
+    target_ratios = logs[:, half:] - mixture.log_density(second.reshape(-1, k)).reshape(second.shape[:-1])
+    return bridge(target_ratios, target(proposed) - mixture.log_density(proposed))
 
 
 def bridge(target_ratios: Array, proposal_ratios: Array) -> tuple[float, float]:

@@ -12,15 +12,14 @@ weight); the bridge as in :mod:`calibration.sampling.bridge`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.sampling.bridge import bridge
+from calibration.sampling.bridge import log_evidence_of
 from calibration.sampling.convergence import Convergence, convergence
 from calibration.sampling.densities import Densities, log_density
-from calibration.sampling.student_mixture import fit_mixture
 from calibration.sampling.weighted import drawn_apart, weighted_convergence
 from cipark_sd.arrays import Array
 
@@ -30,22 +29,14 @@ LEAST, LEAST_DRAWS, PROPOSED = 2, 50, 4000
 COUNTS = 0.05
 
 
-class Scored(Densities, Protocol):
-    """Densities of scores ``(n, k)``, and the parameters that they stand for."""
-
-    def theta(self, scores: Array) -> Array:
-        """Parameters ``(n, k)``."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Modes:
     """Draws of several modes, as often as their weights want.
 
     Parameters
     ----------
-    theta, log_density : (n_groups, n_draws, k) and (n_groups, n_draws)
-        Of the parameters, and of the scores.
+    places : (n_groups, n_draws)
+        Among all draws, chain after chain.
     lines : tuple of Convergence
     weights, errors : (n_modes,)
         The heaviest first, and the standard errors of the logarithms of their evidences.
@@ -55,8 +46,7 @@ class Modes:
         The parameter in which the two heaviest lie farthest apart.
     """
 
-    theta: Array
-    log_density: Array
+    places: NDArray[np.intp]
     lines: tuple[Convergence, ...]
     weights: Array
     errors: Array
@@ -84,8 +74,9 @@ def labels(scores: Array) -> NDArray[np.intp]:
 
 
 def weighed(
-    target: Scored,
+    densities: Densities,
     scores: Array,
+    theta: Array,
     logs: Array,
     names: Sequence[str],
     n_groups: int,
@@ -95,17 +86,22 @@ def weighed(
 
     Parameters
     ----------
-    scores : (n, n_draws, k)
-        Draws of each chain.
+    densities :
+        Of scores.
+    scores, theta : (n, n_draws, k)
+        Draws of each chain, and the parameters that they stand for.
     logs : (n, n_draws)
-        Their log densities under ``target``.
+        Their log densities.
     """
     mode = labels(scores)
     sizes = np.bincount(mode)
     if len(sizes) < 2 or sizes.min() < LEAST or scores.shape[1] < LEAST_DRAWS:
         return None
-    theta = target.theta(scores.reshape(-1, scores.shape[-1])).reshape(scores.shape)
-    pairs = [_evidence(target, scores[mode == i], logs[mode == i], rng) for i in range(len(sizes))]
+    density = partial(log_density, densities)
+    of_each = (mode == i for i in range(len(sizes)))
+    pairs = [
+        log_evidence_of(density, scores[its].swapaxes(0, 1)[None], logs[its].T[None], PROPOSED, rng) for its in of_each
+    ]
     evidences, errors = np.array(pairs).T
     log_evidence = float(np.logaddexp.reduce(evidences))
     weights = np.exp(evidences - log_evidence)
@@ -138,18 +134,7 @@ def weighed(
     away = np.abs(first.mean(axis=0) - second.mean(axis=0)) / np.hypot(first.std(axis=0), second.std(axis=0))
     apart = names[int(np.argmax(away))]
     evidence = log_evidence, float(np.hypot.reduce(weights * errors))
-    return Modes(flat[drawn], logs.ravel()[drawn], lines, weights[order], errors[order], evidence, apart)
-
-
-def _evidence(target: Scored, scores: Array, logs: Array, rng: np.random.Generator) -> tuple[float, float]:
-    """Log evidence of a mode and its standard error, from the draws ``(n, n_draws, k)`` of its chains."""
-    k, half = scores.shape[-1], scores.shape[1] // 2
-    fitted = scores[:, :half].reshape(-1, k)
-    fitted = fitted[rng.permutation(len(fitted))[:PROPOSED]]
-    mixture = fit_mixture(fitted, np.ones(len(fitted)), rng)
-    second, proposed = scores[:, half:], mixture.draw(PROPOSED, rng)
-    of_second = logs[:, half:] - mixture.log_density(second.reshape(-1, k)).reshape(second.shape[:-1])
-    return bridge(of_second.T[None], log_density(target, proposed) - mixture.log_density(proposed))
+    return Modes(drawn, lines, weights[order], errors[order], evidence, apart)
 
 
 def _grouped(values: Array) -> Array:

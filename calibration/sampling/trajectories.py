@@ -27,7 +27,7 @@ from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.hamiltonian import LEAPS
-from calibration.sampling.modes import Modes, weighed
+from calibration.sampling.modes import weighed
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -312,35 +312,31 @@ def _result(
     rng: np.random.Generator,
 ) -> TrajectoryDraws:
     target, drawn = course.target, _judged(course.chains, n_draws)
-    free = FreeDensity(density)
+    names, free = density.space.names, FreeDensity(density)
     scores = target.scores_of(drawn.points)
-    flat = free.coordinates.free(target.scores.theta(scores)).reshape(-1, scores.shape[-1])
-    likelihood = drawn.log_density - target.scores.log_prior(scores)
-    names = density.space.names
+    n_chains, shape = len(scores), scores.shape[:2]
+    theta = target.scores.theta(scores)
+    points = free.coordinates.free(theta).reshape(-1, len(names))
+    logs = (drawn.log_density - target.scores.log_prior(scores)).ravel() + free.log_prior(points)
     every_move = course.chains.draws(0, n_draws)
     result = TrajectoryDraws(
-        _by_ensemble(flat.reshape(scores.shape), n_ensembles),
-        _by_ensemble(likelihood + free.log_prior(flat).reshape(likelihood.shape), n_ensembles),
+        _by_ensemble(points.reshape(scores.shape), n_ensembles),
+        _by_ensemble(logs.reshape(shape), n_ensembles),
         np.full(n_ensembles, 1.0),
         lines,
         soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.n_moved),
         n_moves=n_draws,
-        n_gradients=(course.n_adapting + LEAPS * n_draws) * len(scores),
+        n_gradients=(course.n_adapting + LEAPS * n_draws) * n_chains,
     )
-    modes = weighed(target.scores, scores, drawn.log_density, names, n_ensembles, rng)
-    return result if modes is None else _of_modes(result, modes, target.scores, free)
-
-
-def _of_modes(drawn: TrajectoryDraws, modes: Modes, scores: NormalScores, free: FreeDensity) -> TrajectoryDraws:
-    """The same with the draws of its modes by their weights, one walker an ensemble."""
-    n_groups, n_draws, k = modes.theta.shape
-    flat = free.coordinates.free(modes.theta.reshape(-1, k))
-    likelihood = modes.log_density.ravel() - scores.log_prior(scores.scores(modes.theta.reshape(-1, k)))
+    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng)
+    if modes is None:
+        return result
+    # one walker an ensemble: draws of modes in their shares are no steps of a chain
     return replace(
-        drawn,
-        position=flat.reshape(n_groups, n_draws, 1, k),
-        log_density=(likelihood + free.log_prior(flat)).reshape(n_groups, n_draws, 1),
+        result,
+        position=points[modes.places][:, :, None],
+        log_density=logs[modes.places][:, :, None],
         lines=modes.lines,
         evidence=modes.evidence,
-        soundness=replace(drawn.soundness, apart="", groups_apart="", modes=modes.sentence),
+        soundness=replace(result.soundness, apart="", groups_apart="", modes=modes.sentence),
     )

@@ -28,9 +28,6 @@ class TwoNormals:
         logs = [np.log(w) + stats.norm.logpdf(scores, place, sd).sum(axis=1) for place, sd, w in parts]
         return np.asarray(np.logaddexp.reduce(logs))
 
-    def theta(self, scores: Array) -> Array:
-        return scores
-
 
 def chains(n_first: int, n_second: int, seed: int = 1) -> Array:
     """Chains of 200 draws in each mode."""
@@ -41,19 +38,20 @@ def chains(n_first: int, n_second: int, seed: int = 1) -> Array:
 
 def found(target: TwoNormals, drawn: Array) -> Modes | None:
     logs = target.log_likelihood(drawn.reshape(-1, 2)).reshape(drawn.shape[:2])
-    return weighed(target, drawn, logs, ("a", "b"), 4, np.random.default_rng(2))
+    return weighed(target, drawn, drawn, logs, ("a", "b"), 4, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("n_second", [4, 24])
 def test_modes_weigh_what_their_evidence_says_and_not_their_chains(n_second: int) -> None:
-    modes = found(TwoNormals(), chains(24, n_second))
+    drawn = chains(24, n_second)
+    modes = found(TwoNormals(), drawn)
     assert modes is not None
     assert modes.weights == pytest.approx(WEIGHTS, abs=0.01)
     assert modes.errors.max() < 0.05
     assert modes.evidence[0] == pytest.approx(0.0, abs=0.05)
     assert modes.apart == "a"
     assert "2 modes, apart in a, between which no chain went: they weigh 80.0%" in modes.sentence.replace("79.", "80.")
-    assert (modes.theta[..., 0] > 0).mean() == pytest.approx(0.2, abs=0.02)
+    assert (drawn.reshape(-1, 2)[modes.places][..., 0] > 0).mean() == pytest.approx(0.2, abs=0.02)
     of_a, of_b = modes.lines
     assert of_a.mean == pytest.approx(-1.8, abs=4 * of_a.mcse_mean + 0.06)
     assert of_b.mean == pytest.approx(0.2, abs=4 * of_b.mcse_mean + 0.01)
