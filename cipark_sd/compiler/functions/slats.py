@@ -9,7 +9,8 @@ conveyors have other lengths, and moves on in the step after, as all that enters
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from cipark_sd.compiler.functions.arrays import deviation, folded
 from cipark_sd.compiler.functions.row import Function, Memory, Remembered
@@ -148,29 +149,17 @@ def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> int:
 
 
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
+
+
+def _row(name: str, arguments: str, at: Callable[..., int]) -> Function:
+    """A function of the slats of a conveyor, which no other program has; ``at`` lowers it, at the start or later."""
+    remembered = Remembered(partial(at, start=True), partial(at, start=False))
+    return Function(name, arguments, remembered, "same, any -> same", in_vensim=_CHAIN, in_xmile=_CHAIN)
+
+
 ROWS = (
-    Function(
-        NAME,
-        "steady inflow, leak rate, inflow, slats, stopped, ...",
-        Remembered(
-            lambda m, variable, call: _at_the_end(m, variable, call, start=True),
-            lambda m, variable, call: _at_the_end(m, variable, call, start=False),
-        ),
-        "same, any -> same",
-        in_vensim=_CHAIN,
-        in_xmile=_CHAIN,
-    ),
-    Function(
-        "conveyor: seen",
-        "conveyor, outflow, function, place",
-        Remembered(
-            lambda m, variable, call: _of_slats(m, variable, call, start=True),
-            lambda m, variable, call: _of_slats(m, variable, call, start=False),
-        ),
-        "same, any -> same",
-        in_vensim=_CHAIN,
-        in_xmile=_CHAIN,
-    ),
+    _row(NAME, "steady inflow, leak rate, inflow, slats, stopped, ...", _at_the_end),
+    _row("conveyor: seen", "conveyor, outflow, function, place", _of_slats),
 )
 
 #: What an inflow that is spread evenly has in the place of a source.
