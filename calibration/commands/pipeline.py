@@ -52,7 +52,7 @@ def calibrate(settings: Settings) -> Calibration:
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
     for line in impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
-    if settings.posterior or (settings.posterior is None and not settings.fast):
+    if may_sample(problem, settings):
         load_what_writes()
     made: Calibration | None = None
     try:
@@ -70,6 +70,11 @@ def calibrate(settings: Settings) -> Calibration:
         # figures and pages of it take longer than somebody waits who has pressed a key
         echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
     return made
+
+
+def may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
+    """Whether draws may come: they are asked for, pools need them, or nobody has said and the model may be cheap."""
+    return bool(settings.posterior or problem.pools or (settings.posterior is None and not settings.fast))
 
 
 def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, None, None]:
@@ -103,7 +108,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             yield made
         if settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
-        elif settings.posterior is None and not settings.fast and is_cheap(density):
+        elif may_sample(problem, settings) and is_cheap(density):
             drawn = _sampled(density, settings, brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
