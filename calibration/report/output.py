@@ -17,7 +17,7 @@ def page(findings: Findings, pictures: Pictures) -> Page:
     return output.page_of(registry.SECTIONS, findings, pictures, findings.fit.study.title, _identity(findings))
 
 
-def write(findings: Findings, folder: Path, for_print: bool = False) -> list[Path]:
+def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
     title, identity = findings.fit.study.title, _identity(findings)
     return [

@@ -120,7 +120,7 @@ def _dated(table: "Table", dates: Dates | None) -> "Table":
 
 
 def again(
-    file: str, load: Callable[[Path], F], write: Callable[[F, Path, bool], list[Path]]
+    file: str, load: Callable[[Path], F], write: Callable[..., list[Path]]
 ) -> Callable[[Path, bool], list[Path] | None]:
     """What writes the files of a folder again from the findings in it, as the group ``cipark_sd.findings`` has it.
 
@@ -133,7 +133,7 @@ def again(
             return None
         findings = load(folder)
         try:
-            return write(findings, folder, for_print)
+            return write(findings, folder, for_print=for_print)
         except (LookupError, ValueError, TypeError, AttributeError) as problem:
             reason = f"they do not fit together ({type(problem).__name__}: {problem}); run the command again"
             raise UnusableInput(reason, where=str(folder / file)) from problem

@@ -94,9 +94,7 @@ def kinds() -> dict[str, type]:
     return {name: part(name).kind for name in PARTS}
 
 
-write_again = output.again(
-    FILE, lambda folder: load(folder, kinds()), lambda f, folder, p: write(f, folder, for_print=p)
-)
+write_again = output.again(FILE, lambda folder: load(folder, kinds()), write)
 
 
 def _rivals(about: About) -> list[Block]:

@@ -72,7 +72,7 @@ def answer(request: Request) -> Result:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         findings = replace(findings, facts=replace(findings.facts, failed=_failed(response)))
-        written = [*save(findings, folder), *write(findings, folder, workers=request.workers or processors())]
+        written = [*save(findings, folder), *write(findings, folder, request.workers or processors())]
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command goes on from there." if resumable else ""

@@ -99,7 +99,7 @@ def together(findings: Findings) -> "xr.Dataset | None":
     return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
 
 
-def write(findings: Findings, folder: Path, for_print: bool = False, workers: int = 1) -> list[Path]:
+def write(findings: Findings, folder: Path, workers: int = 1, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
     basis, written = findings.facts.basis, []
     indices = together(findings)
