@@ -4,7 +4,7 @@ All of them are :class:`CiparkError`; the command line prints them without a tra
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -49,6 +49,7 @@ def _suggestion(name: str, known: Iterable[str], most: int = _LISTED) -> str:
 
 
 E = TypeVar("E", bound="CiparkError")
+T = TypeVar("T")
 #: Before names that may be meant.
 MEANT = "did you mean:"
 #: Endings of files whose problems name them.
@@ -123,6 +124,17 @@ class Problems(CiparkError):
                 break
             message += line
         super().__init__(message)
+
+
+def collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
+    """What is computed, or None with the problems that it raised among the others."""
+    try:
+        return compute()
+    except Problems as several:
+        problems += several.problems
+    except CiparkError as problem:
+        problems.append(problem)
+    return None
 
 
 def raise_all(where: str, problems: Sequence[CiparkError]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from cipark_sd.commands import completing, options
 from cipark_sd.commands.declared import argument, command_of
 from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, echo, print_table
+from cipark_sd.errors import CiparkError, collected, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 
@@ -66,7 +68,12 @@ def command(request: Request) -> Result:
     from cipark_sd.frontends.model_file import read_model
 
     paths = (request.before, request.after)
-    before, after = (read_model(path, allow_files=request.allow_files, series=request.series) for path in paths)
+    problems: list[CiparkError] = []
+    read = partial(read_model, allow_files=request.allow_files, series=request.series)
+    before, after = (collected(problems, partial(read, path)) for path in paths)
+    raise_all("cipark diff", problems)
+    assert before is not None
+    assert after is not None
     changes = list(changed(before, after))
     rows = [[change.name, change.field, change.before, change.after] for change in changes]
     if rows:

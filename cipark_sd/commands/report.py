@@ -74,4 +74,4 @@ def _write_again(folder: Path, for_print: bool) -> None:
     writers: list[Again] = [load(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
     written = [made for writer in writers if (made := writer(folder, for_print)) is not None]
     if not written:
-        raise UnusableInput(f"{folder} has no findings of a command in it", where="--again")
+        raise UnusableInput(f"{folder} has no findings of a command in it", where="--print" if for_print else "--again")

@@ -1,16 +1,15 @@
 """What ``cipark sensitivity`` is asked about: a study or a bare model, and what options change of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.console import echo
-from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, collected, raise_all
 from cipark_sd.library import located
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
@@ -23,8 +22,6 @@ from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.sensitivities.response import output_problem
 from cipark_sd.study import STOCKS, PlainModel, Study, find_study, stock_names
 from cipark_sd.timegrid import time_label
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ def target_of(request: Request) -> Target:
     InvalidValue, UnknownName, Problems
     """
     problems = list(contradictions(request))
-    target = _collected(problems, partial(_named, request, problems))
+    target = collected(problems, partial(_named, request, problems))
     if target is not None:
         question = target.question
         problems += contradictions_with_question(request, question)
@@ -51,21 +48,10 @@ def target_of(request: Request) -> Target:
         problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
         worlds = {w.to_json(): question.scenario | w for o in question.outputs for w in o.worlds if w is not None}
         for world in worlds.values():
-            _collected(problems, partial(resolve, question.model, world))
+            collected(problems, partial(resolve, question.model, world))
     raise_all("sensitivity", problems)
     assert target is not None  # else there is a problem
     return target
-
-
-def _collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
-    """What is computed, or None with the problems that it raised among the others."""
-    try:
-        return compute()
-    except Problems as several:
-        problems += several.problems
-    except CiparkError as problem:
-        problems.append(problem)
-    return None
 
 
 def _named(request: Request, problems: list[CiparkError]) -> Target:

@@ -299,6 +299,9 @@ def test_show_gives_json_and_csv(teacup: Path) -> None:
         (["run", "teacup.mdl", "--figure", "a.png", "--data", "late.csv"], "some between 0 and 10"),
         (["rn", "teacup.mdl"], "has no command 'rn'; did you mean 'run'"),
         (["show", "teacup.mdl", "--kind", "stok"], "'stok' is not one of"),
+        (["diff", "gone.mdl", "lost.mdl"], "has 2 problems: - gone.mdl: does not exist - lost.mdl: does not exist"),
+        (["report", "--print", "gone"], "--print: gone has no findings"),
+        (["report", "--again", "gone"], "--again: gone has no findings"),
     ],
 )
 def test_a_mistake_gives_one_message_exit_code_2_and_writes_nothing(
