@@ -162,8 +162,9 @@ class _Stage:
         return report
 
     def finish(self, i: int, answer: Arrays) -> None:
-        self.entries[i].save(answer)
+        # before it is saved: what a stop finds on the disk is also here
         self.answers[i] = answer
+        self.entries[i].save(answer)
         self.running.pop(i, None)
         self._show()
 

@@ -67,10 +67,10 @@ def records(
                 n_done += 1
                 on_record(n_done, record)
         for number, answer in _answers([tasks[i] for i in waiting], pool):
-            task = tasks[waiting[number]]
-            checkpoints.keep(answer, task.label, *task.parts)
-            record = from_arrays(kind, answer)
+            task, record = tasks[waiting[number]], from_arrays(kind, answer)
+            # before it is kept: what a stop finds on the disk is also here
             made[waiting[number]] = record
+            checkpoints.keep(answer, task.label, *task.parts)
             n_done += 1
             on_record(n_done, record)
     except KeyboardInterrupt:

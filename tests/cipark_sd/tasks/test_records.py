@@ -2,11 +2,12 @@
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
 from cipark_sd.tasks.pool import Pool, Report, Task, nobody
 from cipark_sd.tasks.records import WORTH, RecordTask, records
 
@@ -66,3 +67,34 @@ def test_others_begin_where_the_work_that_is_left_is_worth_their_start(
     made, interrupted = records(Made, tasks, NOT_KEPT, pool, lambda n_done, record: seen.append(record.number))
     assert made == [Made(number) for number in range(4)]
     assert (seen, interrupted, pool.n_given) == ([0, 1, 2, 3], False, n_given)
+
+
+def test_what_was_kept_when_the_user_stopped_is_returned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come as soon as the file is there."""
+    keep = Checkpoints.keep
+
+    def keep_and_stop(self: Checkpoints, record: Arrays, label: str, *parts: object) -> None:
+        keep(self, record, label, *parts)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "keep", keep_and_stop)
+    tasks = [RecordTask(lambda number=number: Made(number), "made", (number,)) for number in range(2)]
+    checkpoints = Checkpoints(tmp_path)
+    assert records(Made, tasks, checkpoints, None, lambda *_: None) == ([Made(0), None], True)
+    assert checkpoints.recorded(Made, "made", 0) == Made(0)
+
+
+def test_so_is_what_a_pool_has_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save = Checkpoint.save
+
+    def save_and_stop(self: Checkpoint, arrays: Arrays) -> None:
+        save(self, arrays)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", save_and_stop)
+    tasks = [RecordTask(lambda number=number: Made(number), "made", (number,)) for number in range(2)]
+    pool = Others(1)
+    monkeypatch.setattr(pool, "keeps", Checkpoints(tmp_path))
+    done = pool.run(tasks)
+    assert done.interrupted
+    assert [answer is not None for answer in done.answers] == [True, False]
