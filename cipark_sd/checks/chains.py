@@ -117,7 +117,7 @@ def unaccounted(model: Model, run: str, result: xr.Dataset, every: Sequence[Chai
     step = float(np.min(np.diff(times), initial=1.0))
     for chain in every:
         amounts = np.array([column(ref) for ref in chain.stocks])
-        account = result[chain.account].to_numpy() * np.ones_like(times)
+        account = result.variables[chain.account].to_numpy() * np.ones_like(times)
         moving = [np.abs(column(ref)) for ref in (*chain.inside, *(flow for _, flow in chain.crossing))]
         change = amounts.sum(axis=0) - amounts[:, 0].sum()
         size = np.abs(amounts).sum(axis=0) + np.abs(account) + step * np.sum(moving, axis=0)
@@ -140,7 +140,7 @@ def _columns(model: Model, result: xr.Dataset) -> Callable[[Ref], NDArray[np.flo
     def column(ref: Ref) -> NDArray[np.float64]:
         variable = model.by_name[ref.name]
         if ref.name not in tables:
-            values = result[ref.name].transpose("time", ..., missing_dims="ignore").to_numpy()
+            values = result.variables[ref.name].transpose("time", ..., missing_dims="ignore").to_numpy()
             shape = values.shape[values.ndim - len(variable.dims) :]
             tables[ref.name] = np.broadcast_to(values, (times, *shape)).reshape(times, -1)
         place = 0

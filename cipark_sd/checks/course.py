@@ -23,13 +23,14 @@ def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozens
     for stock in model.stocks:
         if stock.name in allowed or stock.name not in result:
             continue
-        values = result[stock.name]
-        least = values.min([dim for dim in values.dims if dim != "time"])
-        scale = max(float(abs(values).max()), 1.0)
-        below = np.flatnonzero(least.to_numpy() < -ROUND_OFF * scale)
+        # a variable, no array with its coordinates: to find those takes a pass over the whole dataset
+        column = result.variables[stock.name]
+        values = column.to_numpy()
+        least = np.fmin.reduce(values, axis=tuple(i for i, dim in enumerate(column.dims) if dim != "time"))
+        below = np.flatnonzero(least < -ROUND_OFF * max(float(np.fmax.reduce(np.abs(values), axis=None)), 1.0))
         if below.size:
             where = int(below[0])
-            remark = f"run {run}; lowest {float(least.min()):.6g}"
+            remark = f"run {run}; lowest {float(np.fmin.reduce(least)):.6g}"
             yield Finding(f"{stock.label} >= 0", False, float(result["time"][where]), float(least[where]), 0.0, remark)
 
 
