@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.likelihood.predicted import reported
+from calibration.likelihood.predicted import all_reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.arrays import Array
@@ -42,13 +42,12 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
     theta = thinned(drawn.flat, DRAWS)
     rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
     prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
+    values, alone = (all_reported(problem, problem.predictions, engine, rows) for rows in (theta, prior))
     lines = []
-    for prediction in problem.predictions:
-        value = reported(problem, prediction, engine)
-        values, alone = value(theta), value(prior)
-        usable = np.isfinite(values)
-        low, *_, high = quantiles(alone)
-        lines.append(DrawnPrediction(prediction.name, quantiles(values), low, high, 1 - float(usable.mean())))
+    for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
+        low, *_, high = quantiles(of_prior)
+        failed = 1 - float(np.isfinite(of_draws).mean())
+        lines.append(DrawnPrediction(prediction.name, quantiles(of_draws), low, high, failed))
     return tuple(lines)
 
 

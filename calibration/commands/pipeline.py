@@ -103,15 +103,17 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
             yield made
-            predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
-            yield made
         if settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
         elif may_sample(problem, settings) and is_cheap(density):
             drawn = _sampled(density, settings, brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
+            yield made
+        # draws that can be trusted give each number with its interval: a profile would be a second one
+        if settings.profiles and not (made.draws is not None and made.draws.sampled.converged):
+            predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
+            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
             yield made
     yield (made := replace(made, replication=_replication(optimum, settings)))
     theta = None if made.draws is None else made.draws.flat

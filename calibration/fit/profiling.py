@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.diagnostics import interval_rule
+from calibration.fit.objective import Quantity
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profiles_of
 from calibration.fit.shared_goal import SharedGoal
 from calibration.fit.threshold import Threshold
-from calibration.likelihood.predicted import Reported, reported
+from calibration.likelihood.predicted import reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
@@ -170,7 +171,7 @@ def predictions(
     return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)
 
 
-def _beside_prior(profile: PredictionProfile, value: Reported, problem: CalibrationProblem) -> PredictionProfile:
+def _beside_prior(profile: PredictionProfile, value: Quantity, problem: CalibrationProblem) -> PredictionProfile:
     """The profile with the central interval of its level that the priors alone give the prediction."""
     rng, level = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS), profile.threshold.level
     values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))

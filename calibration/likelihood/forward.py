@@ -127,10 +127,25 @@ class ForwardModel:
         return _finite_or_none(result).transpose(2, 0, 1)
 
     def at(self, values: Array, places: NDArray[np.intp]) -> Array:
-        """Some outputs ``(n_places, n)``: places count those of the first time, then of the second, and so on."""
+        """Some outputs ``(n_places, n)``: places count those of the first time, then of the second, and so on.
+
+        The last batch is remembered, read-only: bands, scores and checks of draws ask for the same runs in turn.
+        """
+        latest = self._latest.get("at")
+        if latest is not None and latest[1] is places and np.array_equal(latest[0], values):
+            return latest[2]
         if self._repeated is None:
-            return self(values)[:, places % len(self.outputs), places // len(self.outputs)].T
-        return _finite_or_none(self._repeated.at(values, places))
+            outputs = self(values)[:, places % len(self.outputs), places // len(self.outputs)].T
+        else:
+            outputs = _finite_or_none(self._repeated.at(values, places))
+        outputs.flags.writeable = False
+        self._latest["at"] = np.array(values), places, outputs
+        return outputs
+
+    @cached_property
+    def _latest(self) -> dict[str, tuple[Array, NDArray[np.intp], Array]]:
+        """The last parameters, places and outputs of :meth:`at`."""
+        return {}
 
     @property
     def n_operations(self) -> int | None:

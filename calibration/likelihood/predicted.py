@@ -1,5 +1,6 @@
 """A study's predictions as functions of its parameters: the model run forward and read at the reported time."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,46 +19,76 @@ from cipark_sd.timegrid import time_grid
 
 @dataclass(frozen=True, eq=False)
 class Reported:
-    """A prediction as a function of the parameters of a problem.
+    """Predictions of one scenario as functions of the parameters of a problem.
 
-    ``runs`` has one forward model, or two where the prediction is a difference.
+    ``runs`` has one forward model, or two where the predictions are differences.
     """
 
-    prediction: Prediction
+    predictions: tuple[Prediction, ...]
     runs: tuple[tuple[ForwardModel, Reader, float], ...]
     is_model: NDArray[np.bool_]
 
     def __call__(self, theta: Array) -> Array:
-        """``theta : (n, k)`` to values ``(n,)``; NaN where the model fails."""
-        values, reading = theta[:, self.is_model], self.prediction.reading
-        names = () if reading is None else reading.parameters
-        numbers = {name: theta[:, self.runs[0][0].problem.space.names.index(name)] for name in names}
-        return np.asarray(sum(sign * read(runner(values), numbers)[:, 0] for runner, read, sign in self.runs))
+        """``theta : (n, k)`` to values ``(n, n_predictions)``; NaN where the model fails."""
+        values, space = theta[:, self.is_model], self.runs[0][0].problem.space.names
+        readings = [prediction.reading for prediction in self.predictions if prediction.reading is not None]
+        numbers = {name: theta[:, space.index(name)] for reading in readings for name in reading.parameters}
+        return np.asarray(sum(sign * read(runner(values), numbers) for runner, read, sign in self.runs))
 
 
-def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Reported:
-    """The function of a prediction, its model run on that engine."""
-    runs = [_run(problem, prediction, prediction.scenario, engine, 1.0)]
-    if prediction.against is not None:
-        runs.append(_run(problem, prediction, prediction.against, engine, -1.0))
+def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:
+    """The function of a prediction, from ``(n, k)`` to ``(n,)``, its model run on that engine."""
+    of_one = _together(problem, (prediction,), engine)
+    return lambda theta: of_one(theta)[:, 0]
+
+
+def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine, theta: Array) -> Array:
+    """Predictions ``(n, n_predictions)`` at ``theta : (n, k)``; those of one scenario share their runs."""
+    values = np.empty((len(theta), len(predictions)))
+    left = list(range(len(predictions)))
+    while left:
+        first = _runs_of(problem, predictions[left[0]])
+        places = [i for i in left if _runs_of(problem, predictions[i]) == first]
+        values[:, places] = _together(problem, tuple(predictions[i] for i in places), engine)(theta)
+        left = [i for i in left if i not in places]
+    return values
+
+
+def _together(problem: CalibrationProblem, predictions: tuple[Prediction, ...], engine: Engine) -> Reported:
+    """Predictions that differ in what is read alone."""
+    first = predictions[0]
+    runs = [_run(problem, predictions, first.scenario, engine, 1.0)]
+    if first.against is not None:
+        runs.append(_run(problem, predictions, first.against, engine, -1.0))
     is_model = np.array([parameter.target == "model" for parameter in problem.space])
-    return Reported(prediction, tuple(runs), is_model)
+    return Reported(predictions, tuple(runs), is_model)
+
+
+def _runs_of(problem: CalibrationProblem, prediction: Prediction) -> tuple[Scenario, Scenario | None, float]:
+    """What the runs of a prediction rest on: its scenarios, and when a run ends that reaches it."""
+    numbers = resolve(problem.model, problem.scenario)
+    final = max(numbers.final_time, prediction.time + numbers.time_step)
+    return prediction.scenario, prediction.against, final
 
 
 def _run(
     problem: CalibrationProblem,
-    prediction: Prediction,
+    predictions: tuple[Prediction, ...],
     scenario: Scenario,
     engine: Engine,
     sign: float,
 ) -> tuple[ForwardModel, Reader, float]:
     numbers = resolve(problem.model, problem.scenario)
-    step = numbers.time_step
-    final = max(numbers.final_time, prediction.time + step)
+    step, final = numbers.time_step, _runs_of(problem, predictions[0])[2]
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
     grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
-    quantity = Quantity(prediction.parts, "at", prediction.time, prediction.time)
-    if prediction.reading is not None:
-        quantity = ReadQuantity(prediction.parts, "at", prediction.time, prediction.time, prediction.reading)
-    read = reader([quantity], grid, left_rule=problem.model.time.method == "euler")
+    read = reader(list(map(_quantity, predictions)), grid, left_rule=problem.model.time.method == "euler")
     return ForwardModel(longer, read.outputs, read.times, engine), read, sign
+
+
+def _quantity(prediction: Prediction) -> Quantity:
+    """What is read of the run."""
+    parts, time = prediction.parts, prediction.time
+    if prediction.reading is None:
+        return Quantity(parts, "at", time, time)
+    return ReadQuantity(parts, "at", time, time, prediction.reading)

@@ -125,6 +125,9 @@ def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "
                 axis.set_yticklabels([])
             else:
                 axis.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
+    # fixed margins: to lay out a hundred panels takes longer than to draw them
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(0.09, 0.09, 0.99, 0.99, 0.12, 0.12)
     figure.align_labels(axes)
     return figure
 

@@ -17,7 +17,7 @@ from calibration.for_analyses.fit_at_hand import posterior_in
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
-from calibration.likelihood.predicted import reported
+from calibration.likelihood.predicted import all_reported
 from calibration.readings.reporting import Reporting
 from calibration.study.levels import course_of, dated_levels
 from calibration.study.library import STUDIES
@@ -308,14 +308,18 @@ def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
         return {}
     every = {**{override_key(name): values for name, values in first.every_beside.items()}, **first.every}
     theta = thinned(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
+    plain = [
+        prediction
+        for prediction in problem.predictions
+        if len(prediction.parts) == 1
+        and prediction.parts[0][1] == 1
+        and prediction.against is None
+        and not prediction.scenario.overrides
+    ]
     numbers: Printed = {}
-    for prediction in problem.predictions:
-        (name, sign) = prediction.parts[0]
-        if len(prediction.parts) > 1 or sign != 1 or prediction.against is not None or prediction.scenario.overrides:
-            continue
-        levels = quantiles(reported(problem, prediction, choose("native"))(theta))
-        key = override_key(name), prediction.reading is not None
-        numbers[key] = (*numbers.get(key, ()), (prediction.time, levels))
+    for prediction, values in zip(plain, all_reported(problem, plain, choose("native"), theta).T, strict=True):
+        key = override_key(prediction.parts[0][0]), prediction.reading is not None
+        numbers[key] = (*numbers.get(key, ()), (prediction.time, quantiles(values)))
     return numbers
 
 

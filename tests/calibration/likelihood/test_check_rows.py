@@ -163,7 +163,7 @@ def test_a_calibration_is_the_same(results, name: str) -> None:
     base, other = results("none"), results(name)
     names = {path.name for path in base.rglob("*.csv")}
     assert names == {path.name for path in other.rglob("*.csv")}
-    assert {"summary.csv", "fitted.csv", "profiles.csv", "predictions.csv", "posterior.csv", "predictive.csv",
+    assert {"summary.csv", "fitted.csv", "profiles.csv", "drawn_predictions.csv", "posterior.csv", "predictive.csv",
             "holdout.csv", "holdout_summary.csv", "rivals.csv", "effects.csv", "forecast.csv", "self_test.csv",
             "contraction.csv", "step_shift.csv", "weights.csv"} <= names  # fmt: skip
     for path in sorted(base.rglob("*.csv")):

@@ -13,11 +13,14 @@ from small_study import small_study
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS, thinned
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.fit.profiling import predictions
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
 from calibration.report.findings import Findings
 from calibration.report.output import write
 from calibration.report.sections.answer import First, first_screen
+from cipark_sd.checkpoints import NOT_KEPT
+from cipark_sd.console import Bars
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.page import read_page
 from cipark_sd.scenarios import Scenario
@@ -136,8 +139,11 @@ def test_the_number_is_the_median_of_the_draws_with_their_central_ninety_per_cen
     assert PRIOR_DRAWS >= 2000
 
 
-def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(findings: Findings) -> None:
-    fit = findings.fit
+def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(
+    made: Calibration, findings: Findings
+) -> None:
+    profiles, _ = predictions(made.optimum, NOT_KEPT, Bars())
+    fit = replace(findings.fit, predictions=tuple(profiles))
     assert fit.posterior is not None
     rough = replace(findings, fit=replace(fit, posterior=replace(fit.posterior, converged=False)))
     for other, cautioned in ((rough, 1), (replace(findings, fit=replace(fit, posterior=None)), 0)):
