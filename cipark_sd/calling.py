@@ -131,7 +131,7 @@ def parsed(
         raise UnknownOption(name, options, signature(command, without).parameters, str(problem)) from None
     with ExitStack() as stack:
         try:
-            words = _arguments(command, bound, stack)
+            words = arguments(command, bound, stack)
             yield stack.enter_context(command.make_context(f"cipark {name}", words))
         except click.ClickException as problem:
             raise UnusableInput(in_python(problem.format_message(), command), where=name) from None
@@ -183,7 +183,7 @@ def parameters_of(command: click.Command) -> dict[str, click.Parameter]:
     return {_python_name(parameter): parameter for parameter in shown}
 
 
-def _arguments(command: click.Command, bound: Mapping[str, Any], stack: ExitStack) -> list[str]:
+def arguments(command: click.Command, bound: Mapping[str, Any], stack: ExitStack) -> list[str]:
     """The command line that says the same; tables become files, which ``stack`` removes."""
     words, positional = list[str](), list[str]()
     for name, value in bound.items():
