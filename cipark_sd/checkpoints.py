@@ -6,8 +6,7 @@ same call goes on where an earlier one was stopped, whatever stopped it. All com
 starts anew.
 
 An entry is one file of arrays, written whole or not at all, that holds its own digest. One that is damaged, or that
-belongs to other work, is computed anew with a warning. Designs larger than memory go on by the same rule: a chunk of a
-run store (:mod:`cipark_sd.store`) is an :class:`Entry` too.
+belongs to other work, is computed anew with a warning.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,30 +83,6 @@ def _digestible(part: object) -> object:
 def stream(rng: np.random.Generator) -> str:
     """What the numbers of a generator and of those that it spawns depend on."""
     return f"{rng.bit_generator.state} {rng.bit_generator.seed_seq}"
-
-
-class Entry(Protocol):
-    """Finished work that is kept: a file of arrays, or a chunk of a store."""
-
-    @property
-    def there(self) -> bool:
-        """Whether something is kept; only :meth:`load` sees whether it can be used."""
-
-    def load(self) -> Arrays | None:
-        """The arrays; None where there are none, or none that can be used, which is warned of."""
-
-    def save(self, arrays: Arrays) -> None:
-        """Keep the arrays, whole or not at all."""
-
-    def discard(self) -> None:
-        """Keep them no longer."""
-
-
-class Keeps(Protocol):
-    """Where the answers of independent tasks are put and looked for: files of a folder, or chunks of a store."""
-
-    def entries(self, tasks: Sequence[Any]) -> Sequence[Entry]:
-        """The entry of each task, as of :class:`~cipark_sd.tasks.pool.Task`."""
 
 
 @dataclass(frozen=True, slots=True)

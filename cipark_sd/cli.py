@@ -27,8 +27,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 #: Commands of this package: name -> (module, one line of help). Help is here so that ``cipark --help`` imports nothing.
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "run": ("cipark_sd.commands.run", "Run a model and show the results."),
-    "ensemble": ("cipark_sd.commands.ensemble", "Run a model many times into a store on disk."),
-    "runs": ("cipark_sd.commands.runs", "List, show, verify and clean stores of runs."),
+    "ensemble": ("cipark_sd.commands.ensemble", "Run a model many times into a folder on disk."),
     "show": ("cipark_sd.commands.show", "List a model's variables or equations."),
     "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
     "certify": ("cipark_sd.commands.certify", "Run a model on every engine and compare all numbers."),
@@ -53,7 +52,6 @@ ORDER = (
     "sensitivity",
     "policy",
     "ensemble",
-    "runs",
     "play",
     "report",
     "assist",

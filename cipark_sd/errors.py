@@ -313,8 +313,8 @@ class MissingPackage(CiparkError):
 def installing(extra: str) -> str:
     """The command that brings the packages of an extra, which is no name on an index.
 
-    >>> installing("store")
-    'pip install "numcodecs>=0.16" "zarr<4,>=3.1"'
+    >>> installing("loops")
+    'pip install "pysimlin>=0.8.5"'
     """
     from importlib.metadata import requires
 

@@ -110,7 +110,6 @@ def policy(
     engine: Literal["native", "numpy", "wasm"] | None = ...,
     allow_failed: float | None = ...,
     dask: str | None = ...,
-    keep_runs: bool = ...,
     fresh: bool = ...,
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,

@@ -22,7 +22,6 @@ from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.series import TimeSeries as TimeSeries
-from cipark_sd.model.series import value_at as value_at
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key as override_key
 from cipark_sd.naming import split_key as split_key

@@ -1,7 +1,7 @@
 """Fuzz the readers of files and folders for a bounded time: what is no error of ours is kept.
 
 They are those of the hostile corpus (.mdl, XMILE, TOML, CSV, units, checks), and a study, its rows, a catalogue of
-policies, a table for ``new-study``, names of loops, ``report.json`` and the metadata of a run store.
+policies, a table for ``new-study``, names of loops and ``report.json``.
 
 With atheris installed (``pip install atheris``; it is no dependency) libFuzzer looks for inputs that reach new lines of
 this package. Without it inputs are mutated blindly. The seeds are the cases of tests/shared/hostile_corpus.py. Of each
@@ -85,13 +85,6 @@ def _page(content: bytes, folder: Path, _: Any) -> None:
     render([(read_page(folder), folder)])
 
 
-def _store(content: bytes, folder: Path, _: Any) -> None:
-    from cipark_sd.store.chunks import RunStore
-
-    (folder / "s.zarr" / ".zmetadata").write_bytes(content)
-    RunStore(folder / "s.zarr")
-
-
 #: Readers beside those of the corpus.
 MORE: dict[str, Callable[[bytes, Path, Any], None]] = {
     "study": _study,
@@ -100,23 +93,17 @@ MORE: dict[str, Callable[[bytes, Path, Any], None]] = {
     "loops": _loops,
     "sheet": _sheet,
     "page": _page,
-    "store": _store,
 }
 
 
 def _good(folder: Path) -> list[tuple[str, bytes]]:
     """Good inputs of these, beside which the folder has what they need."""
-    import numpy as np
     from small_study import MODEL, POLICIES, STUDY, rival
 
     from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Section, Table
     from cipark_sd.pages.page import write_page
-    from cipark_sd.store.chunks import RunStore
-    from cipark_sd.store.schema import Column, Layout
 
     (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
-    columns = {"level": Column(("time",), (3,))}
-    RunStore.of(folder / "s.zarr", Layout(10, 4, columns, {"time": np.arange(3.0)}, {"the model": "m"}, {}))
     texts = (Paragraph("p", True), Listing(("a",)), Table(("a", "b"), (("1", "2"),), "c"))
     blocks = (Answer("q", ("1",), "f", "c"), *texts, Folded("f", texts))
     write_page(Page("t", "i", (Section("s", blocks),)), folder)
@@ -128,7 +115,6 @@ def _good(folder: Path) -> list[tuple[str, bytes]]:
         ("loops", LOOPS.encode()),
         ("sheet", SHEET.encode()),
         ("page", (folder / "report.json").read_bytes()),
-        ("store", (folder / "s.zarr" / ".zmetadata").read_bytes()),
         *(("study" if path.stem == "problem" else "policies", _shortened(path.read_bytes())) for path in studies),
     ]
 
@@ -243,8 +229,7 @@ def guided(findings: Path, corpus: Path, seconds: float, seed: int) -> None:
         import cipark_sd.pages.page
         import cipark_sd.plotting.observed
         import cipark_sd.runs.design
-        import cipark_sd.sensitivities.loops
-        import cipark_sd.store.chunks  # noqa: F401
+        import cipark_sd.sensitivities.loops  # noqa: F401
     fuzzer = Fuzzer(findings)
     corpus.mkdir(parents=True, exist_ok=True)
     for data in fuzzer.seeds():

@@ -1,4 +1,4 @@
-"""``certify(model) -> Certificate``, and the certificate as a file."""
+"""``certify(model) -> Certificate``: all sides are run and compared, column by column."""
 
 import json
 import math
@@ -6,22 +6,72 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cipark_sd.certificates.compare import SINGLE_PRECISION, TOLERANCE, Pair, compare, reached
-from cipark_sd.certificates.round_off import scales
-from cipark_sd.certificates.sides import SIMLIN, LeftOut, Question, Side, engine_names, recorded_side, side_of
+from cipark_sd.arrays import Array
+from cipark_sd.certificates.round_off import round_off
+from cipark_sd.certificates.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.engines.reference.faults import SIMLIN_FAULTS, Fault, faults_of
 from cipark_sd.errors import InvalidValue
-from cipark_sd.files import csv_text, write_text
+from cipark_sd.model.expr import references
 from cipark_sd.model.model import Method, Model
+from cipark_sd.model.variables import Stock, expressions
 from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario
 
-#: The endings of files that :func:`write` writes.
-SUFFIXES = (".json", ".csv")
+#: Largest difference between engines, as a share of a column's scale (its largest value in the run). What limits it:
+#: sums in another order and another library's ``exp`` differ in the last of 16 digits at each step, and a run of some
+#: thousand steps gathers such differences to 1e-14 or 1e-13; a mistake in an equation is far larger.
+TOLERANCE = 1e-12
+Verdict = Literal["equal bits", "agree", "differ"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One column on two sides.
+
+    ``largest`` is a share of the column's scale, infinite where one side has a number and the other has none, at the
+    time ``at``. ``apart`` is the first time at which it is beyond the tolerance, ``None`` when it never is; ``values``
+    are those of the two sides then, or at ``at``.
+    """
+
+    column: str
+    largest: float
+    at: float
+    apart: float | None
+    values: tuple[float, float]
+    same_bits: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides: the columns that both have. ``first`` part first, and their inputs have not parted by then."""
+
+    left: str
+    right: str
+    tolerance: float
+    differences: tuple[Difference, ...]
+    first: tuple[str, ...]
+
+    @property
+    def apart(self) -> tuple[Difference, ...]:
+        """The columns beyond the tolerance."""
+        return tuple(difference for difference in self.differences if difference.apart is not None)
+
+    @property
+    def worst(self) -> Difference | None:
+        """The column that differs most."""
+        return max(self.differences, key=lambda difference: difference.largest, default=None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """In one word or two."""
+        if self.apart:
+            return "differ"
+        return "equal bits" if all(difference.same_bits for difference in self.differences) else "agree"
 
 
 @dataclass(frozen=True)
@@ -30,14 +80,10 @@ class Certificate:
 
     Parameters
     ----------
-    labels : mapping of str to (str, str)
-        Variable and label of each column.
     scales : mapping of str to float
         What differences of a column are a share of.
     rounded : mapping of str to float
         The columns that are only what rounding left, with the scale of what they are made of.
-    faults : mapping of Fault to labels of variables
-        Known faults of pysimlin that can show in this model's equations.
     """
 
     question: Question
@@ -46,11 +92,10 @@ class Certificate:
     pairs: tuple[Pair, ...]
     scales: Mapping[str, float]
     rounded: Mapping[str, float]
-    faults: Mapping[Fault, tuple[str, ...]]
 
     @property
     def certified(self) -> bool:
-        """Whether all agree, but for known faults of pysimlin."""
+        """Whether all agree."""
         return not any(side.failed for side in self.left_out) and all(pair.verdict != "differ" for pair in self.pairs)
 
 
@@ -70,16 +115,16 @@ def certify(
     Parameters
     ----------
     engines : sequence of str, optional
-        Some of ``native``, ``numpy``, ``wasm``, ``pysd``, ``pysimlin``; without it all that are installed.
+        Some of those of :mod:`cipark_sd.certificates.sides`; without it all that are installed.
     recorded : path, optional
         A run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``.
     method : Method, optional
         Without it the file's own.
     tolerance, recorded_tolerance : float
         Shares of a column's scale, between engines and against the recorded run. Without the second, the first one;
-        for a ``.vdf`` :data:`SINGLE_PRECISION`.
+        for a ``.vdf`` :data:`~cipark_sd.certificates.sides.SINGLE_PRECISION`.
     begin : callable
-        Told of each engine before it runs.
+        Called with the name of each engine before it runs.
 
     Raises
     ------
@@ -89,76 +134,103 @@ def certify(
         For an engine, a file or a scenario that cannot be used.
     """
     names = engine_names(engines)
-    question = _question(model, scenario, method)
-    extra = recorded_side(question, Path(recorded)) if recorded is not None else None
-    sides: list[Side] = []
-    left_out: list[LeftOut] = []
+    question = Question(model, scenario, method, grid_of(model, checked(model, scenario)), tolerance)
+    extra = None if recorded is None else recorded_side(question, Path(recorded), recorded_tolerance)
+    runs: list[Side | LeftOut] = []
     for name in names:
         begin(name)
-        match side_of(question, name):
-            case Side() as side:
-                sides.append(side)
-            case LeftOut() as reason:
-                left_out.append(reason)
-    if extra is not None:
-        sides.append(extra)
+        runs.append(side_of(question, name))
+    sides = [run for run in (*runs, extra) if isinstance(run, Side)]
+    left_out = [run for run in runs if isinstance(run, LeftOut)]
     if len(sides) < 2 and not any(side.failed for side in left_out):
         reasons = "; ".join(f"{side.name}: {side.reason}" for side in left_out)
-        raise InvalidValue(
-            "what can be compared",
-            [side.name for side in sides],
-            "two runs" + (f" ({reasons})" if reasons else ""),
-            where="certify",
-        )
-    rounded = scales(question, _largest(question, sides, keep_zero=True))
-    scale = _largest(question, sides) | rounded
-    faults = faults_of(model, SIMLIN_FAULTS) if any(side.name == SIMLIN for side in sides) else {}
-    concerned = reached(question, {fault: [v.name for v in where] for fault, where in faults.items()})
-    pairs = []
-    for left, right in combinations(sides, 2):
-        # two that run one program: nothing may differ, not even the last bit
-        allowed = 0.0 if left.compiled and right.compiled else tolerance
-        if right.recorded:
-            allowed = recorded_tolerance or (SINGLE_PRECISION if right.single else tolerance)
-        faulty = concerned if SIMLIN in (left.name, right.name) else {}
-        pairs.append(compare(question, left, right, scale, tolerance=allowed, concerned=faulty))
-    labels = {fault: tuple(variable.label for variable in where) for fault, where in faults.items()}
-    return Certificate(question, tuple(sides), tuple(left_out), tuple(pairs), scale, rounded, labels)
+        expected = "two runs" + (f" ({reasons})" if reasons else "")
+        raise InvalidValue("what can be compared", [side.name for side in sides], expected, where="certify")
+    largest = _largest(question, sides)
+    rounded = round_off(question, largest)
+    scales = {column: top or 1.0 for column, top in largest.items()} | rounded
+    pairs = tuple(_compare(question, left, right, scales) for left, right in combinations(sides, 2))
+    return Certificate(question, tuple(sides), tuple(left_out), pairs, scales, rounded)
 
 
-def _question(model: Model, scenario: Scenario, method: Method | None) -> Question:
-    return Question(model, scenario, method, grid_of(model, checked(model, scenario)))
-
-
-def _largest(question: Question, sides: Sequence[Side], *, keep_zero: bool = False) -> dict[str, float]:
-    """The largest finite value of each column on any engine, 1 for a column of zeros unless they are kept."""
-    engines = [side for side in sides if not side.recorded]
+def _largest(question: Question, sides: Sequence[Side]) -> dict[str, float]:
+    """The largest finite value of each column on any engine."""
+    columns = [side.columns for side in sides if not side.recorded]
     largest = {}
-    for column in question.labels:
-        values = [np.abs(side.columns[column]) for side in engines if column in side.columns]
-        top = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in values), default=0.0)
-        largest[column] = top if keep_zero else top or 1.0
+    for name in question.labels:
+        values = [np.abs(side[name]) for side in columns if name in side]
+        largest[name] = max((float(v[np.isfinite(v)].max(initial=0.0)) for v in values), default=0.0)
     return largest
 
 
-def write(certificate: Certificate, path: Path | str) -> None:
-    """Write a certificate as ``.json``, or its columns as ``.csv``, one line a column and pair."""
-    path = Path(path)
-    text = _csv(certificate) if path.suffix.lower() == ".csv" else json.dumps(as_json(certificate), indent=1) + "\n"
-    write_text(path, text)
+def _compare(question: Question, left: Side, right: Side, scales: Mapping[str, float]) -> Pair:
+    """The columns that two sides have."""
+    times, differences = question.grid.saved_times, []
+    tolerance = 0.0 if left.exact and right.exact else right.tolerance
+    for column in question.labels:
+        if column not in left.columns or column not in right.columns:
+            continue
+        a, b = left.columns[column], right.columns[column]
+        if right.recorded:
+            missing = np.isnan(b)
+            if missing.all():
+                continue
+            a, b = np.where(missing, 0.0, a), np.where(missing, 0.0, b)
+        zeros = np.array_equal(np.signbit(a[a == 0]), np.signbit(b[b == 0]))
+        shares = _shares(a, b, scales[column])
+        beyond = shares > tolerance
+        at = int(shares.argmax())
+        first = int(beyond.argmax()) if beyond.any() else None
+        shown = at if first is None else first
+        differences.append(
+            Difference(
+                column,
+                float(shares[at]),
+                float(times[at]),
+                None if first is None else float(times[first]),
+                (float(a[shown]), float(b[shown])),
+                bool(np.array_equal(a, b, equal_nan=True) and zeros),
+            )
+        )
+    return Pair(left.name, right.name, tolerance, tuple(differences), _first(question, differences))
+
+
+def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
+    """Differences as shares of a scale; the same infinity or NaN on both sides is none."""
+    with np.errstate(all="ignore"):
+        shares = np.abs(a - b) / scale
+    odd = ~np.isfinite(a) | ~np.isfinite(b)
+    alike = (a == b) | (np.isnan(a) & np.isnan(b))
+    return np.where(odd, np.where(alike, 0.0, np.inf), shares)
+
+
+def _first(question: Question, differences: Sequence[Difference]) -> tuple[str, ...]:
+    """Of the columns that part first, those of variables whose inputs at the same time have not parted by then."""
+    apart = {difference.column: difference.apart for difference in differences if difference.apart is not None}
+    earliest = min(apart.values(), default=0.0)
+    columns = [column for column, time in apart.items() if time == earliest]
+    owners = {question.labels[column][0] for column in columns}
+    inputs = {
+        name: {ref.name for expr in expressions(variable) for ref in references(expr)}
+        for name, variable in question.model.by_name.items()
+        if name in owners and not isinstance(variable, Stock)
+    }
+    roots = {name for name in owners if not inputs.get(name, set()) & (owners - {name})}
+    # variables in a circle of equal times have no root
+    return tuple(column for column in columns if question.labels[column][0] in (roots or owners))
 
 
 def as_json(certificate: Certificate) -> dict[str, object]:
     """Everything that a certificate says, in types that JSON has; an infinite difference is the text ``"inf"``."""
     question = certificate.question
-    model = question.model
+    labels = {column: label for column, (_, label) in question.labels.items()}
     return {
-        "format": "cipark_sd certificate 1",
+        "format": "cipark_sd certificate 2",
         "certified": certificate.certified,
-        "model": model.name,
-        "model_digest": model.digest,
+        "model": question.model.name,
+        "model_digest": question.model.digest,
         "scenario": json.loads(question.scenario.to_json()),
-        "integration_method": question.method or model.time.method,
+        "integration_method": question.method or question.model.time.method,
         "time_step": question.grid.step,
         "saved_times": len(question.grid.saved_times),
         "cipark_sd_version": version(),
@@ -169,17 +241,8 @@ def as_json(certificate: Certificate) -> dict[str, object]:
         "left_out": [
             {"name": side.name, "reason": side.reason, "failed": side.failed} for side in certificate.left_out
         ],
-        "known_faults": [
-            {
-                "id": fault.id,
-                "package": fault.package,
-                "why": fault.why,
-                "variables": list(variables),
-            }
-            for fault, variables in certificate.faults.items()
-        ],
         "round_off": [
-            {"column": question.labels[column][1], "compared_on_the_scale_of_its_terms": scale}
+            {"column": labels[column], "compared_on_the_scale_of_its_terms": scale}
             for column, scale in certificate.rounded.items()
         ],
         "pairs": [
@@ -190,39 +253,25 @@ def as_json(certificate: Certificate) -> dict[str, object]:
                 "tolerance": pair.tolerance,
                 "columns": len(pair.differences),
                 "apart": len(pair.apart),
-                "part_first_in": [question.labels[column][1] for column in pair.first],
-                "differences": [_entry(certificate, pair, position) for position in range(len(pair.differences))],
+                "part_first_in": [labels[column] for column in pair.first],
+                "differences": [
+                    {
+                        "column": labels[difference.column],
+                        "scale": certificate.scales[difference.column],
+                        "largest": _plain(difference.largest),
+                        "at": difference.at,
+                        "apart_from": difference.apart,
+                        "left": _plain(difference.values[0]),
+                        "right": _plain(difference.values[1]),
+                        "equal_bits": difference.same_bits,
+                    }
+                    for difference in pair.differences
+                ],
             }
             for pair in certificate.pairs
         ],
     }
 
 
-def _entry(certificate: Certificate, pair: Pair, position: int) -> dict[str, object]:
-    difference = pair.differences[position]
-    left, right = difference.values
-    return {
-        "column": certificate.question.labels[difference.column][1],
-        "scale": certificate.scales[difference.column],
-        "largest": _plain(difference.largest),
-        "at": difference.at,
-        "apart_from": difference.apart,
-        "left": _plain(left),
-        "right": _plain(right),
-        "equal_bits": difference.same_bits,
-        "known_fault": difference.fault if difference.apart is not None else "",
-    }
-
-
 def _plain(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
-
-
-def _csv(certificate: Certificate) -> str:
-    rows = [
-        {"left_side": pair.left, "right_side": pair.right, "tolerance": pair.tolerance}
-        | _entry(certificate, pair, position)
-        for pair in certificate.pairs
-        for position in range(len(pair.differences))
-    ]
-    return csv_text(rows)

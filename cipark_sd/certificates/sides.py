@@ -6,8 +6,10 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,6 @@ from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import missing_as_nan
-from cipark_sd.engines.reference.faults import fault_of_failure
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
@@ -31,18 +32,33 @@ from cipark_sd.errors import (
 )
 from cipark_sd.frontends import vdf
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
+from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
-from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.model.variables import Constant, Lookup, Variable, expressions
 from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: An engine of another package, which runs a file as it is.
 SIMLIN = "pysimlin"
 #: Everything that can take part by name, in the order in which it is compared.
 KNOWN = (*registry.names(), SIMLIN)
+#: Functions that pysimlin 0.8.5 computes against Vensim's rule: INTEGER and MODULO of a negative number go down, and a
+#: pulse between two steps begins at the step after. A test pins that it still does.
+SIMLIN_DIFFERS = {"integer": "INTEGER", "modulo": "MODULO", "pulse": "PULSE", "pulse_train": "PULSE TRAIN"}
+#: Where PySD 3.14.3 stops although the model has a value, or none that matters: words of its errors, and why.
+PYSD_STOPS: Mapping[str, str] = {
+    "division by zero": "a scalar division by zero stops PySD's run; an array gives inf, as every division does here",
+    "no real power": "a broken power of a negative number is complex in Python; the real power has no value",
+}
+#: The same against a run of Vensim's own (``.vdf``), which holds single precision and was computed in it: rounding of
+#: 6e-8 at each step.
+SINGLE_PRECISION = 1e-3
 #: The endings of a recorded run.
 RECORDED = (".csv", ".tab", *vdf.SUFFIXES)
 
@@ -51,17 +67,16 @@ RECORDED = (".csv", ".tab", *vdf.SUFFIXES)
 class Side:
     """One run: columns by flat name (``residents[soe]``), each ``(n_times,)`` at the certificate's times.
 
-    In a ``recorded`` run NaN means that nothing was recorded. ``remarks`` are what it said while it ran;
-    ``compiled`` and ``foreign`` are what :class:`~cipark_sd.engines.registry.Engine` says of its engine.
+    In a ``recorded`` run NaN means that nothing was recorded. ``exact`` sides run one program, and may not differ from
+    each other by a bit; others differ from it by ``tolerance`` at most. ``remarks`` are what it said while it ran.
     """
 
     name: str
     version: str
     columns: Mapping[str, Array]
+    tolerance: float
     recorded: bool = False
-    compiled: bool = False
-    foreign: bool = False
-    single: bool = False
+    exact: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -82,30 +97,21 @@ class Question:
     scenario: Scenario
     method: Method | None
     grid: TimeGrid
+    tolerance: float
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The variables that are compared: all but tables and the control variables."""
-        variables = (v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
-        return tuple(variable.name for variable in variables)
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """Those that are compared: all but tables and the control variables."""
+        return tuple(v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
 
-    @property
+    @cached_property
     def labels(self) -> dict[str, tuple[str, str]]:
         """Variable and the label of the column, by flat name."""
-        labels = {}
-        for name in self.names:
-            variable = self.model.by_name[name]
-            for elements in self.model.elements(variable):
-                labels[flat_name(name, elements)] = (name, self.model.label(name, elements))
-        return labels
-
-
-def installed() -> tuple[str, ...]:
-    """The engines that can take part in this installation."""
-    there = {name for name in registry.names() if registry.ENGINES[name].installed}
-    if importlib.util.find_spec("simlin") is not None:
-        there.add(SIMLIN)
-    return tuple(name for name in KNOWN if name in there)
+        return {
+            flat_name(variable.name, elements): (variable.name, self.model.label(variable.name, elements))
+            for variable in self.variables
+            for elements in self.model.elements(variable)
+        }
 
 
 def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -115,18 +121,18 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
     ------
     UnknownName, InvalidValue, Problems
     """
-    if names is None:
-        return installed()
+    installed = {name for name in registry.names() if registry.ENGINES[name].installed}
+    installed |= {SIMLIN} if importlib.util.find_spec("simlin") is not None else set()
     problems: list[CiparkError] = []
-    for name in names:
+    for name in names or ():
         if name not in KNOWN:
             problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
-        elif name not in installed():
+        elif name not in installed:
             extra = "loops" if name == SIMLIN else registry.ENGINES[name].extra
             expected = f"one that is installed ({installing(extra)})"
             problems.append(InvalidValue("the engine", name, expected, where="certify"))
     raise_all("certify", problems)
-    return tuple(name for name in KNOWN if name in names)
+    return tuple(name for name in KNOWN if name in (installed if names is None else names))
 
 
 def side_of(question: Question, name: str) -> Side | LeftOut:
@@ -141,7 +147,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             results = simulate(
                 model,
                 question.scenario,
-                save=question.names,
+                save=[variable.name for variable in question.variables],
                 times=question.grid.saved_times.tolist(),
                 engine=engine.name,
                 method=question.method,
@@ -149,10 +155,8 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     except UnsupportedFeature as problem:
         return LeftOut(name, str(problem))
     except RunFailed as problem:
-        fault = fault_of_failure(problem) if engine.foreign else None
-        if fault is None:
-            return LeftOut(name, str(problem), failed=True)
-        return LeftOut(name, f"{problem}. Known fault of PySD ({fault.id}): {fault.why}")
+        known = [why for words, why in PYSD_STOPS.items() if engine.foreign and words in str(problem)]
+        return LeftOut(name, ". ".join([str(problem), *known]), failed=not known)
     except CiparkError as problem:
         causes = problem.problems if isinstance(problem, Problems) else [problem]
         if not engine.foreign and not all(isinstance(cause, UnsupportedFeature) for cause in causes):
@@ -160,19 +164,13 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             raise
         return LeftOut(name, str(problem))
     columns = {}
-    for variable in (model.by_name[name] for name in question.names):
+    for variable in question.variables:
         values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
         for position, elements in enumerate(model.elements(variable)):
             columns[flat_name(variable.name, elements)] = values[:, position]
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
-    return Side(
-        name,
-        version(name) if engine.foreign else own_version(),
-        columns,
-        compiled=engine.compiled,
-        foreign=engine.foreign,
-        remarks=remarks,
-    )
+    made_by = version(name) if engine.foreign else own_version()
+    return Side(name, made_by, columns, question.tolerance, exact=engine.compiled, remarks=remarks)
 
 
 def _simlin(question: Question) -> Side | LeftOut:
@@ -198,26 +196,30 @@ def _simlin(question: Question) -> Side | LeftOut:
     if missed or len(set(places)) != len(question.grid.saved_times):
         return LeftOut(SIMLIN, "it saves at other times")
     columns = {canonical(str(name)): missing_as_nan(table[name].to_numpy(dtype=float)) for name in table}
-    return Side(SIMLIN, version(SIMLIN), {name: columns[name] for name in question.labels if name in columns})
+    columns = {name: columns[name] for name in question.labels if name in columns}
+    return Side(SIMLIN, version(SIMLIN), columns, question.tolerance)
 
 
 def _beyond_simlin(question: Question) -> str:
     """Why pysimlin cannot be asked this; empty when it can."""
     model, scenario = question.model, question.scenario
+    parts = (part for v in model.variables for expr in expressions(v) for part in walk(expr))
+    called = {part.function for part in parts if isinstance(part, Call)}
     if model.origin is None:
         return "the model was not read from a file"
     if question.method and fixed_method(question.method) != fixed_method(model.time.method):
         return f"it integrates as the file says ({model.time.method}), not with {question.method}"
     if any(getattr(scenario, control) is not None for control in CONTROL):
         return "the scenario changes the run's times, which it takes from the file"
+    if differing := called & SIMLIN_DIFFERS.keys():
+        return f"it has another rule than Vensim for {', '.join(SIMLIN_DIFFERS[name] for name in sorted(differing))}"
     resolved = resolve(model, scenario)
     changed = {*resolved.whole, *(name for name, _ in resolved.elements)}
     if not all(isinstance(model.by_name[name], Constant) for name in changed):
         return "the scenario changes more than constants"
     values = [*resolved.whole.values(), *resolved.elements.values()]
-    return (
-        "" if all(isinstance(value, float | int | tuple) for value in values) else "the scenario has values over time"
-    )
+    plain = all(isinstance(value, float | int | tuple) for value in values)
+    return "" if plain else "the scenario has values over time"
 
 
 def _numbers(question: Question) -> dict[str, float]:
@@ -234,63 +236,59 @@ def _numbers(question: Question) -> dict[str, float]:
     return numbers
 
 
-def recorded_side(question: Question, path: Path) -> Side:
-    """A recorded run from a wide table (``.csv``, ``.tab``) or Vensim's own file (``.vdf``).
+def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:
+    """A recorded run.
 
     Raises
     ------
-    InvalidValue, UnknownName, Problems
+    InvalidValue, UnknownName, MissingFile, Problems
         For a file that cannot be read, has no common times with the run, or names what the model does not have.
     """
-    import pandas as pd
-
-    where = str(path)
-    if not path.is_file():
-        raise MissingFile(path, where="--recorded")
-    suffix = path.suffix.lower()
-    if suffix not in RECORDED:
-        raise InvalidValue(
-            "the recorded run", path.name, f"a name that ends in {', '.join(RECORDED)}", where="--recorded"
-        )
-    if suffix in vdf.SUFFIXES:
-        table = vdf.read_vdf(path, role="the recorded run", where="--recorded")
-    else:
-        try:
-            content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
-            table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
-            heads = [head for head in table if split_key(override_key(str(head)))[0].split("_(")[0] == "time"]
-            if len(heads) != 1:
-                raise InvalidValue("its columns", list(map(str, table))[:8], "one that is called time", where=where)
-            table = table.set_index(heads[0]).astype(float)
-        except (ValueError, UnicodeDecodeError) as problem:
-            raise InvalidValue(
-                "its content", " ".join(str(problem).split()), "a table of numbers", where=where
-            ) from None
-    labels, ignored = question.labels, {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
-    by_name = {_column(str(head)): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
-    unknown = [head for head in map(str, table) if _column(head) not in {*labels, *ignored}]
-    if unknown and suffix not in vdf.SUFFIXES:
+    table, where, labels = _table(path), str(path), question.labels
+    single = path.suffix.lower() in vdf.SUFFIXES
+    by_name = {override_key(head): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
+    ignored = {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
+    unknown = [head for head in map(str, table) if override_key(head) not in {*labels, *ignored}]
+    if unknown and not single:
         raise_all(where, [UnknownName(head, [label for _, label in labels.values()], where=where) for head in unknown])
     places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
     if (places < 0).all():
-        raise InvalidValue(
-            "its times", f"{table.index[0]:g} to {table.index[-1]:g}", "some that the run saves", where=where
-        )
-    columns = {}
-    for name in labels:
-        if name in by_name:
-            columns[name] = np.full(len(question.grid.saved_times), math.nan)
-            columns[name][places[places >= 0]] = by_name[name][places >= 0]
+        given = f"{table.index[0]:g} to {table.index[-1]:g}"
+        raise InvalidValue("its times", given, "some that the run saves", where=where)
+    columns = {name: np.full(len(question.grid.saved_times), math.nan) for name in labels if name in by_name}
+    for name, column in columns.items():
+        column[places[places >= 0]] = by_name[name][places >= 0]
     if not columns:
-        raise InvalidValue("its columns", list(map(str, table))[:8], "at least one variable of the model", where=where)
+        raise InvalidValue("its columns", list(table)[:8], "at least one variable of the model", where=where)
     remarks = [f"{missed} of its times are not saved by the run"] if missed else []
     remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
-    return Side(path.name, "recorded", columns, recorded=True, single=suffix in vdf.SUFFIXES, remarks=tuple(remarks))
+    allowed = tolerance or (SINGLE_PRECISION if single else question.tolerance)
+    return Side(path.name, "recorded", columns, allowed, recorded=True, remarks=tuple(remarks))
 
 
-def _column(head: str) -> str:
-    """The flat name that a heading such as ``Residents[ SOE, East ]`` means."""
-    return override_key(head)
+def _table(path: Path) -> "pd.DataFrame":
+    """A wide table (``.csv``, ``.tab``) or a file of Vensim's (``.vdf``): columns by name, the index is time."""
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise MissingFile(path, where="--recorded")
+    if suffix not in RECORDED:
+        expected = f"a name that ends in {', '.join(RECORDED)}"
+        raise InvalidValue("the recorded run", path.name, expected, where="--recorded")
+    if suffix in vdf.SUFFIXES:
+        return vdf.read_vdf(path, role="the recorded run", where="--recorded")
+    try:
+        content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
+        table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
+        table.columns = [str(head) for head in table]
+        times = [head for head in table if split_key(override_key(head))[0].split("_(")[0] == "time"]
+        if len(times) != 1:
+            raise InvalidValue("its columns", list(table)[:8], "one that is called time", where=str(path))
+        return table.set_index(times[0]).astype(float)
+    except (ValueError, UnicodeDecodeError) as problem:
+        reason = " ".join(str(problem).split())
+        raise InvalidValue("its content", reason, "a table of numbers", where=str(path)) from None
 
 
 def _places(grid: TimeGrid, times: Array) -> tuple[NDArray[np.intp], int]:

@@ -1,5 +1,6 @@
 """``cipark certify``: all engines on one model, and their first divergence."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,7 @@ from cipark_sd.console import busy, echo, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.certificates.certificate import Certificate
-    from cipark_sd.certificates.compare import Difference, Pair
+    from cipark_sd.certificates.certificate import Certificate, Difference, Pair
 
 #: Variables that the table shows; the certificate's file has all.
 SHOWN = 15
@@ -44,7 +44,7 @@ class Request:
         "--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run."
     )
     everything: bool = option("--all", is_flag=True, help="List all variables, equal ones too.")
-    output: Path | None = options.output("Save the certificate: FILE.json or FILE.csv.")
+    output: Path | None = options.output("Save the certificate: FILE.json.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
 
@@ -56,8 +56,8 @@ def command(request: Request) -> Result:
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
     of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
     to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
-    listed. Where PySD or pysimlin is known to be wrong the fault is named, and speaks against that engine, not against
-    the model.
+    listed. An engine that does not read the model, or is known to have another rule for one of its functions, takes no
+    part, and the reason is shown.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.
@@ -70,15 +70,15 @@ def command(request: Request) -> Result:
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    from cipark_sd.certificates.certificate import SUFFIXES, as_json, certify, write
-    from cipark_sd.certificates.compare import TOLERANCE
+    from cipark_sd.certificates.certificate import TOLERANCE, as_json, certify
+    from cipark_sd.files import write_text
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
     from cipark_sd.results import check_writable
 
     output = request.output
     if output is not None:
-        check_writable(output, role="the certificate", endings=SUFFIXES, where="-o")
+        check_writable(output, role="the certificate", endings=(".json",), where="-o")
     model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
     names = [name.strip() for text in request.engines for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
@@ -92,12 +92,13 @@ def command(request: Request) -> Result:
             recorded_tolerance=request.recorded_tolerance,
             begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
+    said = as_json(certificate)
     if output is not None:
-        write(certificate, output)
+        write_text(output, json.dumps(said, indent=1) + "\n")
     _show(certificate, everything=request.everything)
     if output is not None:
         echo(f"saved {output}")
-    return Result(as_json(certificate), 0 if certificate.certified else 1)
+    return Result(said, 0 if certificate.certified else 1)
 
 
 def _show(certificate: "Certificate", *, everything: bool) -> None:
@@ -120,9 +121,6 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
             echo(f"{side.name}: {remark}")
     for column, scale in certificate.rounded.items():
         echo(f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them")
-    for fault, variables in certificate.faults.items():
-        shown = ", ".join(variables[:3]) + (f" and {len(variables) - 3} more" if len(variables) > 3 else "")
-        echo(f"known fault of {fault.package} ({fault.id}; {shown}): {fault.why}")
     for pair in certificate.pairs:
         if pair.first:
             first = min(d.apart for d in pair.apart if d.apart is not None)
@@ -167,13 +165,12 @@ def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, every
             f"{difference.at:.10g}",
             "never" if difference.apart is None else f"{difference.apart:.10g}",
             *(f"{value:.10g}" for value in difference.values),
-            difference.fault if difference.apart is not None else "",
         ]
         for difference, pair in shown
     ]
     if rows:
-        heads = ("variable", "largest", "sides", "at", "part at", "left", "right", "known fault")
+        heads = ("variable", "largest", "sides", "at", "part at", "left", "right")
         print_table(heads, rows, right=(1, 3, 4, 5, 6))
     if len(unequal) > len(shown):
-        echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.csv keeps them")
+        echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.json keeps them")
     echo(f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit")

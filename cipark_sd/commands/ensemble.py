@@ -1,4 +1,4 @@
-"""``cipark ensemble``: many runs of a model in a store on disk."""
+"""``cipark ensemble``: many runs of a model in a folder on disk."""
 
 import math
 import shlex
@@ -66,42 +66,39 @@ class Request:
     workers: int | None = options.workers()
     dask: str | None = options.dask()
     part: str | None = option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
-    fresh: bool = option("--fresh", is_flag=True, help="Remove the store and start anew.")
-    output: Path | None = options.output("The store, a folder.", "STORE")
+    fresh: bool = option("--fresh", is_flag=True, help="Remove the runs that are there and start anew.")
+    output: Path | None = options.output("The folder for the runs.", "FOLDER")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
 
 
-@command_of(Request, short_help="Run a model many times into a store on disk.")
+@command_of(Request, short_help="Run a model many times into a folder on disk.")
 def command(request: Request) -> Result:
-    """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a Zarr store.
+    """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a folder.
 
-    The store is written as the runs are computed, so memory does not grow with their number. A command that was stopped
-    or killed, or that ran out of disk, goes on when it is given again, and ends with the same bits; cipark runs lists,
-    shows, verifies and cleans stores. xarray.open_zarr(STORE) opens it.
+    Its NetCDF files are written as the runs are computed, so memory does not grow with their number. A command that was
+    stopped or killed, or that ran out of disk, goes on when it is given again, and ends with the same bits.
+    xarray.open_mfdataset("FOLDER/*.nc") opens all of them.
 
     A run that leaves the numbers, or in which a stock falls below the limit that the file sets, is marked with the
     variable and the time of the first bad value, and the others go on.
 
     \b
     Examples:
-      cipark ensemble --runs 10000 --variables "Total Residents" -o park.zarr
-      cipark ensemble my.mdl --runs 100000 --design sobol --vary "birth rate=0.01:0.03" -o births.zarr
-      cipark ensemble my.mdl --design runs.csv --at 2030 -o listed.zarr
-      cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large.zarr
-      cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large.zarr      one job of forty
+      cipark ensemble --runs 10000 --variables "Total Residents" -o park
+      cipark ensemble my.mdl --runs 100000 --design sobol --vary "birth rate=0.01:0.03" -o births
+      cipark ensemble my.mdl --design runs.csv --at 2030 -o listed
+      cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large
+      cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large      one job of forty
     """
     from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.records import to_plain
-    from cipark_sd.runs.recipe import Recipe
-    from cipark_sd.runs.stored import store_runs
-    from cipark_sd.store.chunks import RunStore
-    from cipark_sd.store.schema import require_zarr
+    from cipark_sd.runs import stored
+    from cipark_sd.runs.design import design_of
+    from cipark_sd.runs.work import Work
 
-    require_zarr("cipark ensemble")
     path, runs = located(request.file), request.runs
-    share_of_work = _part(request.part)
+    part = _part(request.part)
     ranges = tuple(_range(text) for text in request.vary)
     with shown_warnings():
         model = read_model(path, allow_files=request.allow_files, series=request.series)
@@ -109,27 +106,32 @@ def command(request: Request) -> Result:
         names = options.variable_names(model, request.variables)
         names = names or display_of(path, request.allow_files).columns or default_columns(model)
         times = tuple(time_of(model, text, "--at") for text in request.at) or None
-        recipe = Recipe(
-            request.design, runs or _RUNS, _SHARE if request.share is None and not ranges else request.share, ranges,
-            request.leave_out, tuple(names), times, request.engine, request.method, request.seed,
+        share = _SHARE if request.share is None and not ranges else request.share
+        design = design_of(
+            model, request.design, runs=runs or _RUNS, seed=request.seed, share=share, vary=ranges,
+            leave_out=request.leave_out,
         )  # fmt: skip
-        work = recipe.work(model, scenario)
-        if runs is not None and runs != work.design.n:
-            expected = f"{work.design.n}, the rows of {request.design}"
-            raise InvalidValue("the number of runs", runs, expected, where="--runs")
-        store = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble.zarr"
-        if request.fresh and store.exists():
-            RunStore(store).remove()
-        about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]]), "recipe": to_plain(recipe)}
+        if runs is not None and runs != design.n:
+            raise InvalidValue("the number of runs", runs, f"{design.n}, the rows of {request.design}", where="--runs")
+        save = tuple(dict.fromkeys(model[name].name for name in names))
+        work = Work(model, design, save, request.engine, times, scenario, request.method, request.seed)
+        work.check()
+        place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
+        store = stored.store_of(work, place)
         with progress_bars() as bars, pool_of(request.dask, request.workers) as pool:
+            if request.fresh:
+                stored.remove(place)
+            about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]])}
+            store.begin(about, part)
             allowed = ALLOWED if request.allow_failed is None else request.allow_failed
-            show = bars.counter("runs")
             try:
-                tally = store_runs(work, store, pool, about=about, part=share_of_work, allowed=allowed, progress=show)
+                tally = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
             except KeyboardInterrupt:
-                _stopped(store)
-        _say(tally, store, work.design.sentence)
-    return Result({"store": store, "design": work.design.sentence, **tally.as_json()})
+                done = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
+                echo(f"stopped: {done}; the same command goes on", err=True)
+                sys.exit(130)
+        _say(tally, place, design.sentence)
+    return Result({"store": place, "design": design.sentence, **tally.as_json()})
 
 
 def pool_of(dask: str | None, workers: int | None) -> "Pool":
@@ -144,17 +146,9 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
     return Threads(workers or processors())
 
 
-def _stopped(path: Path) -> None:
-    from cipark_sd.store.chunks import RunStore
-
-    store = RunStore(path)
-    echo(f"stopped: {store.n_complete():,} of {store.n_runs:,} runs are in {path}; the same command goes on", err=True)
-    sys.exit(130)
-
-
 def _say(tally: "Tally", store: Path, design: str) -> None:
     say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
-    say(f"Their files are there and have their sizes; cipark runs verify {store} compares what is in them.")
+    say(f"xarray.open_mfdataset('{store}/*.nc') opens them; each file by itself is a result as any other.")
     if tally.failed:
         say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
         for line in tally.reasons:

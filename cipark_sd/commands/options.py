@@ -70,13 +70,6 @@ allow_failed = partial(
     type=click.FloatRange(0, 1),
     help="More failed runs than this share of all are an error (default: 0.05, and 0.9 where priors are placeholders).",
 )
-#: Every run of an analysis in a store.
-keep_runs = partial(
-    option,
-    "--keep-runs",
-    is_flag=True,
-    help="Keep every run in a Zarr store in the output folder, from which a stopped call goes on (extra store).",
-)
 
 
 def assignments(text: str) -> Any:

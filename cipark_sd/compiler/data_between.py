@@ -27,7 +27,15 @@ from cipark_sd.model.expr import (
     walk,
 )
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Series, Stock, Variable, expressions
+from cipark_sd.model.variables import (
+    Constant,
+    ExternalPiece,
+    Piece,
+    Series,
+    Variable,
+    expressions,
+    rewritten,
+)
 
 FUNCTION = "data_between"
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
@@ -62,14 +70,7 @@ def with_data_between(model: Model) -> Model:
                 case _:
                     return expr
 
-        match variable:
-            case Auxiliary(pieces=pieces) if any(_has(piece.expr) for piece in pieces):
-                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-            case Stock(pieces=stocks) if any(_has(piece.flow) or _has(piece.initial) for piece in stocks):
-                made = (replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                return replace(variable, pieces=tuple(made))
-            case _:
-                return variable
+        return rewritten(variable, change) if any(map(_has, expressions(variable))) else variable
 
     variables = tuple(of(variable) for variable in model.variables)
     raise_all(model.name, problems)

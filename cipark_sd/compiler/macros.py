@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import assert_never
 
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import EquationError, UnsupportedFeature
@@ -11,13 +10,10 @@ from cipark_sd.model.macro_sizes import DEEPEST, check_macro_sizes
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.variables import (
     Auxiliary,
-    Constant,
-    Lookup,
     Piece,
-    Series,
-    Stock,
     Variable,
     expressions,
+    rewritten,
 )
 
 
@@ -70,16 +66,7 @@ class _Inliner:
                 return self._call(variable, self.macros[expr.function], expr.arguments, inner)
             return expr
 
-        match variable:
-            case Auxiliary(pieces=pieces):
-                new: Variable = replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-            case Stock(pieces=stocks):
-                changed = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                new = replace(variable, pieces=changed)
-            case Constant() | Lookup() | Series():
-                new = variable
-            case _:
-                assert_never(variable)
+        new = rewritten(variable, change)
         for added in inner:
             yield from self.expand(added, depth + 1)
         yield new
@@ -134,15 +121,5 @@ class _Inliner:
         def change(expr: Expr) -> Expr:
             return self._local(expr, names, caller)
 
-        new_name, label = names[variable.name], f"{title} {variable.label}"
-        match variable:
-            case Auxiliary(pieces=pieces):
-                new = tuple(replace(p, expr=change(p.expr)) for p in pieces)
-                return replace(variable, name=new_name, label=label, pieces=new)
-            case Stock(pieces=stocks):
-                changed = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                return replace(variable, name=new_name, label=label, pieces=changed)
-            case Constant() | Lookup() | Series():
-                return replace(variable, name=new_name, label=label)
-            case _:
-                assert_never(variable)
+        name, label = names[variable.name], f"{title} {variable.label}"
+        return replace(rewritten(variable, change), name=name, label=label)

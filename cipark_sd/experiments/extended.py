@@ -4,7 +4,7 @@ Every decision has a switch, so that one compiled model runs all alternatives an
 the decision alone. With all switches off each equation has the value that it has without them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -15,7 +15,15 @@ from cipark_sd.experiments.decisions import Decision, Decisions
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref, rebuild
 from cipark_sd.model.model import CONTROL, Model, digest_of
-from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, StockPiece, Variable
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    Piece,
+    Stock,
+    StockPiece,
+    Variable,
+    rewritten,
+)
 from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.scenarios import Scenario
 
@@ -85,8 +93,8 @@ def extended(model: Model, catalogue: Catalogue) -> Model:
             case _:
                 return rebuild(expr, rewired)
 
-    changed = [variable if variable.name in CONTROL else _mapped(variable, rewired) for variable in model.variables]
-    added = [_mapped(variable, rewired) for variable in (*acts, *outcomes)]
+    changed = [variable if variable.name in CONTROL else rewritten(variable, rewired) for variable in model.variables]
+    added = [rewritten(variable, rewired) for variable in (*acts, *outcomes)]
     extension = _with(replace(model, variables=tuple(changed)), [*added, *decided])
     if not added:
         return model
@@ -104,17 +112,6 @@ def _with(model: Model, added: Sequence[Variable]) -> Model:
             expected = "a model without a variable of that name: the catalogue adds it"
             raise InvalidValue("the name", variable.label, expected, where=model.name)
     return replace(model, variables=(*model.variables, *added)) if added else model
-
-
-def _mapped(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
-    match variable:
-        case Stock(pieces=pieces):
-            mapped = (replace(p, flow=change(p.flow), initial=change(p.initial)) for p in pieces)
-            return replace(variable, pieces=tuple(mapped))
-        case Auxiliary(pieces=equations):
-            return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in equations))
-        case _:
-            return variable
 
 
 def _outcome(outcome: Outcome, since: float) -> Variable:

@@ -33,7 +33,7 @@ class Apart:
             if not isinstance(expr, Call) or expr.function not in self.functions or _marked(expr):
                 return rebuild(expr, without)
             word, doing = self.functions[expr.function]
-            label = self.fresh(one_name(variable.label, word))
+            label = fresh(one_name(variable.label, word), self.taken)
             made = Auxiliary(
                 name=canonical(label),
                 label=label,
@@ -47,14 +47,15 @@ class Apart:
 
         return without
 
-    def fresh(self, label: str) -> str:
-        """A label that nothing has yet."""
-        candidate, number = label, 1
-        while canonical(candidate) in self.taken:
-            number += 1
-            candidate = one_name(label, str(number))
-        self.taken.add(canonical(candidate))
-        return candidate
+
+def fresh(label: str, taken: set[str]) -> str:
+    """A label that nothing has yet; its canonical name joins those that are ``taken``."""
+    candidate, number = label, 1
+    while canonical(candidate) in taken:
+        number += 1
+        candidate = one_name(label, str(number))
+    taken.add(canonical(candidate))
+    return candidate
 
 
 def _marked(expr: Expr) -> bool:

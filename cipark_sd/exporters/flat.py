@@ -15,7 +15,10 @@ from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.frontends.externals import read_externals
 from cipark_sd.model.expr import Apply, Expr, Ref, rebuild
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable
+from cipark_sd.model.variables import (
+    Variable,
+    rewritten,
+)
 from cipark_sd.naming import canonical, one_name
 
 
@@ -107,13 +110,4 @@ def _renamed(variable: Variable, names: Mapping[str, str], label: str) -> Variab
             case _:
                 return rebuild(expr, change)
 
-    name = names[variable.name]
-    match variable:
-        case Auxiliary(pieces=pieces):
-            changed = tuple(replace(p, expr=change(p.expr)) for p in pieces)
-            return replace(variable, name=name, label=label, pieces=changed)
-        case Stock(pieces=stocks):
-            new = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-            return replace(variable, name=name, label=label, pieces=new)
-        case Constant() | Lookup() | Series():
-            return replace(variable, name=name, label=label)
+    return replace(rewritten(variable, change), name=names[variable.name], label=label)

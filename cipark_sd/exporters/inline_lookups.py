@@ -5,7 +5,10 @@ from dataclasses import replace
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import read_as
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, Variable
+from cipark_sd.model.variables import (
+    Lookup,
+    rewritten,
+)
 
 
 def with_inline_lookups(model: Model) -> Model:
@@ -26,15 +29,5 @@ def with_inline_lookups(model: Model) -> Model:
             case _:
                 return expr
 
-    def changed(variable: Variable) -> Variable:
-        match variable:
-            case Auxiliary(pieces=pieces):
-                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-            case Stock(pieces=stocks):
-                new = tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                return replace(variable, pieces=new)
-            case _:
-                return variable
-
     variables = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
-    return replace(model, variables=tuple(changed(variable) for variable in variables))
+    return replace(model, variables=tuple(rewritten(variable, change) for variable in variables))

@@ -25,14 +25,14 @@ from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import BROUGHT, equations, number, quoted
 from cipark_sd.model.variables import (
     Auxiliary,
-    Constant,
     Lookup,
     Piece,
     Series,
-    Stock,
+    StockPiece,
     Subscripts,
     Variable,
     expressions,
+    rewritten_by_piece,
 )
 
 #: What keeps arrays from being written as arrays.
@@ -115,47 +115,28 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
     def refuse(feature: str, alternative: str) -> None:
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
-    def words(expr: Expr, subscripts: Subscripts) -> Expr:
-        return in_vensim_words(_sampled(variable, subscripts, expr), model, refuse, subscripts)
+    def words(expr: Expr, piece: Piece | StockPiece) -> Expr:
+        return in_vensim_words(_sampled(variable, piece.subscripts, expr), model, refuse, piece.subscripts)
 
     exprs = [*expressions(variable), *(piece.expr for piece in variable.pieces if isinstance(piece, Piece))]
     if any(part.value != part.value for expr in exprs for part in walk(expr) if isinstance(part, Const)):
         refuse("a value that is no number", "write :NA:, or a number")
-    match variable:
-        case Auxiliary(pieces=pieces):
-            return replace(variable, pieces=tuple(replace(p, expr=words(p.expr, p.subscripts)) for p in pieces))
-        case Stock(pieces=stocks):
-            made = (
-                replace(p, flow=words(p.flow, p.subscripts), initial=words(p.initial, p.subscripts)) for p in stocks
-            )
-            return replace(variable, pieces=tuple(made))
-        case Lookup(pieces=tables):
-            for table in tables:
-                if isinstance(table.table, Table) and table.table.interpolation != "interpolate":
-                    refuse(f"a table that is read {table.table.interpolation!r}", "add points so that lines join them")
-        case Constant() | Series():
-            pass
-    return variable
+    for table in variable.pieces if isinstance(variable, Lookup) else ():
+        if isinstance(table.table, Table) and table.table.interpolation != "interpolate":
+            refuse(f"a table that is read {table.table.interpolation!r}", "add points so that lines join them")
+    return rewritten_by_piece(variable, words)
 
 
 def _whole_equations(variable: Variable, whole: Apart) -> Iterator[Variable]:
     """A variable after those of the calls in it that have to follow the equals sign."""
     lifted: list[Auxiliary] = []
 
-    def outer(piece: Piece) -> Piece:
+    def outer(expr: Expr, piece: Piece | StockPiece) -> Expr:
         lift = whole.lift(variable, piece.subscripts, piece.exceptions, lifted)
-        if isinstance(piece.expr, Call) and piece.expr.function in _WHOLE:
-            return replace(piece, expr=rebuild(piece.expr, lift))
-        return replace(piece, expr=lift(piece.expr))
+        whole_already = isinstance(piece, Piece) and isinstance(expr, Call) and expr.function in _WHOLE
+        return rebuild(expr, lift) if whole_already else lift(expr)
 
-    made = variable
-    match variable:
-        case Auxiliary(pieces=pieces):
-            made = replace(variable, pieces=tuple(map(outer, pieces)))
-        case Stock(pieces=stocks):
-            lifts = [(p, whole.lift(variable, p.subscripts, p.exceptions, lifted)) for p in stocks]
-            parts = (replace(p, flow=lift(p.flow), initial=lift(p.initial)) for p, lift in lifts)
-            made = replace(variable, pieces=tuple(parts))
+    made = rewritten_by_piece(variable, outer)
     for part in lifted:
         yield from _whole_equations(part, whole)
     yield made

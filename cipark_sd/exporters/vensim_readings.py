@@ -2,9 +2,15 @@
 
 from dataclasses import replace
 
+from cipark_sd.exporters.apart import fresh
 from cipark_sd.model.expr import Apply, Expr, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, TablePiece, Variable
+from cipark_sd.model.variables import (
+    Lookup,
+    TablePiece,
+    Variable,
+    rewritten,
+)
 from cipark_sd.naming import canonical, one_name
 
 
@@ -18,11 +24,7 @@ def with_readings(model: Model) -> Model:
     added: list[Lookup] = []
 
     def own_lookup(table: Table, label: str) -> Ref:
-        title, number = one_name(label, "table"), 1
-        while canonical(title) in taken:
-            number += 1
-            title = one_name(label, f"table {number}")
-        taken.add(canonical(title))
+        title = fresh(one_name(label, "table"), taken)
         plain = replace(table, interpolation="interpolate")
         added.append(Lookup(name=canonical(title), label=title, pieces=(TablePiece(plain),)))
         return Ref(canonical(title))
@@ -39,11 +41,6 @@ def with_readings(model: Model) -> Model:
                     return expr
 
         match variable:
-            case Auxiliary(pieces=pieces):
-                return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-            case Stock(pieces=stocks):
-                made = (replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-                return replace(variable, pieces=tuple(made))
             case Lookup(name=name, pieces=tables) if name in ways:
                 plain = (
                     replace(p, table=replace(p.table, interpolation="interpolate"))
@@ -52,7 +49,7 @@ def with_readings(model: Model) -> Model:
                 )
                 return replace(variable, pieces=tuple(plain))
             case _:
-                return variable
+                return rewritten(variable, change)
 
     variables = tuple(changed(variable) for variable in model.variables)
     return replace(model, variables=(*variables, *added))

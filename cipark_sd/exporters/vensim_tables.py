@@ -1,11 +1,17 @@
 """Tables inside equations, which in Vensim are whole equations only."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from cipark_sd.errors import CiparkError, UnsupportedFeature
+from cipark_sd.exporters.apart import fresh
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild, references
-from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Variable
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Piece,
+    StockPiece,
+    Variable,
+    rewritten_by_piece,
+)
 from cipark_sd.naming import canonical, one_name
 
 
@@ -23,11 +29,7 @@ def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError
                     alternative="give the table a variable with these subscripts, or use --flat",
                 )
             )
-        label, number = one_name(variable.label, "table"), 1
-        while canonical(label) in taken:
-            number += 1
-            label = one_name(variable.label, f"table {number}")
-        taken.add(canonical(label))
+        label = fresh(one_name(variable.label, "table"), taken)
         added.append(
             Auxiliary(
                 name=canonical(label),
@@ -48,23 +50,13 @@ def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError
             case _:
                 return expr
 
-    def whole(piece: Piece) -> Piece:
-        match piece.expr:
-            case Apply(Table() as table, argument):
-                return replace(piece, expr=Apply(table, inside(argument, piece)))
-            case expr:
-                return replace(piece, expr=inside(expr, piece))
+    def whole(expr: Expr, piece: Piece | StockPiece) -> Expr:
+        match expr:
+            case Apply(Table() as table, argument) if isinstance(piece, Piece):
+                return Apply(table, inside(argument, piece))
+            case _:
+                return inside(expr, piece)
 
-    changed = variable
-    match variable:
-        case Auxiliary(pieces=pieces):
-            changed = replace(variable, pieces=tuple(whole(piece) for piece in pieces))
-        case Stock(pieces=stocks):
-            changed = replace(
-                variable,
-                pieces=tuple(replace(p, flow=inside(p.flow, p), initial=inside(p.initial, p)) for p in stocks),
-            )
-        case _:
-            pass
+    changed = rewritten_by_piece(variable, whole)
     yield from added
     yield changed

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from cipark_sd.errors import CiparkError
-from cipark_sd.exporters.apart import Apart
+from cipark_sd.exporters.apart import Apart, fresh
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, replaced
 from cipark_sd.model.model import Model
@@ -116,7 +116,7 @@ class _Words:
             return None
         key = (name, reading)
         if key not in self.lookups:
-            label = self.apart.fresh(one_name(lookup.label, _WAYS[reading]))
+            label = fresh(one_name(lookup.label, _WAYS[reading]), self.apart.taken)
             pieces = tuple(
                 replace(
                     piece, table=seen_back(read_as(piece.table, reading, where=self.model.name, variable=lookup.label))

@@ -1,7 +1,7 @@
 """The kinds of variable; the kind is the class, never a string."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cipark_sd.model.expr import Expr, Interpolation, Table
@@ -149,3 +149,20 @@ def expressions(variable: Variable) -> Iterator[Expr]:
             yield from (piece.expr for piece in equations)
         case _:
             return
+
+
+def rewritten(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
+    """The variable with other expressions, both of each equation of a stock; one without any is itself."""
+    return rewritten_by_piece(variable, lambda expr, piece: change(expr))
+
+
+def rewritten_by_piece(variable: Variable, change: Callable[[Expr, Piece | StockPiece], Expr]) -> Variable:
+    """The same, where a new expression depends on the piece that it belongs to."""
+    match variable:
+        case Auxiliary(pieces=pieces):
+            return replace(variable, pieces=tuple(replace(p, expr=change(p.expr, p)) for p in pieces))
+        case Stock(pieces=stocks):
+            made = (replace(p, flow=change(p.flow, p), initial=change(p.initial, p)) for p in stocks)
+            return replace(variable, pieces=tuple(made))
+        case _:
+            return variable

@@ -9,7 +9,7 @@ Source: Kensler 2013, Correlated Multi-Jittered Sampling, Pixar Technical Memo 1
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import digest
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.inputs import MEGABYTE, read_text
+from cipark_sd.model.model import Model
+from cipark_sd.naming import split_key
 from cipark_sd.sensitivities.designs import BLOCK, blocks
-from cipark_sd.sensitivities.factors import Factors
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
 
 Kind = Literal["lhs", "sobol", "random"]
 KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")
@@ -227,6 +229,51 @@ def read_design(path: Path) -> Listed:
         twice = next(name for name in head if head.count(name) > 1)
         raise InvalidValue("a column", twice, "each name once", where=where)
     return Listed(tuple(head), np.asarray(values, dtype=float), path.name)
+
+
+def design_of(
+    model: Model,
+    design: str,
+    *,
+    runs: int,
+    seed: int,
+    share: float | None,
+    vary: Sequence[tuple[str, float, float]],
+    leave_out: Sequence[str],
+) -> Design:
+    """What varies in an ensemble.
+
+    Parameters
+    ----------
+    design : str
+        ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
+    share : float or None
+        All constants vary by this share of their values.
+    vary : sequence of (str, float, float)
+        Constants and the ends between which they vary.
+    leave_out : sequence of str
+        Constants that do not vary with the others.
+
+    Raises
+    ------
+    CiparkError
+    """
+    if design not in KINDS:
+        return read_design(Path(design))
+    expected = "two finite numbers, the lower first"
+    problems = [
+        InvalidValue(f"the range of {name!r}", f"{low:g}:{high:g}", expected, where="--vary")
+        for name, low, high in vary
+        if not low < high
+    ]
+    raise_all("--vary", problems)
+    constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
+    if share is not None:
+        named = {split_key(model.key(name))[0] for name, _, _ in vary}
+        constants += around(model, share, without=(*leave_out, *named)).constants
+    factors = Factors(tuple(constants))
+    check_factors(factors, where=model.name)
+    return Drawn(design, runs, factors, seed)
 
 
 def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterator[tuple[float, ...]]:

@@ -1,28 +1,45 @@
-"""A stored ensemble: begun, gone on with, and done."""
+"""A stored ensemble: a folder with a NetCDF file for each chunk of its runs, begun, gone on with, and done.
 
+A file appears whole or not at all, and a chunk that has one is done: a process that is killed at any moment loses what
+it was computing. Each file is a result as any other; ``xarray.open_mfdataset(FOLDER + "/*.nc")`` opens them together.
+"""
+
+import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import ALLOWED, REASON, TIME, VARIABLE, Failures
-from cipark_sd.runs.work import ChunkTask, Work
-from cipark_sd.store.chunks import RunStore
-from cipark_sd.store.lock import writing
-from cipark_sd.store.schema import Layout, NoStore, require_zarr
+from cipark_sd.checkpoints import Arrays
+from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.failures import ALLOWED, REASON, REASONS, TIME, VARIABLE, Failures, labels
+from cipark_sd.files import make_folder, remove_abandoned, write_text
+from cipark_sd.inputs import MODEL_LIMIT, check_netcdf, own_bytes
+from cipark_sd.results import save
+from cipark_sd.runs.work import ChunkTask, Work, chunk_size
 from cipark_sd.tasks.pool import Pool
 
+FORMAT = "cipark_sd ensemble 1"
+#: The file that says which runs a folder holds.
+ABOUT = "ensemble.json"
 #: What can be done where too many runs fail.
 _REMEDY = (
     "The store keeps what was computed; mend the model or the ranges, or allow more with --allow-failed, and the same "
     "command goes on"
 )
+
+
+class NoStore(CiparkError):
+    """A folder that is no run store, or one that cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -52,90 +69,231 @@ class Tally:
         return {"completed": self.completed, "runs": self.total, "failed": self.failed, "reasons": self.reasons}
 
 
-def store_runs(
-    work: Work,
-    path: Path,
-    pool: Pool,
-    *,
-    about: Mapping[str, Any] | None = None,
-    part: tuple[int, int] = (1, 1),
-    allowed: float = ALLOWED,
-    chunk: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Tally:
-    """Compute what a store does not have yet.
-
-    A process that is killed at any moment leaves complete chunks and one that is not; the same call goes on. Two
-    processes with the same call share the work: one goes up from the first chunk, the other down from the last.
+@dataclass(frozen=True)
+class RunStore:
+    """The folder of an ensemble.
 
     Parameters
     ----------
     path : Path
-        Of the store, which is begun where there is none.
-    pool : Pool
-        Who computes; changes no bit.
-    about : mapping, optional
-        What the store says of its making beside what the bits depend on.
-    part : (int, int)
-        The k-th of n shares of the chunks, from 1: jobs of one array need no scheduler between them.
-    allowed : float
-        The share of all runs that may fail.
-    chunk : int, optional
-        Runs of a chunk, of a store that is begun; without it as many as 32 MiB hold.
-    progress : callable, optional
-        Called with the runs that are done and with all.
-
-    Raises
-    ------
-    InvalidValue, NoStore
-        When the store is of other runs, or would not fit on the disk.
-    TooManyFailed
-        As soon as it is certain.
+    work : Work
+        What is computed.
+    chunk : int
+        Runs of a file; the last may have fewer.
     """
-    require_zarr("a run store")
-    work.check()
-    layout = work.layout(about or {}, chunk=chunk)
-    if not path.exists():
-        check_room(path, layout, part)
-    store = RunStore.of(path, layout)
-    with writing(path) as first:
-        if first:
-            store.remove_unfinished()
-        mine = [number for number in range(store.n_chunks) if number % part[1] == part[0] - 1]
-        complete = store.complete()
-        n_done, failures = store.n_complete(complete), failures_of(store, complete)
-        waiting = [number for number in (mine if first else reversed(mine)) if not complete[number]]
+
+    path: Path
+    work: Work
+    chunk: int
+
+    @property
+    def n_runs(self) -> int:
+        """Complete or not."""
+        return self.work.design.n
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of what may fail, in the order by which files count them."""
+        return labels(self.work.model)
+
+    @property
+    def n_chunks(self) -> int:
+        """Complete or not."""
+        return -(-self.n_runs // self.chunk)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """The first run of a chunk and the one after its last."""
+        return number * self.chunk, min((number + 1) * self.chunk, self.n_runs)
+
+    def file(self, number: int) -> Path:
+        """That of a chunk."""
+        return self.path / f"runs-{number:07}.nc"
+
+    def there(self, number: int) -> bool:
+        """Whether a chunk is complete."""
+        return self.file(number).is_file() and not self.file(number).is_symlink()
+
+    def complete(self) -> list[int]:
+        """The chunks that are complete, ascending."""
+        return [number for number in range(self.n_chunks) if self.there(number)]
+
+    def n_complete(self) -> int:
+        """Runs of complete chunks."""
+        return sum(last - first for first, last in map(self.bounds, self.complete()))
+
+    def begin(self, about: Mapping[str, Any], part: tuple[int, int] = (1, 1)) -> None:
+        """Make the folder where there is none; what killed processes left unfinished in it is removed.
+
+        Raises
+        ------
+        InvalidValue, NoStore
+            When it holds other runs or something else, or would not fit on the disk.
+        """
+        identity = {
+            **self.work.identity,
+            "the number of runs": f"{self.n_runs:,}",
+            "the size of chunks": f"{self.chunk:,}",
+        }
+        if not self.path.exists():
+            check_room(self.path, self.work, part)
+            make_folder(self.path)
+        remove_abandoned(self.path)
+        try:
+            stored = json.loads(own_bytes(self.path, ABOUT, MODEL_LIMIT))
+            kind, written = stored["format"], dict(stored["identity"])
+        except (FileNotFoundError, NotADirectoryError):
+            if not self.path.is_dir() or any(self.path.iterdir()):
+                raise NoStore(self.path, "it is no run store (cipark ensemble makes one with -o)") from None
+            content = {"format": FORMAT, "identity": identity, **about}
+            write_text(self.path / ABOUT, json.dumps(content, indent=1) + "\n")
+            return
+        except OSError as problem:
+            raise NoStore(self.path, f"{ABOUT} cannot be read: {problem.strerror or problem}") from None
+        except (ValueError, KeyError, TypeError, RecursionError) as problem:
+            raise NoStore(self.path, f"{ABOUT} is damaged ({type(problem).__name__}: {problem})") from None
+        if kind != FORMAT:
+            raise NoStore(self.path, f"its format is {kind!r}, and this version reads {FORMAT!r}")
+        differing = [
+            f"{name} ({written.get(name)}, asked for {value})" if name.startswith("the number") else name
+            for name, value in identity.items()
+            if written.get(name) != value
+        ]
+        if differing:
+            expected = "another folder with -o, or --fresh to remove what is there"
+            given = f"of other runs: {', '.join(differing)} differs"
+            raise InvalidValue("the run store", given, expected, where=str(self.path))
+
+    def save(self, number: int, arrays: Arrays) -> None:
+        """Write the file of a chunk.
+
+        Raises
+        ------
+        InvalidValue
+            Where it cannot be written.
+        """
+        save(self.work.result(self.bounds(number)[0], arrays), self.file(number))
+
+    def marks(self, number: int) -> Arrays:
+        """Which runs of a chunk failed, and of what.
+
+        Raises
+        ------
+        NoStore
+            Where its file is damaged, or not of this chunk.
+        """
+        import xarray as xr
+
+        path, (first, last) = self.file(number), self.bounds(number)
+        try:
+            check_netcdf(path, sys.maxsize)
+            with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_times=False) as stored:
+                arrays = {name: stored[name].to_numpy() for name in (REASON, VARIABLE, TIME)}
+                if stored["run"].to_numpy().tolist() != list(range(first, last)):
+                    raise ValueError("it has other runs")
+            bad = arrays[REASON] != 0
+            places = arrays[VARIABLE][bad]
+            if not (
+                np.isin(arrays[REASON], range(len(REASONS))).all() and np.isin(places, range(len(self.names))).all()
+            ):
+                raise ValueError("it names failures that there are not")
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            reason = "remove it, and the same command computes its runs"
+            raise NoStore(path, f"the file is damaged ({problem}): {reason}") from None
+        return arrays
+
+    def fill(
+        self,
+        pool: Pool,
+        *,
+        part: tuple[int, int] = (1, 1),
+        allowed: float = ALLOWED,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tally:
+        """Compute what is not there yet.
+
+        Parameters
+        ----------
+        pool : Pool
+            Who computes; changes no bit.
+        part : (int, int)
+            The k-th of n shares of the chunks, from 1: jobs of one array need no scheduler between them.
+        allowed : float
+            The share of all runs that may fail.
+        progress : callable, optional
+            Called with the runs that are done and with all.
+
+        Raises
+        ------
+        NoStore, InvalidValue
+            For a file that is damaged, and for one that cannot be written.
+        TooManyFailed
+            As soon as it is certain.
+        """
+        failures, counted = Failures(self.names), set[int]()
+
+        def count(number: int, arrays: Arrays) -> None:
+            counted.add(number)
+            failures.add(arrays)
+
+        def look() -> None:
+            for number in self.complete():
+                if number not in counted:
+                    count(number, self.marks(number))
+            failures.check(str(self.path), self.n_runs, allowed, remedy=_REMEDY)
+
+        look()
+        waiting = [number for number in range(part[0] - 1, self.n_chunks, part[1]) if number not in counted]
         begun: list[int] = []
         if progress is not None:
-            progress(n_done, store.n_runs)
-        failures.check(str(path), store.n_runs, allowed, remedy=_REMEDY)
-        with closing(pool.answers(_tasks(work, store, waiting, begun))) as answers:
+            progress(failures.total, self.n_runs)
+        with closing(pool.answers(self._tasks(waiting, begun))) as answers:
             for position, answer in answers:
-                store.entry("chunk", begun[position]).save(answer)
-                n_done += len(answer[REASON])
-                failures.add(answer)
+                self.save(begun[position], answer)
+                count(begun[position], answer)
                 if progress is not None:
-                    progress(min(n_done, store.n_runs), store.n_runs)
-                failures.check(str(path), store.n_runs, allowed, remedy=_REMEDY)
-        return tally(store)
+                    progress(failures.total, self.n_runs)
+                failures.check(str(self.path), self.n_runs, allowed, remedy=_REMEDY)
+        # what other jobs have written meanwhile
+        look()
+        return Tally(failures.total, self.n_runs, failures.failed, tuple(failures.lines()))
+
+    def _tasks(self, waiting: list[int], begun: list[int]) -> Iterator[ChunkTask]:
+        for number in waiting:
+            # another process may have been faster
+            if not self.there(number):
+                begun.append(number)
+                yield ChunkTask(self.work, number, *self.bounds(number))
 
 
-def check_room(path: Path, layout: Layout, part: tuple[int, int]) -> None:
+def store_of(work: Work, path: Path, *, chunk: int | None = None) -> RunStore:
+    """The store of an ensemble at a path, whose files have some 32 MiB unless ``chunk`` runs are asked for."""
+    return RunStore(path, work, chunk or chunk_size(work.design.n, work.bytes_per_run))
+
+
+def remove(path: Path) -> None:
+    """Remove the files of a store, and its folder where nothing else lies in it."""
+    for file in (*path.glob("runs-*.nc"), path / ABOUT):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
+
+
+def check_room(path: Path, work: Work, part: tuple[int, int]) -> None:
     """Raise where a store would not fit on its disk, before anything is computed.
 
     Raises
     ------
     InvalidValue
     """
-    needed = layout.bytes_per_run * layout.n_runs // part[1]
+    needed = work.bytes_per_run * work.design.n // part[1]
     folder = next(place for place in (path.parent, *path.absolute().parents) if place.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:
         expected = (
-            f"one that fits: {layout.bytes_per_run:,} bytes a run are {_size(needed)} and {_size(free)} are free; "
+            f"one that fits: {work.bytes_per_run:,} bytes a run are {_size(needed)} and {_size(free)} are free; "
             "save fewer variables or times (--variables, --at), or name another disk with -o"
         )
-        raise InvalidValue("the number of runs", layout.n_runs, expected, where=str(path))
+        raise InvalidValue("the number of runs", work.design.n, expected, where=str(path))
 
 
 def _size(n: float) -> str:
@@ -144,44 +302,3 @@ def _size(n: float) -> str:
             return f"{n:.3g} {unit}"
         n /= 1000
     return f"{n:,.0f} PB"
-
-
-def _tasks(work: Work, store: RunStore, waiting: list[int], begun: list[int]) -> Iterator[ChunkTask]:
-    for number in waiting:
-        # another process may have been faster
-        if not store.entry("chunk", number).there:
-            begun.append(number)
-            yield ChunkTask(work, number, *store.bounds(number))
-
-
-def failing_labels(store: RunStore) -> list[str]:
-    """The names by which :data:`VARIABLE` counts."""
-    try:
-        return [str(label) for label in store.coordinate("failing")]
-    except ValueError as problem:
-        raise NoStore(store.path, f"what it says of 'failing' is damaged ({problem})") from None
-
-
-def failures_of(store: RunStore, complete: NDArray[np.bool_]) -> Failures:
-    """What the runs of complete chunks failed of.
-
-    Raises
-    ------
-    DamagedChunk
-    """
-    failures = Failures(failing_labels(store))
-    for number in np.flatnonzero(complete):
-        bounds = store.bounds(int(number))
-        reason = store.read(REASON, *bounds)
-        if (reason > 0).any():
-            failures.add({REASON: reason, **{name: store.read(name, *bounds) for name in (VARIABLE, TIME)}})
-        else:
-            failures.total += len(reason)
-    return failures
-
-
-def tally(store: RunStore) -> Tally:
-    """How far a store is."""
-    complete = store.complete()
-    failures = failures_of(store, complete)
-    return Tally(store.n_complete(complete), store.n_runs, failures.failed, tuple(failures.lines()))

@@ -4,10 +4,10 @@ A chunk depends on the numbers of its runs and on nothing that was computed befo
 thread, process or machine, and again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,10 @@ from cipark_sd.failures import lowest as lowest_values
 from cipark_sd.model.model import Method, Model
 from cipark_sd.runs.design import Design
 from cipark_sd.scenarios import Scenario
-from cipark_sd.store.schema import Column, Layout
 from cipark_sd.tasks.shared import MadeOnce
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: What a run has beside the variables that are saved.
 DRAWS = "draws"
@@ -48,6 +50,7 @@ CHUNK_BYTES, LEAST, MOST = 32 * 2**20, 16, 2**17
 #: Chunks of an ensemble at least, so that progress is seen and workers share the work, unless they would be so small
 #: that writing them takes longer than computing them.
 SHARES, FEW = 64, 256
+_MEANINGS = ", ".join(f"{number} {text}" for number, text in enumerate(REASONS) if number)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class Work(MadeOnce):
         rows = self.design.rows(0, 1)
         columns = {name: rows[:, i] for i, name in enumerate(self.design.names)}
         drawn(self.model, columns, self._plan.settings)
-        clash = [name for name in self.save if name in (DRAWS, REASON, VARIABLE, TIME, "chunk_digest", "parameter")]
+        taken = (DRAWS, REASON, VARIABLE, TIME, "run", "parameter", "failing")
+        clash = [name for name in self.save if name in taken]
         if clash:
             expected = "one with another name: the store has an array of this name"
             raise InvalidValue("a variable to save", clash[0], expected, where=self.model.name)
@@ -126,41 +130,43 @@ class Work(MadeOnce):
         """The times that are stored."""
         return self._plan.times
 
-    def layout(self, about: Mapping[str, Any], *, chunk: int | None = None) -> Layout:
-        """How a store holds it."""
-        model, times = self.model, self.saved_times
-        coordinates: dict[str, NDArray[np.generic]] = {"time": times, "parameter": np.array(self.design.names)}
-        columns: dict[str, Column] = {}
+    @property
+    def bytes_per_run(self) -> int:
+        """Of what is stored: values, what was set, and why and when a run failed."""
+        n_values = sum(len(self.model.elements(self.model.by_name[name])) for name in self.save) * len(self.saved_times)
+        return 8 * (n_values + len(self.design.names)) + sum(array.itemsize for array in Marks.none(0).arrays.values())
+
+    def result(self, first: int, computed: Arrays) -> "xr.Dataset":
+        """What :meth:`compute` gave for the runs from ``first`` on, as a result with coordinates."""
+        model, n = self.model, len(computed[REASON])
+        data: dict[str, results.Described] = {
+            DRAWS: (("run", "parameter"), computed[DRAWS], {"long_name": "what was set"})
+        }
+        coords: dict[str, results.Described] = {
+            "run": (("run",), np.arange(first, first + n), {"long_name": "run"}),
+            "time": (("time",), self.saved_times, {"long_name": "time", "units": model.time.units}),
+            "parameter": (("parameter",), np.array(self.design.names), {}),
+            "failing": (("failing",), np.array(labels(model)), {"long_name": "what may fail"}),
+            REASON: (("run",), computed[REASON], {"long_name": f"0, or why the run failed: {_MEANINGS}"}),
+            VARIABLE: (("run",), computed[VARIABLE], {"long_name": "the place in 'failing' of what failed, else -1"}),
+            TIME: (("run",), computed[TIME], {"long_name": "when it failed", "units": model.time.units}),
+        }
         for name in self.save:
             variable = model.by_name[name]
-            sizes = tuple(len(model.dimension_by_name[dim].elements) for dim in variable.dims)
+            data[name] = (("run", "time", *variable.dims), computed[name], results.variable_attributes(variable))
             for dim in variable.dims:
-                coordinates[dim] = np.array(model.dimension_by_name[dim].element_labels)
-            attributes = results.variable_attributes(variable)
-            columns[name] = Column(("time", *variable.dims), (len(times), *sizes), attributes=attributes)
-        columns[DRAWS] = Column(("parameter",), (len(self.design.names),), attributes={"long_name": "what was set"})
-        columns |= failure_columns(model)
-        coordinates["failing"] = np.array(labels(model))
-        return Layout(
-            self.design.n,
-            chunk or chunk_size(self.design.n, sum(column.size for column in columns.values())),
-            columns,
-            coordinates,
-            self.identity,
-            {
-                **results.run_attributes(
-                    model,
-                    engine=choose(self.engine).name,
-                    method=fixed_method(self._plan.integration),
-                    time_step=self._plan.resolved.time_step,
-                    scenario=self.scenario.to_json(),
-                    seed=self.seed,
-                ),
-                "design": self.design.sentence,
-                **about,
-                "format": "cipark_sd runs",
-            },
+                dimension = model.dimension_by_name[dim]
+                coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
+        attributes = results.run_attributes(
+            model,
+            engine=choose(self.engine).name,
+            method=fixed_method(self._plan.integration),
+            time_step=self._plan.resolved.time_step,
+            scenario=self.scenario.to_json(),
+            seed=self.seed,
+            design=self.design.sentence,
         )
+        return results.dataset(data, coords, attributes)
 
     def _ensemble(
         self,
@@ -250,14 +256,3 @@ def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     """
     size = min(max(LEAST, CHUNK_BYTES // bytes_per_run), MOST, max(FEW, -(-n_runs // SHARES)))
     return -(-size // LEAST) * LEAST
-
-
-def failure_columns(model: Model) -> dict[str, Column]:
-    """What a store says of failures of its runs."""
-    units = {"units": model.time.units} if model.time.units else {}
-    flags = {"flag_values": list(range(len(REASONS))), "flag_meanings": " ".join(r.replace(" ", "_") for r in REASONS)}
-    return {
-        REASON: Column((), (), "|i1", -1, {"long_name": "why the run failed, -1 where it is not computed", **flags}),
-        VARIABLE: Column((), (), "<i4", -1, {"long_name": "the place of the variable in 'failing'"}),
-        TIME: Column((), (), attributes={"long_name": "when", **units}),
-    }

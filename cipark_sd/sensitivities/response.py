@@ -1,6 +1,6 @@
 """What is asked of a model: outputs over time as a function of scores, many points at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,10 +23,6 @@ from cipark_sd.tasks.pool import Pool, Tell
 RUNS_AT_A_TIME = 16384
 #: Draws of a task that a worker is sent.
 PIECE = 1024
-#: Computes ``(values, rows)`` as an :class:`Evaluation` does.
-Compute = Callable[[Array, Rows], Arrays]
-#: Computes the same, save what is kept already.
-Keeping = Callable[[Array, Rows, Compute], Arrays]
 
 
 class Response(Protocol):
@@ -86,8 +82,6 @@ class ModelResponse:
         Who computes in place of threads of this process; it changes no bit.
     allowed : float
         The share of a design's runs that may fail.
-    keep : function, optional
-        Of a design's name and its number of runs: what keeps them.
     """
 
     model: Model
@@ -100,10 +94,9 @@ class ModelResponse:
     drains: tuple[tuple[str, str], ...] = ()
     pool: Pool | None = None
     allowed: float = 1.0
-    keep: "Callable[[str, int, ModelResponse], Keeping] | None" = None
     #: By design, what failed.
     failures: dict[str, Failures] = field(default_factory=dict)
-    _design: "tuple[str, int, Keeping | None] | None" = None
+    _design: tuple[str, int] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,15 +141,13 @@ class ModelResponse:
         return self.evaluation.n_worlds
 
     def for_design(self, label: str, n: int, counted: Failures | None = None) -> "ModelResponse":
-        """The response for the ``n`` runs of one design, which are counted, and kept where they are to be."""
+        """The response for the ``n`` runs of one design, whose failures are counted."""
         self.failures[label] = Failures(labels(self.model)) if counted is None else counted
-        before = self.failures[label].total
-        name = f"{label}, from {before}" if before else label
-        return replace(self, _design=(label, n, None if self.keep is None else self.keep(name, n - before, self)))
+        return replace(self, _design=(label, n))
 
     def as_in(self, model_response: "ModelResponse") -> "ModelResponse":
-        """The same with who computes, what may fail and what is kept of another response."""
-        how = {name: getattr(model_response, name) for name in ("workers", "pool", "allowed", "keep", "failures")}
+        """The same with who computes and what may fail of another response."""
+        how = {name: getattr(model_response, name) for name in ("workers", "pool", "allowed", "failures")}
         return replace(self, **how)
 
     def scores(self, shares: Array) -> Array:
@@ -172,9 +163,9 @@ class ModelResponse:
             As soon as more runs of a planned design have failed than may.
         """
         values = self.factors.values(scores)
-        label, n, keeping = self._design or ("", 0, None)
-        answer = self._computed(values, rows) if keeping is None else keeping(values, rows, self._computed)
+        answer = self._computed(values, rows)
         if self._design is not None:
+            label, n = self._design
             self.failures[label].add(answer)
             self.failures[label].check(f"{self.model.name}, {label}", n, self.allowed)
         return np.asarray(answer["values"])
@@ -215,7 +206,7 @@ class _Piece:
 
 
 def for_design(response: Response, label: str, n: int, counted: Failures | None = None) -> Response:
-    """The response for the ``n`` runs of one design; a function that is no model has nothing to count or keep.
+    """The response for the ``n`` runs of one design; a function that is no model has nothing to count.
 
     Parameters
     ----------

@@ -118,9 +118,6 @@ def sobol(
     pairs = _positions(response, second_order)
     k, size = len(response.names), len(response.outputs) * len(response.times)
     # a first block that is not full is summed by itself
-    if isinstance(response, ModelResponse) and response.keep is not None:
-        # the runs themselves are kept, and their sums are formed anew
-        checkpoints = NOT_KEPT
     design = checkpoints.within(response.signature, seed, points, resamples, pairs, min(n, BLOCK))
     until_columns = _columns(response, until_times)
 

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, Keeps, program
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, program
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage
 from cipark_sd.tasks.pool import Pool, Report, Task, nobody
 
@@ -46,7 +46,7 @@ class Cluster(Pool):
     address : str
         Where a scheduler listens: ``tls://host:8786``, with the certificates in dask's configuration
         (``distributed.comm.tls``), or ``tcp://127.0.0.1:8786`` on a machine that has no other users.
-    checkpoints, keeps
+    checkpoints
         As for :class:`Pool`.
 
     Raises
@@ -57,8 +57,8 @@ class Cluster(Pool):
         For the address of another machine without TLS, and for TLS without certificates.
     """
 
-    def __init__(self, address: str, checkpoints: Checkpoints = NOT_KEPT, keeps: Keeps | None = None) -> None:
-        super().__init__(checkpoints, keeps)
+    def __init__(self, address: str, checkpoints: Checkpoints = NOT_KEPT) -> None:
+        super().__init__(checkpoints)
         check_address(address)
         _distributed()
         _check_certificates(address)

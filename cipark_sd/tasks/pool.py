@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, Keeps
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
 
 #: Called with the steps that are done and how many there may be.
 Tell = Callable[[int, int], None]
@@ -68,13 +68,10 @@ class Pool(ABC):
     ----------
     checkpoints : Checkpoints, optional
         Where :meth:`run` puts answers and looks for them, and tasks what they keep half-way.
-    keeps : Keeps, optional
-        Another place for answers.
     """
 
-    def __init__(self, checkpoints: Checkpoints = NOT_KEPT, keeps: Keeps | None = None) -> None:
+    def __init__(self, checkpoints: Checkpoints = NOT_KEPT) -> None:
         self.checkpoints = checkpoints
-        self.keeps: Keeps = checkpoints if keeps is None else keeps
 
     @property
     def own_threads(self) -> int | None:
@@ -119,7 +116,7 @@ class Pool(ABC):
         Exception
             As :meth:`answers`.
         """
-        stage = _Stage(tasks, self.keeps, on_progress)
+        stage = _Stage(tasks, self.checkpoints, on_progress)
         try:
             stage.look()
             waiting = stage.waiting()
@@ -139,9 +136,9 @@ class Pool(ABC):
 class _Stage:
     """Tasks and how far they are."""
 
-    def __init__(self, tasks: Sequence[Task], keeps: Keeps, on_progress: OnProgress | None) -> None:
+    def __init__(self, tasks: Sequence[Task], checkpoints: Checkpoints, on_progress: OnProgress | None) -> None:
         self.tasks = tasks
-        self.entries = keeps.entries(tasks)
+        self.entries = checkpoints.entries(tasks)
         self.on_progress = on_progress
         self.answers: list[Arrays | None] = [None] * len(tasks)
         self.running: dict[int, tuple[int, int]] = {}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, Keeps
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
 from cipark_sd.errors import CiparkError
 from cipark_sd.tasks.pool import ONE_THREAD, Pool, Report, Task, nobody
 
@@ -38,12 +38,12 @@ class Workers(Pool):
     Parameters
     ----------
     n : int
-    checkpoints, keeps
+    checkpoints
         As for :class:`Pool`.
     """
 
-    def __init__(self, n: int = 0, checkpoints: Checkpoints = NOT_KEPT, keeps: Keeps | None = None) -> None:
-        super().__init__(checkpoints, keeps)
+    def __init__(self, n: int = 0, checkpoints: Checkpoints = NOT_KEPT) -> None:
+        super().__init__(checkpoints)
         self.n = n
         self._idle: list[_Worker] = []
         self._busy: dict[connection.Connection, tuple[_Worker, int, Task]] = {}

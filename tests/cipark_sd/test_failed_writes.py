@@ -36,8 +36,8 @@ CHEAP = {
 }
 DEAR = {
     "new-study": ("new-study", "study/leaving.mdl", "study/left.csv", "-o", "out/made"),
-    "ensemble": ("ensemble", "m.mdl", "--runs", "300", "--variables", "left", "-o", "out/s.zarr"),
-    "sensitivity": ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--keep-runs", "-o", "out"),
+    "ensemble": ("ensemble", "m.mdl", "--runs", "300", "--variables", "left", "-o", "out/s"),
+    "sensitivity": ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "-o", "out"),
     "policy": ("policy", "study", "--draws", "prior", "--runs", "20", "--part", "effects", "-o", "out"),
     "calibrate": ("calibrate", "study", "--fast", "--no-profiles", "--no-player", "--workers", "1", "-o", "out"),
 }

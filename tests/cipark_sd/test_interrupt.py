@@ -22,7 +22,7 @@ COMMANDS = {
     # within the machine code of one run
     "run": ("run", "m.mdl", "--step", "0.00001", "-o", "out.csv"),
     "run in Python": ("run", "m.mdl", "--step", "0.001", "--engine", "numpy", "-o", "out.csv"),
-    "ensemble": ("ensemble", "m.mdl", "--runs", "100000", "--range", "0.2", "-o", "out.zarr"),
+    "ensemble": ("ensemble", "m.mdl", "--runs", "100000", "--range", "0.2", "-o", "out"),
     "sensitivity": ("sensitivity", "m.mdl", "--rows", "16384", "-o", "out"),
     "policy": ("policy", str(FISHERY), "--runs", "1000000", "-o", "out"),
     "calibrate": ("calibrate", "flu_1978", "--starts", "5000", "-o", "out"),

@@ -17,12 +17,9 @@ CASES = [
     ("ema", "ema_workbench", ("policy", str(FISHERY), "--part", "robustness", "-o", "out")),
     ("design", "pymoo", ("policy", str(FISHERY), "--part", "design", "-o", "out")),
     ("wasm", "wasmtime", ("run", "m.mdl", "--engine", "wasm")),
-    ("store", "zarr", ("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr")),
-    ("store", "numcodecs", ("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr")),
-    ("store", "zarr", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--keep-runs", "-o", "out")),
     ("excel", "openpyxl", ("run", "m.mdl", "-o", "out.xlsx")),
-    ("cluster", "distributed", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s.zarr")),
-    ("cluster", "dask", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s.zarr")),
+    ("cluster", "distributed", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s")),
+    ("cluster", "dask", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s")),
 ]
 
 

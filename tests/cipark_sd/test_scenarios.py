@@ -14,7 +14,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.naming import override_key
-from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve, value_at
+from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
 from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]
@@ -98,20 +98,6 @@ def test_an_element_is_said_on_top_of_the_whole() -> None:
 def test_a_value_of_no_known_form_is_an_error(value: Override, message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         Scenario("", {"a": value})
-
-
-@pytest.mark.parametrize(
-    ("interpolation", "expected"),
-    [
-        ("interpolate", [1, 1, 3, 5, 5]),
-        ("extrapolate", [-1, 1, 3, 5, 7]),
-        ("hold_backward", [1, 1, 1, 5, 5]),
-        ("look_forward", [1, 1, 5, 5, 5]),
-    ],
-)
-def test_a_series_is_read_as_its_interpolation_says(interpolation: str, expected: list[float]) -> None:
-    series = TimeSeries((0.0, 2.0), (1.0, 5.0), interpolation)  # type: ignore[arg-type]
-    assert [value_at(series, time) for time in (-1, 0, 1, 2, 3)] == expected
 
 
 EQUATIONS = """

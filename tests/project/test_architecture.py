@@ -2,12 +2,11 @@
 
 import ast
 import re
-import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import pytest
 from places import ROOT
@@ -131,24 +130,6 @@ def test_a_cycle_is_found_and_named() -> None:
     assert found[0] == found[-1]
     assert set(found) == {"cipark_sd.a", "cipark_sd.b"}
     assert all(target in imports[module] for module, target in pairwise(found))
-
-
-def test_a_value_goes_up_only_where_something_was_handed_down() -> None:
-    """The cheap walks of ``tools/walks.py``; docs/explanation/architecture.md gives the reason for each way up."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    from walks import walks
-
-    ways = dict(islice(walks(), 3))
-    handed_down = {
-        ("cipark_sd.compiler.elementary", "cipark_sd.engines.native.elementary"),
-        ("cipark_sd.model.expr", "cipark_sd.compiler.unroll"),
-        # what answers words of other tools is handed the functions that have none of them
-        ("cipark_sd.words_elsewhere", "cipark_sd.simulation"),
-    }
-    assert set(ways["a model file"].upward) <= handed_down
-    assert set(ways["a scenario value"].upward) <= handed_down
-    assert set(ways["an observation row"].upward) <= handed_down
-    assert ways["a scenario value"].pairs["cipark_sd.simulation", "cipark_sd.engines"] > 0
 
 
 def compared_names(tree: ast.AST) -> Iterator[tuple[int, str]]:

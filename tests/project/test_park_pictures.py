@@ -16,13 +16,12 @@ from cipark_sd.library import bundled
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock
 from cipark_sd.naming import canonical
+from cipark_sd.pages.diagram import svg
 
 sys.path.insert(0, str(ROOT / "tools"))
 
 from causal_loops import Link, draw, faults, meant, read_diagram
-from diagram import passing, views_in
 from scales import faults as scale_faults
-from sketch import read_equations, sketch
 
 PARK = read_diagram(ROOT / "tools" / "cipark.causal.toml")
 #: Instants at which causes are pushed: a link may be idle at some, where a limit binds or an event has not come.
@@ -138,42 +137,10 @@ def test_each_loop_of_the_diagram_is_one_of_the_named_loops() -> None:
     assert {name for name in named if not name.endswith("b")} <= drawn | told | {canonical("R5b")}
 
 
-def test_the_views_are_those_of_the_model_and_no_arrow_passes_over_a_name_or_a_box() -> None:
-    """Each variable stands in one view, each cause is an arrow or a pipe, and the layout makes the file."""
-    text = bundled("cipark.mdl").read_text(encoding="utf-8")
-    layout = tomllib.loads((ROOT / "tools" / "cipark.layout.toml").read_text(encoding="utf-8"))
-    kept = (ROOT / "models" / "diagram" / "cipark.sketch").read_text(encoding="utf-8")
-    views = views_in(kept)
-    assert [line for lines in sketch(text, layout).values() for line in lines] == [
-        line for line in kept.splitlines() if not line.startswith("\\\\\\---///")
-    ]
-    own = [item[2] for items in views.values() for item in items if item[0] == "10" and item[8] != "2"]
-    equations = read_equations(text)
-    assert sorted(own) == sorted(equations)
-    for title, items in views.items():
-        names = {item[1]: item[2] for item in items if item[0] == "10"}
-        arrows = {(names[i[2]], names[i[3]]) for i in items if i[0] == "1" and i[7] != "22"}
-        stands = {item[2] for item in items if item[0] == "10" and item[8] != "2"}
-        pipes = {
-            (flow, stock)
-            for stock in stands
-            for flow in (*equations[stock].inflows, *equations[stock].outflows)
-            if flow in stands
-        }
-        assert {(c, e) for e in stands for c in equations[e].causes} - pipes == arrows - pipes, title
-        assert passing(items) == [], title
-
-
-def test_an_arrow_through_a_box_is_found() -> None:
-    items = [
-        ["10", "1", "Cause", "0", "0", "62", "22", "8", "3"],
-        ["10", "2", "Between", "200", "0", "62", "22", "8", "3"],
-        ["10", "3", "Effect", "400", "0", "62", "22", "8", "3"],
-    ]
-    straight = ["1", "4", "1", "3", "0", "0", "0", "0", "0", "64", "0", "-1--1--1", "", "1|(0", "0)|"]
-    bent = ["1", "4", "1", "3", "1", "0", "0", "0", "0", "64", "0", "-1--1--1", "", "1|(200", "120)|"]
-    assert passing([*items, straight]) == [("Cause", "Effect", "Between")]
-    assert passing([*items, bent]) == []
+@pytest.mark.parametrize("name", ["core", "cipark"])
+def test_the_diagram_is_that_of_the_model(name: str) -> None:
+    kept = (ROOT / "models" / "diagram" / f"{name}.svg").read_text(encoding="utf-8")
+    assert kept == svg(read_model(bundled(f"{name}.mdl"))), f"draw it with cipark show {name} --diagram"
 
 
 def test_the_four_scales_show_each_reference_between_them(park) -> None:

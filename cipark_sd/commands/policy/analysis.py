@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
-from cipark_sd.checkpoints import Checkpoints, Keeps
+from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.target import Target, chosen_rivals, draw_source, read_target
@@ -34,8 +33,6 @@ from cipark_sd.tasks.workers import Workers
 if TYPE_CHECKING:
     import xarray as xr
 
-    from cipark_sd.runs.kept import Keeper
-
 
 @dataclass(frozen=True)
 class Analysis:
@@ -53,8 +50,6 @@ class Analysis:
         Of the catalogue, and of the output.
     pool : Pool
         Who runs, and keeps the runs.
-    stores : context manager
-        In which stores of runs can be written to, where runs are kept in stores.
     allowed : float
         The share of runs that may fail.
     about : About
@@ -72,7 +67,6 @@ class Analysis:
     folder: Path
     about: About
     pool: Pool
-    stores: AbstractContextManager[object]
     allowed: float
 
     def run(
@@ -135,8 +129,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    stores = keeper_of(request, folder, target.model)
-    pool = pool_of(request, checkpoints, stores)
+    pool = pool_of(request, checkpoints)
     draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )
@@ -169,32 +162,18 @@ def start(request: Request, bars: Bars) -> Analysis:
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     return Analysis(
         target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE,
-        folder, about, pool, nullcontext() if stores is None else stores,
+        folder, about, pool,
         target.study.allowed if request.allow_failed is None else request.allow_failed,
     )  # fmt: skip
 
 
-def pool_of(request: Request, checkpoints: Checkpoints, stores: "Keeper | None") -> Pool:
-    """This process with all its threads, or the workers of a cluster; both keep what is done, in stores if asked."""
-    keeps: Keeps | None = None
-    if stores is not None:
-        from cipark_sd.runs.kept_settings import KeptSettings
-
-        keeps = KeptSettings(stores)
+def pool_of(request: Request, checkpoints: Checkpoints) -> Pool:
+    """This process with all its threads, or the workers of a cluster; both keep what is done."""
     if request.dask is None:
-        return Workers(0, checkpoints, keeps)
+        return Workers(0, checkpoints)
     from cipark_sd.tasks.cluster import Cluster
 
-    return Cluster(request.dask, checkpoints, keeps)
-
-
-def keeper_of(request: Request, folder: Path, model: Model) -> "Keeper | None":
-    """Stores for all runs, where the command line asks for them."""
-    if not request.keep_runs:
-        return None
-    from cipark_sd.runs import kept
-
-    return kept.keeper_of(folder, model, request.seed, fresh=request.fresh)
+    return Cluster(request.dask, checkpoints)
 
 
 def _against_data(

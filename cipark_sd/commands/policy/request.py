@@ -47,7 +47,6 @@ class Request:
     )
     allow_failed: float | None = options.allow_failed()
     dask: str | None = options.dask()
-    keep_runs: bool = options.keep_runs()
     fresh: bool = options.fresh()
     output: Path | None = options.output_folder("NAME-policy")
     allow_files: tuple[Path, ...] = options.allow_files()

@@ -41,7 +41,7 @@ def run(request: Request) -> Result:
         if line:
             echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
-    with analysis.pool, analysis.stores:
+    with analysis.pool:
         for name in names:
             chosen = part(name)
             with progress_bars() as bars:

@@ -1,8 +1,7 @@
 """One call of ``cipark sensitivity``: the methods in order, with progress, and what they find."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,6 @@ from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
-    from cipark_sd.runs.kept import Keeper
     from cipark_sd.sensitivities.factors import Factors
     from cipark_sd.tasks.pool import Pool
 
@@ -66,8 +64,7 @@ def answer(request: Request) -> Result:
     for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
         echo(sentence)
     try:
-        with progress_bars() as bars, pool or nullcontext(), _keeper(request, question, folder) as keeper:
-            response = replace(response, keep=keeper)
+        with progress_bars() as bars, pool or nullcontext():
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
@@ -130,14 +127,6 @@ def _cluster(address: str) -> "Pool":
     from cipark_sd.tasks.cluster import Cluster
 
     return Cluster(address)
-
-
-def _keeper(request: Request, question: Question, folder: Path) -> "AbstractContextManager[Keeper | None]":
-    if not request.keep_runs:
-        return nullcontext()
-    from cipark_sd.runs.kept import keeper_of
-
-    return keeper_of(folder, question.model, request.seed, fresh=request.fresh)
 
 
 def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:

@@ -87,7 +87,6 @@ class Request:
     workers: int | None = options.workers()
     dask: str | None = options.dask()
     allow_failed: float | None = options.allow_failed()
-    keep_runs: bool = options.keep_runs()
     loop_draws: int | None = option(
         "--loops",
         type=click.IntRange(0, 100_000),

@@ -8,7 +8,7 @@ misread or miscompute a form (``tests/corpus/faults.toml``), the text has anothe
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -31,6 +31,7 @@ from cipark_sd.model.variables import (
     StockPiece,
     TablePiece,
     Variable,
+    rewritten,
 )
 from cipark_sd.scenarios import TimeSeries
 
@@ -98,7 +99,9 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
     order = sorted((v for v in vensim.variables if v.name not in CONTROL), key=lambda v: (v.label.lower(), v.name))
     labels = {variable.name: f"v{number:04d}" for number, variable in enumerate(order, start=1)}
     labels |= {name: name.upper().replace("_", " ") for name in CONTROL}
-    written = replace(vensim, variables=tuple(replace(_with(v, _pysd), label=labels[v.name]) for v in vensim.variables))
+    written = replace(
+        vensim, variables=tuple(replace(rewritten(v, _pysd), label=labels[v.name]) for v in vensim.variables)
+    )
     lines = [line for variable in written.variables for line in equations(written, variable)]
     text = _floats("".join(f"{line}~~|\n" for line in lines))
     require_neutral(text, where=model.name)
@@ -138,19 +141,6 @@ def _floats(text: str) -> str:
     return _WORD.sub(written, text.replace(":NA:", f"(0-{-MISSING!r})"))
 
 
-def _with(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
-    """A variable with other expressions."""
-    match variable:
-        case Auxiliary(pieces=pieces):
-            return replace(variable, pieces=tuple(replace(p, expr=change(p.expr)) for p in pieces))
-        case Stock(pieces=stocks):
-            return replace(
-                variable, pieces=tuple(replace(p, flow=change(p.flow), initial=change(p.initial)) for p in stocks)
-            )
-        case _:
-            return variable
-
-
 @dataclass(frozen=True)
 class _Before:
     """What is said otherwise before Vensim's words are looked for: reductions, data, tables, delays.
@@ -180,7 +170,7 @@ class _Before:
                 expr = Apply(_lines(data, variable.interpolation), _TIME)
                 return Auxiliary(name=name, label=variable.label, pieces=(Piece(expr),))
             case _:
-                return _with(variable, self.expr)
+                return rewritten(variable, self.expr)
 
     def _refused(self, feature: str, alternative: str) -> UnsupportedFeature:
         return UnsupportedFeature(feature, variable="the engine pysd", where=self.where, alternative=alternative)

@@ -73,7 +73,7 @@ class Reader(Climber):
         if token == "(":
             return self.parenthesis(cursor)
         if is_name(token):
-            return self._named(cursor)
+            return self.named(cursor)
         if token == ":NA:":
             cursor.at += 1
             return Const(MISSING)
@@ -84,7 +84,8 @@ class Reader(Climber):
             raise SyntaxProblem(cursor.at, ":IMPLIES: is for reality checks and has no place in an equation")
         raise cursor.unexpected("a number, a name or '('")
 
-    def _named(self, cursor: Cursor) -> Expr:
+    def named(self, cursor: Cursor) -> Expr:
+        """A name with its subscripts, and with the arguments of a function or a lookup."""
         name, at = self.names[cursor.token], cursor.at
         cursor.at += 1
         subscripts = self.subscripts(cursor) if cursor.token == "[" else ()
@@ -96,7 +97,7 @@ class Reader(Climber):
             return self._read_lookup(cursor, at, _READINGS[name])
         if name == "tabbed_array":
             raise SyntaxProblem(at, "TABBED ARRAY stands alone on the right side of an equation")
-        arguments = self._arguments(cursor, name)
+        arguments = self.arguments(cursor, name)
         if name in self.lookups:
             if len(arguments) != 1:
                 raise SyntaxProblem(at, f"the lookup takes one argument, here are {len(arguments)}")
@@ -105,7 +106,8 @@ class Reader(Climber):
             raise SyntaxProblem(at, "a name with subscripts and arguments has to be a lookup, which this is not")
         return meant(IN_VENSIM, name, arguments, at)
 
-    def _arguments(self, cursor: Cursor, function: str = "") -> tuple[Expr, ...]:
+    def arguments(self, cursor: Cursor, function: str = "") -> tuple[Expr, ...]:
+        """Expressions in brackets with commas between them."""
         opened = cursor.at
         cursor.take("(")
         if cursor.accept(")"):
@@ -133,7 +135,7 @@ class Reader(Climber):
 
     def _read_lookup(self, cursor: Cursor, at: int, reading: TableReading) -> Expr:
         """A lookup and an argument in brackets."""
-        match self._arguments(cursor):
+        match self.arguments(cursor):
             case (Ref() as table, argument) if table.name in self.lookups:
                 return Apply(table, argument, reading)
             case _:
@@ -151,13 +153,14 @@ class Reader(Climber):
     def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
         """``[a, b!]`` in canonical names, the mark of a sum kept."""
         cursor.take("[")
-        subscripts = [self._subscript(cursor)]
+        subscripts = [self.subscript(cursor)]
         while cursor.accept(","):
-            subscripts.append(self._subscript(cursor))
+            subscripts.append(self.subscript(cursor))
         cursor.take("]", in_words="',' or ']'")
         return tuple(subscripts)
 
-    def _subscript(self, cursor: Cursor) -> str:
+    def subscript(self, cursor: Cursor) -> str:
+        """A range or an element."""
         if not is_name(cursor.token):
             raise cursor.unexpected("a subscript range or an element")
         name = self.names[cursor.token]

@@ -77,6 +77,7 @@ def value(text: str, *, at: float = 1.0, tolerance: float = 0.0) -> float:
         ("base(Total Residents)@2", 40),
         ("0.5 * base(Total Residents) - Total Residents", 0),
         ("Share[EAST] + Share[west]", 3.5),
+        ("A@+1 - A@ 0", 0),
         ("SUM(Share[Origin!])", 3.5),
         ("SUM(Share[Half!])", 2),
         ("VMAX(Share[Origin!])", 2),
@@ -112,21 +113,24 @@ def test_expressions_become_the_models_own() -> None:
     assert parse_expression("-A[x, y!] < run(q, B@3)") == Binary(
         "<", Neg(Ref("a", ("x", "y!"))), Call("run", (Ref("q"), Call("at", (Ref("b"), Const(3.0)))))
     )
+    assert parse_expression("A[2020]@-1") == Call("at", (Ref("a", ("2020",)), Const(-1.0)))
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("A <", "ends too early"),
-        ("A < < 2", "makes no sense at '< 2'"),
-        ("(A < 2", r"should have '\)'"),
-        ("A < 2 < 3", "compares three things"),
-        ("A ; 2", "something unknown at '; 2'"),
-        ("A@x < 2", "should have a time after '@'"),
-        ("ABS(1, 2) < 2", r"gives ABS 2 argument\(s\), it takes 1"),
+        ("A <", "cannot be read: it ends too early"),
+        ("A < < 2", "cannot be read at '< 2': '<' cannot stand here"),
+        ("(A < 2", r"at '\(A < 2': this bracket is never closed"),
+        ("A < 2 < 3", "comparisons do not chain"),
+        ("A ; 2", "at '; 2': ';' cannot stand here"),
+        ("A@x < 2", "at 'x < 2': 'x' cannot stand here; expected a number"),
+        ("ABS(1, 2) < 2", r"ABS takes 1 argument\(s\), here are 2"),
+        ("ABS(1: b) < 2", r"ABS takes 1 argument"),
         ("run(1, A) < 2", "not the name of a run"),
-        ("A[] < 2", "should have a subscript"),
-        ("1 2", "makes no sense at '2'"),
+        ("A[] < 2", "expected a subscript"),
+        ("A < 'x'", "at \"'x'\": a text has no value"),
+        ("1 2", "cannot be read at '2'"),
     ],
 )
 def test_a_text_that_is_no_expression_says_where(text: str, reason: str) -> None:

@@ -1,16 +1,13 @@
-"""``cipark ensemble`` and ``cipark runs``, as a user calls them."""
+"""``cipark ensemble``, as a user calls it."""
 
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-pytest.importorskip("zarr", reason="the extra store is not installed")
-
 from cipark_sd.cli import cli
-from cipark_sd.store.chunks import RunStore
+from cipark_sd.results import load
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::PendingDeprecationWarning")
 MODEL = """{UTF-8}
 level = INTEG(rate - level / life, 10) ~ m [0,?] ~ |
 rate = 3 ~~| life = 5 ~ Year [1,10] ~ | kept = 7 ~~|
@@ -40,65 +37,49 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_from_the_first_run_to_the_removal_of_the_store(folder: Path) -> None:
-    command = ("ensemble", "m.mdl", "--runs", "600", "--leave-out", "kept", "-o", "s.zarr", "--at", "2", "--at", "4")
+def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
+    command = ("ensemble", "m.mdl", "--runs", "600", "--leave-out", "kept", "-o", "s", "--at", "2", "--at", "4")
     made = cipark(*command)
     assert made.exit_code == 0, made.output
-    assert "600 of 600 runs are in s.zarr: a Latin hypercube of 2 constants, seed 1. Their files are there" in words(
-        made
-    )
+    assert "600 of 600 runs are in s: a Latin hypercube of 2 constants, seed 1." in words(made)
+    assert "xarray.open_mfdataset('s/*.nc') opens them" in words(made)
     assert "No run failed." in words(made)
-    store = RunStore(folder / "s.zarr")
-    opened = store.open()
-    assert opened["level"].shape == (600, 2)
+    files = sorted((folder / "s").glob("*.nc"))
+    opened = load(files[0])
+    assert (len(files), opened["level"].shape) == (3, (256, 2))
     assert opened["parameter"].to_numpy().tolist() == ["rate", "life"]
     low, high = opened["draws"].min("run").to_numpy(), opened["draws"].max("run").to_numpy()
-    assert low == pytest.approx([2.4, 4], rel=0.01)
-    assert high == pytest.approx([3.6, 6], rel=0.01)
-    again = cipark(
-        "ensemble", "m.mdl", "--runs", "600", "--leave-out", "kept", "-o", "s.zarr", "--at", "2", "--at", "4"
-    )
-    assert again.exit_code == 0
-
-    assert "s.zarr m 600 of 600" in words(cipark("runs", "list", "."))
-    shown = words(cipark("runs", "show", "s.zarr"))
-    assert "runs 600 of 600 are complete, in chunks of 256" in shown
-    assert "failed 0 (0.000% of those that are complete)" in shown
-    assert "saved level, draws" in shown
-    verified = cipark("runs", "verify", "s.zarr", "--sample", "5")
-    assert verified.exit_code == 0, verified.output
-    assert "5 runs came out bit for bit, and 3 chunks have their digests." in words(verified)
-
-    (folder / "s.zarr" / "level" / "1.0").write_bytes(b"junk")
-    damaged = CliRunner().invoke(cli, ["runs", "verify", "s.zarr", "--sample", "0"], standalone_mode=False)
-    assert damaged.return_value == 1
-    assert "chunk 1 (runs 256 to 511) is damaged" in words(damaged)
-    assert "1 damaged chunks and 0 unfinished files are dropped" in words(cipark("runs", "clean", "s.zarr"))
-    assert "344 of 600" in words(cipark("runs", "list", "."))
+    assert low == pytest.approx([2.4, 4], rel=0.02)
+    assert high == pytest.approx([3.6, 6], rel=0.02)
+    before = files[0].stat().st_mtime_ns
+    files[1].unlink()
+    assert "600 of 600 runs are in s" in words(cipark(*command))
+    assert files[0].stat().st_mtime_ns == before
+    assert files[1].is_file()
 
     (folder / "m.mdl").write_text(MODEL.replace("rate = 3", "rate = 4"), encoding="utf-8")
-    assert "the model, the design differs" in refused("runs", "verify", "s.zarr")
-    assert words(cipark("runs", "clean", "s.zarr", "--remove")) == "s.zarr is removed."
-    assert not (folder / "s.zarr").exists()
+    assert "the model, the design differs" in refused(*command)
+    again = cipark(*command, "--fresh")
+    assert again.exit_code == 0, again.output
+    assert load(files[0])["draws"].max() > 4
 
 
 def test_a_design_in_a_file_gives_the_runs(folder: Path) -> None:
     (folder / "d.csv").write_text("life,rate\n4,1\n5,2\n", encoding="utf-8")
-    assert cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr").exit_code == 0
-    assert RunStore(folder / "s.zarr").open()["draws"].to_numpy().tolist() == [[4, 1], [5, 2]]
-    assert cipark("runs", "verify", "s.zarr").exit_code == 0
+    assert cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s").exit_code == 0
+    assert load(folder / "s" / "runs-0000000.nc")["draws"].to_numpy().tolist() == [[4, 1], [5, 2]]
     assert "the number of runs is 3, expected 2, the rows of d.csv" in refused(
-        "ensemble", "m.mdl", "--design", "d.csv", "--runs", "3", "-o", "t.zarr"
+        "ensemble", "m.mdl", "--design", "d.csv", "--runs", "3", "-o", "t"
     )
 
 
 def test_runs_that_fail_are_reported_and_too_many_are_an_error(folder: Path) -> None:
     rows = "".join(f"{-5 if i % 10 == 0 else 3}\n" for i in range(100))
     (folder / "d.csv").write_text("rate\n" + rows, encoding="utf-8")
-    message = refused("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr")
+    message = refused("ensemble", "m.mdl", "--design", "d.csv", "-o", "s")
     assert "10 of 100 runs failed, which is more than the share of 0.05 of all that is allowed" in message
     assert "10 runs: level is below its lower limit, earliest at time 2" in message
-    allowed = cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s.zarr", "--allow-failed", "0.1")
+    allowed = cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s", "--allow-failed", "0.1")
     assert allowed.exit_code == 0
     assert "10 runs failed, 10.000% of those that are done" in words(allowed)
 
@@ -132,26 +113,5 @@ def test_runs_that_fail_are_reported_and_too_many_are_an_error(folder: Path) -> 
 def test_what_is_asked_wrongly_is_one_sentence_and_nothing_is_begun(
     arguments: list[str], message: str, folder: Path
 ) -> None:
-    assert message in refused("ensemble", "m.mdl", "-o", "s.zarr", *arguments)
+    assert message in refused("ensemble", "m.mdl", "-o", "s", *arguments)
     assert sorted(path.name for path in folder.iterdir()) == ["m.mdl"]
-
-
-def test_a_store_leads_to_no_file_that_the_user_has_not_named(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cipark("ensemble", "m.mdl", "--runs", "10", "-o", "s.zarr").exit_code == 0
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    store = str(folder / "s.zarr")
-    # the name of the model is that of the command: here there is no such file
-    assert "name it with --model" in refused("runs", "verify", store)
-    assert cipark("runs", "verify", store, "--model", str(folder / "m.mdl")).exit_code == 0
-
-
-@pytest.mark.parametrize("command", ["show", "verify", "clean"])
-def test_what_is_no_store_is_one_sentence(command: str) -> None:
-    assert "it is no run store" in refused("runs", command, "gone.zarr")
-
-
-def test_a_folder_without_stores() -> None:
-    assert "There is no store of runs in ." in words(cipark("runs", "list", "."))
-    assert "gone does not exist" in refused("runs", "list", "gone")

@@ -38,11 +38,7 @@ CALLS = {
         OF_PAGE,
     ),
     "policy": ([".", "--draws", "prior", "--runs", "20", "-o", "p"], OF_PAGE),
-    "ensemble": (["leaving.mdl", "--runs", "8", "-o", "runs.zarr"], {"store", "runs", "completed", "failed"}),
-    "runs list": (["."], {"folder", "stores"}),
-    "runs show": (["runs.zarr"], {"store", "completed", "runs", "attributes"}),
-    "runs verify": (["runs.zarr", "--model", "leaving.mdl"], {"passed", "runs", "chunks", "damaged", "different"}),
-    "runs clean": (["runs.zarr"], {"stores"}),
+    "ensemble": (["leaving.mdl", "--runs", "8", "-o", "runs"], {"store", "runs", "completed", "failed"}),
     "play": (["leaving.mdl", "-o", "page.html"], {"output", "bytes"}),
     "report": (["fit", "s", "-o", "both.html"], {"output", "folders", "warnings"}),
 }
@@ -80,8 +76,6 @@ def test_every_command_prints_one_object_and_nothing_else(
     if name == "report" and not (folder / "fit").is_dir():
         called("calibrate", folder, monkeypatch)
         called("sensitivity", folder, monkeypatch)
-    if name.startswith("runs ") and not (folder / "runs.zarr").is_dir():
-        called("ensemble", folder, monkeypatch)
     done = called(name, folder, monkeypatch)
     assert done.exception is None, done.output
     (line,) = done.stdout.splitlines()

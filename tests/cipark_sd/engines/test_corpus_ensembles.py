@@ -29,19 +29,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
 
 
-@pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])
 @pytest.mark.parametrize("feature", FEATURES)
-def test_the_compiled_engines_are_equal_bit_for_bit(feature: str, method: str) -> None:
+def test_the_compiled_engines_are_equal_bit_for_bit(feature: str) -> None:
     model = model_of(feature)
     draws = varied(model, 11)
-    native, numpy, wasm = (_result(model, draws, engine, method) for engine in ("native", "numpy", "wasm"))
-    assert isinstance(native, xr.Dataset)
-    assert isinstance(numpy, xr.Dataset)
-    for name in native.data_vars:
-        assert same_bits(native[name].to_numpy(), numpy[name].to_numpy()), name
-    assert isinstance(wasm, xr.Dataset)
-    for name in native.data_vars:
-        assert same_bits(native[name].to_numpy(), wasm[name].to_numpy()), name
+    # without a state a method has nothing to integrate
+    for method in ("euler", "rk2", "rk4") if model.stocks else ("euler",):
+        native, numpy, wasm = (_result(model, draws, engine, method) for engine in ("native", "numpy", "wasm"))
+        assert isinstance(native, xr.Dataset)
+        for other in (numpy, wasm):
+            assert isinstance(other, xr.Dataset)
+            for name in native.data_vars:
+                assert same_bits(native[name].to_numpy(), other[name].to_numpy()), (method, name)
 
 
 def _result(

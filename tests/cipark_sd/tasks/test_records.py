@@ -94,7 +94,7 @@ def test_so_is_what_a_pool_has_saved(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Checkpoint, "save", save_and_stop)
     tasks = [RecordTask(lambda number=number: Made(number), "made", (number,)) for number in range(2)]
     pool = Others(1)
-    monkeypatch.setattr(pool, "keeps", Checkpoints(tmp_path))
+    monkeypatch.setattr(pool, "checkpoints", Checkpoints(tmp_path))
     done = pool.run(tasks)
     assert done.interrupted
     assert [answer is not None for answer in done.answers] == [True, False]

@@ -1,1 +1,0 @@
-"""The run store: runs of one model on disk, chunk by chunk, in more numbers than memory holds."""
