@@ -77,12 +77,8 @@ class Facts:
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page.
-    independent : float or None
-        For claims: what draws of a posterior are worth, None where there is no posterior of all that varies.
     failed : tuple of FailedRuns
         By design, in the order in which they were computed.
-    choices_left : bool
-        Whether the study has strategies to choose from, of which draws that have seen no data say nothing.
     """
 
     title: str
@@ -93,8 +89,6 @@ class Facts:
     version: str
     basis: Basis
     notes: tuple[str, ...]
-    independent: float | None
-    choices_left: bool
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
@@ -122,10 +116,7 @@ class Findings:
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
-        sentences = [f"{self.facts.basis.sentence}.", *self.facts.notes]
-        if self.unseen and self.facts.choices_left and "claims" in self.results:
-            sentences.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
-        return sentences
+        return [f"{self.facts.basis.sentence}.", *self.facts.notes]
 
     @property
     def over(self) -> str:

@@ -181,7 +181,6 @@ def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
         (("--at", "99"), "one of the run, 0 to 20"),
         (("--draws", "none.csv", "--method", "sobol"), "do not depend on each other"),
         (("--draws", "none.csv"), "columns by name"),
-        (("--method", "decisions"), "a study with a policies.toml"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, arguments, message):
@@ -289,30 +288,6 @@ name = "Rate"
 bounds = [0.5, 1.5]
 why = "judgement"
 """
-POLICIES = """
-title = "growth"
-times = [10]
-[headline]
-outcome = "stock"
-at = 10
-[[outcome]]
-id = "stock"
-title = "Stock"
-variable = "Stock"
-[[policy]]
-id = "E1"
-title = "Half the start"
-set = { "Start" = 0.5 }
-source = "it grows later"
-expect = [{ outcome = "stock", at = 10, is = "less" }]
-[[strategy]]
-id = "as it was"
-title = "As it was"
-[[strategy]]
-id = "early"
-title = "Twice the start"
-set = { "Start" = 2 }
-"""
 
 
 @pytest.fixture
@@ -322,7 +297,6 @@ def study(write_mdl, tmp_path):
     (folder / "grow.mdl").write_bytes(write_mdl(MODEL, final=20, step=0.25).read_bytes())
     (folder / "problem.toml").write_text(STUDY, encoding="utf-8")
     (folder / "sensitivity.toml").write_text(MORE, encoding="utf-8")
-    (folder / "policies.toml").write_text(POLICIES, encoding="utf-8")
     (folder / "seen.csv").write_text("time,stock\n5,50\n10,99\n", encoding="utf-8")
     return folder
 
@@ -339,7 +313,7 @@ def first_words(folder):
 
 def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result, folder = run("--rows", "64", "--method", "sobol", "--method", "decisions", target=str(study))
+    result, folder = run("--rows", "64", "--method", "sobol", target=str(study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert blocks[0].warning
@@ -347,18 +321,10 @@ def test_before_a_fit_a_study_says_that_its_numbers_are_of_the_priors(run, study
     assert said.startswith("1024 draws from the PRIOR: nothing here has seen the data.")
     assert "not what the data left open" in said
     assert "For what is left after the data run 'cipark calibrate'" in said
-    assert "nothing is ranked before a fit" in said
     assert result.output.splitlines()[1].startswith("1024 draws from the PRIOR")
     assert (folder / "summary.txt").read_text().splitlines()[2].startswith("1024 draws from the PRIOR")
     assert read_page(folder).identity.startswith("1024 draws from the PRIOR")
-    titles = [section.title for section in read_page(folder).sections]
-    assert "Basis of each claim" in titles
-    assert "How often the best policy changes" not in titles
-    assert not (folder / "choices.csv").exists()
-    claims = pd.read_csv(folder / "claims.csv")
-    assert set(claims["draws"]) == {"prior, 1024 draws, no data seen"}
-    assert claims[["class", "prior"]].to_numpy().tolist() == [["built in", 1.0]]
-    assert "posterior" not in claims
+    assert set(pd.read_csv(folder / "ranking.csv")["draws"]) == {"prior, 1024 draws, no data seen"}
     captions = [b.caption for s in read_page(folder).sections for b in s.blocks if isinstance(b, Table)]
     assert any("at ten, over the priors: mean" in caption for caption in captions)
     with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
@@ -393,9 +359,9 @@ def fitted_study(study, tmp_path, monkeypatch):
 
 
 def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
-    """Without further constants all that varies has draws, and claims have a posterior."""
+    """Without further constants all that varies has draws."""
     (fitted_study / "sensitivity.toml").write_text('[[moment]]\nlabel = "at ten"\ntime = 10\n', encoding="utf-8")
-    result, folder = run("--rows", "64", "--method", "decisions", target=str(fitted_study))
+    result, folder = run("--rows", "64", "--method", "sample", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     blocks = first_words(folder)
     assert not blocks[0].warning
@@ -404,25 +370,15 @@ def test_a_fit_that_is_at_hand_is_taken_up_and_named(run, fitted_study):
     assert "The fit is that in cipark-output/growth" in said
     assert "'--draws prior' analyses the assumptions before the fit" in said
     assert "no draws" not in said
-    titles = {section.title for section in read_page(folder).sections}
-    assert {"How often the best policy changes", "Basis of each claim"} <= titles
-    assert pd.read_csv(folder / "choices.csv").set_index("alternative")["best"]["early"] == 1.0
-    claims = pd.read_csv(folder / "claims.csv")
-    assert claims[["prior", "posterior", "class"]].to_numpy().tolist() == [[1.0, 1.0, "built in"]]
-    assert set(claims["draws"]) == {"posterior, 400 draws, converged"}
-    assert {"claims.svg", "choices.svg"} <= {path.name for path in folder.iterdir()}
+    assert set(pd.read_csv(folder / "fan.csv")["draws"]) == {"posterior, 400 draws, converged"}
 
 
 def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, fitted_study):
-    result, folder = run("--rows", "64", "--method", "decisions", target=str(fitted_study))
+    result, folder = run("--rows", "64", "--method", "sample", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
     assert "1 of 2 constants have no draws: the fit holds them at values of its own" in said
-    assert "no Bayes factor is taken of them" in said
-    claims = pd.read_csv(folder / "claims.csv")
-    assert "posterior" not in claims
-    assert claims[["prior", "true"]].to_numpy().tolist() == [[1.0, 1.0]]
-    assert "none, since there are no posterior draws of all that varies" in result.output
+    assert "The two together reach further than a posterior" in said
 
 
 @pytest.mark.parametrize("arguments", [("--draws", "prior", "--method", "tornado"), ("--method", "tornado")])
@@ -458,7 +414,7 @@ def test_an_approximation_without_variation_gives_way_to_the_priors(run, study, 
     from cipark_sd.study import FittedDraws
 
     draws = {"Room": 100 + spread * np.linspace(-1, 1, 50)}
-    fit = FittedDraws(Basis("laplace", 50, pareto_k=0.3), draws, 50.0, "the fit", "")
+    fit = FittedDraws(Basis("laplace", 50, pareto_k=0.3), draws, "the fit", "")
     monkeypatch.setattr("calibration.for_analyses.study.after_fit", lambda *_, **__: fit)
     monkeypatch.chdir(tmp_path)
     result, folder = run("--rows", "64", "--method", "sample", target=str(study))

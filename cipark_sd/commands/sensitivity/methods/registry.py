@@ -1,7 +1,6 @@
 """The methods in the order of the page: another one is a file beside this and a row here."""
 
 from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.commands.sensitivity.methods.decisions import Decisions
 from cipark_sd.commands.sensitivity.methods.loops import Loops
 from cipark_sd.commands.sensitivity.methods.morris import Morris
 from cipark_sd.commands.sensitivity.methods.sample import Sample
@@ -14,7 +13,6 @@ LOOPS = Loops()
 METHODS: tuple[Method, ...] = (
     Shapley(),
     Sobol(),
-    Decisions(),
     Sample(),
     Tornado(),
     Morris(),
