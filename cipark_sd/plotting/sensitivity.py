@@ -1,4 +1,4 @@
-"""Figures of a sensitivity analysis besides indices: Morris plane, tornado, fan, scatter matrix, Shapley effects."""
+"""Figures of a sensitivity analysis besides indices: tornado, fan, scatter matrix, Shapley effects."""
 
 import textwrap
 from collections.abc import Sequence
@@ -26,76 +26,7 @@ from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-@styled
-def morris_planes(effects: "xr.Dataset", moments: Sequence[Moment], *, labelled: int = 6) -> "Figure":
-    """Mean absolute effect against spread of the effects for each output and moment; the strongest have their names.
-
-    Filled points and open ones are the two counts of levels of the grid.
-    """
-    outputs = outputs_of(effects)
-    figure, panels = grid(len(outputs), len(moments), 0.5 + 2.6 * len(outputs))
-    for row, output in enumerate(outputs):
-        for column, moment in enumerate(moments):
-            _morris_plane(panels[row, column], at_moment(effects, output, moment), labelled)
-            titled(panels[row, column], f"{output}, {moment.label}", columns=len(moments))
-    panels[0, 0].legend(loc="lower right")
-    note(
-        figure,
-        "Effects of moving a constant by more than half of its distribution, per whole of it; bars: 95 % intervals. "
-        "Above the dashed line a constant's effect depends on the others, or bends, more than it acts.",
-    )
-    return figure
-
-
-def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
-    for number, levels in enumerate(at["levels"].to_numpy()):
-        of_design = at.sel(levels=levels)
-        colour = PALETTE[number % len(PALETTE)]
-        axes.errorbar(
-            of_design["mu_star"].to_numpy(),
-            of_design["sigma"].to_numpy(),
-            xerr=of_design["mu_star_conf"].to_numpy(),
-            fmt="o" if number == 0 else "s",
-            markersize=3,
-            markerfacecolor=colour if number == 0 else "none",
-            color=colour,
-            elinewidth=0.5,
-            alpha=0.8,
-            label=f"{levels} levels",
-        )
-    first = at.isel(levels=0)
-    names = [str(name) for name in at["parameter"].to_numpy()]
-    reach, height = axes.get_xlim()[1], float(np.nan_to_num(at["sigma"].to_numpy()).max())
-    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.085 * height)
-    axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
-    axes.set_xlim(0, reach * 1.2)
-    axes.set_ylim(0, 1.25 * height if height > 0 else 1)
-    units = at["units"].item()
-    axes.set_xlabel(with_unit("mean absolute effect", units))
-    axes.set_ylabel(with_unit("standard deviation of the effects", units))
-
-
-def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, step: float) -> None:
-    """Names beside the points furthest to the right, each above the one below it, with a thin line to its point."""
-    level = -np.inf
-    shown = [i for i in largest(x, count) if np.isfinite(x[i]) and np.isfinite(y[i])]
-    for i in sorted(shown, key=lambda i: float(y[i])):
-        level, reach = max(level + step, float(y[i]) + 0.3 * step), float(np.nanmax(x))
-        right = x[i] > 0.6 * reach  # a name on the right must not leave the panel
-        axes.annotate(
-            names[i],
-            (x[i], y[i]),
-            xytext=(float(x[i]) + (0.15 if right else 0.03) * reach, level),
-            fontsize=TINY,
-            ha="right" if right else "left",
-            va="bottom",
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.5"},
-        )
 
 
 @styled

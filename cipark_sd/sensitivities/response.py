@@ -154,11 +154,6 @@ class ModelResponse:
         name = f"{label}, from {before}" if before else label
         return replace(self, _design=(label, n, None if self.keep is None else self.keep(name, n - before, self)))
 
-    def as_in(self, model_response: "ModelResponse") -> "ModelResponse":
-        """The same with who computes, what may fail and what is kept of another response."""
-        how = {name: getattr(model_response, name) for name in ("workers", "pool", "allowed", "keep", "failures")}
-        return replace(self, **how)
-
     def scores(self, shares: Array) -> Array:
         """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
         return self.factors.scores(shares)

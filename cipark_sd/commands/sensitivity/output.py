@@ -91,7 +91,7 @@ def failed_sentences(findings: Findings) -> list[str]:
 def together(findings: Findings) -> "xr.Dataset | None":
     """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
 
-    Of Morris' screening those of the first count of levels; each method has its own ``n_failed``.
+    Each method has its own ``n_failed``.
     """
     import xarray as xr
 

@@ -54,8 +54,6 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "--rows",
         "64",
         "--method",
-        "morris",
-        "--method",
         "sobol",
         "--method",
         "sample",
@@ -70,7 +68,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
     )
     assert result.exit_code == 0, result.output
     names = {path.name for path in folder.iterdir()}
-    assert {"sobol.nc", "sample.nc", "morris.nc", "shapley.nc", "tornado.nc"} <= names
+    assert {"sobol.nc", "sample.nc", "shapley.nc", "tornado.nc"} <= names
     assert {
         "ranking.csv",
         "indices.csv",
@@ -78,10 +76,9 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
         "fan.csv",
         "modes.csv",
         "measures.csv",
-        "pawn.csv",
     } <= names
     assert {"indices.svg", "convergence.svg", "fan.svg", "shapley.svg", "scatter_stock_at_the_end.svg"} <= names
-    assert {"report.json", "report.html", "tornado.svg", "morris.svg", "heat-map.svg"} <= names
+    assert {"report.json", "report.html", "tornado.svg", "heat-map.svg"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (folder / "summary.txt").read_text(encoding="utf-8")
     assert "\nStock, at the end: Room (" in text
@@ -98,7 +95,7 @@ def test_a_dataset_has_the_dims_that_are_documented(run):
 
 
 def test_one_dataset_has_the_indices_of_all_methods(run):
-    asked = ("morris", "sobol", "shapley", "tornado")
+    asked = ("sobol", "shapley", "tornado")
     _, folder = run(
         "--rows",
         "64",
@@ -111,11 +108,9 @@ def test_one_dataset_has_the_indices_of_all_methods(run):
     with (
         xr.open_dataset(folder / "all_indices.nc", engine="h5netcdf") as found,
         xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as sobol,
-        xr.open_dataset(folder / "morris.nc", engine="h5netcdf") as morris,
     ):
         assert found["ST"].equals(sobol["ST"])
-        assert found["mu_star"].dims == found["Sh"].dims == ("parameter", "output", "time")
-        assert found["mu_star"].equals(morris["mu_star"].isel(levels=0, drop=True))
+        assert found["ST"].dims == found["Sh"].dims == ("parameter", "output", "time")
         assert found["S2"].dims == ("parameter", "parameter_2", "output", "time")
         pair = found["S2"].sel(parameter="Rate", parameter_2="Room")
         np.testing.assert_array_equal(pair, sobol["S2"].sel(pair="Rate", parameter_2="Room"))
@@ -195,7 +190,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     assert result.exit_code == 0, result.output
     again = tmp_path / "again"
     again.mkdir()
-    kept = {"findings-sensitivity.json", "sobol.nc", "sample.nc", "pawn.nc", "measures_pawn.nc"}
+    kept = {"findings-sensitivity.json", "sobol.nc", "sample.nc"}
     for name in kept:
         shutil.copy(folder / name, again)
     with pytest.MonkeyPatch.context() as patch:
@@ -203,7 +198,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         made = CliRunner().invoke(cli, ["report", "--print", str(again), "-o", str(tmp_path / "all.html")])
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
-    assert {"report.html", "summary.txt", "pawn.csv", "all_indices.nc", "fan.svg"} <= names
+    assert {"report.html", "summary.txt", "measures.csv", "all_indices.nc", "fan.svg"} <= names
     print_too = {
         name.removesuffix(".svg") + ending for name in names if name.endswith(".svg") for ending in (".png", ".pdf")
     }

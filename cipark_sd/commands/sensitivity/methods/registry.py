@@ -2,7 +2,6 @@
 
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.methods.loops import Loops
-from cipark_sd.commands.sensitivity.methods.morris import Morris
 from cipark_sd.commands.sensitivity.methods.sample import Sample
 from cipark_sd.commands.sensitivity.methods.shapley import Shapley
 from cipark_sd.commands.sensitivity.methods.sobol import Sobol
@@ -15,7 +14,6 @@ METHODS: tuple[Method, ...] = (
     Sobol(),
     Sample(),
     Tornado(),
-    Morris(),
 )
 
 
