@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.commands.findings import columns
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.findings import columns
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
     NEEDS,
