@@ -112,10 +112,7 @@ class Evaluator:
         n = len(settings)
         values = np.empty((n, len(self.futures)))
         pool, tasks, places = self.pool or Workers(), [], []
-        for position, rival in enumerate(self.futures.rivals):
-            members = self.futures.members(position)
-            if not len(members):
-                continue
+        for rival, members in self.futures.by_rival():
             draws = self.futures.draws.take(np.tile(members, n))
             columns = {
                 name: np.repeat(settings[:, number], len(members))

@@ -1,6 +1,6 @@
 """Futures: samples of all that is unknown (structure, parameters, and inputs that no data inform), and runs in them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, SettingsTask, at_steps, check_memory
+from cipark_sd.experiments.run import OnProgress, SettingsTask, answers_of, at_steps, check_memory, label_of
 from cipark_sd.failures import Failures
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.tasks.pool import Pool, Progress
+from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
 if TYPE_CHECKING:
@@ -44,9 +44,11 @@ class Futures:
     def __len__(self) -> int:
         return len(self.rival)
 
-    def members(self, position: int) -> NDArray[np.intp]:
-        """The futures in which a structure is true."""
-        return np.flatnonzero(self.rival == position)
+    def by_rival(self) -> Iterator[tuple[Structure, NDArray[np.intp]]]:
+        """Each structure that is true in some futures, and these."""
+        for position, rival in enumerate(self.rivals):
+            if len(members := np.flatnonzero(self.rival == position)):
+                yield rival, members
 
     @property
     def inputs(self) -> "pd.DataFrame":
@@ -138,26 +140,13 @@ def run_futures(
     check_memory(len(futures), 8 * len(policies) * len(outcomes) * len(times))
     values = np.empty((len(outcomes), len(policies), len(futures), len(times)))
     tasks, places = [], []
-    for position, rival in enumerate(futures.rivals):
-        members = futures.members(position)
-        if not len(members):
-            continue
+    for rival, members in futures.by_rival():
         how = (futures.draws.take(members), tuple(outcomes), instants, scenario, engine, pool.own_threads)
         for number, policy in enumerate(policies):
-            label = f"{policy.title} under {rival.title}"
-            tasks.append(SettingsTask(model, rival.scenario | policy.scenario, *how, label))
+            tasks.append(SettingsTask(model, rival.scenario | policy.scenario, *how, label_of(policy, rival)))
             places.append((number, members))
-
-    def counted(now: Progress) -> None:
-        if progress is not None:
-            whole = len(policies) * len(futures)
-            progress(int(now.completed / now.total * whole), whole)
-
-    outcome = pool.run(tasks, counted)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    for (number, members), answer in zip(places, outcome.answers, strict=True):
-        assert answer is not None  # nothing was interrupted
+    answers = answers_of(pool, tasks, len(policies) * len(futures), progress)
+    for (number, members), answer in zip(places, answers, strict=True):
         values[:, number, members] = answer["values"]
         if failures is not None:
             failures.add(answer)

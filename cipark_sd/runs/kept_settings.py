@@ -17,7 +17,7 @@ from cipark_sd.engines.base import fixed_method
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import Ran, SettingsTask, run_settings
+from cipark_sd.experiments.run import Ran, SettingsTask
 from cipark_sd.failures import REASON, TIME, VARIABLE, labels
 from cipark_sd.runs.kept import NUMBER, Keeper, MadeHere, column_name
 from cipark_sd.runs.recipe import scenario_of
@@ -180,9 +180,8 @@ class SettingsAgain(MadeHere):
         inputs = {name: self.store.read(name, first, last) for name in (DRAWS, NUMBER, SETTING)}
         draws = Draws("", dict(zip(names, np.ascontiguousarray(inputs[DRAWS].T), strict=True)), "prior")
         chosen, numbers = settings[first // self.store.chunk], np.ascontiguousarray(inputs[NUMBER])
-        ran: Ran = run_settings(
-            self.model, chosen, draws, outcomes, instants, scenario, engine, workers=1, numbers=numbers
-        )
+        task = SettingsTask(self.model, chosen, draws, outcomes, instants, scenario, engine, workers=1)
+        ran: Ran = task.run(numbers)
         place = np.full(last - first, first // self.store.chunk, dtype=np.int32)
         return {**_as_stored(ran.arrays, outcomes), **inputs, SETTING: place}
 

@@ -102,7 +102,7 @@ def test_settings_together_equal_settings_one_by_one(front):
 def test_an_evaluation_equals_a_single_run(park, front):
     evaluator, found, _ = front
     setting = dict(zip(("Fund Size", "Spark Size", "Admission Strictness"), found.settings[0].tolist(), strict=True))
-    future = int(evaluator.futures.members(1)[0])
+    future = int(list(evaluator.futures.by_rival())[1][1][0])
     pool = float(evaluator.futures.draws.values["pool_scale"][future])
     run = simulate(
         park,

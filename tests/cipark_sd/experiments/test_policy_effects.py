@@ -12,7 +12,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.experiments.run import SettingsTask, at_steps, failures_in, run_policies, run_settings
+from cipark_sd.experiments.run import SettingsTask, at_steps, failures_in, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -358,10 +358,10 @@ def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
     coarse = ensemble(park, dict(WILD.values), save=["Residents"], times=instants, scenario=scenario, failures="leave")
     residents = float(coarse["residents"][1].sum(skipna=False))
     assert not 0 <= residents <= 20000
-    found = run_settings(park, Scenario(), WILD, [BOUNDED], instants, scenario, "native")
+    found = SettingsTask(park, Scenario(), WILD, (BOUNDED,), instants, scenario, "native").run()
     assert found.refined.tolist() == [False, True]
     finer = scenario | Scenario("", time_step=1 / 1024, saveper=1 / 1024)
-    told = run_settings(park, Scenario(), WILD, [RESIDENTS], instants, finer, "native").values[0, 1, 0]
+    told = SettingsTask(park, Scenario(), WILD, (RESIDENTS,), instants, finer, "native").run().values[0, 1, 0]
     assert found.values[0, 1, 0] == told
     assert 0 < told < 20000
 
