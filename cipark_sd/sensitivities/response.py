@@ -131,7 +131,7 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        outputs = [(o.label, o.variable, *map(world_key, (o.under, o.without)), o.range) for o in self.definitions]
+        outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in self.definitions]
         texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 

@@ -21,7 +21,6 @@ def sample(
     n: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-    label: str = "sample",
 ) -> "xr.Dataset":
     """Runs over the factors' distributions, at the points of a Latin hypercube.
 
@@ -48,7 +47,7 @@ def sample(
     if isinstance(response, ModelResponse):
         shares = response.factors.joint(shares)
     scores = response.scores(shares)
-    response, at_once = for_design(response, label, n), at_a_time(response)
+    response, at_once = for_design(response, "sample", n), at_a_time(response)
     values = np.empty((n, len(response.outputs), len(response.times)))
     for start in range(0, n, at_once):
         part = slice(start, min(n, start + at_once))

@@ -103,7 +103,6 @@ def facts(request: Request, inputs: Inputs) -> Facts:
             ExplainedOutput(
                 output.label,
                 estimands.name_in(question.model, output.variable),
-                estimands.settings(question.model, output.under),
                 estimands.settings(question.model, output.without),
                 estimands.unit_of(question.model, output.variable),
             )

@@ -28,13 +28,12 @@ class ExplainedOutput:
 
     label: str
     quantity: str
-    under: str
     against: str
     unit: str
 
     def at(self, time: float) -> str:
         """The estimand at a time."""
-        return headline.output(self.quantity, time, under=self.under, against=self.against)
+        return headline.output(self.quantity, time, against=self.against)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class _Sources(Part[Findings]):
 
 
 def _methods(findings: Findings) -> tuple[Method, ...]:
-    return tuple(method for method in (*registry.METHODS, registry.LOOPS) if method.is_in(findings))
+    return tuple(method for method in (*registry.METHODS, registry.LOOPS) if method.name in findings.results)
 
 
 def parts(findings: Findings) -> tuple[Part[Findings], ...]:
