@@ -34,14 +34,16 @@ Rate= 1 ~ 1/Year ~ |
 Room= 100 ~ unit ~ |
 Switch= 1 ~ Dmnl ~ |
 """
+TIMES = "INITIAL TIME= 0 ~ Year ~| FINAL TIME= 20 ~ Year ~| TIME STEP= 0.25 ~ Year ~| SAVEPER= TIME STEP ~ Year ~|\n"
 
 
 @pytest.fixture
 def run(write_mdl, tmp_path):
-    path = write_mdl(MODEL, final=20, step=0.25)
+    return caller(write_mdl(MODEL, final=20, step=0.25), tmp_path / "out")
 
-    def call(*arguments, target=str(path)):
-        folder = tmp_path / "out"
+
+def caller(model, folder):
+    def call(*arguments, target=str(model)):
         given = [*([target] if target else []), *arguments]
         result = CliRunner().invoke(cli, ["sensitivity", *given, "-o", str(folder)], catch_exceptions=True)
         return result, folder
@@ -49,65 +51,42 @@ def run(write_mdl, tmp_path):
     return call
 
 
-def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(run):
-    result, folder = run(
-        "--rows",
-        "64",
-        "--method",
-        "sobol",
-        "--method",
-        "sample",
-        "--method",
-        "tornado",
-        "--method",
-        "shapley",
-        "--pairs",
-        "Rate",
-        "--pairs",
-        "Room",
-    )
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """What all methods leave."""
+    place = tmp_path_factory.mktemp("everything")
+    model = place / "model.mdl"
+    model.write_text("{UTF-8}\n" + MODEL + TIMES, encoding="utf-8")
+    asked = [word for method in ("sobol", "sample", "tornado", "shapley") for word in ("--method", method)]
+    result, folder = caller(model, place / "out")("--rows", "64", *asked, "--pairs", "Rate", "--pairs", "room")
     assert result.exit_code == 0, result.output
-    names = {path.name for path in folder.iterdir()}
+    return folder
+
+
+def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(everything):
+    names = {path.name for path in everything.iterdir()}
     assert {"sobol.nc", "sample.nc", "shapley.nc", "tornado.nc"} <= names
-    assert {
-        "ranking.csv",
-        "indices.csv",
-        "second_order.csv",
-        "fan.csv",
-        "modes.csv",
-        "measures.csv",
-    } <= names
+    assert {"ranking.csv", "indices.csv", "second_order.csv", "fan.csv", "modes.csv", "measures.csv"} <= names
     assert {"indices.svg", "convergence.svg", "fan.svg", "shapley.svg", "scatter_stock_at_the_end.svg"} <= names
     assert {"report.json", "report.html", "tornado.svg", "heat-map.svg"} <= names
     assert not any(name.endswith(".partial") for name in names)
-    text = (folder / "summary.txt").read_text(encoding="utf-8")
+    text = (everything / "summary.txt").read_text(encoding="utf-8")
     assert "\nStock, at the end: Room (" in text
     assert "S-shaped growth" in text
 
 
-def test_a_dataset_has_the_dims_that_are_documented(run):
-    _, folder = run("--rows", "64", "--method", "sobol")
-    with xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as found:
+def test_a_dataset_has_the_dims_that_are_documented(everything):
+    with xr.open_dataset(everything / "sobol.nc", engine="h5netcdf") as found:
         assert found["S1"].dims == ("parameter", "output", "time")
         assert found["ST_at_n"].dims == ("n", "parameter", "output", "time")
         assert {"S1_conf", "ST_conf", "variance", "n_failed", "reason", "leading"} <= set(found.data_vars)
         assert found["reason"].sel(time=0.0).item() == ""
 
 
-def test_one_dataset_has_the_indices_of_all_methods(run):
-    asked = ("sobol", "shapley", "tornado")
-    _, folder = run(
-        "--rows",
-        "64",
-        *(word for method in asked for word in ("--method", method)),
-        "--pairs",
-        "room",
-        "--pairs",
-        "Rate",
-    )
+def test_one_dataset_has_the_indices_of_all_methods(everything):
     with (
-        xr.open_dataset(folder / "all_indices.nc", engine="h5netcdf") as found,
-        xr.open_dataset(folder / "sobol.nc", engine="h5netcdf") as sobol,
+        xr.open_dataset(everything / "all_indices.nc", engine="h5netcdf") as found,
+        xr.open_dataset(everything / "sobol.nc", engine="h5netcdf") as sobol,
     ):
         assert found["ST"].equals(sobol["ST"])
         assert found["ST"].dims == found["Sh"].dims == ("parameter", "output", "time")
@@ -115,7 +94,7 @@ def test_one_dataset_has_the_indices_of_all_methods(run):
         pair = found["S2"].sel(parameter="Rate", parameter_2="Room")
         np.testing.assert_array_equal(pair, sobol["S2"].sel(pair="Rate", parameter_2="Room"))
         assert {"n_failed_sobol", "variance", "S1_conf"} <= set(found)
-    blocks = [block for section in read_page(folder).sections for block in section.blocks]
+    blocks = [block for section in read_page(everything).sections for block in section.blocks]
     tables = [block for block in blocks if isinstance(block, Table)]
     assert any(table.head[-1] == "share of the variance" for table in tables)
     ranked = next(table for table in tables if "output with it low, high" in table.head)
