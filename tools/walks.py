@@ -28,7 +28,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import table
-from cipark_sd.experiments.run import run_policies
+from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.study import DrawRequest, find_study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,7 +101,9 @@ def walks() -> Iterator[tuple[str, Walk]]:
     def effects(draws: Any) -> Any:
         scenario = problem.scenario | catalogue.settings | LATER
         policies, times = catalogue.policies[:3], catalogue.times
-        return table(run_policies(problem.model, policies, first, draws, catalogue.outcomes, times, scenario=scenario))
+        return table(
+            run_policies(Setup(problem.model, scenario=scenario), policies, first, draws, catalogue.outcomes, times)
+        )
 
     yield "a policy", Walk(lambda: effects({first[0].id: Draws(first[0].id, prior, "prior")}))
     study = find_study(STUDY)

@@ -46,28 +46,60 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Rows = NDArray[np.uint64]
+Steps = tuple[float, ...]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
 FINER = 16
 
 
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What all runs of an experiment share.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Everything else wins over it.
+    pool : Pool
+        Who runs each policy under each rival, and keeps the runs; it changes no bit.
+    """
+
+    model: Model
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    engine: str = "native"
+    pool: Pool = field(default_factory=Workers)
+
+    def tasks(self, times: Sequence[float], outcomes: Sequence[Outcome]) -> "tuple[Callable[..., SettingsTask], Steps]":
+        """What makes a task of settings, draws and a label, and the steps nearest to times.
+
+        Raises
+        ------
+        InvalidValue
+            For a time outside the run.
+        """
+        scenario, nearest = at_steps(self.model, self.scenario, times)
+        # two times may have the same nearest step, which is saved once
+        how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, self.engine, self.pool.own_threads)
+
+        def task(settings: Scenario, draws: Draws, label: str, **extra: Any) -> SettingsTask:
+            return SettingsTask(self.model, settings, draws, *how, label, **extra)
+
+        return task, nearest
+
+
 def run_policies(
-    model: Model,
+    setup: Setup,
     policies: Sequence[Policy],
     rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     outcomes: Sequence[Outcome],
     times: Sequence[float],
-    *,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
-    engine: str = "native",
-    pool: Pool | None = None,
     progress: OnProgress | None = None,
 ) -> "xr.Dataset":
     """The outcomes of all policies.
 
-    Later settings win over earlier ones: ``scenario``, the draw, the rival, the policy.
+    Later settings win over earlier ones: those of the setup, the draw, the rival, the policy.
 
     Parameters
     ----------
@@ -75,8 +107,6 @@ def run_policies(
         By the id of the rival; all of one length.
     times : sequence of float
         The step nearest to each is read; the coordinate ``instant`` says where that is.
-    pool : Pool, optional
-        Who runs each policy under each rival, and keeps the runs; it changes no bit.
 
     Returns
     -------
@@ -96,20 +126,14 @@ def run_policies(
     if len(lengths) != 1 or 0 in lengths:
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
-    scenario, nearest = at_steps(model, scenario, times)
-    # two times may have the same nearest step, which is saved once
-    instants = tuple(dict.fromkeys(nearest))
-    pool, length = pool or Workers(), lengths.pop()
+    task, nearest = setup.tasks(times, outcomes)
+    length = lengths.pop()
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
-    how = (tuple(outcomes), instants, scenario, engine, pool.own_threads)
     tasks = [
-        [
-            SettingsTask(model, rival.scenario | policy.scenario, draws[rival.id], *how, label_of(policy, rival))
-            for policy in policies
-        ]
+        [task(rival.scenario | policy.scenario, draws[rival.id], label_of(policy, rival)) for policy in policies]
         for rival in rivals
     ]
-    answers = answers_of(pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
+    answers = answers_of(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
     ran = [[Ran.of(next(answers)) for _ in policies] for _ in rivals]
     for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
         _same_steps(of_rival, ran_of_rival)
@@ -409,7 +433,7 @@ def _dataset(
     rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     times: Sequence[float],
-    instants: Sequence[float],
+    instants: Steps,
     ran: Sequence[Sequence[Ran]],
 ) -> "xr.Dataset":
     """The outcomes of all policies; ``task`` is any of theirs."""
@@ -418,9 +442,7 @@ def _dataset(
     model, outcomes = task.model, task.outcomes
     # (policy, rival, outcome, draw, time)
     values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
-    saved = list(dict.fromkeys(instants))
-    if len(saved) < len(instants):
-        values = values[..., [saved.index(step) for step in instants]]
+    values = values[..., places_of(instants)]
     refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     marks = {
         name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
@@ -451,6 +473,12 @@ def _dataset(
     step = resolve(model, Scenario()).time_step
     facts = results.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
+
+
+def places_of(steps: Steps) -> list[int]:
+    """Where each of some steps is among those that are saved, each once."""
+    saved = list(dict.fromkeys(steps))
+    return [saved.index(step) for step in steps]
 
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:

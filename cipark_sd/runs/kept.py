@@ -26,7 +26,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.runs.recipe import scenario_of
 from cipark_sd.runs.stored import check_room
 from cipark_sd.runs.work import DRAWS, chunk_size, failure_columns
-from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.scenarios import resolve
 from cipark_sd.sensitivities.evaluation import Evaluation, Output, Rows
 from cipark_sd.sensitivities.response import Compute, ModelResponse
 from cipark_sd.store.chunks import RunStore
@@ -231,7 +231,6 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
                 "label": output.label,
                 "variable": output.variable,
                 "range": [repr(end) for end in output.range],
-                "under": None if output.under is None else output.under.to_json(),
                 "without": None if output.without is None else output.without.to_json(),
             }
             for output in evaluation.definitions
@@ -279,18 +278,13 @@ class Again(MadeHere):
 
     def _evaluation(self) -> Evaluation:
         recipe = self.store.attributes["recipe"]
-
-        def world(text: str | None) -> Scenario | None:
-            return None if text is None else scenario_of(text)
-
         try:
             outputs = tuple(
                 Output(
                     str(entry["label"]),
                     str(entry["variable"]),
-                    world(entry["without"]),
+                    None if entry["without"] is None else scenario_of(entry["without"]),
                     (float(entry["range"][0]), float(entry["range"][1])),
-                    world(entry["under"]),
                 )
                 for entry in recipe["outputs"]
             )

@@ -13,7 +13,7 @@ from cipark_sd.cli import cli
 from cipark_sd.experiments.definition import Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import Futures, run_futures
-from cipark_sd.experiments.run import SettingsTask, run_policies
+from cipark_sd.experiments.run import SettingsTask, Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.runs.kept import FOLDER, Keeper, keeper_of
@@ -71,7 +71,7 @@ def found(model: Model, keeper: Keeper | None = None) -> xr.Dataset:
     pool = Workers(keeps=None if keeper is None else KeptSettings(keeper))
     by_rival = {"M0": draws(), "M1": draws().under("M1")}
     with pool:
-        return run_policies(model, POLICIES, RIVALS, by_rival, OUTCOMES, TIMES, pool=pool)
+        return run_policies(Setup(model, pool=pool), POLICIES, RIVALS, by_rival, OUTCOMES, TIMES)
 
 
 def stores_of(folder: Path) -> list[Path]:
@@ -144,12 +144,12 @@ def test_futures_of_structures_with_draws_of_their_own_number_have_stores_of_the
     model: Model, tmp_path: Path, computed: list[str]
 ) -> None:
     futures = Futures(RIVALS, np.arange(N) % 3 // 2, draws(), ("rate",))
-    how = (model, POLICIES, futures, OUTCOMES, TIMES)
-    plain = run_futures(*how)
+    how = (POLICIES, futures, OUTCOMES, TIMES)
+    plain = run_futures(Setup(model), *how)
     for expected in (8, 0):
         computed.clear()
         with keeper_of(tmp_path, model, 1, fresh=False) as keeper:
-            again = run_futures(*how, pool=Workers(keeps=KeptSettings(keeper)))
+            again = run_futures(Setup(model, pool=Workers(keeps=KeptSettings(keeper))), *how)
         assert len(computed) + 4 * (expected > 0) == expected
         assert np.array_equal(plain, again, equal_nan=True)
     assert sorted(RunStore(path).n_runs for path in stores_of(tmp_path)) == [16, 32]
