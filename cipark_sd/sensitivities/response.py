@@ -246,8 +246,6 @@ def model_response(
     engine: str = "native",
     workers: int | None = None,
     drains: Sequence[tuple[str, str]] = (),
-    pool: Pool | None = None,
-    allowed: float = 1.0,
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -273,7 +271,7 @@ def model_response(
     raise_all(model.name, problems)
     if times is None:
         times = grid_of(model, checked(model, scenario)).saved_times.tolist()
-    how = (np.array(times), scenario, engine, workers, tuple(drains), pool, allowed)
+    how = (np.array(times), scenario, engine, workers, tuple(drains))
     response = ModelResponse(model, factors, tuple(outputs), *how)
     # one run finds names and times that the model does not have before thousands are planned
     middle = factors.values(response.scores(np.full((1, len(factors)), 0.5)))

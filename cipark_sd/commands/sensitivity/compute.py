@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -160,17 +160,7 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
 def _response(
     question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
 ) -> ModelResponse:
-    every = question.every if request.every is None else request.every
-    times = _times(question, every, bare=bare)
-    return model_response(
-        question.model,
-        question.factors,
-        question.outputs,
-        times=times,
-        scenario=question.scenario,
-        engine="native",
-        workers=request.workers,
-        drains=question.drains,
-        pool=pool,
-        allowed=allowed,
-    )
+    times = _times(question, question.every if request.every is None else request.every, bare=bare)
+    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers, "drains": question.drains}
+    response = model_response(question.model, question.factors, question.outputs, times=times, **how)
+    return replace(response, pool=pool, allowed=allowed)

@@ -107,18 +107,9 @@ def write(findings: Findings, folder: Path, workers: int = 1, *, for_print: bool
         written.append(write_netcdf(indices.assign_attrs(basis=basis.sentence), folder / "all_indices.nc"))
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written.append(write_text(folder / "summary.txt", text))
-    title = f"Which assumptions matter: {findings.facts.title}"
-    return written + output.write(
-        parts(findings),
-        findings,
-        folder,
-        title=title,
-        identity=_identity(findings),
-        draws=basis.label,
-        workers=workers,
-        dates=calendar_years(findings.facts.time_units),
-        for_print=for_print,
-    )
+    title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
+    heading = output.Heading(title, _identity(findings), basis.label, dates)
+    return written + output.write(parts(findings), findings, folder, heading, workers=workers, for_print=for_print)
 
 
 write_again = output.again(FILE, load, write)
