@@ -274,11 +274,23 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     return write_bytes(path, made)
 
 
+def without_slashes(result: xr.Dataset) -> xr.Dataset:
+    """A Dataset for :func:`write_netcdf`: "/" separates groups in NetCDF; U+2215 looks the same, and is turned back."""
+    return result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
+
+
+def read_netcdf(path: Path) -> xr.Dataset:
+    """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
+    check_netcdf(path, sys.maxsize)
+    result = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+    # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
+    result = result.drop_encoding()
+    return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
+
+
 def _write(result: xr.Dataset, path: Path) -> None:
     if path.suffix.lower() == ".nc":
-        # "/" separates groups in NetCDF; U+2215 looks the same and load() turns it back
-        safe = result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
-        write_netcdf(safe, path)
+        write_netcdf(without_slashes(result), path)
         return
     table = to_table(result)
     if path.suffix.lower() == ".xlsx":
@@ -320,17 +332,14 @@ def load(path: Path | str) -> xr.Dataset:
     path = Path(path)
     try:
         # a run may be of any size
-        check_netcdf(path, sys.maxsize)
-        result = xr.load_dataset(path, engine="h5netcdf")
+        result = read_netcdf(path)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="load") from None
     except OSError as problem:
         raise InvalidValue("the file", problem.strerror or str(problem), "NetCDF", where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
-    # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
-    result = result.drop_encoding()
-    return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
+    return result
 
 
 def to_table(result: xr.Dataset) -> pd.DataFrame:

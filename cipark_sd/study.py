@@ -99,8 +99,6 @@ class FittedDraws:
         What they are.
     columns : mapping of str to (n,)
         By the name of the constant.
-    effective : float
-        How many independent draws they are worth.
     source : str
         Where they come from.
     study_digest : str
@@ -109,7 +107,6 @@ class FittedDraws:
 
     basis: Basis
     columns: Mapping[str, Array]
-    effective: float
     source: str
     study_digest: str = ""
 

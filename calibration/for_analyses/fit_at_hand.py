@@ -41,7 +41,7 @@ def after_fit(problem: CalibrationProblem, folder: Path, seed: int, *, place: Pa
     draws = draws_from_file(problem, path, ONLY)
     spelt = {override_key(name): name for name in problem.space.names}
     columns = {spelt[key]: values for key, values in draws.values.items()}
-    return FittedDraws(draws.basis, columns, draws.effective, str(place), problem_digest(problem))
+    return FittedDraws(draws.basis, columns, str(place), problem_digest(problem))
 
 
 def posterior_in(place: Path, problem: CalibrationProblem) -> Path | None:

@@ -53,6 +53,7 @@ MOST = 1_000_000
 SERIES = "series"
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
+_S = TypeVar("_S")
 _T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
 
 
@@ -112,7 +113,7 @@ class _Reader(DecisionReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        settings = self.place(top.table("model"))
+        settings = self.whole(top.table("model"), self.place)
         times = self.times(top, "times")
         first = top.table("headline")
         uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
@@ -135,9 +136,9 @@ class _Reader(DecisionReader):
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
             measurements=self.read_all(top, "measurement", self.measurement),
-            robustness=self.robustness(top.table("robustness")) if "robustness" in top else None,
-            design=self.design(top.table("design")) if "design" in top else None,
-            knockouts=self.knockouts(top.table("knockouts")) if "knockouts" in top else None,
+            robustness=self.one(top, "robustness", self.robustness),
+            design=self.one(top, "design", self.design),
+            knockouts=self.one(top, "knockouts", self.knockouts),
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,
@@ -159,13 +160,27 @@ class _Reader(DecisionReader):
         for number, content in enumerate(top.tables(key), 1):
             label = content.get("id", number) if isinstance(content, dict) else number
             name = f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}"
-            items.append(read(Section(content, name, self.problems, within=top)))
+            items.append(self.whole(Section(content, name, self.problems, within=top), read))
         for id_, count in Counter(item.id for item in items).items():
             if count > 1:
                 self.problems.append(
                     InvalidValue(f"the id of {count} tables [[{key}]]", id_, "each id once", where=key)
                 )
         return tuple(items)
+
+    def one(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
+        """The table ``[key]``; None where there is none."""
+        return self.whole(top.table(key), read) if key in top else None
+
+    def each(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
+        """The tables ``[[key]]`` within another, called ``name`` in messages."""
+        return tuple(self.whole(Section(content, name, self.problems), read) for content in section.tables(key))
+
+    def whole(self, section: Section, read: Callable[[Section], _S]) -> _S:
+        """A table, all of whose keys have to be known."""
+        value = read(section)
+        section.note_unread()
+        return value
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
@@ -176,7 +191,6 @@ class _Reader(DecisionReader):
         better = section.choice("better", BETTER, "more")
         low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
-        section.note_unread()
         if not equation and (units or total or ("variable" in section and "equation" in section)):
             section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
         return Outcome(id_, title or variable, variable, per, better, low, high, equation, units, total, side)
@@ -184,16 +198,13 @@ class _Reader(DecisionReader):
     def place(self, section: Section) -> Scenario:
         for key in (*MODEL, SERIES):
             section.raw(key)
-        settings = self.settings(section, "set", "")
-        section.note_unread()
-        return settings
+        return self.settings(section, "set", "")
 
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
-        expected = tuple(self.expected(Section(e, section.name, self.problems)) for e in section.tables("expect"))
+        expected = self.each(section, "expect", section.name, self.expected)
         source, cost = section.text("source", ""), section.number("cost", 0.0)
-        section.note_unread()
         if id_ == BASE:
             self.problems.append(
                 InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
@@ -201,27 +212,16 @@ class _Reader(DecisionReader):
         return Policy(id_, title, scenario, expected, source, cost)
 
     def expected(self, section: Section) -> Expected:
-        expected = Expected(
-            section.text("outcome"),
-            section.number("at"),
-            section.choice("is", HOW),
-            section.text("than", BASE),
-            section.number("factor", 1.0),
-        )
-        section.note_unread()
-        return expected
+        what, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        return Expected(what, at, how, section.text("than", BASE), section.number("factor", 1.0))
 
     def rival(self, section: Section) -> Structure:
         id_, title = section.text("id"), section.text("title")
-        rival = Structure(id_, title, self.settings(section, "set", id_))
-        section.note_unread()
-        return rival
+        return Structure(id_, title, self.settings(section, "set", id_))
 
     def factor(self, section: Section) -> Factor:
         id_, title = section.text("id"), section.text("title")
-        factor = Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
-        section.note_unread()
-        return factor
+        return Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
 
     def uncertainty(self, section: Section) -> Uncertainty:
         id_, title = section.text("id"), section.text("title", "")
@@ -230,10 +230,8 @@ class _Reader(DecisionReader):
         whole = section.flag("whole")
         if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
-        number = Uncertainty(
-            id_, title or name, name, low, high, whole, section.text("units", ""), section.text("source", "")
-        )
-        section.note_unread()
+        units, source = section.text("units", ""), section.text("source", "")
+        number = Uncertainty(id_, title or name, name, low, high, whole, units, source)
         self.model = with_numbers(self.model, [number])
         self.constant(name, section.where)
         return number
@@ -245,7 +243,6 @@ class _Reader(DecisionReader):
         base = section.number("base")
         cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
         about = section.text("about", "")
-        section.note_unread()
         if not names:
             section.wrong("names", "a name or a list of names")
         for name in names:
@@ -265,27 +262,22 @@ class _Reader(DecisionReader):
         increments = section.flag("increments")
         error = section.number("error") if "error" in section else None
         scenario = self.settings(section, "set", id_)
-        section.note_unread()
         if error is not None and not error >= 0:
             section.wrong("error", "0 or more: the standard deviation as a share of the value")
         return Measurement(id_, title, variables, times, increments, scenario, error)
 
     def robustness(self, section: Section) -> Robustness:
-        robustness = Robustness(
+        return Robustness(
             section.text("outcome"),
             section.number("at"),
             self.some_names(section, "strategies"),
-            tuple(
-                self.criterion(Section(e, "[robustness] criterion", self.problems)) for e in section.tables("criteria")
-            ),
+            self.each(section, "criteria", "[robustness] criterion", self.criterion),
             section.whole("futures", 500, least=20, most=MOST),
             section.whole("seed", 1),
             section.text("balance", ""),
             section.number("budget") if "budget" in section else None,
             section.choice("rivals", RIVALS, "equal") == "weighted",
         )
-        section.note_unread()
-        return robustness
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
         names = section.names(key)
@@ -294,11 +286,8 @@ class _Reader(DecisionReader):
         return names
 
     def criterion(self, section: Section) -> Criterion:
-        criterion = Criterion(
-            section.text("outcome"), section.number("at"), section.choice("is", HOW), section.number("value")
-        )
-        section.note_unread()
-        return criterion
+        what, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        return Criterion(what, at, how, section.number("value"))
 
     def design(self, section: Section) -> Design:
         design = Design(
@@ -311,7 +300,6 @@ class _Reader(DecisionReader):
             section.whole("generations", 40, least=1, most=MOST),
             section.whole("seed", 1),
         )
-        section.note_unread()
         if not 0 < design.tail < 1:
             section.wrong("tail", "a share between 0 and 1")
         return design
@@ -319,10 +307,9 @@ class _Reader(DecisionReader):
     def knockouts(self, section: Section) -> Knockouts:
         outcome, near = section.text("outcome"), section.number("near", 0.1)
         groups = tuple(
-            self.group(Section(e, f"[knockouts] group {number}", self.problems, within=section))
+            self.whole(Section(e, f"[knockouts] group {number}", self.problems, within=section), self.group)
             for number, e in enumerate(section.tables("group"), 1)
         )
-        section.note_unread()
         if not 0 < near < 1:
             section.wrong("near", "a share between 0 and 1: a smaller change of the outcome is none")
         if not groups:
@@ -330,9 +317,7 @@ class _Reader(DecisionReader):
         return Knockouts(outcome, near, groups)
 
     def group(self, section: Section) -> KnockoutGroup:
-        group = KnockoutGroup(section.text("title"), section.number("at"), self.some_names(section, "policies"))
-        section.note_unread()
-        return group
+        return KnockoutGroup(section.text("title"), section.number("at"), self.some_names(section, "policies"))
 
     def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
         outcome = section.text("outcome", outcomes[0].id if outcomes else "?")

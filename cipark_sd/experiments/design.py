@@ -16,11 +16,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Better, Lever, Outcome
 from cipark_sd.experiments.futures import Futures
-from cipark_sd.experiments.run import SettingsTask, at_steps
-from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.tasks.pool import Pool
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.experiments.run import Setup
 
 #: What is sought, in the order of columns: each is made as large as it gets (cost and regret with their sign turned).
 GOALS = ("mean", "tail", "regret", "cost")
@@ -97,35 +93,27 @@ def cost(levers: Sequence[Lever], settings: Array) -> Array:
 class Evaluator:
     """Outcomes of settings in futures: all settings of a call are run together."""
 
-    model: Model
+    setup: Setup
     levers: tuple[Lever, ...]
     futures: Futures
     outcome: Outcome
     at: float
-    scenario: Scenario
-    engine: str
-    pool: Pool | None = None
 
     def __call__(self, settings: Array) -> Array:
         """``settings : (n, n_levers)`` to outcomes ``(n, n_futures)``."""
-        scenario, instants = at_steps(self.model, self.scenario, [self.at])
+        task, _ = self.setup.tasks([self.at], [self.outcome])
         n = len(settings)
-        values = np.empty((n, len(self.futures)))
-        pool, tasks, places = self.pool or Workers(), [], []
-        for position, rival in enumerate(self.futures.rivals):
-            members = self.futures.members(position)
-            if not len(members):
-                continue
+        values, tasks, places = np.empty((n, len(self.futures))), [], []
+        for rival, members in self.futures.by_rival():
             draws = self.futures.draws.take(np.tile(members, n))
             columns = {
                 name: np.repeat(settings[:, number], len(members))
                 for number, lever in enumerate(self.levers)
                 for name in lever.names
             }
-            how = ((self.outcome,), instants, scenario, self.engine, pool.own_threads)
-            tasks.append(SettingsTask(self.model, rival.scenario, draws, *how, rival.title, columns))
+            tasks.append(task(rival.scenario, draws, rival.title, extra=columns))
             places.append(members)
-        with closing(pool.answers(tasks)) as answers:
+        with closing(self.setup.pool.answers(tasks)) as answers:
             for number, answer in answers:
                 values[:, places[number]] = answer["values"][0, :, 0].reshape(n, -1)
         return values

@@ -203,20 +203,34 @@ def claims(
 
 def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[str, tuple[Tally, float]]:
     """By rival, how often an expectation is true, and in which share of the draws the policy changes nothing."""
-    at = time_position(expected.at, result["time"].to_numpy().tolist())
-    values = result[expected.outcome].isel(time=at).transpose("policy", "rival", "draw")
-    values_policy, values_than = (values.sel(policy=name).to_numpy() for name in (policy.id, expected.than))
     tallies = {}
-    for rival, with_policy, without in zip(
-        map(str, result["rival"].to_numpy()), values_policy, values_than, strict=True
-    ):
-        fine = np.isfinite(with_policy) & np.isfinite(without)
-        with_policy, without = with_policy[fine], without[fine]
+    pairs = paired(result, policy.id, expected.outcome, expected.at, expected.than)
+    for rival, (policy_values, without) in pairs.items():
         threshold = expected.factor * without
-        true = with_policy > threshold if expected.how == "more" else with_policy < threshold
-        unchanged = np.isclose(with_policy, without, rtol=_EQUAL, atol=0)
-        tallies[rival] = Tally(int(true.sum()), int(fine.sum())), float(unchanged.mean()) if len(unchanged) else 0.0
+        true = policy_values > threshold if expected.how == "more" else policy_values < threshold
+        unchanged = np.isclose(policy_values, without, rtol=_EQUAL, atol=0)
+        tallies[rival] = Tally(int(true.sum()), len(true)), float(unchanged.mean()) if len(unchanged) else 0.0
     return tallies
+
+
+def paired(
+    result: "xr.Dataset", policy: str, outcome: str, at: float, than: str = BASE
+) -> dict[str, tuple[Array, Array]]:
+    """By rival an outcome under a policy and under another one, ``(n,)`` each, draw by draw; failed runs are left out.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.experiments.run.run_policies`.
+    """
+    place = time_position(at, result["time"].to_numpy().tolist())
+    values = result[outcome].isel(time=place).transpose("policy", "rival", "draw")
+    both = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
+    pairs = {}
+    for rival, (of_policy, without) in zip(map(str, result["rival"].to_numpy()), both, strict=True):
+        fine = np.isfinite(of_policy) & np.isfinite(without)
+        pairs[rival] = of_policy[fine], without[fine]
+    return pairs
 
 
 def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:

@@ -23,7 +23,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import at_steps, run_settings
+from cipark_sd.experiments.run import SettingsTask, at_steps
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 
@@ -71,9 +71,8 @@ class Function:
             whole = time_grid(t.initial, t.final, t.step, t.saveper, where=self.model.name).saved_times.tolist()
         scenario, instants = at_steps(self.model, self.scenario, [*times, *whole])
         saved = sorted(set(instants))
-        values_saved = run_settings(
-            self.model, Scenario(), Draws("ema", columns, "prior"), outcomes, saved, scenario, self.engine
-        ).values
+        draws, read = Draws("ema", columns, "prior"), (tuple(outcomes), tuple(saved))
+        values_saved = SettingsTask(self.model, Scenario(), draws, *read, scenario, self.engine).run().values
         course = [saved.index(instant) for instant in instants[len(times) :]]
         place = {time: saved.index(instants[i]) for i, time in enumerate(times)}
         return [

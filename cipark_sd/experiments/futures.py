@@ -1,6 +1,6 @@
 """Futures: samples of all that is unknown (structure, parameters, and inputs that no data inform), and runs in them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import OnProgress, SettingsTask, at_steps, check_memory
+from cipark_sd.experiments.run import OnProgress, Setup, answers_of, check_memory, label_of, places_of
 from cipark_sd.failures import Failures
-from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.tasks.pool import Pool, Progress
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +41,11 @@ class Futures:
     def __len__(self) -> int:
         return len(self.rival)
 
-    def members(self, position: int) -> NDArray[np.intp]:
-        """The futures in which a structure is true."""
-        return np.flatnonzero(self.rival == position)
+    def by_rival(self) -> Iterator[tuple[Structure, NDArray[np.intp]]]:
+        """Each structure that is true in some futures, and these."""
+        for position, rival in enumerate(self.rivals):
+            if len(members := np.flatnonzero(self.rival == position)):
+                yield rival, members
 
     @property
     def inputs(self) -> "pd.DataFrame":
@@ -110,55 +109,35 @@ def latin_hypercube(
 
 
 def run_futures(
-    model: Model,
+    setup: Setup,
     policies: Sequence[Policy],
     futures: Futures,
     outcomes: Sequence[Outcome],
     times: Sequence[float],
-    *,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
-    engine: str = "native",
-    pool: Pool | None = None,
     failures: Failures | None = None,
     progress: OnProgress | None = None,
 ) -> Array:
     """Outcomes of all policies in all futures, ``(n_outcomes, n_policies, n_futures, n_times)``.
 
-    Later settings win: ``scenario``, draw and uncertainty, rival, policy.
+    Later settings win: those of the setup, draw and uncertainty, rival, policy.
 
     Parameters
     ----------
-    pool : Pool, optional
-        Who runs each policy under each rival, and keeps the runs; it changes no bit.
     failures : Failures, optional
         Where failed runs are counted.
     """
-    pool = pool or Workers()
-    scenario, instants = at_steps(model, scenario, times)
+    task, nearest = setup.tasks(times, outcomes)
     check_memory(len(futures), 8 * len(policies) * len(outcomes) * len(times))
     values = np.empty((len(outcomes), len(policies), len(futures), len(times)))
     tasks, places = [], []
-    for position, rival in enumerate(futures.rivals):
-        members = futures.members(position)
-        if not len(members):
-            continue
-        how = (futures.draws.take(members), tuple(outcomes), instants, scenario, engine, pool.own_threads)
+    for rival, members in futures.by_rival():
+        draws = futures.draws.take(members)
         for number, policy in enumerate(policies):
-            label = f"{policy.title} under {rival.title}"
-            tasks.append(SettingsTask(model, rival.scenario | policy.scenario, *how, label))
+            tasks.append(task(rival.scenario | policy.scenario, draws, label_of(policy, rival)))
             places.append((number, members))
-
-    def counted(now: Progress) -> None:
-        if progress is not None:
-            whole = len(policies) * len(futures)
-            progress(int(now.completed / now.total * whole), whole)
-
-    outcome = pool.run(tasks, counted)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    for (number, members), answer in zip(places, outcome.answers, strict=True):
-        assert answer is not None  # nothing was interrupted
-        values[:, number, members] = answer["values"]
+    answers = answers_of(setup.pool, tasks, len(policies) * len(futures), progress)
+    for (number, members), answer in zip(places, answers, strict=True):
+        values[:, number, members] = answer["values"][..., places_of(nearest)]
         if failures is not None:
             failures.add(answer)
     return values

@@ -13,9 +13,8 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.claims import IDLE, Classified, Evidence, Tally, classify
-from cipark_sd.experiments.definition import BASE, Knockouts
-from cipark_sd.experiments.effects import summary
-from cipark_sd.experiments.run import time_position
+from cipark_sd.experiments.definition import Knockouts
+from cipark_sd.experiments.effects import paired, summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,14 +39,8 @@ def changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[
     result : Dataset
         Of :func:`cipark_sd.experiments.run.run_policies`.
     """
-    position = time_position(at, result["time"].to_numpy().tolist())
-    values = result[outcome].isel(time=position).transpose("policy", "rival", "draw")
-    with_policy, base = (values.sel(policy=name).to_numpy() for name in (policy, BASE))
-    by_draws = {}
-    for rival, row, base_row in zip(map(str, result["rival"].to_numpy()), with_policy, base, strict=True):
-        fine = np.isfinite(row) & np.isfinite(base_row) & (base_row > 0)
-        by_draws[rival] = row[fine] / base_row[fine] - 1
-    return by_draws
+    pairs = paired(result, policy, outcome, at)
+    return {rival: row[base > 0] / base[base > 0] - 1 for rival, (row, base) in pairs.items()}
 
 
 def knockout_table(

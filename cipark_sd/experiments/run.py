@@ -2,9 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,28 +45,61 @@ from cipark_sd.timegrid import time_grid
 if TYPE_CHECKING:
     import xarray as xr
 
+Rows = NDArray[np.uint64]
+Steps = tuple[float, ...]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
 FINER = 16
 
 
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What all runs of an experiment share.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Everything else wins over it.
+    pool : Pool
+        Who runs each policy under each rival, and keeps the runs; it changes no bit.
+    """
+
+    model: Model
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    engine: str = "native"
+    pool: Pool = field(default_factory=Workers)
+
+    def tasks(self, times: Sequence[float], outcomes: Sequence[Outcome]) -> "tuple[Callable[..., SettingsTask], Steps]":
+        """What makes a task of settings, draws and a label, and the steps nearest to times.
+
+        Raises
+        ------
+        InvalidValue
+            For a time outside the run.
+        """
+        scenario, nearest = at_steps(self.model, self.scenario, times)
+        # two times may have the same nearest step, which is saved once
+        how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, self.engine, self.pool.own_threads)
+
+        def task(settings: Scenario, draws: Draws, label: str, **extra: Any) -> SettingsTask:
+            return SettingsTask(self.model, settings, draws, *how, label, **extra)
+
+        return task, nearest
+
+
 def run_policies(
-    model: Model,
+    setup: Setup,
     policies: Sequence[Policy],
     rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     outcomes: Sequence[Outcome],
     times: Sequence[float],
-    *,
-    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
-    engine: str = "native",
-    pool: Pool | None = None,
     progress: OnProgress | None = None,
 ) -> "xr.Dataset":
     """The outcomes of all policies.
 
-    Later settings win over earlier ones: ``scenario``, the draw, the rival, the policy.
+    Later settings win over earlier ones: those of the setup, the draw, the rival, the policy.
 
     Parameters
     ----------
@@ -73,8 +107,6 @@ def run_policies(
         By the id of the rival; all of one length.
     times : sequence of float
         The step nearest to each is read; the coordinate ``instant`` says where that is.
-    pool : Pool, optional
-        Who runs each policy under each rival, and keeps the runs; it changes no bit.
 
     Returns
     -------
@@ -94,32 +126,41 @@ def run_policies(
     if len(lengths) != 1 or 0 in lengths:
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
-    scenario, nearest = at_steps(model, scenario, times)
-    # two times may have the same nearest step, which is saved once
-    instants = tuple(dict.fromkeys(nearest))
-    pool, length = pool or Workers(), lengths.pop()
+    task, nearest = setup.tasks(times, outcomes)
+    length = lengths.pop()
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
     tasks = [
-        SettingsTask(
-            model, rival.scenario | policy.scenario, draws[rival.id], tuple(outcomes), instants, scenario, engine,
-            pool.own_threads, f"{policy.title} under {rival.title}",
-        )
+        [task(rival.scenario | policy.scenario, draws[rival.id], label_of(policy, rival)) for policy in policies]
         for rival in rivals
-        for policy in policies
-    ]  # fmt: skip
+    ]
+    answers = answers_of(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
+    ran = [[Ran.of(next(answers)) for _ in policies] for _ in rivals]
+    for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
+        _same_steps(of_rival, ran_of_rival)
+    return _dataset(tasks[0][0], policies, rivals, draws, times, nearest, ran)
+
+
+def label_of(policy: Policy, rival: Structure) -> str:
+    """What a task is called."""
+    return f"{policy.title} under {rival.title}"
+
+
+def answers_of(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: OnProgress | None) -> Iterator[Arrays]:
+    """The answers of tasks in their order, once all are there; progress is told in ``runs``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
 
     def counted(now: Progress) -> None:
         if progress is not None:
-            progress(int(now.completed * length), now.total * length)
+            progress(int(now.completed / now.total * runs), runs)
 
     outcome = pool.run(tasks, counted)
     if outcome.interrupted:
         raise KeyboardInterrupt
-    answers = [Ran.of(answer) for answer in outcome.answers if answer is not None]
-    ran = [answers[start : start + len(policies)] for start in range(0, len(answers), len(policies))]
-    for rival, of_rival in zip(rivals, ran, strict=True):
-        _same_steps(model, policies, rival, draws[rival.id], outcomes, instants, scenario, engine, of_rival)
-    return _dataset(model, policies, rivals, draws, outcomes, times, nearest, ran, engine)
+    return (answer for answer in outcome.answers if answer is not None)
 
 
 def check_memory(n: int, size: int) -> None:
@@ -161,7 +202,21 @@ class Ran:
 
 @dataclass(frozen=True, eq=False)
 class SettingsTask:
-    """One set of settings over draws, as workers take it; the parameters are those of :func:`run_settings`."""
+    """One set of settings over draws, as workers take it.
+
+    Parameters
+    ----------
+    settings : Scenario
+        They win over the draws.
+    instants, scenario
+        Those of :func:`at_steps`.
+    workers : int, optional
+        Threads; they change no bit.
+    label : str
+        For the progress.
+    extra : mapping of str to (n_draws,)
+        Values that differ from draw to draw and win over all others.
+    """
 
     model: Model
     settings: Scenario
@@ -170,8 +225,8 @@ class SettingsTask:
     instants: tuple[float, ...]
     scenario: Scenario
     engine: str
-    workers: int | None
-    label: str
+    workers: int | None = None
+    label: str = ""
     extra: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
@@ -184,66 +239,38 @@ class SettingsTask:
 
     def __call__(self, tell: Tell) -> Arrays:
         """Outcomes with marks."""
-        how = (self.outcomes, self.instants, self.scenario, self.engine)
-        return run_settings(self.model, self.settings, self.draws, *how, self.extra, self.workers).arrays
+        return self.run().arrays
 
+    def run(self, numbers: Rows | None = None) -> Ran:
+        """The outcomes, with the model's own step or a finer one.
 
-def run_settings(
-    model: Model,
-    settings: Scenario,
-    draws: Draws,
-    outcomes: Sequence[Outcome],
-    instants: Sequence[float],
-    scenario: Scenario,
-    engine: str,
-    extra: Mapping[str, Array] | None = None,
-    workers: int | None = None,
-    numbers: NDArray[np.uint64] | None = None,
-) -> Ran:
-    """The outcomes of one set of settings over draws.
+        A run whose outcomes are not finite or not possible, or in which a stock falls below the lower limit of the
+        file, is run again with a step :data:`FINER` times as fine: far out in a prior, rates can be faster than the
+        model's step allows. Where that does not help, the run fails.
 
-    A run whose outcomes are not finite or not possible, or in which a stock falls below the lower limit of the file, is
-    run again with a step :data:`FINER` times as fine: far out in a prior, rates can be faster than the model's step
-    allows. Where that does not help, the run fails.
+        Random functions know the draws by ``numbers`` ``(n_draws,)``, from 0 up without them: a draw has the same noise
+        under every policy and with every step.
+        """
+        known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
+        columns = columns_of(self.settings, self.draws, self.extra)
+        structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
+        shared = self.scenario | Scenario(self.settings.name, structured)
+        values, fine = self._once(columns, known_as, shared)
+        refined = ~fine
+        failed = refined.copy()
+        if refined.any():
+            coarse = {name: array[refined] for name, array in columns.items()}
+            values_again, fine_again = self._once(coarse, known_as[refined], finer(self.model, shared))
+            values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
+            failed[refined] = ~fine_again
 
-    ``extra`` are values that differ from draw to draw and win over all others. ``scenario`` and ``instants`` are those
-    of :func:`at_steps`. Random functions know the draws by ``numbers`` ``(n_draws,)``, from 0 up without them: a draw
-    has the same noise under every policy and with every step.
-    """
-    known_as = np.arange(len(draws), dtype=np.uint64) if numbers is None else numbers
-    columns = columns_of(settings, draws, extra or {})
-    structured = {key: value for key, value in settings.overrides.items() if not isinstance(value, float | tuple)}
-    shared = scenario | Scenario(settings.name, structured)
-    run = _Once(model, tuple(outcomes), tuple(instants), engine, workers)
-    values, fine = run(columns, known_as, shared)
-    refined = ~fine
-    failed = refined.copy()
-    if refined.any():
-        coarse = {name: array[refined] for name, array in columns.items()}
-        values_again, fine_again = run(coarse, known_as[refined], finer(model, shared))
-        values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
-        failed[refined] = ~fine_again
+        def diagnose(some: NDArray[np.intp]) -> Marks:
+            return self._diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
 
-    def diagnose(some: NDArray[np.intp]) -> Marks:
-        return run.diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
+        return Ran(values, refined, marked(len(refined), failed, diagnose))
 
-    return Ran(values, refined, marked(len(refined), failed, diagnose))
-
-
-@dataclass(frozen=True)
-class _Once:
-    """Runs with one step, and what is impossible in them."""
-
-    model: Model
-    outcomes: tuple[Outcome, ...]
-    instants: tuple[float, ...]
-    engine: str
-    workers: int | None
-
-    def __call__(
-        self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario
-    ) -> tuple[Array, NDArray[np.bool_]]:
-        """Outcomes ``(n_outcomes, n_runs, n_times)``, and which runs ``(n_runs,)`` are fine."""
+    def _once(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
+        """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
         save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
@@ -259,7 +286,7 @@ class _Once:
             fine &= floor.holds(runs[floor.reduction].to_numpy())
         return values, fine
 
-    def diagnosed(self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario) -> Marks:
+    def _diagnosed(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> Marks:
         """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
         everything = plan(self.model, scenario, save=None, times=None, method=None).columns
         runs = self._ensemble(columns, numbers, scenario, save=everything.names, times=None)
@@ -276,10 +303,10 @@ class _Once:
         return marks
 
     def _ensemble(
-        self, columns: Mapping[str, Array], numbers: NDArray[np.uint64], scenario: Scenario, **options: Any
+        self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario, **options: Any
     ) -> "xr.Dataset":
-        settings: dict[str, Any] = {"failures": "leave", "workers": self.workers, "numbers": numbers, **options}
-        return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **settings)
+        how: dict[str, Any] = {"failures": "leave", "workers": self.workers, "numbers": numbers, **options}
+        return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **how)
 
 
 def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
@@ -298,31 +325,20 @@ def finer(model: Model, scenario: Scenario) -> Scenario:
     return scenario | Scenario("", time_step=step, saveper=step)
 
 
-def _same_steps(
-    model: Model,
-    policies: Sequence[Policy],
-    rival: Structure,
-    draws: Draws,
-    outcomes: Sequence[Outcome],
-    instants: Sequence[float],
-    scenario: Scenario,
-    engine: str,
-    ran: list[Ran],
-) -> None:
+def _same_steps(tasks: Sequence[SettingsTask], ran: list[Ran]) -> None:
     """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
     needed = np.any([run.refined for run in ran], axis=0)
-    for position, policy in enumerate(policies):
-        late = np.flatnonzero(needed & ~ran[position].refined)
+    for place, task in enumerate(tasks):
+        late = np.flatnonzero(needed & ~ran[place].refined)
         if not len(late):
             continue
-        settings = rival.scenario | policy.scenario
-        how = (outcomes, instants, finer(model, scenario), engine)
-        late_runs = run_settings(model, settings, draws.take(late), *how, numbers=late.astype(np.uint64))
-        values = ran[position].values.copy()
+        again = replace(task, draws=task.draws.take(late), scenario=finer(task.model, task.scenario))
+        late_runs = again.run(late.astype(np.uint64))
+        values = ran[place].values.copy()
         values[:, late] = late_runs.values
-        marks = Marks(*(array.copy() for array in ran[position].marks.arrays.values()))
+        marks = Marks(*(array.copy() for array in ran[place].marks.arrays.values()))
         marks.put(late, late_runs.marks)
-        ran[position] = Ran(values, needed, marks)
+        ran[place] = Ran(values, needed, marks)
 
 
 def possible(values: Array, outcomes: Sequence[Outcome], missing: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
@@ -412,23 +428,21 @@ def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[
 
 
 def _dataset(
-    model: Model,
+    task: SettingsTask,
     policies: Sequence[Policy],
     rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
-    outcomes: Sequence[Outcome],
     times: Sequence[float],
-    instants: Sequence[float],
+    instants: Steps,
     ran: Sequence[Sequence[Ran]],
-    engine: str,
 ) -> "xr.Dataset":
+    """The outcomes of all policies; ``task`` is any of theirs."""
     import xarray as xr
 
+    model, outcomes = task.model, task.outcomes
     # (policy, rival, outcome, draw, time)
     values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
-    saved = list(dict.fromkeys(instants))
-    if len(saved) < len(instants):
-        values = values[..., [saved.index(step) for step in instants]]
+    values = values[..., places_of(instants)]
     refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     marks = {
         name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
@@ -457,8 +471,14 @@ def _dataset(
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
     }
     step = resolve(model, Scenario()).time_step
-    facts = results.run_attributes(model, engine=engine, method=model.time.method, time_step=step)
+    facts = results.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
+
+
+def places_of(steps: Steps) -> list[int]:
+    """Where each of some steps is among those that are saved, each once."""
+    saved = list(dict.fromkeys(steps))
+    return [saved.index(step) for step in steps]
 
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:

@@ -26,41 +26,6 @@ CLASSES = {
 #: What was counted, the model with the data, and its priors alone.
 SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
 
-STYLE = """
-.first { margin: 0 calc(50% - min(38.75rem, 50vw - 1rem)); padding: 0 1rem; font-variant-numeric: tabular-nums; }
-.first h1 { font-size: 2.15rem; line-height: 1.15; margin: 0 0 .6rem; text-wrap: balance; max-width: 52rem; }
-.kicker { font-size: 14px; font-weight: 600; margin: 0 0 .3rem; color: #333; }
-.fold { display: grid; grid-template-columns: minmax(0, 47.5rem) minmax(0, 1fr); gap: 0 2.6rem; align-items: start; }
-.fold figure { margin: 0; } .fold figure img { width: 100%; display: block; }
-.first figcaption { font-size: 13.5px; color: #555; }
-.first dl { margin: 0; } .first dl > div { padding: .75rem 0; border-top: 1px solid #d5dbe3; }
-.first dl > div:first-child { border: 0; padding-top: 0; }
-.first dd { margin: .15rem 0 0; }
-.first .narrow { display: none; }
-.cls { font-weight: 700; font-size: 14px; white-space: nowrap; } .cls svg { vertical-align: -2px; margin-right: 6px; }
-.informed { color: #0a6652; } .undecided { color: #85540a; } .assumed { color: #5a4590; }
-.numbers { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); margin-top: .9rem;
-           border-top: 2px solid #222; }
-.numbers section { padding: .5rem 1.2rem .2rem 0; }
-.numbers section + section { padding-left: 1.2rem; border-left: 1px solid #d5dbe3; }
-.numbers h2 { font-size: 15px; border: 0; margin: 0; } .numbers p { margin: .1rem 0; font-size: 15px; }
-.numbers svg { max-width: 100%; height: auto; }
-.limits { border-top: 1px solid #d5dbe3; padding-top: .5rem; margin: .6rem 0 .4rem; font-size: 14px; color: #555; }
-details.part > summary { border-bottom: 1px solid #d5dbe3; padding: .6rem 0; }
-details.part > summary h2 { display: inline; border: 0; font-size: 1.15rem; color: #222; }
-@media (max-width: 760px) {
-  .fold, .numbers { display: block; } .first h1 { font-size: 1.55rem; }
-  .first .wide-only { display: none; } .first .narrow { display: block; }
-  .first dl { margin-top: .7rem; }
-  .numbers section, .numbers section + section { padding: .6rem 0; border-left: 0; border-top: 1px solid #d5dbe3; }
-  .numbers section:first-child { border-top: 0; }
-}
-@media print {
-  .first { margin: 0; padding: 0; } .fold { display: block; } .fold figure { max-width: 130mm; }
-  .numbers section { break-inside: avoid; } .first * { print-color-adjust: exact; }
-}
-"""
-
 
 def rendered(
     screen: FirstScreen, anchor: str, words: Callable[[str], str], picture: Callable[[str, str], str], player: str

@@ -78,7 +78,6 @@ WORDS = {
         "Shapley effects?",
         "what knowing a constant takes from the variance, on average over all orders in which constants become known",
     ),
-    "PAWN": ("PAWN", "how far the whole distribution of an output moves when a constant is known"),
     "Shapley value": (
         "Shapley values?",
         "the share of one mechanism in what all of them bring together, over every order in which they could be added",

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -49,17 +50,34 @@ def page_of(
     return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
 
+@dataclass(frozen=True)
+class Heading:
+    """What a page and its tables say of all their numbers.
+
+    Parameters
+    ----------
+    identity : str
+        What they were made from.
+    draws : str
+        What frames rest on, for their first column.
+    dates : Dates, optional
+        Where times are dates, for a column beside each column of times of a frame.
+    """
+
+    title: str
+    identity: str
+    draws: str = ""
+    dates: Dates | None = None
+
+
 def write(
     parts: Iterable[Part[F]],
     findings: F,
     folder: Path,
+    heading: Heading,
     *,
-    title: str,
-    identity: str,
-    draws: str = "",
     workers: int = 1,
     only: Iterable[Part[F]] | None = None,
-    dates: Dates | None = None,
     for_print: bool = False,
 ) -> list[Path]:
     """Write tables, figures and the page of some findings into a folder that exists, each file whole or not at all.
@@ -68,14 +86,10 @@ def write(
 
     Parameters
     ----------
-    draws : str, optional
-        What frames rest on, for their first column.
     workers : int
         Processes that draw; they change no byte.
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
-    dates : Dates, optional
-        Where times are dates, for a column beside each column of times of a frame.
     for_print : bool
         Figures as PNG and PDF too, which takes as long again as all else.
     """
@@ -86,7 +100,7 @@ def write(
     drawings = [drawing for part in writing for drawing in part.drawings(findings)]
     with drawn(drawings, folder, workers, FOR_PRINT if for_print else ON_PAGE) as figures:
         written = [
-            write_table(folder / f"{name}.csv", _dated(table, dates), draws=draws)
+            write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
             for part in writing
             for name, table in part.tables(findings).items()
         ]
@@ -98,7 +112,7 @@ def write(
         if (folder / f"{drawing.name}.svg").is_file()
     )
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
-    page = page_of(parts, findings, pictures, title, identity, left_out(folder))
+    page = page_of(parts, findings, pictures, heading.title, heading.identity, left_out(folder))
     return [*written, *files, *write_page(page, folder)]
 
 

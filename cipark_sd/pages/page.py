@@ -33,9 +33,9 @@ from cipark_sd.pages.blocks import (
     Table,
     headline_table,
 )
-from cipark_sd.pages.first_screen import STYLE, rendered
+from cipark_sd.pages.first_screen import rendered
 from cipark_sd.pages.glossary import Glossary
-from cipark_sd.pages.player.shell import is_page, policy, style
+from cipark_sd.pages.player.shell import is_page, policy, style, stylesheet
 from cipark_sd.records import from_plain, of_this_version, to_plain
 from cipark_sd.results import version
 from cipark_sd.wording import without_exponents
@@ -45,66 +45,7 @@ DATA, HTML = "report.json", "report.html"
 #: Of the first; 3 since a headline record says what was reported and what the priors alone say.
 FORMAT = "cipark_sd page 3"
 
-_STYLE = (
-    """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; overflow-wrap: anywhere; }
-h1, h2, h3 { line-height: 1.2; }
-h1 { margin-top: 3.5rem; } h1:first-of-type { margin-top: 0; }
-h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
-a { color: #004f83; } a.word { color: inherit; text-decoration: underline dotted #777; }
-:focus-visible { outline: 3px solid #b35c00; outline-offset: 2px; }
-.skip { position: absolute; left: -99rem; } .skip:focus { left: 1rem; top: .5rem; background: #fff; padding: .3rem; }
-nav { background: #f6f6f4; padding: .6rem 1.2rem; font-size: 14px; columns: 2; } nav p { margin: .1rem 0; }
-.answer { background: #f3f6f9; border-left: 5px solid #005b96; padding: .8rem 1.2rem; margin: 1rem 0; }
-.answer h2 { border: 0; margin: 0 0 .5rem; font-size: 1.15rem; } .answer ul { padding-left: 1.2rem; margin: .4rem 0; }
-.answer li { font-size: 1.1rem; margin: .2rem 0; } .answer p { margin: .4rem 0; }
-.player { width: 100%; height: 60rem; border: 1px solid #ccc; background: #fff; }
-.answer figure { margin: .6rem 0 0; } .answer img { width: 34rem; }
-table { border-collapse: collapse; font-size: 14px; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto;
-  /* a shadow on each side where there is more to be seen */
-  background: linear-gradient(to right, #fff 30%, #fff0) 0 0 / 3rem 100% no-repeat local,
-              linear-gradient(to left, #fff 30%, #fff0) 100% 0 / 3rem 100% no-repeat local,
-              linear-gradient(to right, #0003, #0000) 0 0 / .7rem 100% no-repeat scroll,
-              linear-gradient(to left, #0003, #0000) 100% 0 / .7rem 100% no-repeat scroll; }
-caption { caption-side: top; text-align: left; padding-bottom: .3rem; color: #444; }
-/* stays in sight while its table is moved */
-caption > span { display: inline-block; position: sticky; left: 0; max-width: min(60rem, 100vw - 2rem); }
-td, th { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #eee; vertical-align: top;
-         overflow-wrap: normal; }
-td { white-space: nowrap; } tbody th { font-weight: 400; }
-td.text, th.text { text-align: left; white-space: normal; overflow-wrap: normal; }
-td.some, th.some { min-width: 7rem; } td.long, th.long { min-width: 13rem; }
-figure { margin: 1.2rem 0; } figcaption { font-size: 14px; color: #444; } img { max-width: 100%; }
-summary { cursor: pointer; color: #004f83; padding: .3rem 0; }
-dt { font-weight: 600; } dd { margin: 0 0 .4rem 1.2rem; }
-.identity { color: #555; font-size: 14px; }
-.warning { background: #fde8d7; padding: .6rem 1rem; border-left: 4px solid #b5651d; }
-/* a table may be wider than lines of text can be read */
-@media screen and (min-width: 68rem) {
-  main > .wide, main > details > .wide { width: max-content; min-width: 100%; max-width: calc(50vw + 28rem); }
-}
-@media (max-width: 600px) {
-  nav { columns: 1; } h1 { font-size: 1.5rem; } .answer { padding: .6rem .8rem; }
-  /* letters of a figure stay as large as those of the text; it is moved sideways like a wide table */
-  .wide > img { width: 44rem; max-width: none; }
-  /* so do the names of rows */
-  tbody th { position: sticky; left: 0; background: #fff; }
-}
-@media print {
-  nav, .skip, .player { display: none; }
-  figure, tr { break-inside: avoid; } h1, h2, h3, caption, summary, dt, .identity { break-after: avoid; }
-  thead { display: table-header-group; } details::details-content { content-visibility: visible; block-size: auto; }
-  table { font-size: 8pt; } td, th { padding: .1rem .3rem; } td.some, th.some { min-width: 0; }
-  table.many { font-size: 6.5pt; } table.many td { white-space: normal; }
-  td.long, th.long { min-width: 8rem; } caption > span { position: static; max-width: none; }
-  .wide { overflow: visible; background: none; } body { max-width: none; margin: 0; }
-}
-"""
-    + STYLE
-)
+_STYLE = stylesheet("page.css")
 
 
 def write_page(page: Page, folder: Path) -> list[Path]:

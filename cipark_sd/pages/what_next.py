@@ -12,7 +12,7 @@ from pathlib import Path
 from cipark_sd.pages.blocks import Section
 from cipark_sd.pages.first_screen import CLASSES
 from cipark_sd.pages.page import folded
-from cipark_sd.pages.player.shell import policy
+from cipark_sd.pages.player.shell import policy, stylesheet
 
 #: The file of the page in an output folder.
 FILE = "what_next.html"
@@ -71,48 +71,7 @@ class WhatNext:
     warning: str = ""
 
 
-_STYLE = """
-*{box-sizing:border-box}
-body{margin:0;background:#fff;color:#1b2430;font:16px/1.5 "Helvetica Neue",Arial,"Liberation Sans",sans-serif;
- font-variant-numeric:tabular-nums}
-main{max-width:1280px;margin:0 auto;padding:14px 32px 40px}
-a,summary{color:#1c5d94}:focus-visible{outline:3px solid #b35c00;outline-offset:2px}
-h1{font-size:31px;line-height:1.12;letter-spacing:-.015em;margin:0 0 6px;text-wrap:balance}
-h2{font-size:17px;margin:10px 0 0}p{margin:0}
-.kicker{font-size:14px;color:#56606e;margin:0 0 8px}.kicker b{color:#1b2430}
-.class{font-weight:700;font-size:14px;white-space:nowrap}.class svg,td svg.mark,th svg.mark{vertical-align:-2px}
-.informed{color:#0a6652}.not-decided{color:#85540a}.assumed{color:#5a4590}
-dl{display:grid;grid-template-columns:1fr 1fr 1.1fr;gap:0 32px;margin:10px 0}
-dl div{border-top:2px solid #d5dbe3;padding-top:6px;font-size:14.5px;line-height:1.35}dd{margin:0}
-table{border-collapse:collapse}.nb{white-space:nowrap}
-.options{width:100%}
-.options thead th{font-size:13px;font-weight:400;color:#56606e;text-align:right;vertical-align:bottom;
- padding:4px 0 5px 14px;line-height:1.25;border-bottom:2px solid #1b2430}
-.options thead th:first-child,.options thead th:nth-child(2){text-align:left}
-.options thead b{display:block;white-space:nowrap;color:#1b2430;font-size:14px}
-.options tbody th{text-align:left;font-size:16px;line-height:1.2;padding:4px 0 4px 8px;max-width:380px}
-.options tbody th span{display:block;font-weight:400;font-size:13px;color:#56606e}
-.options td{padding:0 0 0 14px;text-align:right;font-size:15px;white-space:nowrap}
-.options td:nth-child(2){text-align:left;width:250px}.options tbody tr{border-bottom:1px solid #e6eaef}
-.options tr.base th,.options tr.base td{background:#f4f7fa}
-.options tr.event th{font-size:15px}.options tr.apart th{font-size:13px;color:#56606e;padding:9px 0 3px 8px}
-.options td:last-child,.options thead th:last-child{padding-right:8px}
-.cards{display:none;list-style:none;margin:0;padding:0}.cards li{border-top:1px solid #d5dbe3;padding:7px 0 8px}
-.cards p.line{display:flex;justify-content:space-between;gap:10px}.cards p.small,.small{font-size:13.5px;color:#56606e}
-svg{max-width:100%;display:inline-block}svg.picture{display:block}.cards svg.picture{width:100%;height:auto}
-.measure{margin-top:14px;border-left:5px solid #1c5d94;padding:2px 0 2px 14px}
-.limits{margin-top:12px;padding-top:8px;border-top:1px solid #d5dbe3;font-size:14px;color:#56606e}
-.warning{background:#fde8d7;padding:.5rem .9rem;border-left:4px solid #b5651d;margin:8px 0}
-details{margin-top:14px}details table{font-size:14px;margin:10px 0 18px}details caption{text-align:left;color:#444}
-.wide{overflow-x:auto}
-details td,details th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #eee;vertical-align:top}
-details td{white-space:nowrap}details .text{text-align:left;white-space:normal}
-@media(max-width:900px){main{padding:14px 18px 30px}h1{font-size:25px}dl{display:block}
- dl div{border-top:1px solid #d5dbe3;padding:6px 0}.options{display:none}.cards{display:block}.first{display:flex;
- flex-direction:column}.first dl{order:9}}
-@media print{@page{size:A4 landscape;margin:12mm}main{max-width:none;padding:0}tr,.measure{break-inside:avoid}
- details::details-content{content-visibility:visible;block-size:auto}}
-"""
+_STYLE = stylesheet("what_next.css")
 
 
 def write_out(page: WhatNext, folder: Path) -> str:

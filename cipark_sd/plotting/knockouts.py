@@ -2,8 +2,9 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cipark_sd.plotting.marks import interval
 from cipark_sd.plotting.panels import note
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
 from cipark_sd.plotting.runs import PALETTE
@@ -81,25 +82,14 @@ def _panel(axes: "Axes", of_group: "pd.DataFrame", names: Sequence[str], structu
         for draws, colour, shift in (("prior", _BEFORE, -0.19), ("posterior", _AFTER, 0.19)):
             for row in of_structure[of_structure["when"] == draws].to_dict("records"):
                 y = place + (shift if after_data else 0.0)
-                low90, low50, median, high50, high90 = (
-                    min(row[key], _MOST) for key in ("low90", "low50", "median", "high50", "high90")
-                )
-                axes.hlines(y, low90, high90, color=colour, linewidth=1.0, zorder=3)
-                axes.hlines(y, low50, high50, color=colour, linewidth=3.6, zorder=3)
-                axes.plot(median, y, "o", color="white", markeredgecolor=colour, markersize=3.4, zorder=4)
+                ends = [min(row[key], _MOST) for key in ("low90", "low50", "median", "high50", "high90")]
+                interval(axes, y, ends, colour, thick=3.6, dot=3.4)
                 if row["high90"] > _MOST:
                     axes.plot(_MOST, y, ">", color=colour, markersize=3, zorder=4)
                 if draws == ("posterior" if after_data else "prior"):
                     shares = ", ".join(f"{100 * row[answer]:.0f}" for answer in ("fewer", "none", "more"))
-                    axes.text(
-                        1.0,
-                        place,
-                        shares,
-                        transform=axes.get_yaxis_transform(),
-                        fontsize=SMALL,
-                        va="center",
-                        ha="right",
-                    )
+                    how: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": SMALL}
+                    axes.text(1.0, place, shares, va="center", ha="right", **how)
         rival_rows = of[(of["structure"] != structure) & (of["when"] == ("posterior" if after_data else "prior"))]
         medians = rival_rows[~rival_rows["idle"].astype(bool)]["median"].clip(upper=_MOST)
         axes.plot(medians, [place + (0.19 if after_data else 0.0)] * len(medians), "|", color=_OTHERS, markersize=4.5,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.arrays import Array
+from cipark_sd.plotting.marks import stacked
 from cipark_sd.plotting.panels import COLOURS, note, timed, titled
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
 from cipark_sd.sensitivities.loops import OTHERS, bands, leading
@@ -75,10 +76,7 @@ def plot_loops(dominance: "xr.Dataset") -> "Figure":
 
 def _leading(axes: "Axes", times: Array, shares: Array, strongest: Sequence[int]) -> None:
     """In which share of the draws each of the strongest leads, one above the other; white where others do."""
-    below = np.zeros(len(times))
-    for place, i in enumerate(strongest):
-        axes.fill_between(times, below, below + shares[i], color=COLOURS[place], alpha=0.8, linewidth=0)
-        below = below + shares[i]
+    stacked(axes, times, shares[strongest], COLOURS)
     axes.set_ylim(0, 1)
     axes.margins(x=0)
     axes.tick_params(labelsize=SMALL)
@@ -86,15 +84,11 @@ def _leading(axes: "Axes", times: Array, shares: Array, strongest: Sequence[int]
 
 
 def _areas(axes: "Axes", times: Array, up: Array, down: Array, strongest: Sequence[int], names: Sequence[str]) -> None:
-    above, below = np.zeros(len(times)), np.zeros(len(times))
-    for place, i in enumerate(strongest):
-        colour = COLOURS[place]
-        axes.fill_between(times, above, above + up[i], color=colour, alpha=0.8, linewidth=0, label=names[i])
-        axes.fill_between(times, -below, -below - down[i], color=colour, alpha=0.8, linewidth=0)
-        above, below = above + up[i], below + down[i]
     weaker = [i for i in range(len(names)) if i not in strongest]
-    axes.fill_between(times, above, above + up[weaker].sum(axis=0), color="0.85", linewidth=0, label="the others")
-    axes.fill_between(times, -below, -below - down[weaker].sum(axis=0), color="0.85", linewidth=0)
+    colours, labels = [*COLOURS[: len(strongest)], "0.85"], [*(names[i] for i in strongest), "the others"]
+    for values, shown in ((up, labels), (-down, [])):
+        heights = [*values[strongest], values[weaker].sum(axis=0)]
+        stacked(axes, times, heights, colours, shown)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel("share of scores\nbalancing | reinforcing")
     axes.legend(fontsize=TINY, handlelength=1.2, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,7 +1,7 @@
 """What figures with a panel for each output and moment share."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,9 +97,27 @@ def colours(names: Iterable[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(distinct)}
 
 
-def at_moment(dataset: "xr.Dataset", output: str, moment: Moment) -> "xr.Dataset":
-    """One output at the computed time nearest to a moment."""
-    return dataset.sel(output=output).sel(time=moment.time, method="nearest")
+def by_moment(
+    dataset: "xr.Dataset",
+    moments: Sequence[Moment],
+    height: float,
+    draw: "Callable[[Axes, xr.Dataset], None]",
+    **how: Any,
+) -> "tuple[Figure, np.ndarray[Any, Any]]":
+    """A row of panels for each output, ``height`` inches high, and a column for each moment, with their titles.
+
+    Parameters
+    ----------
+    draw : function
+        Draws one output at the computed time nearest to a moment.
+    """
+    outputs = outputs_of(dataset)
+    figure, panels = grid(len(outputs), len(moments), 0.5 + height * len(outputs), **how)
+    for row, output in enumerate(outputs):
+        for axes, moment in zip(panels[row], moments, strict=True):
+            draw(axes, dataset.sel(output=output).sel(time=moment.time, method="nearest"))
+            titled(axes, f"{output}, {moment.label}", columns=len(moments))
+    return figure, panels
 
 
 def outputs_of(dataset: "xr.Dataset | xr.DataArray") -> list[str]:

@@ -1,7 +1,7 @@
 """The course of one run, with observed values where there are some."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
@@ -109,16 +109,8 @@ def _draw_panel(
         text = series.label if lines == 1 else f"{label}, {series.label}"
         if series.low is not None and series.high is not None:
             axes.vlines(series.times, series.low, series.high, color="black", linewidth=1, zorder=3)
-        axes.plot(
-            series.times,
-            series.values,
-            "o",
-            color="black",
-            markerfacecolor="white",
-            markersize=4.5,
-            label=text,
-            zorder=4,
-        )
+        white: dict[str, Any] = {"color": "black", "markerfacecolor": "white", "markersize": 4.5}
+        axes.plot(series.times, series.values, "o", label=text, zorder=4, **white)
     subject = str(result[names[0]].attrs.get("long_name", names[0])) if len(names) == 1 else ""
     axes.set_ylabel(_with_units(subject, units) if subject else f"[{units or 'no units'}]")
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Figures of a sensitivity analysis besides indices: Morris plane, tornado, fan, scatter matrix, Shapley effects."""
+"""Figures of a sensitivity analysis besides indices: tornado, fan, scatter matrix, Shapley effects."""
 
 import textwrap
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipark_sd.arrays import Array
+from cipark_sd.plotting.marks import bars
 from cipark_sd.plotting.panels import (
     ROWS,
-    at_moment,
+    by_moment,
     grid,
     largest,
     made,
@@ -17,7 +18,6 @@ from cipark_sd.plotting.panels import (
     note,
     outputs_of,
     timed,
-    titled,
     with_unit,
 )
 from cipark_sd.plotting.paper import SMALL, TINY, styled
@@ -31,98 +31,28 @@ if TYPE_CHECKING:
 
 
 @styled
-def morris_planes(effects: "xr.Dataset", moments: Sequence[Moment], *, labelled: int = 6) -> "Figure":
-    """Mean absolute effect against spread of the effects for each output and moment; the strongest have their names.
-
-    Filled points and open ones are the two counts of levels of the grid.
-    """
-    outputs = outputs_of(effects)
-    figure, panels = grid(len(outputs), len(moments), 0.5 + 2.6 * len(outputs))
-    for row, output in enumerate(outputs):
-        for column, moment in enumerate(moments):
-            _morris_plane(panels[row, column], at_moment(effects, output, moment), labelled)
-            titled(panels[row, column], f"{output}, {moment.label}", columns=len(moments))
-    panels[0, 0].legend(loc="lower right")
-    note(
-        figure,
-        "Effects of moving a constant by more than half of its distribution, per whole of it; bars: 95 % intervals. "
-        "Above the dashed line a constant's effect depends on the others, or bends, more than it acts.",
-    )
-    return figure
-
-
-def _morris_plane(axes: "Axes", at: "xr.Dataset", labelled: int) -> None:
-    for number, levels in enumerate(at["levels"].to_numpy()):
-        of_design = at.sel(levels=levels)
-        colour = PALETTE[number % len(PALETTE)]
-        axes.errorbar(
-            of_design["mu_star"].to_numpy(),
-            of_design["sigma"].to_numpy(),
-            xerr=of_design["mu_star_conf"].to_numpy(),
-            fmt="o" if number == 0 else "s",
-            markersize=3,
-            markerfacecolor=colour if number == 0 else "none",
-            color=colour,
-            elinewidth=0.5,
-            alpha=0.8,
-            label=f"{levels} levels",
-        )
-    first = at.isel(levels=0)
-    names = [str(name) for name in at["parameter"].to_numpy()]
-    reach, height = axes.get_xlim()[1], float(np.nan_to_num(at["sigma"].to_numpy()).max())
-    _label(axes, first["mu_star"].to_numpy(), first["sigma"].to_numpy(), names, labelled, 0.085 * height)
-    axes.plot([0, reach], [0, reach], color="0.7", linewidth=0.7, linestyle="--", zorder=0)
-    axes.set_xlim(0, reach * 1.2)
-    axes.set_ylim(0, 1.25 * height if height > 0 else 1)
-    units = at["units"].item()
-    axes.set_xlabel(with_unit("mean absolute effect", units))
-    axes.set_ylabel(with_unit("standard deviation of the effects", units))
-
-
-def _label(axes: "Axes", x: Array, y: Array, names: Sequence[str], count: int, step: float) -> None:
-    """Names beside the points furthest to the right, each above the one below it, with a thin line to its point."""
-    level = -np.inf
-    shown = [i for i in largest(x, count) if np.isfinite(x[i]) and np.isfinite(y[i])]
-    for i in sorted(shown, key=lambda i: float(y[i])):
-        level, reach = max(level + step, float(y[i]) + 0.3 * step), float(np.nanmax(x))
-        right = x[i] > 0.6 * reach  # a name on the right must not leave the panel
-        axes.annotate(
-            names[i],
-            (x[i], y[i]),
-            xytext=(float(x[i]) + (0.15 if right else 0.03) * reach, level),
-            fontsize=TINY,
-            ha="right" if right else "left",
-            va="bottom",
-            bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "0.5"},
-        )
-
-
-@styled
 def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
     from cipark_sd.sensitivities.local import swing
 
-    outputs, rows = outputs_of(swings), min(ROWS, swings.sizes["parameter"])
-    figure, panels = grid(len(outputs), len(moments), 0.6 + (0.5 + 0.15 * rows) * len(outputs))
-    for row, output in enumerate(outputs):
-        for column, moment in enumerate(moments):
-            axes, at = panels[row, column], at_moment(swings, output, moment)
-            low, high, middle = at["low"].to_numpy(), at["high"].to_numpy(), float(at["middle"])
-            shown = largest(swing(at), rows)
-            for values, opposite, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
-                label = f"at its {swings.attrs[end]:.0%} quantile"
-                reach, height = values[shown] - middle, 0.7
-                bars = axes.barh(range(rows), reach, left=middle, color=colour, height=height, label=label)
-                # of two ends on the same side the nearer one lies in front
-                for bar, reach_here, reach_opposite in zip(
-                    bars, np.abs(reach), np.abs(opposite[shown] - middle), strict=True
-                ):
-                    bar.set_zorder(3 if reach_here < reach_opposite else 2)
-            axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
-            axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)
-            axes.invert_yaxis()
-            titled(axes, with_unit(f"{output}, {moment.label}", at["units"].item()), columns=len(moments) + 1)
+    rows = min(ROWS, swings.sizes["parameter"])
+
+    def drawn(axes: "Axes", at: "xr.Dataset") -> None:
+        low, high, middle = at["low"].to_numpy(), at["high"].to_numpy(), float(at["middle"])
+        shown = largest(swing(at), rows)
+        for values, opposite, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
+            label = f"at its {swings.attrs[end]:.0%} quantile"
+            reach, other = values[shown] - middle, np.abs(opposite[shown] - middle)
+            drawn_bars = axes.barh(range(rows), reach, left=middle, color=colour, height=0.7, label=label)
+            # of two ends on the same side the nearer one lies in front
+            for bar, near in zip(drawn_bars, np.abs(reach) < other, strict=True):
+                bar.set_zorder(3 if near else 2)
+        axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
+        axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)
+        axes.invert_yaxis()
+        axes.set_xlabel(with_unit("", at["units"].item()).strip())
+
+    figure, panels = by_moment(swings, moments, 0.6 + 0.15 * rows, drawn)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     note(figure, "One constant at a time, all others at their medians: what constants do together is not in it.")
     return figure
@@ -148,14 +78,8 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
         at = fans.sel(output=output)
         pairs = [(p, 100 - p) for p in levels if p < 50 and 100 - p in levels]
         for number, (low, high) in enumerate(pairs):
-            axes.fill_between(
-                times,
-                at.sel(percentile=low),
-                at.sel(percentile=high),
-                color=_tint(0.2 + 0.6 * number / max(1, len(pairs) - 1)),
-                linewidth=0,
-                label=f"{high - low:g} %",
-            )
+            ends, tint = (at.sel(percentile=end) for end in (low, high)), 0.2 + 0.6 * number / max(1, len(pairs) - 1)
+            axes.fill_between(times, *ends, color=_tint(tint), linewidth=0, label=f"{high - low:g} %")
         if 50.0 in levels:
             axes.plot(times, at.sel(percentile=50.0), color="black", linewidth=1.4, label="median")
         for moment in moments:
@@ -201,16 +125,8 @@ def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, momen
             if j >= i:
                 axes.set_axis_off()
                 continue
-            points = axes.scatter(
-                columns[j][few],
-                columns[i][few],
-                c=values[few],
-                s=2,
-                cmap="cividis",
-                vmin=low,
-                vmax=high,
-                rasterized=True,
-            )
+            how = {"s": 2, "cmap": "cividis", "vmin": low, "vmax": high, "rasterized": True}
+            points = axes.scatter(columns[j][few], columns[i][few], c=values[few], **how)
             axes.set_label(f"{names[j]} (across) and {names[i]} (up)")
             if j == 0:
                 axes.set_ylabel(names[i], fontsize=SMALL)
@@ -241,24 +157,13 @@ def _running_mean(x: Array, y: Array, slices: int = 20) -> tuple[Array, Array]:
 @styled
 def shapley_bars(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 10) -> "Figure":
     """Shapley effects with their intervals, for each output and moment."""
-    outputs = outputs_of(indices)
-    figure, panels = grid(len(outputs), len(moments), 0.5 + 1.9 * len(outputs))
-    for row, output in enumerate(outputs):
-        for column, moment in enumerate(moments):
-            axes, at = panels[row, column], at_moment(indices, output, moment)
-            shown = largest(at["Sh"].to_numpy(), count)
-            axes.barh(
-                np.arange(len(shown)),
-                at["Sh"].to_numpy()[shown],
-                xerr=at["Sh_conf"].to_numpy()[shown],
-                color=PALETTE[0],
-                alpha=0.8,
-                height=0.7,
-                error_kw={"linewidth": 0.8},
-            )
-            axes.set_yticks(np.arange(len(shown)), names_of(indices, shown), fontsize=TINY)
-            axes.invert_yaxis()
-            titled(axes, f"{output}, {moment.label}", columns=len(moments))
+
+    def drawn(axes: "Axes", at: "xr.Dataset") -> None:
+        share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
+        shown = largest(share, count)
+        bars(axes, names_of(indices, shown), share[shown], width[shown], color=PALETTE[0], alpha=0.8)
+
+    figure, panels = by_moment(indices, moments, 1.9, drawn)
     for axes in panels[-1]:
         axes.set_xlabel("share of variance")
     note(figure, f"Shapley effects with 95 % intervals; all constants together make one. {made(indices)}")

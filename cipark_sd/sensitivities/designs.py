@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
@@ -15,7 +14,7 @@ from cipark_sd.errors import InvalidValue
 #: Rows whose sums are formed together; sums of blocks are added in order, whatever is run at a time.
 BLOCK = 128
 #: Keeps the streams of random numbers that one seed gives apart.
-_BOOTSTRAP, _MORRIS, _RANDOM = 1, 2, 3
+_BOOTSTRAP, _RANDOM = 1, 3
 
 Points = Literal["sobol", "random"]
 
@@ -67,28 +66,3 @@ def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array
     rng = np.random.default_rng([seed, _BOOTSTRAP, number])
     counts = rng.poisson(1.0, size=(BLOCK, resamples))[at : at + size].T
     return np.concatenate([np.ones((1, size)), counts])
-
-
-def morris_points(
-    k: int, levels: int, trajectory: int, seed: int, margins: Array
-) -> tuple[Array, NDArray[np.intp], Array]:
-    """One trajectory: points ``(k + 1, k)``, which factor each step moves ``(k,)``, and by how much ``(k,)``.
-
-    The grid is Morris' own, ``j / (levels - 1)``, and a step ``levels / (2 (levels - 1))``: longer than a half, and
-    another for each count of levels. A step of a half would see nothing of an effect of that period, on any grid. The
-    grid and the step of a factor are drawn together into ``[margin, 1 - margin]`` by ``margins (k,)``, so that none is
-    put at the end of an unbounded distribution. All levels are visited equally often.
-
-    Source: Morris 1991, Technometrics 33, section 2; the margins are ours.
-    """
-    rng = np.random.default_rng([seed, _MORRIS, levels, trajectory])
-    width = 1 - 2 * margins
-    length = levels / (2 * (levels - 1)) * width
-    low = margins + rng.integers(0, levels // 2, size=k) / (levels - 1) * width
-    up = rng.random(k) < 0.5
-    order = rng.permutation(k)
-    moves = np.where(up, length, -length)
-    points = np.repeat(np.where(up, low, low + length)[None], k + 1, axis=0)
-    for step, factor in enumerate(order):
-        points[step + 1 :, factor] += moves[factor]
-    return np.clip(points, margins, 1 - margins), order, moves[order]

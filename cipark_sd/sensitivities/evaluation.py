@@ -39,8 +39,6 @@ class Output:
     without : Scenario, optional
         Where given, the output is the effect: the variable less what it is under this scenario, with the same values
         of the uncertain constants.
-    under : Scenario, optional
-        The world in which the variable is looked at; without it the one in which nothing is changed.
     range : (float, float)
         In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
         step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
@@ -51,12 +49,11 @@ class Output:
     variable: str
     without: Scenario | None = None
     range: tuple[float, float] = (-np.inf, np.inf)
-    under: Scenario | None = None
 
     @property
     def worlds(self) -> tuple[Scenario | None, ...]:
         """All that have to be run for it."""
-        return (self.under,) if self.without is None else (self.under, self.without)
+        return (None,) if self.without is None else (None, self.without)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +131,7 @@ class Evaluation(MadeOnce):
         worlds = {key: self._courses(key, values, rows, halvings) for key in self._worlds}
         result = np.stack(
             [
-                worlds[world_key(output.under)][0][output.variable]
+                worlds[world_key(None)][0][output.variable]
                 - (worlds[world_key(output.without)][0][output.variable] if output.without else 0.0)
                 for output in self.definitions
             ],

@@ -1,10 +1,9 @@
 """What a sensitivity analysis asks: which constants are uncertain, which outputs are looked at, and when."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.decisions import Decisions
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factors
 from cipark_sd.sensitivities.ranking import Moment
@@ -18,8 +17,6 @@ class Question:
     ----------
     every : float, optional
         Time between the instants at which indices are computed; without it each saved time.
-    decisions : Decisions
-        Claims and choices that are examined as well; none where a study has none.
     """
 
     title: str
@@ -30,4 +27,3 @@ class Question:
     scenario: Scenario
     every: float | None = None
     drains: tuple[tuple[str, str], ...] = ()
-    decisions: Decisions = field(default_factory=Decisions)

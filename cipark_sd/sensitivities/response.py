@@ -124,7 +124,7 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        outputs = [(o.label, o.variable, *map(world_key, (o.under, o.without)), o.range) for o in self.definitions]
+        outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in self.definitions]
         texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
@@ -144,11 +144,6 @@ class ModelResponse:
         """The response for the ``n`` runs of one design, whose failures are counted."""
         self.failures[label] = Failures(labels(self.model)) if counted is None else counted
         return replace(self, _design=(label, n))
-
-    def as_in(self, model_response: "ModelResponse") -> "ModelResponse":
-        """The same with who computes and what may fail of another response."""
-        how = {name: getattr(model_response, name) for name in ("workers", "pool", "allowed", "failures")}
-        return replace(self, **how)
 
     def scores(self, shares: Array) -> Array:
         """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
@@ -242,8 +237,6 @@ def model_response(
     engine: str = "native",
     workers: int | None = None,
     drains: Sequence[tuple[str, str]] = (),
-    pool: Pool | None = None,
-    allowed: float = 1.0,
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -269,7 +262,7 @@ def model_response(
     raise_all(model.name, problems)
     if times is None:
         times = grid_of(model, checked(model, scenario)).saved_times.tolist()
-    how = (np.array(times), scenario, engine, workers, tuple(drains), pool, allowed)
+    how = (np.array(times), scenario, engine, workers, tuple(drains))
     response = ModelResponse(model, factors, tuple(outputs), *how)
     # one run finds names and times that the model does not have before thousands are planned
     middle = factors.values(response.scores(np.full((1, len(factors)), 0.5)))

@@ -16,7 +16,7 @@ from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.ensembles import ensemble
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import run_settings
+from cipark_sd.experiments.run import SettingsTask
 from cipark_sd.failures import REASON
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
@@ -62,10 +62,11 @@ def test_an_outcome_may_be_missing_under_a_policy_and_no_infinite_one(model: Mod
         Outcome("b", "B", "part", low=0),
         Outcome("c", "C", "S", per="seen"),
     ):
-        found = run_settings(model, Scenario(), draws, [outcome], [0, 1, 2, 3], Scenario(), "native")
+        found = SettingsTask(model, Scenario(), draws, (outcome,), (0, 1, 2, 3), Scenario(), "native").run()
         assert np.isnan(found.values[0]).tolist() == [MISSING, MISSING]
         assert not found.marks.reason.any()
-    broken = run_settings(model, Scenario(), draws, [Outcome("d", "D", "broken")], [0, 3], Scenario(), "native")
+    read = ((Outcome("d", "D", "broken"),), (0, 3))
+    broken = SettingsTask(model, Scenario(), draws, *read, Scenario(), "native").run()
     assert (broken.marks.reason > 0).tolist() == [False, True]
 
 

@@ -187,8 +187,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         "-o",
         "{out}/slow",
     ),
-    "sensitivity": ("sensitivity", "{model}", "--variables", "Cup", "--method", "morris", "-o", "{out}/which"),
-    "sensitivity of the study": ("sensitivity", "{study}", "--method", "morris", "-o", "{out}/of"),
+    "sensitivity": ("sensitivity", "{model}", "--variables", "Cup", "--method", "tornado", "-o", "{out}/which"),
+    "sensitivity of the study": ("sensitivity", "{study}", "--method", "tornado", "-o", "{out}/of"),
     "loops": (
         "sensitivity",
         "{model}",

@@ -19,7 +19,7 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import failures_in, run_policies
+from cipark_sd.experiments.run import Setup, failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
@@ -69,6 +69,11 @@ class Analysis:
     pool: Pool
     allowed: float
 
+    @property
+    def setup(self) -> Setup:
+        """What all its runs share."""
+        return Setup(self.model, self.study.scenario, self.engine, self.pool)
+
     def run(
         self,
         policies: Sequence[Policy],
@@ -92,16 +97,13 @@ class Analysis:
         TooManyFailed
         """
         runs = run_policies(
-            self.model,
+            self.setup,
             policies,
             self.rivals if rivals is None else rivals,
             self.draws if draws is None else draws,
             self.catalogue.outcomes if outcomes is None else outcomes,
             self.catalogue.times if times is None else times,
-            scenario=self.study.scenario,
-            engine=self.engine,
-            pool=self.pool,
-            progress=bars.counter(stage),
+            bars.counter(stage),
         )
         failures = failures_in(self.model, runs)
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)

@@ -8,8 +8,8 @@ import xarray as xr
 
 from cipark_sd.arrays import Array
 from cipark_sd.claims import WORDS, Kind, class_of, has_assumed_sign
-from cipark_sd.experiments.definition import BASE, Catalogue
-from cipark_sd.experiments.run import time_position
+from cipark_sd.experiments.definition import Catalogue
+from cipark_sd.experiments.effects import paired
 
 #: The order of a page: what the data inform comes first, what the model assumes last.
 ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
@@ -46,7 +46,8 @@ def effect_classes(
     outcome, at = catalogue.headline
     classes = []
     for policy in catalogue.changes:
-        of = [tuple(_changes(runs, outcome, at, policy.id, rival) for runs in (prior, posterior)) for rival in rivals]
+        by_data = [paired(runs, policy.id, outcome, at) for runs in (prior, posterior)]
+        of = [[_change(*values[rival]) for values in by_data] for rival in rivals]
         low, median, high = np.quantile(of[0][0][0], [0.05, 0.5, 0.95]).tolist()
         active = [pair for pair in of if any(changes.any() for changes, _ in pair)]
         pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
@@ -56,11 +57,7 @@ def effect_classes(
     return tuple(classes)
 
 
-def _changes(runs: xr.Dataset, outcome: str, at: float, policy: str, rival: str) -> tuple[Array, Array]:
-    """The differences of a policy to the base ``(n,)``, those that are numbers, and the same as shares of the base."""
-    values = runs[outcome].isel(time=time_position(at, runs["time"].to_numpy().tolist())).sel(rival=rival)
-    base = values.sel(policy=BASE).to_numpy()
-    differences = values.sel(policy=policy).to_numpy() - base
-    fine = np.isfinite(differences)
-    of = differences[fine], base[fine]
-    return of[0], np.divide(of[0], of[1], out=np.full_like(of[0], np.nan), where=of[1] != 0)
+def _change(values: Array, base: Array) -> tuple[Array, Array]:
+    """The differences to the base, and the same as shares of the base."""
+    changes = values - base
+    return changes, np.divide(changes, base, out=np.full_like(changes, np.nan), where=base != 0)

@@ -117,14 +117,11 @@ class DesignPart(PolicyPart[DesignFindings]):
 
         def over(seed: int, n: int) -> search.Evaluator:
             return search.Evaluator(
-                analysis.model,
+                analysis.setup,
                 catalogue.levers,
                 sample(analysis, n, seed),
                 catalogue.outcome_by_id[settings.outcome],
                 settings.at,
-                analysis.study.scenario,
-                analysis.engine,
-                analysis.pool,
             )
 
         front = search.search(

@@ -102,10 +102,7 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
         else:
             outcomes.append(Outcome(name, name, name))
     policy = Policy("measured", "", measurement.scenario)
-    values = run_futures(
-        model, (policy,), ran.futures, outcomes, measurement.times, scenario=analysis.study.scenario,
-        engine=analysis.engine, pool=analysis.pool,
-    )[:, 0]  # fmt: skip
+    values = run_futures(analysis.setup, (policy,), ran.futures, outcomes, measurement.times)[:, 0]
     counts = np.diff(values, axis=-1) if measurement.increments else values
     return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))
 

@@ -75,18 +75,11 @@ def write(
     about, every = findings.about, parts()
     next_page = what_next.page_of(findings)
     page = [] if next_page is None else [write_text(folder / FIRST, write_out(next_page, folder))]
-    return page + output.write(
-        every,
-        findings,
-        folder,
-        title=f"{about.catalogue.title}: policies",
-        identity=about.identity,
-        draws=about.label,
-        dates=calendar_years(about.catalogue.time_units),
-        # the first tells what all have found
-        only=None if drawn is None else (every[0], drawn),
-        for_print=for_print,
-    )
+    dates = calendar_years(about.catalogue.time_units)
+    heading = output.Heading(f"{about.catalogue.title}: policies", about.identity, about.label, dates)
+    # the first tells what all have found
+    only = None if drawn is None else (every[0], drawn)
+    return page + output.write(every, findings, folder, heading, only=only, for_print=for_print)
 
 
 def kinds() -> dict[str, type]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.commands.findings import columns
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.findings import columns
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.strategies import (
     NEEDS,
@@ -283,15 +283,12 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
         return {"robustness": result.measures, **boxes}
 
     def drawings_of(self, result: RobustnessFindings, about: About) -> Iterator[Drawing]:
-        """The measures, and each box of failures."""
+        """Each box of failures."""
         import pandas as pd
 
-        from cipark_sd.plotting.choices import plot_box, plot_measures
+        from cipark_sd.plotting.choices import plot_box
 
         below = caption(about, result.futures)
-        better = about.catalogue.outcome_by_id[settings_of(about.catalogue).outcome].better
-        drawn = partial(plot_measures, title=heading(about), caption=below)
-        yield Drawing("robustness", drawn, (result.measures.set_index("strategy"), result.titles, better))
         for failure in result.failures:
             if failure.box is not None:
                 title = result.titles[failure.strategy]
@@ -322,7 +319,6 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
             Paragraph(_winner(result)),
             _measure_table(result, about),
             Listing(tuple(meanings)),
-            *pictures.show("robustness", "The darker the better within a column."),
             _stability_table(result, about),
         ]
         yield Section("Robust strategies", tuple(blocks))

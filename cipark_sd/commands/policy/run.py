@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cipark_sd.commands.findings import load_result
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
-from cipark_sd.commands.policy.findings import Findings, load_result, result_file, save
+from cipark_sd.commands.policy.findings import Findings, result_file, save
 from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, USUAL

@@ -43,9 +43,6 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
 
 def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
     """Options that do not go with what is asked about."""
-    if "decisions" in request.methods and not _decides(question):
-        expected = "a study with a policies.toml, whose claims and strategies they are"
-        yield InvalidValue("--method", "decisions", expected, where=_WHERE)
     known = {override_key(name) for name in question.factors.names}
     for name in request.pairs:
         if override_key(name) not in known:
@@ -59,23 +56,13 @@ def contradictions_with_question(request: Request, question: Question) -> Iterat
             yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
 
 
-def chosen_methods(request: Request, question: Question, *, joint: bool) -> tuple[Method, ...]:
+def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page; ``joint`` where constants depend on each other."""
     if request.methods:
         return tuple(method for method in registry.METHODS if method.name in request.methods)
-    # other outputs than the study's are asked about for their own sake
-    decides = _decides(question) and not request.outputs
-    return tuple(
-        method
-        for method in registry.METHODS
-        if (method.default_joint if joint else method.default) or (decides and method.name == "decisions")
-    )
+    return tuple(method for method in registry.METHODS if (method.default_joint if joint else method.default))
 
 
 def _joint() -> tuple[str, ...]:
     """Methods that go with constants which depend on each other."""
     return tuple(method.name for method in registry.METHODS if method.joint)
-
-
-def _decides(question: Question) -> bool:
-    return bool(question.decisions.claims or question.decisions.choices)

@@ -52,16 +52,14 @@ def answer(request: Request) -> Result:
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
     question = inputs.question
-    methods = list(chosen_methods(request, question, joint=not inputs.unseen))
+    methods = list(chosen_methods(request, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []
     allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not target.study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
-    # which methods say something of the draws is known before they are computed
-    claims = any(method.name == "decisions" for method in methods) and question.decisions.claims
-    for sentence in findings.with_results({"claims": None} if claims else {}).rests_on:  # type: ignore[dict-item]
+    for sentence in findings.rests_on:
         echo(sentence)
     try:
         with progress_bars() as bars, pool or nullcontext():
@@ -97,14 +95,11 @@ def facts(request: Request, inputs: Inputs) -> Facts:
         version=version(),
         basis=inputs.basis,
         notes=inputs.notes,
-        independent=inputs.independent,
-        choices_left=bool(question.decisions.choices),
         moments=question.moments,
         outputs=tuple(
             ExplainedOutput(
                 output.label,
                 estimands.name_in(question.model, output.variable),
-                estimands.settings(question.model, output.under),
                 estimands.settings(question.model, output.without),
                 estimands.unit_of(question.model, output.variable),
             )
@@ -154,17 +149,7 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
 def _response(
     question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
 ) -> ModelResponse:
-    every = question.every if request.every is None else request.every
-    times = _times(question, every, bare=bare)
-    return model_response(
-        question.model,
-        question.factors,
-        question.outputs,
-        times=times,
-        scenario=question.scenario,
-        engine="native",
-        workers=request.workers,
-        drains=question.drains,
-        pool=pool,
-        allowed=allowed,
-    )
+    times = _times(question, question.every if request.every is None else request.every, bare=bare)
+    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers, "drains": question.drains}
+    response = model_response(question.model, question.factors, question.outputs, times=times, **how)
+    return replace(response, pool=pool, allowed=allowed)

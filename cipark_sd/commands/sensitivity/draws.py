@@ -70,7 +70,7 @@ def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
                     raise
                 notes = [_BEFORE.format(source=fit.source)]
     basis = Basis("prior" if study.has_data else "ranges", n)
-    return Inputs(question, question, basis, notes=tuple(notes or _without_fit(request, study)))
+    return Inputs(question, basis, tuple(notes or _without_fit(request, study)))
 
 
 def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
@@ -79,10 +79,9 @@ def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inpu
     if missing:
         notes += (
             f"{missing} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
-            "here they vary over their priors. The two together reach further than a posterior, so that no Bayes "
-            "factor is taken of them; 'cipark policy' sets expectations against the fit itself.",
+            "here they vary over their priors. The two together reach further than a posterior.",
         )
-    return Inputs(joint, question, fit.basis, fit.effective, not missing, notes, fit.study_digest)
+    return Inputs(joint, fit.basis, notes, fit.study_digest)
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:
@@ -98,7 +97,7 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    how = "leave out --draws" if request.prior else "leave out --method, or name only sample, shapley or decisions"
+    how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
     notes.append(
         f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
         f"{'' if takes_fit(request) else f' if you {how}'}."
@@ -125,14 +124,14 @@ def _read(path: Path) -> FittedDraws:
     digest = str(facts.get("study_digest", ""))
     try:
         laplace = bool(facts.get("approximation") == "laplace")
-        k, worth = (float(str(facts.get(name, "nan"))) if laplace else math.nan for name in ("pareto_k", "effective"))
+        k = float(str(facts.get("pareto_k", "nan"))) if laplace else math.nan
         converged = None if "converged" not in facts else bool(facts["converged"])
     except ValueError as problem:
         reason = f"what the file says of its draws cannot be read ({problem}); make it again"
         raise UnusableInput(reason, where=str(file)) from None
     if laplace:
-        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, worth, str(path), digest)
-    return FittedDraws(Basis("posterior", n, converged), columns, float(n), str(path), digest)
+        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, str(path), digest)
+    return FittedDraws(Basis("posterior", n, converged), columns, str(path), digest)
 
 
 def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:

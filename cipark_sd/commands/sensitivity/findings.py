@@ -1,7 +1,5 @@
 """What ``cipark sensitivity`` has found: facts and one Dataset for each result, which come back from their files."""
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,10 +8,10 @@ from typing import TYPE_CHECKING, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.errors import InvalidValue
+from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.failures import failed_sentence
-from cipark_sd.files import write_text
 from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.records import of_this_version
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: The file of facts; each result is a file ``NAME.nc`` beside it.
-FILE = "findings-sensitivity.json"
+FILE = "findings-sensitivity.zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +28,12 @@ class ExplainedOutput:
 
     label: str
     quantity: str
-    under: str
     against: str
     unit: str
 
     def at(self, time: float) -> str:
         """The estimand at a time."""
-        return headline.output(self.quantity, time, under=self.under, against=self.against)
+        return headline.output(self.quantity, time, against=self.against)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +74,8 @@ class Facts:
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page.
-    independent : float or None
-        For claims: what draws of a posterior are worth, None where there is no posterior of all that varies.
     failed : tuple of FailedRuns
         By design, in the order in which they were computed.
-    choices_left : bool
-        Whether the study has strategies to choose from, of which draws that have seen no data say nothing.
     """
 
     title: str
@@ -93,8 +86,6 @@ class Facts:
     version: str
     basis: Basis
     notes: tuple[str, ...]
-    independent: float | None
-    choices_left: bool
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
@@ -122,10 +113,7 @@ class Findings:
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
-        sentences = [f"{self.facts.basis.sentence}.", *self.facts.notes]
-        if self.unseen and self.facts.choices_left and "claims" in self.results:
-            sentences.append("Which strategy is best is not asked of the priors: nothing is ranked before a fit.")
-        return sentences
+        return [f"{self.facts.basis.sentence}.", *self.facts.notes]
 
     @property
     def over(self) -> str:
@@ -159,21 +147,8 @@ class Findings:
 
 def save(findings: Findings, folder: Path) -> list[Path]:
     """Write facts and results into a folder, each file whole or not at all."""
-    from cipark_sd.records import to_plain
-    from cipark_sd.results import write_netcdf
-
-    text = json.dumps(
-        {"facts": to_plain(findings.facts), "results": list(findings.results)},
-        indent=2,
-        ensure_ascii=False,
-        allow_nan=False,
-    )
-    sentence = findings.facts.basis.sentence
-    files = [
-        write_netcdf(result.assign_attrs(basis=sentence), folder / f"{name}.nc")
-        for name, result in findings.results.items()
-    ]
-    return [*files, write_text(folder / FILE, text + "\n")]
+    save_result(findings, folder / FILE, "", {"basis": findings.facts.basis.sentence})
+    return [*(folder / f"{name}.nc" for name in findings.results), folder / FILE]
 
 
 def load(folder: Path) -> Findings:
@@ -184,25 +159,9 @@ def load(folder: Path) -> Findings:
     InvalidValue
         The folder has none, or some that cannot be read.
     """
-    import xarray as xr
-
-    from cipark_sd.files import file_name
-    from cipark_sd.inputs import MODEL_LIMIT, RESULT_LIMIT, check_netcdf, own_bytes
-    from cipark_sd.records import from_plain, of_this_version
-
     path = folder / FILE
-    if not path.exists():
-        expected = f"the output folder of cipark sensitivity, with {FILE} in it"
-        raise InvalidValue("the folder", str(folder), expected, where="cipark report")
     with of_this_version("findings", path):
-        content = json.loads(own_bytes(folder, FILE, MODEL_LIMIT))
-        facts, names = from_plain(Facts, content["facts"]), content["results"]
-        if not isinstance(names, list) or any(name != file_name(str(name)) for name in names):
-            raise ValueError(f"results are names of files of this folder, not {names}")
-        results = {}
-        for name in names:
-            raw = io.BytesIO(own_bytes(folder, f"{name}.nc", RESULT_LIMIT))
-            check_netcdf(raw)
-            undecoded = xr.load_dataset(raw, engine="h5netcdf", decode_times=False, decode_timedelta=False)
-            results[name] = undecoded.drop_encoding()
-    return Findings(facts, results)
+        found = load_result(Findings, path, "")
+        if found is None:
+            raise ValueError(f"there is no {FILE} in the folder")
+    return found

@@ -14,15 +14,8 @@ class Inputs:
     ----------
     question : Question
         With the factors that are drawn from.
-    prior : Question
-        The same with those that have seen no data, which claims are set against.
     basis : Basis
         What the draws are.
-    effective : float
-        How many independent draws they are worth.
-    whole : bool
-        Whether all that varies has draws of the fit. A fit holds other constants at values of its own; where these vary
-        over their priors, the two together are no posterior.
     notes : tuple of str
         Sentences for the head of the page, each of which a reader must know.
     study_digest : str
@@ -30,17 +23,9 @@ class Inputs:
     """
 
     question: Question
-    prior: Question
     basis: Basis
-    effective: float = float("inf")
-    whole: bool = True
     notes: tuple[str, ...] = ()
     study_digest: str = ""
-
-    @property
-    def independent(self) -> float | None:
-        """For claims: what draws of a posterior are worth, None where there is no posterior of all that varies."""
-        return self.effective if self.whole and not self.unseen else None
 
     @property
     def unseen(self) -> bool:

@@ -68,7 +68,7 @@ class _Sources(Part[Findings]):
 
 
 def _methods(findings: Findings) -> tuple[Method, ...]:
-    return tuple(method for method in (*registry.METHODS, registry.LOOPS) if method.is_in(findings))
+    return tuple(method for method in (*registry.METHODS, registry.LOOPS) if method.name in findings.results)
 
 
 def parts(findings: Findings) -> tuple[Part[Findings], ...]:
@@ -91,7 +91,7 @@ def failed_sentences(findings: Findings) -> list[str]:
 def together(findings: Findings) -> "xr.Dataset | None":
     """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
 
-    Of Morris' screening those of the first count of levels; each method has its own ``n_failed``.
+    Each method has its own ``n_failed``.
     """
     import xarray as xr
 
@@ -107,18 +107,9 @@ def write(findings: Findings, folder: Path, workers: int = 1, *, for_print: bool
         written.append(write_netcdf(indices.assign_attrs(basis=basis.sentence), folder / "all_indices.nc"))
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written.append(write_text(folder / "summary.txt", text))
-    title = f"Which assumptions matter: {findings.facts.title}"
-    return written + output.write(
-        parts(findings),
-        findings,
-        folder,
-        title=title,
-        identity=_identity(findings),
-        draws=basis.label,
-        workers=workers,
-        dates=calendar_years(findings.facts.time_units),
-        for_print=for_print,
-    )
+    title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
+    heading = output.Heading(title, _identity(findings), basis.label, dates)
+    return written + output.write(parts(findings), findings, folder, heading, workers=workers, for_print=for_print)
 
 
 write_again = output.again(FILE, load, write)

@@ -14,7 +14,6 @@ from cipark_sd.library import located
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import parse_assignments, resolve, split_key
-from cipark_sd.sensitivities.decisions import read_decisions
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.question import Question
@@ -73,8 +72,6 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
                 expected = f"a model file: a study has {instead}"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
     question = study.question()
-    if study.has_data:
-        question = replace(question, decisions=read_decisions(study.folder, study.model))
     if request.outputs:
         names = variable_names(study.model, request.outputs)
         question = replace(question, outputs=tuple(Output(name, name) for name in names))

@@ -64,6 +64,11 @@ def source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def stylesheet(name: str) -> str:
+    """The style of a page without a script, by the name of its file."""
+    return files("cipark_sd.pages").joinpath(name).read_text(encoding="utf-8")
+
+
 def _read(name: str) -> str:
     return files("cipark_sd.pages.player").joinpath(name).read_text(encoding="utf-8")
 

@@ -3,6 +3,7 @@
 import html
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def test_more_than_the_share_that_is_allowed_is_an_error_with_the_cause(write_md
 
 def response_of(model_file: Path, allowed: float = 1.0) -> ModelResponse:
     model = read_model(model_file)
-    return model_response(model, around(model, 0.2).factors, [Output("level", "level")], times=[4.5], allowed=allowed)
+    response = model_response(model, around(model, 0.2).factors, [Output("level", "level")], times=[4.5])
+    return replace(response, allowed=allowed)
 
 
 def test_a_design_that_was_stopped_counts_each_failed_run_once(

@@ -23,7 +23,6 @@ from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.local import tornado
-from cipark_sd.sensitivities.morris import rank_agreement
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.sensitivities.response import model_response
 from cipark_sd.sensitivities.sample import fan, sample
@@ -171,14 +170,6 @@ def test_an_output_that_fails_takes_no_other_with_it(strange):
     assert np.isfinite(values[:, 0]).all()
     assert np.isnan(values[0, 1]).all()
     assert np.isfinite(values[1, 1]).all()
-
-
-def test_rankings_agree_over_the_factors_that_have_a_value_in_each():
-    importance = np.array([[3.0, 2.0, 1.0, np.nan], [30.0, 20.0, 10.0, 99.0]])[:, :, None]
-    assert rank_agreement(importance) == pytest.approx(1.0)
-    importance[1, :3, 0] = (10.0, 20.0, 30.0)
-    assert rank_agreement(importance) == pytest.approx(-1.0)
-    assert np.isnan(rank_agreement(np.full((2, 3, 1), np.nan))).all()
 
 
 def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from cipark_sd.experiments.decisions import Decision, Decisions
 from cipark_sd.experiments.definition import Outcome, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, extended, paid
-from cipark_sd.experiments.run import run_policies
+from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
 
 STEP, DATE = 0.125, 4.0
@@ -59,8 +59,8 @@ def run(tmp_path, text, draws=None, engine="native", head=HEAD, method="euler"):
     outcomes = [*catalogue.outcomes, *(Outcome(name, name, name) for name in watched)]
     values = {"Rate": [0.1]} | (draws or {})
     return run_policies(
-        extended(base, catalogue), alternatives(decisions), (Structure("m", ""),),
-        {"m": Draws("m", values, "ranges")}, outcomes, (4, 8, 16), engine=engine,
+        Setup(extended(base, catalogue), engine=engine), alternatives(decisions), (Structure("m", ""),),
+        {"m": Draws("m", values, "ranges")}, outcomes, (4, 8, 16),
     ).isel(rival=0)  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def test_doing_nothing_has_the_bits_of_the_model_without_decisions(tmp_path):
     extended_runs = run(tmp_path, EVERYTHING, draws)
     base, catalogue = written(tmp_path, EVERYTHING)
     plain = run_policies(
-        base, alternatives(catalogue.decisions)[:1], (Structure("m", ""),),
+        Setup(base), alternatives(catalogue.decisions)[:1], (Structure("m", ""),),
         {"m": Draws("m", {"Rate": draws["Rate"]}, "ranges")}, catalogue.outcomes, (4, 8, 16),
     )  # fmt: skip
     assert np.array_equal(plain["level"].isel(rival=0, policy=0), extended_runs["level"].sel(policy="base"))

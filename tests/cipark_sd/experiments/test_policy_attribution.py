@@ -12,7 +12,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.attribution import attribution, factorial, interaction_matrix, shapley_matrix
 from cipark_sd.experiments.definition import Factor, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import run_policies
+from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -120,7 +120,9 @@ def found():
         Outcome("residents", "Residents", "Total Residents"),
         Outcome("share", "share", "Residents[SOE]", per="Total Residents"),
     ]
-    result = run_policies(park, factorial(FACTORS), [Structure("M0", "")], {"M0": draws}, outcomes, [2019.9, 2030])
+    result = run_policies(
+        Setup(park), factorial(FACTORS), [Structure("M0", "")], {"M0": draws}, outcomes, [2019.9, 2030]
+    )
     return result, attribution(result, FACTORS)
 
 

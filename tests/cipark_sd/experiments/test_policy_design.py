@@ -13,6 +13,7 @@ from cipark_sd.experiments.design import Evaluator, cost, score, search
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.ema import ema_model, ensemble_evaluator
 from cipark_sd.experiments.futures import sample_futures
+from cipark_sd.experiments.run import Setup
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -58,7 +59,7 @@ def front(park):
 
     def over(seed):
         futures = sample_futures(rivals, draws, (), 8, np.random.default_rng(seed))
-        return Evaluator(park, (FUND, SPARK, STRICT), futures, outcome, 2030, Scenario(), "native")
+        return Evaluator(Setup(park), (FUND, SPARK, STRICT), futures, outcome, 2030)
 
     def found():
         return search(
@@ -102,7 +103,7 @@ def test_settings_together_equal_settings_one_by_one(front):
 def test_an_evaluation_equals_a_single_run(park, front):
     evaluator, found, _ = front
     setting = dict(zip(("Fund Size", "Spark Size", "Admission Strictness"), found.settings[0].tolist(), strict=True))
-    future = int(evaluator.futures.members(1)[0])
+    future = int(list(evaluator.futures.by_rival())[1][1][0])
     pool = float(evaluator.futures.draws.values["pool_scale"][future])
     run = simulate(
         park,
@@ -116,13 +117,11 @@ def test_an_evaluation_equals_a_single_run(park, front):
 def test_a_budget_that_pays_for_nothing_is_an_error(park, front):
     evaluator = front[0]
     dear = Evaluator(
-        park,
+        Setup(park),
         (Lever("fund", "", ("Fund Size",), 500, 1000, 585, cost=1),),
         evaluator.futures,
         evaluator.outcome,
         2030,
-        Scenario(),
-        "native",
     )
     with pytest.raises(InvalidValue, match="at least 500"):
         search(dear, dear, budget=10, share=0.1, population=8, generations=1, rng=np.random.default_rng(0))

@@ -1,5 +1,7 @@
 """Experiments over draws and rivals: pairing, resuming, summaries, claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,7 +14,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.experiments.run import SettingsTask, at_steps, failures_in, run_policies, run_settings
+from cipark_sd.experiments.run import SettingsTask, Setup, at_steps, failures_in, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -38,7 +40,7 @@ def park():
 
 @pytest.fixture(scope="module")
 def result(park):
-    return run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
+    return run_policies(Setup(park), POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
 
 
 def test_an_experiment_equals_a_single_run_with_the_same_settings(park, result):
@@ -58,13 +60,13 @@ def test_an_experiment_equals_a_single_run_with_the_same_settings(park, result):
 
 
 def test_the_base_after_experiments_is_the_base(park, result):
-    again = run_policies(park, (*POLICIES, Policy("base again", "")), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
+    again = run_policies(Setup(park), (*POLICIES, Policy("base again", "")), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
     base = result["residents"].sel(policy="base").to_numpy()
     assert np.array_equal(again["residents"].sel(policy="base again").to_numpy(), base)
 
 
 def test_a_draw_is_the_same_whatever_runs_with_it(park, result):
-    alone = run_policies(park, (NO_CMG,), RIVALS[:1], {"M0": DRAWS.take([2])}, [RESIDENTS], TIMES)
+    alone = run_policies(Setup(park), (NO_CMG,), RIVALS[:1], {"M0": DRAWS.take([2])}, [RESIDENTS], TIMES)
     together = result["residents"].sel(policy="E1", rival="M0", draw=2)
     assert np.array_equal(alone["residents"].to_numpy().ravel(), together.to_numpy())
 
@@ -73,7 +75,7 @@ def test_no_bit_depends_on_workers_or_chunks(park, monkeypatch):
     many = Draws("M0", {"Pool Scale": np.linspace(0.4, 0.9, 70)}, "prior")
 
     def run():
-        return run_policies(park, POLICIES, RIVALS[:1], {"M0": many}, [RESIDENTS, SOE], TIMES)
+        return run_policies(Setup(park), POLICIES, RIVALS[:1], {"M0": many}, [RESIDENTS, SOE], TIMES)
 
     monkeypatch.setattr(ensembles, "processors", lambda: 1)
     alone = run()
@@ -84,7 +86,7 @@ def test_no_bit_depends_on_workers_or_chunks(park, monkeypatch):
 
 def test_a_policy_wins_over_the_rival_and_over_the_draw(park):
     policy = Policy("p", "", Scenario("", {"Pool Scale": 2, "Founding Capability": 0.5}))
-    found = run_policies(park, (policy,), RIVALS[1:], BY_RIVAL, [RESIDENTS], TIMES)
+    found = run_policies(Setup(park), (policy,), RIVALS[1:], BY_RIVAL, [RESIDENTS], TIMES)
     hazards = {"Approach Hazard[SOE]": DRAWS.values["approach_hazard[soe]"], "Pool Scale": np.full(6, 2.0)}
     scenario, instants = at_steps(park, Scenario(), TIMES)
     told = ensemble(park, hazards, save=["Total Residents"], times=instants, scenario=scenario)
@@ -93,16 +95,16 @@ def test_a_policy_wins_over_the_rival_and_over_the_draw(park):
 
 def test_a_whole_variable_takes_back_what_was_drawn_for_an_element(park):
     policy = Policy("p", "", Scenario("", {"Approach Hazard": [1.0, 0.2, 0.2, 0.3, 0.2]}))
-    found = run_policies(park, (policy,), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
+    found = run_policies(Setup(park), (policy,), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
     fixed = Draws("M0", {"Pool Scale": DRAWS.values["pool_scale"]}, "prior")
-    told = run_policies(park, (policy,), RIVALS[:1], {"M0": fixed}, [RESIDENTS], TIMES)
+    told = run_policies(Setup(park), (policy,), RIVALS[:1], {"M0": fixed}, [RESIDENTS], TIMES)
     assert np.array_equal(found["residents"].to_numpy(), told["residents"].to_numpy())
 
 
 def test_a_policy_may_replace_a_variable_over_time(park):
     path = {"times": [2010, 2030], "values": [0.0, 0.0]}
     policy = Policy("p", "", Scenario("", {"Target Serviced Land": path}))
-    found = run_policies(park, (BASE, policy), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
+    found = run_policies(Setup(park), (BASE, policy), RIVALS[:1], BY_RIVAL, [RESIDENTS], TIMES)
     assert (effects(found)["residents"].sel(time=2019.9) < 0).all()
 
 
@@ -129,27 +131,27 @@ def stop_after(runs):
 
 def test_a_stopped_call_goes_on_where_it_was(park, result, tmp_path, ran):
     kept = Checkpoints(tmp_path / "kept")
-    asked = (park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
+    asked = (POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
     with pytest.raises(KeyboardInterrupt):
-        run_policies(*asked, pool=Workers(0, kept), progress=stop_after(3 * 6))
+        run_policies(Setup(park, pool=Workers(0, kept)), *asked, progress=stop_after(3 * 6))
     # three policies under one rival and one under the next
     assert len(list((tmp_path / "kept").iterdir())) == 4
-    again = run_policies(*asked, pool=Workers(0, kept))
+    again = run_policies(Setup(park, pool=Workers(0, kept)), *asked)
     assert len(ran) == len(POLICIES) * len(RIVALS)
     xr.testing.assert_identical(again, result)
     # nothing is run for a call that is done
-    xr.testing.assert_identical(run_policies(*asked, pool=Workers(0, kept)), result)
+    xr.testing.assert_identical(run_policies(Setup(park, pool=Workers(0, kept)), *asked), result)
     assert len(ran) == len(POLICIES) * len(RIVALS)
 
 
 def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     rivals = (Structure("M0", ""), Structure("M10", "able founder", Scenario("", {"Founding Capability": 1})))
     draws, kept = {"M0": DRAWS, "M10": DRAWS.under("M10")}, Checkpoints(tmp_path / "kept")
-    asked = (park, POLICIES, rivals, draws, [RESIDENTS], TIMES)
+    asked = (POLICIES, rivals, draws, [RESIDENTS], TIMES)
     with pytest.raises(KeyboardInterrupt):
-        run_policies(*asked, pool=Workers(0, kept), progress=stop_after(3 * 6))
-    results.save(run_policies(*asked, pool=Workers(0, kept)), tmp_path / "again.nc")
-    results.save(run_policies(*asked), tmp_path / "whole.nc")
+        run_policies(Setup(park, pool=Workers(0, kept)), *asked, progress=stop_after(3 * 6))
+    results.save(run_policies(Setup(park, pool=Workers(0, kept)), *asked), tmp_path / "again.nc")
+    results.save(run_policies(Setup(park), *asked), tmp_path / "whole.nc")
     assert results.load(tmp_path / "again.nc")["rival"].to_numpy().tolist() == ["M0", "M10"]
     xr.testing.assert_identical(results.load(tmp_path / "again.nc"), results.load(tmp_path / "whole.nc"))
     assert (tmp_path / "again.nc").read_bytes() == (tmp_path / "whole.nc").read_bytes()
@@ -174,29 +176,33 @@ def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
 def test_what_another_call_has_kept_is_not_taken(park, tmp_path, change, ran):
     asked = {"policies": (BASE,), "rivals": RIVALS[:1], "draws": {"M0": DRAWS}, "outcomes": [RESIDENTS], "times": TIMES}
     kept = Checkpoints(tmp_path)
-    run_policies(park, **asked, pool=Workers(0, kept))
-    run_policies(park, **asked | change, pool=Workers(0, kept))
-    assert len(ran) == 2
-    run_policies(park, **asked | change, pool=Workers(0, kept))
-    assert len(ran) == 2
+    setup = Setup(park, pool=Workers(0, kept))
+    changed = replace(setup, **{name: value for name, value in change.items() if name not in asked})
+    asked_again = asked | {name: value for name, value in change.items() if name in asked}
+    run_policies(setup, **asked)
+    for _ in range(2):
+        run_policies(changed, **asked_again)
+        assert len(ran) == 2
 
 
 def test_a_policy_that_is_added_is_all_that_is_run(park, result, tmp_path, ran):
     kept = Checkpoints(tmp_path)
-    run_policies(park, POLICIES[:2], RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, pool=Workers(0, kept))
-    more = run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES, pool=Workers(0, kept))
+    run_policies(Setup(park, pool=Workers(0, kept)), POLICIES[:2], RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
+    more = run_policies(Setup(park, pool=Workers(0, kept)), POLICIES, RIVALS, BY_RIVAL, [RESIDENTS, SOE], TIMES)
     assert len(ran) == len(POLICIES) * len(RIVALS)
     xr.testing.assert_identical(more, result)
 
 
 def test_a_rival_without_draws_is_an_error(park):
     with pytest.raises(InvalidValue, match="the draws of the rivals"):
-        run_policies(park, POLICIES, RIVALS, {"M0": DRAWS}, [RESIDENTS], TIMES)
+        run_policies(Setup(park), POLICIES, RIVALS, {"M0": DRAWS}, [RESIDENTS], TIMES)
 
 
 def test_times_within_one_step_of_the_run_share_its_numbers(park):
     step = park.time.step
-    between = run_policies(park, POLICIES[:1], RIVALS[:1], BY_RIVAL, [RESIDENTS], [2019, 2019 + 0.3 * step, 2020])
+    between = run_policies(
+        Setup(park), POLICIES[:1], RIVALS[:1], BY_RIVAL, [RESIDENTS], [2019, 2019 + 0.3 * step, 2020]
+    )
     values = between["residents"].values
     assert values.shape[-1] == 3
     np.testing.assert_array_equal(values[..., 0], values[..., 1])
@@ -205,7 +211,7 @@ def test_times_within_one_step_of_the_run_share_its_numbers(park):
 
 def test_a_time_outside_the_run_is_an_error(park):
     with pytest.raises(InvalidValue, match="2010 to 2030"):
-        run_policies(park, POLICIES, RIVALS, BY_RIVAL, [RESIDENTS], [2040])
+        run_policies(Setup(park), POLICIES, RIVALS, BY_RIVAL, [RESIDENTS], [2040])
 
 
 def test_effects_are_differences_to_the_base_of_the_same_draw(result):
@@ -358,23 +364,23 @@ def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
     coarse = ensemble(park, dict(WILD.values), save=["Residents"], times=instants, scenario=scenario, failures="leave")
     residents = float(coarse["residents"][1].sum(skipna=False))
     assert not 0 <= residents <= 20000
-    found = run_settings(park, Scenario(), WILD, [BOUNDED], instants, scenario, "native")
+    found = SettingsTask(park, Scenario(), WILD, (BOUNDED,), instants, scenario, "native").run()
     assert found.refined.tolist() == [False, True]
     finer = scenario | Scenario("", time_step=1 / 1024, saveper=1 / 1024)
-    told = run_settings(park, Scenario(), WILD, [RESIDENTS], instants, finer, "native").values[0, 1, 0]
+    told = SettingsTask(park, Scenario(), WILD, (RESIDENTS,), instants, finer, "native").run().values[0, 1, 0]
     assert found.values[0, 1, 0] == told
     assert 0 < told < 20000
 
 
 def test_a_draw_is_refined_under_all_policies_or_none(park):
     policies = (BASE, Policy("shock", "", Scenario("", {"Approach Hazard": 0.1})))
-    found = run_policies(park, policies, RIVALS[:1], {"M0": WILD}, [BOUNDED], [2030])
+    found = run_policies(Setup(park), policies, RIVALS[:1], {"M0": WILD}, [BOUNDED], [2030])
     assert found["refined"].to_numpy()[:, 0].tolist() == [[0, 1], [0, 1]]
 
 
 def test_a_run_that_stays_impossible_is_no_number(park):
     never = Outcome("residents", "Residents", "Total Residents", low=1e9)
-    found = run_policies(park, (BASE,), RIVALS[:1], {"M0": WILD}, [never], [2030])
+    found = run_policies(Setup(park), (BASE,), RIVALS[:1], {"M0": WILD}, [never], [2030])
     assert np.isnan(found["residents"]).all()
     failures = failures_in(park, found)
     assert (failures.failed, failures.total) == (2, 2)

@@ -15,7 +15,7 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
 from cipark_sd.experiments.information import measured, partial, perfect
 from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners, winners_by_group
-from cipark_sd.experiments.run import run_policies
+from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.scenarios import Scenario
@@ -309,7 +309,9 @@ def test_a_run_in_futures_equals_the_same_run_over_draws():
     futures = sample_futures(RIVALS, BY_RIVAL, (), 12, np.random.default_rng(0))
     outcome = Outcome("residents", "", "Total Residents")
     policy = Policy("E1", "", Scenario("", {"SW CMG": 0}))
-    found = run_futures(park, (policy,), futures, [outcome], [2019.9])[0, 0, :, 0]
-    told = run_policies(park, (policy,), RIVALS, BY_RIVAL, [outcome], [2019.9])["residents"].to_numpy()[0, :, :, 0]
+    found = run_futures(Setup(park), (policy,), futures, [outcome], [2019.9])[0, 0, :, 0]
+    told = run_policies(Setup(park), (policy,), RIVALS, BY_RIVAL, [outcome], [2019.9])["residents"].to_numpy()[
+        0, :, :, 0
+    ]
     for value, rival, pool in zip(found, futures.rival, futures.draws.values["pool_scale"], strict=True):
         assert value == told[rival, int(np.flatnonzero(pool == POOL)[0])]

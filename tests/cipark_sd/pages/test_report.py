@@ -480,7 +480,7 @@ def test_a_page_shows_files_of_its_own_folder_alone(case: str, kind: str, sent: 
 
 
 @pytest.mark.parametrize("name", ["report.json", "findings-calibrate.zip", "findings-policy.zip",
-                                  "findings-sensitivity.json"])  # fmt: skip
+                                  "findings-sensitivity.zip"])  # fmt: skip
 @pytest.mark.parametrize("what", ["link.svg", "pipe.svg"])
 def test_links_and_pipes_in_a_folder_are_not_read(name: str, what: str, sent: Path, tmp_path: Path) -> None:
     (sent / what).rename(sent / name)

@@ -11,12 +11,11 @@ import pytest
 import xarray as xr
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.experiments.effects import table
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.plotting.files import SUFFIXES, save_figure
 from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed
-from cipark_sd.plotting.policies import plot_fans, plot_shapley, plot_tornado
+from cipark_sd.plotting.policies import plot_fans
 from cipark_sd.plotting.runs import plot_run
 from cipark_sd.simulation import simulate
 
@@ -148,55 +147,6 @@ def test_fans_show_all_of_every_policy(heights: tuple[float, ...], low: float, h
     bottom, top = plot_fans(result, "cash").axes[0].get_ylim()
     assert bottom == 0 if low == 0 else bottom < low
     assert top > high
-
-
-def _of_policies(values: np.ndarray) -> xr.Dataset:
-    """Draws ``(n_policies, n_draws, n_times)`` under one structure."""
-    names = ["base", *(f"P{i}" for i in range(1, len(values)))]
-    times = np.arange(values.shape[-1], dtype=float)
-    return xr.Dataset(
-        {"cash": (("policy", "rival", "draw", "time"), values[:, None])},
-        coords={
-            "policy": names,
-            "rival": ["M0"],
-            "time": ("time", times, {"units": "Year"}),
-            "policy_title": ("policy", names),
-        },
-    )
-
-
-def test_bands_of_fans_are_those_that_their_labels_name() -> None:
-    """Of the whole numbers from 0 to 100 the 90 % band is 5 to 95, the 50 % band 25 to 75, the median 50."""
-    draws = np.arange(101.0)[:, None] * np.ones(3)
-    axes = plot_fans(_of_policies(np.stack([draws, draws])), "cash").axes[0]
-    bands = {band.get_label(): band.get_paths()[0].vertices[:, 1] for band in axes.collections}
-    assert {label: (ends.min(), ends.max()) for label, ends in bands.items()} == {"90 %": (5, 95), "50 %": (25, 75)}
-    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
-    assert set(lines) == {"median", "base, median"}
-    for drawn in lines.values():
-        assert set(np.asarray(drawn)) == {50.0}
-
-
-def test_bars_of_effects_are_the_intervals_of_the_table() -> None:
-    draws = np.arange(101.0)[:, None]
-    frame = table(_of_policies(np.stack([np.zeros_like(draws), draws])).assign_coords(weight=("rival", [np.nan])))
-    axes = plot_tornado(frame, "cash", 0.0).axes[0]
-    spans = {lines.get_linewidth()[0]: lines.get_segments()[0][:, 0].tolist() for lines in axes.collections}
-    assert spans == {1: [5, 95], 4: [25, 75]}
-    assert any("50 and 90 %" in text.get_text() for text in axes.figure.texts)
-
-
-def test_bars_of_mechanisms_are_ninety_and_fifty_per_cent() -> None:
-    draws = np.arange(101.0)
-    dims, coords = ("factor", "rival", "draw", "time"), {"factor": ["f"], "rival": ["M0"], "time": [0.0]}
-    values = (dims, draws[None, None, :, None])
-    found = xr.Dataset(
-        {"cash": values, "cash leave one out": values, "cash add one in": values},
-        {**coords, "factor_title": ("factor", ["f"])},
-    )
-    axes = plot_shapley(found, "cash", 0.0).axes[0]
-    spans = {lines.get_label(): lines.get_segments()[0][:, 0].tolist() for lines in axes.collections}
-    assert spans == {"90 %": [5, 95], "50 %": [25, 75]}
 
 
 @pytest.mark.parametrize("name", ["$\\frac{a}{b}$ x_y^z", "$ and $", "a$\\nonsense$"])

@@ -10,11 +10,9 @@ import cipark_sd.sensitivities.sobol as sobol_module
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.sensitivities import response as response_module
-from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights, morris_points
-from cipark_sd.sensitivities.factors import Factor, Factors, Shares
+from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights
 from cipark_sd.sensitivities.local import swing, tornado
-from cipark_sd.sensitivities.morris import _margins, morris
-from cipark_sd.sensitivities.sample import fan, pawn, sample
+from cipark_sd.sensitivities.sample import fan, sample
 from cipark_sd.sensitivities.shapley import shapley
 from cipark_sd.sensitivities.sobol import sobol
 
@@ -343,138 +341,11 @@ def test_shapley_intervals_are_nominal_where_the_balance_of_the_points_is_no_hel
     assert 0.88 <= np.mean(inside) <= 0.99
 
 
-def test_morris_finds_the_slopes_of_a_linear_function_and_no_spread(response_of):
-    slopes = np.array([3.0, -2.0, 0.0])
-    found = morris(response_of(3, lambda x: x @ slopes), trajectories=10, seed=1)
-    for levels in (4, 6):
-        np.testing.assert_allclose(found["mu"].sel(levels=levels)[:, 0, 0], slopes, atol=1e-12)
-        np.testing.assert_allclose(found["mu_star"].sel(levels=levels)[:, 0, 0], np.abs(slopes), atol=1e-12)
-    np.testing.assert_allclose(found["sigma"], 0, atol=1e-12)
-
-
-def test_morris_moments_equal_salibs_on_the_same_trajectories(response_of):
-    from SALib.analyze import morris as salib
-
-    points = np.concatenate([morris_points(3, 4, number, 1, np.zeros(3))[0] for number in range(40)])
-    problem = {"num_vars": 3, "names": ["x1", "x2", "x3"], "bounds": [[0, 1]] * 3}
-    theirs = salib.analyze(problem, points, ishigami(points), num_levels=4, seed=1)
-    found = morris(response_of(3, ishigami), trajectories=40, seed=1, levels=(4,))
-    for name in ("mu", "mu_star", "sigma"):
-        np.testing.assert_allclose(found[name][0, :, 0, 0], np.asarray(theirs[name]), atol=1e-12)
-
-
-def test_morris_sees_what_salib_sees_of_an_effect_of_half_the_period(response_of):
-    """X2 of Ishigami has the largest first index and comes back after half the cube; 63 / 8 on four levels."""
-    from SALib.analyze import morris as analysed
-    from SALib.sample import morris as sampled
-
-    problem = {"num_vars": 3, "names": ["x1", "x2", "x3"], "bounds": [[0, 1]] * 3}
-    found = morris(response_of(3, ishigami), trajectories=400, seed=1, levels=(4, 6, 8, 10))
-    for levels in (4, 6, 8, 10):
-        points = sampled.sample(problem, 400, num_levels=levels, seed=1)
-        theirs = analysed.analyze(problem, points, ishigami(points), num_levels=levels, seed=1)
-        ours = found.sel(levels=levels)
-        slack = 2 * (ours["mu_star_conf"][:, 0, 0] + np.asarray(theirs["mu_star_conf"])) + 1e-9
-        assert (np.abs(ours["mu_star"][:, 0, 0] - np.asarray(theirs["mu_star"])) <= slack).all()
-        assert ours["mu_star"][1, 0, 0] > 2
-    assert float(found["mu_star"].sel(levels=4, parameter="x2")[0, 0]) == pytest.approx(63 / 8)
-
-
-def test_a_second_count_of_levels_tells_of_an_effect_that_the_first_grid_hides(response_of):
-    """cos(6 pi x) is the same at 0, 1/3, 2/3 and 1, the four levels; six levels see it."""
-
-    def hidden(shares):
-        return 5 * np.cos(6 * np.pi * shares[:, 0]) + shares[:, 1] + 0.1 * shares[:, 2]
-
-    found = morris(response_of(3, hidden), trajectories=40, seed=1, levels=(4, 6))
-    assert float(found["mu_star"].sel(levels=4, parameter="x1")[0, 0]) < 1e-9
-    assert float(found["mu_star"].sel(levels=6, parameter="x1")[0, 0]) > 3
-    assert float(found["rank_agreement"][0, 0]) < 0.5
-
-
-def test_morris_intervals_cover(response_of):
-    """The mean absolute effect of a product of two factors, taken from a screening of many trajectories."""
-
-    def product(shares):
-        return (shares[:, 0] - 0.5) * (shares[:, 1] + 0.3)
-
-    response = response_of(2, product)
-    truth = morris(response, trajectories=20000, seed=999, levels=(4,))["mu_star"].to_numpy()
-    inside = []
-    for seed in range(100):
-        found = morris(response, trajectories=64, seed=seed, levels=(4,))
-        inside.append(np.abs(found["mu_star"].to_numpy() - truth) <= found["mu_star_conf"].to_numpy())
-    rates = np.array(inside).mean(axis=0)
-    assert (rates >= 0.88).all()
-    assert (rates <= 0.99).all()
-
-
-@pytest.mark.parametrize("levels", [2, 4, 6, 10])
-def test_a_morris_step_moves_one_factor_by_the_standard_share_of_the_cube(levels):
-    margins = np.array([0, 0, 1 / 16, 0, 1 / 8])
-    visited = []
-    for trajectory in range(200):
-        points, order, moves = morris_points(5, levels, trajectory, 1, margins)
-        changes = np.diff(points, axis=0)
-        np.testing.assert_allclose(changes[np.arange(5), order], moves)
-        assert (np.count_nonzero(changes, axis=1) == 1).all()
-        np.testing.assert_allclose(np.abs(moves), levels / (2 * (levels - 1)) * (1 - 2 * margins[order]))
-        assert ((points >= margins) & (points <= 1 - margins)).all()
-        visited.append(points[0, 0] * (levels - 1))
-    counts = np.bincount(np.rint(visited).astype(int), minlength=levels)
-    np.testing.assert_allclose(visited, np.rint(visited), atol=1e-9)
-    assert (counts > 200 / levels / 2).all()
-
-
-def test_a_morris_grid_keeps_from_the_ends_of_unbounded_distributions_only(response_of):
-    from scipy import stats
-
-    bounded = (stats.uniform(2, 3), stats.triang(0.5), stats.beta(2, 2))
-    unbounded = (stats.norm(1, 2), stats.lognorm(0.5), stats.gamma(3), stats.expon())
-    blocks = tuple(Factor(f"c{i}", law.ppf) for i, law in enumerate((*bounded, *unbounded)))
-    factors = Factors((*blocks, Shares(("p", "q", "r"), (1, 2, 3), 6.0)))
-
-    class Quantiles(type(response_of(1, np.sin))):
-        scores = staticmethod(factors.scores)
-
-    response = Quantiles(len(factors), lambda values: values.sum(axis=1), np.zeros(1))
-    found = morris(response, trajectories=20, seed=1)
-    assert int(found["n_failed"].sum()) == 0
-    assert np.isfinite(found["mu_star"]).all()
-    # a uniform one of width 3 has the effect 3 wherever it begins
-    np.testing.assert_allclose(found["mu_star"][:, 0, 0, 0], 3)
-    # grids of four levels reach the ends of the bounded ones and 1/16 of the others
-    np.testing.assert_array_equal(_margins(response, 4), [0] * 3 + [1 / 16] * 7)
-
-
 def test_a_tornado_moves_one_factor_and_knows_its_middle(response_of):
     found = tornado(response_of(2, lambda x: 10 * x[:, 0] - x[:, 1]), low=0.1, high=0.9)
     np.testing.assert_allclose(found["low"][:, 0, 0], [0.5, 4.9])
     np.testing.assert_allclose(found["high"][:, 0, 0], [8.5, 4.1])
     np.testing.assert_allclose(swing(found)[:, 0, 0], [8.0, 0.8])
-
-
-def test_pawn_equals_salibs_slices_and_a_dummy_bounds_what_is_nothing(response_of):
-    from SALib.analyze import pawn as salib
-
-    drawn = sample(response_of(4, lambda x: ishigami(x[:, :3])), n=2048, seed=1)
-    found = pawn(drawn, seed=1, slices=8)
-    problem = {"num_vars": 4, "names": [f"x{i}" for i in range(4)], "bounds": [[0, 1]] * 4}
-    theirs = salib.analyze(problem, drawn["shares"].to_numpy(), drawn["values"].to_numpy()[:, 0, 0], S=8, seed=1)
-    # edges of slices may give a run to the neighbour, one of 256
-    np.testing.assert_allclose(found["median"][:, 0, 0], theirs["median"], atol=1 / 256)
-    np.testing.assert_allclose(found["maximum"][:, 0, 0], theirs["maximum"], atol=1 / 256)
-    assert found["median"][3].item() <= found["dummy"].item() < found["median"][0].item()
-
-
-def test_pawn_of_an_output_of_two_values_is_the_difference_of_their_shares(response_of):
-    drawn = sample(response_of(2, lambda shares: (shares[:, 0] > 0.5).astype(float)), n=1024, seed=1)
-    found = pawn(drawn, seed=1)
-    assert found["median"][0, 0, 0] == pytest.approx(0.5, abs=0.01)
-    high, second = drawn["values"].to_numpy()[:, 0, 0], drawn["shares"].to_numpy()[:, 1]
-    slices = (np.argsort(np.argsort(second)) / 1024 * 10).astype(int)
-    distances = [abs(high[slices == part].mean() - high.mean()) for part in range(10)]
-    assert found["median"][1, 0, 0] == pytest.approx(np.median(distances))
 
 
 def test_a_fan_has_the_percentiles_of_its_distribution(response_of):

@@ -68,13 +68,9 @@ class Method(Part[Findings]):
     default_joint: ClassVar[bool] = False
     sources: ClassVar[Mapping[str, str]]
 
-    def is_in(self, findings: Findings) -> bool:
-        """Whether it was computed: else none of what follows is asked for. By default its result bears its name."""
-        return self.name in findings.results
-
     @abstractmethod
     def compute(self, job: Job) -> "Mapping[str, xr.Dataset]":
-        """Results by name, each of which becomes a file ``NAME.nc``."""
+        """Results by name, each of which becomes a file ``NAME.nc``; without one of its own name nothing is written."""
 
     def together(self, findings: Findings) -> "Iterable[xr.Dataset]":
         """What of the results stands in the one Dataset of all indices, with dims parameter, output and time."""

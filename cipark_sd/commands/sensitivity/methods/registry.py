@@ -1,9 +1,7 @@
 """The methods in the order of the page: another one is a file beside this and a row here."""
 
 from cipark_sd.commands.sensitivity.methods.base import Method
-from cipark_sd.commands.sensitivity.methods.decisions import Decisions
 from cipark_sd.commands.sensitivity.methods.loops import Loops
-from cipark_sd.commands.sensitivity.methods.morris import Morris
 from cipark_sd.commands.sensitivity.methods.sample import Sample
 from cipark_sd.commands.sensitivity.methods.shapley import Shapley
 from cipark_sd.commands.sensitivity.methods.sobol import Sobol
@@ -14,10 +12,8 @@ LOOPS = Loops()
 METHODS: tuple[Method, ...] = (
     Shapley(),
     Sobol(),
-    Decisions(),
     Sample(),
     Tornado(),
-    Morris(),
 )
 
 

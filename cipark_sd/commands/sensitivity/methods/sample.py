@@ -1,4 +1,4 @@
-"""A sample of runs: how far outputs go, their modes of behaviour, and what moves the whole distribution."""
+"""A sample of runs: how far outputs go, and their modes of behaviour."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, nearest, outputs
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, nearest, outputs
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.behaviour import FEWEST, measures, mode_shares
 from cipark_sd.sensitivities.ranking import dated, strongest_names
-from cipark_sd.sensitivities.sample import fan, pawn, sample
+from cipark_sd.sensitivities.sample import fan, sample
 from cipark_sd.wording import number
 
 if TYPE_CHECKING:
@@ -23,27 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample(Method):
-    """Runs over all constants together, and PAWN over the same runs."""
+    """Runs over all constants together."""
 
     name: ClassVar[str] = "sample"
     joint: ClassVar[bool] = True
     default: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
     sources: ClassVar[Mapping[str, str]] = {
-        "sample": "Sample: a Latin hypercube (McKay et al. 1979); PAWN after Pianosi and Wagener 2018 with dummies; "
-        "modes after Sterman 2000, set apart by Kolmogorov-Smirnov distances that chance exceeds once in twenty times."
+        "sample": "Sample: a Latin hypercube (McKay et al. 1979); modes after Sterman 2000, set apart by "
+        "Kolmogorov-Smirnov distances that chance exceeds once in twenty times."
     }
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
-        """The runs, and PAWN of outputs at the moments and of measures, whose dummies are random."""
-        request = job.request
-        runs = sample(job.response, n=max(request.rows, DRAWS), seed=request.seed + 1, progress=job.progress)
-        moments = nearest(runs, job.inputs.question.moments)
-        return {
-            "sample": runs,
-            "pawn": pawn(runs.sel(time=moments), seed=request.seed),
-            "measures_pawn": pawn(measures(runs), seed=request.seed),
-        }
+        """The runs."""
+        n, seed = max(job.request.rows, DRAWS), job.request.seed + 1
+        return {"sample": sample(job.response, n=n, seed=seed, progress=job.progress)}
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the median and the central 90 %."""
@@ -73,21 +67,18 @@ class Sample(Method):
             yield f"{output}: {'; '.join(parts)}."
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
-        """Fans, modes, measures, and PAWN of both."""
+        """Fans, modes and measures."""
         import pandas as pd
 
-        runs, of_outputs, of_measures = (findings.results[name] for name in ("sample", "pawn", "measures_pawn"))
+        runs = findings.results["sample"]
         modes = [
             asdict(share) | {"apart": "; ".join(f"{name} {d:+.2f}" for name, d in share.apart)}
             for share in mode_shares(runs)
         ]
-        drivers = of_measures[["median", "dummy"]].isel(time=0, drop=True)
         return {
             "fan": fan(runs).to_dataframe().reset_index(),
             "modes": pd.DataFrame(modes),
             "measures": _measured(runs),
-            "pawn": at(of_outputs, findings.moments),
-            "measures_pawn": drivers.to_dataframe().reset_index().dropna(subset=["median"]),
         }
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
@@ -112,10 +103,10 @@ class Sample(Method):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans, measures and modes."""
-        runs, drivers = findings.results["sample"], findings.results["measures_pawn"]
+        runs = findings.results["sample"]
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
-            _measures_table(_measured(runs), drivers.isel(time=0, drop=True), runs.sizes["run"], dated(runs)),
+            _measures_table(_measured(runs), runs.sizes["run"], dated(runs)),
             _modes_table(runs),
             *pictures.show_all("scatter_", "The output against its four strongest constants, and these in pairs."),
         )
@@ -135,24 +126,15 @@ def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
     return table
 
 
-def _measures_table(table: "pd.DataFrame", drivers: "xr.Dataset", n: int, date: Callable[[float], str]) -> Table:
+def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str]) -> Table:
     rows = []
     for line in table.to_dict("records"):
-        driver = drivers.sel(output=line["measure"])
-        median, dummy = driver["median"].to_numpy(), driver["dummy"].to_numpy()
-        order = [i for i in np.argsort(-np.nan_to_num(median, nan=-1.0), kind="stable") if median[i] > dummy.max()]
         share = line["runs_with_a_value"] / n
-        # of a measure that most runs do not have, slices say little
-        names = ", ".join(str(driver["parameter"].to_numpy()[i]) for i in order[:3]) if share > 0.5 else ""
         written = date if line["measure"].rpartition(": ")[2].startswith("time ") else number
         numbers = (written(float(line[p])) if share > 0 else "" for p in (5.0, 50.0, 95.0))
-        rows.append((str(line["measure"]), *numbers, f"{share:.0%}", names))
-    return Table(
-        ("measure", "5 %", "median", "95 %", "runs that have it", "moved most by"),
-        tuple(rows),
-        "What the runs have in common and what not; the constants are the strongest by PAWN, which looks at the "
-        "whole distribution, where they stand out from constants that have nothing to do with the model",
-    )
+        rows.append((str(line["measure"]), *numbers, f"{share:.0%}"))
+    head = ("measure", "5 %", "median", "95 %", "runs that have it")
+    return Table(head, tuple(rows), "What the runs have in common and what not")
 
 
 def _modes_table(runs: "xr.Dataset") -> Table:

@@ -84,7 +84,7 @@ class Shapley(Method):
         from cipark_sd.plotting import sensitivity as plot
 
         effects = findings.results["shapley"]
-        yield Drawing("shapley-over-time", over_time.shapley_over_time, (effects, findings.moments))
+        yield Drawing("shapley-over-time", over_time.indices_over_time, (effects, findings.moments))
         yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:

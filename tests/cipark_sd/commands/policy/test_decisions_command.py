@@ -16,8 +16,6 @@ from cipark_sd.commands.policy.findings import load
 from cipark_sd.commands.policy.output import kinds, write_again
 from cipark_sd.commands.policy.run import chosen_parts, usual
 from cipark_sd.errors import InvalidValue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.sensitivities.decisions import read_decisions
 
 DOCUMENT = (ROOT / "docs" / "how-to" / "what_next.md").read_text(encoding="utf-8")
 
@@ -148,15 +146,6 @@ def test_what_makes_everything_worse_is_not_recommended(clinic, tmp_path):
 
 
 def test_what_the_catalogue_adds_is_no_part_of_the_model_that_others_run(clinic, tmp_path):
-    model = read_model(clinic[0] / "clinic.mdl")
-    text = (clinic[0] / "policies.toml").read_text(encoding="utf-8")
-    tables = '[[policy]]\nid = "more"\ntitle = "More"\nset = { Nurses = 12 }\nexpect = [' + ", ".join(
-        f'{{ outcome = "{outcome}", at = 2031, is = "less" }}' for outcome in ("waiting", "pay")
-    )
-    (tmp_path / "policies.toml").write_text(f"{text}{tables}]\n", encoding="utf-8")
-    questions = read_decisions(tmp_path, model)
-    assert [claim.outcome.id for claim in questions.claims] == ["waiting"]
-    assert [number.id for number in questions.uncertainties] == ["growth", "pace"]
     # the player has the outcomes of the model, and draws the numbers of the file
     request = Request(clinic[0], tmp_path, levers=("Nurses",), runs=20)
     page = contents_of(request)

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd import results
-from cipark_sd.commands.policy.findings import columns, load_result, save_result
+from cipark_sd.commands.findings import columns, load_result, save_result
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS
 from cipark_sd.records import WrongRecordError, read_record, write_record
@@ -100,7 +100,7 @@ def test_findings_of_something_else_or_beside_other_runs_are_not_taken(everythin
     assert load_result(Everything, path, "me") is not None
     # earlier versions wrote no format, and other names of columns
     write_record({k: v for k, v in read_record(dict[str, Any], path).items() if k != "format"}, path)
-    with pytest.raises(WrongRecordError, match="its format is None, not 'cipark_sd policy result 3'"):
+    with pytest.raises(WrongRecordError, match="its format is None, not 'cipark_sd findings 4'"):
         load_result(Everything, path, "me")
 
 

@@ -43,7 +43,7 @@ def test_all_parts_run_without_a_study(everything):
     told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
     assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
     assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
-    for name in ("effects", "course", "attribution", "robustness", "failures_base", "design", "information"):
+    for name in ("effects", "course", "attribution", "failures_base", "design", "information"):
         assert (folder / f"{name}.svg").stat().st_size > 5_000, name
         assert not (folder / f"{name}.pdf").exists()
 

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-import xarray as xr
 from matplotlib.figure import Figure
 from places import ROOT
 
@@ -16,7 +15,6 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.pages.blocks import Table
 from cipark_sd.plotting.description import describe
-from cipark_sd.sensitivities.verdicts import choice_sentences, plain
 
 STUDY = "calibration/studies/great_stone/policies.toml"
 
@@ -69,18 +67,6 @@ def test_what_mechanisms_are_worth_has_outcome_date_and_unit():
         "All mechanisms together are worth +46.8 firms in Residents on 2019-11-25; most of it, +41.3, is due to 'A', "
         "then to 'B' (+5.5). Shapley values share out the whole and add up (+46.8)."
     )
-
-
-def test_indices_of_claims_and_choices_are_said_in_english():
-    assert plain([("Rate", 0.25, 0.04)]) == "Rate (0.25 ± 0.04)"
-    at = xr.Dataset(
-        {"best": ("policy", [0.6, 0.4]), "changes": 0.4, "S1": ("parameter", [0.3]), "S1_conf": ("parameter", [0.1])},
-        coords={"title": ("policy", ["A", "B"]), "parameter": ["Rate"]},
-    ).expand_dims(choice=["most Jobs on 2029-12-31"])
-    assert list(choice_sentences(at)) == [
-        "Most Jobs on 2029-12-31: best is A 60%, B 40%. In 40% of the draws the best is another than the one with the "
-        "best mean; what decides is Rate (0.30 ± 0.10)."
-    ]
 
 
 def test_next_to_nothing_is_nothing_in_what_a_figure_says():
