@@ -83,8 +83,6 @@ class StudyFacts(Stated):
         As the model file has them.
     rivals : tuple of str
         Names of the structures other than the study's own, which may stand among them for its weight.
-    innovations : tuple of str
-        Parameters that the study adds to the model (``[[process]]``).
     groups : tuple of str
         Canonical names of the groups that each run the model.
     """
@@ -102,7 +100,6 @@ class StudyFacts(Stated):
     observations: tuple[Observed, ...]
     predictions: tuple[Reported, ...]
     fitted_families: tuple[str, ...]
-    innovations: tuple[str, ...]
     documentation: Documentation
     groups: tuple[str, ...] = ()
 
@@ -144,7 +141,6 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
         fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
-        innovations=tuple(p.name for process in problem.processes for p in process.parameters),
         documentation=_documentation(problem),
         groups=tuple(canonical(group.name) for group in problem.groups),
     )
