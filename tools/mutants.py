@@ -70,7 +70,6 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
     "calibration/assess/discrepancies.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
     "calibration/assess/future_weights.py": (f"{_ASSESS}future_weights.py", f"{_REPORT}judging_said.py"),
-    "calibration/assess/effect_lines.py": (f"{_ASSESS}effect_lines.py",),
     "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
     "calibration/report/study_facts.py": (f"{_REPORT}study_facts.py", f"{_REPORT}answer.py"),
     "calibration/report/sections/answer.py": _SAID,

@@ -11,7 +11,6 @@ from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
 from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
-from calibration.assess.effect_lines import EffectLine, effect_lines
 from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
 from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
 from calibration.assess.groups import GroupValue, group_values
@@ -72,7 +71,6 @@ class Assessment:
     discrepancies: tuple[Discrepancy, ...] = ()
     future: tuple[FutureWeight, ...] = ()
     groups: tuple[GroupValue, ...] = ()
-    effect_lines: tuple[EffectLine, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -178,9 +176,6 @@ def assess(
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
         future=future,
         groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
-        effect_lines=attempt(
-            "effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()
-        ),
     )
 
 

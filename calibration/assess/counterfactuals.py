@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.assess.contraction import power_sensitivity, scaled_weights
 from calibration.assess.rivals import RivalFit, mixture, with_variant
-from calibration.likelihood.posterior import DensityOf, Posterior
+from calibration.likelihood.posterior import DensityOf
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -144,12 +144,8 @@ def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arra
     """Expected sums ``(n, n_observations)``; later variants win."""
     for variant in variants:
         problem = with_variant(problem, variant)
-    return totals_of(density_of(problem), theta)
-
-
-def totals_of(density: Posterior, theta: Array) -> Array:
-    """Expected sums ``(n, n_observations)`` of a density's own problem."""
-    problem, values = density.problem, density.quantities(theta)
+    density = density_of(problem)
+    values = density.quantities(theta)
     slots, places = iter(density.slots), dict[str, list[int]]()
     for observation in problem.observations:
         for term, slot in zip(observation.terms, slots, strict=False):
