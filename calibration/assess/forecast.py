@@ -24,6 +24,8 @@ from cipark_sd.scenarios import Scenario
 
 #: What the study's own structure is called among structures.
 OWN = "the study's own"
+#: And the mixture of all that counts each the same.
+EQUAL = "mixture, equal weights"
 #: Probabilities of the table.
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 

@@ -21,7 +21,7 @@ from calibration.assess.scores import (
     mean_error,
     randomised_pit,
 )
-from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
+from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.bridge import bridge
@@ -371,14 +371,6 @@ def test_ranks_of_a_posterior_that_is_too_narrow_leave_the_band():
     ranks = np.where(rng.random(200) < 0.5, rng.integers(0, 20, 200), rng.integers(80, 100, 200))
     low, high = rank_band(200, rng)
     assert ((ecdf(ranks) < low) | (ecdf(ranks) > high)).any()
-
-
-def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
-    found = integration_error(study, density_of, np.array([100.0, 0.2]))
-    assert found.steps == (0.125, 0.0625, 0.03125)
-    first, second = found.theta[1] - found.theta[0], found.theta[2] - found.theta[1]
-    # Euler's error halves with the step
-    assert second[1] / first[1] == pytest.approx(0.5, abs=0.05)
 
 
 #: Two parameters need fewer steps than the default for as many effective draws.
