@@ -52,7 +52,7 @@ def answer(request: Request) -> Result:
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
+    inputs = inputs_of(request, target, max(request.rows, DRAWS))
     question = inputs.question
     methods = list(chosen_methods(request, question, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []

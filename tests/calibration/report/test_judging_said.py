@@ -98,7 +98,7 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
         for year in (2021, 2020)
     ]  # fmt: skip
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
-    posterior = SimpleNamespace(basis=Basis("laplace", 50))
+    posterior = SimpleNamespace(basis=Basis("posterior", 50))
     findings = SimpleNamespace(assessment=assessed, bands=True, fit=SimpleNamespace(posterior=posterior))
     (headline,) = forecasts.Forecasts().headlines(findings)
     assert headline.number == 2021.5
