@@ -1,7 +1,5 @@
 """From a calibration to its findings: all that takes a run of the model, before anything is written."""
 
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -106,7 +104,6 @@ def fit_findings(made: Calibration) -> Fit:
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
     shown = curves(problem, optimum.theta, rows, made.engine)
-    software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
         study=study_facts(problem),
         optimum=_best_fit(optimum),
@@ -128,7 +125,6 @@ def fit_findings(made: Calibration) -> Fit:
         unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
-        software=software,
     )
 
 

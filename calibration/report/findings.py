@@ -150,7 +150,7 @@ class Fit:
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
-    ``software`` names versions and platform; ``courses`` has how each long series and the model part.
+    ``courses`` has how each long series and the model part.
     """
 
     study: StudyFacts
@@ -173,7 +173,6 @@ class Fit:
     unsampled: str
     version: str
     numpy_version: str
-    software: str
 
     @property
     def level(self) -> float:
