@@ -8,7 +8,7 @@ from scipy import stats
 from small_study import rival, small_study
 
 from calibration.assess import baselines, rivals
-from calibration.assess.contraction import contractions, unseen_sentence
+from calibration.assess.contraction import contractions
 from calibration.assess.evidence import log_evidence
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
@@ -299,7 +299,6 @@ def test_draws_of_the_prior_are_told_from_a_posterior(study):
     theta = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 2)))
     lines = contractions(PosteriorDraws(density, None, theta, np.zeros((1, 4000))))
     assert all(line.untouched for line in lines)
-    assert unseen_sentence(lines).endswith("size, rate.")
 
 
 def test_a_constant_rate_predicts_its_rate():

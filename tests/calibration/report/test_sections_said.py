@@ -23,7 +23,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
 
-ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "mixing", "pit", "forecast"}))
+ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "pit", "forecast"}))
 
 
 def entry(forecaster: str, origin: float, year: float, log_score: float) -> Score:
@@ -53,7 +53,6 @@ DRAWN = SimpleNamespace(
     how="Importance sampling.",
     flat=np.zeros((1234, 1)),
     theta=np.zeros((2, 617, 1)),
-    traces=np.zeros((2, 4, 1)),
     mixing=(MIXED,),
     lines=(),
     predicted=(),
@@ -190,12 +189,11 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     assert "Probability: of a replicate at least as far out, on both sides." in replicated.caption
     assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
     assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
-    assert shown["mixing"].startswith("Courses and ranks by ensemble; level ranks say that the ensembles agree")
     assert shown["pit"].startswith("Where each fitted count (each measurement, where nothing was counted) lies within ")
     assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
-    assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs", "mixing"]
+    assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs"]
     found.bands = False
-    assert [drawing.name for drawing in Posterior().drawings(found)] == ["mixing"]
+    assert not list(Posterior().drawings(found))
 
 
 def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
