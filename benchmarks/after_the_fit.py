@@ -75,14 +75,6 @@ name = "later break"
 set = {{ "break time" = 8 }}
 {layers}
 """
-WALK = """
-[[process]]
-name = "Shock"
-on = "rate"
-every = 1
-size = { family = "half-normal", sd = 0.4 }
-persistence = 1
-"""
 EVENTS = '[[event]]\nname = "ceremonies"\ndates = [1.5, 4.0, 6.5, 9.5, 11.0]\nwhy = "a benchmark"\n'
 REPORTED = 'reported = { at = "ceremonies", share = "share released", rate = "release rate" }\n'
 WAITING = """
@@ -97,13 +89,14 @@ prior = { family = "lognormal", median = 0.5, sigma = 0.7 }
 """
 
 
-def study(folder: Path, *, process: bool = False, reported: bool = False) -> CalibrationProblem:
-    """The study with or without innovations and a reporting layer; its data are a pattern alone."""
+def study(folder: Path, *, reported: bool = False) -> CalibrationProblem:
+    """The study with or without a reporting layer; its data are a pattern alone."""
     folder.mkdir()
     (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
     (folder / "left.csv").write_text("time,left\n" + "".join(f"{t},{20 * t}\n" for t in range(1, 9)), encoding="utf-8")
-    layers = (WALK if process else "") + (WAITING if reported else "")
-    text = STUDY.format(events=EVENTS if reported else "", reported=REPORTED if reported else "", layers=layers)
+    text = STUDY.format(
+        events=EVENTS if reported else "", reported=REPORTED if reported else "", layers=WAITING if reported else ""
+    )
     (folder / "problem.toml").write_text(text, encoding="utf-8")
     return read_problem(folder)
 
@@ -155,19 +148,15 @@ def main(data_sets: int, seed: int, workers: int, chosen: tuple[int, ...], quick
     n = 3 if quick else data_sets
     with tempfile.TemporaryDirectory() as folder, Workers(workers) as pool:
         plain = study(Path(folder) / "plain")
-        walk = study(Path(folder) / "walk", process=True)
         reported = study(Path(folder) / "reported", reported=True)
         makers = {rival.name: with_variant(plain, rival) for rival in plain.rivals}
         cases = [
             ("own structure", plain, None),
             ("reports at events, own structure", reported, None),
             ("reports at events, fitted without them", plain, reported),
-            ("innovations, own structure", walk, None),
             ("crowding, fitted without", plain, makers["crowding"]),
             ("break within the data, fitted without", plain, makers["break"]),
-            ("the same, fitted with innovations", walk, makers["break"]),
             ("break after the data, fitted without", plain, makers["later break"]),
-            ("the same, fitted with innovations", walk, makers["later break"]),
         ]
         rows = []
         for number, (name, problem, maker) in enumerate(cases, start=1):

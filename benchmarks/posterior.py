@@ -11,9 +11,7 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
 
 ``park`` is the study of today; ``first_park``, with 17 parameters, is the one that it came from.
 ``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step
-each half day or each quarter day, non-centred, and the size of the steps estimated. ``shocks`` is a stock of 3,000
-firms whose rate breaks, with yearly innovations in a ``[[process]]`` of eight windows, and ``shocks_plain`` the same
-without their own coordinates.
+each half day or each quarter day, non-centred, and the size of the steps estimated.
 """
 
 import argparse
@@ -27,7 +25,6 @@ from measure import show, show_machine
 
 from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.sampling import sample
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.free_density import prior_draws
@@ -45,8 +42,6 @@ FOLDERS = {
 }
 #: Steps of the random walk.
 WALKS = {"walk_32": 28, "walk_60": 56}
-#: Innovations in coordinates of their own, and without.
-SHOCKS = ("shocks", "shocks_plain")
 #: Days of the epidemic, and days between two steps of its integration.
 DAYS, STEP = 14, 1 / 16
 
@@ -101,32 +96,8 @@ def walk(folder: Path, n: int) -> Path:
     return folder
 
 
-def shocks(folder: Path) -> Path:
-    """The study of 3,000 firms that leave at a rate which walks from year to year, in that folder."""
-    controls = "INITIAL TIME=0~~|FINAL TIME=8~~|TIME STEP=0.125~~|SAVEPER=TIME STEP~~|"
-    flows = "stock = INTEG(-leaving, size)~~|\nleft = INTEG(leaving, 0)~~|\nleaving = stock * rate~~|"
-    (folder / "firms.mdl").write_text(f"{{UTF-8}}\n{flows}\nsize = 1~~|\nrate = 1~~|\n{controls}", encoding="utf-8")
-    years = np.arange(1, 9)
-    left = np.round(3000 * (1 - np.exp(-0.3 * np.minimum(years, 4) - 0.1 * np.maximum(years - 4, 0))))
-    rows = "".join(f"{year},{count:.0f}\n" for year, count in zip(years, left, strict=True))
-    (folder / "left.csv").write_text("time,value\n" + rows, encoding="utf-8")
-    study = (
-        '[model]\nfile = "firms.mdl"\n[[observation]]\nname = "left"\ntable = "left.csv"\nkind = "increments"\n'
-        'variable = "left"\nstart = 0.0\nfamily = "poisson"\n'
-        '[[parameter]]\nname = "size"\nprior = { family = "lognormal", median = 3000, sigma = 0.5 }\n'
-        '[[parameter]]\nname = "rate"\nprior = { family = "lognormal", median = 0.2, sigma = 0.5 }\n'
-        '[[process]]\nname = "Shock"\non = "rate"\nsize = { family = "half-normal", sd = 0.5 }\npersistence = 1\n'
-    )
-    (folder / "problem.toml").write_text(study, encoding="utf-8")
-    return folder
-
-
 def density_of(name: str, folder: Path) -> Posterior:
     """The density of one of the studies; ``folder`` takes a study that is made."""
-    if name in SHOCKS:
-        if name == "shocks_plain":
-            sample.suited = lambda scores, points: scores
-        return posterior(read_problem(shocks(folder)), choose("native"))
     return posterior(read_problem(walk(folder, WALKS[name]) if name in WALKS else FOLDERS[name]), choose("native"))
 
 
@@ -183,9 +154,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sampler", choices=["importance", "hmc", "chains"], default="importance")
     arguments = parser.parse_args()
-    unknown = set(arguments.studies) - {*FOLDERS, *WALKS, *SHOCKS}
+    unknown = set(arguments.studies) - {*FOLDERS, *WALKS}
     if unknown:
-        parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS, *SHOCKS])}")
+        parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS])}")
     show_machine()
     effort = replace(EFFORT, sampler=arguments.sampler)
     head = ("study", "k", "converged", "CPU s", "mean", "tail", "true mean", "mean/s", "tail/s", "true/s")

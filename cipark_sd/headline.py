@@ -210,7 +210,6 @@ class Headline:
             "prior": f"prior {self.kind}",
             "ranges": f"{self.kind} over ranges",
             "posterior": f"posterior {self.kind}",
-            "laplace": f"Laplace {self.kind}",
             "borrowed": f"{self.kind} over another structure's posterior",
             "optimum": "best fit",
         }[self.basis.origin]

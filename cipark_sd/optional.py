@@ -36,7 +36,6 @@ PARTS: Mapping[str, str] = {
     "self-test": "The self-test",
     "discrepancies": "The statistics of replicated data",
     "groups": "The values of the groups",
-    "effect lines": "The effects over held constants",
     "disagreements": "The comparison of the folders",
 }
 #: The file in the output folder that holds the tracebacks.

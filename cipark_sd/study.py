@@ -165,8 +165,8 @@ class Study(Protocol):
         InvalidValue, UnknownName, Problems
         """
 
-    def fit_at_hand(self, folder: Path, seed: int) -> FittedDraws | None:
-        """Draws of a fit of this very study that has been made; ``folder`` keeps what is computed for them."""
+    def fit_at_hand(self) -> FittedDraws | None:
+        """Draws of a fit of this very study that has been made."""
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
@@ -227,7 +227,7 @@ class PlainModel:
         draws = {structure.id: Draws(structure.id, values, "ranges") for structure in request.structures}
         return DrawSet(request.structures, draws, draws)
 
-    def fit_at_hand(self, folder: Path, seed: int) -> None:
+    def fit_at_hand(self) -> None:
         """None: there is nothing to fit to."""
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:

@@ -157,8 +157,6 @@ def with_headlines(made: Numbers, headlines: Headlines) -> Numbers:
         ends = {} if bounds is None else {"low": bounds.low, "high": bounds.high, "percent": 100 * bounds.level}
         if record.prior is not None:
             ends |= {"prior_low": record.prior.low, "prior_high": record.prior.high}
-        if record.basis is not None:
-            ends["pareto_k"] = record.basis.pareto_k
         key = claimed_as(record)
         if isinstance(by_name.get(key), Ambiguous) or (key in by_name and by_name[key]["number"] != record.number):
             by_name[key] = Ambiguous({"name": key})

@@ -100,7 +100,6 @@ ALONE = ("bounded by the data", "bounded from below only", "bounded from above o
 
 
 def _park_fit(folder: Path, printed: str) -> Numbers:
-    policy = _park_policy(folder / "cipark-output" / "great_stone-policy")
     folder = folder / "cipark-output" / "great_stone"
     fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
     rows = pd.read_csv(folder / "fitted.csv").set_index("label")
@@ -121,7 +120,6 @@ def _park_fit(folder: Path, printed: str) -> Numbers:
         "bounded": bounded,
         "alone": alone,
         "count_leaning": len(model_parameters) - len(alone),
-        "policy": policy,
         "course": _course(pd.read_csv(folder / "course_errors.csv").set_index("observation").loc["residents"]),
         "batch": {
             "observed": float(batch["lower"]),
@@ -166,14 +164,9 @@ def _park_policy(folder: Path) -> Numbers:
         if medians.loc[name].any()  # what comes later moves nothing by then
     ]
     alone = -medians.loc["E1"]
-    kind = str(effects["draws"].iloc[0])
     return {
         "draws": int(effects["n"].max()),
-        # of a Laplace approximation; a sampled posterior has none
-        "pareto_k": float(kind.rsplit(" ", 1)[1]) if "Pareto" in kind else None,
-        "structures": len(medians.columns),
         "base": [float(base["base"].iloc[0]), float(effects["base"].min()), float(effects["base"].max())],
-        "rows": rows,
         "lost": {row["id"]: [-row["most"], -row["least"]] for row in rows},
         "without_china_merchants": {
             "able_founder": [float(alone[able].min()), float(alone[able].max())],
@@ -294,9 +287,7 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
             for _, row in scores.iterrows()
         ],
         "held_out": {key: int(scores.iloc[0][key]) for key in ("n", "n_numbers")},
-        "policy": {
-            key: policy[key] for key in ("expectations", "classes", "lost", "without_china_merchants", "base", "draws")
-        },
+        "policy": policy,
     }
 
 
@@ -551,7 +542,7 @@ RESULTS: dict[str, Result] = {
             _sectors,
         ),
         Result("park_answer", ("cipark calibrate",), PARK, _park_answer),
-        Result("park_fit", ("cipark calibrate --no-posterior --no-compare-pysd", "cipark policy"), PARK, _park_fit),
+        Result("park_fit", ("cipark calibrate --no-posterior --no-compare-pysd",), PARK, _park_fit),
         Result(
             "park_knockouts",
             (

@@ -11,14 +11,12 @@ from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
 from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
-from calibration.assess.effect_lines import EffectLine, effect_lines
-from calibration.assess.forecast import ForecastRow, forecast, forecast_mixture
-from calibration.assess.future_weights import EQUAL, FutureWeight, future_weights
+from calibration.assess.forecast import EQUAL, ForecastRow, forecast, forecast_mixture
 from calibration.assess.groups import GroupValue, group_values
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
-from calibration.assess.self_test import RankBand, SelfTest, StepShift, integration_error, judged, self_test
+from calibration.assess.self_test import RankBand, SelfTest, judged, self_test
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import Stage, stage_numbers
@@ -26,7 +24,6 @@ from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
-from cipark_sd.arrays import Array
 from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool, Progress
 
@@ -61,7 +58,6 @@ class Assessment:
     bands: tuple[Band, ...]
     contractions: tuple[Contraction, ...]
     forecasts: tuple[ForecastRow, ...]
-    step_shift: StepShift
     rolling: RollingOrigin | None
     refuted: tuple[Refuted, ...]
     comparison: tuple[Comparison, ...]
@@ -70,9 +66,7 @@ class Assessment:
     ranks: RankBand | None
     interrupted: bool
     discrepancies: tuple[Discrepancy, ...] = ()
-    future: tuple[FutureWeight, ...] = ()
     groups: tuple[GroupValue, ...] = ()
-    effect_lines: tuple[EffectLine, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -83,7 +77,6 @@ class Assessment:
 
 def assess(
     drawn: PosteriorDraws,
-    estimate: Array,
     density_of: DensityOf,
     seed: int,
     stages: Stages,
@@ -109,7 +102,6 @@ def assess(
         lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
         list[ForecastRow](),
     )
-    shift = integration_error(problem, density_of, estimate)
     rolling, tested, interrupted = None, None, False
     rivals = RivalFits((), (), False)
     try:
@@ -160,14 +152,12 @@ def assess(
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(Stage.EFFECTS)) if fits else []
-    future = () if rolling is None else future_weights(rolling, stream(Stage.FUTURE_WEIGHTS))
     if fits:
-        forecasts += _of_structures(problem, fits, weights, future, density_of, stages.scenarios, seed)
+        forecasts += _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
     return Assessment(
         bands=tuple(bands(problem.observations, replicates)),
         contractions=tuple(contractions(drawn)),
         forecasts=tuple(forecasts),
-        step_shift=shift,
         rolling=rolling,
         refuted=tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
         comparison=tuple(comparison),
@@ -176,11 +166,7 @@ def assess(
         ranks=None if tested is None else judged(tested, seed),
         interrupted=interrupted,
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
-        future=future,
         groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
-        effect_lines=attempt(
-            "effect lines", lambda: tuple(effect_lines(problem, drawn.flat, density_of)) if fits else (), ()
-        ),
     )
 
 
@@ -197,24 +183,19 @@ def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:
 def _of_structures(
     problem: CalibrationProblem,
     fits: Sequence[RivalFit],
-    stacked: Sequence[float],
-    future: Sequence[FutureWeight],
+    weights: Sequence[float],
     density_of: DensityOf,
     scenarios: Sequence[Variant],
     seed: int,
 ) -> list[ForecastRow]:
-    """Forecasts under each rival, and under their mixtures: weighted by what was foretold, and equally.
-
-    Without hold-out origins the weights are those of leave-one-out stacking.
-    """
-    by_name = {line.structure: line.weight for line in future}
-    foretold = all(fit.variant.name in by_name for fit in fits)
-    weights = [by_name[fit.variant.name] for fit in fits] if foretold else stacked
-    kind = "leave-future-out" if foretold else "leave-one-out"
+    """Forecasts under each rival, and under their mixtures: with the weights of leave-one-out stacking, and equally."""
     choosing = stage_numbers(seed, Stage.MIXTURES)
     mixtures = [(fit.variant.name, [fit], [1.0]) for fit in fits]
     if len(fits) > 1:
-        mixtures += [(f"mixture, {kind} weights", list(fits), list(weights)), (EQUAL, list(fits), [1.0] * len(fits))]
+        mixtures += [
+            ("mixture, leave-one-out weights", list(fits), list(weights)),
+            (EQUAL, list(fits), [1.0] * len(fits)),
+        ]
     rows: list[ForecastRow] = []
     for name, members, shares in mixtures:
         parts = mixture(members, shares, DRAWS, choosing)

@@ -8,7 +8,6 @@ Bürkner and Vehtari 2024, Statistics and Computing 34, 57 (power-scaling: cumul
 doubling of the weight, and the threshold of 0.05).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,15 +109,3 @@ def power_sensitivity(values: Array, weights: Array) -> float:
     from arviz_stats.base import array_stats
 
     return float(array_stats.power_scale_sense(values[None], weights[0][None], weights[1][None], *POWERS))
-
-
-def unseen_sentence(lines: Sequence[Contraction]) -> str:
-    """The parameters that the data cannot see, as a sentence."""
-    blind = [line.name for line in lines if line.untouched]
-    if not blind:
-        return "Every parameter moved away from its prior."
-    return (
-        f"The data cannot see {len(blind)} of {len(lines)} parameters; what is said of them is the prior: "
-        + ", ".join(blind)
-        + "."
-    )

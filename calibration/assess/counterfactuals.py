@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from calibration.assess.contraction import power_sensitivity, scaled_weights
 from calibration.assess.rivals import RivalFit, mixture, with_variant
-from calibration.likelihood.posterior import DensityOf, Posterior
+from calibration.likelihood.posterior import DensityOf
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
@@ -30,8 +29,7 @@ class Effect:
     ``median``, ``low`` and ``high`` (central 90 %) are of the expected total of ``observation`` with the experiment
     less that without; ``share`` is the median as share of the total; ``probability`` that the experiment lowers it.
     ``share_low`` to ``share_high`` is the central 90 % of the share, and what begins with ``prior`` are the same
-    numbers for draws of the priors alone: where they agree, the data have said nothing. ``to_prior`` and ``to_data``
-    are the power-scaling sensitivities of the share (:mod:`calibration.assess.contraction`), NaN for a mixture.
+    numbers for draws of the priors alone: where they agree, the data have said nothing.
     """
 
     structure: str
@@ -50,8 +48,6 @@ class Effect:
     prior_share: float = math.nan
     prior_share_low: float = math.nan
     prior_share_high: float = math.nan
-    to_prior: float = math.nan
-    to_data: float = math.nan
 
 
 def effects(
@@ -72,13 +68,11 @@ def effects(
     prior = problem.space.from_unit(rng.random((DRAWS, len(problem.space))))
     for structure, parts in [*single, mixed]:
         before, prior_before = _sums(problem, parts, prior, (), density_of)
-        powers = _powers(problem, *parts[0], density_of) if structure != "mixture" else None
         for experiment in problem.experiments:
             after, prior_after = _sums(problem, parts, prior, (experiment,), density_of)
             for i, observation in enumerate(counted_observations(problem)):
                 effect = _effect(structure, experiment.name, observation.name, before[:, i], after[:, i])
-                effect = _beside_prior(effect, prior_before[:, i], prior_after[:, i])
-                rows.append(effect if powers is None else _scaled(effect, before[:, i], after[:, i], powers))
+                rows.append(_beside_prior(effect, prior_before[:, i], prior_after[:, i]))
     return rows
 
 
@@ -99,24 +93,6 @@ def _sums(
         prior_sums.append(sums[len(theta) :])
         position += len(theta)
     return np.concatenate(posterior_sums), np.concatenate(prior_sums)
-
-
-def _powers(problem: CalibrationProblem, variant: Variant, theta: Array, density_of: DensityOf) -> tuple[Array, Array]:
-    """Weights ``(2, n)`` that bring the draws of a structure to powers of its prior and of its likelihood."""
-    density = density_of(with_variant(problem, variant))
-    return scaled_weights(density.space.log_prior_scaled(theta)), scaled_weights(density.log_likelihood(theta))
-
-
-def _scaled(effect: Effect, before: Array, after: Array, powers: tuple[Array, Array]) -> Effect:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = (after - before) / before
-    usable = np.isfinite(share)
-    # an effect that is the same in all draws moves with no weight
-    if usable.sum() < 2 or np.ptp(share[usable]) == 0:
-        return replace(effect, to_prior=0.0, to_data=0.0)
-    chosen = [weights[:, usable] / weights[:, usable].sum(axis=1, keepdims=True) for weights in powers]
-    to_prior, to_data = (power_sensitivity(share[usable], weights) for weights in chosen)
-    return replace(effect, to_prior=to_prior, to_data=to_data)
 
 
 def _beside_prior(effect: Effect, before: Array, after: Array) -> Effect:
@@ -144,12 +120,8 @@ def totals(problem: CalibrationProblem, variants: Sequence[Variant], theta: Arra
     """Expected sums ``(n, n_observations)``; later variants win."""
     for variant in variants:
         problem = with_variant(problem, variant)
-    return totals_of(density_of(problem), theta)
-
-
-def totals_of(density: Posterior, theta: Array) -> Array:
-    """Expected sums ``(n, n_observations)`` of a density's own problem."""
-    problem, values = density.problem, density.quantities(theta)
+    density = density_of(problem)
+    values = density.quantities(theta)
     slots, places = iter(density.slots), dict[str, list[int]]()
     for observation in problem.observations:
         for term, slot in zip(observation.terms, slots, strict=False):

@@ -4,8 +4,7 @@ A series goes on from its own last fitted number, whatever other series know by 
 that it had reached, so that what is random is what comes after, a flow over windows as long as its last one, and a
 measurement as it would be measured. Rows that
 are held out or only looked at are not known to it. A band is given its structure and its scenario and holds no doubt
-about either; rival structures stand beside the study's own, and a mixture of them holds the doubt between them. Where
-the study has innovations (:mod:`calibration.study.processes`), those to come are drawn.
+about either; rival structures stand beside the study's own, and a mixture of them holds the doubt between them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,6 @@ from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
 from calibration.study.observations import Count, Observation
-from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
@@ -26,6 +24,8 @@ from cipark_sd.scenarios import Scenario
 
 #: What the study's own structure is called among structures.
 OWN = "the study's own"
+#: And the mixture of all that counts each the same.
+EQUAL = "mixture, equal weights"
 #: Probabilities of the table.
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
@@ -171,8 +171,7 @@ def _courses(
     extended = replace(problem, scenario=scenario, observations=tuple(whole))
     streams = named_streams(np.random.default_rng([seed, 1]), [future.ahead.name for future in futures])
     starts = [future.start(len(theta), stream) for future, stream in zip(futures, streams, strict=True)]
-    extended, along = continued(extended, theta, np.random.default_rng([seed, 2]))
-    drawn = replicate(density_of(extended), along, np.random.default_rng([seed, 0]))
+    drawn = replicate(density_of(extended), theta, np.random.default_rng([seed, 0]))
     position, courses = 0, []
     for future, start in zip(futures, starts, strict=True):
         position += len(future.known.terms)
@@ -180,17 +179,6 @@ def _courses(
         position += len(future.ahead.terms)
         courses.append(start[:, None] + paths.cumsum(axis=1) if future.ahead.kind == "increments" else paths)
     return courses
-
-
-def continued(problem: CalibrationProblem, theta: Array, rng: np.random.Generator) -> tuple[CalibrationProblem, Array]:
-    """The problem and its draws ``(n, k)`` with innovations in the windows after the data, drawn from their prior."""
-    ahead = tuple(parameter for process in problem.processes for parameter in process.ahead)
-    if not ahead:
-        return problem, theta
-    streams = named_streams(rng, [parameter.name for parameter in ahead])
-    innovations = np.column_stack([stream.standard_normal(len(theta)) for stream in streams])
-    space = ParameterSpace((*problem.space.parameters, *ahead))
-    return replace(problem, space=space), np.concatenate([theta, innovations], axis=1)
 
 
 def _future(observation: Observation, end: float, every: float) -> _Future | None:

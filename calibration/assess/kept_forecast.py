@@ -64,9 +64,7 @@ def read_forecasts(path: Path, scenario: str | None = None) -> list[Forecaster]:
     try:
         forecasters = _of_table(path, scenario) if path.suffix.casefold() == ".csv" else _of_draws(path, scenario)
     except (OSError, UnicodeDecodeError) as problem:
-        raise UnusableInput(
-            f"it cannot be read ({getattr(problem, 'strerror', None) or problem})", where=str(path)
-        ) from problem
+        raise _unreadable(path, problem) from problem
     if not forecasters:
         raise UnusableInput("it has no forecast", where=str(path))
     return forecasters
@@ -179,9 +177,7 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
             records = Records(path)
             rows = list(records)
         except (OSError, UnicodeDecodeError) as problem:
-            raise UnusableInput(
-                f"it cannot be read ({getattr(problem, 'strerror', None) or problem})", where=str(path)
-            ) from problem
+            raise _unreadable(path, problem) from problem
         headers += records.header
         if "date" not in records.header:
             problems.append(InvalidValue("columns", ", ".join(records.header), "a column 'date'", where=str(path)))

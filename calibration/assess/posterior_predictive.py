@@ -1,7 +1,7 @@
 """What the model says the data would be: replicated observations over joint draws, their bands, ranks and scores."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,11 +57,6 @@ class Predicted:
     kind: Kind
     crps: float | None
     log_score: float
-
-    def within(self, mass: float) -> bool:
-        """Whether the central 50 or 90 % band meets the observed interval."""
-        low, high = (self.low, self.high) if mass > 0.7 else (self.quarter, self.three_quarters)
-        return self.lower <= high and self.upper >= low
 
 
 def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff: float = 1.0) -> list[Predicted]:
@@ -124,36 +119,3 @@ def judged(rows: Sequence[Predicted]) -> list[Predicted]:
         if chosen:
             return chosen
     return []
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How numbers of one use were predicted, taken together."""
-
-    use: Use
-    n: int
-    log_score: float
-    crps: float
-    within_50: float
-    within_90: float
-
-
-def scores(density: Posterior, predicted: list[Predicted]) -> Iterator[Score]:
-    """One a use; the log score adds up whole terms, the others are means over numbers."""
-    numbers = iter(predicted)
-    by_use: dict[Use, tuple[list[float], list[Predicted]]] = {}
-    for term in density.problem.terms:
-        rows = [next(numbers) for _ in labels_of(term)]
-        logs, all_rows = by_use.setdefault(term.use, ([], []))
-        logs.append(rows[0].log_score)
-        all_rows.extend(rows)
-    for use, (logs, rows) in by_use.items():
-        exact = [row.crps for row in rows if row.crps is not None]
-        yield Score(
-            use,
-            len(rows),
-            sum(logs),
-            float(np.mean(exact)) if exact else math.nan,
-            float(np.mean([row.within(0.5) for row in rows])),
-            float(np.mean([row.within(0.9) for row in rows])),
-        )

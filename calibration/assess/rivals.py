@@ -295,28 +295,24 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
     return np.asarray(weights / weights.sum())
 
 
-def stacking_errors(elpd: Array, labels: Sequence[str], rng: np.random.Generator) -> Array:
+def stacking_errors(elpd: Array, rng: np.random.Generator) -> Array:
     """Standard deviation of each stacking weight over data sets of terms drawn with replacement.
 
     Parameters
     ----------
     elpd : (n_models, n_terms)
-    labels : of what each term is about; terms of one label come and go together
     """
-    distinct = list(dict.fromkeys(labels))
-    places = [np.flatnonzero([label == name for label in labels]) for name in distinct]
-    weights = []
-    for _ in range(RESAMPLED):
-        chosen = np.concatenate([places[i] for i in rng.integers(len(places), size=len(places))])
-        weights.append(stacking(elpd[:, chosen], steps=RESAMPLED_STEPS, tolerance=1e-6))
+    n = elpd.shape[1]
+    weights = [
+        stacking(elpd[:, rng.integers(n, size=n)], steps=RESAMPLED_STEPS, tolerance=1e-6) for _ in range(RESAMPLED)
+    ]
     return np.asarray(np.std(weights, axis=0, ddof=1))
 
 
 def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
     """A line for each rival, best predictor first."""
     elpd = np.array([fit.elpd for fit in fits])
-    labels = [str(i) for i in range(elpd.shape[1])]
-    weights, errors = stacking(elpd), stacking_errors(elpd, labels, np.random.default_rng(0))
+    weights, errors = stacking(elpd), stacking_errors(elpd, np.random.default_rng(0))
     evidence = np.array([fit.log_evidence for fit in fits])
     probability = np.exp(evidence - np.logaddexp.reduce(evidence))
     best = int(elpd.sum(axis=1).argmax())

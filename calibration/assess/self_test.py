@@ -21,19 +21,15 @@ from numpy.typing import NDArray
 from calibration.assess.counterfactuals import counted_observations, totals
 from calibration.assess.forecast import courses_ahead
 from calibration.assess.scores import quantiles
-from calibration.fit.objective import objective
-from calibration.fit.optimise import local_search
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.sampling.effort import UNSAVED, Effort
 from calibration.sampling.free_density import prior_draws
-from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest, stream
-from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 
@@ -322,46 +318,3 @@ def judged(tested: SelfTest, seed: int) -> RankBand:
     """The ranks of a self-test against their bands."""
     low, high = rank_band(len(tested.ranks), np.random.default_rng(seed))
     return RankBand(low, high, tested.outside(np.random.default_rng(seed)))
-
-
-@dataclass(frozen=True, eq=False)
-class StepShift:
-    """How the estimate moves when the time step shrinks.
-
-    ``theta : (n_steps, k)`` are the estimates at ``steps``; ``shift : (n_steps, k)`` is the distance from the first in
-    prior standard deviations on each parameter's scale.
-    """
-
-    names: tuple[str, ...]
-    steps: tuple[float, ...]
-    theta: Array
-    shift: Array
-    log_likelihood: Array
-
-    @property
-    def largest(self) -> tuple[str, float]:
-        """The parameter that moves most from the study's step to the smallest, and how far."""
-        i = int(np.abs(self.shift[-1]).argmax())
-        return self.names[i], float(self.shift[-1, i])
-
-
-def integration_error(
-    problem: CalibrationProblem, density_of: DensityOf, theta: Array, *, halvings: int = 2
-) -> StepShift:
-    """Refit from the estimate ``theta : (k,)`` with the time step as it is, halved, and halved again."""
-    step = resolve(problem.model, problem.scenario).time_step
-    steps, ends, logs = [], [], []
-    for halving in range(halvings + 1):
-        steps.append(step / 2**halving)
-        finer = replace(problem, scenario=problem.scenario | Scenario("", time_step=steps[-1]))
-        density = density_of(finer)
-        goal = objective(density, estimate=problem.method.estimate, base=theta)
-        end = local_search(goal, goal.box(theta)).theta
-        ends.append(end)
-        logs.append(float(density.log_likelihood(end[None, :])[0]))
-    estimates = np.array(ends)
-    scaled = np.empty_like(estimates)
-    for i, parameter in enumerate(problem.space):
-        low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
-        scaled[:, i] = to_scale(estimates[:, i], parameter.scale) / ((high - low) / 2)
-    return StepShift(problem.space.names, tuple(steps), estimates, scaled - scaled[0], np.array(logs))

@@ -36,7 +36,6 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
 
         return assess(
             drawn,
-            made.optimum.theta,
             On(made.engine),
             problem.method.seed,
             stages,

@@ -72,9 +72,7 @@ def profiles(
     if problem.pools:
         # the best joint fit of groups and of how much they differ says nothing of either
         return [], optimum
-    # innovations are many, and none of them is asked about
-    innovations = {parameter.name for process in problem.processes for parameter in process.innovations}
-    names = [name for name in optimum.goal.space.names if name not in innovations]
+    names = optimum.goal.space.names
     shared = SharedGoal.of(optimum.goal)
     groups = [tuple(names[first : first + TOGETHER]) for first in range(0, len(names), TOGETHER)]
     bars.show("profiles", 0, len(names))

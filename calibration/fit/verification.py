@@ -106,8 +106,6 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
         return "the fit itself ran in PySD"
     if problem.groups:
         return "the study runs the model for several groups at once ([[group]]), which the file does not"
-    if problem.processes:
-        return "the study adds innovations to the model ([[process]]), which the file has not"
     method = problem.model.time.method
     return "" if method == "euler" else f"PySD has Euler's method only, and the model asks for {method}"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
-from calibration.for_analyses.approximation import OnStructure, approximated
+from calibration.for_analyses.optima import OnStructure, best_fits
 from calibration.for_analyses.study_draws import attributes as attributes_of
-from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms
+from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
@@ -17,13 +17,12 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Structure
+from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.study import DrawRequest, DrawSet
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
-#: Where a call keeps best fits, in its output folder.
-OPTIMA = "optima"
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,13 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     rivals, notes = request.structures, list[str]()
     archive: _Archive | None = None
     files: Mapping[str, Path] = {}
+    optima: Mapping[str, Draws] = {}
+    refuted: tuple[str, ...] = ()
     match request.source:
         case "at hand":
-            archive = _with_optima(problem, request, notes, bars.counter("best fits of the structures"))
+            archive = _at_hand(problem, rivals, request.folder, notes)
+            if archive is None:
+                optima, refuted = _at_best(problem, request, notes, bars.counter("best fits of the structures"))
         case "fit":
             archive = _in_folder(_fitted(problem, request, bars), rivals)
         case "prior":
@@ -75,21 +78,26 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         case named:
             files = named
     if archive is not None:
-        if not archive.files and request.source != "at hand":
+        if not archive.files:
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
             raise InvalidValue("the draws", str(archive.place), expected, where="--draws")
-        if request.source != "at hand":
-            notes.append(f"Draws: {archive.place}.")
-        files = archive.files
+        notes.append(f"Draws: {archive.place}.")
+        files, refuted = archive.files, (*archive.refuted, *archive.missing)
+        if archive.missing:
+            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
+            notes.append(f"Not fitted, and so left out: {', '.join(archive.missing)}. '{command}' fits them.")
     table = request.weights or (None if archive is None else archive.weights)
-    refuted = () if archive is None else (*archive.refuted, *archive.missing)
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
     if archive is not None:
         notes += _doubts(problem, rivals, archive)
     mixture = None if table is None else read_weights(table, request.known or rivals)
-    drawn = draws_for(problem, able, files, request.n, request.seed, mixture)
+    drawn = (
+        {rival.id: weighted(optima[rival.id], mixture) for rival in able}
+        if optima
+        else draws_for(problem, able, files, request.n, request.seed, mixture)
+    )
     unseen = all(draws.origin == "prior" for draws in drawn.values())
     prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
     return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table))
@@ -114,33 +122,14 @@ def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Pa
     return place
 
 
-def _with_optima(
+def _at_best(
     problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
-) -> _Archive:
-    """The posteriors at hand, and for the rivals without one its best fit; where each comes from is noted."""
-    rivals, folder, name = request.structures, request.folder, problem.folder.resolve().name
-    archive = _at_hand(problem, rivals, folder, notes) or _Archive(folder / OPTIMA, {})
-    missing = tuple(rival for rival in rivals if rival.id not in (*archive.files, *archive.refuted))
-    if archive.files:
-        notes.append(f"Draws: {archive.place}.")
-        if missing:
-            names = ", ".join(rival.id for rival in missing)
-            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
-            notes.append(f"Not fitted, and so left out: {names}. '{command}' fits them.")
-        return replace(archive, missing=tuple(rival.id for rival in missing))
-    if not missing:
-        return archive
-    fit = OUTPUT_FOLDER / name
-    files, refuted = approximated(
-        problem,
-        missing,
-        fit,
-        folder / OPTIMA,
-        request.seed,
-        engine=request.engine,
-        checkpoints=Checkpoints.in_output(folder),
-        on_structure=on_structure,
-        alone=True,
+) -> tuple[dict[str, Draws], tuple[str, ...]]:
+    """The best fit of each structure, and structures that the data refute, where there is no posterior at hand."""
+    rivals, fit = request.structures, OUTPUT_FOLDER / problem.folder.resolve().name
+    kept = Checkpoints.in_output(request.folder)
+    found = best_fits(
+        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=kept, on_structure=on_structure
     )
     subject = "" if len(rivals) == 1 else " of the structures"
     option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
@@ -148,7 +137,7 @@ def _with_optima(
         f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
         f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
     )
-    return _Archive(archive.place, {**archive.files, **files}, archive.weights, (*archive.refuted, *refuted))
+    return found
 
 
 def _at_hand(
@@ -167,7 +156,9 @@ def _at_hand(
                 "of the model."
             )
             continue
-        return archive
+        fitted_or_refuted = (*archive.files, *archive.refuted)
+        missing = tuple(rival.id for rival in rivals if rival.id not in fitted_or_refuted)
+        return replace(archive, missing=missing)
     return None
 
 

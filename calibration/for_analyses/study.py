@@ -112,12 +112,12 @@ class CalibrationStudy:
         return problem_digest(with_variant(self.problem, as_variant(structure)))
 
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
-        """From the posterior at hand, an approximation, files or the priors; fitted first where that is asked for."""
+        """From the posterior at hand, best fits, files or the priors; fitted first where that is asked for."""
         return find_draws(self.problem, request, bars)
 
-    def fit_at_hand(self, folder: Path, seed: int) -> FittedDraws | None:
+    def fit_at_hand(self) -> FittedDraws | None:
         """Of ``cipark calibrate``, in its usual place."""
-        return after_fit(self.problem, folder, seed)
+        return after_fit(self.problem)
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data does not allow."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,6 @@ from cipark_sd.scenarios import override_key
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What a file of draws says in ``approximation`` where they are those of :mod:`calibration.sampling.laplace`.
-LAPLACE: Literal["laplace"] = "laplace"
-#: What it says there where the one draw is the best fit.
-OPTIMUM: Literal["optimum"] = "optimum"
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
 #: How far beyond the ends of a prior draws may lie that were kept in fewer digits, as share of their size.
@@ -129,27 +125,19 @@ def attributes(path: Path) -> dict[str, Any]:
 
 
 def described(draws: Draws, path: Path) -> Draws:
-    """Posterior draws with what their file says of them: an approximation, converged or not, worth how many."""
+    """Posterior draws with what their file says of them: converged or not, worth how many."""
     import h5netcdf
 
     attached = attributes(path)
     with h5netcdf.File(path, "r") as file:
         sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
-    if attached.get("approximation") == OPTIMUM:
-        return replace(draws, origin=OPTIMUM)
-    if attached.get("approximation") == LAPLACE:
-        quality = {name: float(attached.get(name, np.nan)) for name in ("pareto_k", "effective")}
-        return replace(draws, origin=LAPLACE, pareto_k=quality["pareto_k"], independent=quality["effective"])
     converged = None if "converged" not in attached else bool(attached["converged"])
     independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)
 
 
 def for_bands(by_rival: Mapping[str, Draws], files: Mapping[str, Path]) -> dict[str, Draws]:
-    """The draws of each structure, or one of each where those of any are no basis for a band.
-
-    That one is the optimum of an approximation, else the likeliest draw.
-    """
+    """The draws of each structure, or the likeliest of each where those of any are no basis for a band."""
     if all(draws.basis.bands for draws in by_rival.values()):
         return dict(by_rival)
     return {rival: _best(draws, Path(files[rival])) for rival, draws in by_rival.items()}
@@ -159,17 +147,9 @@ def _best(draws: Draws, path: Path) -> Draws:
     import h5netcdf
 
     with _as_written(path), h5netcdf.File(path, "r") as file:
-        if "optimum" in file.attrs:
-            names = [override_key(_text(name)) for name in file["posterior/parameter"][...]]
-            optimum = dict(zip(names, np.asarray(file.attrs["optimum"], dtype=float).tolist(), strict=True))
-            return replace(draws, values={name: np.array([optimum[name]]) for name in draws.values})
         # files of other programs may not say how likely their draws are
         logs = np.ravel(file["sample_stats/lp"][...]) if "sample_stats" in file.groups else np.zeros(len(draws))
         return draws.take([int(np.argmax(logs))])
-
-
-def _text(name: object) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
@@ -230,7 +210,7 @@ def draws_for(
         least = min([n, *map(len, loaded.values())])
         loaded = {rival: draws.thinned(least, rng) for rival, draws in loaded.items()}
         by_rival = {rival: loaded[rival] if rival in loaded else loaded[ids[0]].under(rival) for rival in ids}
-    return {rival: _weighted(draws, weights) for rival, draws in by_rival.items()}
+    return {rival: weighted(draws, weights) for rival, draws in by_rival.items()}
 
 
 def unreliable_terms(path: Path) -> dict[str, str]:
@@ -241,7 +221,8 @@ def unreliable_terms(path: Path) -> dict[str, str]:
     return {row["rival"]: row["n_unreliable"] for row in table_of_weights(path) if row.get("n_unreliable")}
 
 
-def _weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
+def weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
+    """The draws with the weight of their structure, where there are weights."""
     if weights is None:
         return draws
     return replace(draws, weight=weights.get(draws.rival, 0.0))

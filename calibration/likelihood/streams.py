@@ -27,7 +27,6 @@ class Stage(IntEnum):
     RIVALS = 103
     SELF_TEST = 104
     EFFECTS = 105
-    FUTURE_WEIGHTS = 106
     MIXTURES = 107
     GROUPS = 108
 

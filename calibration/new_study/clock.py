@@ -30,11 +30,6 @@ class Clock:
         """Model time of a number."""
         return number * self.factor + self.shift
 
-    @property
-    def as_given(self) -> bool:
-        """Whether model time is what the table says."""
-        return self.calendar is not None or (self.factor, self.shift) == (1.0, 0.0)
-
 
 def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
     """The unit of the model's time: of its file, else the one asked for; None where neither says one.

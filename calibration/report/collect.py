@@ -1,14 +1,12 @@
 """From a calibration to its findings: all that takes a run of the model, before anything is written."""
 
-import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.assess.drawn_predictions import drawn_predictions, thinned
-from calibration.assess.posterior_predictive import predict, scores
+from calibration.assess.posterior_predictive import predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability, interval_rule
@@ -24,14 +22,12 @@ from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
 from calibration.report.study_facts import study_facts
-from calibration.sampling.chains import Chains
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
 from calibration.sampling.tails import heavy_tails
 from calibration.study.levels import course_of, dated_levels
 from calibration.study.observations import Observation, Quantity, ReadQuantity
-from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
@@ -39,8 +35,8 @@ from cipark_sd.optional import attempt
 from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
-#: Points of the unit interval at which the variance of a prior is taken, and draws of a fan.
-_POINTS, FAN = 2000, 1000
+#: Draws of a fan.
+FAN = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +102,6 @@ def fit_findings(made: Calibration) -> Fit:
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
     shown = curves(problem, optimum.theta, rows, made.engine)
-    software = f"cipark_sd {version()}, Python {sys.version.split()[0]}, NumPy {np.__version__}, {platform.system()}"
     return Fit(
         study=study_facts(problem),
         optimum=_best_fit(optimum),
@@ -128,7 +123,6 @@ def fit_findings(made: Calibration) -> Fit:
         unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
-        software=software,
     )
 
 
@@ -213,23 +207,11 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
         draws.theta,
-        sampled.position.mean(axis=2) if isinstance(sampled, Chains) else None,
         " ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
         sampled.converged,
         sampled.interrupted,
         sampled.lines,
-        _contraction(draws),
         tuple(predicted),
-        tuple(scores(density, predicted)),
         drawn_predictions(draws),
         fan(draws, shown, engine),
     )
-
-
-def _contraction(draws: PosteriorDraws) -> Array:
-    """One less the ratio of posterior to prior variance of each parameter on its scale ``(k,)``."""
-    ratios, shares = [], (np.arange(_POINTS) + 0.5) / _POINTS
-    for parameter, column in zip(draws.density.space, draws.flat.T, strict=True):
-        prior = to_scale(parameter.distribution.quantile(shares), parameter.scale)
-        ratios.append(float(to_scale(column, parameter.scale).var() / prior.var()))
-    return 1 - np.array(ratios)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.effect_lines import EffectLine
 from calibration.assess.forecast import ForecastRow
 from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
@@ -209,29 +208,4 @@ def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Fig
         axis.set_xlabel(wrapped(f"{name} [{unit}]" if unit else name, 30))
     axes[0].set_yticks(places, groups)
     axes[0].set_ylim(-0.6, len(groups) - 0.4)
-    return figure
-
-
-@styled
-def effect_lines_figure(lines: Sequence[EffectLine]) -> "Figure":
-    """Shares over held constants: median and central 90 % of weighted draws, hollow where weights cannot be trusted."""
-    columns = min(3, len(lines))
-    figure, axes = panels(-(-len(lines) // columns), columns, 1.7)
-    for axis, line in zip(cells(axes, len(lines)), lines, strict=True):
-        points = [point for point in line.points if np.isfinite(point.kept_share)]
-        trusted = [point for point in points if np.isfinite(point.share)]
-        x = [point.value for point in trusted]
-        ends = [point.share_low for point in trusted], [point.share_high for point in trusted]
-        axis.fill_between(x, *ends, color=MODEL, alpha=0.2, lw=0)
-        axis.plot(x, [point.share for point in trusted], color=MODEL)
-        far = [point for point in points if point not in trusted]
-        axis.plot(
-            [point.value for point in far], [point.kept_share for point in far], "o", ms=3, mfc="white", mec=MODEL
-        )
-        held = [point for point in points if point.value == line.held]
-        axis.plot([point.value for point in held], [point.share for point in held], "o", ms=4, color=DATA)
-        axis.axhline(0, color=GREY, lw=0.6)
-        axis.set_title(wrapped(line.experiment, 30), fontsize=7)
-        axis.set_xlabel(wrapped(f"{line.constant} [{line.unit}]" if line.unit else line.constant, 28), fontsize=7)
-    figure.supylabel(f"change of {lines[0].observation}, as share", fontsize=8)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of joint draws: predictions of the data, priors beside posteriors, pairs, mixing, ranks of the data."""
+"""Figures of joint draws: predictions of the data, priors beside posteriors, pairs, ranks of the data."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +22,6 @@ from calibration.report.study_facts import Observed
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled
-from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:
@@ -135,45 +134,6 @@ def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "
 def _edges(values: Array, on_log: bool) -> Array:
     low, high = float(values.min()), float(values.max())
     return np.geomspace(low, high, 26) if on_log else np.linspace(low, high, 26)
-
-
-@styled
-def mixing_figure(space: ParameterSpace, traces: Array, theta: Array, names: Sequence[str]) -> "Figure":
-    """Course of each ensemble's mean, and how the ranks of each ensemble's draws spread over all draws.
-
-    Parameters
-    ----------
-    traces : (n_chains, n_steps, k)
-        Means of the ensembles on the free scale.
-    theta : (n_chains, n_draws, k)
-    """
-    from scipy import stats
-
-    chosen = [space.names.index(name) for name in names]
-    figure, axes = panels(len(chosen), 2, 0.95)
-    for row, i in enumerate(chosen):
-        trace, rank = axes[2 * row], axes[2 * row + 1]
-        for number, course in enumerate(traces[..., i]):
-            trace.plot(course, lw=0.6, color=PALETTE[number % len(PALETTE)])
-        trace.axvline(traces.shape[1] // 2, color=GREY, lw=0.8, ls="--")
-        trace.set_ylabel(wrapped(space.names[i], 14), fontsize=6)
-        draws = theta[..., i]
-        ranks = stats.rankdata(draws).reshape(draws.shape) / draws.size
-        for number, chain in enumerate(ranks):
-            shares, edges = np.histogram(chain, 20, (0, 1))
-            rank.stairs(20 * shares / len(chain), edges, lw=0.9, color=PALETTE[number % len(PALETTE)])
-        rank.axhline(1, color=GREY, lw=0.6)
-        rank.set_ylim(0, 2)
-        for axis in (trace, rank):
-            axis.tick_params(labelsize=6)
-            if row < len(chosen) - 1:
-                axis.set_xticklabels([])
-    axes[0].set_title("means of the ensembles on the free scale")
-    axes[1].set_title("ranks of each ensemble's draws, as a density")
-    axes[-2].set_xlabel("step (dashed: end of the warm-up)")
-    axes[-1].set_xlabel("rank among all draws, as share")
-    figure.align_ylabels(axes[::2])
-    return figure
 
 
 @styled

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calibration.assess.assessment import Assessment
 from calibration.assess.drawn_predictions import DrawnPrediction
-from calibration.assess.posterior_predictive import Predicted, Score
+from calibration.assess.posterior_predictive import Predicted
 from calibration.fit.conditions import Conditions
 from calibration.fit.course_errors import CourseErrors
 from calibration.fit.diagnostics import Identifiability
@@ -101,18 +101,13 @@ class Posterior:
     Parameters
     ----------
     theta : (n_chains, n_draws, k)
-    traces : (n_chains, n_steps, k), optional
-        Means of each ensemble of chains on the free scale, warm-up included.
     how : str
         The sampler, and what it did.
     converged, interrupted : bool
     mixing : tuple of Convergence
         A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
-    contraction : (k,)
-        One less the ratio of posterior to prior variance on the parameter's scale; near 0 the data have said nothing.
     predicted : tuple of Predicted
-    scores : tuple of Score
     predictions : tuple of DrawnPrediction
         Numbers that the study reports, in its order; empty where they were not computed.
     fan : Fan or None
@@ -120,14 +115,11 @@ class Posterior:
     """
 
     theta: Array
-    traces: Array | None
     how: str
     converged: bool
     interrupted: bool
     mixing: tuple[Convergence, ...]
-    contraction: Array
     predicted: tuple[Predicted, ...]
-    scores: tuple[Score, ...]
     predictions: tuple[DrawnPrediction, ...] = ()
     fan: Fan | None = None
 
@@ -150,7 +142,7 @@ class Fit:
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
-    ``software`` names versions and platform; ``courses`` has how each long series and the model part.
+    ``courses`` has how each long series and the model part.
     """
 
     study: StudyFacts
@@ -173,7 +165,6 @@ class Fit:
     unsampled: str
     version: str
     numpy_version: str
-    software: str
 
     @property
     def level(self) -> float:
@@ -222,13 +213,13 @@ def posterior_table(fit: Fit) -> list[dict[str, object]]:
     """A line for each parameter, in order; none without a posterior."""
     if fit.posterior is None:
         return []
-    lines = zip(fit.study.space, fit.posterior.mixing, fit.posterior.contraction.tolist(), strict=True)
+    lines = zip(fit.study.space, fit.posterior.mixing, strict=True)
     return [
         {"name": line.name, "use": estimated.use, "mean": line.mean, "sd": line.sd, "median": line.median,
          "low_95": line.low, "high_95": line.high, "mcse_mean": line.mcse_mean, "mcse_median": line.mcse_median,
-         "mcse_low_95": line.mcse_low, "mcse_high_95": line.mcse_high, "contraction": contraction, "rhat": line.r_hat,
+         "mcse_low_95": line.mcse_low, "mcse_high_95": line.mcse_high, "rhat": line.r_hat,
          "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail}
-        for estimated, line, contraction in lines
+        for estimated, line in lines
     ]  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def fitted_scenario(fit: Fit) -> str:
     values: dict[str, object] = dict(content.get("set", {}))
     at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
     typical = {pool.typical.name: pool.name for pool in fit.study.pools}
-    added = {*fit.study.innovations, *(p.name for pool in fit.study.pools for p in pool.parameters[1:])}
+    added = {p.name for pool in fit.study.pools for p in pool.parameters[1:]}
     of_file = [(typical.get(p.name, p.name), value) for p, value in at_estimate if p.target == "model"]
     values |= {override_key(name): value for name, value in of_file if name not in added}
     groups = set(fit.study.groups)
@@ -102,8 +102,6 @@ def fitted_scenario(fit: Fit) -> str:
     lines += ['name = "fitted"', ""]
     if fit.study.groups:
         lines.insert(1, "# The typical group of [[group]]; what groups have for themselves is as the file has it.")
-    if fit.study.innovations:
-        lines.insert(1, "# Without the innovations of [[process]], which the file of the model has not.")
     lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []
     lines += ["[set]", *(f"{json.dumps(name)} = {_toml(value)}" for name, value in values.items())]
     return "\n".join(lines) + "\n"

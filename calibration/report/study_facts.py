@@ -8,7 +8,7 @@ from calibration.study.observations import Observation, ReadQuantity
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.estimands import of_output, unit_of
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.naming import canonical
 from cipark_sd.plotting.time_axis import TimeAxis, of_units
@@ -56,17 +56,6 @@ class Reported:
         return f"{self.name}, {NOT_YET}" if self.waits else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Documentation:
-    """How far a model is documented: variables in all, those with units, those with a description."""
-
-    file: str
-    n: int
-    n_units: int
-    n_described: int
-    readme: bool
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StudyFacts(Stated):
     """A study, for tables, figures and sentences.
@@ -78,13 +67,11 @@ class StudyFacts(Stated):
     study_digest : str
         Of all that the posterior depends on, as in ``draws.nc``.
     time_method, time_step, time_units :
-        Of the run; ``file_step`` is the model file's own step.
+        Of the run.
     units : by parameter of the model
         As the model file has them.
     rivals : tuple of str
         Names of the structures other than the study's own, which may stand among them for its weight.
-    innovations : tuple of str
-        Parameters that the study adds to the model (``[[process]]``).
     groups : tuple of str
         Canonical names of the groups that each run the model.
     """
@@ -95,15 +82,11 @@ class StudyFacts(Stated):
     scenario: str
     time_method: str
     time_step: float
-    file_step: float
     time_units: str
     units: dict[str, str]
     rivals: tuple[str, ...]
     observations: tuple[Observed, ...]
     predictions: tuple[Reported, ...]
-    fitted_families: tuple[str, ...]
-    innovations: tuple[str, ...]
-    documentation: Documentation
     groups: tuple[str, ...] = ()
 
     @property
@@ -137,15 +120,11 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         scenario=problem.scenario.to_json(),
         time_method=model.time.method,
         time_step=resolve(model, problem.scenario).time_step,
-        file_step=model.time.step,
         time_units=model.time.units,
         units=units,
         rivals=tuple(rival.name for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
-        fitted_families=tuple(sorted({term.noise.family.name for term in problem.fitted_terms})),
-        innovations=tuple(p.name for process in problem.processes for p in process.parameters),
-        documentation=_documentation(problem),
         groups=tuple(canonical(group.name) for group in problem.groups),
     )
 
@@ -199,15 +178,3 @@ def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
         return False
     reading = course.reading if isinstance(course, ReadQuantity) else None
     return course.parts == prediction.parts and reading == prediction.reading
-
-
-def _documentation(problem: CalibrationProblem) -> Documentation:
-    model = problem.model
-    variables = [variable for variable in model.variables if variable.name not in CONTROL]
-    return Documentation(
-        model.origin.path.name if model.origin else model.name,
-        len(variables),
-        sum(bool(variable.units.strip()) for variable in variables),
-        sum(bool(variable.doc.strip()) for variable in variables),
-        (problem.folder / "README.md").is_file(),
-    )

@@ -92,23 +92,14 @@ class ScaledScores:
 def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
     """Coordinates in which ``points : (n, k)`` of the posterior, as scores, are nearest to a normal.
 
-    The innovations of each process as they are, or all of them times their size; so are the
-    deviations of groups that have data.
+    The deviations of groups that have data, pool by pool, as they are or all of them times their size.
     """
     names, problem = scores.space.names, scores.density.problem
-    processes = [
-        Scaled(
-            np.array([names.index(innovation.name) for innovation in process.innovations]),
-            names.index(process.size_name),
-        )
-        for process in problem.processes
-        if process.size_name in names and process.innovations
-    ]
     # a group without data has its prior, and that is normal as it is
     informed = [
         (pool, [deviation for deviation in pool.innovations if deviation.use == "CAL"]) for pool in problem.pools
     ]
-    processes += [
+    processes = [
         Scaled(np.array([names.index(deviation.name) for deviation in deviations]), names.index(pool.size_name))
         for pool, deviations in informed
         if deviations

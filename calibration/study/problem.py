@@ -35,7 +35,6 @@ from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
-from calibration.study.processes import Process, read_processes, with_processes
 from calibration.study.questions import Questions, read_questions
 from calibration.study.rows import COLUMN_KEYS
 from calibration.study.sections import (
@@ -107,8 +106,6 @@ class CalibrationProblem(Stated):
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
-    processes : tuple of Process
-        Innovations that the study adds to the model; they are part of ``model`` and of ``space``.
     groups : tuple of Group
         That each run the model; their range is part of ``model``.
     """
@@ -121,7 +118,6 @@ class CalibrationProblem(Stated):
     scenarios: tuple[Variant, ...] = ()
     experiments: tuple[Variant, ...] = ()
     predictions: tuple[Prediction, ...] = ()
-    processes: tuple[Process, ...] = ()
     groups: tuple[Group, ...] = ()
 
     @cached_property
@@ -216,9 +212,6 @@ def read_problem(
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
     parameters += coding_parameters(observations)
-    processes = read_processes(top, model, span, observations, calendar)
-    model = with_processes(model, processes)
-    parameters += tuple(parameter for process in processes for parameter in process.parameters)
     fixed = tuple(map(fixed_section, top.sections("fixed"))) + held_by(groups)
     method = method_section(top.table("method"))
     holdout = holdout_section(top.table("holdout"), calendar)
@@ -267,7 +260,6 @@ def read_problem(
         experiments=experiments,
         questions=questions,
         predictions=predictions,
-        processes=processes,
         groups=groups,
         pools=pools,
     )

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,14 +25,10 @@ def _special() -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Shape(ABC):
-    """A standard distribution, moved by its ``location`` and stretched by its ``width``.
-
-    ``support`` are the ends of the standard distribution; nothing is asked outside of them.
-    """
+    """A standard distribution, moved by its ``location`` and stretched by its ``width``; asked within its support."""
 
     location: Array
     width: Array
-    support: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     @cached_property
     def _log_width(self) -> Array:
@@ -118,8 +114,6 @@ class Bell(Shape):
 class HalfBell(Shape):
     """The positive half of a normal."""
 
-    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
-
     def _log_density(self, x: Array) -> Array:
         return np.asarray(0.5 * math.log(2.0 / math.pi) - x * x / 2.0)
 
@@ -143,8 +137,6 @@ class HalfBell(Shape):
 class Flat(Shape):
     """Equal density over the width."""
 
-    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
     def _log_density(self, x: Array) -> Array:
         return np.zeros(np.shape(x))
 
@@ -163,7 +155,6 @@ class Triangle(Shape):
     """Rising to the ``mode``, a share of the width, and falling from there."""
 
     mode: Array
-    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _log_density(self, x: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -189,7 +180,6 @@ class BetaShape(Shape):
 
     a: Array
     b: Array
-    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def _log_density(self, x: Array) -> Array:
         return np.asarray(
@@ -217,7 +207,6 @@ class GammaShape(Shape):
     """Gamma with exponent ``a - 1``."""
 
     a: Array
-    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def _log_density(self, x: Array) -> Array:
         return np.asarray(_special().xlogy(self.a - 1.0, x) - x - _special().gammaln(self.a))
@@ -241,8 +230,6 @@ class GammaShape(Shape):
 @dataclass(frozen=True, eq=False)
 class Decay(Shape):
     """Exponential."""
-
-    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def _log_density(self, x: Array) -> Array:
         return -x
@@ -297,8 +284,6 @@ class Student(Shape):
 @dataclass(frozen=True, eq=False)
 class HalfCauchyShape(Shape):
     """The positive half of a Cauchy distribution."""
-
-    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
 
     def _log_density(self, x: Array) -> Array:
         return np.asarray(math.log(2.0 / math.pi) - _special().log1p(x * x))

@@ -28,8 +28,6 @@ class Draws:
         Of the structure among its rivals, such as a stacking weight; NaN where there is none.
     converged : bool or None
         Of draws from chains; None where nobody has said.
-    pareto_k : float
-        Of draws from a Laplace approximation; NaN where it is not known.
     independent : float
         How many independent draws all of them are worth, at most; infinite for draws that do not depend on each other.
 
@@ -44,7 +42,6 @@ class Draws:
     origin: Origin
     weight: float = field(default=float("nan"))
     converged: bool | None = None
-    pareto_k: float = float("nan")
     independent: float = float("inf")
 
     def __post_init__(self) -> None:
@@ -68,7 +65,7 @@ class Draws:
     @property
     def basis(self) -> Basis:
         """What they are, in words."""
-        return Basis(self.origin, len(self), self.converged, self.pareto_k)
+        return Basis(self.origin, len(self), self.converged)
 
     @property
     def effective(self) -> float:

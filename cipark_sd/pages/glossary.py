@@ -50,10 +50,6 @@ WORDS = {
         "Pareto k",
         "how far draws lie from the posterior that they stand for; above 0.7 too far to be trusted",
     ),
-    "Laplace approximation": (
-        "Laplace approximation",
-        "draws of a normal distribution at the optimum in place of the posterior",
-    ),
     "Monte Carlo error": ("Monte Carlo errors?|MC errors?", "how far a number would move with another seed"),
     "R-hat": ("R-hat", "compares chains of draws; near 1 they agree"),
     "converged": ("converged", "chains whose Monte Carlo errors are small enough to print their numbers"),

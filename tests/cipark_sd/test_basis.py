@@ -1,10 +1,8 @@
 """The sentences that say what draws are."""
 
-import math
-
 import pytest
 
-from cipark_sd.basis import RELIABLE, Basis
+from cipark_sd.basis import Basis
 
 
 @pytest.mark.parametrize(
@@ -17,17 +15,6 @@ from cipark_sd.basis import RELIABLE, Basis
             "'cipark calibrate STUDY --posterior --steps N' goes on with it",
         ),
         (Basis("posterior", 9), "9 draws from the posterior; whether the sampling has converged is not recorded"),
-        (
-            Basis("laplace", 9, pareto_k=0.7),
-            "9 draws from a Laplace approximation of the posterior at its mode, not from chains; near the posterior "
-            "(Pareto k 0.70, at most 0.7)",
-        ),
-        (
-            Basis("laplace", 9, pareto_k=0.72),
-            "9 draws from a Laplace approximation of the posterior at its mode, not from chains; a poor "
-            "stand-in for the posterior (Pareto k 0.72, above 0.7), so that no band of them can be trusted: 'cipark "
-            "calibrate STUDY --posterior' samples the posterior",
-        ),
         (Basis("prior", 9), "9 draws from the PRIOR: nothing here has seen the data"),
         (
             Basis("ranges", 9),
@@ -43,9 +30,6 @@ def test_the_sentence_says_origin_number_and_quality(basis, sentence):
 @pytest.mark.parametrize(
     ("basis", "bands"),
     [
-        (Basis("laplace", 9, pareto_k=0.7), True),
-        (Basis("laplace", 9, pareto_k=0.701), False),
-        (Basis("laplace", 9), False),
         (Basis("posterior", 9, True), True),
         (Basis("posterior", 9, False), False),
         (Basis("posterior", 9), True),
@@ -58,19 +42,12 @@ def test_bands_need_draws_that_stand_for_the_posterior(basis, bands):
     assert basis.bands is bands
 
 
-def test_the_limit_of_pareto_k_is_that_of_the_literature():
-    assert RELIABLE == 0.7
-    assert "Pareto k inf" in Basis("laplace", 9, pareto_k=math.inf).label
-    assert "a poor stand-in" in Basis("laplace", 9, pareto_k=math.inf).sentence
-
-
 @pytest.mark.parametrize(
     ("basis", "name"),
     [
         (Basis("prior", 9), "draws from the priors"),
         (Basis("ranges", 9), "draws from ranges given by you"),
         (Basis("posterior", 9), "posterior draws"),
-        (Basis("laplace", 9), "draws of a Laplace approximation"),
         (Basis("borrowed", 9), "posterior draws of another structure"),
     ],
 )
@@ -84,7 +61,6 @@ def test_captions_have_a_few_words_for_it(basis, name):
         (Basis("posterior", 9, True), "posterior, 9 draws, converged"),
         (Basis("borrowed", 9, False), "borrowed, 9 draws, not converged"),
         (Basis("posterior", 9), "posterior, 9 draws, convergence not recorded"),
-        (Basis("laplace", 9, pareto_k=0.5), "Laplace approximation, 9 draws, Pareto k 0.50"),
         (Basis("prior", 9), "prior, 9 draws, no data seen"),
         (Basis("ranges", 9), "ranges, 9 draws, no data seen"),
     ],

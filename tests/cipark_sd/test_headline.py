@@ -38,13 +38,13 @@ def test_a_record_says_what_it_is_and_what_it_is_conditional_on() -> None:
     )
     assert DRAWN.estimate == "posterior median"
     assert DRAWN.conditions == "given pace = 1; posterior, 400 draws, not converged"
-    assert replace(DRAWN, basis=Basis("laplace", 9)).estimate == "Laplace median"
+    assert replace(DRAWN, basis=Basis("optimum", 1)).estimate == "best fit"
     assert replace(RATE, estimand=output("Firms", 9.5), title="firms left").name == "firms left (Firms at 9.5)"
     assert dict(zip(HEAD, cells(RATE), strict=True))["from"] == "cipark calibrate, seed 3"
 
 
 @pytest.mark.parametrize(
-    "record", [RATE, DRAWN, replace(DRAWN, basis=Basis("laplace", 50)), replace(RATE, seed=None), TWO]
+    "record", [RATE, DRAWN, replace(DRAWN, basis=Basis("prior", 50)), replace(RATE, seed=None), TWO]
 )
 def test_a_record_comes_back_from_strict_json_as_it_was(record: Headline) -> None:
     text = json.dumps(to_plain(record), allow_nan=False)
@@ -195,13 +195,6 @@ def test_the_reason_of_a_difference_is_the_field_that_differs(change: dict[str, 
     other = replace(RATE, number=0.3, **change)  # type: ignore[arg-type]
     (sentence,) = disagreements([("a", [RATE]), ("b", [other])])
     assert sentence.endswith(reason)
-
-
-def test_an_unknown_quality_of_draws_is_no_difference() -> None:
-    laplace = replace(DRAWN, basis=Basis("laplace", 50))
-    other = replace(laplace, number=0.3, basis=Basis("laplace", 50, pareto_k=float("nan") * 1), seed=9)
-    (sentence,) = disagreements([("a", [laplace]), ("b", [other])])
-    assert sentence.endswith("They differ in the seed.")
 
 
 def test_draws_models_and_studies_that_are_mixed_are_warned_of() -> None:

@@ -11,9 +11,9 @@ from calibration.assess.drawn_predictions import DRAWS, quantiles, thinned
 from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
 from calibration.commands.play.starts import start_of, with_starts
-from calibration.for_analyses.approximation import optimum_of
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.fit_at_hand import posterior_in
+from calibration.for_analyses.optima import optimum_of
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On

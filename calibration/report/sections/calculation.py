@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from calibration.assess.assessment import Assessment
 from calibration.assess.self_test import MASSES, SelfTest
 from calibration.fit.verification import OPTION, half_step_sentence
 from calibration.report import figures_assessment
@@ -19,14 +18,11 @@ class Calculation(ReportPart):
     """Whether the numbers are those of the study and not of the program."""
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """Estimates at smaller steps, and coverage of the self-test."""
-        assessed = findings.assessment
-        if assessed is None:
+        """Coverage of the self-test."""
+        tested = None if findings.assessment is None else findings.assessment.tested
+        if tested is None:
             return {}
-        tables: dict[str, Rows] = {"step_shift": _steps(assessed)}
-        if assessed.tested is not None:
-            tables["self_test"] = _tested(assessed.tested)
-            tables["self_test_later"] = _later(assessed.tested)
+        tables: dict[str, Rows] = {"self_test": _tested(tested), "self_test_later": _later(tested)}
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
@@ -54,13 +50,6 @@ class Calculation(ReportPart):
 
 def _sentences(findings: Findings) -> Iterator[str]:
     fit, assessed = findings.fit, findings.assessment
-    if assessed is not None:
-        name, shift = assessed.step_shift.largest
-        steps = listed(f"{step:g}" for step in assessed.step_shift.steps[1:])
-        yield (
-            f"Refitted with time steps of {steps}: the estimate that moves most is {name}, by {shift:+.3f} prior "
-            "standard deviations."
-        )
     yield from fit.failed.sentences or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
@@ -81,15 +70,6 @@ def _sentences(findings: Findings) -> Iterator[str]:
                 "study's own structure made the data. Another structure, or a break, costs coverage that this does not "
                 "show."
             )
-
-
-def _steps(assessed: Assessment) -> Rows:
-    shift = assessed.step_shift
-    return [
-        {"parameter": name, "step": step, "estimate": float(shift.theta[j, i]), "shift": float(shift.shift[j, i])}
-        for j, step in enumerate(shift.steps)
-        for i, name in enumerate(shift.names)
-    ]
 
 
 def _later(tested: SelfTest) -> Rows:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.assess.forecast import OWN, ForecastRow, origins
+from calibration.assess.forecast import EQUAL, OWN, ForecastRow, origins
 from calibration.assess.forecast import table as forecast_lines
-from calibration.assess.future_weights import EQUAL
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows, record

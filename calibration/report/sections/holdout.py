@@ -1,10 +1,8 @@
 """Predictions from before the data, scored by what came."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from calibration.assess.future_weights import FutureWeight
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.scores import LEVELS, Score, summaries
 from calibration.report import figures_assessment
@@ -33,8 +31,6 @@ class Holdout(ReportPart):
             "holdout": [_flat(entry) for entry in rolling.scores],
             "holdout_summary": [asdict(line) for line in rolling.summary],
         }
-        if findings.assessment is not None:
-            tables["future_weights"] = [asdict(line) for line in findings.assessment.future]
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
@@ -52,8 +48,9 @@ class Holdout(ReportPart):
             "What each forecaster said of the numbers that came later: medians and 90 % intervals; grey: what came."
         )
         blocks: tuple[Block, ...] = (score_table(findings.fit, rolling), *pictures.show("holdout", caption))
-        if findings.assessment is not None:
-            blocks += tuple(weighed(findings.assessment.future, rolling))
+        if rolling.refuted:
+            refuted = listed(rolling.refuted)
+            blocks += (Paragraph(f"Under {refuted} the data up to an origin are impossible: no prediction."),)
         yield Section("Predictions before the data", blocks)
 
     def not_run(self, findings: Findings) -> Iterable[str]:
@@ -62,27 +59,6 @@ class Holdout(ReportPart):
         if study.holdout and rolling_of(findings) is None:
             dates = listed(study.calendar.label(time) for time in study.holdout)
             yield f"Predictions from {dates}, scored by what came later (--holdout)."
-
-
-def weighed(lines: Sequence[FutureWeight], rolling: RollingOrigin) -> Iterator[Block]:
-    """Structures by what they foretold, with the weights of their mixture."""
-    if rolling.refuted:
-        yield Paragraph(f"Under {listed(rolling.refuted)} the data up to an origin are impossible: no prediction.")
-    if not lines:
-        return
-    rows = [
-        (line.structure, f"{line.mean_log_score:.2f}", f"{line.behind:+.2f} ± {line.behind_error:.2f}",
-         *(("", "") if math.isnan(line.weight) else (f"{line.weight:.2f} ± {line.weight_error:.2f}",
-                                                     f"{line.equal_weight:.2f}")))
-        for line in lines
-    ]  # fmt: skip
-    caption = (
-        f"Structures fitted at each origin and scored by what came ({lines[0].n} predictions of {lines[0].n_numbers} "
-        "numbers): mean log score, how far it lies behind the best, and the weights of the mixture that would have "
-        "foretold best, with bootstrap standard errors over the numbers. The last line has its weights from the very "
-        "numbers that score it; equal weights need no estimate."
-    )
-    yield Table(("structure", "log score", "behind ± s.e.", "weight ± s.e.", "equal"), tuple(rows), caption)
 
 
 def _flat(entry: Score) -> dict[str, object]:

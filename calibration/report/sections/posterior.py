@@ -19,7 +19,7 @@ from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, rounded, with_error
 
-#: Of the parameters in pair and mixing plots: those that the data narrowed most.
+#: Of the parameters in a pair plot: those that the data narrowed most.
 MOST = 8
 
 
@@ -62,7 +62,7 @@ class Posterior(ReportPart):
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Priors beside posteriors, pairs, mixing, and ranks of the data."""
+        """Priors beside posteriors, pairs, and ranks of the data."""
         drawn, assessed, space = findings.fit.posterior, findings.assessment, findings.fit.study.space
         if drawn is None or assessed is None:
             return
@@ -71,8 +71,6 @@ class Posterior(ReportPart):
         if findings.bands:
             yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
             yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
-        if drawn.traces is not None:
-            yield Drawing("mixing", figures_posterior.mixing_figure, (space, drawn.traces, drawn.theta, names))
         pits = judged(list(drawn.predicted))
         if pits and findings.bands:
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
@@ -92,7 +90,6 @@ class Posterior(ReportPart):
                 "Joint draws of the parameters that the data narrow most, with their rank correlations above the "
                 "diagonal.",
             ),
-            *pictures.show("mixing", "Courses and ranks by ensemble; level ranks say that the ensembles agree."),
             *pictures.show(
                 "pit",
                 "Where each fitted count (each measurement, where nothing was counted) lies within its prediction by a "

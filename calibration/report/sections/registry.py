@@ -4,9 +4,7 @@ from calibration.report.sections.answer import First
 from calibration.report.sections.base import ReportPart
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.calculation import Calculation
-from calibration.report.sections.checklist import Checklist
 from calibration.report.sections.data import Data
-from calibration.report.sections.effect_lines import EffectLines
 from calibration.report.sections.forecasts import Forecasts
 from calibration.report.sections.groups import Groups
 from calibration.report.sections.holdout import Holdout
@@ -29,8 +27,7 @@ _RESULTS: tuple[ReportPart, ...] = (
     Groups(),
     Holdout(),
     Rivals(),
-    EffectLines(),
     Forecasts(),
     Calculation(),
 )
-SECTIONS: tuple[ReportPart, ...] = (*_RESULTS, NotRun(_RESULTS), Checklist())
+SECTIONS: tuple[ReportPart, ...] = (*_RESULTS, NotRun(_RESULTS))

@@ -139,8 +139,6 @@ def share_table(effects: Sequence[Effect]) -> Table:
             effect.structure,
             f"{effect.share:+.0%} ({effect.share_low:+.0%} to {effect.share_high:+.0%})",
             f"{effect.prior_share:+.0%} ({effect.prior_share_low:+.0%} to {effect.prior_share_high:+.0%})",
-            "" if math.isnan(effect.to_prior) else f"{effect.to_prior:.2f}",
-            "" if math.isnan(effect.to_data) else f"{effect.to_data:.2f}",
         )
         for effect in sorted(main, key=lambda effect: [e.experiment for e in main].index(effect.experiment))
         if math.isfinite(effect.share) and math.isfinite(effect.prior_share)
@@ -148,7 +146,7 @@ def share_table(effects: Sequence[Effect]) -> Table:
     caption = (
         f"The same changes of {main[0].observation} as shares of its total: median and central 90 % after the data, "
         "and of the priors alone. Where both agree the data have said nothing of the share, however well they know the "
-        "number. To prior, to data: how far the share moves per doubling of the weight of either (above 0.05 counts)."
+        "number."
     )
-    head = ("experiment", "structure", "share", "share by the priors alone", "to prior", "to data")
+    head = ("experiment", "structure", "share", "share by the priors alone")
     return Table(head, tuple(rows), caption)

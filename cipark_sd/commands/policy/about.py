@@ -126,8 +126,6 @@ class About:
         described = f"{len(names)} structure{'' if len(names) == 1 else 's'}"
         if len(names) == len(self.bases):
             described = f"each of {described}"
-        if basis.origin == "laplace":
-            return f"{described}, k the largest of them"
         lent = basis.origin == "borrowed"
         return f"{described}, not fitted and so with those of the first" if lent else described
 
@@ -197,4 +195,4 @@ def _worst(bases: Sequence[Basis]) -> Basis:
         converged = None
     if any(basis.converged is False for basis in bases):
         converged = False
-    return replace(bases[0], converged=converged, pareto_k=max(basis.pareto_k for basis in bases))
+    return replace(bases[0], converged=converged)

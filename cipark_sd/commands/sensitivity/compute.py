@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def answer(request: Request) -> Result:
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    inputs = inputs_of(request, target, folder, max(request.rows, DRAWS))
+    inputs = inputs_of(request, target, max(request.rows, DRAWS))
     question = inputs.question
     methods = list(chosen_methods(request, joint=not inputs.unseen))
     methods += [LOOPS] if request.loop_draws is not None else []

@@ -1,6 +1,5 @@
 """What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,23 +29,11 @@ if TYPE_CHECKING:
 _SINGULAR = 1e-8
 
 
-_BEFORE = (
-    "The constants vary over their priors: the approximation of the fit in {source} leaves them no variation of their "
-    "own. 'cipark calibrate STUDY --posterior' samples them, and this command then takes those draws."
-)
-
-
-class DependentDraws(InvalidValue):
-    """Draws in which no constant varies, or some follow from the others: no part of a variance is theirs alone."""
-
-
-def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
+def inputs_of(request: Request, target: Target, n: int) -> Inputs:
     """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
 
     Parameters
     ----------
-    folder : Path
-        Of the output, for what has to be computed.
     n : int
         Draws that priors and ranges are sampled by.
 
@@ -58,19 +45,12 @@ def inputs_of(request: Request, target: Target, folder: Path, n: int) -> Inputs:
     if request.draws is not None and not request.prior:
         draws = _read(request.draws)
         return _after(question, draws, (f"The draws are those of {draws.source}.",))
-    notes = []
-    if takes_fit(request):
-        fit = study.fit_at_hand(folder, request.seed)
-        if fit is not None:
-            alternative = "'--draws prior' analyses the assumptions before the fit instead."
-            try:
-                return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
-            except DependentDraws:
-                if fit.basis.origin != "laplace":
-                    raise
-                notes = [_BEFORE.format(source=fit.source)]
+    fit = study.fit_at_hand() if takes_fit(request) else None
+    if fit is not None:
+        alternative = "'--draws prior' analyses the assumptions before the fit instead."
+        return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
     basis = Basis("prior" if study.has_data else "ranges", n)
-    return Inputs(question, basis, tuple(notes or _without_fit(request, study)))
+    return Inputs(question, basis, tuple(_without_fit(request, study)))
 
 
 def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
@@ -123,14 +103,10 @@ def _read(path: Path) -> FittedDraws:
             facts = {str(name): value for name, value in tree.attrs.items()}
     digest = str(facts.get("study_digest", ""))
     try:
-        laplace = bool(facts.get("approximation") == "laplace")
-        k = float(str(facts.get("pareto_k", "nan"))) if laplace else math.nan
         converged = None if "converged" not in facts else bool(facts["converged"])
     except ValueError as problem:
         reason = f"what the file says of its draws cannot be read ({problem}); make it again"
         raise UnusableInput(reason, where=str(file)) from None
-    if laplace:
-        return FittedDraws(Basis("laplace", n, pareto_k=k), columns, str(path), digest)
     return FittedDraws(Basis("posterior", n, converged), columns, str(path), digest)
 
 
@@ -160,12 +136,12 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
     if not varied:
         expected = f"some constants of {question.model.name} that vary"
-        raise DependentDraws("the draws", ", ".join(table), expected, where=where)
+        raise InvalidValue("the draws", ", ".join(table), expected, where=where)
     drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
     if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
         n = len(next(iter(varied.values())))
         expected = f"draws of {len(varied)} constants, more than that, in which none follows from the others"
-        raise DependentDraws("the draws", f"{n} rows", expected, where=where)
+        raise InvalidValue("the draws", f"{n} rows", expected, where=where)
     known = {override_key(name) for name in named}
     undrawn = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
     blocks = (*drawn.blocks, *undrawn)

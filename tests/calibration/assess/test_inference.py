@@ -8,7 +8,7 @@ from scipy import stats
 from small_study import rival, small_study
 
 from calibration.assess import baselines, rivals
-from calibration.assess.contraction import contractions, unseen_sentence
+from calibration.assess.contraction import contractions
 from calibration.assess.evidence import log_evidence
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
@@ -21,7 +21,7 @@ from calibration.assess.scores import (
     mean_error,
     randomised_pit,
 )
-from calibration.assess.self_test import RANKED, ecdf, integration_error, rank_band, self_test
+from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.bridge import bridge
@@ -299,7 +299,6 @@ def test_draws_of_the_prior_are_told_from_a_posterior(study):
     theta = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 2)))
     lines = contractions(PosteriorDraws(density, None, theta, np.zeros((1, 4000))))
     assert all(line.untouched for line in lines)
-    assert unseen_sentence(lines).endswith("size, rate.")
 
 
 def test_a_constant_rate_predicts_its_rate():
@@ -371,14 +370,6 @@ def test_ranks_of_a_posterior_that_is_too_narrow_leave_the_band():
     ranks = np.where(rng.random(200) < 0.5, rng.integers(0, 20, 200), rng.integers(80, 100, 200))
     low, high = rank_band(200, rng)
     assert ((ecdf(ranks) < low) | (ecdf(ranks) > high)).any()
-
-
-def test_a_finer_step_moves_the_estimate_the_less_the_finer(study):
-    found = integration_error(study, density_of, np.array([100.0, 0.2]))
-    assert found.steps == (0.125, 0.0625, 0.03125)
-    first, second = found.theta[1] - found.theta[0], found.theta[2] - found.theta[1]
-    # Euler's error halves with the step
-    assert second[1] / first[1] == pytest.approx(0.5, abs=0.05)
 
 
 #: Two parameters need fewer steps than the default for as many effective draws.

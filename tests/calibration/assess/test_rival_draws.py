@@ -52,7 +52,7 @@ def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, mo
     density = On("native")(study)
     drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
     ask = Stages(rivals=True)
-    assess(drawn, drawn.flat[0], On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
+    assess(drawn, On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
     structures = tuple(Structure(one.name, one.why, one.scenario) for one in study.rivals)
     fitted(study, structures, tmp_path / "policy", engine="native", effort=BRIEF)
     tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]

@@ -332,7 +332,6 @@ def test_a_small_shift_is_said_with_two_digits() -> None:
 
 WHY = {
     "groups": "the study runs the model for several groups at once ([[group]]), which the file does not",
-    "processes": "the study adds innovations to the model ([[process]]), which the file has not",
     "method": "PySD has Euler's method only, and the model asks for rk4",
 }
 
@@ -342,12 +341,11 @@ WHY = {
     [
         ("pysd", {}, "the fit itself ran in PySD"),
         ("native", {"groups": ("a",)}, WHY["groups"]),
-        ("native", {"processes": ("a",)}, WHY["processes"]),
         ("native", {"method": "rk4"}, WHY["method"]),
         ("native", {}, ""),
     ],
 )
 def test_why_pysd_cannot_be_asked(engine: str, study: dict[str, Any], why: str) -> None:
     time = SimpleNamespace(method=study.pop("method", "euler"))
-    problem = SimpleNamespace(**{"groups": (), "processes": ()} | study, model=SimpleNamespace(time=time))
+    problem = SimpleNamespace(**{"groups": ()} | study, model=SimpleNamespace(time=time))
     assert not_possible(problem, engine) == why  # type: ignore[arg-type]

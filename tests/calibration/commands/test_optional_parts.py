@@ -42,7 +42,7 @@ FAILING = {
     ),
 }
 #: Parts that this study has nothing for: they need rivals or hold-out origins, and go the same way.
-ELSEWHERE = {"hold-out", "rivals", "effect lines"}
+ELSEWHERE = {"hold-out", "rivals"}
 
 
 def cipark(*arguments: str) -> Result:

@@ -16,6 +16,7 @@ from calibration.study.variants import Variant
 from cipark_sd.commands.policy.target import draw_source, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.draws import Draws
 from cipark_sd.study import DrawRequest
 
 
@@ -66,28 +67,16 @@ def found(park, folder, ids=("M0", "M1", "M2"), sources=()):
 
 @pytest.fixture
 def optima(monkeypatch):
-    """Files of draws instead of searches, and what was asked for."""
+    """Random values instead of searches, and what was asked for."""
     asked = []
 
-    def made(problem, rivals, fit, folder, seed, **more):
-        asked.append((tuple(rival.id for rival in rivals), fit, folder))
-        folder.mkdir(parents=True)
-        assert more["alone"]
-        theta = problem.space.from_unit(np.random.default_rng(2).random((1, len(problem.space))))[None]
-        for rival in rivals:
-            group = xr.Dataset(
-                {"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(problem.space.names)}
-            )
-            tree = xr.DataTree.from_dict({"/posterior": group})
-            tree.attrs = {
-                "study_digest": problem_digest(with_variant(problem, Variant(rival.id, "", rival.scenario))),
-                "approximation": "optimum",
-                "optimum": theta[0, 0],
-            }
-            tree.to_netcdf(draws_file(folder, rival.id), engine="h5netcdf")
-        return {rival.id: draws_file(folder, rival.id) for rival in rivals}, ()
+    def made(problem, rivals, fit, seed, **more):
+        asked.append((tuple(rival.id for rival in rivals), fit))
+        theta = problem.space.from_unit(np.random.default_rng(2).random((1, len(problem.space))))
+        values = {p.name: theta[:, i] for i, p in enumerate(problem.space) if p.target == "model"}
+        return {rival.id: Draws(rival.id, values, "optimum") for rival in rivals}, ()
 
-    monkeypatch.setattr("calibration.for_analyses.draws.approximated", made)
+    monkeypatch.setattr("calibration.for_analyses.draws.best_fits", made)
     return asked
 
 
@@ -96,7 +85,7 @@ def test_without_a_posterior_each_rival_runs_at_its_best_fit_and_it_says_how_to_
     assert {draws.origin for draws in got.draws.values()} == {"optimum"}
     assert [len(draws) for draws in got.draws.values()] == [1, 1, 1]
     assert not got.draws["M0"].basis.bands
-    assert [ids for ids, _, _ in optima] == [("M0", "M1", "M2")]
+    assert [ids for ids, _ in optima] == [("M0", "M1", "M2")]
     said = " ".join(got.notes)
     assert "every policy runs at the best fit alone, without intervals and classes" in said
     assert "'cipark calibrate --posterior --rivals' samples the posterior" in said

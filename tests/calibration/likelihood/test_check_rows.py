@@ -165,7 +165,7 @@ def test_a_calibration_is_the_same(results, name: str) -> None:
     assert names == {path.name for path in other.rglob("*.csv")}
     assert {"summary.csv", "fitted.csv", "profiles.csv", "drawn_predictions.csv", "posterior.csv", "predictive.csv",
             "holdout.csv", "holdout_summary.csv", "rivals.csv", "effects.csv", "forecast.csv", "self_test.csv",
-            "contraction.csv", "step_shift.csv", "weights.csv"} <= names  # fmt: skip
+            "contraction.csv", "weights.csv"} <= names  # fmt: skip
     for path in sorted(base.rglob("*.csv")):
         assert table(path) == table(other / path.relative_to(base)), path.name
     fits = [json.loads((folder / "fit.json").read_text()) for folder in (base, other)]

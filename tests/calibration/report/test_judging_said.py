@@ -1,6 +1,5 @@
 """What a page says of discrepancies, of what structures foretold, of shares, and of what follows the fit."""
 
-import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,12 +8,10 @@ import pytest
 
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.forecast import LEVELS, OWN, ForecastRow
-from calibration.assess.future_weights import EQUAL, FutureWeight
-from calibration.assess.holdout import RollingOrigin
+from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
 from calibration.assess.self_test import SelfTest
 from calibration.report import conclusions
-from calibration.report.sections import calculation, forecasts, holdout, posterior, questions, rivals
+from calibration.report.sections import calculation, forecasts, posterior, questions, rivals
 from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Table
 
@@ -45,29 +42,12 @@ def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:
     assert list(posterior.replicated(())) == []
 
 
-def test_structures_are_listed_with_weights_their_errors_and_equal_ones_beside() -> None:
-    lines = (
-        FutureWeight("A", 4, 3, 2.0, 0.0, 0.0, 0.7, 0.31, 0.5),
-        FutureWeight("B", 4, 3, 2.2, 0.2, 0.1, 0.3, 0.31, 0.5),
-        FutureWeight(EQUAL, 4, 3, 2.1, 0.1, 0.05, math.nan, math.nan, math.nan),
-    )
-    words, table = holdout.weighed(lines, RollingOrigin((), (), ("A", "B"), ("C",)))
-    assert "Under C the data up to an origin are impossible" in repr(words)
-    assert cells(table) == [
-        ("A", "2.00", "+0.00 ± 0.00", "0.70 ± 0.31", "0.50"),
-        ("B", "2.20", "+0.20 ± 0.10", "0.30 ± 0.31", "0.50"),
-        (EQUAL, "2.10", "+0.10 ± 0.05", "", ""),
-    ]
-    assert "4 predictions of 3 numbers" in repr(table)
-
-
 def test_an_effect_stands_as_share_beside_that_of_the_priors() -> None:
     effect = Effect(
         "M0", "without it", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.45, -0.9, -0.05,
-        0.11, 0.02,
     )  # fmt: skip
     (row,) = cells(rivals.share_table([effect]))
-    assert row == ("without it", "M0", "-50% (-80% to -10%)", "-45% (-90% to -5%)", "0.11", "0.02")
+    assert row == ("without it", "M0", "-50% (-80% to -10%)", "-45% (-90% to -5%)")
     assert conclusions._band(effect) == "-10 (90 %: -20 to -1; -50%, -45% by the priors alone)"
 
 
@@ -118,7 +98,7 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
         for year in (2021, 2020)
     ]  # fmt: skip
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
-    posterior = SimpleNamespace(basis=Basis("laplace", 50))
+    posterior = SimpleNamespace(basis=Basis("posterior", 50))
     findings = SimpleNamespace(assessment=assessed, bands=True, fit=SimpleNamespace(posterior=posterior))
     (headline,) = forecasts.Forecasts().headlines(findings)
     assert headline.number == 2021.5

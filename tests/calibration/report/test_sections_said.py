@@ -1,6 +1,5 @@
 """What stands around the numbers of a page: heads of tables, what a picture shows, and what was not run."""
 
-import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +9,7 @@ import pytest
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.forecast import LEVELS, OWN, ForecastRow
-from calibration.assess.future_weights import EQUAL, FutureWeight
+from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
 from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import Score
@@ -25,7 +23,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
 
-ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "mixing", "pit", "forecast"}))
+ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "pit", "forecast"}))
 
 
 def entry(forecaster: str, origin: float, year: float, log_score: float) -> Score:
@@ -37,15 +35,10 @@ ROLLING = RollingOrigin(
     (),
     ("B",),
 )
-FUTURE = (
-    FutureWeight("A", 4, 3, 2.0, 0.0, 0.0, 0.7, 0.31, 0.5),
-    FutureWeight(EQUAL, 4, 3, 2.1, 0.1, 0.05, math.nan, math.nan, math.nan),
-)
 COMPARED = (Comparison("A", "as it is", True, -10.0, -12.0, 0.0, 0.0, 1, 0.75, -15.0, 0.1, 0.8, "importance", 0.2),)
 EFFECTS = (
     Effect(
-        "A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1, 0.11,
-        0.02,
+        "A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1,
     ),
     Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
 )  # fmt: skip
@@ -60,7 +53,6 @@ DRAWN = SimpleNamespace(
     how="Importance sampling.",
     flat=np.zeros((1234, 1)),
     theta=np.zeros((2, 617, 1)),
-    traces=np.zeros((2, 4, 1)),
     mixing=(MIXED,),
     lines=(),
     predicted=(),
@@ -73,7 +65,7 @@ def findings(**assessed: Any) -> Any:
         calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
-    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": [], "future": ()}
+    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": []}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed)) if assessed else None
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
 
@@ -89,8 +81,8 @@ def blocks(part: Any, found: Any) -> tuple[list[Table], dict[str, str], str]:
 
 
 def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> None:
-    found = findings(rolling=ROLLING, future=FUTURE)
-    (scores, weights), shown, _ = blocks(Holdout(), found)
+    found = findings(rolling=ROLLING)
+    (scores,), shown, _ = blocks(Holdout(), found)
     assert scores.head == ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
     assert [row[:4] for row in scores.rows] == [
         ("all", MODEL, "2", "2"), ("all", "B", "2", "2"),
@@ -100,13 +92,8 @@ def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> 
     assert scores.rows[0][-2:] == ("100%", "0%")
     assert "; lower is better. ± standard errors, in which a number that several origins predict" in scores.caption
     assert scores.caption.startswith("Mean scores of the numbers that every forecaster predicted")
-    assert weights.head == ("structure", "log score", "behind ± s.e.", "weight ± s.e.", "equal")
-    assert weights.caption.startswith("Structures fitted at each origin and scored by what came (4 predictions of 3 ")
-    assert "numbers): mean log score, how far it lies behind the best, and the weights of the mix" in weights.caption
-    assert "have foretold best, with bootstrap standard errors over the numbers. The last line" in weights.caption
-    assert weights.caption.endswith("from the very numbers that score it; equal weights need no estimate.")
     assert shown["holdout"].startswith("What each forecaster said of the numbers that came later: medians and 90 %")
-    assert Holdout().tables(found).keys() == {"holdout", "holdout_summary", "future_weights"}
+    assert Holdout().tables(found).keys() == {"holdout", "holdout_summary"}
     assert Holdout().tables(found)["holdout"][0]["q0.95"] == 4
     assert [drawing.name for drawing in Holdout().drawings(found)] == ["holdout"]
     assert not list(Holdout().not_run(found))
@@ -154,10 +141,9 @@ def test_rivals_are_compared_with_their_effects() -> None:
     assert effects.rows == (("A", "-10.0 (-20.0 to -1.0)"), ("mixture", "-11.0 (-21.0 to -2.0)"))
     assert effects.caption.startswith("Change of left in each experiment: median and central 90 % of paired differ")
     assert effects.caption.endswith("effects.csv has the other observations.")
-    assert shares.head == ("experiment", "structure", "share", "share by the priors alone", "to prior", "to data")
+    assert shares.head == ("experiment", "structure", "share", "share by the priors alone")
     assert shares.caption.startswith("The same changes of left as shares of its total: median and central 90 % after ")
     assert "and of the priors alone. Where both agree the data have said nothing of the share" in shares.caption
-    assert "number. To prior, to data: how far the share moves per doubling" in shares.caption
     assert shown["rivals"].startswith("Left: leave-one-out log predictive density against the best, ± 2 standard")
     assert shown["effects"].startswith("What experiments change under each structure (median and 90 %)")
     assert [drawing.name for drawing in Rivals().drawings(found)] == ["rivals", "effects"]
@@ -203,12 +189,11 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     assert "Probability: of a replicate at least as far out, on both sides." in replicated.caption
     assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
     assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
-    assert shown["mixing"].startswith("Courses and ranks by ensemble; level ranks say that the ensembles agree")
     assert shown["pit"].startswith("Where each fitted count (each measurement, where nothing was counted) lies within ")
     assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
-    assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs", "mixing"]
+    assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs"]
     found.bands = False
-    assert [drawing.name for drawing in Posterior().drawings(found)] == ["mixing"]
+    assert not list(Posterior().drawings(found))
 
 
 def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:

@@ -1,7 +1,9 @@
 """Innovations times their size: the same density in other coordinates, chosen where the data see much."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,13 +20,22 @@ from calibration.sampling.starts import annealed_draws
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
-SHOCK = '[[process]]\nname = "Shock"\non = "rate"\nsize = { family = "half-normal", sd = 0.5 }\n'
+SIZE = '[[parameter]]\nname = "Shock Size"\nprior = { family = "half-normal", sd = 0.5 }\n'
+SHOCK = '[[parameter]]\nname = "Shock from %d"\nprior = { family = "normal", mean = 0, sd = 1 }\n'
 
 
 def study(folder: Path, firms: int, years: int = 8) -> Posterior:
-    """Counts of so many firms whose rate falls to a third after four years."""
-    (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
-    text = (STUDY + SHOCK).replace("[10, 1000]", "[10, 300000]").replace("median = 100", f"median = {firms}")
+    """Counts of so many firms whose rate falls to a third after four years; a shock moves it in each."""
+    names = [f"Shock from {year}" for year in range(years)]
+    shocks = " + ".join(f"{name} * PULSE({year}, 1)" for year, name in enumerate(names))
+    model = MODEL.replace("* rate *", f"* rate * EXP(Shock Size * ({shocks})) *")
+    constants = "".join(f"{name} = 0 ~ Dmnl ~ |\n" for name in ("Shock Size", *names))
+    (folder / "leaving.mdl").write_text(model + constants, encoding="utf-8")
+    text = (
+        (STUDY + SIZE + "".join(SHOCK % year for year in range(years)))
+        .replace("[10, 1000]", "[10, 300000]")
+        .replace("median = 100", f"median = {firms}")
+    )
     (folder / "problem.toml").write_text(text, encoding="utf-8")
     stock, total, lines = float(firms), 0, "time,left\n"
     for year in range(1, years + 1):
@@ -33,7 +44,9 @@ def study(folder: Path, firms: int, years: int = 8) -> Posterior:
         total += round(left)
         lines += f"{year},{total}\n"
     (folder / "left.csv").write_text(lines, encoding="utf-8")
-    return posterior(read_problem(folder), choose("native"))
+    problem = read_problem(folder)
+    pool = SimpleNamespace(size_name="Shock Size", innovations=problem.space.parameters[3:])
+    return posterior(replace(problem, pools=(pool,)), choose("native"))  # type: ignore[arg-type]
 
 
 def scaled(density: Posterior) -> ScaledScores:

@@ -361,41 +361,6 @@ def test_priors_are_taken_where_they_are_named_or_needed(run, fitted_study, argu
     assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
 
 
-def test_after_a_fit_without_chains_a_laplace_approximation_is_named_as_one(run, study, tmp_path, monkeypatch):
-
-    from calibration.likelihood.posterior import On
-    from calibration.study.problem import read_problem
-
-    monkeypatch.chdir(tmp_path)
-    problem = read_problem(study)
-    likelihood = float(On("native")(problem).log_likelihood(np.array([[100.0]]))[0])
-    usual = tmp_path / "cipark-output" / "growth"
-    usual.mkdir(parents=True)
-    (usual / "fit.json").write_text(json.dumps({"parameters": {"Room": 100.0}, "log_likelihood": likelihood}))
-    result, folder = run("--rows", "64", "--method", "sample", target=str(study))
-    assert result.exit_code == 0, result.output
-    blocks = first_words(folder)
-    assert blocks[0].warning
-    assert "1000 draws from a Laplace approximation of the posterior at its mode, not from chains" in blocks[0].text
-    assert pd.read_csv(folder / "fan.csv")["draws"][0].startswith("Laplace approximation, 1000 draws, Pareto k")
-
-
-@pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_an_approximation_without_variation_gives_way_to_the_priors(run, study, tmp_path, monkeypatch, spread):
-    from cipark_sd.basis import Basis
-    from cipark_sd.study import FittedDraws
-
-    draws = {"Room": 100 + spread * np.linspace(-1, 1, 50)}
-    fit = FittedDraws(Basis("laplace", 50, pareto_k=0.3), draws, "the fit", "")
-    monkeypatch.setattr("calibration.for_analyses.study.after_fit", lambda *_, **__: fit)
-    monkeypatch.chdir(tmp_path)
-    result, folder = run("--rows", "64", "--method", "sample", target=str(study))
-    assert result.exit_code == 0, result.output
-    first = first_words(folder)[0].text
-    assert first.startswith("50 draws from a Laplace" if spread else "1024 draws from the PRIOR")
-    assert ("the approximation of the fit in the fit leaves them no variation" in result.output) == (not spread)
-
-
 def test_a_fit_of_other_data_is_not_taken(run, fitted_study):
     (fitted_study / "seen.csv").write_text("time,stock\n5,50\n10,98\n", encoding="utf-8")
     result, folder = run("--method", "sample", "--rows", "64", target=str(fitted_study))
@@ -454,7 +419,7 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(path), draws=tmp_path / "draws.nc")
-    question = inputs_of(request, target_of(request), tmp_path, 64).question
+    question = inputs_of(request, target_of(request), 64).question
     assert question.factors.names == ("Size[left]", "Size[right]")
     assert dict(question.scenario.overrides) == {"pace": 4.0}
 

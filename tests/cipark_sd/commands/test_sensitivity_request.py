@@ -156,7 +156,7 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
     posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(strange), draws=tmp_path)
-    question = inputs_of(request, target_of(request), tmp_path, 64).question
+    question = inputs_of(request, target_of(request), 64).question
     assert question.factors.names[:2] == ("Room", "Threshold")
 
 

@@ -1,6 +1,5 @@
-"""Structures by what they foretold: fitted at every origin, weighted with errors, and mixed in forecasts."""
+"""Structures fitted at every origin, and mixed in forecasts."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +9,9 @@ from small_study import rival, small_study
 
 from calibration.assess import baselines
 from calibration.assess.assessment import Stages, _of_structures, assess
-from calibration.assess.forecast import OWN, forecast_mixture
-from calibration.assess.future_weights import EQUAL, WEIGHTED, future_weights
-from calibration.assess.holdout import MODEL, OriginTask, RollingOrigin, Scored, Whole, rolling_origin, verdict
+from calibration.assess.forecast import EQUAL, OWN, forecast_mixture
+from calibration.assess.holdout import MODEL, OriginTask, Scored, Whole, rolling_origin, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
-from calibration.assess.scores import Score
 from calibration.likelihood.posterior import On, posterior
 from calibration.sampling import starts
 from calibration.sampling.draws import draw
@@ -30,41 +27,6 @@ RIVALS = rival("A") + rival("B", "pace = 0.3") + rival("C", "pace = 0")
 MORE = RIVALS + '[[experiment]]\nname = "half pace"\nset = { pace = 0.1 }\n'
 
 
-def entry(name: str, number: int, log_score: float, origin: float = 5.0) -> Score:
-    ends = (0.0,) * 5
-    return Score(name, origin, f"left {number}", float(number), 1, 1, ends, log_score, 1.0, 0.5, True, True)
-
-
-def rolled(scores: dict[str, list[float]]) -> RollingOrigin:
-    entries = [entry(name, i, value) for name, values in scores.items() for i, value in enumerate(values)]
-    return RollingOrigin(tuple(entries), (), tuple(name for name in scores if name != "constant rate"))
-
-
-def test_the_weights_are_those_of_the_best_mixture() -> None:
-    """Two structures, each right about half of the numbers: equal weights are best, by symmetry."""
-    lines = future_weights(rolled({"A": [1, 3, 1, 3], "B": [3, 1, 3, 1]}), np.random.default_rng(1))
-    weights = {line.structure: line.weight for line in lines}
-    assert weights["A"] == pytest.approx(0.5, abs=1e-6)
-    mixed = -math.log((math.exp(-1) + math.exp(-3)) / 2)
-    assert [line.structure for line in lines[-2:]] == [EQUAL, WEIGHTED]
-    assert lines[-2].mean_log_score == pytest.approx(mixed)
-    assert lines[-1].mean_log_score == pytest.approx(mixed)
-    assert lines[0].weight_error > 0.2
-    assert lines[0].equal_weight == 0.5
-
-
-def test_a_structure_that_foretells_all_better_gets_all_and_an_error_of_nothing() -> None:
-    lines = future_weights(
-        rolled({"A": [1.0] * 6, "B": [2.0] * 6, "constant rate": [0.0] * 6}), np.random.default_rng(1)
-    )
-    best = lines[0]
-    assert (best.structure, best.n, best.n_numbers, best.behind) == ("A", 6, 6, 0.0)
-    assert best.weight == pytest.approx(1, abs=1e-3)
-    assert best.weight_error < 1e-2
-    assert "constant rate" not in {line.structure for line in lines}
-    assert future_weights(rolled({"A": [1.0, 2.0]}), np.random.default_rng(1)) == ()
-
-
 def test_the_error_of_a_weight_is_its_spread_over_data_sets() -> None:
     """Sets of twelve numbers drawn anew from one population against the bootstrap within single sets."""
     rng = np.random.default_rng(1)
@@ -73,8 +35,7 @@ def test_the_error_of_a_weight_is_its_spread_over_data_sets() -> None:
         return rng.normal(size=(2, 12))
 
     spread = np.std([stacking(draw_logs(), steps=300)[0] for _ in range(150)])
-    labels = [str(i) for i in range(12)]
-    errors = [stacking_errors(draw_logs(), labels, np.random.default_rng(i))[0] for i in range(6)]
+    errors = [stacking_errors(draw_logs(), np.random.default_rng(i))[0] for i in range(6)]
     assert np.mean(errors) == pytest.approx(spread, rel=0.35)
 
 
@@ -100,7 +61,7 @@ def test_every_structure_is_fitted_at_every_origin(tmp_path: Path) -> None:
     origins = {(score.forecaster, score.origin) for score in found.scores}
     assert {(name, origin) for name in ("model", "A", "B") for origin in problem.holdout} <= origins
     assert verdict(found) == verdict(plain)
-    by_name = {line.structure: line for line in future_weights(found, np.random.default_rng(1))}
+    by_name = {line.forecaster: line for line in found.summary}
     assert by_name["A"].mean_log_score < by_name["B"].mean_log_score
 
 
@@ -135,7 +96,7 @@ def test_origins_of_a_whole_assessment_begin_with_its_draws(tmp_path: Path, monk
         "__call__",
         lambda self, tell: begun.append((self.forecaster, self.start is not None)) or called(self, tell),
     )
-    assess(drawn, drawn.flat.mean(axis=0), On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
+    assess(drawn, On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
     # C is refuted by all data, so that it has no draws
     assert begun == [(MODEL, True), ("B", True), ("C", False)]
 
@@ -161,22 +122,19 @@ def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path
 def test_an_assessment_has_them_all(tmp_path: Path) -> None:
     problem = replace(small_study(tmp_path, MORE), holdout=(5.0,))
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
-    theta = drawn.flat.mean(axis=0)
     stages = Stages(holdout=True, rivals=True)
-    found = assess(drawn, theta, On("native"), 1, stages, effort=EFFORT)
+    found = assess(drawn, On("native"), 1, stages, effort=EFFORT)
     structures = list(dict.fromkeys(row.structure for row in found.forecasts))
-    assert structures == [OWN, "A", "B", "mixture, leave-future-out weights", EQUAL]
-    assert {line.structure for line in found.future} == {"A", "B", EQUAL, WEIGHTED}
+    assert structures == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
     assert found.discrepancies
     assert all(line.stacking_error >= 0 for line in found.comparison)
     effect = next(effect for effect in found.effects if effect.structure == "A")
     # of the share the data know more than the prior, of an effect that is nearly everything little is left
     assert effect.prior_share_low < effect.share_low < effect.share < effect.share_high
     assert effect.prior_low < effect.low
-    assert effect.to_data > 0.05
 
 
-def test_without_origins_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
+def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
     problem = small_study(tmp_path)
     nothing = np.zeros(0)
     fits = [
@@ -186,7 +144,7 @@ def test_without_origins_the_mixture_has_the_weights_of_leave_one_out(tmp_path: 
         )
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip
-    rows = _of_structures(problem, fits, [0.0, 1.0], (), On("native"), (), 1)
+    rows = _of_structures(problem, fits, [0.0, 1.0], On("native"), (), 1)
     last = {row.structure: row for row in rows}
     assert list(last) == ["A", "B", "mixture, leave-one-out weights", EQUAL]
     assert last["mixture, leave-one-out weights"].quantiles == last["B"].quantiles

@@ -1,0 +1,100 @@
+"""The best fits of structures, and whether the middle of draws contradicts the data."""
+
+import json
+
+import numpy as np
+import pytest
+from small_study import COUNTS, small_study
+
+from calibration.for_analyses.contradiction import CENTRAL, contradictions
+from calibration.for_analyses.optima import best_fits, optimum_of
+from calibration.likelihood.posterior import On
+from calibration.sampling.free_density import prior_draws
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.experiments.definition import Structure
+from cipark_sd.scenarios import Scenario
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory):
+    return small_study(tmp_path_factory.mktemp("leaving"))
+
+
+@pytest.fixture(scope="module")
+def density(problem):
+    return On("native")(problem)
+
+
+RIVALS = (Structure("M0", "as it stands"), Structure("M1", "twice the pace", Scenario("", {"pace": 2.0})))
+
+
+def test_each_structure_has_its_own_optimum_and_kept_ones_are_not_searched_again(problem, tmp_path, monkeypatch):
+    kept = Checkpoints.in_output(tmp_path)
+    found, refuted = best_fits(problem, RIVALS, tmp_path / "none", 1, engine="native", checkpoints=kept)
+    assert refuted == ()
+    rates = {name: float(draws.values["rate"].item()) for name, draws in found.items()}
+    # with twice the pace half the rate gives the same course, but for the prior that holds it near 0.2
+    assert rates["M1"] < 0.75 * rates["M0"]
+    monkeypatch.setattr("calibration.for_analyses.optima.maximise", None)
+    again = best_fits(problem, RIVALS, tmp_path / "none", 1, engine="native", checkpoints=kept)[0]
+    assert {name: float(draws.values["rate"].item()) for name, draws in again.items()} == rates
+    assert {draws.origin for draws in again.values()} == {"optimum"}
+
+
+@pytest.mark.parametrize(("estimate", "interrupted"), [("map", False), ("ml", False), ("map", True)])
+def test_the_estimate_of_a_whole_fit_is_the_optimum_of_its_own_structure(
+    problem, density, tmp_path, estimate, interrupted
+):
+    """Of any structure, and after a fit by likelihood or half a one, what a search finds."""
+    theta = {"size": 120.0, "rate": 0.21}
+    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
+    record = {"parameters": theta, "log_likelihood": likelihood, "estimate": estimate, "interrupted": interrupted}
+    (tmp_path / "fit.json").write_text(json.dumps(record))
+    found, _ = best_fits(problem, RIVALS, tmp_path, 1, engine="native", checkpoints=NOT_KEPT)
+    optima = {name: [float(values.item()) for values in draws.values.values()] for name, draws in found.items()}
+    taken = estimate == "map" and not interrupted
+    assert (optima["M0"] == pytest.approx(list(theta.values()), rel=1e-12)) == taken
+    assert optima["M1"][1] < 0.75 * 0.21
+
+
+def test_the_optimum_of_another_fit_is_not_taken(problem, density, tmp_path):
+    theta = {"size": 120.0, "rate": 0.21}
+    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
+    path = tmp_path / "fit.json"
+    path.write_text(json.dumps({"parameters": theta, "log_likelihood": likelihood}))
+    assert optimum_of(tmp_path, density) == pytest.approx(list(theta.values()))
+    path.write_text(json.dumps({"parameters": theta, "log_likelihood": likelihood + 0.01}))
+    assert optimum_of(tmp_path, density) is None
+    path.write_text("{}")
+    assert optimum_of(tmp_path, density) is None
+    assert optimum_of(tmp_path / "nowhere", density) is None
+
+
+def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):
+    rng = np.random.default_rng(1)
+    spread = np.exp(rng.normal(0, 0.05, (200, 2)))
+    assert list(contradictions(density, np.array([107.0, 0.2]) * spread, rng)) == []
+    (found,) = contradictions(density, np.array([220.0, 0.2]) * spread, rng)
+    assert (found.observation, found.lower, found.date) == ("left", sum(COUNTS), "8")
+    # eight years at a fifth a year leave a fifth of the stock, and Poisson noise of 176 is 13
+    assert found.model == pytest.approx(220 * (1 - np.exp(-1.6)), rel=0.03)
+    assert (found.low, found.high) == pytest.approx((found.model - 1.96 * 13.2, found.model + 1.96 * 13.2), rel=0.03)
+    assert str(found).startswith("left by 8: 17")
+    assert str(found).endswith("85 in the data")
+
+
+def test_the_middle_of_the_draws_is_judged_and_not_all_that_they_reach(density):
+    rng = np.random.default_rng(1)
+    wide = np.column_stack([np.exp(rng.normal(np.log(220), 0.5, 300)), np.full(300, 0.2)])
+    assert wide[:, 0].min() < 100
+    assert len(list(contradictions(density, wide, rng))) == 1
+    assert CENTRAL == 0.95
+
+
+def test_priors_near_the_data_do_not_contradict_them(density):
+    assert (
+        list(
+            contradictions(density, prior_draws(density.space, 300, np.random.default_rng(2)), np.random.default_rng(3))
+        )
+        == []
+    )
