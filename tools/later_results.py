@@ -123,6 +123,8 @@ def parent(name: str) -> str | None:
         return None
     if name.startswith("two rates"):
         return "two rates"
+    if name == "all, starts fell":
+        return "none, starts fell"
     return "all" if name.startswith("all but") else "none"
 
 

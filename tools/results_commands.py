@@ -16,7 +16,9 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
+from later_next import later_next
 from later_results import later_fit, later_score
+from parks_results import parks
 from scipy.stats import norm
 
 from cipark_sd import Scenario, read_model, simulate
@@ -531,6 +533,19 @@ RESULTS: dict[str, Result] = {
             lambda folder, printed: ceremonies(),
         ),
         Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
+        Result(
+            "later_next",
+            ("python tools/results.py later_next",),
+            (*LATER, f"{STUDIES}/great_stone_later/policies.toml"),
+            lambda folder, printed: later_next(folder),
+            shares_records=True,
+        ),
+        Result(
+            "parks",
+            ("python tools/results.py parks",),
+            (f"{STUDIES}/other_parks/data/pairs.csv", *LATER),
+            lambda folder, printed: parks(),
+        ),
         Result(
             "later_score",
             ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),
