@@ -8,7 +8,7 @@ has. The evidence is had twice: parks are integrated out one by one, by Gauss an
 from their prior; and chains in all dimensions are bridged to a mixture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -28,7 +28,7 @@ from calibration.sampling.effort import Effort
 from calibration.sampling.free_density import prior_draws
 from calibration.sampling.moves import step
 from calibration.study.library import STUDIES
-from calibration.study.problem import read_problem
+from calibration.study.problem import CalibrationProblem, read_problem
 
 PAIRS = STUDIES / "other_parks" / "data" / "pairs.csv"
 SEED = 20260129
@@ -222,33 +222,38 @@ def _great_stone(others: Array) -> dict[str, Any]:
     }
 
 
-def _causes(rng: np.random.Generator) -> dict[str, Any]:
+def _causes(problem: CalibrationProblem, rng: np.random.Generator) -> dict[str, Any]:
     """Evidence for word of mouth and for a common trend in the entry of eleven parks, each by two routes.
 
-    The second is the density of the coefficient at zero, before over after, with both in (Savage and Dickey).
+    The second is the density of the coefficient at zero, after over before, with both in (Savage and Dickey).
     """
-    study = read_problem(STUDIES / "other_parks")
-    evidence, coefficients = {}, {}
-    for variant in study.rivals:
-        drawn = draw(On("native")(with_variant(study, variant)), rng, effort=Effort(effective=1000.0))
-        evidence[variant.name] = list(log_evidence(drawn, rng))
-        for name in ("Word of Mouth", "Calendar Trend"):
-            coefficients[variant.name, name] = drawn.flat[:, study.space.names.index(name)]
-    ratios = {}
-    for name in ("Word of Mouth", "Calendar Trend"):
-        before = prior_draws(study.space, 50_000, rng)[:, study.space.names.index(name)]
-        ratios[name] = float(np.log(gaussian_kde(coefficients["both", name])(0.0)[0] / gaussian_kde(before)(0.0)[0]))
-    return {
-        "evidence": evidence,
-        "without, by density": ratios,
-        "word": {key: _quantiles(coefficients[key, "Word of Mouth"]) for key in ("word of mouth", "both")},
-        "trend": {key: _quantiles(coefficients[key, "Calendar Trend"]) for key in ("trend", "both")},
-    }
+    evidence, drawn_by = {}, {}
+    for variant in problem.rivals:
+        drawn = draw(On("native")(with_variant(problem, variant)), rng, effort=Effort(effective=1000.0))
+        evidence[variant.name], drawn_by[variant.name] = list(log_evidence(drawn, rng)), drawn.flat
+    before = prior_draws(problem.space, 50_000, rng)
+    facts: dict[str, Any] = {"evidence": evidence}
+    for name, alone in (("Word of Mouth", "word of mouth"), ("Calendar Trend", "trend")):
+        place = problem.space.names.index(name)
+        both = drawn_by["both"][:, place]
+        without = np.log(gaussian_kde(both)(0.0) / gaussian_kde(before[:, place])(0.0))
+        facts[name] = {
+            "alone": _quantiles(drawn_by[alone][:, place]),
+            "both": _quantiles(both),
+            "without": float(without[0]),
+        }
+    return facts
+
+
+def _all_rows(problem: CalibrationProblem) -> CalibrationProblem:
+    """The problem with the rows that it holds out among those that are fitted."""
+    rows = (replace(o, terms=tuple(replace(term, use="fit") for term in o.terms)) for o in problem.observations)
+    return replace(problem, observations=tuple(rows))
 
 
 def parks() -> dict[str, Any]:
     """Evidence by both routes on all pairs and on those of one date, and what follows."""
-    rng = np.random.default_rng(SEED)
+    rng, study = np.random.default_rng(SEED), read_problem(STUDIES / "other_parks")
     everyone, clean = read_parks(), read_parks(doubtful=False)
     evidence, told = {}, {}
     for name in STRUCTURES:
@@ -275,5 +280,5 @@ def parks() -> dict[str, Any]:
         },
         "left_out": facts,
         "great_stone": _great_stone(others),
-        "causes": _causes(rng),
+        "causes": {"to 2019": _causes(study, rng), "all": _causes(_all_rows(study), rng)},
     }
