@@ -1,6 +1,6 @@
 """The open decisions of great_stone_later, with the draws of tools/later_results.py.
 
-python tools/results.py later_next                       the numbers of docs/later_years.md
+python tools/results.py later_next                       the numbers of docs/results/later_years.md
 python tools/later_next.py docs/example/what_next.html   the page
 """
 

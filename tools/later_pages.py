@@ -369,7 +369,7 @@ def main() -> None:
     """Write the pages."""
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
-        ROOT / "docs" / "later_years.md": later_years_page(kept_numbers("later_fit"), kept_numbers("later_next")),
+        KEPT / "later_years.md": later_years_page(kept_numbers("later_fit"), kept_numbers("later_next")),
         KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),
     }

@@ -108,7 +108,7 @@ def _runs(fit: Fit, assessment: Assessment | None) -> list[Item]:
             ("integration method and step", f"{study.time_method}, step {study.file_step:g} {study.time_units}"),
             ("settings of every scenario", "problem.toml: fixed, scenario, experiment, rival"),
             ("seed and repetitions of random runs", f"seed {fit.seed}; {drawn}"),
-            ("how results were made from runs", "this page, docs/posterior.md, source code"),
+            ("how results were made from runs", "this page, docs/explanation/posterior.md, source code"),
         ),
         *_items(
             "runs",
