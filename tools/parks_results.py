@@ -38,9 +38,9 @@ MEANS = np.array([0.0, 0.0, np.log(2.5), 0.0, 0.0, 0.0, np.log(20)])
 SDS = np.array([1.2, 1.5, 0.5, 0.7, 0.7, 0.4, 0.8])
 SHARE, TIME = 1, 3
 #: Replicates and points of each; nodes of a park's two deviations.
-REPLICATES, POINTS, NODES = 8, 1024, (15, 9)
+REPLICATES, POINTS, NODES = 8, 512, (15, 9)
 #: Ensembles, walkers of each, steps, and steps that are left out.
-ENSEMBLES, WALKERS, STEPS, BURNT = 3, 60, 2400, 600
+ENSEMBLES, WALKERS, STEPS, BURNT = 3, 60, 1200, 300
 #: Structures: the column that divides the parks, and what it changes.
 STRUCTURES: dict[str, tuple[str, tuple[int, ...]]] = {
     "no difference": ("estate", ()),
