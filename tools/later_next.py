@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 from click.testing import CliRunner
-from later_results import CORE, STUDY, fitted
+from later_draws import STUDY, fitted
+from later_results import CORE
 
 from calibration.sampling.importance import RELIABLE
 from cipark_sd.cli import cli

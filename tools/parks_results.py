@@ -206,7 +206,7 @@ def _great_stone(others: Array) -> dict[str, Any]:
 
     Draws are weighted by the normal density of the others' log odds and log years over that of the study's priors.
     """
-    from later_results import fitted
+    from later_draws import fitted
     from scipy.stats import multivariate_normal
 
     share, years = fitted("none", "y2026").of(["Serious Share", "Start Time"]).T
