@@ -141,8 +141,8 @@ def _bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -
     points = _chains(FreeDensity(after), starts[:, at], rng)
     draws = prior_draws(near.problem.space, points[..., 0].size, rng)
     draws[:, at] = points.reshape(-1, len(at))
-    here = after.log_likelihood(draws[:, at]) - density.log_likelihood(draws[:, there])
-    (first, its_error), (ratio, error) = log_evidence(drawn, rng), bridge(here.reshape(points.shape[:-1]), far)
+    ratios = after.log_likelihood(draws[:, at]) - density.log_likelihood(draws[:, there])
+    (first, its_error), (ratio, error) = log_evidence(drawn, rng), bridge(ratios.reshape(points.shape[:-1]), far)
     return draws[rng.permutation(len(draws))[:KEPT]], (first + ratio, float(np.hypot(its_error, error)))
 
 
@@ -150,9 +150,9 @@ def _chains(target: FreeDensity, starts: Array, rng: np.random.Generator) -> Arr
     """Values ``(n_ensembles, n_steps, n_walkers, k)`` of chains that start from about draws of the posterior."""
     position = target.coordinates.free(starts).reshape(*WALKERS, -1)
     log_density = target(position.reshape(len(starts), -1)).reshape(WALKERS)
-    streams, kept = rng.spawn(WALKERS[0]), []
+    streams, positions = rng.spawn(WALKERS[0]), []
     for i in range(STEPS):
         position, log_density, _ = step(target, position, log_density, streams)
         if i >= BURNT and i % EVERY == 0:
-            kept.append(target.theta(position))
-    return np.stack(kept, axis=1)
+            positions.append(target.theta(position))
+    return np.stack(positions, axis=1)

@@ -294,10 +294,10 @@ def _signed(band: Sequence[float], digits: int = 1) -> str:
     return f"{middle:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("+0 ", "0 ")
 
 
-def next_table(kept: Row) -> str:
+def next_table(decisions: Row) -> str:
     """The open decisions: what each changes against doing nothing, on the same draws."""
     words = {"informed": "known", "not decided": "not known", "assumed": "assumed"}
-    shown = [row for row in kept["rows"] if row["kind"] != "under"]
+    shown = [row for row in decisions["rows"] if row["kind"] != "under"]
     return table(
         ("", "at work", "residents", "public money each, MUSD", "5 % more at work", "worst structure", "class"),
         (
@@ -312,22 +312,22 @@ def next_table(kept: Row) -> str:
     )  # fmt: skip
 
 
-def _against(evidence: Row, name: str, other: str) -> tuple[str, str]:
-    return "{:.2f} ± {:.2f}".format(*evidence[name]), f"{evidence[name][0] - evidence[other][0]:+.1f}"
+def _against(evidence: Row, name: str, rival: str) -> tuple[str, str]:
+    return "{:.2f} ± {:.2f}".format(*evidence[name]), f"{evidence[name][0] - evidence[rival][0]:+.1f}"
 
 
 def _coefficients(causes: Row) -> dict[str, str]:
     """Word of mouth and trend, alone and together, and what the evidence gains without each, by both routes."""
-    both, words = causes["evidence"]["both"][0], {}
-    for key, name, rest in (("word", "Word of Mouth", "trend"), ("trend", "Calendar Trend", "word of mouth")):
+    joint, words = causes["evidence"]["both"][0], {}
+    for key, name, without in (("word", "Word of Mouth", "trend"), ("trend", "Calendar Trend", "word of mouth")):
         words |= {f"{key}_{when}": _band(causes[name][when], 3) for when in ("alone", "both")}
-        words[f"no_{key}"] = f"{causes['evidence'][rest][0] - both:+.1f} and {causes[name]['without']:+.1f}"
+        words[f"no_{key}"] = f"{causes['evidence'][without][0] - joint:+.1f} and {causes[name]['without']:+.1f}"
     return words
 
 
-def parks_page(kept: Row) -> str:
+def parks_page(parks: Row) -> str:
     """Who converts, over ten parks; word of mouth or the years, over eleven."""
-    evidence, causes, left_out = kept["evidence"], kept["causes"], kept["left_out"]
+    evidence, causes, left_out = parks["evidence"], parks["causes"], parks["left_out"]
     first = evidence["no difference"]["quadrature"][0]
     rows = table(
         ("parks differ by", "quadrature", "bridge", "against no difference", "the same, one date"),
@@ -342,7 +342,7 @@ def parks_page(kept: Row) -> str:
         ),
     )  # fmt: skip
     kinds = "\n".join(
-        f"| {name} | {_band(row['share'], 2)} | {_band(row['years'], 1)} |" for name, row in kept["kinds"].items()
+        f"| {name} | {_band(row['share'], 2)} | {_band(row['years'], 1)} |" for name, row in parks["kinds"].items()
     )
     entry = table(
         ("entry follows", "to 2019", "against neither", "all rows", "against neither"),
@@ -352,11 +352,11 @@ def parks_page(kept: Row) -> str:
         ),
     )
     gain = evidence["kind of estate, both"]["quadrature"][0] - first
-    great_stone = kept["great_stone"]
+    great_stone = parks["great_stone"]
     return written(
-        "parks", both=gain, factor=np.exp(gain), pairs=kept["pairs"], parks=kept["parks"],
-        doubtful=kept["parks"] - kept["clean"], evidence=rows, share=_band(kept["effects"]["share"], 1),
-        time=_band(kept["effects"]["time"], 1), kinds=kinds,
+        "parks", both=gain, factor=np.exp(gain), pairs=parks["pairs"], parks=parks["parks"],
+        doubtful=parks["parks"] - parks["clean"], evidence=rows, share=_band(parks["effects"]["share"], 1),
+        time=_band(parks["effects"]["time"], 1), kinds=kinds,
         treaty=evidence["agreement between states, both"]["quadrature"][0] - first,
         settled=left_out["settled"], working=left_out["working"], foretold=_band(left_out["foretold"]),
         own_share=_band(great_stone["share"]["own"], 2), parks_share=_band(great_stone["share"]["parks"], 2),

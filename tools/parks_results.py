@@ -189,7 +189,7 @@ def _quantiles(values: Array, weights: Array | None = None) -> list[float]:
 
 
 def _left_out(name: str, rng: np.random.Generator) -> tuple[dict[str, Any], Array]:
-    """What the others say of the last report of a park with own plants; its log odds and log years ``(n, 2)``."""
+    """What the other parks say of the last report of a park with own plants; its log odds and log years ``(n, 2)``."""
     (park,) = (p for p in read_parks() if p.name == name)
     *_, values, logs = by_quadrature(TOLD, read_parks(without=name))
     odds, years, concentration = _kinds(values, logs, rng)["own plants"].T
@@ -201,10 +201,10 @@ def _left_out(name: str, rng: np.random.Generator) -> tuple[dict[str, Any], Arra
     return facts, np.stack([odds, years], axis=1)
 
 
-def _great_stone(others: Array) -> dict[str, Any]:
+def _great_stone(elsewhere: Array) -> dict[str, Any]:
     """Share and time of the later study's model without loops, under its own priors and under what other parks say.
 
-    Draws are weighted by the normal density of the others' log odds and log years over that of the study's priors.
+    Draws are weighted by the normal density of the other parks' log odds and log years over that of the study's priors.
     """
     from later_draws import fitted
     from scipy.stats import multivariate_normal
@@ -212,8 +212,8 @@ def _great_stone(others: Array) -> dict[str, Any]:
     share, years = fitted("none", "y2026").of(["Serious Share", "Start Time"]).T
     inside = np.clip(share, 1e-6, 1 - 1e-6)
     at = np.stack([np.log(inside / (1 - inside)), np.log(years)], axis=1)
-    own = np.log(inside * (1 - inside)) + norm.logpdf(at[:, 1], np.log(2.5), 0.5)
-    logs = multivariate_normal(others.mean(axis=0), np.cov(others.T)).logpdf(at) - own
+    before_data = np.log(inside * (1 - inside)) + norm.logpdf(at[:, 1], np.log(2.5), 0.5)
+    logs = multivariate_normal(elsewhere.mean(axis=0), np.cov(elsewhere.T)).logpdf(at) - before_data
     weights = np.exp(logs - logs.max())
     return {
         "share": {"own": _quantiles(share), "parks": _quantiles(share, weights)},
@@ -235,11 +235,11 @@ def _causes(problem: CalibrationProblem, rng: np.random.Generator) -> dict[str, 
     facts: dict[str, Any] = {"evidence": evidence}
     for name, alone in (("Word of Mouth", "word of mouth"), ("Calendar Trend", "trend")):
         place = problem.space.names.index(name)
-        both = drawn_by["both"][:, place]
-        without = np.log(gaussian_kde(both)(0.0) / gaussian_kde(before[:, place])(0.0))
+        joint = drawn_by["both"][:, place]
+        without = np.log(gaussian_kde(joint)(0.0) / gaussian_kde(before[:, place])(0.0))
         facts[name] = {
             "alone": _quantiles(drawn_by[alone][:, place]),
-            "both": _quantiles(both),
+            "both": _quantiles(joint),
             "without": float(without[0]),
         }
     return facts
@@ -255,18 +255,18 @@ def parks() -> dict[str, Any]:
     """Evidence by both routes on all pairs and on those of one date, and what follows."""
     rng, study = np.random.default_rng(SEED), read_problem(STUDIES / "other_parks")
     everyone, clean = read_parks(), read_parks(doubtful=False)
-    evidence, told = {}, {}
+    evidence, posteriors = {}, {}
     for name in STRUCTURES:
         *by_nodes, values, logs = by_quadrature(name, everyone)
-        told[name] = values, logs
+        posteriors[name] = values, logs
         evidence[name] = {
             "quadrature": by_nodes,
             "bridge": list(by_bridge(name, everyone)),
             "of one date": list(by_quadrature(name, clean)[:2]),
         }
-    values, logs = told[TOLD]
+    values, logs = posteriors[TOLD]
     weights = np.exp(logs - logs.max())
-    facts, others = _left_out("Great Stone", rng)
+    facts, elsewhere = _left_out("Great Stone", rng)
     return {
         "parks": len(everyone),
         "clean": len(clean),
@@ -279,6 +279,6 @@ def parks() -> dict[str, Any]:
             for kind, of in _kinds(values, logs, rng).items()
         },
         "left_out": facts,
-        "great_stone": _great_stone(others),
+        "great_stone": _great_stone(elsewhere),
         "causes": {"to 2019": _causes(study, rng), "all": _causes(_all_rows(study), rng)},
     }
