@@ -261,6 +261,7 @@ def later_years_page(fit: Row, ahead: Row) -> str:
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
+        error=fit["structures"]["all"]["y2026"][1],
         nothing={key: _band(band, 2 if key in ("share", "cover") else 0) for key, band in ahead["nothing"].items()},
     )  # fmt: skip
 
