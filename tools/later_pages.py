@@ -1,4 +1,4 @@
-"""The pages on what came after 2019, from the kept results: score.md, later_years.md and the page of the new forecast.
+"""Pages from kept results: score.md, later_years.md, parks.md and the page of the new forecast.
 
 python tools/later_pages.py
 """
@@ -176,7 +176,15 @@ def _structures(fit: Row) -> str:
 
 def _loops(fit: Row) -> str:
     return table(
-        ("loop", "alone, against none", "gain before", "after, all loops together", "above 0"),
+        (
+            "loop",
+            "alone, against none",
+            "gain before",
+            "after, all loops together",
+            "above 0",
+            "matters before",
+            "after",
+        ),
         (
             (
                 f"{row['loop']} {row['gain']}",
@@ -184,6 +192,7 @@ def _loops(fit: Row) -> str:
                 _band(fit["prior"][row["gain"]], 2),
                 _band(row["posterior"], 2),
                 f"{row['above_zero']:.2f}",
+                *(f"{100 * row['matters'][when]:.0f} %" for when in ("prior", "posterior")),
             )
             for row in fit["loops"]
         ),
@@ -240,7 +249,7 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def later_years_page(fit: Row) -> str:
+def later_years_page(fit: Row, ahead: Row) -> str:
     """What thirteen years decide and what they do not."""
     none = fit["constants"]["none"]
     lost, left, serious = (
@@ -251,7 +260,9 @@ def later_years_page(fit: Row) -> str:
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
-        most=max(fit["loops"], key=lambda row: row["alone"]),
+        most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
+        error=fit["structures"]["all"]["y2026"][1],
+        nothing={key: _band(band, 2 if key in ("share", "cover") else 0) for key, band in ahead["nothing"].items()},
     )  # fmt: skip
 
 
@@ -279,11 +290,88 @@ def forecast_page() -> str:
     return written("forecast", digest=digest, rows=rows)
 
 
+def _signed(band: Sequence[float], digits: int = 1) -> str:
+    low, middle, high = band
+    return f"{middle:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("+0 ", "0 ")
+
+
+def next_table(decisions: Row) -> str:
+    """The open decisions: what each changes against doing nothing, on the same draws."""
+    words = {"informed": "known", "not decided": "not known", "assumed": "assumed"}
+    shown = [row for row in decisions["rows"] if row["kind"] != "under"]
+    return table(
+        ("", "at work", "residents", "public money each, MUSD", "5 % more at work", "worst structure", "class"),
+        (
+            (
+                f"*{row['title']}*" if row["kind"] == "event" else row["title"],
+                *(_signed(row[key], digits) for key, digits in (("working", 0), ("residents", 0), ("money", 2))),
+                *(f"{100 * row[key]:.0f} %" for key in ("better", "worst")),
+                words[row["class"]],
+            )
+            for row in shown
+        ),
+    )  # fmt: skip
+
+
+def _against(evidence: Row, name: str, rival: str) -> tuple[str, str]:
+    return "{:.2f} ± {:.2f}".format(*evidence[name]), f"{evidence[name][0] - evidence[rival][0]:+.1f}"
+
+
+def _coefficients(causes: Row) -> dict[str, str]:
+    """Word of mouth and trend, alone and together, and what the evidence gains without each, by both routes."""
+    joint, words = causes["evidence"]["both"][0], {}
+    for key, name, without in (("word", "Word of Mouth", "trend"), ("trend", "Calendar Trend", "word of mouth")):
+        words |= {f"{key}_{when}": _band(causes[name][when], 3) for when in ("alone", "both")}
+        words[f"no_{key}"] = f"{causes['evidence'][without][0] - joint:+.1f} and {causes[name]['without']:+.1f}"
+    return words
+
+
+def parks_page(parks: Row) -> str:
+    """Who converts, over ten parks; word of mouth or the years, over eleven."""
+    evidence, causes, left_out = parks["evidence"], parks["causes"], parks["left_out"]
+    first = evidence["no difference"]["quadrature"][0]
+    rows = table(
+        ("parks differ by", "quadrature", "bridge", "against no difference", "the same, one date"),
+        (
+            (
+                name,
+                *("{:.2f} ± {:.2f}".format(*row[route]) for route in ("quadrature", "bridge")),
+                f"{row['quadrature'][0] - first:+.1f}",
+                f"{row['of one date'][0] - evidence['no difference']['of one date'][0]:+.1f}",
+            )
+            for name, row in evidence.items()
+        ),
+    )  # fmt: skip
+    kinds = "\n".join(
+        f"| {name} | {_band(row['share'], 2)} | {_band(row['years'], 1)} |" for name, row in parks["kinds"].items()
+    )
+    entry = table(
+        ("entry follows", "to 2019", "against neither", "all rows", "against neither"),
+        (
+            (name, *(f"{value}" for span in causes for value in _against(causes[span]["evidence"], name, "neither")))
+            for name in causes["to 2019"]["evidence"]
+        ),
+    )
+    gain = evidence["kind of estate, both"]["quadrature"][0] - first
+    great_stone = parks["great_stone"]
+    return written(
+        "parks", both=gain, factor=np.exp(gain), pairs=parks["pairs"], parks=parks["parks"],
+        doubtful=parks["parks"] - parks["clean"], evidence=rows, share=_band(parks["effects"]["share"], 1),
+        time=_band(parks["effects"]["time"], 1), kinds=kinds,
+        treaty=evidence["agreement between states, both"]["quadrature"][0] - first,
+        settled=left_out["settled"], working=left_out["working"], foretold=_band(left_out["foretold"]),
+        own_share=_band(great_stone["share"]["own"], 2), parks_share=_band(great_stone["share"]["parks"], 2),
+        own_years=_band(great_stone["years"]["own"], 1), parks_years=_band(great_stone["years"]["parks"], 1),
+        causes=entry, early=_coefficients(causes["to 2019"]), late=_coefficients(causes["all"]),
+    )  # fmt: skip
+
+
 def main() -> None:
     """Write the pages."""
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
-        ROOT / "docs" / "results" / "later_years.md": later_years_page(kept_numbers("later_fit")),
+        KEPT / "later_years.md": later_years_page(kept_numbers("later_fit"), kept_numbers("later_next")),
+        KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),
     }
     for path, text in pages.items():

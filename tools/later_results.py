@@ -3,17 +3,14 @@
     python tools/results.py later_fit later_score
     python tools/later_results.py calibration/studies/great_stone_later/forecast_2026_2032.nc
 
-The second line makes the frozen forecast, once. Draws and evidence are those of `cipark calibrate`: importance sampling
-from an annealed start. Constants that change no number of the rows are held while it adapts and drawn from their prior
-afterwards, which changes no evidence.
+The second line makes the frozen forecast, once. Draws are those of tools/later_draws.py.
 """
 
 import argparse
-import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,41 +18,31 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from core_results import Array
+from later_draws import KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 
-from calibration.assess.evidence import log_evidence
 from calibration.assess.forecast_score import drift, gap_between, score_forecast
 from calibration.assess.kept_forecast import Forecaster, read_counts, read_forecasts
-from calibration.assess.rivals import with_variant
 from calibration.commands.score import facts_of
 from calibration.families.negative_binomial import NB1
-from calibration.likelihood.posterior import On
 from calibration.likelihood.streams import named_streams
-from calibration.sampling.draws import draw, problem_digest
-from calibration.sampling.effort import Effort
+from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
-from calibration.sampling.importance import smoothed
 from calibration.study.library import STUDIES
-from calibration.study.parameters import ParameterSpace
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import read_problem
 from calibration.study.variants import Variant
 from cipark_sd.ensembles import ensemble
 from cipark_sd.scenarios import Scenario
 
 Numbers = dict[str, Any]
-Evidence = tuple[float, float]
-STUDY = STUDIES / "great_stone_later"
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
-SEED, KEPT = 20260129, 1000
-#: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
-SPANS = {"y2019": 2020.05, "y2026": 2027.0}
-EFFORT = Effort(effective=1200.0, most_points=60_000)
-#: From how many constants on that its parent lacks a structure weights the parent's draws; how many it makes of each;
-#: the power of the parent's likelihood.
-MANY_NEW, REPEATED, FLATTER = 6, 50, 0.5
 #: Loops by their part of the model and their gain.
 LOOPS = {
     "R1": "Gain[Partner]", "R2": "Gain[Host]", "R3": "Reputation Gain", "R4": "Learning Gain", "R5": "Gain[Owners]",
     "R6": "Leaving Response", "R7": "Lobbying Gain",
+}  # fmt: skip
+SWITCHES = {
+    "R1": "PartnerLoop", "R2": "HostLoop", "R3": "FameLoop", "R4": "PracticeLoop", "R5": "OwnerLoop", "R6": "ExitLoop",
+    "R7": "LobbyLoop",
 }  # fmt: skip
 #: What is foretold by each, and what the mixture is of.
 RIVALS, CORE = ("two rates", "two rates, starts fell"), ("none", "none, starts fell", "all")
@@ -75,117 +62,12 @@ BASE = Variant("as fitted", "nothing is decided", UNCHANGED)
 WORKING = {"2018-11-21": 3, "2019-11-26": 19, "2020-10-23": 26, "2022-01-12": 37, "2025-02-11": 53}
 
 
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """Draws ``(n, k)`` of a structure's posterior in the study's whole space, and its log evidence with its error."""
-
-    problem: CalibrationProblem
-    theta: Array
-    evidence: Evidence
-    pareto_k: float | None
-    acting: tuple[str, ...]
-
-    def of(self, names: Sequence[str]) -> Array:
-        """Draws of several constants ``(n, k)``."""
-        return np.asarray(self.theta[:, [self.problem.space.names.index(name) for name in names]])
-
-    def some(self, n: int = KEPT) -> Array:
-        """So many draws ``(n, k)``, again from the first where there are fewer."""
-        return np.asarray(self.theta[np.arange(n) % len(self.theta)])
-
-
-def up_to(problem: CalibrationProblem, end: float) -> CalibrationProblem:
-    """The problem with the fitted rows whose windows end by then, and nothing else; it runs no further."""
-    rows = [
-        replace(o, terms=tuple(t for t in o.terms if t.use == "fit" and max(q.end for q in t.quantities) <= end))
-        for o in problem.observations
-    ]
-    scenario = problem.scenario | Scenario("", final_time=min(end, 2026.0) + 0.125)
-    return replace(problem, observations=tuple(o for o in rows if o.terms), scenario=scenario)
-
-
-def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
-    """The problem with the parameters that change the likelihood of some draw of the prior."""
-    density, theta = On("native")(problem), prior_draws(problem.space, 2 * n, np.random.default_rng(SEED))
-    first, second = theta[:n], theta[n:]
-    base, active = density.pointwise(first), []
-    for i, parameter in enumerate(problem.space):
-        moved = first.copy()
-        moved[:, i] = second[:, i]
-        if (density.pointwise(moved) != base).any():
-            active.append(parameter)
-    return replace(problem, space=ParameterSpace(tuple(active)))
-
-
-def parent(name: str) -> str | None:
-    """The structure from whose draws another one starts; None for those that start from annealed draws of the prior."""
-    if name in ("two rates", "none"):
-        return None
-    if name.startswith("two rates"):
-        return "two rates"
-    return "all" if name.startswith("all but") else "none"
-
-
-@functools.cache
-def fitted(name: str, span: str) -> Fit:
-    """A structure on the rows of a span; its numbers do not depend on what else was fitted before."""
-    study = read_problem(STUDY)
-    whole = up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
-    problem = acting(whole)
-    names = whole.space.names
-    places = [names.index(n) for n in problem.space.names]
-    (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
-    near = None if parent(name) is None else fitted(parent(name), span)
-    if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
-        theta, evidence, pareto_k = _weighted(problem, near, rng)
-    else:
-        start = None if near is None else (near.of(problem.space.names), np.zeros(len(near.theta)))
-        drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
-        theta = prior_draws(whole.space, len(drawn.flat), rng)
-        theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
-        evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", None)
-    print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
-    return Fit(whole, theta, evidence, pareto_k, problem.space.names)
-
-
-def _weighted(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -> tuple[Array, Evidence, float]:
-    """Draws in the study's whole space, log evidence and Pareto k, by weighting draws of the parent.
-
-    They are draws of the parent with its log likelihood made flatter, each with several draws of the constants that it
-    lacks from their prior. The mean weight is the ratio of the evidences; the error counts what the weighted draws are
-    worth.
-    """
-    flat = replace(
-        near.problem,
-        observations=tuple(
-            replace(o, terms=tuple(replace(t, weight=FLATTER) for t in o.terms)) for o in near.problem.observations
-        ),
-        space=ParameterSpace(tuple(p for p in near.problem.space if p.name in near.acting)),
-    )
-    density, names = On("native")(flat), near.problem.space.names
-    drawn = draw(density, rng, effort=EFFORT, start=(near.of(flat.space.names), np.zeros(len(near.theta))))
-    whole = prior_draws(near.problem.space, REPEATED * len(drawn.flat), rng)
-    whole[:, [names.index(n) for n in flat.space.names]] = np.repeat(drawn.flat, REPEATED, axis=0)
-    before = np.repeat(density.log_likelihood(drawn.flat), REPEATED)
-    at = [names.index(n) for n in problem.space.names]
-    after = On("native")(problem)
-    logs = np.concatenate([after.log_likelihood(part[:, at]) for part in np.array_split(whole, REPEATED)]) - before
-    smooth, pareto_k = smoothed(logs)
-    weights = np.exp(smooth - smooth.max())
-    size = weights.sum() ** 2 / (weights**2).sum()
-    first, its_error = log_evidence(drawn, rng)
-    error = float(np.hypot(its_error, np.sqrt(1 / size - 1 / len(weights))))
-    ratio = float(logs.max() + np.log(np.exp(logs - logs.max()).mean()))
-    chosen = np.searchsorted(weights.cumsum() / weights.sum(), (np.arange(KEPT) + rng.random()) / KEPT)
-    return whole[rng.permutation(np.minimum(chosen, len(whole) - 1))], (first + ratio, error), float(pareto_k)
-
-
 def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UNCHANGED) -> dict[str, Array]:
     """Running totals and firms ``(n, n_times)`` of draws under a structure; ``working`` is net."""
     columns = {p.name: theta[:, i] for i, p in enumerate(fit.problem.space) if p.target == "model"}
-    step = fit.problem.model.time.step
-    end = np.ceil(max(times) / step) * step
-    whole = fit.problem.scenario | scenario | Scenario("", final_time=end, saveper=step)
+    pace = fit.problem.model.time.step
+    end = np.ceil(max(times) / pace) * pace
+    whole = fit.problem.scenario | scenario | Scenario("", final_time=end, saveper=pace)
     save = ["Total Registered", "Firms Left", "Total Started", "Working Firms", "Residents"]
     dataset = ensemble(fit.problem.model, columns, save=save, scenario=whole, workers=1)
     grid = dataset["time"].values
@@ -253,12 +135,17 @@ def later_fit() -> Numbers:
     constants = {
         name: {n: _quantiles(fitted(name, "y2026").of([n])) for n in fitted(name, "y2026").acting} for name in shown
     }
-    loops = []
+    loops, every = [], fitted("all", "y2026")
+    matters = {"prior": _matters(every, prior[:KEPT]), "posterior": _matters(every, every.some())}
     for loop, gain in LOOPS.items():
-        after = fitted("all", "y2026").of([gain])[:, 0]
+        after = every.of([gain])[:, 0]
         alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
         above = float((after > 0).mean())
-        loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
+        of_loop = {when: shares[loop] for when, shares in matters.items()}
+        loops.append(
+            {"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above}
+            | {"matters": of_loop}
+        )
     return {
         "rows": {span: len(up_to(study, end).fitted_terms) for span, end in SPANS.items()},
         "structures": structures,
@@ -267,6 +154,16 @@ def later_fit() -> Numbers:
         "constants": constants,
         "working": _working(shown),
     }
+
+
+def _matters(every: Fit, theta: Array) -> dict[str, float]:
+    """The part of the draws in which a loop changes the residents of 2030 by more than 5 %, others in place."""
+    with_it = runs(every, theta, [2031.0])["Residents"]
+    shares = {}
+    for loop, switch in SWITCHES.items():
+        without = runs(every, theta, [2031.0], Scenario("", {f"On[{switch}]": 0}))["Residents"]
+        shares[loop] = float((np.abs(with_it - without) > 0.05 * without).mean())
+    return shares
 
 
 def _working(names: Sequence[str]) -> Numbers:

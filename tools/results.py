@@ -40,7 +40,7 @@ DOCUMENTS = (
 )
 sys.path.insert(0, str(Path(__file__).parent))
 
-from results_commands import RESULTS, Numbers, Result, marked_files, settings_of_the_park  # noqa: E402
+from results_commands import RESULTS, Numbers, Result, marked_files  # noqa: E402
 
 Headlines = dict[str, list[Headline]]
 
@@ -64,13 +64,12 @@ def numbers(text: str) -> list[str]:
 
 
 def inputs(result: Result) -> dict[str, str]:
-    """What a result depends on, with SHA-256; `#settings` and `#files` are blocks of a page that an example reads."""
+    """What a result depends on, with SHA-256; `#files` are blocks of a page that an example reads."""
     contents: dict[str, bytes] = {}
     for name in result.inputs:
         page, _, part = name.partition("#")
         if part:
-            text = settings_of_the_park() if part == "settings" else json.dumps(marked_files(page))
-            contents[name] = text.encode()
+            contents[name] = json.dumps(marked_files(page)).encode()
         else:
             contents |= {f.relative_to(ROOT).as_posix(): _numbers_of(f) for f in sorted(ROOT.glob(name))}
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -16,10 +16,12 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
+from later_next import later_next
 from later_results import later_fit, later_score
+from parks_results import parks
 from scipy.stats import norm
 
-from cipark_sd import Scenario, read_model, simulate
+from cipark_sd import read_model, simulate
 from cipark_sd.cli import cli
 from cipark_sd.model.expr import Grid
 from cipark_sd.model.model import Model
@@ -71,11 +73,6 @@ def marked_files(page: str) -> list[tuple[str, str]]:
     """Names and contents of the blocks of a page that are files of its example."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", text, flags=re.DOTALL)
-
-
-def settings_of_the_park() -> str:
-    """The table of experiments and structures in the model's page."""
-    return (ROOT / "models" / "README.md").read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
 
 
 def _fit(folder: Path, printed: str) -> Numbers:
@@ -314,46 +311,21 @@ FITTED = (
 
 
 def _park_runs(folder: Path, printed: str) -> Numbers:
-    """Base run and every set of constants of the table in the model's page."""
-    sets = tomllib.loads(settings_of_the_park())
-    titles = dict(re.findall(r"^(\w+) = .*\} # (.*)$", settings_of_the_park(), flags=re.MULTILINE))
+    """Sizes of the model, its fitted constants, and its base run at some dates."""
     model = read_model(PARK_MODEL)
     outputs = {"residents": "total_residents", "registered": "total_registered", "operating": "total_operating"}
     outputs |= {"construction": "total_under_construction"}
-    dates = (2015.3, 2015.33, 2015.36, 2017, 2018, 2018.35, 2018.36, 2018.4, 2019, 2019.9, 2019.99, 2030)
-
-    def values(overrides: dict[str, float]) -> dict[str, dict[str, float]]:
-        run = simulate(model, Scenario("set", overrides), engine="native")
-        return {
-            name: {f"y{date:g}".replace(".", "_"): float(np.interp(date, run["time"], run[column])) for date in dates}
-            for name, column in outputs.items()
-        }
-
-    runs = {name: values(overrides) for name, overrides in {"base": {}, **sets}.items()}
-    able_alone = values({"SW Operator": 0, "SW CMG": 0})
-    rows = [
-        {
-            "id": name,
-            "title": titles.get(name, name),
-            "early": run["residents"]["y2015_3"],
-            "residents": run["residents"]["y2019_9"],
-            "more": run["residents"]["y2019_9"] - runs["base"]["residents"]["y2019_9"],
-            "operating": run["operating"]["y2019_9"],
-            "more_operating": run["operating"]["y2019_9"] - runs["base"]["operating"]["y2019_9"],
-            "late": run["residents"]["y2030"],
-        }
-        for name, run in runs.items()
-    ]
+    dates = (2015.33, 2015.36, 2017, 2018, 2018.35, 2018.36, 2019, 2019.9, 2019.99)
+    run = simulate(model, engine="native")
     kinds = [type(variable).__name__ for variable in model.variables]
     return {
         "variables": len(kinds),
         "constants": kinds.count("Constant"),
         "fitted": {name: _values(model, name) for name in FITTED},
-        "base": runs["base"],
-        "experiments": [row for row in rows if str(row["id"]).startswith("E")],
-        "of": {row["id"]: row for row in rows if row["id"] in ("E1", "gate_off_neither", "gate_off_cmg_only")},
-        "lost": runs["base"]["residents"]["y2019_9"] - runs["E1"]["residents"]["y2019_9"],
-        "founder_able": runs["M1"]["residents"]["y2019_9"] - able_alone["residents"]["y2019_9"],
+        "base": {
+            name: {f"y{date:g}".replace(".", "_"): float(np.interp(date, run["time"], run[column])) for date in dates}
+            for name, column in outputs.items()
+        },
     }
 
 
@@ -483,7 +455,7 @@ RESULTS: dict[str, Result] = {
         Result(
             "park_runs",
             ("python tools/results.py park_runs",),
-            ("models/cipark.mdl", "models/README.md#settings"),
+            ("models/cipark.mdl",),
             _park_runs,
             cheap=True,
         ),
@@ -522,6 +494,19 @@ RESULTS: dict[str, Result] = {
             lambda folder, printed: ceremonies(),
         ),
         Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
+        Result(
+            "later_next",
+            ("python tools/results.py later_next",),
+            (*LATER, f"{STUDIES}/great_stone_later/policies.toml"),
+            lambda folder, printed: later_next(folder),
+            shares_records=True,
+        ),
+        Result(
+            "parks",
+            ("python tools/results.py parks",),
+            (f"{STUDIES}/other_parks/data/pairs.csv", *LATER),
+            lambda folder, printed: parks(),
+        ),
         Result(
             "later_score",
             ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),

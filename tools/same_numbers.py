@@ -250,11 +250,12 @@ def likelihood_of(folder: Path) -> Arrays:
         yield f"forecast, {name}", values
 
 
-def settings_of(page: Path) -> dict[str, dict[str, float]]:
-    """The base and each experiment of the table in the model's page."""
+def settings_of(study: Path) -> dict[str, dict[str, float]]:
+    """The base and each experiment of a study."""
     import tomllib
 
-    return {"base": {}, **tomllib.loads(page.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0])}
+    policies = tomllib.loads((study / "policies.toml").read_text(encoding="utf-8"))["policy"]
+    return {"base": {}, **{policy["id"]: policy["set"] for policy in policies}}
 
 
 def cases(inputs: Path) -> Iterator[tuple[str, Callable[[], Arrays]]]:
@@ -262,7 +263,7 @@ def cases(inputs: Path) -> Iterator[tuple[str, Callable[[], Arrays]]]:
     for path in sorted(inputs.glob("models/*.*")):
         if path.suffix in (".mdl", ".xmile"):
             yield f"run of {path.name}", lambda path=path: run_of(path, {})
-    for name, settings in settings_of(inputs / "models" / "README.md").items():
+    for name, settings in settings_of(inputs / "calibration" / "studies" / "great_stone").items():
         yield f"run of the park, {name}", lambda settings=settings: run_of(inputs / "models" / "cipark.mdl", settings)
     for path in sorted(inputs.glob("tests/corpus/*/*.*")):
         if path.suffix in (".mdl", ".xmile", ".stmx"):

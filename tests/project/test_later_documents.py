@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from cipark_sd.library import bundled
 
 sys.path.insert(0, str(ROOT / "tools"))
 
+import later_draws
 import later_pages
 import later_results
 
@@ -40,10 +42,13 @@ def frozen() -> xr.Dataset:
 
 
 def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
-    score, fit = (later_pages.kept_numbers(name) for name in ("later_score", "later_fit"))
+    score, fit, ahead, parks = (
+        later_pages.kept_numbers(name) for name in ("later_score", "later_fit", "later_next", "parks")
+    )
     for path, text in (
         (ROOT / "docs" / "results" / "score.md", later_pages.score_page(score)),
-        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit)),
+        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit, ahead)),
+        (ROOT / "docs" / "results" / "parks.md", later_pages.parks_page(parks)),
         (STUDY / "forecast.md", later_pages.forecast_page()),
     ):
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: python tools/later_pages.py"
@@ -51,6 +56,23 @@ def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
     score["series"]["residents"]["scores"]["two rates"]["mean_crps"] = 9.9
     assert "against 7.7" in later_pages.score_page(score)
     assert "9.9 against" in later_pages.score_page(score)
+
+
+def test_the_page_of_the_decisions_is_that_of_the_kept_result() -> None:
+    ahead = later_pages.kept_numbers("later_next")
+    page = (ROOT / "docs" / "example" / "what_next.html").read_text(encoding="utf-8")
+    assert ahead["title"] in page
+    assert {row["title"] for row in ahead["rows"]} <= set(re.findall(r">([^<>]+)<", page))
+    # what the words beside the table say
+    rows = {row["title"]: row for row in ahead["rows"]}
+    assert rows["Plots taken back"]["working"][1] < 0 < rows["Lighter admission"]["working"][1]
+    assert max(row["worst"] for row in rows.values()) < 0.9
+    assert ahead["measure"]["input"] == "Land Per Firm"
+
+
+def test_each_prior_reaches_from_no_loop_to_one_that_matters() -> None:
+    for row in later_pages.kept_numbers("later_fit")["loops"]:
+        assert 0.1 < row["matters"]["prior"] < 0.9, row["loop"]
 
 
 def test_the_forecast_is_made_once_and_knows_nothing_later(frozen: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +108,7 @@ def test_counts_ahead_are_the_last_ones_and_what_the_noise_adds(
     names, n = study.space.names, 40_000
     theta = np.zeros((n, len(names)))
     theta[:, [names.index("entry dispersion"), names.index("start dispersion")]] = 1.5, 0.5
-    fit = later_results.Fit(study, theta, (0.0, 0.0), 0.0, names)
+    fit = later_draws.Fit(study, theta, (0.0, 0.0), 0.0, names)
     growth = {"Total Registered": 10, "Firms Left": 2, "Total Started": 4, "Working Firms": 3, "Residents": 8}
 
     def straight(fit: object, theta: np.ndarray, times: list[float], scenario: object) -> dict[str, np.ndarray]:
@@ -118,13 +140,13 @@ def test_only_what_moves_the_rows_is_sampled(study: CalibrationProblem) -> None:
     from calibration.assess.rivals import with_variant
 
     rival = next(variant for variant in study.rivals if variant.name == "two rates")
-    whole = later_results.up_to(with_variant(study, rival), later_results.SPANS["y2026"])
-    assert set(later_results.acting(whole).space.names) == {
+    whole = later_draws.up_to(with_variant(study, rival), later_draws.SPANS["y2026"])
+    assert set(later_draws.acting(whole).space.names) == {
         "Reference Entry", "Origin Weight[Chinese]", "Origin Weight[Belarusian]", "Reform Effect", "Pandemic Loss",
         "Serious Share", "Start Time", "Leaving Rate", "entry dispersion", "start dispersion",
     }  # fmt: skip
-    early = later_results.up_to(whole, later_results.SPANS["y2019"])
-    assert "Pandemic Loss" not in later_results.acting(early).space.names
+    early = later_draws.up_to(whole, later_draws.SPANS["y2019"])
+    assert "Pandemic Loss" not in later_draws.acting(early).space.names
 
 
 def test_the_rival_nested_in_the_model_is_its_closed_form() -> None:
