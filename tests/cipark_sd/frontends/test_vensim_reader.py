@@ -126,6 +126,14 @@ def test_kinds_follow_the_right_side(write_mdl: Write) -> None:
     assert model["n"].pieces == (Piece(Grid((1.0, 2.0), (2,)), ("r",)),)
 
 
+def test_an_equation_displaces_what_the_arrows_say(write_mdl: Write) -> None:
+    """Vensim saves the arrows of a drawing before an equation that does not use them all."""
+    path = write_mdl("x  = A FUNCTION OF( y, -z) ~~|\nx=\n\ty + 1 ~~|\ny = 1 ~~|\nz = 2 ~~|\n")
+    assert expression(path, "x") == Binary("+", Ref("y"), Const(1.0))
+    with pytest.raises(CiparkError, match="model.mdl:2.*'x' uses A FUNCTION OF"):
+        read_model(write_mdl("x = A FUNCTION OF(y) ~~|\ny = 1 ~~|\n"))
+
+
 def test_data_may_be_computed_of_data(write_mdl: Write, tmp_path: Path) -> None:
     """Source: Vensim's reference manual, dataequations.html: ``cost data := variable cost data + fixed cost data``."""
     (tmp_path / "d.csv").write_text("time,first,second\n0,1,10\n2,3,30\n", encoding="utf-8")
