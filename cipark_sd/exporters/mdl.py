@@ -163,7 +163,8 @@ def _by_group(variables: Iterable[Variable]) -> Iterator[Variable]:
 
 
 def _dimension(dimension: Dimension, model: Model) -> str:
-    elements = ", ".join(map(quoted, dimension.element_labels))
+    labels = dict(zip(dimension.elements, dimension.element_labels, strict=True))
+    elements = ", ".join(quoted(labels[element]) for element in dimension.listed or dimension.elements)
     mapped = " -> " + ", ".join(_mapped(dimension, name, model) for name in dimension.mappings)
     mapped = mapped if dimension.mappings else ""
     return f"{quoted(dimension.label)}:\n\t{elements}{mapped}\n\t~\n\t~\t|\n\n"
@@ -172,7 +173,7 @@ def _dimension(dimension: Dimension, model: Model) -> str:
 def _mapped(dimension: Dimension, name: str, model: Model) -> str:
     """A range that is mapped to; with groups, for each element the element or the subrange that it stands for."""
     standing = dict(dimension.groups).get(name)
-    if standing is None:
+    if standing is None or standing == dimension.listed:
         return quoted(name)
     target = model.dimension_by_name[name]
     members = []

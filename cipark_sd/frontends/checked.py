@@ -17,10 +17,10 @@ from cipark_sd.errors import (
 from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.frontends.lines import placed
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, levels, references, walk
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, levels, references, walk
 from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
-from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, StockPiece, Variable, expressions
 from cipark_sd.naming import spelling
 
 
@@ -63,6 +63,7 @@ def checked_model(
     raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     problems += _ambiguous(path.name, variables, dimensions, macros)
     problems += _self_calling(path.name, macros)
+    problems += _over_repeats(path.name, variables, {d.name: d.label for d in dimensions if d.listed})
     macro_names = frozenset(macro.name for macro in macros)
     text = raw.decode("utf-8", "replace")
     problems += unknown_references(path.name, variables, dimensions, (), macro_names, text)
@@ -143,6 +144,24 @@ def _ambiguous(
         if missing:
             reason = f"is missing: no equation in it computes {', '.join(map(repr, missing))}"
             yield EquationError(where, f"macro {macro.name}", reason)
+
+
+def _over_repeats(where: str, variables: Iterable[Variable], repeated: Mapping[str, str]) -> Iterator[CiparkError]:
+    """One error for each variable that takes a range whole in which an element has several places."""
+    for variable in variables if repeated else ():
+        values = [p for p in variable.pieces if not (isinstance(p, Piece) and not isinstance(p.expr, Grid))]
+        whole = {s for p in values if not isinstance(p, StockPiece) for s in p.subscripts}
+        for part in (part for expr in expressions(variable) for part in walk(expr)):
+            match part:
+                case Ref(_, subscripts):
+                    whole |= {sub.removesuffix("!") for sub in subscripts if sub.endswith("!")}
+                case Call("elmcount", (Ref(name, ()),)):
+                    whole.add(name)
+        for name in sorted(whole & repeated.keys()):
+            reason = (
+                f"takes all of {repeated[name]!r}, in which elements stand more than once; use a range of each once"
+            )
+            yield EquationError(where, variable.label, reason)
 
 
 def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:

@@ -29,7 +29,8 @@ class Dimension:
 
     All names are canonical except ``label`` and ``element_labels``. A mapping holds element by element, in order, but
     for those that ``groups`` has: for each element of the other range, in its order, the element that it stands for,
-    empty where it stands for none.
+    empty where it stands for none. ``listed`` is the range as the file has it where an element has several places in
+    it, each for another element of the ranges that it is mapped to; ``elements`` has each once.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dimension:
     element_labels: tuple[str, ...]
     mappings: tuple[str, ...] = ()
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,9 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
             elements = ranges.flat(name)
             targets = [canonical(mapping.target) for mapping in definition.mappings]
             grouped = [(canonical(m.target), _grouped(definition, m, ranges)) for m in definition.mappings]
+            listed: tuple[str, ...] = ()
+            if len(set(elements)) < len(elements) and grouped and all(standing == elements for _, standing in grouped):
+                listed, elements = elements, tuple(dict.fromkeys(elements))
         except CiparkError as problem:
             problems.append(problem)
             continue
@@ -126,6 +129,7 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
                 tuple(ranges.labels[e] for e in elements),
                 tuple(targets),
                 tuple((target, standing) for target, standing in grouped if standing),
+                listed,
             )
         )
     return tuple(made)
@@ -142,7 +146,10 @@ def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str,
     target = canonical(mapping.target)
     members = tuple(map(canonical, mapping.members))
     if not members:
-        return ()
+        # an element with several places stands for as many of a range that it is mapped to
+        own = ranges.flat(canonical(definition.label))
+        repeats = len(set(own)) < len(own) and target in ranges.defined and len(ranges.flat(target)) == len(own)
+        return own if repeats else ()
 
     def refused(reason: str) -> UnsupportedFeature:
         return UnsupportedFeature(

@@ -172,6 +172,10 @@ class _Section:
                     definition.equations.append(Equation(entry, heading, words))
                 case RealityCheck():
                     continue
+        for definition in self.definitions.values():
+            # Vensim keeps the arrows of a drawing beside an equation that does not use them all
+            finished = [equation for equation in definition.equations if not equation.is_unfinished]
+            definition.equations = finished or definition.equations
 
     def variables(
         self, made: tuple[Dimension, ...], seconds: SecondRanges, lookups: Collection[str] = ()

@@ -50,6 +50,12 @@ class Equation:
         first = self.tokens[self.head.start : self.head.start + 1]
         return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) in ("get_xls_lookups", "get_direct_lookups")
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it says only what the drawing's arrows say: ``A FUNCTION OF``."""
+        first = self.tokens[self.head.start : self.head.start + 1]
+        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) == "a_function_of"
+
 
 @dataclass(frozen=True, slots=True)
 class _Missing:

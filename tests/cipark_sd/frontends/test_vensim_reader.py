@@ -8,6 +8,7 @@ import pytest
 from places import CORPUS
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, Problems
+from cipark_sd.exporters.mdl import write_mdl as written
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.vensim.entries import split
 from cipark_sd.frontends.vensim.tokens import tokens
@@ -126,6 +127,45 @@ def test_kinds_follow_the_right_side(write_mdl: Write) -> None:
     assert model["n"].pieces == (Piece(Grid((1.0, 2.0), (2,)), ("r",)),)
 
 
+REPEATED = """source: coal es, onshore es, offshore es -> fuel ~~|
+fuel: coal, wind, wind -> source ~~|
+all: coal, wind, oil ~~|
+price[all] = 1, 2, 3 ~~|
+cost[source] = 10 * price[fuel] ~~|
+use[source] = 1, 20, 300 ~~|
+"""
+BY_FUEL = """by fuel[fuel] :EXCEPT: [wind] = use[source] ~~|
+by fuel[wind] = use[onshore es] + use[offshore es] ~~|
+by fuel[all] :EXCEPT: [fuel] = 0 ~~|
+"""
+
+
+def test_an_element_may_have_several_places_in_a_range_that_is_mapped(write_mdl: Write, tmp_path: Path) -> None:
+    """As the Energy Policy Simulator's models have ranges: each place stands for another element of the other range."""
+    model = read_model(write_mdl(REPEATED + BY_FUEL, final=1, step=1))
+    written(model, tmp_path / "again.mdl")
+    for run in (simulate(model), simulate(read_model(tmp_path / "again.mdl"))):
+        assert run["cost"][0].values.tolist() == [10.0, 20.0, 20.0]
+        assert run["by_fuel"][0].values.tolist() == [1.0, 320.0, 0.0]
+    for further, message in (
+        ("x = SUM(price[fuel!]) ~~|", "'x' takes all of 'fuel', in which elements stand more than once"),
+        ("x = ELMCOUNT(fuel) ~~|", "'x' takes all of 'fuel'"),
+        ("x[fuel] = 1, 2, 3 ~~|", "'x' takes all of 'fuel'"),
+    ):
+        with pytest.raises(CiparkError, match=rf"model.mdl:11: .*{message}"):
+            read_model(write_mdl(REPEATED + BY_FUEL + further))
+    with pytest.raises(CiparkError, match="'x' uses 'source', of which 2 elements are mapped to 'wind'"):
+        simulate(read_model(write_mdl(REPEATED + "x[fuel] = use[source] ~~|")))
+
+
+def test_an_equation_displaces_what_the_arrows_say(write_mdl: Write) -> None:
+    """Vensim saves the arrows of a drawing before an equation that does not use them all."""
+    path = write_mdl("x  = A FUNCTION OF( y, -z) ~~|\nx=\n\ty + 1 ~~|\ny = 1 ~~|\nz = 2 ~~|\n")
+    assert expression(path, "x") == Binary("+", Ref("y"), Const(1.0))
+    with pytest.raises(CiparkError, match="model.mdl:2.*'x' uses A FUNCTION OF"):
+        read_model(write_mdl("x = A FUNCTION OF(y) ~~|\ny = 1 ~~|\n"))
+
+
 def test_data_may_be_computed_of_data(write_mdl: Write, tmp_path: Path) -> None:
     """Source: Vensim's reference manual, dataequations.html: ``cost data := variable cost data + fixed cost data``."""
     (tmp_path / "d.csv").write_text("time,first,second\n0,1,10\n2,3,30\n", encoding="utf-8")
@@ -172,7 +212,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
 )
 def test_what_cannot_be_read_has_a_line_and_a_column(write_mdl: Write, equations: str, message: str) -> None:
     with pytest.raises(EquationError, match=message):
-        read_model(write_mdl(equations + "\n"))
+        read_model(write_mdl(REPEATED + "\n"))
 
 
 def test_what_follows_from_an_unread_equation_is_not_reported_beside_it(write_mdl: Write) -> None:
