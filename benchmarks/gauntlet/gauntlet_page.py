@@ -133,6 +133,19 @@ def _summary(records: Sequence[Record], word: str) -> list[str]:
     ]
 
 
+def _limits(records: Sequence[Record]) -> list[str]:
+    """That limits were wider than those of the script, and which cases have no record."""
+    wider = sorted({record["slack"] for record in records if record.get("slack", 1.0) != 1.0})
+    absent = sorted(set(names()) - {record["case"] for record in records})
+    return [
+        *(
+            f"Limits of processor time were {factor:g} times those of the script: other work slowed the processor."
+            for factor in wider
+        ),
+        *([f"Not run: {', '.join(absent)}."] if absent else []),
+    ]
+
+
 def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path = CASES) -> str:
     """The page."""
     titles = {name: read(name, folder) for name in names(folder)}
@@ -155,6 +168,7 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         "",
         "Errors of the rates are by data sets. Rates should be 95 % for intervals and draws, 90 % for forecasts.",
         *sorted({record["libraries"] for record in [*records, *before] if "libraries" in record}),
+        *_limits(records),
     ]
     for word, sets in (("Now", records), ("Before", before)):
         if not sets:

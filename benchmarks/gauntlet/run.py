@@ -85,11 +85,11 @@ def version() -> str:
     return printed("log", "-1", "--format=%h") + ("+" if printed("status", "--porcelain") else "")
 
 
-def one_set(case: Case, level: int, seed: int, work: Path) -> dict[str, object]:
+def one_set(case: Case, level: int, seed: int, work: Path, slack: float = 1.0) -> dict[str, object]:
     """The record of a data set."""
     folder = work / f"{case.name}_{level}_{seed}"
     made = prepare(case, level, seed, folder)
-    steps = run_chain(case, folder)
+    steps = run_chain(case, folder, slack)
     start = time.process_time()
     checks = judge(case, seed, folder, made, steps)
     return {
@@ -97,6 +97,7 @@ def one_set(case: Case, level: int, seed: int, work: Path) -> dict[str, object]:
         "level": level,
         "seed": seed,
         "version": version(),
+        "slack": slack,
         "libraries": ", ".join(
             f"{name} {metadata.version(name)}" for name in ("pysd", "numpy", "scipy", "arviz-stats")
         ),
@@ -116,6 +117,7 @@ def one_set(case: Case, level: int, seed: int, work: Path) -> dict[str, object]:
 @click.option(
     "--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CASES, help="Of cases."
 )
+@click.option("--slack", default=1.0, show_default=True, help="Multiplies the limits of processor time.")
 @click.option("--fresh", is_flag=True, help="Run again what the results hold.")
 @click.option("--page", is_flag=True, help="Write docs/reference/gauntlet.md from the results and run nothing.")
 def main(
@@ -126,6 +128,7 @@ def main(
     results: Path,
     work: Path,
     folder: Path,
+    slack: float,
     fresh: bool,
     page: bool,
 ) -> None:
@@ -145,7 +148,7 @@ def main(
             for seed in range(first_seed, first_seed + seeds):
                 if (name, level, seed) in finished and not fresh:
                     continue
-                record = one_set(read(name, folder), level, seed, work.absolute())
+                record = one_set(read(name, folder), level, seed, work.absolute(), slack)
                 records = [r for r in records if (r["case"], r["level"], r["seed"]) != (name, level, seed)] + [record]
                 # whole or not at all, so that a stop loses one data set
                 part = results.with_suffix(".part")
