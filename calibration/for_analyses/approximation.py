@@ -122,6 +122,14 @@ def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) ->
     return theta if abs(now - likelihood) <= SAME * max(abs(likelihood), 1.0) else None
 
 
+def misfit_of(folder: Path) -> str:
+    """What a calibration in ``folder`` found that its model does not follow; empty where nothing is."""
+    try:
+        return str(json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))["misfit"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _optimum(density: Posterior, start: Array | None, rng: np.random.Generator) -> Array:
     """The best of a few searches, or of as many as a quick fit makes where there is nothing to start from."""
     searches = density.problem.method.fast_starts if start is None else SEARCHES
