@@ -183,8 +183,7 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
     items = []
     for row in page.rows:
         first, *further = row.values
-        # a value of several sides needs their names
-        names = [f"{name} ({small})" if "·" in small else name for name, small in page.columns[1:]]
+        names = [f"{name}, {small}" if small.startswith("chance") else name for name, small in page.columns[1:]]
         named = zip(names, further, strict=True)
         small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""
