@@ -200,7 +200,7 @@ class _First:
         interval = (row["level"], row["level_low"], row["level_high"])
         if decision is None:
             kind = "not decided" if row["level_class"] == "informed" else row["level_class"]
-            values = [Value(f"{_spread(*interval, self._counted(self.main.id))} in all", kind), _NONE]
+            values = [Value(_spread(*interval, self._counted(self.main.id)), kind), _NONE]
             for name in decided(self.about.catalogue).beside:
                 of = self.rows[BASE, name]
                 level = _alone(of["level"], of["level_low"], of["level_high"], self._counted(name))
@@ -289,12 +289,13 @@ def _some(names: list[str]) -> str:
 def _spread(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:
     """A median with its interval of 90 %, with the minus of a page; what is counted in whole numbers.
 
-    >>> _spread(6.5, -0.32, 25.1, True, sign=True), _spread(-0.0052, -2.0, 9.0, True), _spread(0.12, 0.1, 0.14, False)
-    ('+7 (0 to 25)', '0 (−2 to 9)', '0.12 (0.1 to 0.14)')
+    >>> _spread(6.6, -0.32, 25.1, True, sign=True), _spread(-0.0052, -2.0, 9.0, True), _spread(0.12, 0.1, 0.14, False)
+    ('+7 (0 to 25)', '0 (−2 to 9)', '0.120 (0.100 to 0.140)')
     """
     if counted and high - low >= WHOLE:
-        # adding 0.0 makes a zero of a negative one
-        value, low, high = (round(end) + 0.0 for end in (value, low, high))
+        # adding 0 makes a zero of a negative one
+        value, low, high = (round(end) + 0 for end in (value, low, high))
+        return f"{'+' * (sign and value > 0)}{value} ({low} to {high})".replace("-", "−")
     return spread(value, low, high, sign=sign).replace("-", "−")
 
 
