@@ -51,7 +51,9 @@ class Basis:
         """For a column of a table: origin, number and quality."""
         match self.origin:
             case "posterior" | "borrowed":
-                quality = {True: "converged", False: "not converged", None: "convergence not recorded"}[self.converged]
+                quality = {True: "converged", False: "not converged", None: "not checked for convergence"}[
+                    self.converged
+                ]
                 return f"{self.origin}, {self._number}, {quality}"
             case "optimum":
                 return "best fit, no draws"

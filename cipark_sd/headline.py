@@ -168,6 +168,8 @@ class Headline:
         The interval of the same estimand under the priors alone, where it was computed.
     reported : str
         What was reported of the estimand, as people read it; empty where nothing was.
+    doubt : str
+        Why the interval is not to be trusted, such as residuals that are no noise; empty where no test says so.
     """
 
     estimand: str
@@ -186,6 +188,7 @@ class Headline:
     date: str = ""
     prior: Bounds | None = None
     reported: str = ""
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -265,13 +268,18 @@ class Headline:
 
     @property
     def standing(self) -> Standing:
-        """Whether the data narrow the number, leave it open, or the priors alone give its sign."""
+        """Whether the data narrow the number, leave it open, or the priors alone give its sign.
+
+        An interval that is not to be trusted does not make a number known, however narrow it is.
+        """
         if self.interval is None or self.prior is None:
             return ""
         sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
         if any(end is None and state in _UNJUDGED for end, state in sides):
             return ""
-        return "known" if self.narrowed else "assumed" if self.has_assumed_sign else "not known"
+        if self.narrowed and not self.doubt:
+            return "known"
+        return "assumed" if self.has_assumed_sign else "not known"
 
     @property
     def brief(self) -> str:
@@ -321,6 +329,7 @@ class Details(TypedDict, total=False):
     title: str
     prior: Bounds | None
     reported: str
+    doubt: str
 
 
 @dataclass(frozen=True, slots=True)

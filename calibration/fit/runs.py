@@ -104,6 +104,11 @@ def series_runs(rows: Iterable[FittedRow], observations: Sequence[Observation]) 
     return tuple(tests)
 
 
+def not_noise(results: Sequence[Runs]) -> list[str]:
+    """Observations whose residuals stay on one side of the model longer than chance allows."""
+    return [r.observation for r in results if 2 * len(results) * min(r.few_runs, r.one_sided) < FAMILY_LEVEL]
+
+
 def runs_words(results: Sequence[Runs]) -> list[str]:
     """Series whose residuals stay on one side longer than chance allows, with what that means.
 

@@ -105,6 +105,14 @@ def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) ->
     return theta if abs(now - likelihood) <= SAME * max(abs(likelihood), 1.0) else None
 
 
+def misfit_of(folder: Path) -> str:
+    """What a calibration in ``folder`` found that its model does not follow; empty where nothing is."""
+    try:
+        return str(json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))["misfit"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _found(
     problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str, optimum: Array | None
 ) -> _Found:

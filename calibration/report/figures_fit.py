@@ -92,6 +92,7 @@ def answer_figure(
     time: TimeAxis,
     fan: Array | None = None,
     expected: str = "",
+    noise: bool = False,
     narrow: bool = False,
 ) -> "Figure":
     """One trajectory with its dated numbers, as far as these go, for the first screen of a page.
@@ -106,6 +107,8 @@ def answer_figure(
         Ends of the central 90 % and 50 % of draws, ascending.
     expected : str, optional
         The last number of the model as the page has it.
+    noise : bool
+        Whether bars show where the noise of the rows lies.
     narrow : bool
         Whether it is for a phone.
     """
@@ -118,6 +121,8 @@ def answer_figure(
         axis.fill_between(times, fan[0], fan[3], color=EXPECTED, alpha=0.16, lw=0)
         axis.fill_between(times, fan[1], fan[2], color=EXPECTED, alpha=0.32, lw=0)
     axis.plot(times, course, color=EXPECTED, lw=2)
+    judged = [row for row in levels if noise and np.isfinite(row.low + row.high)]
+    axis.vlines(*np.array([(row.end, row.low, row.high) for row in judged]).reshape(-1, 3).T, color="0.6", lw=2)
     draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels], colour=COUNTED, size=5.5)
     start, end = _shown_span(times, levels)
     axis.set_xlim(start, end)
@@ -155,7 +160,7 @@ def _name_ends(
 
     finite = np.isfinite(course)
     last = float(np.interp(end, times[finite], course[finite])) if finite.any() else np.nan
-    names = [(last, f"{expected or number(last, digits=3)} expected", EXPECTED, "bold")]
+    names = [(last, f"model: {expected or number(last, digits=3)}", EXPECTED, "bold")]
     reported = [row for row in levels if np.isfinite(row.lower) and row.use != "check"]
     if reported:
         row = max(reported, key=lambda row: row.end)

@@ -7,7 +7,8 @@ from calibration.fit.conditions import conditions_record
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given
-from calibration.report.findings import Fit, posterior_table
+from calibration.report.findings import Findings, Fit, posterior_table
+from calibration.report.sections.base import misfit
 from calibration.sampling.convergence import CONVERGED
 from calibration.study.placeholders import far_off
 from cipark_sd.scenarios import override_key, split_key
@@ -16,8 +17,9 @@ from cipark_sd.scenarios import override_key, split_key
 TIME_KEYS = {"initial_time": "from", "final_time": "to", "time_step": "step", "saveper": "save_every"}
 
 
-def record(fit: Fit) -> dict[str, object]:
+def record(findings: Findings) -> dict[str, object]:
     """What ``fit.json`` holds; what is not finite becomes null."""
+    fit = findings.fit
     study, optimum = fit.study, fit.optimum
     conditions = {held.name: held.value for held in prediction_given(fit)}
     return {
@@ -50,6 +52,7 @@ def record(fit: Fit) -> dict[str, object]:
             for r in fit.errors.residuals
         ],
         "conditions": conditions_record(fit.conditions),
+        "misfit": misfit(findings),
         "at_bound": list(optimum.at_bound),
         "far_from_the_file": [line.name for line in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 
+from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import problem_digest
 from calibration.study.levels import NOT_YET, course_of, is_reported_later
 from calibration.study.observations import Observation, ReadQuantity
@@ -27,6 +28,8 @@ class Observed:
         Of its noise.
     label : str
         Of an axis: what its first number is of, with units.
+    jumps : tuple of float
+        Times at which what waited is reported together.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Observed:
     variables: str
     families: str
     label: str
+    jumps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,9 @@ def _observed(model: Model, observation: Observation) -> Observed:
         ", ".join(model[name].label for name in names),
         ", ".join(sorted({term.noise.family.name for term in observation.terms})),
         quantity_label(model, quantities[0].parts) if quantities else "",
+        quantities[0].reading.events
+        if quantities and isinstance(quantities[0], ReadQuantity) and isinstance(quantities[0].reading, Reporting)
+        else (),
     )
 
 

@@ -87,11 +87,11 @@ def _number(record: Headline) -> str:
     name = record.title or record.dated
     name = html.escape(f"{name[:1].upper()}{name[1:]}")
     mark = _mark(record.standing) if record.standing else ""
-    counted = f"{html.escape(record.reported)} reported; model " if record.reported else ""
+    reported = f"{html.escape(record.reported)} reported; for comparison, the model: " if record.reported else ""
     assumed = "Not a finding. Model: " if record.standing == "assumed" else ""
     return (
         f'<section data-estimand="{html.escape(record.estimand)}"><h2>{name}</h2>{mark}'
-        f"<p>{counted}{assumed}<b>{html.escape(without_exponents(record.brief))}</b></p>{''.join(_intervals(record))}</section>"
+        f"<p>{reported}{assumed}<b>{html.escape(without_exponents(record.brief))}</b></p>{''.join(_intervals(record))}</section>"
     )
 
 

@@ -142,10 +142,12 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
     items = []
     for row in page.rows:
         first, *further = row.values
-        # a value of several sides needs their names
-        names = [f"{name} ({small})" if "·" in small else name for name, small in page.columns[1:]]
-        named = zip(names, further, strict=True)
-        small = " · ".join(f"{e(name)} {_value(value)}" for name, value in named if value.kind or value.text != "–")
+        named = zip(page.columns[1:], further, strict=True)
+        small = " · ".join(
+            f"{e(name)}{e(f', {few}') if few.startswith(('(', 'chance')) else ''} {_value(value)}"
+            for (name, few), value in named
+            if value.kind or value.text != "–"
+        )
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""
         drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
         line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'

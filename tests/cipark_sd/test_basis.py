@@ -60,7 +60,7 @@ def test_captions_have_a_few_words_for_it(basis, name):
     [
         (Basis("posterior", 9, True), "posterior, 9 draws, converged"),
         (Basis("borrowed", 9, False), "borrowed, 9 draws, not converged"),
-        (Basis("posterior", 9), "posterior, 9 draws, convergence not recorded"),
+        (Basis("posterior", 9), "posterior, 9 draws, not checked for convergence"),
         (Basis("prior", 9), "prior, 9 draws, no data seen"),
         (Basis("ranges", 9), "ranges, 9 draws, no data seen"),
     ],

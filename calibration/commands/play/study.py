@@ -13,7 +13,7 @@ from calibration.commands.play.request import Request
 from calibration.commands.play.starts import start_of, with_starts
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.fit_at_hand import posterior_in
-from calibration.for_analyses.optima import optimum_of
+from calibration.for_analyses.optima import misfit_of, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
 from calibration.likelihood.posterior import On
@@ -113,6 +113,7 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         base="as assumed" if unseen else "as fitted",
         limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
         notice=_notice(problem, request.seed, first.basis),
+        misfit="" if request.draws or unseen else misfit_of(_place(request, problem)),
         labels=_labels(problem, scenario),
         model_digest=digest,
     )

@@ -11,11 +11,12 @@ from calibration.fit.residuals import FittedRow
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit
-from calibration.report.sections.base import ReportPart
+from calibration.report.sections.base import ReportPart, misfit
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
 from calibration.report.sections.questions import cautions, warnings
+from calibration.report.study_facts import Observed
 from cipark_sd.headline import Headline, Standing
 from cipark_sd.pages.blocks import FirstScreen, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -47,6 +48,7 @@ class First(ReportPart):
             "time": fit.study.time,
             "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
+            "noise": has_bars(observed),
         }
         parts = (fit.curves.times, course, fit.curves.levels.get(shown, ()))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
@@ -62,11 +64,13 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
+    doubt = misfit(findings)
+    nothing = f"Nothing firmly: {doubt}, so that intervals are too narrow" if doubt else fit_words(fit)
     known = " ".join(filter(None, [_sentence(questions.known), _sentence(known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
         title=NO_FINDING if fit.conditions.first else questions.finding or title_words(records),
-        known=known or _sentence(fit_words(fit)),
+        known=known or _sentence(nothing),
         not_known=_sentence(questions.not_known or not_known_words(fit, records)),
         assumed=_sentence(questions.assumed or assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
@@ -113,6 +117,8 @@ def title_words(records: Sequence[Headline]) -> str:
     n, k = len(_with(constants, "known")), len(constants)
     if not k:
         return "No constant was fitted"
+    if constants[0].doubt:
+        return f"{constants[0].doubt[:1].upper()}{constants[0].doubt[1:]}"
     if k == 1:
         return f"The data {'narrow' if n else 'do not narrow'} {_name(constants[0])}: {constants[0].brief}"
     some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
@@ -125,8 +131,7 @@ def known_words(records: Sequence[Headline]) -> str:
     if first is None:
         return ""
     if first.reported:
-        expected = first.brief.replace(" (", " expected (", 1)
-        return f"{first.title}: {first.reported} reported, {expected}"
+        return f"{first.title}: {first.reported} reported. As a check, the fitted model gives {first.brief}"
     n_more = len(_with([record for record in records if not record.title], "known")) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
     return f"{_name(first)}: {first.brief}{rest_of}"
@@ -134,11 +139,14 @@ def known_words(records: Sequence[Headline]) -> str:
 
 def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     """What the data leave open: numbers, then constants that they do not narrow."""
-    left = [_name(record) for record in _with(records, "not known")]
+    open_ = _with(records, "not known")
+    left = [_name(record) for record in open_]
     if not left:
         return "Whether another structure of the model explains the data as well"
     n_more = len(left) - NAMED
     names = listed([*left[:NAMED], *([f"{n_more} more"] if n_more > 0 else [])])
+    if any(record.doubt for record in open_):
+        return f"{names}: another structure of the model may give other values"
     return f"{names}: the data do not narrow what the priors alone say"
 
 
@@ -171,9 +179,7 @@ def fit_words(fit: Fit) -> str:
     if not judged:
         return ""
     inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
-    wide = any(p.target == "noise" and p.use == "CAL" for p in fit.study.space)
-    noise = f"{'estimated ' * wide}noise of single numbers"
-    return f"{inside} of {len(judged)} fitted numbers lie within 90% of the {noise}"
+    return f"{inside} of {len(judged)} fitted numbers lie within their 90% range"
 
 
 def first_shown(fit: Fit) -> str | None:
@@ -194,14 +200,33 @@ def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
 
 
 def caption_words(findings: Findings) -> str:
-    """What the line, the bands and the dots are, and how well the model fits."""
-    fit, fitted = findings.fit, fit_words(findings.fit)
-    line = "Line: the model at the optimum."
+    """What the line, the bands, the dots and the jumps are, and how well the model fits."""
+    fit = findings.fit
+    observed = next((entry for entry in fit.study.observations if entry.name == first_shown(fit)), None)
+    line = "Line: the best fit."
     if findings.draws is not None and findings.draws.fan is not None:
-        bands = "Line and bands: the expected value, median with 50% and 90% intervals."
-        line = f"{bands} Single numbers scatter more widely."
-    hollow = " Open dots: not fitted." if any(row.use != "fit" for row in _rows_shown(fit)) else ""
-    return f"{line} Dots: what was reported.{hollow}{f' {fitted}.' if fitted else ''}"
+        line = "Line and bands: the expected value without noise, median with 50% and 90% intervals."
+    rows = _rows_shown(fit)
+    hollow = " Open dots: not fitted." if any(row.use != "fit" for row in rows) else ""
+    text = f"{line} Dots: reported.{hollow}"
+    if observed is not None and rows:
+        dates = [fit.study.calendar.label(at) for at in observed.jumps if rows[0].end < at <= rows[-1].end]
+        text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
+    return f"{text} {noise_words(fit, observed)}".rstrip()
+
+
+def has_bars(observed: Observed) -> bool:
+    """Whether the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them."""
+    return observed.kind == "level"
+
+
+def noise_words(fit: Fit, observed: Observed | None) -> str:
+    """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
+    fitted = fit_words(fit)
+    if observed is not None and has_bars(observed):
+        return f"Grey bars: 90% of reported numbers, noise included; {fitted}." if fitted else ""
+    increases = " (of a running total, its increases)" if observed is not None and observed.kind == "increments" else ""
+    return f"Dots may lie outside the bands. Noise included, {fitted}{increases}." if fitted else ""
 
 
 def _rows_shown(fit: Fit) -> Sequence[FittedRow]:

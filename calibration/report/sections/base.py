@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
 from calibration.fit.held import Held
+from calibration.fit.runs import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.pages.parts import Part
+from cipark_sd.wording import listed
 
 #: What the numbers of a study with groups are conditional on.
 IN_GROUPS = "groups of one kind"
@@ -29,9 +31,17 @@ def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
     return tuple(f"{constant.name} = {constant.value:.4g}" for constant in held)
 
 
+def misfit(findings: Findings) -> str:
+    """What the model does not follow, by the tests of residuals and of replicates; empty where none fails."""
+    assessed = findings.assessment
+    lines = () if assessed is None else assessed.discrepancies
+    names = [*not_noise(findings.fit.conditions.runs), *(line.observation for line in lines if line.fails)]
+    return f"the model misses a pattern in the data ({listed(dict.fromkeys(names))})" if names else ""
+
+
 def record(findings: Findings, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
     """A headline number of a calibration."""
     fit, study = findings.fit, findings.fit.study
     digests = study.model_digest, study.study_digest
     call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
-    return call.record(estimand, number, **details)
+    return call.record(estimand, number, doubt=misfit(findings), **details)

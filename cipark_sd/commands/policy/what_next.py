@@ -14,7 +14,7 @@ from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import Row, Value, WhatNext
-from cipark_sd.wording import listed, number, rounded, with_unit
+from cipark_sd.wording import is_counted, listed, number, rounded, with_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9
@@ -22,6 +22,8 @@ CLEARLY = 0.9
 WORTH, ERRORS = 0.02, 2.0
 #: Chances that differ by less are alike.
 TIE = 0.02
+#: Width of an interval of what is counted from which on it is in whole numbers.
+WHOLE = 3
 #: Names in a sentence, at most.
 NAMED = 3
 _NONE = Value("–")
@@ -128,7 +130,7 @@ class _First:
             loss = f", at the cost of {listed(losers)}" if losers else ""
             finding = f"{option.title}: {self.improvement} in at least nine of ten draws{loss}."
         else:
-            finding = "No option clearly beats doing nothing."
+            finding = f"No option brings {self.improvement} with a {CLEARLY:.0%} chance."
         best = self._worth_measuring()
         if best is not None:
             return f"{finding} Measure {best['input']} before deciding."
@@ -141,28 +143,31 @@ class _First:
         return f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
 
     def known(self) -> str:
-        """What the data inform."""
+        """What the data inform: of what is to come no level, which is a forecast."""
         if self.about.unseen:
             return "There are no data: the draws come from ranges, and nothing here is known."
-        base = self.rows[BASE, self.main.id]
         informed = [option.title for option, row in self.options if self._class(row) == "informed"]
-        changes = f"the change by {_some(informed)}" if informed else "none of its changes"
-        if base["level_class"] != "informed":
-            return f"The data inform {changes}." if informed else "The data inform neither level nor changes."
-        level = _spread(base["level"], base["level_low"], base["level_high"]).replace("(", "(90%: ")
-        return f"{self.main.title} if nothing is done: {level}. The data inform {changes}."
+        if informed:
+            return f"The data inform the change by {_some(informed)}. All levels are forecasts."
+        return "None of these changes: the data say which draws are likely, and all that follows is a forecast."
 
     def unknown(self) -> str:
-        """What the option nearest to even chances hangs on."""
+        """The level if nothing is done, and what the option nearest to even chances depends on."""
         if not (self.bands and self.options):
             return f"The chance of {self.improvement}."
+        base = self.rows[BASE, self.main.id]
+        level = _spread(base["level"], base["level_low"], base["level_high"], self._counted(self.main.id)).replace(
+            "(", "(90%: "
+        )
         option, _ = min(self.options, key=lambda pair: abs(pair[1]["better"] - 0.5))
         of = self.result.hangs_on
-        hangs = [f"{row['input']} ({row['correlation']:+.2f})" for row in records(of[of["alternative"] == option.id])]
-        question = f"How much \u201c{option.title}\u201d changes"
-        if not hangs:
-            return f"{question}; no single number decides it."
-        return f"{question}. It hangs on {_some(hangs)}, by rank correlation.".replace("(-", "(−")
+        inputs = [str(row["input"]) for row in records(of[of["alternative"] == option.id])]
+        question = f"{self.main.title} if nothing is done: forecast {level}. How much “{option.title}” changes them"
+        return (
+            f"{question}: no single number decides it."
+            if not inputs
+            else f"{question}: that depends most on {_some(inputs)}."
+        )
 
     def assumed(self) -> str:
         """Numbers without a source, and outcomes that rest on numbers without data."""
@@ -186,7 +191,7 @@ class _First:
         for name in decisions.beside:
             yield catalogue.outcome_by_id[name].title, self.about.units[name] or "change"
         if self._sides():
-            yield "Chance each gains", " · ".join(outcome.side for outcome in self._sides())
+            yield from ((f"{o.side[:1].upper()}{o.side[1:]}", "chance to gain") for o in self._sides())
 
     def row(self, decision: Decision | None) -> Row:
         """One alternative; None for doing nothing."""
@@ -194,20 +199,23 @@ class _First:
         row = self.rows[id_, self.main.id]
         interval = (row["level"], row["level_low"], row["level_high"])
         if decision is None:
-            values = [Value(_spread(*interval), row["level_class"]), _NONE]
+            kind = "not decided" if row["level_class"] == "informed" else row["level_class"]
+            values = [Value(_spread(*interval, self._counted(self.main.id)), kind), _NONE]
             for name in decided(self.about.catalogue).beside:
                 of = self.rows[BASE, name]
-                values.append(Value(_alone(of["level"], of["level_low"], of["level_high"]), self._class(of)))
-            values += [_NONE] if self._sides() else []
+                level = _alone(of["level"], of["level_low"], of["level_high"], self._counted(name))
+                values.append(Value(level, self._class(of)))
+            values += [_NONE for _ in self._sides()]
             return Row("Do nothing", "", interval, tuple(values), "base")
-        values = [Value(_spread(row["change"], row["change_low"], row["change_high"], sign=True), self._class(row))]
+        change = _spread(row["change"], row["change_low"], row["change_high"], self._counted(self.main.id), sign=True)
+        values = [Value(change, self._class(row))]
         values.append(Value(self._chance(row)) if self.bands else _NONE)
         for name in decided(self.about.catalogue).beside:
             of = self.rows[id_, name]
-            values.append(Value(_alone(of["change"], of["change_low"], of["change_high"], sign=True), self._class(of)))
-        if self._sides():
-            gains = [f"{100 * self.rows[id_, outcome.id]['better']:.0f}" for outcome in self._sides()]
-            values.append(Value(f"{' · '.join(gains)}%") if self.bands else _NONE)
+            change = _alone(of["change"], of["change_low"], of["change_high"], self._counted(name), sign=True)
+            values.append(Value(change, self._class(of)))
+        for side in self._sides():
+            values.append(Value(f"{self.rows[id_, side.id]['better']:.0%}") if self.bands else _NONE)
         return Row(
             decision.title, self.note(decision), interval, tuple(values), "event" if decision.event else "option"
         )
@@ -219,6 +227,9 @@ class _First:
     def _class(self, row: dict[str, Any]) -> str:
         return str(row["level_class"] if row["alternative"] == BASE else row["change_class"])
 
+    def _counted(self, outcome: str) -> bool:
+        return is_counted(self.about.units[outcome])
+
     def note(self, decision: Decision) -> str:
         """The words of the study, in how many draws a rule acts, and what it costs."""
         parts = [decision.note] if decision.note else []
@@ -229,7 +240,7 @@ class _First:
             if row["alternative"] == decision.id:
                 money = f" {self.about.catalogue.money}" if self.about.catalogue.money else ""
                 known = "" if decision.source else ", assumed"
-                parts.append(f"costs {_spread(row['median'], row['low'], row['high'])}{money}{known}")
+                parts.append(f"costs {_spread(row['median'], row['low'], row['high'], counted=False)}{money}{known}")
         return "; ".join(parts)
 
     def _worth_measuring(self) -> dict[str, Any] | None:
@@ -249,8 +260,8 @@ class _First:
         low, high = (with_unit(rounded(row[end], width), row["units"]) for end in ("below", "above"))
         return (
             f"Why {row['input']}?",
-            f"Up to {low}, {titles[row['option']]} has a {row['low']:.0%} chance of "
-            f"{self.improvement}; from {high} on, {row['high']:.0%}. Knowing it makes "
+            f"At {low} or less, “{titles[row['option']]}” has a {row['low']:.0%} chance of "
+            f"{self.improvement}; at {high} or more, {row['high']:.0%}. Knowing it makes "
             f"{100 * row['value']:.0f} more of 100 choices right.",
         )
 
@@ -275,11 +286,19 @@ def _some(names: list[str]) -> str:
     return listed([*names[:NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
-def _spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, with the minus of a page."""
+def _spread(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:
+    """A median with its interval of 90 %, with the minus of a page; what is counted in whole numbers.
+
+    >>> _spread(6.6, -0.32, 25.1, True, sign=True), _spread(-0.0052, -2.0, 9.0, True), _spread(0.12, 0.1, 0.14, False)
+    ('+7 (0 to 25)', '0 (−2 to 9)', '0.120 (0.100 to 0.140)')
+    """
+    if counted and high - low >= WHOLE:
+        # adding 0 makes a zero of a negative one
+        value, low, high = (round(end) + 0 for end in (value, low, high))
+        return f"{'+' * (sign and value > 0)}{value} ({low} to {high})".replace("-", "−")
     return spread(value, low, high, sign=sign).replace("-", "−")
 
 
-def _alone(value: float, low: float, high: float, *, sign: bool = False) -> str:
+def _alone(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:
     """A median with the digits that its interval carries."""
-    return _spread(value, low, high, sign=sign).partition(" (")[0]
+    return _spread(value, low, high, counted, sign=sign).partition(" (")[0]

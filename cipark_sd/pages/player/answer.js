@@ -88,7 +88,7 @@ function saidLevels(levels, outcome, change) {
   return [withUnits(middle, outcome.units), `${low} to ${high}`];
 }
 
-/** The numbers that were counted nearest in time on either side, in a sentence; nothing where there is none. */
+/** The numbers that were reported nearest in time on either side, in a sentence; nothing where there is none. */
 function countedBeside(outcome, time) {
   const slack = 1e-9 * Math.max(1, Math.abs(time)), fitted = outcome.seen.filter((s) => s.use === "fit");
   const seen = fitted.length ? fitted : outcome.seen;
@@ -97,7 +97,7 @@ function countedBeside(outcome, time) {
   const beside = here ? [here] : [nearest(seen.filter((s) => s.time < time)), nearest(seen.filter((s) => s.time > time))].filter(Boolean);
   if (!beside.length) return "";
   const words = (s) => (s.high === null ? `at least ${told(s.low)}` : s.high === s.low ? told(s.low) : `${told(s.low)} to ${told(s.high)}`);
-  return `${outcome.whole ? "Counted" : "Observed"}: ${beside.map((s) => `${words(s)} ${whenCounted(s)}`).join(" and ")}.`;
+  return `Reported: ${beside.map((s) => `${words(s)} ${whenCounted(s)}`).join(" and ")}.`;
 }
 
 /** A class as icon and words, in its colour. */

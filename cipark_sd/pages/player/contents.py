@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, override_key
 
 #: Positions of a lever, about.
 POSITIONS = 200
@@ -165,6 +165,8 @@ class Contents:
         The time of the last number that was counted; NaN without data.
     notice : str
         One line beneath the title: what to do for intervals, or that priors contradict the data.
+    misfit : str
+        What the model does not follow in the data, so that no number is informed by them; empty where nothing.
     model_digest : str
         Of the model's files, where the page runs a model with constants of its own; empty for that of ``model``.
     """
@@ -183,4 +185,10 @@ class Contents:
     labels: Sequence[str] = ()
     data_end: float = math.nan
     notice: str = ""
+    misfit: str = ""
     model_digest: str = ""
+
+    @property
+    def fitted(self) -> set[str]:
+        """Constants that have draws or an estimate of their own; all others are as the model has them."""
+        return {override_key(name) for one in self.structures for name in (*one.draws, *one.estimate)}

@@ -92,6 +92,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "base": contents.base,
         "limits": list(contents.limits),
         "notice": contents.notice,
+        "misfit": contents.misfit,
         "labels": labels,
         "at": int(nearest_indices(times, np.array([contents.at]))[0]),
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
@@ -152,6 +153,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
         "units": units,
         "about": lever.about or " ".join(variable.doc.replace("\\", " ").split()),
         "along": list(along),
+        "fitted": any(override_key(name) in contents.fitted for name in lever.names),
     }
 
 

@@ -254,7 +254,7 @@ function questionOf({ change, at }, outcome) {
   const levers = page.levers.filter((lever) => lever.id in state.levers);
   const along = new Set(levers.flatMap((lever) => lever.along)).size;
   const place = state.structure ? `, ${page.structures[state.structure].title}` : "";
-  const name = `${outcome.title}${outcome.waiting ? " as counted" : ""} ${whenSaid(at)}${place}`;
+  const name = `${outcome.title}${outcome.waiting ? " as reported" : ""} ${whenSaid(at)}${place}`;
   if (!change) return `${name}, ${page.structures[0].basis ? `model ${page.base}` : `all values ${page.base}`}`;
   const words = (lever) => `${lever.title} ${saidValue(lever, state.levers[lever.id])} instead of ${saidValue(lever, baseOf(lever))}`;
   const what = levers.length > 2 ? `${levers.length} levers moved` : levers.map(words).join(" and ");
@@ -320,11 +320,12 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const kind = classOf(pairs, reading.change ? shares : null), time = kernel.times[reading.at];
+  const found = classOf(pairs, reading.change ? shares : null), doubted = found === "informed" && page.misfit;
+  const kind = !doubted ? found : reading.change && assumedSign(pairs) ? "assumed" : "undecided", time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans classed ${kind}`;
   $("class").replaceChildren(badge(kind));
-  const parts = [sentenceOf(kind, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [doubted ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(found, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];
@@ -375,7 +376,7 @@ function view(levers = state.levers) {
     reading, outcome, pins, to, unitsSaid: page.plurals[outcome.units] || outcome.units,
     from: 0, times: kernel.times, at: state.at, units: outcome.units, seen: outcome.seen,
     courses: reading.now.courses, fan: reading.now.fan, base: reading.base.middle,
-    prior: isUnseen(structure), title: `${outcome.title}${outcome.waiting ? ", as counted" : ""}`, dataEnd: page.dataEnd,
+    prior: isUnseen(structure), title: `${outcome.title}${outcome.waiting ? ", as reported" : ""}`, dataEnd: page.dataEnd,
     tickLabels: tickLabels(0, to), whenLabel,
   };
 }
@@ -447,7 +448,7 @@ function showCopyable(able) {
 
 function described(shown) {
   const { outcome, reading } = shown, first = reading.now.middle[0], last = reading.now.middle[shown.to];
-  const seen = outcome.seen.length ? ` Points: ${outcome.seen.length} numbers that were counted.` : "";
+  const seen = outcome.seen.length ? ` Points: ${outcome.seen.length} numbers that were reported.` : "";
   const basis = shown.prior ? " The draws are of the priors; no data have been used." : "";
   return `${outcome.title} from ${told(first)} at ${whenLabel(0)} to ${withUnits(told(last), outcome.units)} at ${whenLabel(shown.to)}; ` +
     `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${basis}`;
@@ -520,13 +521,13 @@ function legend() {
   const entries = [];
   if (fan) {
     const bands = [shape("rect", { y: 0, width: 26, height: 12, fill: BLUE, "fill-opacity": 0.16 }), shape("rect", { y: 3, width: 26, height: 6, fill: BLUE, "fill-opacity": 0.3 })];
-    entries.push(entry(`50% and 90% of the expected number${outcome.seen.length ? "; counts scatter around it" : ""}`, ...bands));
+    entries.push(entry(`50% and 90% of the expected number${outcome.seen.length ? "; reported numbers scatter around it" : ""}`, ...bands));
   }
   entries.push(entry("your setting", line({ stroke: BLUE, "stroke-width": 2.5 })));
   entries.push(entry(page.base, line({ stroke: BASE.color, "stroke-width": 1.6, "stroke-dasharray": BASE.dash })));
-  const uses = new Set(outcome.seen.map((s) => (s.use === "fit" ? "counted" : "counted, not fitted")));
+  const uses = new Set(outcome.seen.map((s) => (s.use === "fit" ? "reported" : "reported, not fitted")));
   for (const use of uses)
-    entries.push(entry(use, shape("circle", { cx: 13, cy: 6, r: 4, stroke: SEEN, fill: use === "counted" ? SEEN : "#fff" })));
+    entries.push(entry(use, shape("circle", { cx: 13, cy: 6, r: 4, stroke: SEEN, fill: use === "reported" ? SEEN : "#fff" })));
   state.pins.forEach((pin, place) => {
     const { color, dash } = PINS[place];
     entries.push(entry(pin.name, line({ stroke: color, "stroke-width": 2, "stroke-dasharray": dash })));
@@ -642,7 +643,7 @@ function leverRow(lever, place) {
     const value = dates ? yearOf(lever, box.value) : box.value;
     const problem = box.validity.badInput ? misfit(lever, "") : misfit(lever, value);
     if (problem) {
-      wrong.textContent = `${problem}; the figure keeps ${lever.id in state.levers ? saidValue(lever, state.levers[lever.id]) : page.base}.`;
+      wrong.textContent = `${problem}; the figure keeps ${lever.id in state.levers ? saidValue(lever, state.levers[lever.id]) : origin(lever)}.`;
       box.setAttribute("aria-invalid", "true");
       return;
     }
@@ -660,7 +661,7 @@ function leverRow(lever, place) {
   function dress(writing) {
     const base = baseOf(lever), on = lever.id in state.levers, value = on ? state.levers[lever.id] : base;
     slider.value = value;
-    slider.setAttribute("aria-valuetext", saidValue(lever, value) + (on ? "" : `, ${page.base}`));
+    slider.setAttribute("aria-valuetext", saidValue(lever, value) + (on ? "" : `, ${origin(lever)}`));
     if (!writing) box.value = dates ? monthValue(value) : Number(value.toPrecision(lever.low > 1000 ? 6 : 4));
     back.hidden = !on;
     row.classList.toggle("moved", on);
@@ -702,13 +703,18 @@ function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
+/** Where the value of a lever comes from: a constant that was not fitted is assumed, also in a fitted model. */
+function origin(lever) {
+  return lever.fitted || page.base !== "as fitted" ? page.base : "as assumed";
+}
+
 function noteOf(lever, base) {
   const structure = page.structures[state.structure], [name] = lever.names;
-  const text = `${page.base}: ${saidValue(lever, base)}`;
+  const text = `${origin(lever)}: ${saidValue(lever, base)}`;
   if (!structure.drawn.includes(name) || structure.runs <= 2) return text;
   const { levels } = summary(drawsOf(structure)[name].subarray(0, structure.runs - 1)), width = levels[4] - levels[0];
   // the middle of the draws and not the best fit stands beside their ends
-  return `${page.base}: ${near(levels[2], width, false)} (90%: ${near(levels[0], width, false)} to ${near(levels[4], width, false)})`;
+  return `${origin(lever)}: ${near(levels[2], width, false)} (90%: ${near(levels[0], width, false)} to ${near(levels[4], width, false)})`;
 }
 
 // --- to take along ------------------------------------------------------------------------------------------------------

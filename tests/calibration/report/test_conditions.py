@@ -93,7 +93,7 @@ def test_the_data_s_call_is_said_with_the_lines_that_answer_it(tmp_path: Path) -
     assert said.startswith("b is held at 0.1; the data ask for a larger value (score test, p = ")
     assert '[[parameter]] with name = "b" and prior = { family = "lognormal", median = 0.1, sigma = 1 }' in said
     assert said in repr(page(Findings(fit), Pictures()).sections[0])
-    assert said in record(fit)["conditions"]["warnings"]  # type: ignore[index]
+    assert said in record(Findings(fit))["conditions"]["warnings"]  # type: ignore[index]
     # what it tells one to write frees the constant, and then nothing asks for more
     freed = '[[parameter]]\nname = "b"\nprior = { family = "lognormal", median = 0.1, sigma = 1 }\n'
     fit = line(tmp_path / "freed", freed, sd=0.7)

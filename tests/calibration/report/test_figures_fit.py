@@ -119,7 +119,7 @@ def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing
     assert drawn.get_ylim()[0] == bottom
     # from a fifth of their span before the first number to the last one
     assert drawn.get_xlim() == (3, pytest.approx(9.01))
-    assert [text.get_text() for text in drawn.texts] == ["9 reported", "11.2 expected"]
+    assert [text.get_text() for text in drawn.texts] == ["9 reported", "model: 11.2"]
     for band, width in zip(drawn.collections[:2], (4.0, 2.0), strict=True):
         at_five = [y for x, y in band.get_paths()[0].vertices if x == 5]
         assert (min(at_five), max(at_five)) == (9 - width / 2, 9 + width / 2)

@@ -1,7 +1,6 @@
 """The command, its files and figures on a small model, and its messages."""
 
 import html
-import json
 import re
 import shutil
 from dataclasses import FrozenInstanceError

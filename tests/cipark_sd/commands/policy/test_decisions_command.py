@@ -42,7 +42,10 @@ def test_the_document_shows_what_the_command_prints(clinic):
     assert clinic[1].exit_code == 0
     assert shown in clinic[1].output
     # the sentence of the page ends what is printed
-    assert "\nNo option clearly beats doing nothing. Measure patients per nurse before deciding.\n" in clinic[1].output
+    assert (
+        "\nNo option brings 5% fewer patients waiting with a 90% chance. Measure patients per nurse before deciding.\n"
+        in clinic[1].output
+    )
 
 
 #: What other parts need of a catalogue.
@@ -67,9 +70,15 @@ def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables
 def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
     page = (clinic[0] / "out" / "what_next.html").read_text(encoding="utf-8")
     title = re.search(r"<h1>(.*?)</h1>", page)[1]
-    assert title == "No option clearly beats doing nothing. Measure patients per nurse before deciding."
-    assert "<b>Why patients per nurse?</b> Up to 107 patients/(nurse*Year), Hire two nurses has a 99% chance" in page
-    assert "from 123 patients/(nurse*Year) on, 2%" in page
+    assert (
+        title
+        == "No option brings 5% fewer patients waiting with a 90% chance. Measure patients per nurse before deciding."
+    )
+    assert (
+        "<b>Why patients per nurse?</b> At 107 patients/(nurse*Year) or less, “Hire two nurses” has a 99% chance"
+        in page
+    )
+    assert "at 123 patients/(nurse*Year) or more, 2%" in page
 
 
 def first_screen(page):
