@@ -36,7 +36,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
     "diff": ("cipark_sd.commands.diff", "Compare two models: equations, and what they do to the outputs."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),
-    "assist": ("cipark_sd.commands.assist", "Serve the commands to an assistant (MCP)."),
+    "assist": ("cipark_sd.assist", "Serve the commands to an assistant (MCP)."),
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
