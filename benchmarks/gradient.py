@@ -3,8 +3,10 @@
 Reverse mode is timed at as many points as fill the vectors. Its numbers are compared with central differences first.
 """
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import numpy as np
@@ -14,7 +16,10 @@ from measure import in_turn, show_machine, show_times
 from cipark_sd.compiler.adjoint import adjoint
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.ensembles import ensemble
-from cipark_sd.gradients import value_and_gradient
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "shared"))
+
+from value_and_gradient import value_and_gradient
 
 #: Relative step of the differences.
 STEP = 1e-5

@@ -25,18 +25,18 @@ def round_off(question: Question, largest: Mapping[str, float]) -> dict[str, flo
     rounded: dict[str, float] = {}
     names: set[str] = set()
     while True:
-        found = set()
+        fresh = set()
         for variable in question.variables:
             scale = 0.0 if variable.name in names else _largest_term(question, variable, tops, names)
             columns = [flat_name(variable.name, elements) for elements in question.model.elements(variable)]
             made = [column for column in columns if 0 < largest[column] <= CANCELLED * scale]
             rounded |= dict.fromkeys(made, scale)
             if made:
-                found.add(variable.name)
+                fresh.add(variable.name)
                 tops[variable.name] = scale
-        if not found:
+        if not fresh:
             return rounded
-        names |= found
+        names |= fresh
 
 
 def _largest_term(question: Question, variable: Variable, tops: Mapping[str, float], rounded: set[str]) -> float:

@@ -253,8 +253,8 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
         raise_all(where, [UnknownName(head, [label for _, label in labels.values()], where=where) for head in unknown])
     places, missed = _places(question.grid, table.index.to_numpy(dtype=float))
     if (places < 0).all():
-        given = f"{table.index[0]:g} to {table.index[-1]:g}"
-        raise InvalidValue("its times", given, "some that the run saves", where=where)
+        span = f"{table.index[0]:g} to {table.index[-1]:g}"
+        raise InvalidValue("its times", span, "some that the run saves", where=where)
     columns = {name: np.full(len(question.grid.saved_times), math.nan) for name in labels if name in by_name}
     for name, column in columns.items():
         column[places[places >= 0]] = by_name[name][places >= 0]

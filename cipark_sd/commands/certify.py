@@ -92,13 +92,13 @@ def command(request: Request) -> Result:
             recorded_tolerance=request.recorded_tolerance,
             begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
-    said = as_json(certificate)
+    facts = as_json(certificate)
     if output is not None:
-        write_text(output, json.dumps(said, indent=1) + "\n")
+        write_text(output, json.dumps(facts, indent=1) + "\n")
     _show(certificate, everything=request.everything)
     if output is not None:
         echo(f"saved {output}")
-    return Result(said, 0 if certificate.certified else 1)
+    return Result(facts, 0 if certificate.certified else 1)
 
 
 def _show(certificate: "Certificate", *, everything: bool) -> None:

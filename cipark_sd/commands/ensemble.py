@@ -127,8 +127,8 @@ def command(request: Request) -> Result:
             try:
                 tally = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
             except KeyboardInterrupt:
-                done = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
-                echo(f"stopped: {done}; the same command goes on", err=True)
+                progress = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
+                echo(f"stopped: {progress}; the same command goes on", err=True)
                 sys.exit(130)
         _say(tally, place, design.sentence)
     return Result({"store": place, "design": design.sentence, **tally.as_json()})

@@ -96,9 +96,14 @@ class CompiledEngine(ABC):
             outputs[:, :, members], gradient[:, members] = self.execute_back(
                 adjoint_of(group_program, tuple(parameters)),
                 group_inputs,
-                lambda values, places, members=members: weigh(values, members[places]),  # type: ignore[misc]
+                _of_members(weigh, members),
             )
         return outputs, gradient
+
+
+def _of_members(weigh: Weigh, members: NDArray[np.intp]) -> Weigh:
+    """What weighs the outputs of some members, which count themselves from 0."""
+    return lambda values, places: weigh(values, members[places])
 
 
 def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:

@@ -160,8 +160,8 @@ class RunStore:
         ]
         if differing:
             expected = "another folder with -o, or --fresh to remove what is there"
-            given = f"of other runs: {', '.join(differing)} differs"
-            raise InvalidValue("the run store", given, expected, where=str(self.path))
+            reason = f"of other runs: {', '.join(differing)} differs"
+            raise InvalidValue("the run store", reason, expected, where=str(self.path))
 
     def save(self, number: int, arrays: Arrays) -> None:
         """Write the file of a chunk.

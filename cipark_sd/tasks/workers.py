@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
 
@@ -81,7 +82,7 @@ class Workers(Pool):
         numbered = enumerate(tasks)
         if self.n == 0:
             for i, task in numbered:
-                yield i, task(lambda steps, most, i=i: report(i, steps, most))  # type: ignore[misc]
+                yield i, task(partial(report, i))
             return
         try:
             while True:

@@ -91,7 +91,8 @@ def test_world3_standard_run_overshoots_and_collapses() -> None:
 
 
 def test_derivatives_of_the_park_model_are_numbers_where_a_run_starts_from_nothing() -> None:
-    from cipark_sd.gradients import value_and_gradient
+    from value_and_gradient import value_and_gradient
+
     from cipark_sd.library import bundled
 
     # capability^exponent and firms^elasticity begin at a base of 0

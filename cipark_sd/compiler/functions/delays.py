@@ -44,7 +44,7 @@ def _stages(
             (variable, call, order, i),
             f"{label} stage {i + 1}" if order > 1 else label,
             start,
-            lambda i=i: rate(i, order),  # type: ignore[misc]
+            partial(rate, i, order),
         )
         for i in range(order)
     ]
@@ -96,7 +96,7 @@ def _delay_n(m: Memory, variable: str, call: Call) -> int:
                 key,
                 f"{label_of(variable, call)} time {i + 1}",
                 lambda: m.start(time, variable),
-                (lambda: m.run(time, variable)) if i == 0 else (lambda before=before: m.cell_node(before)),  # type: ignore[misc]
+                partial(m.cell_node, before) if i else partial(m.run, time, variable),
             )
         )
 

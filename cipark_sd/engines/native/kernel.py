@@ -6,6 +6,7 @@ through a workspace; short ones are inlined into one loop and optimised as a who
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import PER_RUN, Program
@@ -96,10 +97,9 @@ class _Module:
         pieces = {name: self._pieces(nodes, read_outside) for name, nodes in groups.items()}
         self.crossing = self._crossing({name: [piece.nodes for piece in parts] for name, parts in pieces.items()})
         calls = {
-            name: [self._function(f"{name}{i}", lambda body, piece=piece: self._compute(body, piece))  # type: ignore[misc]
-                   for i, piece in enumerate(parts)]
+            name: [self._function(f"{name}{i}", self._compute, piece) for i, piece in enumerate(parts)]
             for name, parts in pieces.items()
-        }  # fmt: skip
+        }
         conveys = any(pipe.conveys for pipe in program.pipes)
         cleared = [(len(program.pipes), self._clear)] if conveys else []
         calls["start"] = self._copied("states", [state.initial for state in program.states], "%ws", self.slots.states)
@@ -181,14 +181,14 @@ class _Module:
             held = {node: self.slots.named("held", node) for node in hold} if number else {}
             for first in range(0, n, EACH):
                 members = range(first, min(first + EACH, n))
-                made.append(
-                    self._function(f"{name}_{number}_{first}", lambda body, m=members, f=fill: f(body, m), held)  # type: ignore[misc]
-                )
+                made.append(self._function(f"{name}_{number}_{first}", fill, members, held=held))
         return made
 
-    def _function(self, name: str, fill: Callable[[Body], None], held: Mapping[int, int] | None = None) -> str:
+    def _function(
+        self, name: str, fill: Callable[..., None], *arguments: object, held: Mapping[int, int] | None = None
+    ) -> str:
         body = Body(self.program, self.slots, self.lanes, held)
-        fill(body)
+        fill(body, *arguments)
         attributes = "alwaysinline " if self.short else "noinline "
         head = f"define internal void @{name}({ARGUMENTS}) {attributes}#0 {{"
         self.functions.append("\n".join([head, *body.lines, "  ret void", "}"]))
@@ -229,8 +229,7 @@ class _Module:
             copy(body, [nodes[i] for i in places], pointer, [first + i for i in places])
 
         return self._group(name, (len(single), store)) + [
-            self._function(f"{name}_loop{i}", lambda body, places=places: loop(body, places))  # type: ignore[misc]
-            for i, places in enumerate(many)
+            self._function(f"{name}_loop{i}", loop, places) for i, places in enumerate(many)
         ]
 
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
@@ -253,7 +252,7 @@ class _Module:
             case _:
                 first = self._first_group(0.5, read)
                 second, third = (
-                    self._group(name, (n_states, lambda body, m, f=factor: self._middle(body, m, f)), hold=slopes)  # type: ignore[misc]
+                    self._group(name, (n_states, partial(self._middle, factor=factor)), hold=slopes)
                     for name, factor in (("second", 0.5), ("third", 1.0))
                 )
                 last = self._last_group(6.0, slopes)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from forward_mode import value_and_jacobian
+from value_and_gradient import value_and_gradient
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.exporters.mdl import write_mdl as to_file
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_gradient
 from cipark_sd.simulation import simulate
 
 Write = Callable[..., Path]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from value_and_gradient import value_and_gradient
 
 from cipark_sd.engines import registry
 from cipark_sd.engines.plan import plan
@@ -12,7 +13,6 @@ from cipark_sd.engines.settings import Reduction
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_gradient
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import FlatModel, Model
 from cipark_sd.scenarios import Scenario

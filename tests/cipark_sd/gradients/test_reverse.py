@@ -10,6 +10,7 @@ import pytest
 from forward_mode import value_and_jacobian
 from hypothesis import HealthCheck, given, settings
 from random_equations import models
+from value_and_gradient import value_and_gradient
 
 from cipark_sd.compiler.adjoint import adjoint
 from cipark_sd.engines.native import engine as native_engine
@@ -21,7 +22,6 @@ from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.gradients import value_and_gradient
 from cipark_sd.library import bundled
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
