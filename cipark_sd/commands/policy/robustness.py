@@ -292,7 +292,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
         for failure in result.failures:
             if failure.box is not None:
                 title = result.titles[failure.strategy]
-                box = partial(plot_box, title=title, caption=below, names=about.inputs)
+                box = partial(plot_box, title=title, caption=below, names={**about.inputs, "rival": "structure"})
                 yield Drawing(_stem(result, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
 
     def headlines_of(self, result: RobustnessFindings, about: About) -> Iterator[Headline]:
