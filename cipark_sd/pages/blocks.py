@@ -37,8 +37,10 @@ class Table:
     def of(cls, rows: Iterable[Iterable[tuple[str, str]]], caption: str = "") -> "Table":
         """Rows of pairs, each the head of a column and a cell: a column that is left out is left out in one place."""
         pairs = [tuple(row) for row in rows]
-        heads = tuple(head for head, _ in pairs[0]) if pairs else ()
-        return cls(heads, tuple(tuple(cell for _, cell in row) for row in pairs), caption)
+        heads = {tuple(head for head, _ in row) for row in pairs} or {()}
+        if len(heads) > 1:
+            raise ValueError(f"rows of the table {caption!r} have different columns: {sorted(heads)}")
+        return cls(heads.pop(), tuple(tuple(cell for _, cell in row) for row in pairs), caption)
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.head) for row in self.rows):
