@@ -53,7 +53,6 @@ MOST = 1_000_000
 SERIES = "series"
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
-_S = TypeVar("_S")
 _T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
 
 
@@ -167,20 +166,6 @@ class _Reader(DecisionReader):
                     InvalidValue(f"the id of {count} tables [[{key}]]", id_, "each id once", where=key)
                 )
         return tuple(items)
-
-    def one(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
-        """The table ``[key]``; None where there is none."""
-        return self.whole(top.table(key), read) if key in top else None
-
-    def each(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
-        """The tables ``[[key]]`` within another, called ``name`` in messages."""
-        return tuple(self.whole(Section(content, name, self.problems), read) for content in section.tables(key))
-
-    def whole(self, section: Section, read: Callable[[Section], _S]) -> _S:
-        """A table, all of whose keys have to be known."""
-        value = read(section)
-        section.note_unread()
-        return value
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")

@@ -1,14 +1,17 @@
 """Values that tables of a catalogue hold: settings, ranges, times, and names of the model."""
 
 import math
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup, kind
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
+
+_S = TypeVar("_S")
 
 
 class ValueReader:
@@ -17,6 +20,20 @@ class ValueReader:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.problems: list[CiparkError] = []
+
+    def one(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
+        """The table ``[key]``; None where there is none."""
+        return self.whole(top.table(key), read) if key in top else None
+
+    def each(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
+        """The tables ``[[key]]`` within another, called ``name`` in messages."""
+        return tuple(self.whole(Section(content, name, self.problems), read) for content in section.tables(key))
+
+    def whole(self, section: Section, read: Callable[[Section], _S]) -> _S:
+        """A table, all of whose keys have to be known."""
+        value = read(section)
+        section.note_unread()
+        return value
 
     def settings(self, section: Section, key: str, name: str) -> Scenario:
         content = section.raw(key)

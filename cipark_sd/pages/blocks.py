@@ -1,6 +1,6 @@
 """What a page is made of, as values: sections of words, tables and pictures, and headline numbers before them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.headline import HEAD, Headline, cells, given_in_words, in_common
@@ -32,6 +32,15 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     estimands: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[Iterable[tuple[str, str]]], caption: str = "") -> "Table":
+        """Rows of pairs, each the head of a column and a cell: a column that is left out is left out in one place."""
+        pairs = [tuple(row) for row in rows]
+        heads = {tuple(head for head, _ in row) for row in pairs} or {()}
+        if len(heads) > 1:
+            raise ValueError(f"rows of the table {caption!r} have different columns: {sorted(heads)}")
+        return cls(heads.pop(), tuple(tuple(cell for _, cell in row) for row in pairs), caption)
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.head) for row in self.rows):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.pages.blocks import Section
-from cipark_sd.pages.first_screen import CLASSES
+from cipark_sd.pages.first_screen import CLASSES, axis_ticks
 from cipark_sd.pages.page import folded
 from cipark_sd.pages.player.shell import policy, stylesheet
 
@@ -160,30 +160,23 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
 class _Scale:
     """Where values stand in the drawing of intervals."""
 
-    low: float
-    high: float
-    step: float
+    ticks: Sequence[float]
 
     @classmethod
     def of(cls, intervals: Sequence[tuple[float, float, float]]) -> "_Scale":
-        """Round ends around all intervals, and at most six marks between them."""
+        """Round numbers that hold all intervals."""
         ends = [end for interval in intervals for end in interval if math.isfinite(end)] or [0.0, 1.0]
-        low, high = min(ends), max(ends)
-        width = (high - low) or abs(high) or 1.0
-        power = 10.0 ** math.floor(math.log10(width / 5))
-        step = next(power * size for size in (1, 2, 5, 10) if power * size * 6 >= width)
-        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, step)
+        return cls(axis_ticks(min(ends), max(ends)))
 
     def at(self, value: float) -> float:
         """Pixels from the left."""
-        return MARGIN + (value - self.low) / ((self.high - self.low) or 1.0) * (WIDTH - 2 * MARGIN)
+        return MARGIN + (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0]) * (WIDTH - 2 * MARGIN)
 
     def axis(self) -> str:
         """The marks with their numbers."""
-        ticks = [self.low + k * self.step for k in range(round((self.high - self.low) / self.step) + 1)]
         texts = "".join(
             f'<text x="{self.at(tick):.1f}" y="16" font-size="12" fill="#56606e" text-anchor="middle">{tick:.6g}</text>'
-            for tick in ticks
+            for tick in self.ticks
         )
         line = f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="1" y2="1" stroke="#d5dbe3"/>'
         return f"{_svg(20)}{line}{texts}</svg>"

@@ -54,7 +54,8 @@ def plot_box(
         axes.set_xlabel((names or {}).get(side.name, side.name))
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    panels[0].legend(frameon=False, fontsize=8)
+    fullest = max(panels, key=lambda axes: len(axes.get_legend_handles_labels()[0]))
+    fullest.legend(frameon=False, fontsize=8)
     words = f"Covers {box.coverage:.0%} of the failures; {box.density:.0%} of the futures in it fail. "
     return finished(figure, panels, f"Where '{title}' fails: share of futures", words + caption, grid="")
 

@@ -88,23 +88,15 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     for factor in about.catalogue.factors:
         row = numbers(first[first["factor"] == factor.id])
         over = frame[frame["factor"] == factor.id]["shapley_mean"]
-        rows.append(
-            (
-                factor.title,
-                signed(row["shapley_mean"]),
-                band(row["low50"], row["high50"]),
-                band(row["low90"], row["high90"]),
-                f"{row['mcse']:.2g}",
-                signed(row["leave_one_out"]),
-                signed(row["add_one_in"]),
-                band(float(over.min()), float(over.max())),
-            )
-        )
+        bands = (band(row[f"low{share}"], row[f"high{share}"]) for share in (50, 90))
+        beside = (signed(row[name]) for name in ("leave_one_out", "add_one_in"))
+        texts = (signed(row["shapley_mean"]), *bands, f"{row['mcse']:.2g}", *beside)
+        rows.append((factor.title, *texts, band(float(over.min()), float(over.max()))))
     sums = [float(first[name].sum()) for name in ("shapley_mean", "leave_one_out", "add_one_in")]
     total = summary(dataset[f"{outcome} total"].sel(time=at).isel(rival=0).to_numpy())
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
-    bands = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
-    rows.append(("all mechanisms less none", signed(total.mean), *bands, signed(total.mean), signed(total.mean), ""))
+    ends = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
+    rows.append(("all mechanisms less none", signed(total.mean), *ends, signed(total.mean), signed(total.mean), ""))
     source = f"structure {about.first}; " if about.several else ""
     under = f", {variant}" if variant else ""
     caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{under} ({source}{about.of_draws})"

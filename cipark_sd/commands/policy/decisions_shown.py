@@ -71,22 +71,19 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     """What each alternative changes of one outcome."""
     decisions = decided(about.catalogue)
     share = f"{decisions.margin:.0%}"
-    head = ["alternative", "change", "class", f"P({share} better)", *(["worst structure"] if about.several else [])]
     rows, level = [], ""
     for row in rows_of(result, outcome):
         if row["alternative"] == BASE:
             level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {row['level_class']}"
             continue
-        cells = [
-            title_of(about, row["alternative"]),
-            spread(row["change"], row["change_low"], row["change_high"], sign=True),
-        ]
-        cells += [row["change_class"], f"{row['better']:.2f}"]
-        cells += [f"{row['worst']:.2f} ({row['worst_structure']})"] if about.several else []
-        rows.append((*cells, f"{row['worse']:.2f}"))
+        change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
+        cells = [("alternative", title_of(about, row["alternative"])), ("change", change)]
+        cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
+        cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
+        rows.append([*cells, (f"P({share} worse)", f"{row['worse']:.2f}")])
     when = about.catalogue.when(decisions.at)
     caption = f"{about.titled(outcome)} {when}: {level} if nothing is done; change on the same draws, median (90 %)"
-    return Table((*head, f"P({share} worse)"), tuple(rows), caption)
+    return Table.of(rows, caption)
 
 
 def further_tables(result: DecisionsFound, about: About) -> list[Table]:

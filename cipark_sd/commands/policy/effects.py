@@ -114,37 +114,26 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
     # one run at the optimum says nothing of how far others lie
     many = about.bases[first].n > 1
-    head = ["", "policy", *(["class", "priors alone, 90 %"] if classes else [])]
-    for time in times:
-        head += [catalogue.date(time), *(["50 %", "90 %", "P>0"] if many else [])]
-    head += [
-        *(["MC error"] if many else []),
-        *(["over structures"] if about.several else []),
-        *(["expected"] if claims else []),
-    ]
     rows = []
     idle = _idle(result, about)
     chosen = [policy for policy in catalogue.changes if (policy.id in idle) == later]
     for policy in sorted(chosen, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
         by_policy = of[of["policy"] == policy.id]
-        row = [policy.id, policy.title]
+        row = [("", policy.id), ("policy", policy.title)]
         if classes:
-            row += [classes[policy.id].words, band(classes[policy.id].low, classes[policy.id].high)]
-        for time in times:
-            differences = numbers(by_policy[(by_policy["time"] == time) & (by_policy["rival"] == shown)])
-            row.append(signed(differences["median"]))
+            effect = classes[policy.id]
+            row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
+        at = [numbers(by_policy[(by_policy["time"] == t) & (by_policy["rival"] == shown)]) for t in times]
+        for time, here in zip(times, at, strict=True):
+            row.append((catalogue.date(time), signed(here["median"])))
             if many:
-                row += [
-                    band(differences["low50"], differences["high50"]),
-                    band(differences["low90"], differences["high90"]),
-                    f"{differences['above_zero']:.2f}",
-                ]
-        differences = numbers(by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] == shown)])
+                row += [(f"{p} %", band(here[f"low{p}"], here[f"high{p}"])) for p in (50, 90)]
+                row.append(("P>0", f"{here['above_zero']:.2f}"))
+        row += [("MC error", f"{at[0]['mcse']:.2g}")] if many else []
         medians = by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] != WEIGHTED)]["median"]
-        ranges = [band(float(medians.min()), float(medians.max()))] if about.several else []
+        row += [("over structures", band(float(medians.min()), float(medians.max())))] if about.several else []
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
-        error = [f"{differences['mcse']:.2g}"] if many else []
-        rows.append((*row, *error, *ranges, *([hoped] if claims else [])))
+        rows.append([*row, ("expected", hoped)] if claims else row)
     base = of[(of["rival"] == shown) & (of["policy"] == catalogue.changes[0].id)]
     levels = ", ".join(
         f"{grouped(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times
@@ -155,7 +144,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
     of_draws = f"{about.of_draws}; medians; mean of the base" if many else "one run, at the optimum; the base is"
     content = f"difference to the base ({of_draws} {levels}{source}{last})"
-    return Table(tuple(head), tuple(rows), f"{about.titled(outcome)}: {content}")
+    return Table.of(rows, f"{about.titled(outcome)}: {content}")
 
 
 def _later(result: Effects, about: About) -> tuple[str, tuple[Table, ...]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from cipark_sd.claims import count_sentence, over_structures
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.classes import ORDER
 from cipark_sd.commands.policy.words import in_words, shares
 from cipark_sd.console import Bars
 from cipark_sd.experiments.effects import Claim, claims
@@ -137,26 +138,26 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
     several = about.several
     unseen = not any(evidence.posterior for claim in claims for evidence in claim.evidence)
     rows = []
-    for claim in sorted(claims, key=lambda claim: ("informed", "undecided", "built in").index(claim.classified.kind)):
+    for claim in sorted(claims, key=lambda claim: ORDER.index(claim.classified.kind)):
         policy = about.catalogue.policy_by_id[claim.policy]
-        names = (policy.id, policy.title, in_words(claim.expected, about.catalogue))
+        row = [("", policy.id), ("policy", policy.title), ("expected", in_words(claim.expected, about.catalogue))]
         prior, after = _probabilities(claim)
-        fitted = () if unseen else (after, _factor(claim))
+        row += [("class", str(claim.classified)), ("P" if unseen else "P prior", prior)]
+        row += [] if unseen else [("P posterior", after), ("Bayes factor", _factor(claim))]
         idle = sum(evidence.idle for evidence in claim.evidence)
-        nothing = (f"{idle} of {len(claim.evidence)}" if idle else "",) if several else ()
-        rows.append((*names, str(claim.classified), prior, *fitted, *nothing, policy.source))
+        row += [("no effect under", f"{idle} of {len(claim.evidence)}" if idle else "")] if several else []
+        rows.append([*row, ("source", policy.source)])
     over = " over structures" if several else ""
-    lacking = ("no effect under",) if several else ()
-    if unseen:
-        under = f"in {about.of_draws}" if about.unseen else "under the priors"
-        caption = f"What was expected; the probability{over} is that {under}"
-        return Table(("", "policy", "expected", "class", "P", *lacking, "source"), tuple(rows), caption)
+    under = f"in {about.of_draws}" if about.unseen else "under the priors"
     caption = (
-        f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "
-        "factor: posterior odds over prior odds, with its 95 % Monte Carlo interval or a bound"
+        f"What was expected; the probability{over} is that {under}"
+        if unseen
+        else (
+            f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "
+            "factor: posterior odds over prior odds, with its 95 % Monte Carlo interval or a bound"
+        )
     )
-    head = ("", "policy", "expected", "class", "P prior", "P posterior", "Bayes factor", *lacking, "source")
-    return Table(head, tuple(rows), caption)
+    return Table.of(rows, caption)
 
 
 def _by_structure(claims: Sequence[Claim], about: About) -> Table:

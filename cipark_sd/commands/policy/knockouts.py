@@ -79,30 +79,27 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
     rows = []
     for policy in group.policies:
         of = first[first["policy"] == policy]
-        cells = [str(of["title"].iloc[0])]
+        cells = [("", str(of["title"].iloc[0]))]
         for when in (PRIOR, POSTERIOR) if after_data else (PRIOR,):
-            if not (of["when"] == when).any():
-                cells += ["-"] * 4
-                continue
-            row = numbers(of[of["when"] == when])
-            cells += [percent([row["median"]]), percent([row["low50"], row["high50"]])]
-            cells += [percent([row["low90"], row["high90"]])]
-            cells.append(", ".join(f"{100 * row[answer]:.0f}" for answer in ANSWERS))
+            texts = ["-"] * 4
+            if (of["when"] == when).any():
+                row = numbers(of[of["when"] == when])
+                ends = ([row["median"]], [row["low50"], row["high50"]], [row["low90"], row["high90"]])
+                texts = [*map(percent, ends), ", ".join(f"{100 * row[answer]:.0f}" for answer in ANSWERS)]
+            median = f"{when}: median" if after_data else "median"
+            cells += zip((median, "50 %", "90 %", "fewer, none, more"), texts, strict=True)
         if about.several:
             last = POSTERIOR if after_data else PRIOR
-            cells.append(percent(range_over(frame, policy, group.title, last, "median")) or "-")
-        rows.append((*cells, str(verdict(frame, policy, group.title))))
-    head = [""]
-    for draws in ("prior: median", "posterior: median") if after_data else ("median",):
-        head += [draws, "50 %", "90 %", "fewer, none, more"]
-    head += ["medians over structures"] if about.several else []
+            over = percent(range_over(frame, policy, group.title, last, "median")) or "-"
+            cells.append(("medians over structures", over))
+        rows.append([*cells, ("verdict", str(verdict(frame, policy, group.title)))])
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
     caption = (
         f"{group.title}: change of {outcome} {about.catalogue.when(group.at)} in per cent, and in how many of a "
         f"hundred draws it is {100 * knockouts.near:g} % or more fewer, none, or so many more"
         f"{f' (structure {about.first})' if about.several else ''}"
     )
-    return Table((*head, "verdict"), tuple(rows), caption)
+    return Table.of(rows, caption)
 
 
 def _knockouts(catalogue: Catalogue) -> Knockouts:

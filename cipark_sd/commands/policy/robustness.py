@@ -173,13 +173,12 @@ def _cost_table(result: RobustnessFindings, about: About) -> Table:
     """What each strategy costs, by lever."""
     levers = [lever.title for lever in about.catalogue.levers if lever.cost]
     beside = any(costs[-2] for costs in result.costs)
-    rows = [
-        (title, *(f"{cost:.1f}" for cost in (costs if beside else (*costs[:-2], costs[-1]))))
-        for title, costs in zip(result.titles, result.costs, strict=True)
-    ]
+    rows = []
+    for title, costs in zip(result.titles, result.costs, strict=True):
+        cells = list(zip((*levers, "beside", "all"), (f"{cost:.1f}" for cost in costs), strict=True))
+        rows.append([("strategy", title), *(cells if beside else (*cells[:-2], cells[-1]))])
     unit = f" [{about.catalogue.money}]" if about.catalogue.money else ""
-    head = ("strategy", *levers, *(["beside"] if beside else []), "all")
-    return Table(head, tuple(rows), f"What each strategy costs{unit}")
+    return Table.of(rows, f"What each strategy costs{unit}")
 
 
 def _measure_table(result: RobustnessFindings, about: About) -> Table:
@@ -212,23 +211,14 @@ def _winner(result: RobustnessFindings) -> str:
 def _stability_table(result: RobustnessFindings, about: About) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
     n, order = result.groups, [rival.id for rival in about.rivals]
-    rows = [
-        (
-            winner.measure.replace("_", " "),
-            result.titles[winner.strategy],
-            f"{winner.wins:.2f}",
-            f"{winner.low:.0f} to {winner.high:.0f}",
-            *(
-                [f"{n - len(winner.dissenting)}/{n}", ", ".join(sorted(winner.dissenting, key=order.index))]
-                if n > 1
-                else []
-            ),
-        )
-        for winner in result.winners
-    ]
-    columns = ("structures", "another one under") if n > 1 else ()
-    head = ("by", "the best", "in resamples", "rank, 90 %", *columns)
-    return Table(head, tuple(rows), f"How stable that is ({about.of_draws})")
+    rows = []
+    for winner in result.winners:
+        row = [("by", winner.measure.replace("_", " ")), ("the best", result.titles[winner.strategy])]
+        row += [("in resamples", f"{winner.wins:.2f}"), ("rank, 90 %", f"{winner.low:.0f} to {winner.high:.0f}")]
+        others = ", ".join(sorted(winner.dissenting, key=order.index))
+        agreeing = f"{n - len(winner.dissenting)}/{n}"
+        rows.append([*row, ("structures", agreeing), ("another one under", others)] if n > 1 else row)
+    return Table.of(rows, f"How stable that is ({about.of_draws})")
 
 
 def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures) -> list[Block]:
@@ -292,7 +282,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
         for failure in result.failures:
             if failure.box is not None:
                 title = result.titles[failure.strategy]
-                box = partial(plot_box, title=title, caption=below, names=about.inputs)
+                box = partial(plot_box, title=title, caption=below, names={**about.inputs, "rival": "structure"})
                 yield Drawing(_stem(result, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
 
     def headlines_of(self, result: RobustnessFindings, about: About) -> Iterator[Headline]:

@@ -1,7 +1,7 @@
 """The page of the decisions, made of findings: its title, its three lines, its table and what to measure."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -90,7 +90,7 @@ class _First:
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
             heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
-            columns=tuple(self.columns()),
+            columns=tuple(column for column, _ in self.cells(None)),
             rows=tuple(map(self.row, (None, *decisions.options, *events))),
             measure=self.measure(),
             limits=self.limits(),
@@ -183,42 +183,36 @@ class _First:
     def _sides(self) -> list[Outcome]:
         return [outcome for outcome in self.about.catalogue.outcomes if outcome.side]
 
-    def columns(self) -> Iterator[tuple[str, str]]:
-        """Change, chance, outcomes beside, and the sides."""
-        decisions, catalogue = decided(self.about.catalogue), self.about.catalogue
-        yield "Change", "same draws, median (90%)"
-        yield f"Chance of {self.share}", "(in the worst structure)" if self.about.several else "over all draws"
-        for name in decisions.beside:
-            yield catalogue.outcome_by_id[name].title, self.about.units[name] or "change"
-        if self._sides():
-            yield from ((f"{o.side[:1].upper()}{o.side[1:]}", "chance to gain") for o in self._sides())
+    def cells(self, decision: Decision | None) -> Iterator[tuple[tuple[str, str], Value]]:
+        """The columns of an alternative with their values: change, chance, outcomes beside, and the sides."""
+        about, id_ = self.about, BASE if decision is None else decision.id
+        of, chances = ("level", False) if decision is None else ("change", self.bands)
+
+        def value(outcome: str, text: Callable[..., str]) -> Value:
+            row = self.rows[id_, outcome]
+            ends = (row[of], row[f"{of}_low"], row[f"{of}_high"])
+            words = text(*ends, self._counted(outcome), sign=decision is not None)
+            # what nothing is done for is a forecast: no data inform it
+            forecast = decision is None and outcome == self.main.id and row["level_class"] == "informed"
+            return Value(words, "not decided" if forecast else self._class(row))
+
+        row = self.rows[id_, self.main.id]
+        yield ("Change", "same draws, median (90%)"), value(self.main.id, _spread)
+        over = "(in the worst structure)" if about.several else "over all draws"
+        yield (f"Chance of {self.share}", over), Value(self._chance(row)) if chances else _NONE
+        for name in decided(about.catalogue).beside:
+            yield (about.catalogue.outcome_by_id[name].title, about.units[name] or "change"), value(name, _alone)
+        for side in self._sides():
+            gains = Value(f"{self.rows[id_, side.id]['better']:.0%}") if chances else _NONE
+            yield (f"{side.side[:1].upper()}{side.side[1:]}", "chance to gain"), gains
 
     def row(self, decision: Decision | None) -> Row:
         """One alternative; None for doing nothing."""
-        id_ = BASE if decision is None else decision.id
-        row = self.rows[id_, self.main.id]
-        interval = (row["level"], row["level_low"], row["level_high"])
+        row = self.rows[BASE if decision is None else decision.id, self.main.id]
+        level, values = (row["level"], row["level_low"], row["level_high"]), tuple(v for _, v in self.cells(decision))
         if decision is None:
-            kind = "not decided" if row["level_class"] == "informed" else row["level_class"]
-            values = [Value(_spread(*interval, self._counted(self.main.id)), kind), _NONE]
-            for name in decided(self.about.catalogue).beside:
-                of = self.rows[BASE, name]
-                level = _alone(of["level"], of["level_low"], of["level_high"], self._counted(name))
-                values.append(Value(level, self._class(of)))
-            values += [_NONE for _ in self._sides()]
-            return Row("Do nothing", "", interval, tuple(values), "base")
-        change = _spread(row["change"], row["change_low"], row["change_high"], self._counted(self.main.id), sign=True)
-        values = [Value(change, self._class(row))]
-        values.append(Value(self._chance(row)) if self.bands else _NONE)
-        for name in decided(self.about.catalogue).beside:
-            of = self.rows[id_, name]
-            change = _alone(of["change"], of["change_low"], of["change_high"], self._counted(name), sign=True)
-            values.append(Value(change, self._class(of)))
-        for side in self._sides():
-            values.append(Value(f"{self.rows[id_, side.id]['better']:.0%}") if self.bands else _NONE)
-        return Row(
-            decision.title, self.note(decision), interval, tuple(values), "event" if decision.event else "option"
-        )
+            return Row("Do nothing", "", level, values, "base")
+        return Row(decision.title, self.note(decision), level, values, "event" if decision.event else "option")
 
     def _chance(self, row: dict[str, Any]) -> str:
         worst = f" ({row['worst']:.0%})" if self.about.several else ""

@@ -1,7 +1,5 @@
 """Experiments over draws and rivals: pairing, resuming, summaries, claims."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -160,29 +158,21 @@ def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"policies": (NO_CMG,)},
-        {
-            "draws": {
-                "M0": Draws("M0", {**DRAWS.values, "pool_scale": DRAWS.values["pool_scale"] * (1 + 1e-15)}, "prior")
-            }
-        },
+        {"policy": NO_CMG},
+        {"draws": Draws("M0", {**DRAWS.values, "pool_scale": DRAWS.values["pool_scale"] * (1 + 1e-15)}, "prior")},
         {"times": (2015.33, 2019.8)},
         {"scenario": Scenario("", {"Founding Capability": 0.9})},
         {"engine": "numpy"},
-        {"outcomes": [SOE]},
+        {"outcomes": (SOE,)},
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_another_call_has_kept_is_not_taken(park, tmp_path, change, ran):
-    asked = {"policies": (BASE,), "rivals": RIVALS[:1], "draws": {"M0": DRAWS}, "outcomes": [RESIDENTS], "times": TIMES}
-    kept = Checkpoints(tmp_path)
-    setup = Setup(park, pool=Workers(0, kept))
-    changed = replace(setup, **{name: value for name, value in change.items() if name not in asked})
-    asked_again = asked | {name: value for name, value in change.items() if name in asked}
-    run_policies(setup, **asked)
-    for _ in range(2):
-        run_policies(changed, **asked_again)
-        assert len(ran) == 2
+def test_what_another_call_has_kept_is_not_taken(park, change):
+    def key(policy=BASE, draws=DRAWS, outcomes=(RESIDENTS,), times=TIMES, **shared):
+        task, _ = Setup(park, **shared).tasks(times, outcomes)
+        return task(policy.scenario, draws, "").key
+
+    assert key(**change) == key(**change) != key()
 
 
 def test_a_policy_that_is_added_is_all_that_is_run(park, result, tmp_path, ran):

@@ -1,7 +1,9 @@
 """Tables of a page as files."""
 
 import pandas as pd
+import pytest
 
+from cipark_sd.pages.blocks import Table
 from cipark_sd.pages.output import _dated
 from cipark_sd.timegrid import calendar_years
 
@@ -17,3 +19,11 @@ def test_every_column_of_model_times_has_its_dates_beside_it() -> None:
     # a model that counts no calendar years has none, and dates that are there stay as they are
     assert _dated(frame, calendar_years("Week")) is frame
     assert _dated(dated, calendar_years("Year")) is dated
+
+
+def test_rows_of_pairs_are_a_table_of_one_head() -> None:
+    rows = [[("policy", name), ("P>0", share)] for name, share in (("a", "0.5"), ("b", "1"))]
+    assert Table.of(rows, "c") == Table(("policy", "P>0"), (("a", "0.5"), ("b", "1")), "c")
+    assert Table.of([]) == Table((), ())
+    with pytest.raises(ValueError, match="different columns"):
+        Table.of([rows[0], rows[1][:1]])

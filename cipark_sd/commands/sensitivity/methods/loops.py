@@ -137,16 +137,11 @@ def _leads_table(scores: "xr.Dataset") -> Table:
     rows = []
     for lead in leads(scores):
         spans = "; ".join(f"{date(start)} to {date(end)}" for start, end in lead.spans)
-        row = [
-            lead.name,
-            spans or "never",
-            f"{lead.largest:.0%} at {date(lead.at)}" if lead.largest >= 0.005 else "none",
-        ]
+        largest = f"{lead.largest:.0%} at {date(lead.at)}" if lead.largest >= 0.005 else "none"
+        row = [("loop", lead.name), ("leads", spans or "never"), ("largest share", largest)]
         if draws:
             low, middle, high = lead.begins
-            row += [f"{lead.share:.0%}", f"{date(middle)} ({date(low)} to {date(high)})" if lead.share > 0 else ""]
-        rows.append(tuple(row))
-    head = ("loop", "leads", "largest share")
-    head_draws = ("leads in draws", "longest lead begins (80 % of these draws)")
-    caption = f"The file's own constants, and {draws} draws"
-    return Table((*head, *head_draws) if draws else head, tuple(rows), caption)
+            begins = f"{date(middle)} ({date(low)} to {date(high)})" if lead.share > 0 else ""
+            row += [("leads in draws", f"{lead.share:.0%}"), ("longest lead begins (80 % of these draws)", begins)]
+        rows.append(row)
+    return Table.of(rows, f"The file's own constants, and {draws} draws")

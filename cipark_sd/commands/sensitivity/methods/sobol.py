@@ -187,24 +187,16 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
 
 def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, date: Callable[[float], str]) -> Table:
     """Indices with intervals and course, and where the output goes with each constant."""
-    head = ["", "constant", "total index", "first index", "in the first five", "total index over time"]
-    cells = [
-        [
-            str(row.place),
-            row.name,
-            interval(row.total, row.low, row.high),
-            f"{row.first:.2f}",
-            f"{row.leading:.0%} of resamples",
-            _course(row, date),
-        ]
-        for row in rows
-    ]
-    if tornado is not None and rows[0].output in tornado["output"]:
-        head.insert(3, "output with it low, high")
-        for row, line in zip(rows, cells, strict=True):
+    cells = []
+    for row in rows:
+        line = [("", str(row.place)), ("constant", row.name)]
+        line.append(("total index", interval(row.total, row.low, row.high)))
+        if tornado is not None and row.output in tornado["output"]:
             point = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
-            line.insert(3, f"{float(point['low']):.3g}, {float(point['high']):.3g}")
-    return Table(tuple(head), tuple(map(tuple, cells)), caption)
+            line.append(("output with it low, high", f"{float(point['low']):.3g}, {float(point['high']):.3g}"))
+        line += [("first index", f"{row.first:.2f}"), ("in the first five", f"{row.leading:.0%} of resamples")]
+        cells.append([*line, ("total index over time", _course(row, date))])
+    return Table.of(cells, caption)
 
 
 def _course(row: Ranked, date: Callable[[float], str]) -> str:
