@@ -1,6 +1,6 @@
 """The page of functions: how each is spelled in either language, and what is refused, from the table that all read.
 
-python tools/functions_page.py > docs/functions.md
+python tools/functions_page.py > docs/reference/functions.md
 """
 
 from collections.abc import Iterator

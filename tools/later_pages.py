@@ -283,7 +283,7 @@ def main() -> None:
     """Write the pages."""
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
-        ROOT / "docs" / "later_years.md": later_years_page(kept_numbers("later_fit")),
+        ROOT / "docs" / "results" / "later_years.md": later_years_page(kept_numbers("later_fit")),
         STUDY / "forecast.md": forecast_page(),
     }
     for path, text in pages.items():

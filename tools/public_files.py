@@ -269,7 +269,7 @@ makes this page. *Same as ours* are files without a record: those of which both 
 `numpy` has the bits of `native`. The suite `sdxorg` is a test, a file a test, where `CIPARK_TEST_MODELS` names a copy
 (`tests/cipark_sd/engines/test_recorded_outputs.py`).
 """
-COMMAND = "python tools/public_files.py FOLDER --page docs/public_files.md"
+COMMAND = "python tools/public_files.py FOLDER --page docs/reference/public_files.md"
 
 
 def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:

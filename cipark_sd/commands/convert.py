@@ -42,7 +42,7 @@ def command(request: Request) -> Result:
     that names every such equation.
 
     A .wasm file runs in browsers, node and other hosts without this package, to the same bits: its constants can be
-    set, and it gives every variable that changes. docs/webassembly.md describes it.
+    set, and it gives every variable that changes. docs/reference/webassembly.md describes it.
 
     \b
     Examples:

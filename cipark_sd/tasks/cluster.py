@@ -158,7 +158,7 @@ def check_address(address: str) -> None:
     if not loopback:
         expected = (
             f"tls://{location}: whoever reaches a scheduler without certificates runs what they like on its workers "
-            "(docs/reliability.md says how to make them)"
+            "(docs/how-to/reliability.md says how to make them)"
         )
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
 
@@ -175,7 +175,7 @@ def _check_certificates(address: str) -> None:
     needed = [f"distributed.comm.tls.{name}" for name in ("ca-file", "client.cert", "client.key")]
     missing = [name for name in needed if not dask.config.get(name, None)]
     if address.startswith("tls://") and missing:
-        expected = f"certificates for it: dask's configuration lacks {', '.join(missing)} (docs/reliability.md)"
+        expected = f"certificates for it: dask's configuration lacks {', '.join(missing)} (docs/how-to/reliability.md)"
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")
 
 

@@ -55,7 +55,7 @@ def test_a_stock_at_its_limit_is_not_below_it(write_mdl: Write) -> None:
 
 def test_what_is_not_saved_is_seen_where_it_reaches_what_is(write_mdl: Write) -> None:
     assert marks(work(write_mdl, [[3, 0]], save=("root",))) == [(NOT_FINITE, "root", 3.0)]
-    # of the stock alone nothing is bad: the root reaches nothing that is kept, as docs/reliability.md says
+    # of the stock alone nothing is bad: the root reaches nothing that is kept, as docs/how-to/reliability.md says
     assert marks(work(write_mdl, [[3, 0]]))[0][0] == 0
 
 

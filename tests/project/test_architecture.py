@@ -95,7 +95,7 @@ def upward(pairs: set[tuple[str, str]], floors: list[list[str]]) -> list[tuple[s
 
 
 def test_the_figures_of_the_page_are_near_those_of_the_graph() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     rows: dict[str, list[int]] = {"rooms": [], "floors": [], "arrows from": [], "arrows that": [], "cycles": []}
     for package in PACKAGES:
         pairs, floors = arrows(graph(), package), layers(package)
@@ -134,7 +134,7 @@ def test_a_cycle_is_found_and_named() -> None:
 
 
 def test_a_value_goes_up_only_where_something_was_handed_down() -> None:
-    """Of the walks of ``tools/walks.py`` the cheap ones; a new way up is to be argued in docs/architecture.md."""
+    """The cheap walks of ``tools/walks.py``; docs/explanation/architecture.md gives the reason for each way up."""
     sys.path.insert(0, str(ROOT / "tools"))
     from walks import walks
 

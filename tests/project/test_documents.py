@@ -45,9 +45,12 @@ SAVEPER = 1 ~ Year ~ |
 @pytest.mark.parametrize(
     ("page", "made"),
     [
-        ("running", lambda names: float(names["run"]["population"][-1]) > 100),
-        ("engines", lambda names: 0 < float(names["error"]["population"]) < 1),
-        ("sensitivity", lambda names: float(names["indices"]["ST"].sel(time=2030, parameter="birth rate").max()) > 0.5),
+        ("how-to/running", lambda names: float(names["run"]["population"][-1]) > 100),
+        ("reference/engines", lambda names: 0 < float(names["error"]["population"]) < 1),
+        (
+            "how-to/sensitivity",
+            lambda names: float(names["indices"]["ST"].sel(time=2030, parameter="birth rate").max()) > 0.5,
+        ),
     ],
 )
 def test_the_python_of_a_page_runs_on_a_model_of_its_own(
@@ -67,7 +70,7 @@ def test_the_readme_has_both_commands_where_ci_looks_for_them(marker: str) -> No
 
 
 def test_the_walk_through_of_a_new_study_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "tutorial" / "studies.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name, text in re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", page, flags=re.DOTALL):
         Path(name).write_text(text, encoding="utf-8")
@@ -77,7 +80,7 @@ def test_the_walk_through_of_a_new_study_prints_what_it_shows(tmp_path: Path, mo
         assert CliRunner().invoke(cli, shlex.split(command)).output == output
 
 
-PAGES = sorted(page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+PAGES = sorted(page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -119,4 +122,6 @@ def test_the_live_example_is_of_the_model_that_comes_with_the_package() -> None:
     assert f'"model_digest":"{read_model(bundled("core.mdl")).digest}"' in page, (
         "cipark play core -o docs/example/core.html"
     )
-    assert "`cipark play core -o docs/example/core.html`" in (ROOT / "docs" / "play.md").read_text(encoding="utf-8")
+    assert "`cipark play core -o docs/example/core.html`" in (ROOT / "docs" / "how-to" / "play.md").read_text(
+        encoding="utf-8"
+    )

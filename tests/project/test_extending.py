@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md work: the code that they show is put where they say, and does what they promise."""
+"""The recipes of docs/how-to/extending.md work: their code, put where they say, does what they promise."""
 
 import re
 import sys
@@ -40,7 +40,7 @@ from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulation import simulate
 
-PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 
 
 def blocks(title: str) -> list[str]:

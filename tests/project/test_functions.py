@@ -120,4 +120,4 @@ def test_what_only_passes_make_cannot_be_called(name: str) -> None:
 
 
 def test_the_page_of_functions_is_that_of_the_table() -> None:
-    assert (ROOT / "docs" / "functions.md").read_text(encoding="utf-8") == functions_page.page()
+    assert (ROOT / "docs" / "reference" / "functions.md").read_text(encoding="utf-8") == functions_page.page()

@@ -43,7 +43,7 @@ def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
     score, fit = (later_pages.kept_numbers(name) for name in ("later_score", "later_fit"))
     for path, text in (
         (ROOT / "docs" / "results" / "score.md", later_pages.score_page(score)),
-        (ROOT / "docs" / "later_years.md", later_pages.later_years_page(fit)),
+        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit)),
         (STUDY / "forecast.md", later_pages.forecast_page()),
     ):
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: python tools/later_pages.py"

@@ -25,7 +25,7 @@ def test_the_workflow_tries_each_python_that_the_package_names() -> None:
 
 def test_nothing_says_to_install_the_package_from_an_index() -> None:
     """It is on none, so that the command would install what somebody else puts there."""
-    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     paths += [path for package in ("cipark_sd", "calibration") for path in (ROOT / package).rglob("*.py")]
     pattern = re.compile(r"pip install[^\n`]*cipark[-_]sd")
     assert [path.name for path in paths if pattern.search(path.read_text(encoding="utf-8"))] == []

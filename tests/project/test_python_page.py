@@ -1,4 +1,4 @@
-"""The Python of docs/python.md runs as it stands, top to bottom, and the page names every name of the front door."""
+"""The Python of docs/how-to/python.md runs as printed, and the page names every name of the front door."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import cipark_sd as cp
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "python.md").read_text(encoding="utf-8")
 
 
 def test_the_code_of_the_page_runs(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A model as one file that runs wherever WebAssembly does: its kernel, and in a section of its own what a host needs.
 
-The description is JSON in the custom section ``cipark_sd``; ``docs/webassembly.md`` says what each entry means. It
+The description is JSON in the custom section ``cipark_sd``; ``docs/reference/webassembly.md`` explains each entry. It
 holds names, units, values and times, and no equations: those are the machine code.
 """
 

@@ -1,6 +1,6 @@
 """Where a module finds its inputs in its memory, and where it leaves its outputs.
 
-The order is that of ``docs/webassembly.md``, which a host in another language follows.
+The order is that of ``docs/reference/webassembly.md``, which a host in another language follows.
 """
 
 from dataclasses import dataclass

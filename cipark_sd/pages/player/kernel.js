@@ -1,6 +1,6 @@
 "use strict";
 /* A model that `cipark convert my.mdl -o my.wasm` has written, and how it is run: in a browser, or in node with
-   require("./kernel.js"). docs/webassembly.md describes the memory that is laid out here. Nothing else is needed. */
+   require("./kernel.js"). docs/reference/webassembly.md describes the memory that is laid out here. Nothing else is needed. */
 
 /** A run that the module cannot make; the message is for people. */
 class KernelError extends Error {}

@@ -36,8 +36,8 @@ NET = NetCount(NB1(), np.array([9.0]))
 
 
 def example() -> tuple[MeasurementFamily, str]:
-    """The family of docs/extending.md and the text of its row."""
-    section = (DOCS / "extending.md").read_text("utf-8").split("\n## A noise family\n")[1].split("\n## ")[0]
+    """The family of docs/how-to/extending.md and the text of its row."""
+    section = (DOCS / "how-to" / "extending.md").read_text("utf-8").split("\n## A noise family\n")[1].split("\n## ")[0]
     code, row = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     module = ModuleType("laplace")
     exec(compile(code, "extending.md", "exec"), module.__dict__)  # noqa: S102  (our own document)
@@ -375,7 +375,7 @@ def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monk
 
 
 def test_the_page_lists_the_families_of_each_kind() -> None:
-    page = (DOCS / "calibration.md").read_text("utf-8")
+    page = (DOCS / "reference" / "calibration.md").read_text("utf-8")
     table = page.split("| kind | what is compared with a row | families |")[1].split("\n\n")[0]
     listed: dict[str, list[str]] = {}
     for line in table.splitlines()[2:]:
@@ -386,7 +386,7 @@ def test_the_page_lists_the_families_of_each_kind() -> None:
 
 
 def test_the_page_of_each_family_names_its_spread_and_options() -> None:
-    page = (DOCS / "calibration.md").read_text("utf-8")
+    page = (DOCS / "reference" / "calibration.md").read_text("utf-8")
     rows = re.findall(r"^\| (`[a-z0-9-]+`(?:, `[a-z-]+`)*) \| [^|]+ \| (none|`[^|]+) \|$", page, flags=re.MULTILINE)
     listed = {
         name: set(re.findall(r"`(\w+)`", keys)) for names, keys in rows for name in re.findall(r"`([^`]+)`", names)

@@ -79,7 +79,7 @@ def test_intervals_and_what_ends_them_are_those_of_exact_profiles(
 
 
 def test_a_nuisance_parameter_near_its_bound_moves(tmp_path: Path) -> None:
-    """Bounds as in docs/calibration.md, without a scale: the rate lies in the lowest hundredth of its range."""
+    """Bounds as in docs/reference/calibration.md, without a scale: the rate is in the lowest hundredth of its range."""
     ranges: dict[str, Range] = {"a": (20.0, 2000.0, "identity"), "b": (1e-5, 0.1, "identity")}
     optimum = fitted(study(tmp_path, MISRA1A, ranges, sd=MISRA1A.residual_sd))
     np.testing.assert_allclose(optimum.theta, MISRA1A.estimates, rtol=1e-6)

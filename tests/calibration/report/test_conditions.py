@@ -161,7 +161,7 @@ def test_thresholds_are_the_documented_ones() -> None:
     assert (held_module.SHIFTS, held_module.COLLINEAR, held_module.WITHOUT_PRIOR) == (1.0, 10.0, 0.1)
     assert (held_module.INFLUENTIAL, conditions_module.FAR, conditions_module.SEEN) == (0.1, 2.0, 1.0)
     assert (shares_module.DECIDES, shares_module.NAMED_WITHOUT, conditions_module.NAMED) == (0.5, 0.75, 2)
-    text = " ".join((ROOT / "docs" / "calibration.md").read_text(encoding="utf-8").split())
+    text = " ".join((ROOT / "docs" / "reference" / "calibration.md").read_text(encoding="utf-8").split())
     for words in (
         "by more than one standard error",
         "a tenth of its value where it has no prior",

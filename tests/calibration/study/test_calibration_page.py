@@ -1,4 +1,4 @@
-"""docs/calibration.md describes every key that the reader of a study takes, and its example is a study."""
+"""docs/reference/calibration.md describes every key that the reader of a study takes, and its example is a study."""
 
 import re
 from dataclasses import fields
@@ -14,7 +14,7 @@ from calibration.study.problem import read_problem
 from calibration.study.rows import DERIVED, USES
 from calibration.study.sections import Method
 
-PAGE = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "calibration.md").read_text(encoding="utf-8")
 READERS = sorted((ROOT / "calibration" / "study").rglob("*.py"))
 ASKED = re.compile(
     r"(?:text|number|whole|choice|names|table|tables|sections|raw|number_or_name|named|parts)\(\s*\"(\w+)\""

@@ -120,7 +120,7 @@ def test_the_example_in_the_documentation_is_a_checks_file(write_mdl: Write, tmp
     Arrivals = 2 ~ firm/Year ~ |
     leaving = Pool * 0.1 ~ firm/Year ~ |
     """
-    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "checks.md").read_text(encoding="utf-8")
     path = tmp_path / "c.toml"
     path.write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
     checks = read_checks(path, read_model(write_mdl(equations)))

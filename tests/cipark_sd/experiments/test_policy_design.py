@@ -179,9 +179,11 @@ def test_a_parameter_that_the_model_does_not_have_is_told_at_once(park, workbenc
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_example_of_the_documents_runs(workbench, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "policy.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     monkeypatch.chdir(ROOT)
     found = {}
-    exec(compile(code, "docs/policy.md", "exec"), found)  # noqa: S102  (our own document)
+    exec(compile(code, "docs/how-to/policy.md", "exec"), found)  # noqa: S102  (our own document)
     assert len(found["experiments"]) == 8000
     assert found["outcomes"]["residents"].shape == (8000, 161)

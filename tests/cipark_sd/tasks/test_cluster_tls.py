@@ -27,7 +27,7 @@ def openssl(folder: Path, *arguments: str) -> None:
 
 
 def authority(folder: Path) -> Path:
-    """An authority and a node's certificate, made as docs/reliability.md says, for a day."""
+    """An authority and a node's certificate, made as docs/how-to/reliability.md says, for a day."""
     folder.mkdir()
     key = ("-newkey", "rsa:2048", "-nodes")
     openssl(folder, "req", "-x509", *key, "-days", "1", "-subj", "/CN=runs", "-keyout", "ca.key", "-out", "ca.pem")
@@ -73,7 +73,9 @@ def test_tasks_go_to_another_machine_by_tls_and_to_nobody_without_the_certificat
         # one whom another authority knows, one without any, and one who does not speak TLS
         with configured(theirs), pytest.raises(ClusterFailed, match="no scheduler answers at tls://"):
             Cluster(address).run([worker_tasks.Square(1)])
-        with pytest.raises(InvalidValue, match=r"lacks distributed\.comm\.tls\.ca-file, .* \(docs/reliability.md\)"):
+        with pytest.raises(
+            InvalidValue, match=r"lacks distributed\.comm\.tls\.ca-file, .* \(docs/how-to/reliability.md\)"
+        ):
             Cluster(address)
         with pytest.raises(ClusterFailed, match="no scheduler answers at tcp://"):
             Cluster(address.replace("tls://", "tcp://")).run([worker_tasks.Square(1)])

@@ -1,4 +1,4 @@
-"""``cipark policy`` on the example of docs/what_next.md, from its files to its page."""
+"""``cipark policy`` on the example of docs/how-to/what_next.md, from its files to its page."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.sensitivities.decisions import read_decisions
 
-DOCUMENT = (ROOT / "docs" / "what_next.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "how-to" / "what_next.md").read_text(encoding="utf-8")
 
 
 def put_files(folder):
