@@ -55,16 +55,16 @@ class Refuted:
 class Assessment:
     """The answers; what was not asked is None or empty."""
 
-    bands: tuple[Band, ...]
-    contractions: tuple[Contraction, ...]
-    forecasts: tuple[ForecastRow, ...]
-    rolling: RollingOrigin | None
-    refuted: tuple[Refuted, ...]
-    comparison: tuple[Comparison, ...]
-    effects: tuple[Effect, ...]
-    tested: SelfTest | None
-    ranks: RankBand | None
-    interrupted: bool
+    bands: tuple[Band, ...] = ()
+    contractions: tuple[Contraction, ...] = ()
+    forecasts: tuple[ForecastRow, ...] = ()
+    rolling: RollingOrigin | None = None
+    refuted: tuple[Refuted, ...] = ()
+    comparison: tuple[Comparison, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    tested: SelfTest | None = None
+    ranks: RankBand | None = None
+    interrupted: bool = False
     discrepancies: tuple[Discrepancy, ...] = ()
     groups: tuple[GroupValue, ...] = ()
 
@@ -73,6 +73,10 @@ class Assessment:
         """Whether every posterior in it has converged and nothing was cut short."""
         origins = self.rolling is None or not self.rolling.not_converged
         return origins and all(line.converged for line in self.comparison) and not self.interrupted
+
+
+#: What follows no posterior.
+NOTHING = Assessment()
 
 
 def assess(

@@ -74,6 +74,7 @@ def whole(request: Settings, folder: Path) -> Settings:
 
 def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     """What follows the posterior of a calibration, all of it in files."""
+    from calibration.assess.assessment import NOTHING
     from calibration.commands import pipeline
     from calibration.report.collect import fit_findings
     from calibration.report.findings import Findings, save
@@ -87,7 +88,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     if made.reused:
         echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
     pipeline.keep_draws(made, folder)
-    assessed = None
+    assessed = NOTHING
     if made.draws is not None:
         from calibration.commands import assess
 

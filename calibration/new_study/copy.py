@@ -6,20 +6,19 @@ the reader of tables skips.
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
 from calibration.study.library import FILE, shipped_studies
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import read_problem
 from calibration.study.tables import table_folder
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import draft_of
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.library import bundled
 from cipark_sd.section import Section
-from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.study import find_folder
 
 #: Files of a study that are copied where they are there, in the order in which a reader meets them.
@@ -45,8 +44,8 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         # what is wrong with it is told before anything is copied
         read_problem(source, allow_files=allow_files)
         tables = _copied(source, draft, allow_files)
-        problem = read_problem(draft, allow_files=allow_files)
-        (draft / "README.md").write_text(_readme(source, draft, problem, tables), encoding="utf-8")
+        read_problem(draft, allow_files=allow_files)
+        (draft / "README.md").write_text(_readme(draft.name, source.name), encoding="utf-8")
         move_into(draft, folder)
     return [
         f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
@@ -95,77 +94,39 @@ def _note(source: Path) -> str:
     )
 
 
-def _instants(problem: CalibrationProblem) -> Iterator[str]:
-    """Constants that name a date of the case: they lie within the run, in its unit of time."""
-    model = problem.model
-    for constant in model.constants:
-        for name, value in constant_values(model, constant).items():
-            if constant.units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
-                yield f"| `{name}` | {value:g} | {constant.doc.splitlines()[0] if constant.doc else ''} |"
+def _readme(name: str, source: str) -> str:
+    return f"""# {name}
 
-
-def _readme(source: Path, draft: Path, problem: CalibrationProblem, tables: list[str]) -> str:
-    held = "\n".join(f"| `{item.name}` | {item.value:g} | {item.why} |" for item in problem.fixed)
-    used: Mapping[str, int] = {o.name: len(o.terms) for o in problem.observations}
-    listed = "\n".join(
-        f"| `{table}` | {', '.join(o.name for o in problem.observations if o.table == table)} | "
-        f"{sum(used[o.name] for o in problem.observations if o.table == table)} |"
-        for table in tables
-    )
-    dates = "\n".join(_instants(problem))
-    by_date = f"""
-   | constant | {source.name} | what |
-   |---|---|---|
-{_indented(dates)}
-""" if dates else ""  # fmt: skip
-    return f"""# {draft.name}
-
-A copy of the study `{source.name}` for another case of the same model. All rows, dates and reasons are still those of
-`{source.name}`; it runs as it stands, so that you can change one thing at a time and see that it still does.
+A copy of the study `{source}` for another case of the same model. All rows, dates and reasons are still those of
+`{source}`; it runs as it stands, so that you can change one thing at a time and see that it still does.
 
 ```bash
-cipark calibrate {draft.name} --fast
-cipark sensitivity {draft.name}
-cipark policy {draft.name}
+cipark calibrate {name} --fast
+cipark sensitivity {name}
+cipark policy {name}
 ```
 
 ## What to replace, in this order
 
-1. **The model's dates and switches** in the file of `{problem.model.name}` or, better, under `[[fixed]]` in
-   `problem.toml`, so that the model stays the one that was tested. What did not happen in your case is switched off.
-{by_date}
-2. **The run's span**: `[model]` `from` and `to` in `problem.toml`.
+1. **The dates and switches of the model** (`cipark show` lists constants), under `[[fixed]]` in `problem.toml`, so that
+   the model stays the one that was tested. What did not happen in your case is switched off.
+2. **The run's span**: `[model]` `from` and `to`.
 3. **The tables.** Keep the header, replace the rows, delete the line that calls them examples. A table that you do not
    have: delete the file and its `[[observation]]`, and whatever `[[coding]]` only it used.
-
-   | table | observations | terms |
-   |---|---|---|
-{_indented(listed)}
-
-4. **The priors** (`[[parameter]]`): what was known of your case before the data, and in `why` from where. Parameters
-   that no table of yours informs get `use = "PRI"`.
-5. **What is held** (`[[fixed]]`):
-
-   | constant | value | reason there |
-   |---|---|---|
-{_indented(held)}
-
-6. **Rivals, scenarios, experiments and the report's questions** at the end of `problem.toml`; `policies.toml` (its
-   expectations cite what was written of `{source.name}`) and `sensitivity.toml` (bounds and reasons).
-7. **This page**: where each of your figures comes from, and what is judgement.
+4. **The priors** (`[[parameter]]`) and what is held (`[[fixed]]`): what was known of your case before the data, and in
+   `why` from where. Parameters that no table of yours informs get `use = "PRI"`.
+5. **Rivals, scenarios, experiments and the report's questions** at the end of `problem.toml`; `policies.toml` (its
+   expectations cite what was written of `{source}`) and `sensitivity.toml` (bounds and reasons).
+6. **This page**: where each of your figures comes from, and what is judgement.
 
 ## Is it the same family?
 
 The family-member test asks whether the same structure does what the other case did with that case's settings, before
 any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Management Sciences 14). Fit
-`{source.name}` first, then run your policies with its posterior:
+`{source}` first, then run your policies with its posterior:
 
 ```bash
-cipark policy {source.name} --draws fit -o first
-cipark policy {draft.name} --draws first/posterior
+cipark policy {source} --draws fit -o first
+cipark policy {name} --draws first/posterior
 ```
 """
-
-
-def _indented(lines: str) -> str:
-    return "\n".join(f"   {line}" for line in lines.splitlines())

@@ -29,9 +29,9 @@ NARROWED = 0.3
 SMALL = 4.0
 
 
-def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
+def informed(fit: Fit, assessment: Assessment) -> list[str]:
     """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
-    sentences = [_narrowed(assessment.contractions)] if assessment is not None else []
+    sentences = [_narrowed(assessment.contractions)] if assessment.contractions else []
     identified = fit.identifiability
     sentences.append(
         f"At the optimum, the data inform {identified.n_informed} of {len(identified.names)} combinations of the "
@@ -39,7 +39,7 @@ def informed(fit: Fit, assessment: Assessment | None) -> list[str]:
     )
     if fit.profiles and not fit.conditions.first:
         sentences.append(_profiled(fit))
-    if assessment is None:
+    if not assessment.contractions:
         sentences.append(
             "The posterior was not sampled (--posterior), so nothing is reported for parameters that are held."
         )
@@ -137,10 +137,10 @@ def estimate_words(fit: Fit) -> list[str]:
     return sentences
 
 
-def caused(fit: Fit, assessment: Assessment | None) -> tuple[str, list[str]]:
+def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
     """One sentence that answers, and a point for each cause."""
     study = fit.study
-    if assessment is None or not assessment.comparison:
+    if not assessment.comparison:
         if not study.rivals:
             return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
         return (
@@ -231,11 +231,11 @@ def main_effects(effects: Sequence[Effect]) -> list[Effect]:
     return [effect for effect in effects if effect.observation == effects[0].observation]
 
 
-def predicted(fit: Fit, assessment: Assessment | None) -> list[str]:
+def predicted(fit: Fit, assessment: Assessment) -> list[str]:
     """How forecasts from before the data did against the baselines, over how many numbers."""
     if not fit.study.holdout:
         return ["The study names no dates to predict from ([holdout] origins)."]
-    if assessment is None or assessment.rolling is None:
+    if assessment.rolling is None:
         return ["Not run (--holdout)."]
     rolling = assessment.rolling
     sentences = [verdict(rolling)]
@@ -274,10 +274,10 @@ def _gaps(rolling: RollingOrigin) -> str:
     )
 
 
-def supports(fit: Fit, assessment: Assessment | None) -> str:
+def supports(fit: Fit, assessment: Assessment) -> str:
     """What the data say."""
     text = fit.study.questions.supports
-    if assessment is not None:
+    if assessment.contractions:
         steady = [line.name for line in assessment.contractions if line.verdict == "the data decide"]
         text += f" Decided by the data rather than by the prior: {listed(steady)}."
     bounded = [result.name for result in fit.profiles if result.lower is not None and result.upper is not None]
@@ -297,13 +297,13 @@ def chance_limit(fit: Fit) -> float:
     return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
 
 
-def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
+def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
     """What the theory adds."""
     assumed = ["the structure of the model", "what the model file sets and the study does not name"]
     n = len(fit.study.fixed)
     assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
     held = sum(parameter.use == "PRI" for parameter in fit.study.space)
-    if assessment is not None:
+    if assessment.contractions:
         prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
         assumed += [f"the priors of {listed(prior)}, which the data move little"] if prior else []
     elif held:
@@ -315,22 +315,22 @@ def adds(fit: Fit, assessment: Assessment | None, checked: str) -> str:
     return f"{fit.study.questions.theory} Assumed besides: {listed(assumed)}. {checked}".strip()
 
 
-def unknowable(fit: Fit, assessment: Assessment | None) -> str:
+def unknowable(fit: Fit, assessment: Assessment) -> str:
     """What these data cannot tell."""
     text = fit.study.questions.unknown
-    if assessment is not None:
+    if assessment.contractions:
         deviations = fit.study.deviations
         blind = [line.name for line in assessment.contractions if line.untouched and line.name not in deviations]
         text += f" These data do not depend visibly on {listed(blind)}." if blind else ""
-        if assessment.comparison:
-            close = near_best(assessment.comparison)
-            names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
-            text += f" Which of {len(close)} structures is right{names}."
+    if assessment.comparison:
+        close = near_best(assessment.comparison)
+        names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
+        text += f" Which of {len(close)} structures is right{names}."
     text = f"{text} {bounded_words(fit)}".strip()
     if text:
         return text
-    unasked = ["a posterior"] if assessment is None else []
-    unasked += ["rival structures"] if assessment is None or not assessment.comparison else []
+    unasked = [] if assessment.contractions else ["a posterior"]
+    unasked += [] if assessment.comparison else ["rival structures"]
     left = f"; {listed(unasked)} may show more" if unasked else ""
     return f"Nothing was found that the data leave open{left}."
 

@@ -247,60 +247,52 @@ def waterfall_figure(optimum: Reached) -> "Figure":
 @styled
 def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
     """The rise of each profile with the threshold of its interval, and the prior's of the same level beside it."""
-    columns = min(4, len(profiles))
-    rows = -(-len(profiles) // columns)
-    figure, axes = panels(rows, columns, 1.65, share_y=True)
-    for axis, result, unit in zip(cells(axes, len(profiles)), profiles, units, strict=True):
+    figure, axes = _profile_panels(profiles, 4, 1.65)
+    for axis, result, unit in zip(axes, profiles, units, strict=True):
         place = space.names.index(result.name)
         parameter = space.parameters[place]
-        axis.axvspan(*parameter.interval(result.threshold.level), color=OTHER, alpha=0.12, lw=0)
-        _threshold_line(axis, result)
-        axis.axvline(theta[place], color=DATA, lw=0.8)
-        axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
+        _draw_profile(axis, result, float(theta[place]), parameter.interval(result.threshold.level), 24)
         if parameter.scale == "log":
             plain_log(axis)
-        axis.set_title(f"{wrapped(result.name, 24)}\n{_interval(result)}", fontsize=7)
         axis.set_xlabel(f"[{unit}]" if unit else "[-]", fontsize=7)
-    for axis in axes[::columns]:
-        axis.set_ylim(0, _height(profiles))
-        axis.set_ylabel("fall of the log density")
     return figure
 
 
 @styled
 def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_labels: Sequence[str]) -> "Figure":
     """The rise of each prediction's profile, the threshold of its interval, and what the priors alone say."""
-    columns = min(3, len(profiles))
-    rows = -(-len(profiles) // columns)
-    figure, axes = panels(rows, columns, 2.0, share_y=True)
-    for axis, result, label in zip(cells(axes, len(profiles)), profiles, axis_labels, strict=False):
-        axis.axvspan(result.prior_low, result.prior_high, color=OTHER, alpha=0.12, lw=0)
-        _threshold_line(axis, result)
-        axis.axvline(result.estimate, color=DATA, lw=0.8)
-        axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
+    figure, axes = _profile_panels(profiles, 3, 2.0)
+    for axis, result, label in zip(axes, profiles, axis_labels, strict=False):
+        _draw_profile(axis, result, result.estimate, (result.prior_low, result.prior_high), 30)
         # priors may reach much further than the profile; the profile is what is to be seen
         width = max(float(np.ptp(result.values)), 1e-6 * abs(result.estimate), 1e-12)
         axis.set_xlim(result.values[0] - 0.15 * width, result.values[-1] + 0.15 * width)
-        axis.set_title(f"{wrapped(result.name, 30)}\n{_interval(result)}", fontsize=7)
         axis.set_xlabel(wrapped(label, 34))
-    for axis in axes[::columns]:
-        axis.set_ylim(0, _height(profiles))
-        axis.set_ylabel("fall of the log density")
     return figure
 
 
-def _threshold_line(axis: "Axes", result: Profile | PredictionProfile) -> None:
-    """The rise at which the interval ends."""
-    rise = result.threshold.rise
-    if np.isfinite(rise):
-        axis.axhline(rise, color=GREY, lw=0.8, ls="--")
+def _profile_panels(
+    profiles: Sequence[Profile | PredictionProfile], most: int, height: float
+) -> "tuple[Figure, list[Axes]]":
+    """A figure with a panel for each profile, twice as high as the highest threshold."""
+    columns = min(most, len(profiles))
+    figure, axes = panels(-(-len(profiles) // columns), columns, height, share_y=True)
+    top = 2 * max((p.threshold.rise for p in profiles if np.isfinite(p.threshold.rise)), default=1.0)
+    for axis in axes[::columns]:
+        axis.set_ylim(0, top)
+        axis.set_ylabel("fall of the log density")
+    return figure, list(cells(axes, len(profiles)))
 
 
-def _height(profiles: Sequence[Profile | PredictionProfile]) -> float:
-    """Twice the highest threshold."""
-    return 2 * max((p.threshold.rise for p in profiles if np.isfinite(p.threshold.rise)), default=1.0)
-
-
-def _interval(result: Profile | PredictionProfile) -> str:
+def _draw_profile(
+    axis: "Axes", result: Profile | PredictionProfile, estimate: float, prior: tuple[float, float], width: int
+) -> None:
+    """The rise, the threshold of its interval, the estimate, and the interval of the prior."""
+    axis.axvspan(*prior, color=OTHER, alpha=0.12, lw=0)
+    if np.isfinite(result.threshold.rise):
+        axis.axhline(result.threshold.rise, color=GREY, lw=0.8, ls="--")
+    axis.axvline(estimate, color=DATA, lw=0.8)
+    axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
     verdict = result.verdict if isinstance(result, Profile) else result.sides
-    return f"{percent(result.threshold.level)}: {verdict.interval}"
+    named = f"{percent(result.threshold.level)}: {verdict.interval}"
+    axis.set_title(f"{wrapped(result.name, width)}\n{named}", fontsize=7)

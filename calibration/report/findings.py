@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.assess.assessment import Assessment
+from calibration.assess.assessment import NOTHING, Assessment
 from calibration.assess.drawn_predictions import DrawnPrediction
 from calibration.assess.posterior_predictive import Predicted
 from calibration.fit.conditions import Conditions
@@ -178,14 +178,14 @@ class Findings:
 
     Parameters
     ----------
-    assessment : Assessment or None
-        What follows a posterior.
+    assessment : Assessment
+        What follows a posterior; nothing without one.
     checks : tuple of Outcome
         Of the model, at the estimate.
     """
 
     fit: Fit
-    assessment: Assessment | None = None
+    assessment: Assessment = NOTHING
     checks: tuple[Outcome, ...] = ()
 
     @property
@@ -204,9 +204,8 @@ class Findings:
         """Whether all was done, each posterior has converged, PySD does not differ, and the time step is fine."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
-        assessed = self.assessment is None or self.assessment.sound
         stepped = not fit.step_shift > UNUSABLE
-        return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and assessed
+        return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and self.assessment.sound
 
 
 def posterior_table(fit: Fit) -> list[dict[str, object]]:

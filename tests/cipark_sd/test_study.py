@@ -59,9 +59,9 @@ def test_a_model_in_which_nothing_is_uncertain_has_no_draws(plain: PlainModel, t
         drawn(PlainModel("fish", FISHERY, plain.model, ()), "prior", tmp_path)
 
 
-def test_a_model_without_data_contradicts_none_and_asks_for_its_stocks(plain: PlainModel, tmp_path: Path) -> None:
+def test_a_model_without_data_contradicts_none_and_asks_for_its_stocks(plain: PlainModel) -> None:
     assert plain.contradictions(None, None, seed=0, engine="native") == ""
-    assert plain.fit_at_hand(tmp_path, 1) is None
+    assert plain.fit_at_hand() is None
     question = plain.question()
     assert question.factors.names == ("Growth Rate",)
     assert [moment.time for moment in question.moments] == [plain.model.time.final]

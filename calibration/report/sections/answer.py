@@ -163,12 +163,12 @@ def limits(findings: Findings) -> str:
     fit, assessed = findings.fit, findings.assessment
     fixed = " and its fixed constants" if prediction_given(fit) or fit.study.fixed else ""
     text = f"Intervals hold for one model structure{fixed}"
-    n = 0 if assessed is not None and assessed.comparison else len(fit.study.rivals)
+    n = 0 if assessed.comparison else len(fit.study.rivals)
     rivals = "its rival was not fitted" if n == 1 else f"none of its {n} rivals was fitted"
     parts = [rivals] if n else []
     if fit.posterior is None:
         parts.append(f"the posterior was not sampled ({fit.unsampled or '--posterior'})")
-    if fit.study.holdout and (assessed is None or assessed.rolling is None):
+    if fit.study.holdout and assessed.rolling is None:
         parts.append("prediction of held-out data was not tested")
     return f"{text}; {listed(parts)}." if parts else f"{text}."
 

@@ -19,7 +19,7 @@ class Calculation(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Coverage of the self-test."""
-        tested = None if findings.assessment is None else findings.assessment.tested
+        tested = findings.assessment.tested
         if tested is None:
             return {}
         tables: dict[str, Rows] = {"self_test": _tested(tested), "self_test_later": _later(tested)}
@@ -28,7 +28,7 @@ class Calculation(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
         assessed = findings.assessment
-        if assessed is not None and assessed.tested is not None and assessed.ranks is not None:
+        if assessed.tested is not None and assessed.ranks is not None:
             yield Drawing("self_test", figures_assessment.self_test_figure, (assessed.tested, assessed.ranks))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -42,7 +42,7 @@ class Calculation(ReportPart):
 
     def not_run(self, findings: Findings) -> Iterator[str]:
         """Synthetic data sets, and the comparison with PySD."""
-        if findings.assessment is None or findings.assessment.tested is None:
+        if findings.assessment.tested is None:
             yield "Synthetic data sets with known parameters, fitted in the same way (--self-test 200)."
         if not findings.fit.replication.compared and findings.fit.comparable:
             yield f"The estimate run again in PySD ({OPTION})."
@@ -55,7 +55,7 @@ def _sentences(findings: Findings) -> Iterator[str]:
     if step:
         yield step
     yield fit.replication.sentence
-    if assessed is not None and assessed.tested is not None and assessed.ranks is not None:
+    if assessed.tested is not None and assessed.ranks is not None:
         tested = assessed.tested
         pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, tested.pooled, strict=True))
         yield (

@@ -38,7 +38,7 @@ class Data(ReportPart):
         }
         parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
         yield Drawing("fit", figures_fit.fit_figure, parts, options)
-        if findings.assessment is not None and findings.bands:
+        if findings.assessment.bands and findings.bands:
             yield Drawing(
                 "bands",
                 figures_posterior.bands_figure,

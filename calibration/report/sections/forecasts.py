@@ -24,14 +24,14 @@ class Forecasts(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows = () if findings.assessment is None or not findings.bands else findings.assessment.forecasts
+        rows = findings.assessment.forecasts if findings.bands else ()
         drawn = findings.fit.posterior
         chosen = [row for row in rows if row.structure in (OWN, EQUAL)]
         last = {(row.observation, row.scenario, row.structure): row for row in sorted(chosen, key=lambda row: row.time)}
         for row in last.values():
             if drawn is not None and np.isfinite(row.quantiles).all():
                 alone = row.structure == OWN
-                n = len({line.name for line in findings.assessment.comparison}) if findings.assessment else 0
+                n = len({line.name for line in findings.assessment.comparison})
                 mixed = f"the mixture of {n} structures with equal weights"
                 scenario = row.scenario if alone else f"{row.scenario}, mixture"
                 yield record(
@@ -47,12 +47,12 @@ class Forecasts(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Every date and quantile."""
-        rows = forecast_lines(findings.assessment.forecasts) if findings.assessment is not None else []
+        rows = forecast_lines(findings.assessment.forecasts)
         return {"forecast": rows} if rows else {}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""
-        if findings.assessment is not None and findings.assessment.forecasts and findings.bands:
+        if findings.assessment.forecasts and findings.bands:
             yield Drawing(
                 "forecast",
                 figures_assessment.forecast_figure,
@@ -62,7 +62,7 @@ class Forecasts(ReportPart):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if findings.assessment is None or not findings.assessment.forecasts or not findings.bands:
+        if not findings.assessment.forecasts or not findings.bands:
             return
         forecasts = findings.assessment.forecasts
         words = (

@@ -25,7 +25,7 @@ class Groups(ReportPart):
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Medians of each group with data and of a new one."""
         fit, assessed = findings.fit, findings.assessment
-        if assessed is None or fit.posterior is None:
+        if fit.posterior is None:
             return
         for line in assessed.groups:
             if (line.fitted and line.group != TYPICAL) or line.group == NEW:
@@ -42,21 +42,19 @@ class Groups(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each group of each parameter."""
-        assessed = findings.assessment
-        if assessed is None or not assessed.groups:
-            return {}
-        return {"groups": [_columns(asdict(line)) for line in assessed.groups]}
+        rows = [_columns(asdict(line)) for line in findings.assessment.groups]
+        return {"groups": rows} if rows else {}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
         assessed = findings.assessment
-        if assessed is not None and assessed.groups and findings.bands:
+        if assessed.groups and findings.bands:
             yield Drawing("groups", figures_assessment.groups_figure, (assessed.groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""
         assessed = findings.assessment
-        if assessed is None or not assessed.groups:
+        if not assessed.groups:
             return
         blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]
         blocks += pictures.show(

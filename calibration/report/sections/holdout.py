@@ -13,18 +13,13 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 
 
-def rolling_of(findings: Findings) -> RollingOrigin | None:
-    """The hold-out forecasts, where they were asked for."""
-    return None if findings.assessment is None else findings.assessment.rolling
-
-
 @dataclass(frozen=True, slots=True)
 class Holdout(ReportPart):
     """Rolling-origin forecasts against baselines."""
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each score, and their means."""
-        rolling = rolling_of(findings)
+        rolling = findings.assessment.rolling
         if rolling is None:
             return {}
         tables: dict[str, Rows] = {
@@ -35,13 +30,13 @@ class Holdout(ReportPart):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """What each forecaster said, and what came."""
-        rolling = rolling_of(findings)
+        rolling = findings.assessment.rolling
         if rolling is not None and rolling.scores:
             yield Drawing("holdout", figures_assessment.holdout_figure, (rolling, findings.fit.study.calendar))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Scores."""
-        rolling = rolling_of(findings)
+        rolling = findings.assessment.rolling
         if rolling is None:
             return
         caption = (
@@ -56,7 +51,7 @@ class Holdout(ReportPart):
     def not_run(self, findings: Findings) -> Iterable[str]:
         """The dates of the study to predict from."""
         study = findings.fit.study
-        if study.holdout and rolling_of(findings) is None:
+        if study.holdout and findings.assessment.rolling is None:
             dates = listed(study.calendar.label(time) for time in study.holdout)
             yield f"Predictions from {dates}, scored by what came later (--holdout)."
 

@@ -55,16 +55,15 @@ class Posterior(ReportPart):
         if findings.fit.posterior is not None:
             tables["posterior"] = posterior_table(findings.fit)
             tables["predictive"] = [asdict(row) for row in findings.fit.posterior.predicted]
-        if findings.assessment is not None:
-            lines = findings.assessment.contractions
-            tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
-            tables["discrepancies"] = [asdict(line) for line in findings.assessment.discrepancies]
+        lines = findings.assessment.contractions
+        tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
+        tables["discrepancies"] = [asdict(line) for line in findings.assessment.discrepancies]
         return {name: rows for name, rows in tables.items() if rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Priors beside posteriors, pairs, and ranks of the data."""
         drawn, assessed, space = findings.fit.posterior, findings.assessment, findings.fit.study.space
-        if drawn is None or assessed is None:
+        if drawn is None or not assessed.contractions:
             return
         narrowed = sorted(assessed.contractions, key=lambda line: -line.contraction)
         names = [line.name for line in narrowed[:MOST]]
@@ -78,7 +77,7 @@ class Posterior(ReportPart):
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """How it was drawn, its numbers, and figures."""
         drawn, assessed = findings.fit.posterior, findings.assessment
-        if drawn is None or assessed is None:
+        if drawn is None or not assessed.contractions:
             return
         text = f"{drawn.how} {len(drawn.flat):,} draws kept; {poorest(drawn.mixing)} (wanted: {CONVERGED})."
         blocks: tuple[Block, ...] = (

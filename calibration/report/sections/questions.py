@@ -20,10 +20,10 @@ class Questions(ReportPart):
         fit, assessed = findings.fit, findings.assessment
         questions = fit.study.questions
         # what nothing was asked of stands at the end, in one line with all else that was not asked
-        if assessed is not None and assessed.comparison:
+        if assessed.comparison:
             answer, causes = conclusions.caused(fit, assessed)
             yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
-        if assessed is not None and assessed.rolling is not None:
+        if assessed.rolling is not None:
             yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
         if questions.settle:
             yield Section(questions.settled, (Listing(questions.settle),))
@@ -44,8 +44,7 @@ class Informed(ReportPart):
 def cautions(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
-    cut = assessed is not None and assessed.interrupted
-    if fit.optimum.interrupted or cut or (drawn is not None and drawn.interrupted):
+    if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
     if fit.conditions.first:
         yield fit.conditions.first
@@ -58,13 +57,13 @@ def cautions(findings: Findings) -> Iterator[str]:
 def warnings(findings: Findings) -> Iterator[str]:
     """What else a modeller should look at."""
     fit, assessed = findings.fit, findings.assessment
-    if assessed is not None and assessed.rolling is not None and assessed.rolling.not_converged:
+    if assessed.rolling is not None and assessed.rolling.not_converged:
         origins = listed(fit.study.calendar.label(origin) for origin in assessed.rolling.not_converged)
         yield f"Not converged at the hold-out origins {origins}."
-    failed = [line.name for line in assessed.comparison if not line.converged] if assessed is not None else []
+    failed = [line.name for line in assessed.comparison if not line.converged]
     if failed:
         yield f"Not converged for the rivals {listed(failed)}."
-    yield from (line.sentence for line in assessed.discrepancies if line.fails) if assessed is not None else ()
+    yield from (line.sentence for line in assessed.discrepancies if line.fails)
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         yield "Only one start reached this optimum, so a better one may exist: raise --starts."
     if fit.optimum.at_bound:

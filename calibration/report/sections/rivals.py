@@ -23,8 +23,6 @@ class Rivals(ReportPart):
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """What each experiment changes in the stacked mixture of the structures."""
         assessed = findings.assessment
-        if assessed is None:
-            return
         converged = all(line.converged for line in assessed.comparison)
         for effect in assessed.effects:
             if effect.structure == "mixture" and math.isfinite(effect.median):
@@ -42,8 +40,6 @@ class Rivals(ReportPart):
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each structure, and for each effect."""
         assessed = findings.assessment
-        if assessed is None:
-            return {}
         tables: dict[str, Rows] = {
             "rivals": [asdict(line) for line in assessed.comparison],
             "effects": [asdict(line) for line in assessed.effects],
@@ -53,16 +49,16 @@ class Rivals(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best, and effects."""
         assessed = findings.assessment
-        if assessed is not None and assessed.comparison:
+        if assessed.comparison:
             yield Drawing("rivals", figures_assessment.rivals_figure, (assessed.comparison,))
-        if assessed is not None and assessed.effects:
+        if assessed.effects:
             order = [line.name for line in assessed.comparison]
             yield Drawing("effects", figures_assessment.effects_figure, (main_effects(assessed.effects), order))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Comparison and effects."""
         assessed = findings.assessment
-        if assessed is None or not assessed.comparison:
+        if not assessed.comparison:
             return
         blocks: list[Block] = [compared(assessed.comparison)]
         blocks += pictures.show(
@@ -81,7 +77,7 @@ class Rivals(ReportPart):
     def not_run(self, findings: Findings) -> Iterable[str]:
         """The rivals of the study."""
         rivals, assessed = findings.fit.study.rivals, findings.assessment
-        if rivals and (assessed is None or not (assessed.comparison or assessed.refuted)):
+        if rivals and not (assessed.comparison or assessed.refuted):
             yield f"{len(rivals)} rival structures, each refitted to the same data (--rivals)."
 
 

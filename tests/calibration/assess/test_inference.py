@@ -385,9 +385,10 @@ QUICK = Effort(
 
 @pytest.mark.slow
 def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
-    found = self_test(study, density_of, 120, np.random.default_rng(101), effort=QUICK)
+    """A sentinel: ``benchmarks/self_test.py`` makes as many data sets as a rate needs."""
+    found = self_test(study, density_of, 40, np.random.default_rng(101), effort=QUICK)
     assert found.n_not_converged == 0
-    assert 0.92 <= found.pooled[2] <= 0.98
+    assert 0.9 <= found.pooled[2] <= 0.99
     assert found.outside(np.random.default_rng(1)) == ()
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from small_study import small_study
 
+from calibration.assess.assessment import NOTHING
+from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
@@ -35,7 +37,7 @@ def of_study(fit: Fit, **changes: Any) -> Fit:
 
 
 def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
-    directions, profiled, last = conclusions.informed(fit, None)
+    directions, profiled, last = conclusions.informed(fit, NOTHING)
     assert directions == (
         "At the optimum, the data inform 2 of 2 combinations of the fitted parameters more than the priors do."
     )
@@ -44,7 +46,7 @@ def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
         "rate are conditional on held constants."
     )
     assert last == ("The posterior was not sampled (--posterior), so nothing is reported for parameters that are held.")
-    (alone, _) = conclusions.informed(replace(fit, profiles=()), None)
+    (alone, _) = conclusions.informed(replace(fit, profiles=()), NOTHING)
     assert alone == directions
 
 
@@ -95,16 +97,14 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
 
 
 def test_without_rivals_nothing_is_attributed(fit: Fit) -> None:
-    assert conclusions.caused(fit, None) == (
+    assert conclusions.caused(fit, NOTHING) == (
         "The study lists no rival structures, so nothing is attributed to one cause rather than another.", [],
     )  # fmt: skip
     two: Any = (SimpleNamespace(name="M0"), SimpleNamespace(name="M1"))
-    found: Any = SimpleNamespace(comparison=())
-    for inquiry in (None, found):
-        assert conclusions.caused(of_study(fit, rivals=two), inquiry) == (
-            "The 2 rival structures of the study were not fitted (--rivals), so nothing is attributed to one cause "
-            "rather than another.", [],
-        )  # fmt: skip
+    assert conclusions.caused(of_study(fit, rivals=two), NOTHING) == (
+        "The 2 rival structures of the study were not fitted (--rivals), so nothing is attributed to one cause "
+        "rather than another.", [],
+    )  # fmt: skip
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------
@@ -146,10 +146,10 @@ def test_a_gap_takes_two_numbers_and_a_baseline() -> None:
 
 
 def test_why_there_are_no_predictions(fit: Fit) -> None:
-    assert conclusions.predicted(of_study(fit, holdout=()), None) == [
+    assert conclusions.predicted(of_study(fit, holdout=()), NOTHING) == [
         "The study names no dates to predict from ([holdout] origins)."
     ]
-    assert conclusions.predicted(fit, None) == ["Not run (--holdout)."]
+    assert conclusions.predicted(fit, NOTHING) == ["Not run (--holdout)."]
     nothing: Any = SimpleNamespace(rolling=None)
     assert conclusions.predicted(fit, nothing) == ["Not run (--holdout)."]
 
@@ -175,30 +175,30 @@ ASKED = Questions(supports="It grew.", theory="Firms follow.", unknown="The rest
 
 def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     asked = of_study(fit, questions=ASKED)
-    assert conclusions.supports(asked, None) == "It grew."
+    assert conclusions.supports(asked, NOTHING) == "It grew."
     assert not fit.study.fixed
     besides = "Firms follow. Assumed besides: the structure of the model"
     in_file = "what the model file sets and the study does not name"
-    assert conclusions.adds(asked, None, "Checked.") == f"{besides} and {in_file}. Checked."
+    assert conclusions.adds(asked, NOTHING, "Checked.") == f"{besides} and {in_file}. Checked."
     for held, words in ((1, "one constant that the study sets"), (2, "2 constants that the study sets")):
         some = of_study(asked, fixed=("a", "b")[:held])
-        assert conclusions.adds(some, None, "") == f"{besides}, {in_file} and {words}."
+        assert conclusions.adds(some, NOTHING, "") == f"{besides}, {in_file} and {words}."
     # what the estimate holds at a prior median is assumed as well, but for a posterior, which moves it
     first, *others = fit.study.space.parameters
     partly = of_study(asked, space=replace(fit.study.space, parameters=(replace(first, use="PRI"), *others)))
     at_median = f"{besides}, {in_file} and one parameter that the estimate holds at its prior median."
-    assert conclusions.adds(partly, None, "") == at_median
-    drawn: Any = SimpleNamespace(contractions=())
+    assert conclusions.adds(partly, NOTHING, "") == at_median
+    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.2, 0.5, 0.01, 0.3),))
     assert conclusions.adds(partly, drawn, "") == f"{besides} and {in_file}."
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())
-    assert conclusions.supports(silent, None) != ""
-    assert conclusions.unknowable(asked, None) == "The rest."
+    assert conclusions.supports(silent, NOTHING) != ""
+    assert conclusions.unknowable(asked, NOTHING) == "The rest."
 
 
 def test_what_stays_unknown(fit: Fit) -> None:
     plain = of_study(fit, questions=Questions())
-    assert conclusions.unknowable(plain, None) == (
+    assert conclusions.unknowable(plain, NOTHING) == (
         "Nothing was found that the data leave open; a posterior and rival structures may show more."
     )
     lines = [
@@ -215,7 +215,7 @@ def test_what_stays_unknown(fit: Fit) -> None:
         SimpleNamespace(name=name, lower=lower, upper=upper)
         for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
     )
-    assert conclusions.unknowable(replace(plain, profiles=results), None) == (
+    assert conclusions.unknowable(replace(plain, profiles=results), NOTHING) == (
         "Of 4 fitted parameters, the profile is bounded for 1 on both sides, 2 on one side only and 1 on neither."
     )
 
@@ -289,8 +289,8 @@ def test_effects_are_those_on_the_first_observation() -> None:
 def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:
     """In a study that has no words of its own."""
     silent = of_study(fit, questions=replace(fit.study.questions, supports=""))
-    assert conclusions.supports(silent, None).startswith("They bound size and rate on both sides, each by itself.")
+    assert conclusions.supports(silent, NOTHING).startswith("They bound size and rate on both sides, each by itself.")
     first, second = fit.profiles
     open_above = replace(second, verdict=replace(second.verdict, upper=replace(second.verdict.upper, state="open")))
     one_sided = replace(silent, profiles=(first, open_above))
-    assert conclusions.supports(one_sided, None).startswith("They bound size on both sides, each by itself.")
+    assert conclusions.supports(one_sided, NOTHING).startswith("They bound size on both sides, each by itself.")

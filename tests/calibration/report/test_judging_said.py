@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from calibration.assess.assessment import NOTHING
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
@@ -31,7 +32,7 @@ def test_what_fails_is_a_warning_and_nothing_else() -> None:
     assessed = SimpleNamespace(discrepancies=LINES, rolling=None, comparison=())
     findings: Any = SimpleNamespace(fit=fit, assessment=assessed)
     assert list(questions.warnings(findings)) == [LINES[0].sentence]
-    findings.assessment = None
+    findings.assessment = NOTHING
     assert list(questions.warnings(findings)) == []
 
 

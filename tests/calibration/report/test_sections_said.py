@@ -66,7 +66,7 @@ def findings(**assessed: Any) -> Any:
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
     parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": []}
-    everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed)) if assessed else None
+    everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
 
 
@@ -267,7 +267,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
-    found = findings(discrepancies=())
+    found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3),))
     found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
     assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
     found.bands = False

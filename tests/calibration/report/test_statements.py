@@ -12,6 +12,7 @@ from small_study import small_study
 
 from calibration.assess import contraction as contraction_module
 from calibration.assess import self_test
+from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.forecast import LEVELS, ForecastRow
@@ -198,7 +199,7 @@ def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
     limit = stats.norm.isf(0.05 / 2 / n)
     for beyond, named in ((1.001, True), (0.999, False)):
         rows = [replace(fit.rows[0], residual=beyond * limit), *fit.rows[1:]]
-        said = conclusions.supports(replace(fit, rows=rows), None)
+        said = conclusions.supports(replace(fit, rows=rows), NOTHING)
         assert (f"left to its noise: {fit.rows[0].label}" in said) is named
         assert ("residual beyond 2.7" in said) is named
 
