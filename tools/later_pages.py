@@ -356,7 +356,8 @@ def parks_page(parks: Row) -> str:
     clean = evidence["kind of estate, both"]["of one date"][0] - evidence["no difference"]["of one date"][0]
     great_stone = parks["great_stone"]
     return written(
-        "parks", both=gain, factor=np.exp(gain), factor_clean=np.exp(clean), clean=parks["clean"], pairs=parks["pairs"], parks=parks["parks"],
+        "parks", both=gain, factor=np.exp(gain), factor_clean=np.exp(clean), clean=parks["clean"],
+        pairs=parks["pairs"], parks=parks["parks"],
         doubtful=parks["parks"] - parks["clean"], evidence=rows, share=_band(parks["effects"]["share"], 1),
         time=_band(parks["effects"]["time"], 1), kinds=kinds,
         treaty=evidence["agreement between states, both"]["quadrature"][0] - first,
