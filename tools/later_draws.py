@@ -142,6 +142,8 @@ def _bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -
     draws = prior_draws(near.problem.space, points[..., 0].size, rng)
     draws[:, at] = points.reshape(-1, len(at))
     ratios = after.log_likelihood(draws[:, at]) - density.log_likelihood(draws[:, there])
+    # where the parent's likelihood is too small for a number
+    ratios = np.minimum(ratios, ratios[np.isfinite(ratios)].max())
     (first, its_error), (ratio, error) = log_evidence(drawn, rng), bridge(ratios.reshape(points.shape[:-1]), far)
     return draws[rng.permutation(len(draws))[:KEPT]], (first + ratio, float(np.hypot(its_error, error)))
 

@@ -331,7 +331,7 @@ def parks_page(parks: Row) -> str:
     evidence, causes, left_out = parks["evidence"], parks["causes"], parks["left_out"]
     first = evidence["no difference"]["quadrature"][0]
     rows = table(
-        ("parks differ by", "quadrature", "bridge", "against no difference", "the same, one date"),
+        ("parks differ by", "quadrature", "bridge", "against no difference", "without doubtful parks"),
         (
             (
                 name,
@@ -353,9 +353,11 @@ def parks_page(parks: Row) -> str:
         ),
     )
     gain = evidence["kind of estate, both"]["quadrature"][0] - first
+    clean = evidence["kind of estate, both"]["of one date"][0] - evidence["no difference"]["of one date"][0]
     great_stone = parks["great_stone"]
     return written(
-        "parks", both=gain, factor=np.exp(gain), pairs=parks["pairs"], parks=parks["parks"],
+        "parks", both=gain, factor=np.exp(gain), factor_clean=np.exp(clean), clean=parks["clean"],
+        pairs=parks["pairs"], parks=parks["parks"],
         doubtful=parks["parks"] - parks["clean"], evidence=rows, share=_band(parks["effects"]["share"], 1),
         time=_band(parks["effects"]["time"], 1), kinds=kinds,
         treaty=evidence["agreement between states, both"]["quadrature"][0] - first,

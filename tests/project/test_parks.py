@@ -70,4 +70,5 @@ def test_what_the_page_says_in_words_is_what_was_found() -> None:
     for causes in kept["causes"].values():
         ranks = causes["evidence"]
         for name, rest in (("Word of Mouth", "trend"), ("Calendar Trend", "word of mouth")):
+            assert abs(ranks["word of mouth"][0] - ranks["trend"][0]) < 1, "either alone explains the counts as well"
             assert causes[name]["without"] == pytest.approx(ranks[rest][0] - ranks["both"][0], abs=0.25)
