@@ -162,7 +162,7 @@ def test_an_equation_displaces_what_the_arrows_say(write_mdl: Write) -> None:
     """Vensim saves the arrows of a drawing before an equation that does not use them all."""
     path = write_mdl("x  = A FUNCTION OF( y, -z) ~~|\nx=\n\ty + 1 ~~|\ny = 1 ~~|\nz = 2 ~~|\n")
     assert expression(path, "x") == Binary("+", Ref("y"), Const(1.0))
-    with pytest.raises(CiparkError, match="model.mdl:2.*'x' uses A FUNCTION OF"):
+    with pytest.raises(CiparkError, match=r"model.mdl:2.*'x' uses A FUNCTION OF"):
         read_model(write_mdl("x = A FUNCTION OF(y) ~~|\ny = 1 ~~|\n"))
 
 
