@@ -15,7 +15,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock
 from cipark_sd.simulation import simulate
 
 WriteXmile = Callable[..., Path]
@@ -109,6 +109,22 @@ def test_modules_are_one_model_and_their_inputs_are_connected(write: WriteXmile)
     )
     run = simulate(read_model(path), engine="numpy")
     np.testing.assert_array_equal(run["seen"], [10, 30, 50, 70, 90])
+
+
+def test_a_connection_names_a_module_inside_others_by_its_own_name(write: WriteXmile) -> None:
+    """As Stella saves modules of modules; what is not connected and has a comment for an equation is data."""
+    path = write(
+        '<module name="Model"/><module name="Inputs"/><aux name="seen"><eqn>Model.Hares.rate</eqn></aux>',
+        models='<model name="Inputs"><variables><module name="Land"/></variables></model>'
+        '<model name="Land"><variables><aux name="speed" access="output"><eqn>2 + TIME</eqn></aux></variables></model>'
+        '<model name="Model"><variables><module name="Hares"><connect to="Hares.rate" from="Land.speed"/>'
+        '<connect to="Model.rate" from="Elsewhere.speed"/></module></variables></model>'
+        '<model name="Hares"><variables><aux name="rate" access="input"><eqn>{Enter equation}</eqn></aux>'
+        '<aux name="open" access="input"><eqn>{Enter equation}</eqn></aux></variables></model>',
+    )
+    model = read_model(path)
+    np.testing.assert_array_equal(simulate(model, save=["seen"])["seen"], [2, 3, 4, 5, 6])
+    assert isinstance(model["Model.Hares.open"], Series)
 
 
 def test_a_variable_of_the_whole_model_takes_what_a_module_gives(write: WriteXmile) -> None:
@@ -391,8 +407,9 @@ def test_a_dimension_may_stand_twice_where_each_element_has_an_equation(write: W
     model = read_model(path)
     assert model["m"].dims == ("region", "region_2")
     assert simulate(model, save=["x"])["x"].values[0] == 12
-    with pytest.raises(EquationError, match="'m' has the dimension 'region' more than once"):
-        read_model(write(f'<aux name="m">{dims}<eqn>Region</eqn></aux>'))
+    thrice = dims.replace("</dimensions>", '<dim name="Region"/></dimensions>')
+    with pytest.raises(EquationError, match="'m' has the dimension 'region' more than twice"):
+        read_model(write(f'<aux name="m">{thrice}<eqn>1</eqn></aux>'))
 
 
 @pytest.mark.parametrize("broken", ['<aux name="x"><eqn>1</aux>', '<aux name="x"><eqn>1</eqn></aux></aux>'])
