@@ -198,6 +198,8 @@ XMILE = (
     Reading("IF THEN ELSE", "condition, then, else", If),
     Reading("ROOTN", "x, n", lambda x, n: Binary("^", x, Binary("/", _ONE, n))),
     Reading("PERCENT", "x", lambda x: Binary("*", Const(100.0), x)),
+    # of the run before; in a first one, its initial value (isee systems' help, "Data builtins")
+    Reading("ENDVAL", "input[, initial]", lambda *a: a[1] if a[1:] else Call("initial", a)),
     Reading("CGROWTH", "percent", _compounded),
     Reading("PERMUTATIONS", "n, r", _permutations),
     Reading("COMBINATIONS", "n, r", lambda n, r: Binary("/", _permutations(n, r), Call("factorial", (r,)))),

@@ -173,6 +173,7 @@ OF_STELLA = {
     "ROUND(-TIME - 0.7)": (-1.0, -2.0),
     "ROOTN(8, 3)": (2.0, 2.0),
     "PERCENT(0.2 + TIME)": (20.0, 120.0),
+    "ENDVAL(TIME + 7, 3 + TIME) + ENDVAL(TIME + 7)": (10.0, 11.0),
     "CGROWTH(10 + TIME)": (0.1, 0.11),
     "PERMUTATIONS(5 + TIME, 2)": (20.0, 30.0),
     "COMBINATIONS(5, 2 + TIME * 2)": (10.0, 5.0),
@@ -204,7 +205,7 @@ def test_functions_of_stella_have_the_values_of_their_help(write: WriteXmile, en
 def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) -> None:
     simlin = pytest.importorskip("simlin")
     beyond_it = ("RANK", "ROOTN", "PERCENT", "FACTORIAL", "MOD(", "PULSE", "LOOKUPINV", "SIZE(m[", "m[south", "a[TIME")
-    beyond_it += ("CGROWTH", "PERMUTATIONS", "COMBINATIONS", "NORMALCDF", "RAMP")
+    beyond_it += ("ENDVAL", "CGROWTH", "PERMUTATIONS", "COMBINATIONS", "NORMALCDF", "RAMP")
     known = {text: values for text, values in OF_STELLA.items() if not text.startswith(beyond_it)}
     elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(known))
     results = simlin.load(str(write(ARRAY + elements))).run(analyze_loops=False).results
