@@ -5,7 +5,8 @@
 ``FOLDER`` has a copy of each repository of ``tools/public_files.toml`` as ``owner+name``, at the commit named there.
 Files of one text count once. A file agrees when every recorded column lies within a tolerance, a share of the column's
 largest recorded number, at every recorded time. Each run has a process of its own with a limit of time and of memory;
-what is done is kept in ``--kept`` and not done again, except by ``--again native,refused``: a program, a word, or both.
+what is done is kept in ``--kept`` and not done again, except by another version of PySD or pysimlin, or by
+``--again native,refused``: a program, a word, or both.
 ``--count`` runs nothing.
 """
 
@@ -187,15 +188,21 @@ def _work(file: File, program: str, runs: Path, answer: Connection) -> None:
 
 # ---- counts and the page
 
-Done = dict[tuple[str, str, str], Outcome]
+#: By file, its text, the program and that program's version.
+Done = dict[tuple[str, str, str, str], Outcome]
+
+
+def release_of(program: str) -> str:
+    """The version of another program."""
+    return version(program) if program in LIBRARIES else ""
 
 
 def measured(files: Sequence[File], programs: Sequence[str], store: Path | None, again: Sequence[str]) -> Done:
     """What each program makes of each file, kept after each run."""
     outcomes: Done = {}
     for line in store.read_text("utf-8").splitlines() if store and store.is_file() else ():
-        *where, values = json.loads(line)
-        outcomes[tuple(where)] = Outcome(**values)
+        name, text, program, release, values = json.loads(line)
+        outcomes[name, text, program, release] = Outcome(**values)
     for program in set(programs) & LIBRARIES.keys():
         # once, and not in the process of each run
         import_module(LIBRARIES[program])
@@ -203,7 +210,7 @@ def measured(files: Sequence[File], programs: Sequence[str], store: Path | None,
         runs = store.with_suffix(".runs") if store else Path(scratch)
         runs.mkdir(exist_ok=True)
         for file, program in ((file, program) for program in programs for file in files):
-            where = (file.full_name, text_of(file.path), program)
+            where = (file.full_name, text_of(file.path), program, release_of(program))
             if where in outcomes and not (again and {program, outcomes[where].word} >= set(again)):
                 continue
             outcomes[where] = in_a_process(file, program, runs)
@@ -216,7 +223,7 @@ def measured(files: Sequence[File], programs: Sequence[str], store: Path | None,
 
 
 #: A file with a line; and words of messages that say what to do.
-_PLACE = re.compile(r"\.(?:mdl|stmx|xmile)(?:, macro [^:]*)?:\d+", re.IGNORECASE)
+_PLACE = re.compile(r"\.(?:mdl|stmx|itmx|xmile)(?:, macro [^:]*)?:\d+", re.IGNORECASE)
 _ADVICE = re.compile(r"; |did you mean|known:|expected|\b(?:use|give|write|put|bring|keep)\b")
 
 
@@ -276,7 +283,7 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
     """A Markdown page: counts by suite and program, then each file that does not run or agree, with the reason."""
     by_name = {file.suite.name: file.suite for file in files}
     limits = {"seconds": SECONDS, "gib": BYTES >> 30, "tolerance": TOLERANCE, "command": COMMAND}
-    versions = {name: version(name) for name in ("pysd", "pysimlin")}
+    versions = {name: release_of(name) for name in LIBRARIES}
     n = len({suite.repository for suite in by_name.values()})
     lines = [*HEAD.format(files=len(files), n=n, **limits, **versions).splitlines(), ""]
     lines += ["| suite | what | commit |", "|---|---|---|"]
@@ -299,7 +306,7 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
 
 def _reason(file: File, result: Outcome) -> str:
     """The note, else the kind of what is said, without the names and the text of the file."""
-    message = re.sub(r"^.*?\.(?:mdl|stmx|xmile)(?::\d+)*:? ", "", problems(result.detail)[0])
+    message = re.sub(r"^.*?\.(?:mdl|stmx|itmx|xmile)(?::\d+)*:? ", "", problems(result.detail)[0])
     text = file.notes.why or file.suite.why or re.sub(r"'[^']*'", "…", message)
     return (text if len(text) < 220 else text[:217] + "…").replace("|", "\\|").replace("<", "&lt;")
 
@@ -321,7 +328,12 @@ def main() -> int:
     programs = arguments.programs.split(",")
     to_run = [] if arguments.count else files
     outcomes = measured(to_run, programs, arguments.kept, arguments.again.split(",") if arguments.again else [])
-    by = {(name, program): result for (name, _, program), result in outcomes.items()}
+    texts_of = {(file.full_name, text_of(file.path)) for file in files}
+    by = {
+        (name, program): result
+        for (name, text, program, release), result in outcomes.items()
+        if (name, text) in texts_of and release == release_of(program)
+    }
     for suite in dict.fromkeys(file.suite.name for file in files):
         for program in programs:
             print(f"{suite:12} {program:8} " + "  ".join(row([f for f in files if f.suite.name == suite], by, program)))

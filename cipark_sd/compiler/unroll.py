@@ -7,6 +7,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import product
 from typing import TypeVar, assert_never
 
@@ -25,6 +26,7 @@ from cipark_sd.model.expr import (
     Grid,
     If,
     Neg,
+    Operator,
     Ref,
     Table,
     Text,
@@ -467,7 +469,7 @@ class _Unroller:
 
     def _allocate(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """The same with the kind, priority and width of each claimant as arguments; the fourth number is of no kind."""
-        available, claimants, request, priority, width, kind = arguments
+        available, claimants, request, priority, width, *kind = arguments
         if not isinstance(claimants, Ref) or claimants.name not in self.subscripts.dimensions:
             reason = "gives ALLOCATE no dimension as its second argument; name that of the requests"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
@@ -476,13 +478,36 @@ class _Unroller:
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
         bindings = [{**bound, last: member, f"{last}!": member} for member in members]
         requests = [self._expr(request, binding) for binding in bindings]
+        if not kind:
+            priorities = [self._expr(priority, binding) for binding in bindings]
+            return self._in_order(self._expr(available, bound), requests, priorities, position, width)
         profiles = [
             part
             for binding in bindings
-            for part in (*(self._expr(number, binding) for number in (kind, priority, width)), Const(0.0))
+            for part in (*(self._expr(number, binding) for number in (*kind, priority, width)), Const(0.0))
         ]
         head = (Const(float(position)), Const(float(len(members))), self._expr(available, bound))
         return Call("allocate_available", (*head, *requests, *profiles))
+
+    def _in_order(
+        self, available: Expr, requests: Sequence[Expr], priorities: Sequence[Expr], position: int, width: Expr
+    ) -> Expr:
+        """What a claimant has where profiles of any kind have no width: those of a higher priority come first.
+
+        Equals share what is left in proportion to their requests.
+        """
+        if width != Const(0.0):
+            reason = "calls ALLOCATE with a width and without a kind of profile; give the kind, 1 for rectangular ones"
+            raise EquationError(self.subscripts.where, self.variable.label, reason)
+
+        def asked(operator: Operator) -> Expr:
+            theirs = zip(requests, priorities, strict=True)
+            terms = (If(Binary(operator, p, priorities[position]), r, Const(0.0)) for r, p in theirs)
+            return reduce(lambda a, b: Binary("+", a, b), terms)
+
+        part = Binary("/", Binary("-", available, asked(">")), asked("="))
+        share = Binary("*", requests[position], Call("max", (Const(0.0), Call("min", (Const(1.0), part)))))
+        return If(Binary(">", requests[position], Const(0.0)), share, Const(0.0))
 
     def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """A number (how many buyers, or the price), the quantities, and of each the four numbers of its profile."""

@@ -31,7 +31,9 @@ def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range
 
 
 def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
-    """Where a file lies that the model at ``path`` names; a missing one is left to the run.
+    """Where a file lies that the model at ``path`` names, as on Windows, where Vensim runs, by a name in any case.
+
+    A missing file is left to the run.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
     ModelFileError
         When it is no regular file, too large, or empty.
     """
-    target = beneath(path.resolve().parent, file, allowed, where=path.name)
+    folder = path.resolve().parent
+    target = beneath(folder, in_any_case(folder, file), allowed, where=path.name)
     try:
         check_readable(target, TABLE_LIMIT)
         if target.stat().st_size == 0:
@@ -51,6 +54,20 @@ def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
     except OSError as problem:
         raise ModelFileError(path, f"names the file {file!r}, which cannot be read: {problem.strerror}") from None
     return target
+
+
+def in_any_case(folder: Path, file: str) -> str:
+    """The one file beneath a model's folder whose name is ``file`` but for capitals and backslashes; else ``file``."""
+    at, parts = folder, file.replace("\\", "/").split("/")
+    try:
+        if (folder / file).exists() or ".." in parts:
+            return file
+        for part in parts:
+            (entry,) = [entry for entry in at.iterdir() if part.casefold() == entry.name.casefold()]
+            at /= entry.name
+    except (OSError, ValueError):  # no such folder, no such name, or more than one
+        return file
+    return str(at)
 
 
 def check_separator(path: Path, file: str, tab: str) -> None:

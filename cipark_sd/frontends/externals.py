@@ -122,10 +122,11 @@ def _values(
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             message = str(problem).strip().rstrip(".")
             reason = message.splitlines()[-1] if message else type(problem).__name__
+            what_to_do = "put it there" if isinstance(problem, FileNotFoundError) else "mend the file"
             raise EquationError(
                 model.name,
                 variable.label,
-                f"reads {source.file!r}: {reason}; put it there, or bring the data (--series)",
+                f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)",
             ) from None
     result: list[tuple[tuple[str, ...], Any]] = []
     for elements in product(*coords.values()):
@@ -165,10 +166,9 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself
-    if not named:
-        located(model.origin.path, source.file, model.origin.allowed)
+    file = source.file if named else str(located(model.origin.path, source.file, model.origin.allowed))
     check_separator(model.origin.path, source.file, source.tab)
-    place = (source.file, source.tab)
+    place = (file, source.tab)
     reader: Any
     match variable:
         case Constant():

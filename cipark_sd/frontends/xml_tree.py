@@ -25,6 +25,11 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         has none, and entities that expand without end or name other files stand there.
     """
     root, faults = _parsed(raw, path)
+    if faults and faults[0].type_name == "ERR_INVALID_ENCODING":
+        # Stella saves names of fonts that are no text
+        note = f"line {faults[0].line} has bytes that are no text; they are read as a mark (U+FFFD)"
+        warnings.warn(f"{path.name}: {note}", stacklevel=2)
+        root, faults = _parsed(raw.decode("utf-8", "replace").encode(), path)
     if root is not None and faults and all(f.type_name == "ERR_TAG_NAME_MISMATCH" for f in faults):
         mended, notes = _closed(raw)
         whole, remaining = _parsed(mended, path) if notes else (None, faults)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -39,6 +40,18 @@ def model_file(tmp_path: Path, equations: str) -> Path:
     path = tmp_path / "model" / "model.mdl"
     path.write_text("{UTF-8}\n" + equations + "\n" + CONTROL, encoding="utf-8")
     return path
+
+
+@pytest.mark.parametrize("way", NAMING)
+def test_a_file_is_found_by_a_name_in_any_case(way: str, tmp_path: Path, outside: Path) -> None:
+    """Vensim runs on Windows; two files that differ in their capitals alone are neither."""
+    path = model_file(tmp_path, NAMING[way].format(file="Input\\Elec/NUMBERS.csv"))
+    (path.parent / "input" / "elec").mkdir(parents=True)
+    (path.parent / "input" / "elec" / "Numbers.csv").write_bytes(outside.read_bytes())
+    assert np.isfinite(simulate(read_model(path), save=["rate"])["rate"]).all()
+    (path.parent / "input" / "elec" / "nuMbers.csv").write_bytes(outside.read_bytes())
+    with pytest.raises(CiparkError, match="not found"):
+        simulate(read_model(path))
 
 
 @pytest.mark.parametrize("way", NAMING)

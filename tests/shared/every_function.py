@@ -103,7 +103,7 @@ STELLA = [
             "EXPRND(2, 1)", "POISSON(3, 1)", "MONTECARLO(20, 1)", "BETA(2, 3, 1)", "BINOMIAL(9, 0.3, 1)",
             "GAMMA(2, 1, 1)", "LOGISTIC(0, 1, 1)", "PARETO(3, 1, 1)",
             "TRIANGULAR(0, 0.3, 1, 1)", "WEIBULL(2, 1, 1)", "TANH({})", "SUM(a{}[*])", "STDDEV(a{}[*])", "RANK(a{}, 1)",
-            "SIZE(side)", "MIN({}, INF)",
+            "SIZE(side)", "MIN({}, INF)", "NORMALCDF(SIN({}), 1 + ABS({}))", "CGROWTH(ABS({}))",
         ], "bits", "g",
     ),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from cipark_sd.compiler.functions.row import FREE, KEEPS, PURE, Context, Function, Reading, Target, primitive
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Table
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref, Table
 
 #: What Vensim takes for zero.
 SMALL = 1e-6
@@ -58,6 +58,28 @@ def _factorial(c: Context, a: Sequence[int]) -> int:
     table = Table(tuple(map(float, range(171))), tuple(map(float, map(math.factorial, range(171)))), "hold_backward")
     value = g.select(g.lt(g.const(170.5), n), g.const(math.inf), g.table(table, g.op("rint", n)))
     return g.select(g.le(g.const(0.0), n), value, g.const(math.nan))
+
+
+def _normal_part(c: Context, a: Sequence[int]) -> int:
+    """The probability of a normal number between two: half the difference of their complementary error functions."""
+    g, (left, right, mean, deviation) = c.graph, a
+    scale = g.mul(deviation, g.const(math.sqrt(2.0)))
+    from_left, from_right = (g.op("erfc", g.div(g.sub(end, mean), scale)) for end in (left, right))
+    return g.mul(g.const(0.5), g.sub(from_left, from_right))
+
+
+def _normal_of_xmile(left: Expr, right: Expr, mean: Expr = _ZERO, deviation: Expr = _ONE) -> Expr:
+    return Call("normal_part", (left, right, mean, deviation))
+
+
+def _permutations(n: Expr, r: Expr) -> Expr:
+    return Binary("/", Call("factorial", (n,)), Call("factorial", (Binary("-", n, r),)))
+
+
+def _compounded(percent: Expr) -> Expr:
+    """The fraction per time that, compounded at every step, gives so many percent in one unit of time."""
+    growth = Binary("+", _ONE, Binary("/", percent, Const(100.0)))
+    return Binary("/", Binary("-", Binary("^", growth, Ref("time_step")), _ONE), Ref("time_step"))
 
 
 def _truncated(value: Expr) -> Expr:
@@ -159,6 +181,15 @@ ROWS = (
     Function("pi", "", lambda c, a: c.graph.const(math.pi), FREE, in_vensim=lambda _: _PI, in_xmile=lambda: _PI),
     Function("inf", "", lambda c, a: c.graph.const(math.inf), FREE, in_vensim=_LARGE, in_xmile=_LARGE),
     Function("factorial", "n", _factorial, PURE, xmile="FACTORIAL", in_vensim="write the number, or a lookup"),
+    Function(
+        "normal_part",
+        "left, right, mean, deviation",
+        _normal_part,
+        "same, same, same, same -> none",
+        xmile=Reading("NORMALCDF", "left, right[, mean, deviation]", _normal_of_xmile),
+        in_vensim="write its values as a lookup of the distance from the mean",
+        in_xmile=lambda *ours: Call("NORMALCDF", ours),
+    ),
     Function("gamma_ln", "x", primitive("lgamma"), PURE, "GAMMA LN", "GAMMALN"),
 )
 #: Spellings of what is an expression of other functions.
@@ -167,4 +198,9 @@ XMILE = (
     Reading("IF THEN ELSE", "condition, then, else", If),
     Reading("ROOTN", "x, n", lambda x, n: Binary("^", x, Binary("/", _ONE, n))),
     Reading("PERCENT", "x", lambda x: Binary("*", Const(100.0), x)),
+    # of the run before; in a first one, its initial value (isee systems' help, "Data builtins")
+    Reading("ENDVAL", "input[, initial]", lambda *a: a[1] if a[1:] else Call("initial", a)),
+    Reading("CGROWTH", "percent", _compounded),
+    Reading("PERMUTATIONS", "n, r", _permutations),
+    Reading("COMBINATIONS", "n, r", lambda n, r: Binary("/", _permutations(n, r), Call("factorial", (r,)))),
 )

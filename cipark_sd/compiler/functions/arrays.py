@@ -393,7 +393,7 @@ ROWS = (
     # file with a recorded run, ``allocate`` of SDEverywhere's models
     Function(
         "allocate",
-        "available, range, request, priority, width, kind",
+        "available, range, request, priority, width[, kind]",
         *(None, "same, any, same, any, any, any -> same"),
         xmile="ALLOCATE",
         in_vensim="use ALLOCATE AVAILABLE",

@@ -217,6 +217,7 @@ ROWS = (
     ),
 )
 XMILE = (
+    Reading("RAMP", "slope", lambda slope: Call("xramp", (slope, Ref("initial_time")))),
     # without times it is in every step
     Reading("PULSE", "magnitude", lambda magnitude: Binary("/", magnitude, _STEP)),
 )

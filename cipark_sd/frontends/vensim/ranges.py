@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, UnknownName, UnsupportedFeature
+from cipark_sd.frontends.external_files import in_any_case
 from cipark_sd.model.model import Dimension
 from cipark_sd.naming import canonical, plain_label
 
@@ -89,7 +90,8 @@ class _Ranges:
             with warnings.catch_warnings():
                 # of the libraries that open spreadsheets, about their own versions
                 warnings.simplefilter("ignore")
-                labels = ExtSubscript(*definition.external, root=self.path.parent).subscript
+                file, *place = definition.external
+                labels = ExtSubscript(in_any_case(self.path.parent, file), *place, root=self.path.parent).subscript
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise ModelFileError(self.path, f"has a subscript range that cannot be read: {problem}") from None
         if not labels:

@@ -1,7 +1,8 @@
 """The models of a file as one: each module's variables under the module's name, its inputs connected.
 
 A module ``Hares`` whose model has a variable ``Births`` gives ``Hares.Births``. A name inside a module is first looked
-for in the module, then, with a leading dot, in the whole model.
+for in the module, then, with a leading dot, in the whole model. A connection names a module of any model of the file
+by its own name, without those around it, as Stella does where modules stand in modules.
 """
 
 from collections.abc import Iterator
@@ -41,9 +42,20 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
     models = list(document.children(document.root, "model"))
     named = {canonical(model.get("name")): model for model in models if model.get("name")}
     whole = next((model for model in models if not model.get("name")), models[0] if models else None)
-    if whole is not None:
-        root = Instance(whole, "", "")
-        yield from _placed(document, root, root, named, (), problems)
+    if whole is None:
+        return
+    root = Instance(whole, "", "")
+    placed = list(_placed(document, root, root, named, (), problems))
+    known = {instance.prefix + name for instance, _ in placed for name in instance.local}
+    by_end: dict[str, list[str]] = {}
+    for name in known:
+        by_end.setdefault(".".join(name.split(".")[-2:]), []).append(name)
+    for instance, _ in placed:
+        for target, source in instance.inputs.items():
+            named_so = by_end.get(".".join(source.split(".")[-2:]), [])
+            if source not in known and len(named_so) == 1:
+                instance.inputs[target] = named_so[0]
+    yield from placed
 
 
 def _placed(

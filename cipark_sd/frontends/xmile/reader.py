@@ -141,11 +141,8 @@ def _variables(
         if (twice := next((dim for i, dim in enumerate(dims) if dim in dims[:i]), None)) is None:
             continue
         known = next((dimension for dimension in dimensions if dimension.name == twice), None)
-        if known is None or dims.count(twice) > 2 or document.child(by_name[name], "element") is None:
-            reason = (
-                f"has the dimension {twice!r} more than once, and one equation cannot say which of them it means; "
-                "write an equation for each element, or use a dimension of another name"
-            )
+        if known is None or dims.count(twice) > 2:
+            reason = f"has the dimension {twice!r} more than twice; use a dimension of another name"
             label = plain_label(by_name[name].get("name"))
             problems.append(EquationError(document.path.name, label, reason))
             continue

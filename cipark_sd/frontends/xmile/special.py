@@ -1,5 +1,6 @@
 """Stocks that decide on their flows: conveyors and queues, and what equations see of them."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +34,13 @@ from cipark_sd.naming import canonical
 
 #: What an unfinished variable of Stella has for an equation.
 UNFINISHED = ("", "???")
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether an equation is one of these, or a comment alone."""
+    return re.sub(r"\{[^{}]*\}", "", text).strip() in UNFINISHED
+
+
 #: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
 _CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
 

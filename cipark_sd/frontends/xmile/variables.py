@@ -15,8 +15,8 @@ from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
 from cipark_sd.frontends.xmile.queues import is_queue
-from cipark_sd.frontends.xmile.special import UNFINISHED, SpecialStocks, bound_to
-from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table
+from cipark_sd.frontends.xmile.special import SpecialStocks, bound_to, is_unfinished
+from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -124,7 +124,7 @@ class Elements(SpecialStocks):
             return False
         if self.document.name(node) == "flow" and self._is_non_negative(node, "flow"):
             return False
-        return all("".join(eqn.itertext()).strip() in UNFINISHED for eqn in self.document.children(node, "eqn"))
+        return all(is_unfinished("".join(eqn.itertext())) for eqn in self.document.children(node, "eqn"))
 
     def _at_start(self, node: Any, expr: Expr, label: str, with_table: bool) -> Expr:
         """An equation with that of ``<init_eqn>``, which holds at the start alone.
@@ -158,7 +158,35 @@ class Elements(SpecialStocks):
             graphical = self.document.child(node, "gf")
         if graphical is not None:
             expr = Apply(self._table(graphical, label), expr)
-        return bound_to(self._at_start(part, expr, label, graphical is not None), bound)
+        whole = self._at_start(part, expr, label, graphical is not None)
+        return bound_to(self._in_both_places(whole, tuple(bound), label), bound)
+
+    def _in_both_places(self, expr: Expr, dims: Subscripts, label: str) -> Expr:
+        """An equation of a variable that has a dimension twice: it means the first and the second where it names two.
+
+        Raises
+        ------
+        EquationError
+            Where a reference names it once, which does not say which of the two is meant.
+        """
+        second = {first: dim for dim in dims for first in self.dimensions[dim].mappings if first in dims}
+
+        def placed(part: Expr) -> Expr:
+            part = rebuild(part, placed)
+            if not isinstance(part, Ref):
+                return part
+            subscripts = list(part.subscripts)
+            for first, other in second.items():
+                match [at for at, sub in enumerate(subscripts) if sub in (first, other)]:
+                    case [_, at]:
+                        subscripts[at] = other
+                    case [_]:
+                        name = self.dimensions[first].label
+                        reason = f"has the dimension {name!r} twice and reads {part.name!r} with one of them; write an "
+                        raise EquationError(self.where, label, f"{reason}equation for each element")
+            return Ref(part.name, tuple(subscripts))
+
+        return placed(expr) if second else expr
 
     def _limits(self, node: Any, label: str) -> tuple[float | None, float | None]:
         scale = self.document.child(node, "range")
@@ -217,7 +245,7 @@ class Elements(SpecialStocks):
         EquationError
             With the line of the file that it stands on.
         """
-        if text.strip() in UNFINISHED:
+        if is_unfinished(text):
             raise EquationError(f"{self.where}:{line}", label, "is missing; the model is not finished")
         if (grid := _literal_array(text)) is not None:
             return grid
@@ -330,7 +358,7 @@ class Elements(SpecialStocks):
         pieces = []
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
-            initial = bound_to(self._equation(part, label), bound)
+            initial = bound_to(self._in_both_places(self._equation(part, label), dims, label), bound)
             pieces.append(StockPiece(self._net(flows, bound, label), initial, span, non_negative=non_negative))
         return Stock(**described, pieces=tuple(pieces))
 

@@ -1,5 +1,6 @@
 """Arrays as Stella saves them: equations and graphical functions at the variable, at its elements, or one at each."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,47 @@ def test_tables_that_are_read_need_their_name(tmp_path: Path) -> None:
     )
     with pytest.raises(EquationError, match="is called like the tables of an array"):
         read_model(stella(tmp_path / "m.stmx", variables, before=DIMS))
+
+
+def test_a_dimension_twice_means_its_first_and_its_second_place(tmp_path: Path) -> None:
+    """As Stella saves contact matrices of epidemics: one equation of a matrix by age and age."""
+    twice = '<dimensions><dim name="Dish"/><dim name="Dish"/></dimensions>'
+    elements = "".join(
+        f'<element subscript="{row}, {column}"><eqn>{value}</eqn></element>'
+        for (row, column), value in zip(product(("Pizza", "Salad"), repeat=2), (1, 2, 3, 4), strict=True)
+    )
+    of = '<aux name="m"><eqn>{}</eqn>' + twice + '</aux><stock name="s"><eqn>{}</eqn>' + twice + "</stock>"
+    contact = f'<aux name="contact">{twice}{elements}</aux><aux name="h"><eqn>5</eqn>{IS}</aux>'
+    for equation in ("contact[Dish, Dish]", "contact"):
+        variables = contact + of.format(f"10 * {equation}", equation)
+        run = simulate(read_model(stella(tmp_path / "m.stmx", variables, before=DIMS)))
+        assert run["m"][0].values.tolist() == [[10, 20], [30, 40]]
+        assert run["s"][0].values.tolist() == [[1, 2], [3, 4]]
+    for equations in (("h[Dish]", "1"), ("h", "1"), ("1", "h[Dish]")):
+        path = stella(tmp_path / "m.stmx", contact + of.format(*equations), before=DIMS)
+        with pytest.raises(
+            EquationError, match=r"m.stmx:\d+: .* has the dimension 'Dish' twice and reads 'h' with one"
+        ):
+            read_model(path)
+
+
+@pytest.mark.parametrize(("supply", "expected"), [(0, [0, 0]), (2, [2, 0]), (5, [3, 2]), (9, [3, 4])])
+def test_an_allocation_without_a_width_needs_no_kind(tmp_path: Path, supply: float, expected: list[float]) -> None:
+    """A higher priority has all that it asks for before a lower one has anything; equals share by what they ask for."""
+    each = '<aux name="{}">{}<element subscript="Pizza"><eqn>{}</eqn></element>'
+    arrays = "".join(
+        each.format(name, IS, first) + f'<element subscript="Salad"><eqn>{second}</eqn></element></aux>'
+        for name, first, second in (("ask", 3, 4), ("first", 2, 1), ("same", 1, 1))
+    )
+    of = '<aux name="{}"><eqn>ALLOCATE({}, Dish, ask, {}, {})</eqn>{}</aux>'
+    calls = of.format("given", supply, "first", 0, IS) + of.format("even", supply, "same", 0, IS)
+    model = read_model(stella(tmp_path / "m.stmx", arrays + calls, before=DIMS))
+    run = simulate(model)
+    assert run["given"][0].values.tolist() == expected
+    np.testing.assert_allclose(run["even"][0], np.array([3, 4]) * min(1, supply / 7), rtol=1e-15)
+    write_xmile(model, tmp_path / "again.stmx")
+    assert simulate(read_model(tmp_path / "again.stmx")).equals(run)
+    with pytest.raises(EquationError, match="with a width and without a kind of profile; give the kind"):
+        simulate(
+            read_model(stella(tmp_path / "m.stmx", arrays + of.format("given", supply, "first", 1, IS), before=DIMS))
+        )

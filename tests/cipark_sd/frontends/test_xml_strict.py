@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pysd_parse import sanitised_file
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import ModelFileError, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -53,6 +53,19 @@ def test_an_inclusion_is_not_followed(tmp_path: Path) -> None:
     path = tmp_path / "model.xmile"
     path.write_text(xmile(inclusion), encoding="utf-8")
     assert "secret" not in read_model(path)["a"].doc
+
+
+@pytest.mark.filterwarnings("ignore:model.xmile. line 1 has bytes that are no text:UserWarning")
+def test_bytes_that_are_no_text_are_marked_with_a_warning(tmp_path: Path) -> None:
+    """Stella saves such names of fonts; a name that nothing else has is unknown, as any other."""
+    path = tmp_path / "model.xmile"
+    path.write_bytes(xmile(doc="FONT").encode().replace(b"FONT", b"\xd0R^\xff"))
+    with pytest.warns(UserWarning, match=r"model.xmile: line 1 has bytes that are no text"):
+        model = read_model(path)
+    assert model["a"].doc == "\ufffdR^\ufffd"
+    path.write_bytes(xmile(equation="FONT").encode().replace(b"FONT", b"\xd0R"))
+    with pytest.raises(UnknownName, match="'a' has no variable"):
+        read_model(path)
 
 
 def test_what_is_broken_is_not_repaired_for_pysd(tmp_path: Path) -> None:
