@@ -48,11 +48,12 @@ def agree(folder: Path, output: Path, fast: Path) -> Check:
 
 
 def _of_report(output: Path, console: str) -> Iterator[str]:
-    """Headline records against the table of parameters, the console and the page."""
+    """Headline records against the table of parameters, the page's rows and the line of the console."""
     records: list[dict[str, Any]] = json.loads((output / "report.json").read_text(encoding="utf-8"))["headlines"]
     summary = pd.read_csv(output / "summary.csv").set_index("name")
-    page = page_text(output / "report.html")
+    rows = {cells[0]: cells for cells in _page_rows(output / "report.html")}
     yield from _twice(records)
+    yield from _of_console(records, console)
     compared = 0
     for record in records:
         name = record["estimand"].removeprefix("parameter ")
@@ -62,31 +63,62 @@ def _of_report(output: Path, console: str) -> Iterator[str]:
         row, compared = summary.loc[name], compared + 1
         if not math.isclose(record["number"], row.estimate, rel_tol=1e-9):
             yield f"{name}: headline {record['number']:.4g}, table {row.estimate:.4g}"
-        line = next((x for x in console.splitlines() if x.startswith(f"parameter {name} ")), "")
-        cells = re.split(r"\s{2,}", line.strip())
+        cells = rows.get(f"parameter {name}", ())
         if len(cells) < 3:
-            yield f"{name}: not among the headlines of the console"
+            yield f"{name}: not among the headlines of the page"
             continue
         if not _is_rounded(cells[1], record["number"]):
-            yield f"{name}: console {cells[1]}, record {record['number']:.4g}"
-        if cells[2] not in page.replace(" )", ")"):
-            yield f"{name}: {cells[2]!r} of the console is not on the page"
-        for side, word, state in zip(("below", "above"), _ends(cells[2]), (row.low_side, row.high_side), strict=True):
+            yield f"{name}: page {cells[1]}, record {record['number']:.4g}"
+        ends = (record["interval"] or {}).get("low"), (record["interval"] or {}).get("high")
+        for side, word, state, end in zip(
+            ("below", "above"), _ends(cells[2]), (row.low_side, row.high_side), ends, strict=True
+        ):
             if word == "open" and state not in OPEN:
                 yield f"{name}: open {side} in the headline and {state!r} in the table"
             if re.match(_NUMBER, word) and state != "bounded":
                 yield f"{name}: {word} {side} in the headline and {state!r} in the table"
+            elif re.match(_NUMBER, word) and (end is None or not _is_rounded(word, end)):
+                yield f"{name}: {word} {side} on the page, record {end}"
     if not compared and len(summary):
         yield "no parameter has a headline"
 
 
+def _of_console(records: list[dict[str, Any]], console: str) -> Iterator[str]:
+    """The number that the console says is known, against the records."""
+    known = re.search(rf"(?m)^Known\s+(.+?): ({_NUMBER})[^(\n]*\(\d+%: ({_NUMBER}) to ({_NUMBER})\)", console)
+    if known is None:
+        if not re.search(r"(?m)^(Finding|Known)\s", console):
+            yield "the console has no finding"
+        return
+    name, number, *ends = known.groups()
+
+    def is_it(record: dict[str, Any]) -> bool:
+        interval = record["interval"] or {}
+        values = record["number"], interval.get("low"), interval.get("high")
+        same = record["estimand"].removeprefix("parameter ").lower() == name.lower()
+        return same and all(
+            value is not None and _is_rounded(cell, value) for cell, value in zip((number, *ends), values, strict=True)
+        )
+
+    if not any(map(is_it, records)):
+        yield f"{name}: console {number}, {ends[0]} to {ends[1]}, which no record has"
+
+
+def _page_rows(path: Path) -> Iterator[list[str]]:
+    """Cells of all rows of a page's tables."""
+    for row in re.findall(r"<tr\b.*?</tr>", path.read_text(encoding="utf-8"), re.DOTALL):
+        cells = re.findall(r"<t[dh]\b.*?>(.*?)</t[dh]>", row, re.DOTALL)
+        yield [re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", cell))).strip() for cell in cells]
+
+
 def _ends(cell: str) -> tuple[str, str]:
     """The words at the ends of a printed interval."""
-    words = cell.partition(" (")[0]
+    words = re.split(r" \(|;", cell)[0]
     if words.startswith("open on both sides"):
         return "open", "open"
+    # of an interval of several parts the outer ends
     low, _, high = words.partition(" to ")
-    return low.strip(), high.strip()
+    return low.strip(), high.rpartition(" to ")[2].strip()
 
 
 def _twice(records: list[dict[str, Any]]) -> Iterator[str]:

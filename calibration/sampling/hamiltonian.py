@@ -28,7 +28,7 @@ Sloped = Callable[[Array], tuple[Array, Array]]
 #: The fall of the log density by which a move counts as lost.
 LOST = 1000.0
 #: Leapfrogs of a move, and the share by which the step of one is longer or shorter at most.
-LEAPS, JITTER = 10, 0.2
+LEAPS, JITTER = 5, 0.2
 #: The share of moves with shorter steps, which lead out of corners too narrow for the others, and the shortest.
 SHORTER, SHORTEST = 0.25, 0.1
 #: Steps shorter than this share of the others are careful: a move that breaks down with them is a divergence.

@@ -16,7 +16,7 @@ from cipark_sd.arrays import Array
 
 #: By how much the variance around what the others tell has to fall, how many may follow each other, and draws for each
 #: number that is fitted.
-FALL, MOST, DRAWS = 2.0, 3, 4
+FALL, MOST, DRAWS = 1.5, 6, 4
 #: What is added to a variance of 1, so that none is 0.
 RIDGE = 1e-9
 

@@ -1,6 +1,6 @@
 """A posterior with its gradient in normal scores of the prior, straightened, turned and stretched to unit scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,22 +25,25 @@ class SlopedScores:
         Lower triangle.
     shears : tuple of Shear
         The first one is applied last.
+    power : float
+        Of the likelihood: less than 1 for a posterior that is as wide as with fewer data.
     """
 
     scores: NormalScores
     centre: Array
     factor: Array
     shears: tuple[Shear, ...] = ()
+    power: float = 1.0
 
     @classmethod
-    def around(cls, scores: NormalScores, points: Array) -> "SlopedScores":
+    def around(cls, scores: NormalScores, points: Array, power: float = 1.0) -> "SlopedScores":
         """At unit scale where ``points : (n, k)`` of the posterior, as scores, lie."""
         n, k = points.shape
         shears = straightening(points)
         for shear in shears:
             points = shear.straighten(points)
         covariance = (n * np.atleast_2d(np.cov(points.T)) + SHRINKAGE * UNIT * np.eye(k)) / (n + SHRINKAGE)
-        return cls(scores, points.mean(axis=0), np.linalg.cholesky(covariance), shears)
+        return cls(scores, points.mean(axis=0), np.linalg.cholesky(covariance), shears, power)
 
     def balanced(self, drawn: Array) -> "SlopedScores":
         """The same in a scale that balances how ``drawn : (n, k)``, scores, and the slopes there spread.
@@ -55,8 +58,7 @@ class SlopedScores:
         spread, steepness = np.cov(points.T) + unit, slopes.T @ slopes / len(slopes) + unit
         root = _root(spread)
         scale = root @ np.linalg.inv(_root(root @ steepness @ root)) @ root
-        factor = self.factor @ np.linalg.cholesky((scale + scale.T) / 2)
-        return SlopedScores(self.scores, self.centre, factor, self.shears)
+        return replace(self, factor=self.factor @ np.linalg.cholesky((scale + scale.T) / 2))
 
     def arrays(self) -> Arrays:
         """What the points stand for, without the posterior."""
@@ -105,10 +107,10 @@ class SlopedScores:
             inside = scores[possible]
             theta = self.scores.theta(inside)
             likelihood, by_theta = log_likelihood_and_gradient(self.scores.density, theta)
-            logs[possible] += likelihood
+            logs[possible] += self.power * likelihood
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 moved = np.exp(-0.5 * inside**2 - 0.5 * np.log(2 * np.pi) - self.scores.space.log_priors(theta))
-                slopes[possible] = by_theta * moved - inside
+                slopes[possible] = self.power * by_theta * moved - inside
         logs = np.where(np.isnan(logs), -np.inf, logs)
         slopes = np.where(np.isfinite(logs)[:, None] & np.isfinite(slopes), slopes, 0.0)
         for shear in self.shears:

@@ -1,9 +1,8 @@
 """A posterior's draws by trajectories that follow its gradient.
 
-Chains begin about tops of the posterior, each group at those that its own searches found, in the scale of the curvature
-there. Windows of draws, all left out, learn step size and scale anew; a chain that sticks or is left far below in one
-of them goes on from another one of its group. What follows is judged, ever more rarely, until every parameter has
-converged or the budget is used up.
+Chains begin about tops of the posterior, each group at those that its own searches found, and are warmed
+(:mod:`calibration.sampling.warming`). What follows is judged, ever more rarely, until every parameter has converged or
+the budget is used up.
 
 Chains of one place cannot see another mode, so some of each group begin at other tops, as far as there are any within
 reach, and it is said where they went.
@@ -11,7 +10,6 @@ reach, and it is said where they went.
 
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -21,9 +19,8 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling import hamiltonian
-from calibration.sampling.chains import PATIENCE, SAVING, Chains, stranded
+from calibration.sampling.chains import PATIENCE, SAVING, Chains
 from calibration.sampling.convergence import Convergence, Criteria, convergence, poorest
-from calibration.sampling.densities import log_density
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.hamiltonian import LEAPS
@@ -32,26 +29,15 @@ from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
 from calibration.sampling.summits import FAR, Summit, summits
+from calibration.sampling.warming import warmed
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
 from cipark_sd.errors import InvalidValue
 
-#: Chains for each ensemble of the effort, and the share of them that begins at other tops.
-CHAINS, ELSEWHERE = 32, 0.12
-#: Moves of each chain in the windows that adapt, the last one for the step size alone.
-WINDOWS, LAST = (40, 40, 40), 40
-#: Windows more at most, until draws are less than so much wider than those of the window before; and draws of each
-#: chain at least, whatever the budget.
-MORE, SETTLED, LEAST = 2, 1.5, 4
+#: Draws of each chain at least, whatever the budget.
+LEAST = 4
 #: Draws of each chain that are kept, evenly spaced: neighbours are a few leapfrogs apart.
 KEPT = 250
-#: How far starts spread about a top, in its scale, of how many each is one of the better half, and how often the spread
-#: is halved until that half is possible.
-SPREAD, TRIED, HALVINGS = 0.7, 8, 12
-#: Draws at which the scale is learnt, at most.
-LEARNT = 3000
-#: What a chain accepts in a window at least, or it is put elsewhere.
-STICKS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,71 +198,9 @@ class _Course:
 
 def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
     """Chains that stand where their draws begin, adapted."""
-    k, groups = len(scores.space), np.repeat(np.arange(len(tops)), CHAINS)
-    best = max((group[0] for group in tops), key=lambda top: top.height)
-    target = SlopedScores(scores, best.place, best.factor)
-    at = np.concatenate([starts(scores, group, rng) for group in tops])
-    apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in tops])
-    step, reach, n_moves, n_moved = 0.3 * k**-0.25, 1.0, 0, 0
-    for number, window in enumerate((*WINDOWS, *[WINDOWS[-1]] * MORE)):
-        points = target.points_of(at)
-        chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, window, rng)
-        n_moves += window
-        after = chains.draws(window // 3).points.reshape(-1, k)
-        settled = _width(after) < SETTLED * reach
-        drawn, at = target.scores_of(after), target.scores_of(chains.stand[0])
-        lost = chains.stuck(STICKS) | stranded(chains.stand[1].reshape(len(tops), 1, CHAINS), k).ravel()
-        n_moved += int(lost.sum())
-        at, apart = _moved(at, lost, groups, rng), apart & ~lost
-        drawn = drawn[rng.permutation(len(drawn))[:LEARNT]]
-        target = SlopedScores.around(scores, drawn).balanced(drawn)
-        # of a normal, the reach at which its widest direction is drawn nearly anew
-        reach = _width(target.points_of(drawn))
-        if settled and number + 1 >= len(WINDOWS):
-            break
-    points = target.points_of(at)
-    chains, step = hamiltonian.adapted(target, (points, *target(points)), step, reach, LAST, rng)
-    n_steps = LEAPS * (n_moves + LAST)
-    return _Course(target, hamiltonian.Chains(chains.stand, rng), step, reach, n_steps, n_moved, apart, begun)
-
-
-def _width(points: Array) -> float:
-    """The standard deviation of ``points : (n, k)`` in their widest direction."""
-    return math.sqrt(float(np.linalg.eigvalsh(np.atleast_2d(np.cov(points.T)))[-1]))
-
-
-def _n_other(tops: list[Summit]) -> int:
-    """Chains of a group that begin about other tops than its highest."""
-    return round(ELSEWHERE * CHAINS) if len(tops) > 1 else 0
-
-
-def starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
-    """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest.
-
-    They spread less where half of those tried are impossible.
-    """
-    n_other = _n_other(tops)
-    owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
-    chosen = []
-    for owner, n in sorted(Counter(owners).items()):
-        for halved in range(HALVINGS):
-            tried = tops[owner].around(TRIED * n, SPREAD / 2**halved, rng)
-            logs = log_density(scores, tried)
-            order = np.argsort(-logs, kind="stable")[: TRIED * n // 2]
-            if np.isfinite(logs[order]).all():
-                break
-        chosen.append(tried[rng.permutation(order)[:n]])
-    return np.concatenate(chosen)
-
-
-def _moved(at: Array, lost: NDArray[np.bool_], groups: NDArray[np.intp], rng: np.random.Generator) -> Array:
-    """Chains that are lost put where another of their group stands, as long as one is left."""
-    moved = at.copy()
-    for group in np.unique(groups):
-        sound, sticking = (np.flatnonzero((groups == group) & chosen) for chosen in (~lost, lost))
-        if len(sound):
-            moved[sticking] = at[rng.choice(sound, len(sticking))]
-    return moved
+    warming, chains = warmed(scores, tops, rng)
+    moves = warming.step, warming.reach, LEAPS * warming.n_moves, warming.n_moved
+    return _Course(warming.target, chains, *moves, warming.apart, begun)
 
 
 def _looks(n_draws: int, effort: Effort) -> Iterator[int]:

@@ -196,29 +196,36 @@ RECORD = {
     "conditional_on": [],
     "interval": {"low": 0.4, "high": None, "by": "profile likelihood"},
 }
-CONSOLE = "parameter Rate     0.61 1/Month    0.40 to open (95 %, profile likelihood)   ML optimum\n"
+CONSOLE = "Finding\tThe data narrow Rate\nKnown\tRate: 0.61 1/Month (95%: 0.40 to 0.90); and 2 more constants.\n"
+PAGE = (
+    "<tr><td>parameter Rate</td><td>0.61 1/Month</td><td>0.40 to open <span>(95 %, profile likelihood)</span></td></tr>"
+)
 ROW = {"name": "Rate", "estimate": 0.6123, "low_side": "bounded", "high_side": "open"}
+DRAWS = {"basis": "posterior", "interval": {"low": 0.401, "high": 0.8999, "by": "central draws"}, "kind": "median"}
 
 
 @pytest.mark.parametrize(
-    ("record", "row", "console", "fault"),
+    ("record", "row", "console", "page", "fault"),
     [
-        ({}, {}, CONSOLE, ""),
-        ({"number": 0.7}, {}, CONSOLE, "headline 0.7, table"),
-        ({}, {"high_side": "closed"}, CONSOLE, "open above in the headline and 'closed'"),
-        ({}, {"low_side": "unresolved"}, CONSOLE, "0.40 below in the headline and 'unresolved'"),
-        ({"estimand": "the number"}, {}, CONSOLE, "no parameter has a headline"),
-        ({}, {}, "", "not among the headlines"),
-        ({}, {}, CONSOLE.replace("0.61", "0.62"), "console 0.62"),
-        ({}, {}, CONSOLE.replace("0.40 to", "0.41 to"), "is not on the page"),
+        ({}, {}, CONSOLE, PAGE, ""),
+        ({"number": 0.7}, {}, CONSOLE, PAGE, "headline 0.7, table"),
+        ({}, {"high_side": "closed"}, CONSOLE, PAGE, "open above in the headline and 'closed'"),
+        ({}, {"low_side": "unresolved"}, CONSOLE, PAGE, "0.40 below in the headline and 'unresolved'"),
+        ({"estimand": "the number"}, {}, CONSOLE, PAGE, "no parameter has a headline"),
+        ({}, {}, CONSOLE, "", "not among the headlines"),
+        ({}, {}, CONSOLE, PAGE.replace("0.61", "0.62"), "page 0.62"),
+        ({}, {}, CONSOLE, PAGE.replace("0.40 to", "0.41 to"), "0.41 below on the page, record 0.4"),
+        ({}, {}, "", PAGE, "the console has no finding"),
+        ({}, {}, CONSOLE.replace("0.61", "0.62"), PAGE, "which no record has"),
+        ({}, {}, CONSOLE.replace("0.90", "0.91"), PAGE, "which no record has"),
     ],
 )
 def test_one_quantity_has_one_number(
-    record: dict[str, Any], row: dict[str, Any], console: str, fault: str, tmp_path: Path
+    record: dict[str, Any], row: dict[str, Any], console: str, page: str, fault: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | record]}))
+    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | record, RECORD | DRAWS]}))
     pd.DataFrame([ROW | row]).to_csv(tmp_path / "summary.csv", index=False)
-    (tmp_path / "report.html").write_text("<p>0.40 to open <span>(95 %, profile likelihood)</span></p>")
+    (tmp_path / "report.html").write_text(page)
     (tmp_path / "calibrate.out").write_text(console)
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
     assert check.passed == (not fault)

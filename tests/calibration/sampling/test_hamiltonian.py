@@ -84,7 +84,7 @@ def test_steps_that_are_too_long_change_no_expectation(step: float) -> None:
     """Of a normal in 40 dimensions the squared length is 40 on average, whatever share of moves is rejected."""
     rng = np.random.default_rng(6)
     target, start = normal(np.eye(40)), rng.standard_normal((256, 40))
-    drawn = draws(Chains((start, *target(start)), rng), target, step, 600, reach=100)
+    drawn = draws(Chains((start, *target(start)), rng), target, step, 1200, reach=100)
     assert 0.5 < drawn.accepted.mean() < 0.9
     (line,) = convergence(["length"], (drawn.points**2).sum(axis=2)[:, :, None, None])
     assert abs(line.mean - 40) < 4 * line.mcse_mean < 0.6

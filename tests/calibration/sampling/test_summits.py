@@ -11,7 +11,7 @@ from calibration.sampling.climbing import climbed
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.summits import Summit, inverse_curvature, summits
-from calibration.sampling.trajectories import CHAINS, starts
+from calibration.sampling.warming import CHAINS, starts
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 
@@ -105,7 +105,7 @@ def test_chains_start_where_the_data_are_possible(tmp_path: Path, monkeypatch: p
     def walled(_: object, points: Array) -> Array:
         return np.where((np.abs(points) < 0.02).all(axis=1), 0.0, -np.inf)
 
-    monkeypatch.setattr("calibration.sampling.trajectories.log_density", walled)
+    monkeypatch.setattr("calibration.sampling.warming.log_density", walled)
     top = Summit(np.zeros(2), 0.0, np.eye(2))
     begun = starts(scores, [top], np.random.default_rng(1))
     assert begun.shape == (CHAINS, 2)
