@@ -87,7 +87,10 @@ WORDS = {
         "futures?",
         "one course of what nobody decides: a draw of the constants, a structure, and what may come",
     ),
-    "built in": ("built in", "true or false by the equations alone, before any data, and so no finding"),
+    "assumed by the model": (
+        "assumed by the model",
+        "true or false by the equations alone, before any data, and so no finding",
+    ),
     "fresh": ("fresh", "not used in a search, and so no part of its luck"),
     "regret": ("regret", "how much worse a policy does than the best one in the same draw"),
     "draws": ("draws", "joint values of all uncertain constants, one model run each"),
