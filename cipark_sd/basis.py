@@ -85,7 +85,7 @@ class Basis:
             case "posterior" | "borrowed":
                 quality = {
                     True: "the sampling has converged",
-                    False: f"the sampling has NOT converged, {NO_BAND} --steps N' goes on with it",
+                    False: f"the sampling has NOT converged, {NO_BAND} --steps N' continues it",
                     None: "whether the sampling has converged is not recorded",
                 }[self.converged]
                 return f"{self._number} from the posterior; {quality}"
@@ -95,7 +95,9 @@ class Basis:
                 if self.bands:
                     return f"{text}; near the posterior ({k}, at most {RELIABLE:g})"
                 known = "of unknown quality" if math.isnan(self.pareto_k) else f"{k}, above {RELIABLE:g}"
-                return f"{text}; a poor stand-in for the posterior ({known}), {NO_BAND}' samples the posterior"
+                return (
+                    f"{text}; an unreliable approximation of the posterior ({known}), {NO_BAND}' samples the posterior"
+                )
             case "optimum":
                 return "the best fit alone, without intervals"
             case "prior":

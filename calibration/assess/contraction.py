@@ -118,7 +118,7 @@ def unseen_sentence(lines: Sequence[Contraction]) -> str:
     if not blind:
         return "Every parameter moved away from its prior."
     return (
-        f"The data cannot see {len(blind)} of {len(lines)} parameters; what is said of them is the prior: "
+        f"The data cannot see {len(blind)} of {len(lines)} parameters; their posterior equals their prior: "
         + ", ".join(blind)
         + "."
     )

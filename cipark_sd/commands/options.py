@@ -55,7 +55,7 @@ method = partial(
     option, "--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own)."
 )
 #: Resuming is the default of every command that keeps checkpoints.
-fresh = partial(option, "--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")
+fresh = partial(option, "--fresh", is_flag=True, help="Start again: remove the checkpoints in the output folder first.")
 #: Or who computes: a cluster.
 dask = partial(
     option,
@@ -75,7 +75,7 @@ keep_runs = partial(
     option,
     "--keep-runs",
     is_flag=True,
-    help="Keep every run in a Zarr store in the output folder, from which a stopped call goes on (extra store).",
+    help="Keep every run in a Zarr store in the output folder, from which a stopped call resumes (extra store).",
 )
 
 

@@ -115,7 +115,7 @@ def show(path: Path) -> Result:
     for line in now.reasons:
         say(f"  {line}")
     if now.completed < now.total:
-        say("The same command goes on with what is missing.")
+        say("The same command computes what is missing.")
     return Result({"store": path, **now.as_json(), "bytes": store.size(), "attributes": about})
 
 
@@ -166,7 +166,7 @@ def verify(request: Request) -> Result:
     for run, name in checked.different:
         say(f"run {run:,} comes out otherwise: {name!r} differs in its bits")
     if not checked.passed:
-        say(f"cipark runs clean {path} drops damaged chunks, and the command of the store computes them anew.")
+        say(f"cipark runs clean {path} drops damaged chunks, and the command of the store computes them again.")
     else:
         say(f"{checked.runs:,} runs came out bit for bit, and {checked.chunks:,} chunks have their digests.")
     result = {"store": path, "runs": checked.runs, "chunks": checked.chunks, "passed": checked.passed}
@@ -182,7 +182,7 @@ command.add_command(verify)
 def clean(paths: tuple[Path, ...], remove: bool) -> Result:
     """Drop chunks of each STORE that are damaged, and files that killed processes left.
 
-    The command of the store computes them anew. With --remove the store goes, unless a process writes to it.
+    The command of the store computes them again. With --remove the store goes, unless a process writes to it.
     """
     from cipark_sd.store.lock import alone
     from cipark_sd.store.schema import require_zarr

@@ -43,12 +43,12 @@ WORDS = {
     ),
     "singular values": (
         "singular values?",
-        "how far the data move along each direction in which parameters can move together; a small one is hardly seen",
+        "how far the data move along each direction in which parameters can move together; weakly identified where it is small",
     ),
-    "collinearity": ("collinearity", "how far parameters can stand in for each other in the data"),
+    "collinearity": ("collinearity", "how far parameters are confounded in the data"),
     "Pareto k": (
         "Pareto k",
-        "how far draws lie from the posterior that they stand for; above 0.7 too far to be trusted",
+        "how far draws are from the posterior; above 0.7 too far to be trusted",
     ),
     "Laplace approximation": (
         "Laplace approximation",
@@ -85,7 +85,7 @@ WORDS = {
     ),
     "futures": (
         "futures?",
-        "one course of what nobody decides: a draw of the constants, a structure, and what may come",
+        "one future that no one decides: a draw of the constants, a structure, and what may come",
     ),
     "assumed by the model": (
         "assumed by the model",

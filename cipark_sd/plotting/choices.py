@@ -60,7 +60,7 @@ def plot_measures(
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     heading = f"{title}: h" if title else "H"
-    figure.suptitle(f"{heading}ow well each does whatever is true (bold: the best)", fontsize=11, x=0.02, ha="left")
+    figure.suptitle(f"{heading}ow well each does in every future (bold: the best)", fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure
 

@@ -42,7 +42,7 @@ def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
     note(
         figure,
         "Left: striped edges are 95 % intervals; grey: all other constants; white: interactions and error. "
-        f"Dotted: the moments of the tables. {made(indices)}",
+        f"Dotted: the dates of the tables. {made(indices)}",
     )
     return figure
 
@@ -53,7 +53,7 @@ def shapley_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> 
     figure, panels = _over_time(indices, ("Sh", "Sh"), moments)
     titled(panels[0, 0], f"{outputs_of(indices)[0]}: Shapley effects, stacked", columns=2)
     titled(panels[0, 1], "Shapley effects, 95 % intervals", columns=2)
-    note(figure, f"Grey: all other constants. Dotted: the moments of the tables. {made(indices)}")
+    note(figure, f"Grey: all other constants. Dotted: the dates of the tables. {made(indices)}")
     return figure
 
 

@@ -44,4 +44,5 @@ def record(findings: Findings, estimand: str, number: float, **details: Unpack[D
     fit, study = findings.fit, findings.fit.study
     digests = study.model_digest, study.study_digest
     call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
-    return call.record(estimand, number, doubt=misfit(findings), **details)
+    details["doubt"] = misfit(findings)
+    return call.record(estimand, number, **details)

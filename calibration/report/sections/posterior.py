@@ -92,7 +92,7 @@ class Posterior(ReportPart):
                 "Joint draws of the parameters that the data narrow most, with their rank correlations above the "
                 "diagonal.",
             ),
-            *pictures.show("mixing", "Courses and ranks by ensemble; level ranks say that the ensembles agree."),
+            *pictures.show("mixing", "Traces and ranks by ensemble; level ranks say that the ensembles agree."),
             *pictures.show(
                 "pit",
                 "Where each fitted count (each measurement, where nothing was counted) lies within its prediction by a "

@@ -65,7 +65,8 @@ def _meaning(about: About, knockouts: Knockouts) -> str:
         f"{knockouts.near:.0%} of it is no effect. An answer is informed by the data where they move its odds by a "
         f"factor of {INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, "
         f"assumed by the model where it is true in {BUILT_IN:.0%} or more of the prior draws, and not decided by the "
-        "data otherwise. A loop is removed by a gain of zero, which moves the level of the park as well as what comes back to it."
+        "data otherwise. A loop is removed by a gain of zero, which moves the level of the park "
+        "as well as what comes back to it."
     )
     return text + (f" Drawn from their ranges as well, before and after alike: {'; '.join(varied)}." if varied else "")
 
@@ -173,7 +174,9 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         blocks: list[Block] = [Paragraph(knockouts_sentence(result, knockouts)), *map(Paragraph, result.doubts)]
         blocks.append(Paragraph(_meaning(about, knockouts)))
         blocks += [_group_table(result, about, number) for number in range(len(knockouts.groups))]
-        blocks += pictures.show("knockouts", "Knock-outs: changes before the data (grey) and after them (blue)")
+        blocks += pictures.show(
+            "knockouts", "Changes without each mechanism, before the data (grey) and after them (blue)"
+        )
         yield Section(KNOCKOUTS, tuple(blocks))
 
 

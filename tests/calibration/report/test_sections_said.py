@@ -203,7 +203,7 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     assert "Probability: of a replicate at least as far out, on both sides." in replicated.caption
     assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
     assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
-    assert shown["mixing"].startswith("Courses and ranks by ensemble; level ranks say that the ensembles agree")
+    assert shown["mixing"].startswith("Traces and ranks by ensemble; level ranks say that the ensembles agree")
     assert shown["pit"].startswith("Where each fitted count (each measurement, where nothing was counted) lies within ")
     assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
     assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs", "mixing"]
