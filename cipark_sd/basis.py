@@ -68,7 +68,7 @@ class Basis:
                 quality = {
                     True: "the sampling has converged",
                     False: "the sampling has NOT converged, so that no band of them can be trusted: "
-                    "'cipark calibrate STUDY --posterior --steps N' goes on with it",
+                    "'cipark calibrate STUDY --posterior --steps N' continues it",
                     None: "whether the sampling has converged is not recorded",
                 }[self.converged]
                 return f"{self._number} from the posterior; {quality}"

@@ -141,7 +141,7 @@ class Checkpoint:
             self.path.unlink(missing_ok=True)
 
     def _not_used(self, reason: str) -> None:
-        warnings.warn(f"{self.path} {reason}: it is not used, and computed anew", CheckpointWarning, stacklevel=3)
+        warnings.warn(f"{self.path} {reason}: it is not used, and computed again", CheckpointWarning, stacklevel=3)
 
 
 def as_arrays(record: object) -> Arrays:

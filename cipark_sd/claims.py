@@ -55,6 +55,16 @@ WORDS: Mapping[Kind, str] = {
 Side = Literal["for", "against", ""]
 
 
+def as_said(text: str) -> str:
+    """A class or a verdict of a file in the words of pages.
+
+    >>> as_said("built in: fewer"), as_said("undecided")
+    ('assumed by the model: fewer', 'not decided by the data')
+    """
+    kind = next((kind for kind in WORDS if text.startswith(kind)), None)
+    return text if kind is None else WORDS[kind] + text.removeprefix(kind)
+
+
 def wilson(count: float, n: float) -> tuple[float, float]:
     """The interval of a share of which ``count`` of ``n`` have been seen, with :data:`CONFIDENCE`.
 

@@ -105,12 +105,13 @@ def say_lines(lines: Sequence[tuple[str, str]]) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] | None = None, title: str = ""
 ) -> None:
-    """Print ``rows`` under ``columns``.
+    """Print ``rows`` under ``columns``: aligned on a terminal, with tabs between the cells in a pipe.
 
     Parameters
     ----------
     right : sequence of int, optional
-        Positions of the columns that align to the right; without it those after the first that hold no words.
+        Positions of the columns that align to the right on a terminal; without it those after the first that hold no
+        words.
     """
     rows = [[escaped(without_exponents(cell)) for cell in row] for row in rows]
     columns, title = [*map(escaped, columns)], escaped(title)
@@ -124,13 +125,8 @@ def print_table(
         return
     if title:
         echo(title)
-    widths = _widths(columns, rows)
     for row in (columns, *rows):
-        cells = [
-            text.rjust(width) if position in right else text.ljust(width)
-            for position, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        echo("  ".join(cells).rstrip())
+        echo("\t".join(" ".join(cell.split()) for cell in row))
 
 
 #: Between two columns of a table on a terminal; and the width to which a column of words may shrink.

@@ -157,7 +157,7 @@ def _reaches_out(file: Any) -> tuple[str, int]:
             place = h5py.h5o.get_info(item.id).addr
             if isinstance(item, h5py.Group):
                 if place in known:
-                    return f"{name!r} is a group that stands elsewhere too", size
+                    return f"{name!r} is a group that is elsewhere too", size
                 pending.append((item, f"{name}/"))
             elif isinstance(item, h5py.Dataset) and place not in known:
                 if item.external or item.is_virtual:
@@ -220,11 +220,11 @@ def _no_toml(reason: str, path: Path) -> UnusableInput:
         return UnusableInput(f"this is no TOML: {reason}", where=str(path))
     hint = ""
     if "Illegal character" in match[1]:
-        hint = "; a text stands between two quotation marks"
+        hint = "; put a text between two quotation marks"
     elif "Invalid value" in match[1]:
-        hint = "; a text stands between quotation marks, and a point marks decimals"
+        hint = "; put a text between quotation marks, and a point marks decimals"
     elif "Expected newline" in match[1]:
-        hint = "; a setting stands on a line of its own, and a point marks decimals"
+        hint = "; put a setting on a line of its own, and a point marks decimals"
     words = match[1].replace("Illegal character '\\n'", "the line ends within a text")
     return UnusableInput(f"this is no TOML at column {match[3]}: {words}{hint}", where=f"{path}:{match[2]}")
 

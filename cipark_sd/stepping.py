@@ -98,7 +98,7 @@ class Running:
         """
         place = int(saved_indices(self._grid, [time], where=self.model.name)[0])
         if place < self._place:
-            expected = f"{self.time:g} or later; start(model, run.scenario) begins anew"
+            expected = f"{self.time:g} or later; start(model, run.scenario) begins again"
             raise InvalidValue("the time", time, expected, where=self.model.name)
         self._place = place
         return self.course()

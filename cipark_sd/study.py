@@ -144,7 +144,7 @@ class Study(Protocol):
 
     @property
     def structures(self) -> tuple[Structure, ...]:
-        """The structures that it compares; empty for the model as it stands."""
+        """The structures that it compares; empty for the model as it is."""
 
     @property
     def has_data(self) -> bool:
@@ -174,7 +174,7 @@ class Study(Protocol):
         Parameters
         ----------
         structure : Structure or None
-            None for the model as it stands.
+            None for the model as it is.
         draws : Draws or None
             None for draws of the priors.
         """

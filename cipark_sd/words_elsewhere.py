@@ -15,13 +15,13 @@ _OPTIONS = {
     "params": "give the values by name: simulate(model, {'Contact Rate': 2})",
     "return_columns": "save=['Infected'] keeps some variables",
     "return_timestamps": "times=[1, 2] keeps some times",
-    "initial_condition": "a stock is set like a constant, {'Infected': 5}, and start(model) goes on from a state",
+    "initial_condition": "a stock is set like a constant, {'Infected': 5}, and start(model) continues from a state",
     "initial_time": "Scenario('', {…}, initial_time=…)",
     "final_time": "Scenario('', {…}, final_time=…)",
     "time_step": "Scenario('', {…}, time_step=…)",
     "saveper": "Scenario('', {…}, saveper=…)",
     "output_file": "save(run, 'run.nc')",
-    "reload": "each run begins anew",
+    "reload": "each run begins again",
 }
 _FUNCTIONS = {
     "read_vensim": "read_model('model.mdl')",

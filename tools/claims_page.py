@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.claims import BUILT_IN, INFORMED
+from cipark_sd.claims import BUILT_IN, INFORMED, WORDS, as_said
 from cipark_sd.commands.policy.words import in_words
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.timegrid import time_label
+from cipark_sd.wording import listed
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
@@ -123,21 +124,21 @@ def claims_page(core: Row, park: Row) -> str:
         model: Counter(_kind(claim) for claim in claims if claim["asked_of"] == model) for model in ("full", "core")
     }
     sentences = [
-        f"- **{name}**: {sum(counts[model].values())} claims; {counts[model]['built in']} built in, "
-        f"{counts[model]['informed']} informed, {counts[model]['undecided']} undecided."
+        f"- **{name}**: {sum(counts[model].values())} claims; "
+        f"{listed(f'{counts[model][kind]} {WORDS[kind]}' for kind in CLASSES)}."
         for model, name in (("full", "Full model and its rivals"), ("core", "Core model"))
     ]
     lines = [
-        "# Claims: built in, informed, undecided",
+        "# Claims: informed by the data, not decided by them, assumed by the model",
         "",
         *paragraph(
             "Made by `python tools/claims_page.py` from [park_knockouts.json](park_knockouts.json) and",
             "[core_fit.json](core_fit.json), which come from `python tools/results.py park_knockouts core_fit`.",
             "Each claim has its probability under the priors and after the counts, in the base structure and over",
-            "all structures that have the mechanism. *Built in*: true, or false, in nine of ten draws that have",
-            "seen no data under every structure, so that its coming true is no finding. *Informed*: the counts move",
-            "its odds by a factor of three or more under every structure. *Undecided*: all else. A class is given",
-            "only where its interval clears the limit.",
+            "all structures that have the mechanism. *Assumed by the model*: true, or false, in nine of ten draws that",
+            "have seen no data under every structure, so that its coming true is no finding. *Informed by the data*:",
+            "they move its odds by a factor of three or more under every structure. *Not decided by the data*: all",
+            "else. A class is given only where its interval clears the limit.",
         ),
         "",
         *sentences,
@@ -146,7 +147,7 @@ def claims_page(core: Row, park: Row) -> str:
             "The full model is asked for signs by most claims, and its equations contain most of these; the core is",
             "asked for a tenth, a quarter or a half, with gains that may be zero. Numbers of firms are conditional",
             "on the structure; of the years after 2019 nothing is known here. [Knock-outs](knockouts.md) ask the",
-            "full model for a tenth as well. A claim that is certain wherever the mechanism is there is undecided",
+            "full model for a tenth as well. A claim that is certain wherever the mechanism is there is not decided",
             "where some structure leaves the mechanism out: the last column says how many have it.",
         ),
     ]
@@ -154,14 +155,14 @@ def claims_page(core: Row, park: Row) -> str:
         of_kind = [claim for claim in claims if claim["class"].startswith(kind)]
         if not of_kind:
             continue
-        lines += ["", f"## {kind.capitalize()}", ""]
+        lines += ["", f"## {WORDS[kind].capitalize()}", ""]
         lines += table(
             ("claim", "model", "class", "base: prior, posterior", "over structures: prior", "posterior", "structures"),
             (
                 (
                     claim["claim"],
                     claim["asked_of"],
-                    claim["class"],
+                    as_said(claim["class"]),
                     "-" if claim["base"] is None else ", ".join(f"{p:.2f}" for p in claim["base"]),
                     share(claim["prior"]),
                     share(claim["posterior"]),
@@ -182,9 +183,9 @@ def knockouts_page(park: Row) -> str:
     """The table of knock-outs of the full model."""
     verdicts = Counter(row["verdict"] for group in park["groups"] for row in group["rows"])
     whole, undecided = sum(verdicts.values()), verdicts.pop("undecided", 0)
-    sentences = "; ".join(f"{text} {n}" for text, n in sorted(verdicts.items()))
+    sentences = "; ".join(f"{as_said(text)} {n}" for text, n in sorted(verdicts.items()))
     lines = [
-        "# Knock-outs of the park model",
+        "# Mechanisms removed from the park model",
         "",
         *paragraph(
             "Made by `python tools/claims_page.py` from [park_knockouts.json](park_knockouts.json), which is that",
@@ -200,8 +201,8 @@ def knockouts_page(park: Row) -> str:
         ),
         "",
         *paragraph(
-            f"**Of {whole} knock-outs {undecided} are undecided; {sentences}.** What is built in says nothing of the",
-            "world. A loop is left out by a gain of zero, which moves the level of the park as well.",
+            f"**Of {whole} mechanisms removed {undecided} are not decided by the data; {sentences}.** What is assumed",
+            "says nothing of the world. A loop is removed by a gain of zero, which moves the level of the park as well.",
         ),
         "",
         "![Knock-outs of loops and actors](../figures/park_knockouts.png)",
@@ -222,7 +223,7 @@ def knockouts_page(park: Row) -> str:
                         )
                     ),
                     percent(row["medians"]),
-                    row["verdict"],
+                    as_said(row["verdict"]),
                 )
                 for row in group["rows"]
             ),

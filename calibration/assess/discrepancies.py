@@ -48,8 +48,8 @@ class Discrepancy:
         """What a reader is told where it fails."""
         side = "more" if self.observed > self.median else "less"
         return (
-            f"{self.observation}: {self.name} is {self.observed:.3g}, {side} than the model with its noise brings "
-            f"forth ({self.low:.3g} to {self.high:.3g} in 95 % of replicates, probability {self._shown})."
+            f"{self.observation}: {self.name} is {self.observed:.3g}, {side} than posterior predictive simulations "
+            f"show ({self.low:.3g} to {self.high:.3g} in 95 % of replicates, probability {self._shown})."
         )
 
     @property

@@ -276,7 +276,7 @@ def _origin(row: ForecastRow) -> str:
     # what the calendar has no date for stands as the number that it is
     when = f"time {row.origin_date}" if row.origin_date == f"{row.origin:g}" else row.origin_date
     level = "" if row.level is None else f", {_interval(row.level)}"
-    return f"{row.observation} goes on from its own last fitted row, of {when}{level}."
+    return f"{row.observation} continues from its own last fitted row, of {when}{level}."
 
 
 def _interval(level: tuple[float, float]) -> str:

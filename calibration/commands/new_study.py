@@ -78,7 +78,7 @@ class Request:
 
 @command_of(Request, "new-study", short_help="Make a study from a model and a table.")
 def new_study(request: Request) -> Result:
-    """Write a study folder that cipark calibrate runs at once, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
+    """Write a study folder that cipark calibrate can run, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
 
     Which column means which variable, how it is read and with what noise, which constants the data depend on: all is
     guessed and written down with comments, to be corrected in the study's problem.toml. With --from the study is a copy

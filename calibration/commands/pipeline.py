@@ -36,7 +36,7 @@ from cipark_sd.tasks.workers import Workers
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
 #: Why there are no draws after a brief try.
-LONGER = "it did not converge within a brief try: --posterior goes on"
+LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
@@ -68,7 +68,7 @@ def calibrate(settings: Settings) -> Calibration:
     assert made is not None  # the searches raise or give an optimum
     if made.interrupted:
         # figures and pages of it take longer than somebody waits who has pressed a key
-        echo("stopped: what is finished is kept, and written now; Ctrl-C again ends at once", err=True)
+        echo("stopped: what is finished is kept, and written now; Ctrl-C again ends immediately", err=True)
     return made
 
 

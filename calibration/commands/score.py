@@ -30,7 +30,7 @@ class Request:
         "--drift",
         multiple=True,
         metavar="DATE:DISPERSION",
-        help="Rival: the rate since DATE goes on, with variance = mean * (1 + dispersion); repeatable.",
+        help="Rival: the rate since DATE continues, with variance = mean * (1 + dispersion); repeatable.",
     )
     seed: int = options.seed(1, "Seed of the rivals' random numbers.")
 
@@ -108,7 +108,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     rivals = [entry for name, entry in scored.items() if name != judged]
     gaps = [] if judged_score is None else [gap_between(judged_score, rival) for rival in rivals]
     if judged_score is None:
-        say(f"{counts.series}: {judged} does not foretell it.", bold=True)
+        say(f"{counts.series}: {judged} does not predict it.", bold=True)
     else:
         for sentence in verdict(judged_score, gaps):
             say(sentence, bold=True)

@@ -55,7 +55,7 @@ class Settings:
         type=click.Choice(["importance", "hmc", "chains"]),
         default="importance",
         show_default=True,
-        help="Importance sampling, with another one where its weights cannot be trusted; or one of these at once: the "
+        help="Importance sampling, with another one where its weights cannot be trusted; or one of these alone: the "
         "Hamiltonian Monte Carlo, ensemble chains.",
     )
     steps: int | None = option(

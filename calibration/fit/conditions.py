@@ -168,14 +168,14 @@ class Conditions:
         if resting:
             sentences.append(
                 f"What {listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
-                "value of it would move the estimate by more than a standard error, or can stand in for it in the "
+                "value of it would move the estimate by more than a standard error, or is confounded with it in the "
                 "data. The interval takes the value for known; --posterior varies what has a prior."
             )
         if self.held.why_not:
             sentences.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
         hardly = [verdict.name for verdict in self.parameters if verdict.hardly_seen]
         if hardly:
-            sentences.append(f"Hardly seen by the data at the optimum: {listed(hardly)}.")
+            sentences.append(f"Weakly identified at the optimum: {listed(hardly)}.")
         later = [verdict.name for verdict in self.parameters if verdict.strength < SEEN and verdict.bounded]
         if later:
             sentences.append(
@@ -205,7 +205,7 @@ def wanted_words(held: HeldConstants) -> list[str]:
     first, n = significant[0], held.n_tested
     after = f" after {n} tests" if n > 1 else ""
     sentences = [
-        f"{first.name} is held at {first.value:.4g}; the data ask for a {first.asks_for} value (score test, "
+        f"{first.name} is held at {first.value:.4g}; the data favour a {first.asks_for} value (score test, "
         f"p = {held.adjusted(first):.2g}{after}): have it fitted ({first.toml} in problem.toml), or say why its value "
         "is known."
     ]
@@ -281,7 +281,7 @@ def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
     guesses = [constant.name for constant in held if constant.alias and constant.source == "prior"]
     if verdict is None or not guesses:
         return verdict
-    reason = f"not bounded by the data, which cannot tell it from {listed(guesses)}"
+    reason = f"not identified by the data: confounded with {listed(guesses)}"
     lower, upper = (Side("open", side.at, reason) for side in (verdict.lower, verdict.upper))
     return replace(verdict, lower=lower, upper=upper, gaps=())
 

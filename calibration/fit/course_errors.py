@@ -238,8 +238,12 @@ def course_words(series: Sequence[CourseErrors]) -> Iterator[str]:
 
 
 _MEANING: dict[str, Callable[[CourseErrors], str]] = {
-    "bias": lambda e: f"{e.bias:.0%} of bias is more than chance brings: the course lies on one side of what was seen",
-    "variance": lambda e: "The model's course varies " + ("less" if e.varies_more else "more") + " than what was seen",
+    "bias": lambda e: (
+        f"{e.bias:.0%} of bias is more than chance brings: the trajectory lies on one side of what was seen"
+    ),
+    "variance": lambda e: (
+        "The model's trajectory varies " + ("less" if e.varies_more else "more") + " than what was seen"
+    ),
     "phase": lambda e: f"The model comes {number(abs(e.phase), digits=2)} too {'early' if e.phase > 0 else 'late'}",
     "autocorrelation": lambda e: f"Residuals of neighbours go together, with a correlation of {e.autocorrelation:.2f}",
     "mean residual": lambda e: f"The model is too {'low' if e.mean_residual > 0 else 'high'} throughout",

@@ -218,7 +218,7 @@ def identifiability_words(identified: Identifiability) -> list[str]:
         together = (
             f"Collinearity of all together {identified.collinearity:.1f} (above 10 to 15 is poor)"
             if math.isfinite(identified.collinearity)
-            else "The data cannot tell all of them apart: some combination moves no expected number"
+            else "The data do not identify all of them: some combination moves no expected number"
         )
         if identified.pairs:
             first, second, index = identified.pairs[0]

@@ -105,7 +105,7 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
     if choose(engine).foreign:
         return "the fit itself ran in PySD"
     if problem.groups:
-        return "the study runs the model for several groups at once ([[group]]), which the file does not"
+        return "the study runs the model for several groups together ([[group]]), which the file does not"
     method = problem.model.time.method
     return "" if method == "euler" else f"PySD has Euler's method only, and the model asks for {method}"
 

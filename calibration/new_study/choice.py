@@ -144,7 +144,7 @@ def roles(options: Sequence[Candidate], view: View) -> list[Candidate]:
         elif strength.get(name, 0.0) <= NOTHING:
             result.append(replace(candidate, role="fixed", why="does not move the observed numbers"))
         elif candidate.starts:
-            result.append(replace(candidate, role="fixed", why="start of a stock that hardly moves the data"))
+            result.append(replace(candidate, role="fixed", why="start of a stock that moves the data little"))
         else:
             result.append(replace(candidate, role="PRI", why="moves the data by less than their noise"))
     return result

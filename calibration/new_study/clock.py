@@ -141,7 +141,7 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     ways = [f"--origin {axis.numbers[0] - axis.gap:.6g} where the run starts one step before them"]
     if axis.numbers[0] * factor > final:
         ways.insert(
-            0, f"--origin {initial / factor:.6g} where they are the model's own time and the run goes on to them"
+            0, f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
         )
     return CiparkError(
         f"new-study: no {shown}, {initial:g} to {final:g}{units}{span}; say with --origin at which {column} the run "

@@ -49,7 +49,7 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         move_into(draft, folder)
     return [
         f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
-        f"Replace them in the order that {folder / 'README.md'} gives; it runs as it stands:",
+        f"Replace them in the order that {folder / 'README.md'} gives; it runs unchanged:",
         f"  cipark calibrate {folder} --fast",
     ]
 
@@ -98,7 +98,7 @@ def _readme(name: str, source: str) -> str:
     return f"""# {name}
 
 A copy of the study `{source}` for another case of the same model. All rows, dates and reasons are still those of
-`{source}`; it runs as it stands, so that you can change one thing at a time and see that it still does.
+`{source}`; it runs unchanged, so that you can change one thing at a time and see that it still does.
 
 ```bash
 cipark calibrate {name} --fast

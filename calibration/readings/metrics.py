@@ -166,7 +166,7 @@ class FirstBelow(Metric):
     """When the course first fell to a threshold from above; infinite where it never did."""
 
     name: ClassVar[str] = "first-below"
-    meaning: ClassVar[str] = "when the course first fell to `threshold`"
+    meaning: ClassVar[str] = "when the variable first fell to `threshold`"
     is_time: ClassVar[bool] = True
     threshold: float = 0.0
 

@@ -282,7 +282,7 @@ def supports(fit: Fit, assessment: Assessment) -> str:
         text += f" Decided by the data rather than by the prior: {listed(steady)}."
     bounded = [result.name for result in fit.profiles if result.lower is not None and result.upper is not None]
     if not text and bounded:
-        text = f"They bound {listed(bounded)} on both sides, each by itself."
+        text = f"They bound {listed(bounded)} on both sides, one at a time."
     missed = unexplained(fit.rows)
     if missed:
         text += (

@@ -62,7 +62,7 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
         return "The model comes with no checks of what its theory expects."
     failed = [outcome for outcome in expected if outcome.status == "fail"]
     text = f"At the estimate {len(expected) - len(failed)} of {len(expected)} checks of what the theory expects pass"
-    caution = " That a check passes is no evidence for the theory: an equation may force it whatever the data are."
+    caution = " That a check passes is no evidence for the theory: an equation may force it for any data."
     if not failed:
         return text + "." + caution
     return text + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "." + caution

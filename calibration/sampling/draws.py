@@ -40,7 +40,7 @@ PER_CHAIN = 2500
 #: What a reader of the file has to know of it.
 OF_CHAINS = (
     "A chain is one independent ensemble; its draws follow one walker after the other. Moments, limits, effective "
-    "sizes and Monte Carlo errors of the whole run stand in the group convergence."
+    "sizes and Monte Carlo errors of the whole run are in the group convergence."
 )
 OF_IMPORTANCE = (
     "Draws are independent: they were drawn by importance weights, each chain from points of its own, and there are "
@@ -51,7 +51,7 @@ OF_IMPORTANCE = (
 
 OF_TRAJECTORIES = (
     "A chain is one of Hamiltonian Monte Carlo, without the draws that adapted it. Moments, limits, effective sizes "
-    "and Monte Carlo errors of the whole run stand in the group convergence."
+    "and Monte Carlo errors of the whole run are in the group convergence."
 )
 
 

@@ -128,7 +128,7 @@ def _of_prior(failures: Failures) -> str:
     reasons = {why for why, _ in failures.kinds}
     treated = []
     if NOT_FINITE in reasons:
-        treated.append("where the data ask for a number that is none, the likelihood is zero")
+        treated.append("where a fitted quantity has no number, the likelihood is zero")
     if BELOW in reasons:
         treated.append("the lower limit of a stock is no part of the likelihood")
     return f"{_counted(failures, 'prior')}; {' and '.join(treated)}."

@@ -135,7 +135,7 @@ def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
     """What keeps a name from being read as an observed quantity, None when nothing does."""
     fault = _element_problem(model, name, where)
     if fault is None and isinstance(model[split_key(output_key(name))[0]], Lookup):
-        return InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)
+        return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
     return fault
 
 

@@ -36,7 +36,7 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
     if value in (0, 1) and _SWITCHES & set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())):
         return SWITCH
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
-        return "names an instant of the run"
+        return "names a time point of the run"
     return ""
 
 

@@ -168,7 +168,7 @@ def _windows_overlap(a: Quantity, b: Quantity, shared: str) -> str | None:
     if max(a.start, b.start) < min(a.end, b.end):
         return (
             f"the windows {a.start:.2f} to {a.end:.2f} and {b.start:.2f} to {b.end:.2f} of {shared} overlap; "
-            "cut them so that each moment lies in one"
+            "cut them so that each time point lies in one"
         )
     return None
 
@@ -186,7 +186,7 @@ def _split_twice(first: Breakdown | Share, second: Breakdown | Share) -> str | N
             second.known_sizes,
             second.coding,
         )
-        return "both code members of one table anew; fit either of them" if equal else None
+        return "both recode members of one table; fit either of them" if equal else None
     if not first_parts & second_parts or (any(known) and not all(known)):
         return None
     if a.how == "at" and b.how == "at":

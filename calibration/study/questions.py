@@ -48,7 +48,7 @@ class Questions:
     not_known: str = ""
     assumed: str = ""
     informed: str = "What do the data say of the parameters?"
-    caused: str = "What explains the course of the data?"
+    caused: str = "What explains the data?"
     predicted: str = "How well were data predicted before they were seen?"
     settled: str = "What would settle what is open?"
     causes: tuple[Cause, ...] = ()

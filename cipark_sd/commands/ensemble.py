@@ -66,7 +66,7 @@ class Request:
     workers: int | None = options.workers()
     dask: str | None = options.dask()
     part: str | None = option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
-    fresh: bool = option("--fresh", is_flag=True, help="Remove the runs that are there and start anew.")
+    fresh: bool = option("--fresh", is_flag=True, help="Remove the runs that are there and start again.")
     output: Path | None = options.output("The folder for the runs.", "FOLDER")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
@@ -77,11 +77,11 @@ def command(request: Request) -> Result:
     """Run FILE (Vensim .mdl or XMILE), by default the park model, many times, and keep the runs in a folder.
 
     Its NetCDF files are written as the runs are computed, so memory does not grow with their number. A command that was
-    stopped or killed, or that ran out of disk, goes on when it is given again, and ends with the same bits.
+    stopped or killed, or that ran out of disk, resumes when it is given again, and ends with the same bits.
     xarray.open_mfdataset("FOLDER/*.nc") opens all of them.
 
     A run that leaves the numbers, or in which a stock falls below the limit that the file sets, is marked with the
-    variable and the time of the first bad value, and the others go on.
+    variable and the time of the first bad value, and the others continue.
 
     \b
     Examples:
@@ -128,7 +128,7 @@ def command(request: Request) -> Result:
                 tally = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
             except KeyboardInterrupt:
                 progress = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
-                echo(f"stopped: {progress}; the same command goes on", err=True)
+                echo(f"stopped: {progress}; the same command resumes", err=True)
                 sys.exit(130)
         _say(tally, place, design.sentence)
     return Result({"store": place, "design": design.sentence, **tally.as_json()})

@@ -55,7 +55,7 @@ method = partial(
     option, "--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own)."
 )
 #: Resuming is the default of every command that keeps checkpoints.
-fresh = partial(option, "--fresh", is_flag=True, help="Start anew: remove the checkpoints in the output folder first.")
+fresh = partial(option, "--fresh", is_flag=True, help="Start again: remove the checkpoints in the output folder first.")
 #: Or who computes: a cluster.
 dask = partial(
     option,

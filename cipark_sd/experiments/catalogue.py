@@ -128,7 +128,7 @@ class _Reader(DecisionReader):
             headline=headline,
             beside=first.names("also") if "also" in first else (),
             policies=(Policy(BASE, "nothing is changed"), *policies),
-            rivals=rivals or (Structure(ONLY, "the model as it stands"),),
+            rivals=rivals or (Structure(ONLY, "the model as it is"),),
             factors=self.read_all(top, "factor", self.factor),
             variants=self.read_all(top, "variant", self.policy),
             strategies=self.read_all(top, "strategy", self.policy),

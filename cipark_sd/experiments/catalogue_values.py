@@ -93,7 +93,7 @@ class ValueReader:
             self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
         elif isinstance(variable, Lookup):
             self.problems.append(
-                InvalidValue("the variable", name, "one with a course over time, not a lookup", where=where)
+                InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
             )
         elif elements and elements not in self.model.elements(variable):
             dims = [self.model.dimension_by_name[dim].element_labels for dim in variable.dims]

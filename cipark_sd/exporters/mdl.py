@@ -42,7 +42,7 @@ _METHODS: Mapping[Method, int] = {"euler": 0, "rk4_auto": 1, "rk2_auto": 3, "rk2
 _WIDTH = 100
 #: What has to follow the equals sign, by Vensim's manual, function by function.
 _WHOLE = {
-    "sample_if_true": ("sample", "keeps its value until it is taken anew"),
+    "sample_if_true": ("sample", "keeps its value until it is sampled again"),
     "delay_fixed": ("delayed", "delays by whole steps"),
     "delay_material": ("delayed", "delays by whole steps"),
     "delay_n": ("delayed", "delays in stages"),
@@ -102,7 +102,7 @@ def _range_problems(model: Model) -> Iterator[CiparkError]:
     elements = {element for dimension in model.dimensions for element in dimension.elements}
     for dimension in model.dimensions:
         if dimension.name in elements:
-            expected = "another name than any element; in Vensim every name stands for one thing"
+            expected = "another name than any element; in Vensim every name means one thing"
             yield InvalidValue("the name of a dimension", dimension.label, expected, where=model.name)
 
 

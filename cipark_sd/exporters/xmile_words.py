@@ -18,7 +18,7 @@ from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, V
 from cipark_sd.naming import canonical, one_name
 
 #: What has to be a whole equation.
-_WHOLE = {"sample_if_true": ("sample", "keeps its value until it is taken anew")}
+_WHOLE = {"sample_if_true": ("sample", "keeps its value until it is sampled again")}
 #: Where a lookup is read in a way of the call's own: what the lookup that says so is called.
 _WAYS: dict[TableReading, str] = {
     "interpolate": "between lines",

@@ -63,7 +63,7 @@ def vensim_views(drawing: str, *, where: str) -> tuple[View, ...]:
     A line whose fields are not what its kind asks for is left out with a :class:`DrawingWarning`: a model does not
     depend on its diagram.
     """
-    # each view begins anew with the mark; settings follow the last one after the closing mark
+    # each view begins again with the mark; settings follow the last one after the closing mark
     sketch = re.split(r"^///---", drawing, maxsplit=1, flags=re.MULTILINE)[0]
     parts = re.split(r"^\\\\\\---///[^\n]*\n", sketch, flags=re.MULTILINE)
     return tuple(_view(part, where) for part in parts if part.strip())

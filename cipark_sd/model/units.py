@@ -226,7 +226,7 @@ class _Reader:
         if _NUMBER.fullmatch(name):
             if Fraction(name) == 1:
                 return DIMENSIONLESS
-            raise self.fail(f"has the factor {token}; only 1 can stand in a unit")
+            raise self.fail(f"has the factor {token}; only 1 may be in a unit")
         return Unit.of(name)
 
     def exponent(self) -> Fraction:

@@ -27,7 +27,7 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
     differing = attempt("disagreements", lambda: disagreements(folders), unknown)
     blocks: list[Block] = [Paragraph(text, warning=True) for text in warnings]
     if differing:
-        words = "Some quantities have several numbers in these folders; each is right for what stands beside it."
+        words = "Some quantities have several numbers in these folders; each is right under its own conditions."
         blocks += [Paragraph(words), Listing(tuple(differing))]
     elif any(records for _, records in folders):
         blocks.append(Paragraph("No quantity has two numbers in these folders."))

@@ -43,12 +43,12 @@ WORDS = {
     ),
     "singular values": (
         "singular values?",
-        "how far the data move along each direction in which parameters can move together; a small one is hardly seen",
+        "how far the data move along each direction in which parameters can move together; weakly identified where it is small",
     ),
-    "collinearity": ("collinearity", "how far parameters can stand in for each other in the data"),
+    "collinearity": ("collinearity", "how far parameters are confounded in the data"),
     "Pareto k": (
         "Pareto k",
-        "how far draws lie from the posterior that they stand for; above 0.7 too far to be trusted",
+        "how far draws are from the posterior; above 0.7 too far to be trusted",
     ),
     "Monte Carlo error": ("Monte Carlo errors?|MC errors?", "how far a number would move with another seed"),
     "R-hat": ("R-hat", "compares chains of draws; near 1 they agree"),
@@ -80,9 +80,12 @@ WORDS = {
     ),
     "futures": (
         "futures?",
-        "one course of what nobody decides: a draw of the constants, a structure, and what may come",
+        "one future that no one decides: a draw of the constants, a structure, and what may come",
     ),
-    "built in": ("built in", "true or false by the equations alone, before any data, and so no finding"),
+    "assumed by the model": (
+        "assumed by the model",
+        "true or false by the equations alone, before any data, and so no finding",
+    ),
     "fresh": ("fresh", "not used in a search, and so no part of its luck"),
     "regret": ("regret", "how much worse a policy does than the best one in the same draw"),
     "draws": ("draws", "joint values of all uncertain constants, one model run each"),

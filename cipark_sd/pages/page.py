@@ -163,7 +163,7 @@ def _in_quotes(document: str) -> str:
 
 
 #: In place of a player whose script would not be this version's.
-_OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened by itself."
+_OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened alone."
 
 #: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
 ROOM = {60: " long", 15: " some", 0: ""}

@@ -70,7 +70,7 @@ def plot_loops(dominance: "xr.Dataset") -> "Figure":
         if draws > 1
         else ""
     )
-    note(figure, f"Loops That Matter scores, {over}what is missing from one stands in loops too small to list")
+    note(figure, f"Loops That Matter scores, {over}what is missing from one is in loops too small to list")
     return figure
 
 

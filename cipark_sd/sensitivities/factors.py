@@ -183,7 +183,7 @@ class Around:
 def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around:
     """Every constant of a model within ``± share`` of its value, cut at the limits in the file.
 
-    A constant of zero has no share, and one that names an instant of the run (in the model's unit of time, within its
+    A constant of zero has no share, and one that names a time point of the run (in the model's unit of time, within its
     span) would be moved by decades; both are left out, as are those named in ``without``.
 
     Raises
@@ -204,7 +204,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
             elif value == 0:
                 left_out[label] = "is zero"
             elif constant.units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
-                left_out[label] = "is an instant of the run"
+                left_out[label] = "is a time point of the run"
             else:
                 low, high = sorted((value * (1 - share), value * (1 + share)))
                 floor, ceiling = constant.limits

@@ -277,7 +277,7 @@ def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName |
     if variable is None:
         return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)
     if isinstance(variable, Lookup):
-        return InvalidValue("an output", output.variable, "a variable with a course over time", where=model.name)
+        return InvalidValue("an output", output.variable, "a variable with values over time", where=model.name)
     if elements not in model.elements(variable):
         known = model.labels(variable)
         expected = f"one element of it, such as {known[0]}" if variable.dims else "no element"

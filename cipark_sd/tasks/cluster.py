@@ -209,7 +209,7 @@ def _answer(distributed: Any, client: Any, future: Any) -> Arrays:
         raise ClusterFailed(f"a task was given up: {reason} ({problem.last_worker.address})") from None
     except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError) as problem:
         raise ClusterFailed(
-            f"the scheduler is gone ({problem}); what is done is kept, and the same command goes on"
+            f"the scheduler is gone ({problem}); what is done is kept, and the same command resumes"
         ) from None
     future.release()
     return answer

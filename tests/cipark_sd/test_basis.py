@@ -12,7 +12,7 @@ from cipark_sd.basis import Basis
         (
             Basis("posterior", 9, False),
             "9 draws from the posterior; the sampling has NOT converged, so that no band of them can be trusted: "
-            "'cipark calibrate STUDY --posterior --steps N' goes on with it",
+            "'cipark calibrate STUDY --posterior --steps N' continues it",
         ),
         (Basis("posterior", 9), "9 draws from the posterior; whether the sampling has converged is not recorded"),
         (Basis("prior", 9), "9 draws from the PRIOR: nothing here has seen the data"),

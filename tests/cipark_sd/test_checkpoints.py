@@ -133,7 +133,7 @@ def test_a_damaged_entry_is_computed_anew_with_a_warning(tmp_path: Path, damage:
     at = content.index(THETA.tobytes())
     flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
     path.write_bytes({"cut": content[:50], "empty": b"", "text": b"a text", "flipped": flipped}[damage])
-    with pytest.warns(CheckpointWarning, match=rf"{path.name} is damaged \(.+\): it is not used, and computed anew"):
+    with pytest.warns(CheckpointWarning, match=rf"{path.name} is damaged \(.+\): it is not used, and computed again"):
         kept.recall(Record, made, "search", 1)
     assert path.read_bytes() == content
     assert kept.reused == 0

@@ -1,4 +1,4 @@
-"""Runs that fail are marked with the variable and the time of the first bad value, and the others go on."""
+"""Runs that fail are marked with the variable and the time of the first bad value, and the others continue."""
 
 from collections.abc import Callable
 from pathlib import Path

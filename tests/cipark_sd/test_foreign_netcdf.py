@@ -55,7 +55,7 @@ TRICKS: dict[Callable[[h5py.File, Path], None], str] = {
     to_a_link: "'more' is a link, and none is followed",
     virtual: "'more' takes its numbers from other files",
     beside: "'more' takes its numbers from other files",
-    within_itself: "'a/again' is a group that stands elsewhere too",
+    within_itself: "'a/again' is a group that is elsewhere too",
     a_terabyte: "unpacked it has 7,629,395 MiB, and at most 4,096 MiB are read",
 }
 

@@ -202,7 +202,7 @@ def test_several_sheets_are_named(study: Path) -> None:
         ),
         (
             'kind = "increments"', "kind = increments",
-            "study/problem.toml:8: this is no TOML at column 8: Invalid value; a text stands between quotation marks",
+            "study/problem.toml:8: this is no TOML at column 8: Invalid value; put a text between quotation marks",
         ),
         (
             "starts = 4", "starts = 0,5",

@@ -110,18 +110,3 @@ def test_the_park_s_finding_is_the_same_in_readme_and_studies() -> None:
 
 def test_the_readme_fits_two_screens() -> None:
     assert len(README.splitlines()) <= 80
-
-
-def test_the_live_example_is_of_the_model_that_comes_with_the_package() -> None:
-    """It is remade by the command that stands beside it."""
-    from cipark_sd import bundled, read_model
-
-    page = (ROOT / "docs" / "example" / "core.html").read_text(encoding="utf-8")
-    assert len(page) < 1_000_000
-    assert '"target":"core"' in page
-    assert f'"model_digest":"{read_model(bundled("core.mdl")).digest}"' in page, (
-        "cipark play core -o docs/example/core.html"
-    )
-    assert "`cipark play core -o docs/example/core.html`" in (ROOT / "docs" / "how-to" / "play.md").read_text(
-        encoding="utf-8"
-    )

@@ -48,9 +48,7 @@ class RangeSpelling:
     def problems(self) -> list[CiparkError]:
         """One error for each range that contains itself: an element that is called like it, or a circle of ranges."""
         return [
-            EquationError(
-                self.where, plain_label(self.spelled[name]), "contains itself; every name stands for one thing"
-            )
+            EquationError(self.where, plain_label(self.spelled[name]), "contains itself; every name means one thing")
             for name in self.elements
             if self._reaches(name, name, frozenset())
         ]

@@ -74,7 +74,7 @@ def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
 def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
     if request.draws not in ("", "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
-    alone = (definition.Structure(ONLY, "the model as it stands"),)
+    alone = (definition.Structure(ONLY, "the model as it is"),)
     rivals = target.rivals if len(target.rivals) > 1 else alone
     if not target.study.parameters:
         return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)

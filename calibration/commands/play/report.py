@@ -28,5 +28,5 @@ def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
         contents = contents_of(Request(problem.folder, Path(scratch), seed=seed, fit=folder), problem)
         basis = contents.structures[0].basis
         if basis is not None and basis.origin in UNSEEN:
-            raise InvalidValue("the fit", str(folder), "one of this study as it stands", where="player")
+            raise InvalidValue("the fit", str(folder), "one of this study as it is now", where="player")
         write_text(path, render(contents))

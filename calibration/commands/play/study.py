@@ -189,7 +189,7 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
     prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
     first = _structure(request, problem, "the model as fitted", Scenario(), draws, prior, estimate)
     if draws.origin in UNSEEN:
-        first = replace(first, title="the model as it stands")
+        first = replace(first, title="the model as it is")
         return (
             first,
             *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _variants(problem)),

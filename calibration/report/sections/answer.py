@@ -210,7 +210,8 @@ def caption_words(findings: Findings) -> str:
     hollow = " Open dots: not fitted." if any(row.use != "fit" for row in rows) else ""
     text = f"{line} Dots: reported.{hollow}"
     if observed is not None and rows:
-        dates = [fit.study.calendar.label(at) for at in observed.jumps if rows[0].end < at <= rows[-1].end]
+        ends = [row.end for row in rows]
+        dates = [fit.study.calendar.label(at) for at in observed.jumps if min(ends) < at <= max(ends)]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
     return f"{text} {noise_words(fit, observed)}".rstrip()
 

@@ -95,7 +95,7 @@ class Optimum(ReportPart):
     def not_run(self, findings: Findings) -> Iterable[str]:
         """Profiles."""
         if not findings.fit.profiles:
-            yield "Profile likelihoods: how far the data bound each parameter by itself (--profiles)."
+            yield "Profile likelihoods: how far the data bound each parameter, one at a time (--profiles)."
 
 
 def _plain(line: Estimate) -> dict[str, object]:

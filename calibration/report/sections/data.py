@@ -83,8 +83,8 @@ def courses_table(fit: Fit) -> Table:
     caption = (
         f"Series of {ENOUGH} fitted numbers and more: where the model and what was seen part. In brackets the share of "
         f"{SETS:,} data sets of the fitted model itself in which a figure is as large; parameters are held, so that "
-        "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the course, "
-        "with increments added up. Phase, in model time: how much later the model's course would fit best; negative: "
+        "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the "
+        "trajectory, with increments added up. Phase, in model time: how much later the model's trajectory would fit best; negative: "
         "earlier. A rise that goes on throughout cannot tell phase from bias. A figure that is not striking does not "
         "show the model right: few numbers let little stand out."
     )
@@ -105,7 +105,7 @@ def observed_table(fit: Fit) -> Table:
         names = (observation.name, observation.kind, observation.variables)
         rows.append((*names, span, observation.families, *counts))
     head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared only")
-    return Table(head, tuple(rows), "What was observed; numbers of each use. Sources stand in the study's tables.")
+    return Table(head, tuple(rows), "What was observed; numbers of each use. Sources are in the study's tables.")
 
 
 def fitted_table(fit: Fit) -> Table:

@@ -193,7 +193,7 @@ def _against_data(
         raise CiparkError(
             f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
             f"change of it: {against}. Run 'cipark calibrate{study.argument}', and then "
-            f"'cipark policy{study.argument}' without --draws, which takes up that fit."
+            f"'cipark policy{study.argument}' without --draws, which uses that fit."
         )
     return (f"The base does not meet the data even after the fit: {against}.",)
 

@@ -176,7 +176,7 @@ class DesignPart(PolicyPart[DesignFindings]):
 
     def sections_of(self, result: DesignFindings, about: About, pictures: Pictures) -> Iterator[Section]:
         """What was found, in words, and the ends of the front."""
-        caption = "Settings on the front: how they do, and where each lever stands in its range."
+        caption = "Settings on the front: how they do, and where each lever lies in its range."
         sentences = map(Paragraph, _in_words(result, about))
         blocks: tuple[Block, ...] = (*sentences, _picks(result, about), *pictures.show("design", caption))
         yield Section("Alternatives for the same money", blocks)

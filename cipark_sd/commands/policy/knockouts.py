@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.claims import BUILT_IN, INFORMED
+from cipark_sd.claims import BUILT_IN, INFORMED, as_said
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: The title of the section.
-KNOCKOUTS = "Knock-outs: what each loop and each actor is worth"
+KNOCKOUTS = "Without each loop and each actor: what is lost"
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,19 @@ def knockouts_sentence(result: KnockoutsFound, knockouts: Knockouts) -> str:
     ]
     counts = Counter(verdicts)
     undecided = counts.pop("undecided", 0)
-    texts = "; ".join(f"{text} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
-    return f"Of {len(verdicts)} knock-outs {undecided} are undecided; {texts}."
+    texts = "; ".join(f"{as_said(text)} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
+    return f"Of {len(verdicts)} mechanisms removed {undecided} are not decided by the data; {texts}."
 
 
 def _meaning(about: About, knockouts: Knockouts) -> str:
     varied = [about.inputs[uncertainty.name] for uncertainty in about.catalogue.uncertainties]
     text = (
         "Each draw is run with and without, and the change is a share of what it has with. A change of less than "
-        f"{knockouts.near:.0%} of it is no effect. An answer is informed where the data move its odds by a factor of "
-        f"{INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, built in "
-        f"where it is true in {BUILT_IN:.0%} or more of the draws that have seen no data, undecided otherwise. A loop "
-        "is left out by a gain of zero, which moves the level of the park as well as what comes back to it."
+        f"{knockouts.near:.0%} of it is no effect. An answer is informed by the data where they move its odds by a "
+        f"factor of {INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, "
+        f"assumed by the model where it is true in {BUILT_IN:.0%} or more of the prior draws, and not decided by the "
+        "data otherwise. A loop is removed by a gain of zero, which moves the level of the park "
+        "as well as what comes back to it."
     )
     return text + (f" Drawn from their ranges as well, before and after alike: {'; '.join(varied)}." if varied else "")
 
@@ -92,7 +93,7 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
             last = POSTERIOR if after_data else PRIOR
             over = percent(range_over(frame, policy, group.title, last, "median")) or "-"
             cells.append(("medians over structures", over))
-        rows.append([*cells, ("verdict", str(verdict(frame, policy, group.title)))])
+        rows.append([*cells, ("verdict", as_said(str(verdict(frame, policy, group.title))))])
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
     caption = (
         f"{group.title}: change of {outcome} {about.catalogue.when(group.at)} in per cent, and in how many of a "
@@ -170,7 +171,9 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         blocks: list[Block] = [Paragraph(knockouts_sentence(result, knockouts)), *map(Paragraph, result.doubts)]
         blocks.append(Paragraph(_meaning(about, knockouts)))
         blocks += [_group_table(result, about, number) for number in range(len(knockouts.groups))]
-        blocks += pictures.show("knockouts", "Knock-outs: changes before the data (grey) and after them (blue)")
+        blocks += pictures.show(
+            "knockouts", "Changes without each mechanism, before the data (grey) and after them (blue)"
+        )
         yield Section(KNOCKOUTS, tuple(blocks))
 
 

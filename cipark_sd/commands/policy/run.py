@@ -104,7 +104,7 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     if about.signs_only:
         ranking = [name for name in names if name != "effects"]
         if request and ranking:
-            expected = "effects: from the priors nothing is ranked and no size is told"
+            expected = "effects: from the priors nothing is ranked and no size is reported"
             raise InvalidValue("--part", ", ".join(ranking), expected, where="cipark policy --draws prior")
         if ranking:
             sentences.append("Not run, since from the priors nothing is ranked: " + ", ".join(ranking))

@@ -30,7 +30,7 @@ class First(Part[Findings]):
         answer = Answer(
             question=f"What drives {labels}?",
             numbers=numbers,
-            fit="No data stand behind these numbers." if unseen else findings.rests_on[0],
+            fit="These numbers use no data." if unseen else findings.rests_on[0],
             cannot=" ".join([*(findings.rests_on if unseen else findings.rests_on[1:]), EQUATIONS]),
             picture=next(pictures.show("answer", f"How far it goes {findings.over}: median and bands."), None),
         )

@@ -8,7 +8,7 @@ from cipark_sd.commands.sensitivity.request import Request
 
 @options.refused(
     "--resume",
-    "there is no option {} any more: a call that was stopped goes on by itself; --fresh starts anew",
+    "there is no option {} any more: interrupted runs resume; --fresh starts again",
     flag=True,
 )
 @options.renamed("--to", "--output")
@@ -21,7 +21,7 @@ def command(request: Request) -> Result:
     that, or with --draws prior, over their priors; the claims and strategies of its policies.toml are examined as well.
     MODEL is a Vensim or XMILE file: all constants vary by --range around their values, within their limits. Without
     either it is the park study. report.html in the output folder gives the answer in words. The Sobol design is kept: a
-    call that was stopped goes on where it was, and one with more --rows continues the design.
+    call that was stopped resumes, and one with more --rows continues the design.
 
     \b
     Examples:

@@ -70,7 +70,7 @@ def answer(request: Request) -> Result:
         written = [*save(findings, folder), *write(findings, folder, request.workers or processors())]
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
-        resume = " The Sobol design so far is kept: the same command goes on from there." if resumable else ""
+        resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
         echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
     for line in sentences(findings):

@@ -79,7 +79,7 @@ def _without_fit(request: Request, study: Study) -> list[str]:
         notes.append(f"These priors contradict the data: {against}.")
     how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
     notes.append(
-        f"For what is left after the data run 'cipark calibrate', then this command; its fit is taken up"
+        f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit"
         f"{'' if takes_fit(request) else f' if you {how}'}."
     )
     return notes

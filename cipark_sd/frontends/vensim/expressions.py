@@ -96,7 +96,7 @@ class Reader(Climber):
         if name in _READINGS:
             return self._read_lookup(cursor, at, _READINGS[name])
         if name == "tabbed_array":
-            raise SyntaxProblem(at, "TABBED ARRAY stands alone on the right side of an equation")
+            raise SyntaxProblem(at, "TABBED ARRAY is alone on the right side of an equation")
         arguments = self.arguments(cursor, name)
         if name in self.lookups:
             if len(arguments) != 1:

@@ -58,7 +58,7 @@ class _Ranges:
         definition = self.defined[name]
         if name in inside:
             raise EquationError(
-                definition.where, plain_label(definition.label), "contains itself; every name stands for one thing"
+                definition.where, plain_label(definition.label), "contains itself; every name means one thing"
             )
         if definition.external:
             members = self._from_file(definition)
@@ -76,7 +76,7 @@ class _Ranges:
                     raise EquationError(
                         definition.where,
                         plain_label(definition.label),
-                        "contains itself; every name stands for one thing",
+                        "contains itself; every name means one thing",
                     )
                 listed += self.flat(spelled, (*inside, name)) if spelled in self.defined else (spelled,)
             members = tuple(listed)

@@ -143,7 +143,7 @@ def _level(cursor: Cursor, reader: Reader) -> _Level | None:
         case Call("integ", arguments):
             raise SyntaxProblem(at, f"INTEG(net flow, initial value) takes 2 arguments, here are {len(arguments)}")
         case _:
-            raise SyntaxProblem(at, "an INTEG stands alone on the right side; give the stock a name of its own")
+            raise SyntaxProblem(at, "an INTEG is alone on the right side; give the stock a name of its own")
 
 
 def _literal_array(equation: Equation, cursor: Cursor) -> Grid | None:
@@ -233,7 +233,7 @@ def variables_of(
     spans = [head.subscripts for head in heads]
     label = definition.label
     if len(set(spans)) < len(spans):
-        raise EquationError(where, label, "stands twice; keep one of the equations")
+        raise EquationError(where, label, "is defined twice; keep one of the equations")
     described = _described(definition, dimensions, seconds, where, group)
     places = [(head.subscripts, head.exceptions) for head in heads]
     if all(equation.is_table for equation in equations):

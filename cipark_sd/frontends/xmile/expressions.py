@@ -232,7 +232,7 @@ class Reader(Climber):
         """``SELF``, which stands for the variable inside ``PREVIOUS`` (XMILE 1.0, section 3.5.5) and ``HISTORY``."""
         if self.itself is None or _caller(cursor, at) not in ("previous", "history"):
             inside = "PREVIOUS(SELF, initial value), HISTORY(SELF, time) and SIZE(SELF)"
-            raise SyntaxProblem(at, f"SELF stands for the variable inside {inside} only")
+            raise SyntaxProblem(at, f"SELF means the variable inside {inside} only")
         return self.itself
 
     def _single(self, cursor: Cursor, at: int) -> Expr:
@@ -353,7 +353,7 @@ class Reader(Climber):
                 over = self.names[cursor.token]
                 cursor.at += 1
             if not over:
-                raise SyntaxProblem(cursor.at, "'*' stands for a dimension, and the variable has none there")
+                raise SyntaxProblem(cursor.at, "'*' means a dimension, and the variable has none there")
             return over + "!"
         if following == [":"] and dim and self.reductions:
             ends = [self._end(cursor, dim)]

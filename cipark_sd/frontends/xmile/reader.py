@@ -192,7 +192,7 @@ def _variables(
             try:
                 variable = elements.variable(node)
                 if variable.name in variables:
-                    raise EquationError(document.path.name, variable.label, "stands twice; rename one of the two")
+                    raise EquationError(document.path.name, variable.label, "is defined twice; rename one of the two")
                 variables[variable.name] = variable
             except CiparkError as problem:
                 problems.append(problem)

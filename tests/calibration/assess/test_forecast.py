@@ -124,14 +124,14 @@ def test_the_table_and_the_sentence_say_where_a_series_had_come(level: Any, word
         "q0.5": 4, "q0.75": 5, "q0.9": 6, "q0.95": 7, "q0.975": 8, "draws": 100,
     }  # fmt: skip
     beside = f", {words}" if words else ""
-    assert origins([row("left", level)]) == (f"left goes on from its own last fitted row, of 2019-07-02{beside}.",)
+    assert origins([row("left", level)]) == (f"left continues from its own last fitted row, of 2019-07-02{beside}.",)
 
 
 def test_each_series_has_one_sentence_and_a_time_without_a_date_is_a_number() -> None:
     rows = [row("left", None, "8", 8.0), row("left", (1.0, 1.0), "9", 9.0), row("other", None)]
     assert origins(rows) == (
-        "left goes on from its own last fitted row, of time 8.",
-        "other goes on from its own last fitted row, of 2019-07-02.",
+        "left continues from its own last fitted row, of time 8.",
+        "other continues from its own last fitted row, of 2019-07-02.",
     )
 
 

@@ -331,7 +331,7 @@ def test_a_small_shift_is_said_with_two_digits() -> None:
 
 
 WHY = {
-    "groups": "the study runs the model for several groups at once ([[group]]), which the file does not",
+    "groups": "the study runs the model for several groups together ([[group]]), which the file does not",
     "method": "PySD has Euler's method only, and the model asks for rk4",
 }
 

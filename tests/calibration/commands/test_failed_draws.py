@@ -64,7 +64,7 @@ def test_draws_that_fail_are_those_beyond_the_edge_and_have_likelihood_zero(stud
     assert np.isfinite(density.log_likelihood(theta)).tolist() == [True, True, False, False]
     words = failed_draws(density, theta[:2], 1, 0.0)
     assert words.posterior == ""
-    assert "where the data ask for a number that is none, the likelihood is zero" in words.prior
+    assert "where a fitted quantity has no number, the likelihood is zero" in words.prior
     n = int(words.prior.split(" of ")[0].removeprefix("With "))
     # as many as the prior has there, to four standard errors
     share = lognorm(0.5, scale=0.2).sf(0.5)

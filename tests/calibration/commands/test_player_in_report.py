@@ -69,7 +69,7 @@ def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Pa
     (tmp_path / "left.csv").write_text(seen.replace("1,22", "1,20"), encoding="utf-8")
     (tmp_path / "fit.json").write_bytes((folder / "fit" / "fit.json").read_bytes())
     (tmp_path / PLAYER).write_text("old", encoding="utf-8")
-    with pytest.raises(InvalidValue, match="one of this study as it stands"):
+    with pytest.raises(InvalidValue, match="one of this study as it is now"):
         write_player(read_problem(tmp_path), tmp_path, 1)
     assert not (tmp_path / PLAYER).exists()
 

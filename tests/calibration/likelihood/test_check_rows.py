@@ -229,7 +229,7 @@ def test_a_forecast_goes_on_from_the_last_fitted_row_of_its_series(results) -> N
         assert all(float(row[key]).is_integer() for row in rows if row["observation"] == "left" for key in row
                    if key.startswith("q"))  # fmt: skip
     text = json.dumps(json.loads((results("some") / "report.json").read_text()))
-    assert "left goes on from its own last fitted row, of time 7, 80 to 82." in text
+    assert "left continues from its own last fitted row, of time 7, 80 to 82." in text
 
 
 def test_effects_are_shares_of_the_last_value(results) -> None:

@@ -289,8 +289,8 @@ def test_effects_are_those_on_the_first_observation() -> None:
 def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:
     """In a study that has no words of its own."""
     silent = of_study(fit, questions=replace(fit.study.questions, supports=""))
-    assert conclusions.supports(silent, NOTHING).startswith("They bound size and rate on both sides, each by itself.")
+    assert conclusions.supports(silent, NOTHING).startswith("They bound size and rate on both sides, one at a time.")
     first, second = fit.profiles
     open_above = replace(second, verdict=replace(second.verdict, upper=replace(second.verdict.upper, state="open")))
     one_sided = replace(silent, profiles=(first, open_above))
-    assert conclusions.supports(one_sided, NOTHING).startswith("They bound size on both sides, each by itself.")
+    assert conclusions.supports(one_sided, NOTHING).startswith("They bound size on both sides, one at a time.")

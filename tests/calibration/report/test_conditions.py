@@ -90,7 +90,7 @@ def test_with_a_known_spread_it_is_the_z_of_the_slope(tmp_path: Path) -> None:
 def test_the_data_s_call_is_said_with_the_lines_that_answer_it(tmp_path: Path) -> None:
     fit = line(tmp_path / "held", HOLD.format(0.1), sd=0.7)
     (said,) = wanted_words(fit.conditions.held)
-    assert said.startswith("b is held at 0.1; the data ask for a larger value (score test, p = ")
+    assert said.startswith("b is held at 0.1; the data favour a larger value (score test, p = ")
     assert '[[parameter]] with name = "b" and prior = { family = "lognormal", median = 0.1, sigma = 1 }' in said
     assert said in repr(page(Findings(fit), Pictures()).sections[0])
     assert said in record(Findings(fit))["conditions"]["warnings"]  # type: ignore[index]
@@ -152,7 +152,7 @@ def test_probabilities_are_multiplied_by_the_number_of_tests() -> None:
     found = HeldConstants((held("b", 0.016), held("c", 0.001, score=-5.0), held("d", 0.01), held("e", 0.0, score=4.0)))
     assert [one.name for one in found.significant] == ["c", "e", "d"]
     first, second = wanted_words(found)
-    assert "c is held at 2; the data ask for a smaller value (score test, p = 0.004 after 4 tests)" in first
+    assert "c is held at 2; the data favour a smaller value (score test, p = 0.004 after 4 tests)" in first
     assert "e = 2 (larger) and d = 2 (larger)" in second
     assert FAMILY_LEVEL == 0.05
 
@@ -283,7 +283,7 @@ def test_switches_zeros_and_instants_are_not_held_against_an_estimate(tmp_path: 
     assert without_scale(model, "SW Reform", 1.0, "Dmnl") == "a switch"
     assert without_scale(model, "Reform Switch", 0.5, "Dmnl") == ""
     assert without_scale(model, "b", 0.0, "Dmnl").startswith("it is zero")
-    assert without_scale(model, "Reform Year", 2010.0, "year") == "names an instant of the run"
+    assert without_scale(model, "Reform Year", 2010.0, "year") == "names a time point of the run"
     assert without_scale(model, "Delay", 3.0, "year") == ""
 
 
@@ -346,7 +346,7 @@ def test_no_page_says_bounded_and_hardly_seen_of_one_number(leaving: Fit, tmp_pa
         leaving.conditions, parameters=(verdict(strength=0.5), verdict(name="b", strength=0.5, profile=OPEN))
     )
     said = " ".join(found.remarks)
-    assert "Hardly seen by the data at the optimum: b." in said
+    assert "Weakly identified at the optimum: b." in said
     assert "A prior standard deviation of a moves the data by less than their noise" in said
     assert "further out, which bounds the profile" in said
 
@@ -408,7 +408,9 @@ def test_signs_are_binomial() -> None:
 def test_runs_are_said_from_one_in_twenty_on_after_all_tests() -> None:
     # 7 below then 7 above, as of Misra1a with the rate held at its bound
     (said,) = runs_words([Runs("y", 7, 7, 2, True)])
-    assert said.startswith("Residuals of y come in runs: 2 runs of one sign among 14 numbers, where 8.0 are expected")
+    assert said.startswith(
+        "Residuals of y are autocorrelated: 2 runs of one sign among 14 numbers, where 8.0 are expected"
+    )
     assert "(runs test, p = 0.0012 after 2 tests)" in said
     assert "intervals are too narrow" in said
     assert said.endswith("or give its noise an autocorrelation.")
@@ -435,7 +437,7 @@ def test_a_straight_line_through_a_curve_leaves_runs(tmp_path: Path) -> None:
     fit = fit_of(tmp_path, profiles=False)
     (one,) = fit.conditions.runs
     assert (one.runs, one.measured) == (3, True)
-    assert any(words.startswith("Residuals of y come in runs: 3 runs") for words in fit.conditions.warnings)
+    assert any(words.startswith("Residuals of y are autocorrelated: 3 runs") for words in fit.conditions.warnings)
 
 
 def test_a_series_is_taken_in_the_order_of_time(leaving: Fit, tmp_path: Path) -> None:
@@ -546,7 +548,7 @@ def test_an_alias_that_has_a_prior_leaves_both_sides_open_and_a_known_one_does_n
     assert verdict.endswith("given c = 1")
     if guessed:
         assert (profile.lower, profile.upper, profile.verdict.states) == (None, None, ("open", "open"))
-        assert verdict.startswith("not bounded by the data, which cannot tell it from c")
+        assert verdict.startswith("not identified by the data: confounded with c")
     else:
         assert None not in (profile.lower, profile.upper)
         assert verdict.startswith("bounded by the data")

@@ -89,7 +89,7 @@ def test_remarks_word_for_word() -> None:
         "varies what has a prior."
     )
     assert why == "No test was made."
-    assert hardly == "Hardly seen by the data at the optimum: c."
+    assert hardly == "Weakly identified at the optimum: c."
     assert later == (
         "A prior standard deviation of d moves the data by less than their noise at the optimum, yet the fit gets "
         "worse further out, which bounds the profile."
@@ -113,7 +113,7 @@ def test_a_call_of_the_data_word_for_word() -> None:
     first = held("b", 0.001, score=-9.0)
     (alone,) = wanted_words(HeldConstants((first,)))
     assert alone == (
-        f"b is held at 2; the data ask for a smaller value (score test, p = 0.001): have it fitted ({first.toml} in "
+        f"b is held at 2; the data favour a smaller value (score test, p = 0.001): have it fitted ({first.toml} in "
         "problem.toml), or say why its value is known."
     )
     several = (first, *(held(name, 0.001, score=score) for name, score in (("c", 8.0), ("d", -7.0), ("e", 6.0))))

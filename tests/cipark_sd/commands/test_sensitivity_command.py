@@ -440,7 +440,7 @@ def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
     monkeypatch.setattr(module.SobolSums, "add", stopped)
     result, folder = run("--rows", "1024", "--method", "sobol")
     assert result.exit_code == 130
-    assert "the same command goes on from there" in result.output
+    assert "the same command resumes" in result.output
     monkeypatch.setattr(module.SobolSums, "add", add)
     resumed, _ = run("--rows", "1024", "--method", "sobol")
     assert resumed.exit_code == 0

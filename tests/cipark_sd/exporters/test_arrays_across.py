@@ -84,6 +84,6 @@ def test_a_function_of_whole_arrays_is_refused_where_subscripts_are_written_out(
 def test_a_dimension_that_is_called_like_an_element_is_refused_for_vensim(tmp_path: Path) -> None:
     """Read back, such a file has a range that contains itself."""
     other = '<dim name="Q"><elem name="p"/><elem name="q"/></dim></dimensions>'
-    with pytest.raises(CiparkError, match=r"'Q'.*every name stands for one thing"):
+    with pytest.raises(CiparkError, match=r"'Q'.*every name means one thing"):
         written(tmp_path, V, "v", ".mdl", other=other)
     written(tmp_path, V, "v", ".xmile", other=other)

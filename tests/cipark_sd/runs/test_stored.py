@@ -361,7 +361,7 @@ def test_a_command_on_a_full_disk_stopped_and_killed_ends_with_the_same_bits(mod
     assert store.n_complete() == 0
     code, errors = stopped(tmp_path, signal.SIGINT)
     assert code == 130, errors
-    assert f"stopped: {store.n_complete():,} of 60,000 runs are in s; the same command goes on" in errors
+    assert f"stopped: {store.n_complete():,} of 60,000 runs are in s; the same command resumes" in errors
     assert 0 < store.n_complete() < store.n_runs
     assert stopped(tmp_path, signal.SIGKILL)[0] == -signal.SIGKILL
     assert 0 < store.n_complete() < store.n_runs

@@ -134,7 +134,7 @@ def test_dates_of_the_run_are_not_moved(write_mdl):
     path.write_text(
         content.replace("INITIAL TIME = 0", "INITIAL TIME = 2010").replace("FINAL TIME = 4", "FINAL TIME = 2014")
     )
-    assert around(read_model(path), 0.2).left_out["Start Date"] == "is an instant of the run"
+    assert around(read_model(path), 0.2).left_out["Start Date"] == "is a time point of the run"
 
 
 def test_shares_are_dirichlet():

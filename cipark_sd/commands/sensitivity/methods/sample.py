@@ -63,7 +63,7 @@ class Sample(Method):
                 if share.share < 0.005:
                     continue
                 why = _apart(share.apart)
-                parts.append(f"{share.mode} {share.share:.0%}" + (f" (told apart by {why})" if why else ""))
+                parts.append(f"{share.mode} {share.share:.0%}" + (f" (distinguished by {why})" if why else ""))
             yield f"{output}: {'; '.join(parts)}."
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
@@ -141,7 +141,7 @@ def _modes_table(runs: "xr.Dataset") -> Table:
     rows = []
     for shown in mode_shares(runs):
         few = shown.share * runs.sizes["run"] < FEWEST
-        why = _apart(shown.apart) or ("too few runs to say" if few else "nothing that stands out")
+        why = _apart(shown.apart) or ("too few runs to say" if few else "nothing beyond noise")
         rows.append((shown.output, shown.mode, f"{shown.share:.1%} ({shown.low:.1%} to {shown.high:.1%})", why))
     caption = "Modes of behaviour, and what separates them"
     return Table(("output", "mode", "share of runs", "set apart by"), tuple(rows), caption)

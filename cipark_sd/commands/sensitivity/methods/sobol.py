@@ -155,12 +155,12 @@ class Sobol(Method):
         small, total = negligible(indices, findings.moments), indices.sizes["parameter"]
         if small:
             yield Paragraph(
-                f"{len(small)} of {total} constants are negligible: at all the moments and for all outputs above "
+                f"{len(small)} of {total} constants are negligible: at all dates and for all outputs above "
                 f"their total index with its interval is under {NEGLIGIBLE:g}, so for these questions they may be "
                 f"fixed: {', '.join(small)}."
             )
         else:
-            yield Paragraph(f"None of the {total} constants is shown to be negligible at all the moments.")
+            yield Paragraph(f"None of the {total} constants is shown to be negligible at all dates.")
 
 
 def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:

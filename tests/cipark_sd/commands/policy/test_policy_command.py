@@ -187,9 +187,7 @@ def test_a_base_that_contradicts_the_data_stops_the_call_and_says_what_to_run(tm
     date, model, low, _, seen = counted.groups()
     assert date.startswith("2019-1")
     assert int(seen) == 60 < int(low) < int(model)
-    assert re.search(
-        "Run 'cipark calibrate.*', and then 'cipark policy.*' without --draws, which takes up that fit.", text
-    )
+    assert re.search("Run 'cipark calibrate.*', and then 'cipark policy.*' without --draws, which uses that fit.", text)
     assert not list(out.glob("*.csv"))
     assert not (out / "report.html").exists()
 
@@ -243,7 +241,7 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
 def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
     shown = CliRunner().invoke(cli, ["policy", str(leaving), "--draws", "prior", "--part", "attribution"])
     assert shown.exit_code == 2
-    assert "from the priors nothing is ranked and no size is told" in " ".join(shown.output.split())
+    assert "from the priors nothing is ranked and no size is reported" in " ".join(shown.output.split())
     shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
     assert "Not run, since from the priors nothing is ranked: attribution" in shown.output
 
