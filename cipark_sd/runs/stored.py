@@ -271,8 +271,10 @@ def store_of(work: Work, path: Path, *, chunk: int | None = None) -> RunStore:
 
 
 def remove(path: Path) -> None:
-    """Remove the files of a store, and its folder where nothing else lies in it."""
-    for file in (*path.glob("runs-*.nc"), path / ABOUT):
+    """Remove the files of a store, and its folder where nothing else lies in it; what is no store stays as it is."""
+    if not (path / ABOUT).is_file():
+        return
+    for file in (*path.glob(f"runs-{'[0-9]' * 7}.nc"), path / ABOUT):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()
