@@ -181,14 +181,14 @@ class RunStore:
         NoStore
             Where its file is damaged, or not of this chunk.
         """
-        import xarray as xr
+        import h5py
 
         path, (first, last) = self.file(number), self.bounds(number)
         try:
             check_netcdf(path, sys.maxsize)
-            with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False, decode_times=False) as stored:
-                arrays = {name: stored[name].to_numpy() for name in (REASON, VARIABLE, TIME)}
-                if stored["run"].to_numpy().tolist() != list(range(first, last)):
+            with h5py.File(path, "r") as stored:
+                arrays = {name: stored[name][:] for name in (REASON, VARIABLE, TIME)}
+                if stored["run"][:].tolist() != list(range(first, last)):
                     raise ValueError("it has other runs")
             bad = arrays[REASON] != 0
             places = arrays[VARIABLE][bad]
@@ -196,7 +196,7 @@ class RunStore:
                 np.isin(arrays[REASON], range(len(REASONS))).all() and np.isin(places, range(len(self.names))).all()
             ):
                 raise ValueError("it names failures that there are not")
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
             reason = "remove it, and the same command computes its runs"
             raise NoStore(path, f"the file is damaged ({problem}): {reason}") from None
         return arrays
@@ -271,8 +271,10 @@ def store_of(work: Work, path: Path, *, chunk: int | None = None) -> RunStore:
 
 
 def remove(path: Path) -> None:
-    """Remove the files of a store, and its folder where nothing else lies in it."""
-    for file in (*path.glob("runs-*.nc"), path / ABOUT):
+    """Remove the files of a store, and its folder where nothing else lies in it; what is no store stays as it is."""
+    if not (path / ABOUT).is_file():
+        return
+    for file in (*path.glob(f"runs-{'[0-9]' * 7}.nc"), path / ABOUT):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()

@@ -305,8 +305,12 @@ def test_a_folder_of_something_else_is_not_written_to_and_an_empty_one_is(work: 
 
 def test_removing_a_store_leaves_the_files_of_others(copied: Path) -> None:
     (copied / "letter.txt").write_text("dear")
+    (copied / "runs-of-mine.nc").write_text("mine")
     remove(copied)
-    assert [file.name for file in copied.iterdir()] == ["letter.txt"]
+    assert {file.name for file in copied.iterdir()} == {"letter.txt", "runs-of-mine.nc"}
+    (copied / "runs-0000001.nc").write_text("of a folder that is no store")
+    remove(copied)
+    assert (copied / "runs-0000001.nc").exists()
 
 
 def test_what_a_run_is_said_to_take_is_what_its_file_has(work: Work, never_stopped: Path) -> None:
