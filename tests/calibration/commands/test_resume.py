@@ -22,7 +22,18 @@ PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: being among them.
 COMMANDS = {
     "calibrate": (
-        ("--fast", "--starts", "2", "--posterior", "--sampler", "chains", "--steps", "400", "--no-compare-pysd"),
+        (
+            "--fast",
+            "--starts",
+            "2",
+            "--posterior",
+            "--sampler",
+            "chains",
+            "--steps",
+            "400",
+            "--no-compare-pysd",
+            "--no-player",
+        ),
         6,
     ),
     "calibrate hmc": (
@@ -37,6 +48,7 @@ COMMANDS = {
             "--steps",
             "200",
             "--no-compare-pysd",
+            "--no-player",
         ),
         6,
     ),
