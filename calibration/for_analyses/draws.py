@@ -127,9 +127,9 @@ def _at_best(
 ) -> tuple[dict[str, Draws], tuple[str, ...]]:
     """The best fit of each structure, and structures that the data refute, where there is no posterior at hand."""
     rivals, fit = request.structures, OUTPUT_FOLDER / problem.folder.resolve().name
-    kept = Checkpoints.in_output(request.folder)
-    found = best_fits(
-        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=kept, on_structure=on_structure
+    checkpoints = Checkpoints.in_output(request.folder)
+    optima = best_fits(
+        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
     )
     subject = "" if len(rivals) == 1 else " of the structures"
     option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
@@ -137,7 +137,7 @@ def _at_best(
         f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
         f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
     )
-    return found
+    return optima
 
 
 def _at_hand(

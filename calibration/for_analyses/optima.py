@@ -77,13 +77,13 @@ def best_fits(
         optimum = known if digest == own_digest else None
         how = (digest, problem.method, rival.id, origin, seed, engine, optimum)
         make = partial(_found, under_rival, rival.id, start, seed, engine, optimum)
-        found = checkpoints.recall(_Found, make, "optimum", *how).optimum
-        if found is None:
+        theta = checkpoints.recall(_Found, make, "optimum", *how).optimum
+        if theta is None:
             refuted.append(rival.id)
             continue
-        values = {p.name: found[[i]] for i, p in enumerate(problem.space) if p.target == "model"}
+        values = {p.name: theta[[i]] for i, p in enumerate(problem.space) if p.target == "model"}
         optima[rival.id] = Draws(rival.id, values, "optimum")
-        start = found if start is None else start
+        start = theta if start is None else start
     return optima, tuple(refuted)
 
 

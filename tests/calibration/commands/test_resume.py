@@ -21,28 +21,13 @@ PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: By command, and what of it: its arguments, and after how many checkpoints it is killed, at least one of each kind
 #: being among them.
 COMMANDS = {
-    "calibrate": (
-        ("--fast", "--starts", "2", "--posterior", "--sampler", "chains", "--steps", "400", "--no-compare-pysd"),
-        6,
-    ),
+    "calibrate": ("--fast --starts 2 --posterior --sampler chains --steps 400 --no-compare-pysd --no-player", 6),
     "calibrate hmc": (
-        (
-            "--fast",
-            "--no-profiles",
-            "--starts",
-            "2",
-            "--posterior",
-            "--sampler",
-            "hmc",
-            "--steps",
-            "200",
-            "--no-compare-pysd",
-        ),
-        6,
+        "--fast --no-profiles --starts 2 --posterior --sampler hmc --steps 200 --no-compare-pysd --no-player", 6,
     ),
-    "sensitivity": (("--draws", "prior", "--method", "sobol", "--rows", "512", "--resamples", "20"), 2),
-    "policy": (("--runs", "20", "--part", "effects", "--part", "attribution"), 5),
-}
+    "sensitivity": ("--draws prior --method sobol --rows 512 --resamples 20", 2),
+    "policy": ("--runs 20 --part effects --part attribution", 5),
+}  # fmt: skip
 #: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
 KILLING = """
 import os, signal
@@ -79,7 +64,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(command: str, study: Path, out: Path, *more: str) -> None:
-    done = CliRunner().invoke(cli, [command.split()[0], str(study), *COMMANDS[command][0], "-o", str(out), *more])
+    done = CliRunner().invoke(
+        cli, [command.split()[0], str(study), *COMMANDS[command][0].split(), "-o", str(out), *more]
+    )
     assert done.exit_code in (0, 1), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
 
@@ -104,7 +91,7 @@ def test_a_command_that_was_killed_goes_on_and_ends_with_the_same_bits(
     """And with ``--fresh`` a command takes nothing of what is kept, here numbers that are not so."""
     arguments, n = COMMANDS[command]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLING.format(n=n), command.split()[0], str(study), *arguments, "-o", "cut"],
+        [sys.executable, "-c", KILLING.format(n=n), command.split()[0], str(study), *arguments.split(), "-o", "cut"],
         cwd=tmp_path,
         capture_output=True,
         check=False,
