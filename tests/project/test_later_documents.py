@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import math
-import re
 import sys
 from dataclasses import replace
 
@@ -58,14 +57,11 @@ def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
     assert "9.9 against" in later_pages.score_page(score)
 
 
-def test_the_page_of_the_decisions_is_that_of_the_kept_result() -> None:
+def test_the_words_beside_the_decisions_are_those_of_the_kept_result() -> None:
     ahead = later_pages.kept_numbers("later_next")
-    page = (ROOT / "docs" / "example" / "what_next.html").read_text(encoding="utf-8")
-    assert ahead["title"] in page
-    assert {row["title"] for row in ahead["rows"]} <= set(re.findall(r">([^<>]+)<", page))
-    # what the words beside the table say
     rows = {row["title"]: row for row in ahead["rows"]}
     assert rows["Plots taken back"]["working"][1] < 0 < rows["Lighter admission"]["working"][1]
+    assert ahead["title"].startswith("No option clearly beats doing nothing")
     assert max(row["worst"] for row in rows.values()) < 0.9
     assert ahead["measure"]["input"] == "Land Per Firm"
 
