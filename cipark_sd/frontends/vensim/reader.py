@@ -149,8 +149,8 @@ class _Section:
 
     @property
     def lines(self) -> dict[str, int]:
-        """Where each variable begins."""
-        return {
+        """Where each range and each variable begins."""
+        return {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges} | {
             definition.label: int(self.file.place(definition.equations[0].entry.at).partition(":")[0])
             for definition in self.definitions.values()
         }
