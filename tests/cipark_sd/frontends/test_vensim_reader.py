@@ -212,7 +212,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
 )
 def test_what_cannot_be_read_has_a_line_and_a_column(write_mdl: Write, equations: str, message: str) -> None:
     with pytest.raises(EquationError, match=message):
-        read_model(write_mdl(REPEATED + "\n"))
+        read_model(write_mdl(equations + "\n"))
 
 
 def test_what_follows_from_an_unread_equation_is_not_reported_beside_it(write_mdl: Write) -> None:
