@@ -4,6 +4,9 @@ Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the p
 earlier one, and before the first and after the last it is :NA:. A run that Vensim recorded (``models/getdata`` of
 SDEverywhere) shows what the manual leaves open of modes 1 and -1: a time between two steps counts as the step before
 it, and at the time of a point -1 takes the one before that.
+
+``GET DATA AT TIME`` has no mode: it is the data variable at that time, which goes on before its first and after its
+last point with their values.
 """
 
 import math
@@ -83,24 +86,31 @@ def _has(expr: Expr) -> bool:
 
 def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Expr:
     match arguments:
-        case (Ref(name, ()), moment, mode) if isinstance(data := model.by_name.get(name), Series):
+        case (Ref(name, ()), moment, *modes) if isinstance(data := model.by_name.get(name), Series):
             pass
         case _:
-            reason = "gives GET DATA BETWEEN TIMES something else than a data variable, a time and a mode"
+            reason = "gives a function of data something else than a data variable, a time and perhaps a mode"
             raise EquationError(model.name, variable.label, reason)
-    way = _MODES.get(_number(model, mode))
+    way = _MODES.get(_number(model, modes[0])) if modes else data.interpolation
+    if way == "raw":
+        reason = (
+            f"asks for {data.label!r} at a time, which is marked :RAW: and has values at its own times alone; unmark it"
+        )
+        raise EquationError(model.name, variable.label, reason)
     if way is None:
         reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
         raise EquationError(model.name, variable.label, reason)
     (piece,) = data.pieces
     if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
         raise UnsupportedFeature(
-            f"GET DATA BETWEEN TIMES of {data.label!r}, whose values the model does not hold",
+            f"data at a time, of {data.label!r}, whose values the model does not hold",
             variable=variable.label,
             where=model.name,
             alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
         )
     points = replace(piece.source, interpolation=way)
+    if not modes:
+        return Apply(points, moment)
     if way != "interpolate":
         moment = _step_before(moment)
     if way == "hold_backward":

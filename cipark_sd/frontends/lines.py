@@ -8,7 +8,9 @@ from cipark_sd.errors import AlgebraicLoop, CiparkError, Problems
 from cipark_sd.model.model import Model
 
 #: The variable that a message names first, in quotes as Python writes a text, and before it what it says of it.
-_NAMED = re.compile(r"""(?:, |: )(?:the equation of )?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")""")
+_NAMED = re.compile(
+    r"""(?:, |: )(?:the equation of |the subscript range )?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
+)
 
 
 def placed(problem: CiparkError, names: Sequence[str], lines: Mapping[str, int]) -> CiparkError:

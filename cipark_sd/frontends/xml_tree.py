@@ -12,6 +12,8 @@ _HARMLESS = frozenset({"NS_ERR_UNDEFINED_NAMESPACE", "ERR_HYPHEN_IN_COMMENT"})
 
 #: A start or end tag of what lies side by side in ``<variables>`` and never inside another of them.
 _VARIABLE = re.compile(rb"<(/?)(stock|flow|aux|module|variables)\b[^<>]*?(/?)>")
+#: What draws the model; Stella saves names of fonts in it that are no text.
+_VIEWS = re.compile(rb"<views\b.*?</views>", re.DOTALL)
 
 
 def xml_tree(raw: bytes, path: Path) -> Any:
@@ -25,10 +27,7 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         has none, and entities that expand without end or name other files stand there.
     """
     root, faults = _parsed(raw, path)
-    if faults and faults[0].type_name == "ERR_INVALID_ENCODING":
-        # Stella saves names of fonts that are no text
-        note = f"line {faults[0].line} has bytes that are no text; they are read as a mark (U+FFFD)"
-        warnings.warn(f"{path.name}: {note}", stacklevel=2)
+    if faults and faults[0].type_name == "ERR_INVALID_ENCODING" and _is_text(_VIEWS.sub(b"", raw)):
         root, faults = _parsed(raw.decode("utf-8", "replace").encode(), path)
     if root is not None and faults and all(f.type_name == "ERR_TAG_NAME_MISMATCH" for f in faults):
         mended, notes = _closed(raw)
@@ -41,6 +40,14 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         reason = f"{faults[0].message}, line {faults[0].line}, column {faults[0].column}" if faults else "it is empty"
         raise ModelFileError(path, f"is not XML: {reason}")
     return root
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parsed(raw: bytes, path: Path) -> tuple[Any, list[Any]]:

@@ -5,7 +5,7 @@ from functools import partial
 
 from cipark_sd.compiler.functions.arithmetic import zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Reading, Remembered
 from cipark_sd.model.expr import Call
 
 _AS_LOOKUP = "write the points as a lookup and call it"
@@ -204,10 +204,13 @@ ROWS = (
     ),
     Function(
         "data_between",
-        "data, time, mode",
+        "data, time[, mode]",
         None,
         "same, time, none -> same",
-        "GET DATA BETWEEN TIMES",
+        (
+            Reading("GET DATA BETWEEN TIMES", "data, time, mode", lambda *a: Call("data_between", a)),
+            Reading("GET DATA AT TIME", "data, time", lambda *a: Call("data_between", a)),
+        ),
         in_vensim=_AS_LOOKUP,
         in_xmile=_AS_LOOKUP,
     ),

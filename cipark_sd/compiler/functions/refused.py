@@ -18,7 +18,6 @@ REFUSED: Mapping[str, str] = {
     "delayp": "write the delay as INTEG stocks",
     "shift_if_true": "write the cohorts as stocks",
     **dict.fromkeys(("random_lookup", "random_pink_noise"), "bring the numbers as a time series"),
-    "get_data_at_time": "use the data variable itself, delayed by DELAY FIXED if need be",
     "get_data_between_times": "use the data variable itself, or its mean as a constant",
     **{
         f"get_data_{statistic}": _DATA

@@ -56,7 +56,15 @@ class RealityCheck:
     """``:THE CONDITION:`` or ``:TEST INPUT:``, which are no equations of the model."""
 
 
-Head = RangeHead | EquationHead | RealityCheck
+@dataclass(frozen=True, slots=True)
+class TextHead:
+    """``name :IS: 'text'``: a variable that stands for a text in the functions that read files."""
+
+    name: str
+    text: str
+
+
+Head = RangeHead | EquationHead | RealityCheck | TextHead
 
 
 def head(tokens: list[str], names: Names) -> Head:
@@ -91,6 +99,13 @@ def head(tokens: list[str], names: Names) -> Head:
     if cursor.token in (":THE CONDITION:", ":TEST INPUT:"):
         return RealityCheck()
     keyword = _KEYWORDS.get(cursor.token, "")
+    if cursor.accept(":IS:"):
+        text = cursor.token
+        if text[:1] != "'" or subscripts:
+            raise cursor.unexpected("a text in single quotes, of a variable without subscripts")
+        cursor.at += 1
+        _end(cursor)
+        return TextHead(names[label], text[1:-1])
     if keyword:
         cursor.at += 1
     if not cursor.token:

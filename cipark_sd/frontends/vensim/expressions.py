@@ -63,6 +63,8 @@ class Reader(Climber):
         super().__init__(names)
         self.lookups = lookups
         self.further: list[FurtherResult] = []
+        #: What variables stand for a text, by canonical name.
+        self.texts: Mapping[str, str] = {}
 
     def atom(self, cursor: Cursor) -> Expr:
         """A number, a name with what belongs to it, a text, or an expression in brackets."""

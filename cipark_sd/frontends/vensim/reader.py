@@ -12,7 +12,7 @@ from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, head
+from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, TextHead, head
 from cipark_sd.frontends.vensim.encoding import MASK, decoded
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
@@ -135,6 +135,7 @@ class _Section:
     def __init__(self, path: Path, file: VensimText, names: Names, problems: list[CiparkError], where: str) -> None:
         self.path, self.file, self.names, self.problems, self.where = path, file, names, problems, where
         self.ranges: list[Range] = []
+        self.texts: dict[str, str] = {}
         self.further: list[FurtherResult] = []
         self.definitions: dict[str, Definition] = {}
 
@@ -149,8 +150,8 @@ class _Section:
 
     @property
     def lines(self) -> dict[str, int]:
-        """Where each variable begins."""
-        return {
+        """Where each range and each variable begins."""
+        return {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges} | {
             definition.label: int(self.file.place(definition.equations[0].entry.at).partition(":")[0])
             for definition in self.definitions.values()
         }
@@ -170,6 +171,8 @@ class _Section:
                 case EquationHead(label, name):
                     definition = self.definitions.setdefault(name, Definition(label))
                     definition.equations.append(Equation(entry, heading, words))
+                case TextHead(name, text):
+                    self.texts[name] = text
                 case RealityCheck():
                     continue
         for definition in self.definitions.values():
@@ -182,7 +185,7 @@ class _Section:
     ) -> tuple[Variable, ...]:
         """The variables; what cannot be read is noted."""
         reader = Reader(self.names, self.lookups | set(lookups))
-        self.further = reader.further
+        self.further, reader.texts = reader.further, self.texts
         variables: list[Variable] = []
         for definition in self.definitions.values():
             first = definition.equations[0].entry

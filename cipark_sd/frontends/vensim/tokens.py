@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?                          # a number
     | (?:[^\W\d]|[^\x00-\x7f])(?:[\w'$]|[^\x00-\x7f]|\s+(?=[\w'$]|[^\x00-\x7f]))*   # a name
     | :\s*(?:AND|OR|NOT|NA|EXCEPT|INTERPOLATE|RAW|HOLD[ _]BACKWARD|LOOK[ _]FORWARD|THE[ _]CONDITION|IMPLIES
-           |TEST[ _]INPUT)\s*:(?!=(?!=))
+           |TEST[ _]INPUT|IS)\s*:(?!=(?!=))
     | <->|->|:=|==|<>|<=|>=
     | [^\s]                                                         # an operator, a bracket, or a fault
     )

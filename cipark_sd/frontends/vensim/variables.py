@@ -105,7 +105,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
             cursor.at += 1
             expr = reader.whole(cursor)
             cursor.take(")")
-            read: _Right = _source(expr)
+            read: _Right = _source(expr, reader)
         else:
             read = table(cursor)
         _end(cursor)
@@ -121,7 +121,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
             return level
     expr = reader.whole(cursor)
     _end(cursor)
-    return _source(expr)
+    return _source(expr, reader)
 
 
 def _end(cursor: Cursor) -> None:
@@ -193,12 +193,13 @@ def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
     return Grid(values, (len(values),) if len(rows) == 1 or width == 1 else (len(rows), width))
 
 
-def _source(expr: Expr) -> _Right:
-    """A right side that is a GET function and nothing else."""
+def _source(expr: Expr, reader: Reader) -> _Right:
+    """A right side that is a GET function and nothing else; a text variable stands for its text."""
     match expr:
         case Call(function, arguments) if match := _GET.fullmatch(function):
             kind = match.group(1)
-            texts = [argument.value for argument in arguments if isinstance(argument, Text)]
+            named = (reader.texts.get(a.name) if isinstance(a, Ref) else a for a in arguments)
+            texts = [a.value if isinstance(a, Text) else a for a in named if isinstance(a, Text | str)]
             if len(texts) != len(arguments) or len(texts) != _TEXTS[kind]:
                 spelling = function.upper().replace("_", " ")
                 raise SyntaxProblem(0, f"{spelling} takes {_TEXTS[kind]} texts in single quotes: file, tab, cells")

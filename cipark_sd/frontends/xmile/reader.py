@@ -144,7 +144,7 @@ def _variables(
         if known is None or dims.count(twice) > 2:
             reason = f"has the dimension {twice!r} more than twice; use a dimension of another name"
             label = plain_label(by_name[name].get("name"))
-            problems.append(EquationError(document.path.name, label, reason))
+            problems.append(EquationError(f"{document.path.name}:{by_name[name].sourceline}", label, reason))
             continue
         place = len(dims) - 1 - dims[::-1].index(twice)
         whole[name] = (*dims[:place], seconds.of(known).name, *dims[place + 1 :])

@@ -158,6 +158,29 @@ def test_an_element_may_have_several_places_in_a_range_that_is_mapped(write_mdl:
         simulate(read_model(write_mdl(REPEATED + "x[fuel] = use[source] ~~|")))
 
 
+def test_a_text_variable_stands_for_its_text_where_files_are_read(write_mdl: Write, tmp_path: Path) -> None:
+    """Source: Vensim's reference manual, string variables (``:IS:``)."""
+    (tmp_path / "d.csv").write_text("time,0,2\nsales,10,30\n", encoding="utf-8")
+    data = "the file:IS:\n\t'd.csv' ~~|\nsales := GET DIRECT DATA(the file, ',', '1', 'B2') ~~|\n"
+    model = read_model(write_mdl(data + "x = sales ~~|\n", final=2, step=1))
+    assert simulate(model)["x"].values.tolist() == [10, 20, 30]
+    for wrong in ("f :IS: 3", "f[R] :IS: 'a' ~~| R: p, q", "f :IS: 'a' + 1"):
+        with pytest.raises(CiparkError, match=r"model.mdl:2:\d+: the equation of 'f' cannot be read"):
+            read_model(write_mdl(f"{wrong} ~~|\n"))
+
+
+def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("time,sales,held,marked\n1,10,1,1\n3,30,2,1\n", encoding="utf-8")
+    data = "sales ~~|\nheld :HOLD BACKWARD: ~~|\nmarked :RAW: ~~|\n"
+    asked = "".join(f"{v} {t} = GET DATA AT TIME({v}, {t}) ~~|\n" for v in ("sales", "held") for t in (0, 1, 2, 4))
+    series = [tmp_path / "d.csv"]
+    run = simulate(read_model(write_mdl(data + asked, final=2, step=1), series=series))
+    assert [run[f"sales_{t}"].values.tolist() for t in (0, 1, 2, 4)] == [[10] * 3, [10] * 3, [20] * 3, [30] * 3]
+    assert [float(run[f"held_{t}"][0]) for t in (1, 2, 4)] == [1, 1, 2]
+    with pytest.raises(CiparkError, match="'x' asks for 'marked' at a time, which is marked :RAW:"):
+        simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, 2) ~~|\n"), series=series))
+
+
 def test_an_equation_displaces_what_the_arrows_say(write_mdl: Write) -> None:
     """Vensim saves the arrows of a drawing before an equation that does not use them all."""
     path = write_mdl("x  = A FUNCTION OF( y, -z) ~~|\nx=\n\ty + 1 ~~|\ny = 1 ~~|\nz = 2 ~~|\n")
@@ -212,7 +235,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
 )
 def test_what_cannot_be_read_has_a_line_and_a_column(write_mdl: Write, equations: str, message: str) -> None:
     with pytest.raises(EquationError, match=message):
-        read_model(write_mdl(REPEATED + "\n"))
+        read_model(write_mdl(equations + "\n"))
 
 
 def test_what_follows_from_an_unread_equation_is_not_reported_beside_it(write_mdl: Write) -> None:
