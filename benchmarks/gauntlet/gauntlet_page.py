@@ -176,12 +176,8 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
     for word, sets in (("Now", records), ("Before", before)):
         if not sets:
             continue
-        lines += [
-            "",
-            f"## {word}: case by case",
-            "",
-            _cells(["case", "folder", "sets", *QUESTIONS, "passes", "version"]),
-        ]
+        columns = ["case", "folder", "sets", *QUESTIONS, "passes", "version"]
+        lines += ["", f"## {word}: case by case", "", _cells(columns)]
         lines.append("|" + "---|" * len(columns))
         lines += [_row(titles[n].title if n in titles else n, n, rows) for n, rows in by_case(sets).items()]
         lines += ["", "What failed:", ""]
