@@ -26,7 +26,8 @@ CIPARK = Path(sys.executable).with_name("cipark")
 class Step:
     """A command that has ended.
 
-    ``exit`` is its code, -1 where it was stopped at its ``limit``; ``last`` is the last line that it printed.
+    ``exit`` is its code, -1 where it was stopped at its ``limit``; ``last`` is its error or its first caution, else the
+    last line that it printed.
     """
 
     name: str
@@ -61,8 +62,8 @@ def run(command: Sequence[str], folder: Path, name: str, limit: int) -> Step:
             os.killpg(process.pid, signal.SIGKILL)
     cpu = usage.ru_utime + usage.ru_stime
     stopped = process.returncode == -signal.SIGXCPU or cpu >= limit
-    lines = ((folder / f"{name}.err").read_text() or (folder / f"{name}.out").read_text()).strip().splitlines()
-    last = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "")
+    lines = [line for end in ("out", "err") for line in (folder / f"{name}.{end}").read_text().strip().splitlines()]
+    last = next((line for line in lines if line.startswith(("error", "Caution"))), lines[-1] if lines else "")
     return Step(name, shlex.join(command), -1 if stopped else process.returncode, round(cpu, 1), limit, last[:300])
 
 

@@ -99,7 +99,8 @@ def _cells(cells: Iterable[object]) -> str:
 
 def _row(title: str, name: str, sets: Sequence[Record]) -> str:
     marks = [("" if good else "**") + cell + ("" if good else "**") for good, cell in _verdicts(sets)]
-    return _cells([title, name, len(sets), *marks, f"{passed(sets)} of {len(QUESTIONS)}"])
+    versions = ", ".join(sorted({str(record["version"]) for record in sets}))
+    return _cells([title, name, len(sets), *marks, f"{passed(sets)} of {len(QUESTIONS)}", versions])
 
 
 def _verdicts(sets: Sequence[Record]) -> list[tuple[bool, str]]:
@@ -136,10 +137,12 @@ def _summary(records: Sequence[Record], word: str) -> list[str]:
 def _limits(records: Sequence[Record]) -> list[str]:
     """That limits were wider than those of the script, and which cases have no record."""
     wider = sorted({record["slack"] for record in records if record.get("slack", 1.0) != 1.0})
+    of = {factor: sum(record.get("slack") == factor for record in records) for factor in wider}
     absent = sorted(set(names()) - {record["case"] for record in records})
     return [
         *(
-            f"Limits of processor time were {factor:g} times those of the script: other work slowed the processor."
+            f"Of {of[factor]} data sets the limits of processor time were {factor:g} times those of the script: other "
+            "work slowed the processor."
             for factor in wider
         ),
         *([f"Not run: {', '.join(absent)}."] if absent else []),
@@ -173,15 +176,14 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
     for word, sets in (("Now", records), ("Before", before)):
         if not sets:
             continue
-        lines += ["", f"## {word}: case by case", "", _cells(["case", "folder", "sets", *QUESTIONS, "passes"])]
-        lines.append("|" + "---|" * (len(QUESTIONS) + 4))
+        columns = ["case", "folder", "sets", *QUESTIONS, "passes", "version"]
+        lines += ["", f"## {word}: case by case", "", _cells(columns)]
+        lines.append("|" + "---|" * len(columns))
         lines += [_row(titles[n].title if n in titles else n, n, rows) for n, rows in by_case(sets).items()]
         lines += ["", "What failed:", ""]
         for name, rows in by_case(sets).items():
             for record in rows:
-                words = _failed(record)
-                seconds = f"{cpu(record):.0f} s"
-                lines.append(
-                    f"- {name}, up to {record['level']} times, seed {record['seed']}, {seconds}: " + ". ".join(words)
-                )
+                words, seconds = _failed(record), f"{cpu(record):.0f} s"
+                head = f"- {name}, up to {record['level']} times, seed {record['seed']}, {seconds}: "
+                lines += [head + ". ".join(words)] if words else []
     return "\n".join(lines) + "\n"
