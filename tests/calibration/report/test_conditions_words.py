@@ -85,7 +85,7 @@ def test_remarks_word_for_word() -> None:
     ).remarks  # fmt: skip
     assert first == (
         "What a and b are given is held and not varied: another value of it would move the estimate by more than a "
-        "standard error, or can stand in for it in the data. The interval takes the value for known; --posterior "
+        "standard error, or is confounded with it in the data. The interval takes the value for known; --posterior "
         "varies what has a prior."
     )
     assert why == "No test was made."

@@ -68,7 +68,7 @@ def test_kept_runs_change_no_result_go_on_where_they_were_and_are_known_to_the_c
     call = ("sensitivity", model, *METHODS, *ALLOWED, "--keep-runs", "-o", kept)
     stopped = cipark(*call)
     assert stopped.exit_code == 130
-    assert "the same command goes on" in stopped.output
+    assert "the same command resumes" in stopped.output
     monkeypatch.setattr(StoredChunk, "save", save)
     evaluated.clear()
     assert cipark(*call).exit_code == 0
