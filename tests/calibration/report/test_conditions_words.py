@@ -35,10 +35,10 @@ def verdict(**changes: object) -> ParameterVerdict:
     ({"by_data": 0.49, "leaning_on": ("b", "c")}, "bounded by the data with the priors of b and c"),
     ({"by_data": 0.49}, "bounded by the data with the priors of the others together"),
     ({"by_own_prior": 0.5}, "bounded by the data"),
-    ({"by_own_prior": 0.51}, "bounded by the data; the estimate is by its prior more than by the data"),
+    ({"by_own_prior": 0.51}, "bounded by the data; the estimate comes mainly from the prior"),
     ({"profile": None}, ""),
     ({"profile": None, "at_bound": True}, "at a bound"),
-    ({"profile": None, "by_own_prior": 0.51}, "the estimate is by its prior more than by the data"),
+    ({"profile": None, "by_own_prior": 0.51}, "the estimate comes mainly from the prior"),
     ({"profile": None, "held": (held("z", 0.5),)}, "given z = 2"),
     ({"profile": None, "at_bound": True, "held": (held("z", 0.5),)}, "at a bound, given z = 2"),
 ])  # fmt: skip
