@@ -469,7 +469,7 @@ def _interval_in_words(bounds: Bounds | None) -> str:
         return ", with no range computed for it"
     level, missing = percent(bounds.level), bounds.missing
     if missing == ("open", "open"):
-        return f", bounded on neither side by the data (at {level})"
+        return f", unbounded (at {level})"
     if missing == ("none", "none"):
         return "; the likelihood is a step function of it, which has no profile"
     if missing == ("not judged", "not judged"):

@@ -202,7 +202,7 @@ def knockouts_page(park: Row) -> str:
         "",
         *paragraph(
             f"**Of {whole} mechanisms removed {undecided} are not decided by the data; {sentences}.** What is assumed",
-            "says nothing of the world. A loop is removed by a gain of zero, which moves the level of the park as well.",
+            "says nothing of the world. A loop is removed by a gain of zero, which moves the park's level as well.",
         ),
         "",
         "![Knock-outs of loops and actors](../figures/park_knockouts.png)",

@@ -99,7 +99,7 @@ class ParameterVerdict:
         without = "at a bound" if self.at_bound else ""
         words = without if self.profile is None else self.profile.words(self.by)
         if self.by_own_prior > DECIDES:
-            words += f"{'; ' if words else ''}the estimate is by its prior more than by the data"
+            words += f"{'; ' if words else ''}the estimate comes mainly from the prior"
         if self.held:
             words += f"{', given ' if words else 'given '}{given_words(self.held)}"
         return words

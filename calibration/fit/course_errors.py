@@ -230,11 +230,11 @@ def course_words(series: Sequence[CourseErrors]) -> Iterator[str]:
         striking = [name for name, share in errors.chance.items() if share * tests < FAMILY_LEVEL]
         if not striking:
             yield (
-                f"None of this, nor phase and autocorrelation, is more than data sets of the fitted model itself bring "
-                f"about ({SETS:,} of them, {tests} figures looked at)."
+                f"Such misfit, phase and autocorrelation too, would be normal if the model were right ({SETS:,} data "
+                f"sets of the fitted model, {tests} figures)."
             )
         for name in striking:
-            yield f"{_MEANING[name](errors)} (p = {errors.chance[name] * tests:.2g}, for {tests} figures looked at)."
+            yield f"{_MEANING[name](errors)} (p = {errors.chance[name] * tests:.2g}, for {tests} figures)."
 
 
 _MEANING: dict[str, Callable[[CourseErrors], str]] = {

@@ -129,4 +129,4 @@ def crossing(
 
 def jumped(cost: float) -> str:
     """Why a step cannot be made small enough, given the objective beyond it."""
-    return "the data are impossible beyond" if cost >= IMPOSSIBLE else "the rise jumps there"
+    return "the data are impossible beyond" if cost >= IMPOSSIBLE else "not computed: the profile is not smooth there"

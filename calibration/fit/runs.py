@@ -122,8 +122,8 @@ def runs_words(results: Sequence[Runs]) -> list[str]:
         if runs < FAMILY_LEVEL:
             sentences.append(
                 f"Residuals of {result.observation} are autocorrelated: {result.runs} runs of one sign among "
-                f"{result.n} numbers, where {result.expected:.1f} are expected (runs test, p = {runs:.2g}{after}). The model "
-                "misses a trend and intervals are too narrow: fit a constant that is held, change the "
+                f"{result.n} numbers, where {result.expected:.1f} are expected (runs test, p = {runs:.2g}{after}). "
+                "The model misses a trend and intervals are too narrow: fit a constant that is held, change the "
                 f"structure{remedy}."
             )
         elif sides < FAMILY_LEVEL:

@@ -222,4 +222,4 @@ def half_step_sentence(shift: float, finer: float = math.nan) -> str:
             f"noise, where {COARSE:g} is allowed, so that the estimate may be one of the step and not of the model; no "
             f"interval is judged. Fit with a smaller step{advised} (step in [model] of problem.toml)."
         )
-    return f"Half the time step moves no expected number by more than {number(shift, digits=2)} of its noise."
+    return f"Halving the time step changes no expected value by more than {number(shift, digits=2)} of its noise."

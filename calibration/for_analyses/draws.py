@@ -205,7 +205,7 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
     sentences = []
     if archive.refuted:
         sentences.append(
-            f"Left out, since the data are impossible under it whatever the parameters: {', '.join(archive.refuted)}."
+            f"Left out, since the data are impossible under it for any parameters: {', '.join(archive.refuted)}."
         )
     rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:

@@ -43,7 +43,7 @@ WORDS = {
     ),
     "singular values": (
         "singular values?",
-        "how far the data move along each direction in which parameters can move together; weakly identified where it is small",
+        "how far the data move along each direction in which parameters can move together; if small, weakly identified",
     ),
     "collinearity": ("collinearity", "how far parameters are confounded in the data"),
     "Pareto k": (

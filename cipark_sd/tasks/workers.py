@@ -28,8 +28,8 @@ class WorkerDied(CiparkError):
 
     def __init__(self, label: str, code: int | None) -> None:
         super().__init__(
-            f"the worker process for {label!r} ended unexpectedly (exit code {code}); it may have run out of memory, or "
-            "a script that uses this library lacks the line: if __name__ == '__main__'"
+            f"the worker process for {label!r} ended unexpectedly (exit code {code}); it may have run out of memory, "
+            "or a script that uses this library lacks the line: if __name__ == '__main__'"
         )
 
 

@@ -70,6 +70,11 @@ def test_columns_of_numbers_go_on_below_under_the_first(
     assert len(heads) == {80: 3, 60: 4, 200: 1}[width]
 
 
+def test_a_table_in_a_pipe_has_tabs_and_no_cell_has_one(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_table(("name", "so\tmany"), [["two\nlines", "1"], ["", "2"]], title="Title")
+    assert capsys.readouterr().out.splitlines() == ["Title", "name\tso many", "two lines\t1", "\t2"]
+
+
 def test_words_wrap_where_there_is_room_for_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -221,7 +221,7 @@ def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
     [
         (1.0, 3.0, ("bounded", "bounded"), "1.0 to 3.0 (95 %, profile likelihood)", ", between 1.0 and 3.0 (95 %)"),
         (None, None, ("open", "open"), "open on both sides (95 %, profile likelihood)",
-         ", bounded on neither side by the data (at 95 %)"),
+         ", unbounded (at 95 %)"),
         (1.0, None, ("bounded", "open"), "1 to open (95 %, profile likelihood)",
          ", at least 1 (95 %); the data leave the other side open"),
         (None, 3.0, ("closed", "bounded"), "up to 3, closed by a bound below (95 %, profile likelihood)",
@@ -252,7 +252,7 @@ def test_each_state_of_a_side_has_its_own_words(
     said = in_words(record)
     assert said.endswith(words)
     assert ("open" in shown) == ("open" in states)
-    assert ("open" in said or "bounded on neither" in said) == ("open" in states)
+    assert ("open" in said or "unbounded" in said) == ("open" in states)
 
 
 def test_an_interval_around_two_optima_has_both_stretches() -> None:

@@ -198,7 +198,7 @@ def test_several_sheets_are_named(study: Path) -> None:
     [
         (
             'table = "left.csv"', 'table = "left.csv',
-            "study/problem.toml:7: this is no TOML at column 18: the line ends within a text; a text stands between",
+            "study/problem.toml:7: this is no TOML at column 18: the line ends within a text; put a text between",
         ),
         (
             'kind = "increments"', "kind = increments",
@@ -206,7 +206,7 @@ def test_several_sheets_are_named(study: Path) -> None:
         ),
         (
             "starts = 4", "starts = 0,5",
-            "a setting stands on a line of its own, and a point marks decimals",
+            "put a setting on a line of its own, and a point marks decimals",
         ),
     ],
 )  # fmt: skip
@@ -252,7 +252,7 @@ def test_the_example_of_a_column_names_a_stock_before_a_flow(study: Path) -> Non
         ("a = b ~~|\nb = a + 1 ~~|", r"model\.mdl:2: algebraic loop a -> b -> a; put a stock"),
         ("a = 2,5 ~~|\n", r"lists 2 numbers where one belongs; a decimal number has a point, such as 2\.5"),
         ("R: p, q ~~|\na[R] = 1, 2, 3 ~~|\n", r"lists 3 numbers for 2 elements"),
-        ("a = 1 ~~|\na = 2 ~~|", r"^model\.mdl:2: the equation of 'a' stands twice; keep one"),
+        ("a = 1 ~~|\na = 2 ~~|", r"^model\.mdl:2: the equation of 'a' is defined twice; keep one"),
     ],
 )
 def test_what_comes_up_after_reading_names_the_line_too(

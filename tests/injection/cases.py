@@ -210,7 +210,7 @@ source = "«source:hope»"
 expect = [{ outcome = "cup", at = 41, is = "more" }]
 [[rival]]
 id = "«rival:as written»"
-title = "The model as it stands"
+title = "The model as it is"
 [[uncertainty]]
 id = "room"
 name = "«uncertainty:room»"

@@ -49,7 +49,7 @@ def section_variables(
         try:
             variable = _variable(element, scope, dimensions, groups)
             if variable.name in variables:
-                raise EquationError(where, variable.label, "stands twice")
+                raise EquationError(where, variable.label, "is defined twice")
             variables[variable.name] = variable
         except RecursionError:
             problems.append(EquationError(where, plain_label(element.name), TOO_DEEP))
@@ -82,7 +82,7 @@ def _variable(element: Any, scope: Scope, dimensions: tuple[Dimension, ...], gro
     }
     parts = list(zip((component.ast for component in element.components), spans, exceptions, strict=True))
     if len(set(spans)) < len(spans):
-        raise EquationError(scope.where, plain_label(element.name), "stands twice")
+        raise EquationError(scope.where, plain_label(element.name), "is defined twice")
     convert = Converter(scope, plain_label(element.name))
     asts = [ast for ast, _, _ in parts]
     kinds = {type(ast).__name__ for ast in asts}

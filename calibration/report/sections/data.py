@@ -84,8 +84,8 @@ def courses_table(fit: Fit) -> Table:
         f"Series of {ENOUGH} fitted numbers and more: where the model and what was seen part. In brackets the share of "
         f"{SETS:,} data sets of the fitted model itself in which a figure is as large; parameters are held, so that "
         "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the "
-        "trajectory, with increments added up. Phase, in model time: how much later the model's trajectory would fit best; negative: "
-        "earlier. A rise that goes on throughout cannot tell phase from bias. A figure that is not striking does not "
+        "trajectory, with increments added up. Phase, in model time: how much later the model would fit best; "
+        "negative: earlier. A steady rise cannot separate phase from bias. A figure that is not striking does not "
         "show the model right: few numbers let little stand out."
     )
     return Table(head, tuple(rows), caption)

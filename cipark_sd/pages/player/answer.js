@@ -52,6 +52,11 @@ function classOf(pairs, shares = null) {
   return shares && sure ? "assumed" : "undecided";
 }
 
+/** The class that is shown: nothing is informed by data that the model does not follow. */
+function shownClass(found, misfit, sure) {
+  return found !== "informed" || !misfit ? found : sure ? "assumed" : "undecided";
+}
+
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
 function near(value, width, whole) {
   if (!Number.isFinite(value)) return "no number";

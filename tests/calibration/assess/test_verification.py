@@ -215,7 +215,7 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
     if said == "neutral":
         assert "smaller step" not in done.output
         page = written(folder)[1]
-        assert "Half the time step moves no expected number by more than " in page
+        assert "Halving the time step changes no expected value by more than " in page
         assert "bounded by the data" in page
     else:
         finding, caution, *_ = done.output.splitlines()
@@ -326,7 +326,7 @@ def test_every_call_of_an_entrance_names_the_engine() -> None:
 
 
 def test_a_small_shift_is_said_with_two_digits() -> None:
-    words = "Half the time step moves no expected number by more than 0.12 of its noise."
+    words = "Halving the time step changes no expected value by more than 0.12 of its noise."
     assert half_step_sentence(0.1234) == words
 
 

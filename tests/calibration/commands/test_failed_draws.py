@@ -91,7 +91,7 @@ def test_the_page_says_what_the_likelihood_does_with_them(study: Path) -> None:
     text = page(study)
     assert "draws of the prior" in text
     assert "the model fails: " in text
-    assert "leaving is not a finite number, earliest at time 0; where the data ask for a number that is none" in text
+    assert "leaving is not a finite number, earliest at time 0; where a fitted quantity has no number" in text
     assert "draws of the posterior" not in text
 
 

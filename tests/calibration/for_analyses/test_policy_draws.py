@@ -168,7 +168,7 @@ def test_a_refuted_rival_is_left_out_and_named(park, here):
     got = found(park, here / "out")
     assert [rival.id for rival in got.structures] == ["M0", "M1"]
     assert set(got.draws) == {"M0", "M1"}
-    assert "impossible under it whatever the parameters: M2" in " ".join(got.notes)
+    assert "impossible under it for any parameters: M2" in " ".join(got.notes)
 
 
 def test_the_word_prior_is_no_folder(park, here):

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from small_study import rival, small_study
 
+from calibration.assess.discrepancies import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.report import console
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import page, write
-from calibration.report.record import fitted_scenario
+from calibration.report.record import fitted_scenario, record
 from calibration.report.sections import answer
+from calibration.report.sections.base import misfit
 from calibration.report.study_facts import study_facts
 from cipark_sd import headline
 from cipark_sd.headline import Bounds
@@ -142,6 +144,48 @@ def test_a_number_that_is_known_as_an_interval_counts_where_it_meets_the_band(
     assert answer.fit_words(one).startswith(f"{inside} of 1 fitted numbers lie within")
 
 
+def failing(fit: Fit, *, fails: bool) -> Findings:
+    line = Discrepancy(fit.study.observations[0].name, "dependence", 0.7, -0.5, 0.0, 0.5, 0.003, fails)
+    assessed: Any = SimpleNamespace(comparison=(), rolling=None, interrupted=False, discrepancies=(line,))
+    return Findings(fit, assessed)
+
+
+def test_nothing_is_known_of_a_model_that_misses_a_pattern_of_the_data(fit: Fit) -> None:
+    fits, misses = (first for first in (answer.first_screen(failing(fit, fails=fails)) for fails in (False, True)))
+    records = [answer.leading(failing(fit, fails=fails)) for fails in (False, True)]
+    assert [any(record.standing == "known" for record in some) for some in records] == [True, False]
+    assert "misses a pattern" in misses.title
+    assert misses.known.startswith("Nothing firmly")
+    assert "misses a pattern" not in fits.title + fits.known
+    name = records[1][0].dated.removeprefix("parameter ")
+    assert name in misses.not_known.lower()
+    assert name not in fits.not_known.lower()
+
+
+def test_residuals_that_stay_on_one_side_make_nothing_known(fit: Fit) -> None:
+    runs = replace(fit.conditions.runs[0], above=8, below=8, runs=2)
+    judged = replace(fit, conditions=replace(fit.conditions, runs=(runs,)))
+    assert misfit(Findings(fit)) == ""
+    assert fit.conditions.runs[0].observation in misfit(Findings(judged))
+    assert json.loads(json.dumps(record(Findings(judged))))["misfit"] == misfit(Findings(judged))
+
+
+@pytest.mark.parametrize("kind", ["level", "increments"])
+def test_the_caption_says_which_range_the_figure_has(fit: Fit, kind: str) -> None:
+    """Of levels the noise is drawn; that of a running total is of its increases, which are not in the figure."""
+    (observed, *_) = fit.study.observations
+    rows = fit.curves.levels[observed.name]
+    jumps = (rows[-1].end, rows[-1].end + 1)
+    study = replace(fit.study, observations=(replace(observed, kind=kind, jumps=jumps),))
+    said = answer.caption_words(Findings(replace(fit, study=study)))
+    assert ("Grey bars" in said) is (kind == "level")
+    assert ("its increases" in said) is (kind == "increments")
+    assert f"Jump on {fit.study.calendar.label(jumps[0])}: " in said
+    drawing = next(iter(answer.First().drawings(Findings(replace(fit, study=study)))))
+    assert drawing.options is not None
+    assert drawing.options["noise"] is (kind == "level")
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 @pytest.mark.parametrize("compared", [False, True])
 def test_rival_structures_that_were_not_fitted_are_a_limit(fit: Fit, n: int, compared: bool) -> None:
@@ -232,7 +276,7 @@ def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tm
     assert answer.OWN_WORDS in found.limits
     assert [record.title for record in found.numbers] == ["left at the end", "slower", "left later"]
     seen = sum(row.lower for row in fit.rows)
-    assert found.known.startswith(f"Left at the end: {seen:.0f} reported, ")
+    assert found.known.startswith(f"Left at the end: {seen:.0f} reported. As a check, the fitted model gives ")
     # a row that is compared only leaves the last date as it was
     looked_at = replace(fit.rows[-1], use="check")
     earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))

@@ -306,7 +306,7 @@ def test_what_bounds_is_the_data_only_where_they_bound_it_without_priors() -> No
     assert said == "bounded from below only, by the data with the priors of b"
     assert str(verdict(by_own_prior=0.49)) == "bounded by the data"
     said = str(verdict(by_own_prior=0.51, held=(held("b", 0.5),)))
-    assert said == "bounded by the data; the estimate is by its prior more than by the data, given b = 2"
+    assert said == "bounded by the data; the estimate comes mainly from the prior, given b = 2"
     assert str(verdict(profile=None, at_bound=True)) == "at a bound"
 
 
@@ -331,7 +331,7 @@ def test_a_product_is_bounded_by_the_prior_of_the_other_factor(tmp_path: Path) -
     found = {one.name: one for one in fit_of(tmp_path).conditions.parameters}
     assert str(found["a"]) == "bounded by the data with the priors of b"
     # the data say nothing of b by itself: its profile is open and its estimate the prior's
-    assert str(found["b"]).endswith("the estimate is by its prior more than by the data")
+    assert str(found["b"]).endswith("the estimate comes mainly from the prior")
     assert "bounded by the data;" not in str(found["b"])
     by_likelihood = {one.name: str(one) for one in fit_of(tmp_path, estimate="ml").conditions.parameters}
     assert not any("bounded by the data" in words and "not" not in words for words in by_likelihood.values())

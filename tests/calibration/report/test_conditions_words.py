@@ -35,10 +35,10 @@ def verdict(**changes: object) -> ParameterVerdict:
     ({"by_data": 0.49, "leaning_on": ("b", "c")}, "bounded by the data with the priors of b and c"),
     ({"by_data": 0.49}, "bounded by the data with the priors of the others together"),
     ({"by_own_prior": 0.5}, "bounded by the data"),
-    ({"by_own_prior": 0.51}, "bounded by the data; the estimate is by its prior more than by the data"),
+    ({"by_own_prior": 0.51}, "bounded by the data; the estimate comes mainly from the prior"),
     ({"profile": None}, ""),
     ({"profile": None, "at_bound": True}, "at a bound"),
-    ({"profile": None, "by_own_prior": 0.51}, "the estimate is by its prior more than by the data"),
+    ({"profile": None, "by_own_prior": 0.51}, "the estimate comes mainly from the prior"),
     ({"profile": None, "held": (held("z", 0.5),)}, "given z = 2"),
     ({"profile": None, "at_bound": True, "held": (held("z", 0.5),)}, "at a bound, given z = 2"),
 ])  # fmt: skip
@@ -85,7 +85,7 @@ def test_remarks_word_for_word() -> None:
     ).remarks  # fmt: skip
     assert first == (
         "What a and b are given is held and not varied: another value of it would move the estimate by more than a "
-        "standard error, or can stand in for it in the data. The interval takes the value for known; --posterior "
+        "standard error, or is confounded with it in the data. The interval takes the value for known; --posterior "
         "varies what has a prior."
     )
     assert why == "No test was made."

@@ -1,13 +1,13 @@
 """One estimand has one number: on the page, in its file for programs, on the console and in the figure."""
 
 import json
-import re
-from collections import defaultdict
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 from small_study import small_study
 
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS, thinned
@@ -21,10 +21,14 @@ from calibration.report.output import write
 from calibration.report.sections.answer import First, first_screen
 from cipark_sd.checkpoints import NOT_KEPT
 from cipark_sd.console import Bars
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+from one_number import faults, on_page, several
 
 ASKED = """
 [[prediction]]
@@ -51,39 +55,6 @@ def findings(made: Calibration) -> Findings:
     return Findings(fit_findings(made))
 
 
-def on_page(html: str) -> dict[str, set[str]]:
-    """The numbers with which a page has each estimand: those of its first screen and of its tables."""
-    found = defaultdict(set)
-    for name, row in re.findall(r'<tr data-estimand="([^"]*)">(.*?)</tr>', html, re.DOTALL):
-        cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)
-        found[name].add(re.match(r"-?[\d.]+", re.sub("<[^>]*>", "", cells[1]))[0])  # type: ignore[index]
-    for name, card in re.findall(r'<section data-estimand="([^"]*)">(.*?)</section>', html, re.DOTALL):
-        found[name].add(re.search(r"<b>(-?[\d.]+)", card)[1])  # type: ignore[index]
-    return found
-
-
-def several(page: dict[str, set[str]], records: tuple[Headline, ...]) -> list[str]:
-    """Estimands of which a page has two numbers, or another one than the records."""
-    by_name = defaultdict(set)
-    for record in records:
-        by_name[record.estimand].add(record.number)
-    twice = [name for name, numbers in by_name.items() if len(numbers) > 1]
-    apart = [
-        name
-        for name, texts in page.items()
-        if len({float(text) for text in texts}) > 1 or any(not agrees(text, by_name[name]) for text in texts)
-    ]
-    return [*twice, *apart]
-
-
-def agrees(text: str, numbers: set[float]) -> bool:
-    """Whether a number is one of some, rounded to its own digits."""
-    places = len(text.partition(".")[2])
-    return any(
-        abs(float(text) - number) <= 0.5001 * 10**-places or float(text) == float(f"{number:.2g}") for number in numbers
-    )
-
-
 def test_every_estimand_has_one_number_everywhere(
     findings: Findings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +69,9 @@ def test_every_estimand_has_one_number_everywhere(
     assert several({first.estimand: {text, "12.5"}}, records) == [first.estimand]
     assert several({first.estimand: {"12.5"}}, records) == [first.estimand]
     assert several({}, (*records, replace(first, number=12.5))) == [first.estimand]
+    assert list(faults([tmp_path])) == []
+    (tmp_path / "report.html").write_text(html.replace(f"<b>{text}", "<b>12.5"), encoding="utf-8")
+    assert [first.estimand in fault for fault in faults([tmp_path])] == [True]
     console.show(findings, tmp_path / "report.html")
     known = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())["Known"]
     assert first.brief.partition(" (")[0] in known

@@ -20,8 +20,7 @@ from cipark_sd.library import bundled
         (["calibrate", "--draws", "500"], "calibrate: the option --draws is called --keep now"),
         (
             ["sensitivity", "--resume"],
-            "sensitivity: there is no option --resume any more: a call that was stopped goes on by itself; --fresh "
-            "starts anew",
+            "sensitivity: there is no option --resume any more: interrupted runs resume; --fresh starts again",
         ),
     ],
 )

@@ -134,7 +134,7 @@ def test_all_problems_of_a_file_come_at_once(write_mdl: Write) -> None:
 
 
 def test_a_variable_that_is_defined_twice_is_an_error(write_mdl: Write) -> None:
-    with pytest.raises(EquationError, match="the equation of 'a' stands twice"):
+    with pytest.raises(EquationError, match="the equation of 'a' is defined twice"):
         read_model(write_mdl("a = 1 ~~|\nA = 2 ~~|\n"))
 
 

@@ -212,6 +212,7 @@ def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monk
     table = (STUDIES / "flu_1978/data/in_bed.csv").read_text(encoding="utf-8").splitlines()
     counts = [float(line.split(",")[1]) for line in table if line[:1].isdigit()]
     assert [seen.low for seen in found.outcomes[0].observed] == counts
+    assert all(lever["fitted"] for lever in as_json(found)["levers"][:2])  # type: ignore[index]
     again = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
     for name, values in structure.draws.items():
         np.testing.assert_array_equal(values, again.structures[0].draws[name])
@@ -238,6 +239,8 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     levers = content["levers"]
     assert isinstance(levers, list)
     assert levers[0]["names"] == ["cmg_entry_date"]
+    # the date of the operator is no constant that was fitted
+    assert not levers[0]["fitted"]
 
 
 def test_priors_that_contradict_the_data_are_warned_of(tmp_path: Path) -> None:
@@ -277,7 +280,7 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
     assert {lever.title for lever in levers} == {"Closed Share", "Quota"}
     assert all(lever.low <= {"Closed Share": 0.33, "Quota": 80}[lever.title] <= lever.high for lever in levers)
     rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).structures
-    assert [rival.title for rival in rivals] == ["Slow growth", "The model as it stands"]
+    assert [rival.title for rival in rivals] == ["Slow growth", "The model as it is"]
     assert model.digest == found["model_digest"]
 
 

@@ -110,6 +110,13 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
 
 
 @needs_node
+def test_nothing_is_informed_by_data_that_the_model_does_not_follow() -> None:
+    calls = """const all = [["informed", "", true], ["informed", "misses", false], ["informed", "misses", true],
+      ["undecided", "misses", false], ["assumed", "misses", true]];
+      console.log(JSON.stringify(all.map((some) => shownClass(...some))))"""
+    assert in_node(calls, "numbers.js", "answer.js") == ["informed", "undecided", "assumed", "undecided", "assumed"]
+
+
 def test_the_counts_nearest_in_time_on_either_side_are_named() -> None:
     seen = [
         {"time": t, "low": v, "high": v, "use": "fit", "date": str(t)}
@@ -119,10 +126,10 @@ def test_the_counts_nearest_in_time_on_either_side_are_named() -> None:
     calls = f"const o = {outcome}, whenCounted = (s) => `at ${{s.date}}`;"
     calls += "console.log(JSON.stringify([2019.9, 2020, 2021, 2017].map((t) => countedBeside(o, t))))"
     assert in_node(calls, "numbers.js", "answer.js") == [
-        "Counted: 55 at 2019.75 and 60 at 2020.",
-        "Counted: 60 at 2020.",
-        "Counted: 60 at 2020.",
-        "Counted: 41 at 2018.",
+        "Reported: 55 at 2019.75 and 60 at 2020.",
+        "Reported: 60 at 2020.",
+        "Reported: 60 at 2020.",
+        "Reported: 41 at 2018.",
     ]
 
 
