@@ -502,7 +502,7 @@ class _Unroller:
 
         def asked(operator: Operator) -> Expr:
             theirs = zip(requests, priorities, strict=True)
-            terms = (If(Binary(operator, p, priorities[position]), r, Const(0.0)) for r, p in theirs)
+            terms: list[Expr] = [If(Binary(operator, p, priorities[position]), r, Const(0.0)) for r, p in theirs]
             return reduce(lambda a, b: Binary("+", a, b), terms)
 
         part = Binary("/", Binary("-", available, asked(">")), asked("="))
