@@ -18,7 +18,7 @@ import click
 
 from cipark_sd.calling import arguments, command_of_name, parameters_of
 from cipark_sd.commands.declared import argument, command_of
-from cipark_sd.commands.result import Result, of_folder, text_of
+from cipark_sd.commands.result import of_folder, text_of
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Request:
     folder: Path = argument(type=click.Path(path_type=Path, exists=True, file_okay=False))
 
 
-@command_of(Request, short_help="Serve the commands to an assistant (MCP).")
-def command(request: Request) -> Result:
+@command_of(Request, "assist", short_help="Serve the commands to an assistant (MCP).")
+def command(request: Request) -> None:
     """Serve show, run, check, diff, new-study, calibrate, sensitivity and policy to an assistant, within FOLDER.
 
     The assistant's program starts this command and speaks the Model Context Protocol with it over standard input and
@@ -66,7 +66,6 @@ def command(request: Request) -> Result:
             await served.run(read, write, served.create_initialization_options())
 
     anyio.run(serve)
-    return Result({"folder": request.folder})
 
 
 def server(folder: Path) -> "Server[Any]":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _KEY = "cipark_sd.json"
 #: Key of a context whose command returns its :class:`Result` and not its exit code.
 KEEP = "cipark_sd.keep"
+#: Commands whose standard output is a protocol of its own.
+PROTOCOLS = frozenset({"assist"})
 #: Keys of every object, which no command gives by itself.
 COMMON = ("command", "version", "exit_code")
 
@@ -50,7 +52,7 @@ def with_json(command: click.Command) -> click.Command:
             with_json(inner)
         return command
     callback = command.callback
-    if callback is None or any("--json" in parameter.opts for parameter in command.params):
+    if callback is None or command.name in PROTOCOLS or any("--json" in parameter.opts for parameter in command.params):
         return command
     command.params.append(_option())
     command.callback = functools.wraps(callback)(functools.partial(_called, callback))

@@ -12,7 +12,7 @@ from calibration.commands.new_study import new_study
 from calibration.commands.play.command import play
 from calibration.commands.play.request import Settings as PlaySettings
 from calibration.commands.settings import Settings
-from cipark_sd.commands import certify, check, convert, ensemble, options, run, runs, show
+from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
 from cipark_sd.commands.policy.request import Request as PolicyRequest
@@ -27,7 +27,6 @@ COMMANDS = [
     (sensitivity.command, SensitivityRequest),
     (new_study, NewStudyRequest),
     *((module.command, module.Request) for module in (run, ensemble, check, certify, show, convert)),
-    (runs.verify, runs.Request),
 ]
 
 
