@@ -122,11 +122,12 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
         if classes:
             effect = classes[policy.id]
             row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
-        for time, here in ((time, by_policy[policy.id]) for time, by_policy in at.items()):
-            row.append((catalogue.date(time), signed(here["median"])))
+        for time, by_policy in at.items():
+            values = by_policy[policy.id]
+            row.append((catalogue.date(time), signed(values["median"])))
             if many:
-                row += [(f"{p} %", band(here[f"low{p}"], here[f"high{p}"])) for p in (50, 90)]
-                row.append(("P>0", f"{here['above_zero']:.2f}"))
+                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
+                row.append(("P>0", f"{values['above_zero']:.2f}"))
         row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
         medians = over[over["policy"] == policy.id]["median"]
         row += [("over structures", band(float(medians.min()), float(medians.max())))] if about.several else []

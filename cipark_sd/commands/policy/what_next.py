@@ -197,8 +197,8 @@ class _First:
             yield (title, about.units[name] or "change"), value(self.rows[id_, name], _alone)
         if sides := self._sides():
             gains = [f"{100 * self.rows[id_, side.id]['better']:.0f}" for side in sides] if chances else []
-            whose = " · ".join(side.side for side in sides)
-            yield ("Chance each gains", whose), Value(f"{' · '.join(gains)}%") if chances else _NONE
+            names = " · ".join(side.side for side in sides)
+            yield ("Chance each gains", names), Value(f"{' · '.join(gains)}%") if chances else _NONE
 
     def row(self, decision: Decision | None) -> Row:
         """One alternative; None for doing nothing."""
