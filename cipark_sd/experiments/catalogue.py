@@ -135,9 +135,9 @@ class _Reader(DecisionReader):
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
             measurements=self.read_all(top, "measurement", self.measurement),
-            robustness=self.one(top, "robustness", self.robustness),
-            design=self.one(top, "design", self.design),
-            knockouts=self.one(top, "knockouts", self.knockouts),
+            robustness=self.table(top, "robustness", self.robustness),
+            design=self.table(top, "design", self.design),
+            knockouts=self.table(top, "knockouts", self.knockouts),
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,
@@ -188,7 +188,7 @@ class _Reader(DecisionReader):
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
-        expected = self.each(section, "expect", section.name, self.expected)
+        expected = self.tables(section, "expect", section.name, self.expected)
         source, cost = section.text("source", ""), section.number("cost", 0.0)
         if id_ == BASE:
             self.problems.append(
@@ -197,8 +197,8 @@ class _Reader(DecisionReader):
         return Policy(id_, title, scenario, expected, source, cost)
 
     def expected(self, section: Section) -> Expected:
-        what, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
-        return Expected(what, at, how, section.text("than", BASE), section.number("factor", 1.0))
+        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        return Expected(outcome, at, how, section.text("than", BASE), section.number("factor", 1.0))
 
     def rival(self, section: Section) -> Structure:
         id_, title = section.text("id"), section.text("title")
@@ -256,7 +256,7 @@ class _Reader(DecisionReader):
             section.text("outcome"),
             section.number("at"),
             self.some_names(section, "strategies"),
-            self.each(section, "criteria", "[robustness] criterion", self.criterion),
+            self.tables(section, "criteria", "[robustness] criterion", self.criterion),
             section.whole("futures", 500, least=20, most=MOST),
             section.whole("seed", 1),
             section.text("balance", ""),
@@ -271,8 +271,8 @@ class _Reader(DecisionReader):
         return names
 
     def criterion(self, section: Section) -> Criterion:
-        what, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
-        return Criterion(what, at, how, section.number("value"))
+        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        return Criterion(outcome, at, how, section.number("value"))
 
     def design(self, section: Section) -> Design:
         design = Design(

@@ -21,11 +21,11 @@ class ValueReader:
         self.model = model
         self.problems: list[CiparkError] = []
 
-    def one(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
+    def table(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
         """The table ``[key]``; None where there is none."""
         return self.whole(top.table(key), read) if key in top else None
 
-    def each(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
+    def tables(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
         """The tables ``[[key]]`` within another, called ``name`` in messages."""
         return tuple(self.whole(Section(content, name, self.problems), read) for content in section.tables(key))
 

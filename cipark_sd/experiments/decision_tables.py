@@ -68,7 +68,7 @@ class DecisionReader(ValueReader):
         for number, content in enumerate(tables, 1):
             label = content.get("id", number) if isinstance(content, dict) else number
             section = Section(content, f"decision {label!r}", self.problems, within=top)
-            read.append(self.whole(section, lambda one: self.decision(one, date, budget)))
+            read.append(self.whole(section, lambda table: self.decision(table, date, budget)))
         ids = [decision.id for decision in read]
         for id_ in {id_ for id_ in ids if ids.count(id_) > 1 or id_ == BASE}:
             expected = f"each id once, and none {BASE!r}, which is doing nothing"
@@ -117,7 +117,7 @@ class DecisionReader(ValueReader):
         rules = [self.rule(section, date)]
         for number, content in enumerate(section.tables("rule"), 1):
             further = Section(content, f"rule {number}", self.problems, within=section)
-            rules.append(self.whole(further, lambda one: self.rule(one, date)))
+            rules.append(self.whole(further, lambda table: self.rule(table, date)))
         cost, spend = self.cost(section, "cost", constant=True), self.cost(section, "spend")
         own_budget = self.amount(section, "budget")
         limit = own_budget or (budget if cost or spend else "")

@@ -225,9 +225,9 @@ def paired(
     """
     place = time_position(at, result["time"].to_numpy().tolist())
     values = result[outcome].isel(time=place).transpose("policy", "rival", "draw")
-    both = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
+    by_rival = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
     pairs = {}
-    for rival, (of_policy, without) in zip(map(str, result["rival"].to_numpy()), both, strict=True):
+    for rival, (of_policy, without) in zip(map(str, result["rival"].to_numpy()), by_rival, strict=True):
         fine = np.isfinite(of_policy) & np.isfinite(without)
         pairs[rival] = of_policy[fine], without[fine]
     return pairs

@@ -42,10 +42,10 @@ def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
         shown = largest(swing(at), rows)
         for values, opposite, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
             label = f"at its {swings.attrs[end]:.0%} quantile"
-            reach, other = values[shown] - middle, np.abs(opposite[shown] - middle)
+            reach, opposite_reach = values[shown] - middle, np.abs(opposite[shown] - middle)
             drawn_bars = axes.barh(range(rows), reach, left=middle, color=colour, height=0.7, label=label)
             # of two ends on the same side the nearer one lies in front
-            for bar, near in zip(drawn_bars, np.abs(reach) < other, strict=True):
+            for bar, near in zip(drawn_bars, np.abs(reach) < opposite_reach, strict=True):
                 bar.set_zorder(3 if near else 2)
         axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
         axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.commands.policy.about import LITTLE, About
 from cipark_sd.commands.policy.classes import ORDER, EffectClass
-from cipark_sd.commands.policy.effects import Effects, numbers, shown_rival
+from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
+from cipark_sd.commands.policy.words import first_of
 from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
@@ -77,10 +78,8 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     outcome, at = about.catalogue.headline
     frame = effects.differences
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
-    shown = of[of["rival"] == shown_rival(frame, about)]
-    unit = about.units[outcome]
-    rows = [(policy.title, policy.id, numbers(shown[shown["policy"] == policy.id]))
-            for policy in about.catalogue.changes]  # fmt: skip
+    unit, shown = about.units[outcome], shown_rows(frame, about, outcome, at)
+    rows = [(policy.title, policy.id, shown[policy.id]) for policy in about.catalogue.changes]
     classes = {effect.policy: effect for effect in effects.classes}
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
     open_ = [row for row in sure if row[1] not in effects.assumed]
@@ -100,8 +99,7 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
     if effects.assumed:
         moving = {policy for _, policy, row in rows if row["low90"] or row["high90"]}
         names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed & moving]
-        shown_names = [*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])]
-        yield f"The model assumes the direction of these, so they are no findings: {listed(shown_names)}."
+        yield f"The model assumes the direction of these, so they are no findings: {first_of(names, NAMED)}."
     base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
     yield f"{base}, {'the mean of the draws' if many else 'at the best fit'}."
 
@@ -176,9 +174,8 @@ def cannot_say(findings: Findings) -> str:
         informed = sum(claim.classified.kind == "informed" for claim in claims)
         parts.append(f"Of {len(claims)} expectations the model assumes {built}, and the data inform {informed}.")
     if about.untaught and not about.unseen:
-        beyond = len(about.untaught) - NAMED
-        names = [*about.untaught[:NAMED], *([f"{beyond} more"] if beyond > 0 else [])]
-        parts.append(f"The data say little of {listed(names)} (at least {LITTLE:.0%} of the prior variance is left).")
+        names = first_of(about.untaught, NAMED)
+        parts.append(f"The data say little of {names} (at least {LITTLE:.0%} of the prior variance is left).")
     return " ".join(parts)
 
 

@@ -108,8 +108,8 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     """
     catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
-    shown = shown_rival(frame, about)
-    of = frame[frame["outcome"] == outcome]
+    at = {time: shown_rows(frame, about, outcome, time) for time in times}
+    over = frame[(frame["outcome"] == outcome) & (frame["time"] == times[0]) & (frame["rival"] != WEIGHTED)]
     claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
     classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
     # one run at the optimum says nothing of how far others lie
@@ -118,28 +118,25 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     idle = _idle(result, about)
     chosen = [policy for policy in catalogue.changes if (policy.id in idle) == later]
     for policy in sorted(chosen, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
-        by_policy = of[of["policy"] == policy.id]
         row = [("", policy.id), ("policy", policy.title)]
         if classes:
             effect = classes[policy.id]
             row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
-        at = [numbers(by_policy[(by_policy["time"] == t) & (by_policy["rival"] == shown)]) for t in times]
-        for time, here in zip(times, at, strict=True):
-            row.append((catalogue.date(time), signed(here["median"])))
+        for time, by_policy in at.items():
+            values = by_policy[policy.id]
+            row.append((catalogue.date(time), signed(values["median"])))
             if many:
-                row += [(f"{p} %", band(here[f"low{p}"], here[f"high{p}"])) for p in (50, 90)]
-                row.append(("P>0", f"{here['above_zero']:.2f}"))
-        row += [("MC error", f"{at[0]['mcse']:.2g}")] if many else []
-        medians = by_policy[(by_policy["time"] == times[0]) & (by_policy["rival"] != WEIGHTED)]["median"]
+                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
+                row.append(("P>0", f"{values['above_zero']:.2f}"))
+        row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
+        medians = over[over["policy"] == policy.id]["median"]
         row += [("over structures", band(float(medians.min()), float(medians.max())))] if about.several else []
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
         rows.append([*row, ("expected", hoped)] if claims else row)
-    base = of[(of["rival"] == shown) & (of["policy"] == catalogue.changes[0].id)]
-    levels = ", ".join(
-        f"{grouped(base[base['time'] == time]['base'].iloc[0])} {catalogue.when(time)}" for time in times
-    )
+    base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
+    levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
     source = f"; structure {first}" if about.several else ""
-    source = f"; structures by weight ({about.weighted})" if shown == WEIGHTED else source
+    source = f"; structures by weight ({about.weighted})" if shown_rival(frame, about) == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
     last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
     of_draws = f"{about.of_draws}; medians; mean of the base" if many else "one run, at the optimum; the base is"
@@ -159,13 +156,11 @@ def _later(result: Effects, about: About) -> tuple[str, tuple[Table, ...]]:
 def _other_outcomes(result: Effects, about: About, at: float) -> Table:
     """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
     frame, outcomes, many = result.differences, about.catalogue.outcomes, about.bases[about.first].n > 1
-    of = frame[(frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
+    shown = [shown_rows(frame, about, outcome.id, at) for outcome in outcomes]
     rows = []
     for policy in about.catalogue.changes:
-        by_policy = of[of["policy"] == policy.id]
         cells = []
-        for outcome in outcomes:
-            difference = numbers(by_policy[by_policy["outcome"] == outcome.id])
+        for difference in (by_policy[policy.id] for by_policy in shown):
             star = " *" if many and (difference["low90"] > 0 or difference["high90"] < 0) else ""
             cells.append(signed(difference["median"]) + star)
         rows.append((policy.id, policy.title, *cells))
@@ -177,6 +172,12 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
 def shown_rival(frame: "pd.DataFrame", about: About) -> str:
     """The mixture where the table has one, else the first rival."""
     return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
+
+
+def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> dict[str, dict[str, float]]:
+    """By policy the numbers of an outcome at a time under the mixture, or the first rival."""
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
+    return {str(policy): numbers(rows) for policy, rows in of.groupby("policy")}
 
 
 def numbers(rows: "pd.DataFrame") -> dict[str, float]:
@@ -239,10 +240,10 @@ class EffectsPart(PolicyPart[Effects]):
         """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
         (outcome, at), frame = about.catalogue.headline, result.differences
         shown, units = shown_rival(frame, about), about.units[outcome]
-        of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown)]
+        rows = shown_rows(frame, about, outcome, at)
         record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
         for place, policy in enumerate(about.catalogue.changes):
-            row = numbers(of[of["policy"] == policy.id])
+            row = rows[policy.id]
             if not place:
                 yield from record(about.estimand(), row["base"], kind="mean")
             # an effect that the model assumes is no headline

@@ -215,9 +215,9 @@ def _stability_table(result: RobustnessFindings, about: About) -> Table:
     for winner in result.winners:
         row = [("by", winner.measure.replace("_", " ")), ("the best", result.titles[winner.strategy])]
         row += [("in resamples", f"{winner.wins:.2f}"), ("rank, 90 %", f"{winner.low:.0f} to {winner.high:.0f}")]
-        others = ", ".join(sorted(winner.dissenting, key=order.index))
+        dissenting = ", ".join(sorted(winner.dissenting, key=order.index))
         agreeing = f"{n - len(winner.dissenting)}/{n}"
-        rows.append([*row, ("structures", agreeing), ("another one under", others)] if n > 1 else row)
+        rows.append([*row, ("structures", agreeing), ("another one under", dissenting)] if n > 1 else row)
     return Table.of(rows, f"How stable that is ({about.of_draws})")
 
 

@@ -68,8 +68,8 @@ def try_strategies(analysis: Analysis, bars: Bars) -> StrategyOutcomes:
     strategies = _priced(catalogue, settings)
     futures = sample(analysis, settings.futures, settings.seed)
     failures = Failures(labels(analysis.model))
-    asked = (strategies, futures, catalogue.outcomes, catalogue.times)
-    outcomes = run_futures(analysis.setup, *asked, failures, bars.counter("strategies"))
+    runs_of = (strategies, futures, catalogue.outcomes, catalogue.times)
+    outcomes = run_futures(analysis.setup, *runs_of, failures, bars.counter("strategies"))
     failures.check(f"{analysis.model.name}, strategies", failures.total, analysis.allowed)
     ids = [outcome.id for outcome in catalogue.outcomes]
 

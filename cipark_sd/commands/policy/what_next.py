@@ -10,6 +10,7 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
 from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, records, spread
 from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.words import first_of
 from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.pages.blocks import Listing, Section
@@ -148,7 +149,7 @@ class _First:
             return "There are no data: the draws come from ranges, and nothing here is known."
         informed = [option.title for option, row in self.options if self._class(row) == "informed"]
         if informed:
-            return f"The data inform the change by {_some(informed)}. All levels are forecasts."
+            return f"The data inform the change by {first_of(informed, NAMED)}. All levels are forecasts."
         return "None of these changes: the data say which draws are likely, and all that follows is a forecast."
 
     def unknown(self) -> str:
@@ -166,7 +167,7 @@ class _First:
         return (
             f"{question}: no single number decides it."
             if not inputs
-            else f"{question}: that depends most on {_some(inputs)}."
+            else f"{question}: that depends most on {first_of(inputs, NAMED)}."
         )
 
     def assumed(self) -> str:
@@ -174,10 +175,10 @@ class _First:
         catalogue = self.about.catalogue
         without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
         resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
-        words = [f"Ranges without a source: {_some(without)}."] if without else []
+        words = [f"Ranges without a source: {first_of(without, NAMED)}."] if without else []
         if resting and not self.about.unseen:
             verb = "rests" if len(resting) == 1 else "rest"
-            words.append(f"{_some(resting)} {verb} on numbers without data, to compare options.")
+            words.append(f"{first_of(resting, NAMED)} {verb} on numbers without data, to compare options.")
         return " ".join(words) or "Nothing beyond the priors and the equations."
 
     def _sides(self) -> list[Outcome]:
@@ -273,11 +274,6 @@ def _ranges(about: About) -> Iterator[str]:
         units = f" {uncertainty.units}" if uncertainty.units else ""
         ends = f"{number(uncertainty.low)} to {number(uncertainty.high)}{units}"
         yield f"{uncertainty.title}: {ends}. {uncertainty.source or 'Assumed.'}"
-
-
-def _some(names: list[str]) -> str:
-    further = len(names) - NAMED
-    return listed([*names[:NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
 def _spread(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from cipark_sd.claims import Tally
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
 from cipark_sd.experiments.effects import Claim
+from cipark_sd.wording import listed
 
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
@@ -41,6 +42,16 @@ def as_expected(claim: Claim) -> str:
     than = "" if expected.than == BASE else f" than {expected.than}"
     times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
     return f"{expected.how}{times or than}: {claim.classified}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Names in a sentence, of which so many at most, and how many more there are.
+
+    >>> first_of(["a", "b", "c", "d"], 3), first_of(["a", "b"], 3)
+    ('a, b, c and 1 more', 'a and b')
+    """
+    further = len(names) - most
+    return listed([*names[:most], *([f"{further} more"] if further > 0 else [])])
 
 
 def shares(tallies: Sequence[Tally]) -> str:

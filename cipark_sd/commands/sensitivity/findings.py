@@ -161,7 +161,7 @@ def load(folder: Path) -> Findings:
     """
     path = folder / FILE
     with of_this_version("findings", path):
-        found = load_result(Findings, path, "")
-        if found is None:
+        findings = load_result(Findings, path, "")
+        if findings is None:
             raise ValueError(f"there is no {FILE} in the folder")
-    return found
+    return findings
