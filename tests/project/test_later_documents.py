@@ -66,11 +66,6 @@ def test_the_words_beside_the_decisions_are_those_of_the_kept_result() -> None:
     assert ahead["measure"]["input"] == "Land Per Firm"
 
 
-def test_each_prior_reaches_from_no_loop_to_one_that_matters() -> None:
-    for row in later_pages.kept_numbers("later_fit")["loops"]:
-        assert 0.1 < row["matters"]["prior"] < 0.9, row["loop"]
-
-
 def test_the_forecast_is_made_once_and_knows_nothing_later(frozen: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
     assert digest in (STUDY / "forecast.md").read_text(encoding="utf-8")
