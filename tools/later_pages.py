@@ -182,8 +182,6 @@ def _loops(fit: Row) -> str:
             "gain before",
             "after, all loops together",
             "above 0",
-            "matters before",
-            "after",
         ),
         (
             (
@@ -192,7 +190,6 @@ def _loops(fit: Row) -> str:
                 _band(fit["prior"][row["gain"]], 2),
                 _band(row["posterior"], 2),
                 f"{row['above_zero']:.2f}",
-                *(f"{100 * row['matters'][when]:.0f} %" for when in ("prior", "posterior")),
             )
             for row in fit["loops"]
         ),
@@ -255,14 +252,14 @@ def later_years_page(fit: Row, ahead: Row) -> str:
     lost, left, serious = (
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
     )
+    digits = {"working": 0, "residents": 0, "share": 2, "idle": 1, "cover": 2}
     return written(
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
-        error=fit["structures"]["all"]["y2026"][1],
-        nothing={key: _band(band, 2 if key in ("share", "cover") else 0) for key, band in ahead["nothing"].items()},
+        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()},
     )  # fmt: skip
 
 
@@ -290,9 +287,10 @@ def forecast_page() -> str:
     return written("forecast", digest=digest, rows=rows)
 
 
-def _signed(band: Sequence[float], digits: int = 1) -> str:
-    low, middle, high = band
-    return f"{middle:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})".replace("+0 ", "0 ")
+def _signed(band: Sequence[float], digits: int) -> str:
+    """A change with its 90 %; what rounds to nothing has no sign."""
+    low, middle, high = (f"{value:.{digits}f}" for value in (round(end, digits) + 0.0 for end in band))
+    return f"{'+' if float(middle) > 0 else ''}{middle} ({low} to {high})"
 
 
 def next_table(decisions: Row) -> str:

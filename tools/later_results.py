@@ -136,12 +136,12 @@ def later_fit() -> Numbers:
         name: {n: _quantiles(fitted(name, "y2026").of([n])) for n in fitted(name, "y2026").acting} for name in shown
     }
     loops, every = [], fitted("all", "y2026")
-    matters = {"prior": _matters(every, prior[:KEPT]), "posterior": _matters(every, every.some())}
+    by_loop = {"prior": matters(every, prior[:KEPT]), "posterior": matters(every, every.some())}
     for loop, gain in LOOPS.items():
         after = every.of([gain])[:, 0]
         alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
         above = float((after > 0).mean())
-        of_loop = {when: shares[loop] for when, shares in matters.items()}
+        of_loop = {when: shares[loop] for when, shares in by_loop.items()}
         loops.append(
             {"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above}
             | {"matters": of_loop}
@@ -156,7 +156,7 @@ def later_fit() -> Numbers:
     }
 
 
-def _matters(every: Fit, theta: Array) -> dict[str, float]:
+def matters(every: Fit, theta: Array) -> dict[str, float]:
     """The part of the draws in which a loop changes the residents of 2030 by more than 5 %, others in place."""
     with_it = runs(every, theta, [2031.0])["Residents"]
     shares = {}
