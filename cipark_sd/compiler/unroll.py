@@ -499,13 +499,13 @@ class _Unroller:
             reason = "calls ALLOCATE with a width and without a kind of profile; give the kind, 1 for rectangular ones"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
 
-        def asked(operator: Operator) -> Expr:
+        def requested(operator: Operator) -> Expr:
             total: Expr = Const(0.0)
             for theirs, request in zip(priorities, requests, strict=True):
                 total = Binary("+", total, If(Binary(operator, theirs, priorities[position]), request, Const(0.0)))
             return total
 
-        part = Binary("/", Binary("-", available, asked(">")), asked("="))
+        part = Binary("/", Binary("-", available, requested(">")), requested("="))
         share = Binary("*", requests[position], Call("max", (Const(0.0), Call("min", (Const(1.0), part)))))
         return If(Binary(">", requests[position], Const(0.0)), share, Const(0.0))
 
