@@ -7,7 +7,6 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from itertools import product
 from typing import TypeVar, assert_never
 
@@ -500,12 +499,13 @@ class _Unroller:
             reason = "calls ALLOCATE with a width and without a kind of profile; give the kind, 1 for rectangular ones"
             raise EquationError(self.subscripts.where, self.variable.label, reason)
 
-        def asked(operator: Operator) -> Expr:
-            theirs = zip(requests, priorities, strict=True)
-            terms: list[Expr] = [If(Binary(operator, p, priorities[position]), r, Const(0.0)) for r, p in theirs]
-            return reduce(lambda a, b: Binary("+", a, b), terms)
+        def requested(operator: Operator) -> Expr:
+            total: Expr = Const(0.0)
+            for theirs, request in zip(priorities, requests, strict=True):
+                total = Binary("+", total, If(Binary(operator, theirs, priorities[position]), request, Const(0.0)))
+            return total
 
-        part = Binary("/", Binary("-", available, asked(">")), asked("="))
+        part = Binary("/", Binary("-", available, requested(">")), requested("="))
         share = Binary("*", requests[position], Call("max", (Const(0.0), Call("min", (Const(1.0), part)))))
         return If(Binary(">", requests[position], Const(0.0)), share, Const(0.0))
 
