@@ -209,12 +209,12 @@ DRAWS = {"basis": "posterior", "interval": {"low": 0.401, "high": 0.8999, "by": 
     [
         ({}, {}, CONSOLE, PAGE, ""),
         ({"number": 0.7}, {}, CONSOLE, PAGE, "headline 0.7, table"),
-        ({}, {"high_side": "closed"}, CONSOLE, PAGE, "open above in the headline and 'closed'"),
-        ({}, {"low_side": "unresolved"}, CONSOLE, PAGE, "0.40 below in the headline and 'unresolved'"),
+        ({}, {"high_side": "closed"}, CONSOLE, PAGE, "open high in the headline and 'closed'"),
+        ({}, {"low_side": "unresolved"}, CONSOLE, PAGE, "0.40 low in the headline and 'unresolved'"),
         ({"estimand": "the number"}, {}, CONSOLE, PAGE, "no parameter has a headline"),
         ({}, {}, CONSOLE, "", "not among the headlines"),
         ({}, {}, CONSOLE, PAGE.replace("0.61", "0.62"), "page 0.62"),
-        ({}, {}, CONSOLE, PAGE.replace("0.40 to", "0.41 to"), "0.41 below on the page, record 0.4"),
+        ({}, {}, CONSOLE, PAGE.replace("0.40 to", "0.41 to"), "0.41 low on the page, record 0.4"),
         ({}, {}, "", PAGE, "the console has no finding"),
         ({}, {}, CONSOLE.replace("0.61", "0.62"), PAGE, "which no record has"),
         ({}, {}, CONSOLE.replace("0.90", "0.91"), PAGE, "which no record has"),
@@ -227,6 +227,19 @@ def test_one_quantity_has_one_number(
     pd.DataFrame([ROW | row]).to_csv(tmp_path / "summary.csv", index=False)
     (tmp_path / "report.html").write_text(page)
     (tmp_path / "calibrate.out").write_text(console)
+    check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
+    assert check.passed == (not fault)
+    assert fault in check.words
+
+
+@pytest.mark.parametrize(("median", "fault"), [(0.6123, ""), (0.7, "headline 0.6123, table 0.7")])
+def test_where_draws_are_the_headlines_they_are_compared(median: float, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | DRAWS]}))
+    pd.DataFrame([ROW]).to_csv(tmp_path / "summary.csv", index=False)
+    pd.DataFrame([{"name": "Rate", "median": median, "sd": 0.1}]).to_csv(tmp_path / "posterior.csv", index=False)
+    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90 %, central draws)</td></tr>"
+    (tmp_path / "report.html").write_text(row)
+    (tmp_path / "calibrate.out").write_text(CONSOLE)
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
     assert check.passed == (not fault)
     assert fault in check.words
