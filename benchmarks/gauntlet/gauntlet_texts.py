@@ -154,12 +154,16 @@ def _of_player(output: Path) -> Iterator[str]:
     for path in pages:
         data = _player(path)
         for structure, packed in zip(data.get("structures", []), data.get("draws", []), strict=False):
-            names = structure["drawn"]
+            # what the model does not read, as sizes of noise, follows what it does
+            names = [*structure["drawn"], *structure.get("beside", [])]
             values = np.frombuffer(base64.b64decode(packed), dtype="<f8") if packed else np.array([])
-            if not names or not len(values) or len(values) % len(names):
+            if not names or not len(values):
+                continue
+            if len(values) % len(names):
+                yield f"{path.name}: {len(values)} numbers of draws for {len(names)} names"
                 continue
             for name, column in zip(names, values.reshape(len(names), -1), strict=True):
-                name = name.removeprefix("start_of_")
+                name = canonical(name.removeprefix("start_of_"))
                 if name in table.index and len(column) > 20:
                     row = table.loc[name]
                     apart = abs(np.median(column) - row["median"]) / (row.sd * 1.25 / math.sqrt(len(column)))

@@ -1,5 +1,6 @@
 """The judge of the gauntlet: what it passes and what it does not, on planted results; and that its cases are whole."""
 
+import base64
 import json
 import math
 import shutil
@@ -243,6 +244,29 @@ def test_where_draws_are_the_headlines_they_are_compared(median: float, fault: s
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
     assert check.passed == (not fault)
     assert fault in check.words
+
+
+@pytest.mark.parametrize(
+    ("apart", "beside", "fault"),
+    [(0.0, ["n"], ""), (0.5, ["n"], "median of rate"), (0.0, [], "60 numbers of draws for 7 names")],
+)
+def test_draws_of_the_player_are_those_of_the_report(
+    apart: float, beside: list[str], fault: str, tmp_path: Path
+) -> None:
+    (output := tmp_path / "output").mkdir()
+    pd.DataFrame([{"name": "Rate", "median": 2.0, "sd": 0.1}, {"name": "n", "median": 9.0, "sd": 1}]).to_csv(
+        output / "posterior.csv", index=False
+    )
+    spread = np.linspace(-0.1, 0.1, 31)
+    values = np.concatenate([2 + apart + spread, 9 + spread])[: 62 if beside else 60]
+    data = {
+        "structures": [{"drawn": ["rate"] if beside else ["rate", "x", "y", "z", "a", "b", "c"], "beside": beside}],
+        "draws": [base64.b64encode(values.astype("<f8").tobytes()).decode()],
+    }
+    page = f'<script type="application/json" id="data">{json.dumps(data)}</script>'
+    (output / "player.html").write_text(page)
+    faults = list(gauntlet_texts._of_player(output))
+    assert [fault in found for found in faults] == ([True] if fault else [])
 
 
 @pytest.mark.parametrize(
