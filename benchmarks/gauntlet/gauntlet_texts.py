@@ -96,8 +96,8 @@ def _of_console(records: list[dict[str, Any]], console: str) -> Iterator[str]:
     def is_it(record: dict[str, Any]) -> bool:
         interval = record["interval"] or {}
         values = record["number"], interval.get("low"), interval.get("high")
-        same = record["estimand"].removeprefix("parameter ").lower() == name.lower()
-        return same and all(
+        is_named = record["estimand"].removeprefix("parameter ").lower() == name.lower()
+        return is_named and all(
             value is not None and _is_rounded(cell, value) for cell, value in zip((number, *ends), values, strict=True)
         )
 
