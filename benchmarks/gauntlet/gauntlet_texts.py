@@ -51,28 +51,29 @@ def _of_report(output: Path, console: str) -> Iterator[str]:
     """Headline records against the table of parameters, the page's rows and the line of the console."""
     records: list[dict[str, Any]] = json.loads((output / "report.json").read_text(encoding="utf-8"))["headlines"]
     summary = pd.read_csv(output / "summary.csv").set_index("name")
-    rows = {cells[0]: cells for cells in _page_rows(output / "report.html")}
+    drawn = output / "posterior.csv"
+    medians = pd.read_csv(drawn).set_index("name") if drawn.exists() else summary.iloc[:0]
+    rows = list(_page_rows(output / "report.html"))
     yield from _twice(records)
     yield from _of_console(records, console)
     compared = 0
     for record in records:
-        name = record["estimand"].removeprefix("parameter ")
-        # one of draws has a basis
-        if name == record["estimand"] or record.get("basis") or name not in summary.index:
+        name, of_draws = record["estimand"].removeprefix("parameter "), bool(record.get("basis"))
+        table, column = (medians, "median") if of_draws else (summary, "estimate")
+        if name == record["estimand"] or name not in table.index:
             continue
-        row, compared = summary.loc[name], compared + 1
-        if not math.isclose(record["number"], row.estimate, rel_tol=1e-9):
-            yield f"{name}: headline {record['number']:.4g}, table {row.estimate:.4g}"
-        cells = rows.get(f"parameter {name}", ())
+        row, compared = table.loc[name], compared + 1
+        if not math.isclose(record["number"], row[column], rel_tol=1e-9):
+            yield f"{name}: headline {record['number']:.4g}, table {row[column]:.4g}"
+        interval = record["interval"] or {}
+        cells = next((c for c in rows if c[0] == f"parameter {name}" and interval.get("by", "") in " ".join(c)), ())
         if len(cells) < 3:
             yield f"{name}: not among the headlines of the page"
             continue
         if not _is_rounded(cells[1], record["number"]):
             yield f"{name}: page {cells[1]}, record {record['number']:.4g}"
-        ends = (record["interval"] or {}).get("low"), (record["interval"] or {}).get("high")
-        for side, word, state, end in zip(
-            ("below", "above"), _ends(cells[2]), (row.low_side, row.high_side), ends, strict=True
-        ):
+        for side, word, end in zip(("low", "high"), _ends(cells[2]), map(interval.get, ("low", "high")), strict=True):
+            state = "bounded" if of_draws else row[f"{side}_side"]
             if word == "open" and state not in OPEN:
                 yield f"{name}: open {side} in the headline and {state!r} in the table"
             if re.match(_NUMBER, word) and state != "bounded":
@@ -95,8 +96,8 @@ def _of_console(records: list[dict[str, Any]], console: str) -> Iterator[str]:
     def is_it(record: dict[str, Any]) -> bool:
         interval = record["interval"] or {}
         values = record["number"], interval.get("low"), interval.get("high")
-        same = record["estimand"].removeprefix("parameter ").lower() == name.lower()
-        return same and all(
+        is_named = record["estimand"].removeprefix("parameter ").lower() == name.lower()
+        return is_named and all(
             value is not None and _is_rounded(cell, value) for cell, value in zip((number, *ends), values, strict=True)
         )
 
@@ -153,12 +154,16 @@ def _of_player(output: Path) -> Iterator[str]:
     for path in pages:
         data = _player(path)
         for structure, packed in zip(data.get("structures", []), data.get("draws", []), strict=False):
-            names = structure["drawn"]
+            # what the model does not read, as sizes of noise, follows what it does
+            names = [*structure["drawn"], *structure.get("beside", [])]
             values = np.frombuffer(base64.b64decode(packed), dtype="<f8") if packed else np.array([])
-            if not names or not len(values) or len(values) % len(names):
+            if not names or not len(values):
+                continue
+            if len(values) % len(names):
+                yield f"{path.name}: {len(values)} numbers of draws for {len(names)} names"
                 continue
             for name, column in zip(names, values.reshape(len(names), -1), strict=True):
-                name = name.removeprefix("start_of_")
+                name = canonical(name.removeprefix("start_of_"))
                 if name in table.index and len(column) > 20:
                     row = table.loc[name]
                     apart = abs(np.median(column) - row["median"]) / (row.sd * 1.25 / math.sqrt(len(column)))

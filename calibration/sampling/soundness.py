@@ -39,7 +39,7 @@ class Soundness:
     moves : float
         The most that a mean or a deviation's logarithm moves, in deviations, where the chains that stick are left out.
     n_apart : int
-        Chains that began about other tops than the highest, as far as none was put elsewhere.
+        Chains that come from other tops than the highest, as far as none was put elsewhere.
     apart : str
         The parameter by which these chains still differ from the others; empty where they do not.
     groups_apart : str
@@ -83,8 +83,8 @@ class Soundness:
             words.append(self._of_divergences())
         if self.apart:
             words.append(
-                f"The {self.n_apart} chains that began at other optima still differ from the rest in {self.apart}: the "
-                "posterior has several modes, and how much each weighs is not known."
+                f"The {self.n_apart} chains that come from other optima still differ from the rest in {self.apart}: "
+                "the posterior has several modes, and how much each weighs is not known."
             )
         if self.groups_apart and not self.apart:
             words.append(
@@ -101,7 +101,7 @@ class Soundness:
         if self.modes:
             words.append(self.modes)
         elif self.n_apart and not self.apart:
-            words.append(f"The {self.n_apart} chains that began at other optima went where the others are.")
+            words.append(f"The {self.n_apart} chains that come from other optima went where the others are.")
         return words
 
     def _of_divergences(self) -> str:

@@ -55,7 +55,7 @@ class Warming:
     at, logs : (n, k) and (n,)
         Scores where the chains are, and the log density there.
     apart : (n,)
-        Those that began about other tops than the highest of their group.
+        Those that come from other tops than the highest of their group.
     step, reach : float
         As of :meth:`calibration.sampling.hamiltonian.Chains.move`.
     n_moves, n_moved : int

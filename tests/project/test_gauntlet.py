@@ -1,5 +1,6 @@
 """The judge of the gauntlet: what it passes and what it does not, on planted results; and that its cases are whole."""
 
+import base64
 import json
 import math
 import shutil
@@ -209,12 +210,12 @@ DRAWS = {"basis": "posterior", "interval": {"low": 0.401, "high": 0.8999, "by": 
     [
         ({}, {}, CONSOLE, PAGE, ""),
         ({"number": 0.7}, {}, CONSOLE, PAGE, "headline 0.7, table"),
-        ({}, {"high_side": "closed"}, CONSOLE, PAGE, "open above in the headline and 'closed'"),
-        ({}, {"low_side": "unresolved"}, CONSOLE, PAGE, "0.40 below in the headline and 'unresolved'"),
+        ({}, {"high_side": "closed"}, CONSOLE, PAGE, "open high in the headline and 'closed'"),
+        ({}, {"low_side": "unresolved"}, CONSOLE, PAGE, "0.40 low in the headline and 'unresolved'"),
         ({"estimand": "the number"}, {}, CONSOLE, PAGE, "no parameter has a headline"),
         ({}, {}, CONSOLE, "", "not among the headlines"),
         ({}, {}, CONSOLE, PAGE.replace("0.61", "0.62"), "page 0.62"),
-        ({}, {}, CONSOLE, PAGE.replace("0.40 to", "0.41 to"), "0.41 below on the page, record 0.4"),
+        ({}, {}, CONSOLE, PAGE.replace("0.40 to", "0.41 to"), "0.41 low on the page, record 0.4"),
         ({}, {}, "", PAGE, "the console has no finding"),
         ({}, {}, CONSOLE.replace("0.61", "0.62"), PAGE, "which no record has"),
         ({}, {}, CONSOLE.replace("0.90", "0.91"), PAGE, "which no record has"),
@@ -230,6 +231,42 @@ def test_one_quantity_has_one_number(
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
     assert check.passed == (not fault)
     assert fault in check.words
+
+
+@pytest.mark.parametrize(("median", "fault"), [(0.6123, ""), (0.7, "headline 0.6123, table 0.7")])
+def test_where_draws_are_the_headlines_they_are_compared(median: float, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | DRAWS]}))
+    pd.DataFrame([ROW]).to_csv(tmp_path / "summary.csv", index=False)
+    pd.DataFrame([{"name": "Rate", "median": median, "sd": 0.1}]).to_csv(tmp_path / "posterior.csv", index=False)
+    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90 %, central draws)</td></tr>"
+    (tmp_path / "report.html").write_text(row)
+    (tmp_path / "calibrate.out").write_text(CONSOLE)
+    check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
+    assert check.passed == (not fault)
+    assert fault in check.words
+
+
+@pytest.mark.parametrize(
+    ("apart", "beside", "fault"),
+    [(0.0, ["n"], ""), (0.5, ["n"], "median of rate"), (0.0, [], "60 numbers of draws for 7 names")],
+)
+def test_draws_of_the_player_are_those_of_the_report(
+    apart: float, beside: list[str], fault: str, tmp_path: Path
+) -> None:
+    (output := tmp_path / "output").mkdir()
+    pd.DataFrame([{"name": "Rate", "median": 2.0, "sd": 0.1}, {"name": "n", "median": 9.0, "sd": 1}]).to_csv(
+        output / "posterior.csv", index=False
+    )
+    spread = np.linspace(-0.1, 0.1, 31)
+    values = np.concatenate([2 + apart + spread, 9 + spread])[: 62 if beside else 60]
+    data = {
+        "structures": [{"drawn": ["rate"] if beside else ["rate", "x", "y", "z", "a", "b", "c"], "beside": beside}],
+        "draws": [base64.b64encode(values.astype("<f8").tobytes()).decode()],
+    }
+    page = f'<script type="application/json" id="data">{json.dumps(data)}</script>'
+    (output / "player.html").write_text(page)
+    faults = list(gauntlet_texts._of_player(output))
+    assert [fault in found for found in faults] == ([True] if fault else [])
 
 
 @pytest.mark.parametrize(

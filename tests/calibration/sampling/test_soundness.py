@@ -1,4 +1,4 @@
-"""What trajectories say of themselves: divergences by chain, and chains that began at other optima."""
+"""What trajectories say of themselves: divergences by chain, and chains that come from other optima."""
 
 from dataclasses import replace
 
@@ -81,7 +81,7 @@ def test_chains_that_stay_at_another_optimum_are_found() -> None:
     apart = np.arange(64) % 16 >= 14
     mixed = judged(draws(), apart=apart)
     assert mixed.sound
-    assert "The 8 chains that began at other optima went where the others are." in mixed.sentences
+    assert "The 8 chains that come from other optima went where the others are." in mixed.sentences
     stayed = draws()
     stayed[apart, :, 2] += 3.0
     found = judged(stayed, apart=apart)
