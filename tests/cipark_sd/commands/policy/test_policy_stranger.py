@@ -277,4 +277,4 @@ def test_a_knock_out_is_what_the_closed_form_says(tmp_path, write_mdl):
     assert bool(table.loc["idle", "idle"])
     assert "no growth" in shown.output
     assert "100, 0, 0" in shown.output
-    assert "Of 2 knock-outs" in shown.output
+    assert "Of 2 mechanisms removed" in shown.output
