@@ -19,13 +19,13 @@ from cipark_sd.pages.page import read_page
 
 def on_page(html: str) -> dict[str, set[str]]:
     """The numbers with which a page has each estimand: those of its first screen and of its tables."""
-    found: dict[str, set[str]] = defaultdict(set)
+    numbers: dict[str, set[str]] = defaultdict(set)
     for name, row in re.findall(r'<tr data-estimand="([^"]*)">(.*?)</tr>', html, re.DOTALL):
         cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)
-        found[unescape(name)] |= set(re.findall(r"^-?[\d.]+", re.sub("<[^>]*>", "", cells[1])))
+        numbers[unescape(name)] |= set(re.findall(r"^-?[\d.]+", re.sub("<[^>]*>", "", cells[1])))
     for name, card in re.findall(r'<section data-estimand="([^"]*)">(.*?)</section>', html, re.DOTALL):
-        found[unescape(name)] |= set(re.findall(r"<b>(-?[\d.]+)", card))
-    return found
+        numbers[unescape(name)] |= set(re.findall(r"<b>(-?[\d.]+)", card))
+    return numbers
 
 
 def several(page: Mapping[str, set[str]], records: Iterable[Headline]) -> list[str]:
@@ -69,6 +69,6 @@ def faults(folders: Sequence[Path]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = list(faults([Path(name) for name in sys.argv[1:]]))
-    print(*found, sep="\n")
-    sys.exit(1 if found else 0)
+    errors = list(faults([Path(name) for name in sys.argv[1:]]))
+    print(*errors, sep="\n")
+    sys.exit(1 if errors else 0)

@@ -73,4 +73,4 @@ def test_a_knock_out_that_changes_changes_the_page():
     page = knockouts_page(moved)
     assert page != knockouts_page(PARK)
     assert "-77 (" in page
-    assert "informed: fewer" in page
+    assert "informed by the data: fewer" in page

@@ -53,8 +53,8 @@ function classOf(pairs, shares = null) {
 }
 
 /** The class that is shown: nothing is informed by data that the model does not follow. */
-function shownClass(found, misfit, sure) {
-  return found !== "informed" || !misfit ? found : sure ? "assumed" : "undecided";
+function shownClass(judged, misfit, sure) {
+  return judged !== "informed" || !misfit ? judged : sure ? "assumed" : "undecided";
 }
 
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */

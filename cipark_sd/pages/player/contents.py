@@ -191,4 +191,4 @@ class Contents:
     @property
     def fitted(self) -> set[str]:
         """Constants that have draws or an estimate of their own; all others are as the model has them."""
-        return {override_key(name) for one in self.structures for name in (*one.draws, *one.estimate)}
+        return {override_key(name) for structure in self.structures for name in (*structure.draws, *structure.estimate)}

@@ -320,12 +320,12 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const found = classOf(pairs, reading.change ? shares : null), kind = shownClass(found, page.misfit, reading.change && assumedSign(pairs));
+  const judged = classOf(pairs, reading.change ? shares : null), kind = shownClass(judged, page.misfit, reading.change && assumedSign(pairs));
   const time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans classed ${kind}`;
   $("class").replaceChildren(badge(kind));
-  const parts = [kind !== found ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(found, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [kind !== judged ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(judged, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];

@@ -72,7 +72,7 @@ def test_an_answer_is_informed_built_in_or_not_given(prior, posterior, said):
     frame = knockout_table(ASKED, runs({"M0": prior}), runs({"M0": posterior}))
     assert str(verdict(frame, "cut", GROUP)) == said
     assert knockouts_sentence(KnockoutsFound(frame, ()), ASKED).startswith(
-        f"Of 1 knock-outs {int(said == 'undecided')} are undecided"
+        f"Of 1 mechanisms removed {int(said == 'undecided')} are not decided by the data"
     )
 
 
