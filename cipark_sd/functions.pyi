@@ -17,8 +17,7 @@ Named = Iterable[str] | Mapping[str, object]
 def show(
     file: Model | Path | str | None = None,
     *,
-    kind: Literal["stock", "auxiliary", "constant", "lookup", "series"]
-    | Iterable[Literal["stock", "auxiliary", "constant", "lookup", "series"]] = ...,
+    kind: Literal["stock", "auxiliary", "constant", "lookup", "series"] | Iterable[Literal["stock", "auxiliary", "constant", "lookup", "series"]] = ...,
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,
@@ -29,6 +28,7 @@ def show(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -40,6 +40,7 @@ def check(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -55,6 +56,7 @@ def certify(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -63,6 +65,7 @@ def diff(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def convert(
     file: Model | Path | str,
     *,
@@ -72,6 +75,7 @@ def convert(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -94,13 +98,11 @@ def new_study(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def policy(
     target: Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
-    | Iterable[
-        Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
-    ] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"] | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
@@ -114,6 +116,7 @@ def policy(
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def play(
     target: Study | Model | Path | str | None = None,
     *,
@@ -129,6 +132,7 @@ def play(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def report(
     *folders: Path | str,
     title: str | None = ...,
@@ -136,6 +140,7 @@ def report(
     print: bool = ...,
     output: Path | str | None = ...,
 ) -> Answer: ...
+
 def calibrate(
     study: Study | Path | str | None = None,
     *,
