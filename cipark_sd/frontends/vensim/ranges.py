@@ -149,9 +149,9 @@ def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str,
     members = tuple(map(canonical, mapping.members))
     if not members:
         # an element with several places stands for as many of a range that it is mapped to
-        own = ranges.flat(canonical(definition.label))
-        repeats = len(set(own)) < len(own) and target in ranges.defined and len(ranges.flat(target)) == len(own)
-        return own if repeats else ()
+        elements = ranges.flat(canonical(definition.label))
+        as_many = target in ranges.defined and len(ranges.flat(target)) == len(elements)
+        return elements if as_many and len(set(elements)) < len(elements) else ()
 
     def refused(reason: str) -> UnsupportedFeature:
         return UnsupportedFeature(

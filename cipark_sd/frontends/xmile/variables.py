@@ -176,10 +176,10 @@ class Elements(SpecialStocks):
             if not isinstance(part, Ref):
                 return part
             subscripts = list(part.subscripts)
-            for first, other in second.items():
-                match [at for at, sub in enumerate(subscripts) if sub in (first, other)]:
+            for first, again in second.items():
+                match [at for at, sub in enumerate(subscripts) if sub in (first, again)]:
                     case [_, at]:
-                        subscripts[at] = other
+                        subscripts[at] = again
                     case [_]:
                         name = self.dimensions[first].label
                         reason = f"has the dimension {name!r} twice and reads {part.name!r} with one of them; write an "
