@@ -17,7 +17,8 @@ Named = Iterable[str] | Mapping[str, object]
 def show(
     file: Model | Path | str | None = None,
     *,
-    kind: Literal["stock", "auxiliary", "constant", "lookup", "series"] | Iterable[Literal["stock", "auxiliary", "constant", "lookup", "series"]] = ...,
+    kind: Literal["stock", "auxiliary", "constant", "lookup", "series"]
+    | Iterable[Literal["stock", "auxiliary", "constant", "lookup", "series"]] = ...,
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,
@@ -28,7 +29,6 @@ def show(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -40,7 +40,6 @@ def check(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -56,7 +55,6 @@ def certify(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -65,7 +63,6 @@ def diff(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def convert(
     file: Model | Path | str,
     *,
@@ -75,7 +72,6 @@ def convert(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -98,11 +94,13 @@ def new_study(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def policy(
     target: Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"] | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
+    | Iterable[
+        Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
+    ] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
@@ -116,7 +114,6 @@ def policy(
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def play(
     target: Study | Model | Path | str | None = None,
     *,
@@ -132,7 +129,6 @@ def play(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def report(
     *folders: Path | str,
     title: str | None = ...,
@@ -140,7 +136,6 @@ def report(
     print: bool = ...,
     output: Path | str | None = ...,
 ) -> Answer: ...
-
 def calibrate(
     study: Study | Path | str | None = None,
     *,

@@ -72,7 +72,7 @@ class Analysis:
     @property
     def setup(self) -> Setup:
         """What all its runs share."""
-        return Setup(self.model, self.study.scenario, self.engine, self.pool)
+        return Setup(self.model, self.study.scenario, engine=self.engine, pool=self.pool)
 
     def run(
         self,

@@ -151,5 +151,5 @@ def _response(
 ) -> ModelResponse:
     times = _times(question, question.every if request.every is None else request.every, bare=bare)
     how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers, "drains": question.drains}
-    response = model_response(question.model, question.factors, question.outputs, times=times, **how)
+    response = model_response(question.model, question.factors, question.outputs, times=times, engine="native", **how)
     return replace(response, pool=pool, allowed=allowed)

@@ -10,7 +10,7 @@ from calibration.fit.diagnostics import Identifiability, identifiability_words
     ("index", "words"),
     [
         (14.2, "Collinearity of all together 14.2 (above 10 to 15 is poor)."),
-        (np.inf, "The data cannot tell all of them"),
+        (np.inf, "The data do not identify all of them"),
     ],
 )
 def test_parameters_that_no_number_tells_apart_are_said_in_words(index: float, words: str) -> None:

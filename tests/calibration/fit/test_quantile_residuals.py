@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 from small_study import small_study
 
+from calibration.assess.assessment import NOTHING
 from calibration.families.binomial import Binomial
 from calibration.families.dirichlet_multinomial import DirichletMultinomial
 from calibration.families.lognormal import Lognormal
@@ -210,7 +211,7 @@ def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
 def test_the_sentence_names_what_is_beyond_chance_only():
     def said(*rows):
         fit = SimpleNamespace(rows=rows, profiles=(), study=SimpleNamespace(questions=SimpleNamespace(supports="")))
-        return conclusions.supports(fit, None)
+        return conclusions.supports(fit, NOTHING)
 
     few = [row(0.5) for _ in range(15)]
     assert "Not explained" not in said(*few, row(2.9))

@@ -116,7 +116,6 @@ def test_lengths_agree_with_the_clock_and_the_calendar() -> None:
 def test_numbers_are_converted_to_the_model_s_unit(level: Model, column: str, units: str, model_time: float) -> None:
     timing = clock_of(counting(level, units), axis_of(column, range(1, 8)))
     assert [timing.time(1), timing.time(3)] == pytest.approx([model_time, 3 * model_time], rel=1e-14)
-    assert timing.as_given == (model_time == 1)
 
 
 def test_what_is_converted_is_said(level: Model) -> None:
