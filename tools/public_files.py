@@ -275,8 +275,8 @@ makes this page. *Same as ours* are files without a record: those of which both 
 {pysd} and pysimlin {pysimlin} read the files themselves; a row counts the files that a program was given. The engine
 `numpy` has the bits of `native`. The suite `sdxorg` is a test, a file a test, where `CIPARK_TEST_MODELS` names a copy
 (`tests/cipark_sd/engines/test_recorded_outputs.py`). What a version of PySD or pysimlin makes of a text is
-measured once and kept (`--kept`). The suites from `bptk` on are repositories that were looked up later, with five files or
-more. Of the first 345 files looked up 275 ran before the readers were mended by them.
+measured once and kept (`--kept`). The suites from `bptk` on are repositories that were looked up later, with five
+files or more. Of the first 345 files looked up 275 ran before the readers were mended by them.
 """
 COMMAND = "python tools/public_files.py FOLDER --page docs/reference/public_files.md"
 
