@@ -27,7 +27,7 @@ def xml_tree(raw: bytes, path: Path) -> Any:
         has none, and entities that expand without end or name other files stand there.
     """
     root, faults = _parsed(raw, path)
-    if faults and faults[0].type_name == "ERR_INVALID_ENCODING" and _is_text(_VIEWS.sub(b"", raw)):
+    if faults and faults[0].type_name == "ERR_INVALID_ENCODING" and _is_utf8(_VIEWS.sub(b"", raw)):
         root, faults = _parsed(raw.decode("utf-8", "replace").encode(), path)
     if root is not None and faults and all(f.type_name == "ERR_TAG_NAME_MISMATCH" for f in faults):
         mended, notes = _closed(raw)
@@ -42,7 +42,7 @@ def xml_tree(raw: bytes, path: Path) -> Any:
     return root
 
 
-def _is_text(raw: bytes) -> bool:
+def _is_utf8(raw: bytes) -> bool:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -45,7 +45,7 @@ DEAR = {
 FEW = 5
 MODEL = small_study.MODEL
 #: A result is taken away before what it is of, so that it is never beside another one's.
-TAKEN_AWAY_FIRST = ("findings-policy-",)
+TAKEN_AWAY_FIRST = ("findings-policy-", "findings-sensitivity")
 
 
 class Disk:

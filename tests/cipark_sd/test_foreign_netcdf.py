@@ -1,7 +1,7 @@
 """NetCDF files that somebody else made: no number of another file comes in, and no more memory is taken than stated."""
 
+import hashlib
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd.commands.findings import FORMAT as OF_FINDINGS
 from cipark_sd.commands.sensitivity import findings
 from cipark_sd.commands.sensitivity.draws import _read
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import UnreadableFile, check_netcdf
+from cipark_sd.records import write_record
 from cipark_sd.results import FORMAT, load
 
 SECRET = 4711.0
@@ -95,13 +97,10 @@ def test_draws_that_reach_out_are_not_taken(trick: Callable[[h5py.File, Path], N
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_findings_that_reach_out_are_not_taken(
-    trick: Callable[[h5py.File, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(tmp_path / "sobol.nc", trick)
-    facts: dict[str, object] = {}
-    (tmp_path / findings.FILE).write_text(json.dumps({"facts": facts, "results": ["sobol"]}), encoding="utf-8")
-    monkeypatch.setattr("cipark_sd.records.from_plain", lambda *_: facts)
+def test_findings_that_reach_out_are_not_taken(trick: Callable[[h5py.File, Path], None], tmp_path: Path) -> None:
+    digest = hashlib.sha256(made(tmp_path / "sobol.nc", trick).read_bytes()).hexdigest()
+    record = {"format": OF_FINDINGS, "identity": "", "files": {"sobol": digest}, "findings": {}}
+    write_record(record, tmp_path / findings.FILE)
     with pytest.raises(CiparkError) as told:
         findings.load(tmp_path)
     assert TRICKS[trick] in str(told.value)

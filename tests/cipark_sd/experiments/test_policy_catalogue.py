@@ -86,19 +86,6 @@ def test_every_experiment_of_the_park_has_an_expectation_and_its_section(park):
     assert {policy.id for policy in catalogue.policies[1:] if not policy.expected} == {"E21b", "E23"}
 
 
-def test_the_settings_are_those_of_the_models_own_table(park, problem):
-    """The model's README holds the same sets; two copies must not drift apart."""
-    import tomllib
-
-    readme = bundled().parent / "README.md"
-    block = readme.read_text(encoding="utf-8").split("```toml")[-1].split("```")[0]
-    table = tomllib.loads(block)
-    catalogue = read_catalogue(PARK / "policies.toml", park)
-    for entry in (*catalogue.policies[1:], *Target(PARK, catalogue, CalibrationStudy(problem)).rivals):
-        told = {name.lower().replace(" ", "_"): value for name, value in table[entry.id].items()}
-        assert dict(entry.scenario.overrides) == told, entry.id
-
-
 def test_the_base_comes_first_and_changes_nothing(park, tmp_path):
     catalogue = read_catalogue(written(tmp_path, GOOD), park)
     assert catalogue.policies[0].id == "base"

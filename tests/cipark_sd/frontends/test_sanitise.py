@@ -192,7 +192,6 @@ def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Wri
         ("SINTEG", "y"),
         ("DELAY CONVEYOR", "z"),
         ("RANDOM PINK NOISE", "w"),
-        ("GET DATA AT TIME", "v"),
     ]
 
 

@@ -280,7 +280,7 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
     assert {lever.title for lever in levers} == {"Closed Share", "Quota"}
     assert all(lever.low <= {"Closed Share": 0.33, "Quota": 80}[lever.title] <= lever.high for lever in levers)
     rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).structures
-    assert [rival.title for rival in rivals] == ["Slow growth", "The model as it is"]
+    assert [rival.title for rival in rivals] == ["Slow growth", "The model as it stands"]
     assert model.digest == found["model_digest"]
 
 

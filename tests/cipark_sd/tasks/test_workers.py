@@ -60,7 +60,7 @@ def test_an_error_of_a_worker_is_raised_in_the_parent_as_it_was():
 
 
 def test_a_worker_that_dies_is_told():
-    with Workers(1) as workers, pytest.raises(WorkerDied, match=r"'dying' ended by itself \(exit code 7\)"):
+    with Workers(1) as workers, pytest.raises(WorkerDied, match=r"'dying' ended unexpectedly \(exit code 7\)"):
         workers.run([worker_tasks.Dying()])
 
 
