@@ -35,7 +35,7 @@ OnStructure = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
+class _BestFit:
     """Where the search of a structure ended ``(k,)``; None where the data are impossible under it."""
 
     optimum: Array | None = None
@@ -76,8 +76,8 @@ def best_fits(
         digest = problem_digest(under_rival)
         optimum = known if digest == own_digest else None
         how = (digest, problem.method, rival.id, origin, seed, engine, optimum)
-        make = partial(_found, under_rival, rival.id, start, seed, engine, optimum)
-        theta = checkpoints.recall(_Found, make, "optimum", *how).optimum
+        make = partial(_best_fit_of, under_rival, rival.id, start, seed, engine, optimum)
+        theta = checkpoints.recall(_BestFit, make, "optimum", *how).optimum
         if theta is None:
             refuted.append(rival.id)
             continue
@@ -113,17 +113,17 @@ def misfit_of(folder: Path) -> str:
         return ""
 
 
-def _found(
+def _best_fit_of(
     problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str, optimum: Array | None
-) -> _Found:
+) -> _BestFit:
     """The best of a few searches, or of as many as a quick fit makes where there is nothing to start from."""
     if optimum is not None:
-        return _Found(optimum)
+        return _BestFit(optimum)
     goal = objective(On(engine)(problem), estimate="map", base=start)
     searches = problem.method.fast_starts if start is None else SEARCHES
     try:
-        return _Found(
+        return _BestFit(
             maximise(goal, starts=searches, rng=np.random.default_rng([seed, zlib.crc32(name.encode())])).theta
         )
     except NothingFits:
-        return _Found()
+        return _BestFit()
