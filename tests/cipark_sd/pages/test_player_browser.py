@@ -356,7 +356,7 @@ def test_a_study_without_a_fit_says_prior_across_its_figure_and_its_estimate_can
     # the count at the date that is read
     browser.run("state.at = kernel.times.findIndex((t) => t >= page.outcomes[0].seen[5].time); refresh()")
     seen = browser.run("return page.outcomes[0].seen[5]")
-    assert re.search(rf"(Counted|Observed): {seen['low']:.0f} ", browser.find("say").text)
+    assert re.search(rf"Reported: {seen['low']:.0f} ", browser.find("say").text)
     assert browser.run("return document.querySelectorAll('#chart circle').length") >= 14
     browser.move(lever_places(browser)["Beta"], 2.0)
     assert re.search(r"(more|fewer|less).* \(90%: ", browser.find("number").text)
