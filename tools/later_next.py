@@ -1,7 +1,7 @@
 """The open decisions of great_stone_later, with the draws of tools/later_results.py.
 
 python tools/results.py later_next                       the numbers of docs/results/later_years.md
-python tools/later_next.py docs/example/what_next.html   the page
+python tools/later_next.py what_next.html                the page
 """
 
 import argparse

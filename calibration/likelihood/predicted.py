@@ -16,6 +16,9 @@ from cipark_sd.engines.registry import Engine
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.timegrid import time_grid
 
+#: The scenarios of a prediction, and when its runs end.
+_Runs = tuple[Scenario, Scenario | None, float]
+
 
 @dataclass(frozen=True, eq=False)
 class Reported:
@@ -45,26 +48,25 @@ def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine
 def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine, theta: Array) -> Array:
     """Predictions ``(n, n_predictions)`` at ``theta : (n, k)``; those of one scenario share their runs."""
     values = np.empty((len(theta), len(predictions)))
-    left = list(range(len(predictions)))
-    while left:
-        first = _runs_of(problem, predictions[left[0]])
-        places = [i for i in left if _runs_of(problem, predictions[i]) == first]
+    by_runs: dict[_Runs, list[int]] = {}
+    for i, prediction in enumerate(predictions):
+        by_runs.setdefault(_runs_of(problem, prediction), []).append(i)
+    for places in by_runs.values():
         values[:, places] = _together(problem, tuple(predictions[i] for i in places), engine)(theta)
-        left = [i for i in left if i not in places]
     return values
 
 
 def _together(problem: CalibrationProblem, predictions: tuple[Prediction, ...], engine: Engine) -> Reported:
     """Predictions that differ in what is read alone."""
-    first = predictions[0]
-    runs = [_run(problem, predictions, first.scenario, engine, 1.0)]
-    if first.against is not None:
-        runs.append(_run(problem, predictions, first.against, engine, -1.0))
+    scenario, against, final = _runs_of(problem, predictions[0])
+    runs = [_run(problem, predictions, scenario, final, engine, 1.0)]
+    if against is not None:
+        runs.append(_run(problem, predictions, against, final, engine, -1.0))
     is_model = np.array([parameter.target == "model" for parameter in problem.space])
     return Reported(predictions, tuple(runs), is_model)
 
 
-def _runs_of(problem: CalibrationProblem, prediction: Prediction) -> tuple[Scenario, Scenario | None, float]:
+def _runs_of(problem: CalibrationProblem, prediction: Prediction) -> _Runs:
     """What the runs of a prediction rest on: its scenarios, and when a run ends that reaches it."""
     numbers = resolve(problem.model, problem.scenario)
     final = max(numbers.final_time, prediction.time + numbers.time_step)
@@ -75,11 +77,12 @@ def _run(
     problem: CalibrationProblem,
     predictions: tuple[Prediction, ...],
     scenario: Scenario,
+    final: float,
     engine: Engine,
     sign: float,
 ) -> tuple[ForwardModel, Reader, float]:
     numbers = resolve(problem.model, problem.scenario)
-    step, final = numbers.time_step, _runs_of(problem, predictions[0])[2]
+    step = numbers.time_step
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
     grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
     read = reader(list(map(_quantity, predictions)), grid, left_rule=problem.model.time.method == "euler")
