@@ -1,5 +1,6 @@
 """What findings know of the study that they are about: names, units and questions, without the model itself."""
 
+from collections import Counter
 from dataclasses import dataclass, fields
 
 from calibration.readings.reporting import Reporting
@@ -149,10 +150,15 @@ def _observed(model: Model, observation: Observation) -> Observed:
 
 
 def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
-    """What is counted, in the modeller's names, with its units."""
-    variables = [model[split_key(name)[0]] for name, _ in parts]
-    names = " + ".join(dict.fromkeys(variable.label for variable in variables))
-    return f"{names} [{variables[0].units}]" if variables[0].units else names
+    """What is counted, in the modeller's names, with its units; all elements of a variable together bear its name."""
+    keys = [split_key(name) for name, _ in parts]
+    counted = Counter(name for name, _ in keys)
+    names = [
+        model.label(name) if counted[name] == len(model.elements(model[name])) else model.label(name, elements)
+        for name, elements in keys
+    ]
+    units = model[keys[0][0]].units
+    return " + ".join(dict.fromkeys(names)) + (f" [{units}]" if units else "")
 
 
 def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:

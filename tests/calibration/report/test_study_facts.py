@@ -6,6 +6,7 @@ from pathlib import Path
 from small_study import small_study
 
 from calibration.report.study_facts import quantity_label, study_facts
+from cipark_sd.frontends.model_file import read_model
 
 ASKED = """
 [[prediction]]
@@ -37,3 +38,11 @@ def test_what_has_no_unit_is_named_without_brackets(tmp_path: Path) -> None:
     assert quantity_label(model, (("left", 1.0), ("stock", -1.0))) == "left + stock [firm]"
     bare = replace(model, variables=tuple(replace(variable, units="") for variable in model.variables))
     assert quantity_label(bare, (("left", 1.0),)) == "left"
+
+
+def test_an_element_is_named_and_all_of_them_together_are_the_variable(tmp_path: Path) -> None:
+    control = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+    (tmp_path / "halls.mdl").write_text("{UTF-8}\nHall: North, South ~~|\nSeats[Hall] = 3, 4 ~ seat ~|\n" + control)
+    model = read_model(tmp_path / "halls.mdl")
+    assert quantity_label(model, (("seats[north]", 1.0),)) == "Seats[North] [seat]"
+    assert quantity_label(model, (("seats[north]", 1.0), ("seats[south]", 1.0))) == "Seats [seat]"
