@@ -86,7 +86,13 @@ def _quantity_again(c: Context, start: int, interval: int) -> int:
 
 
 def _height(c: Context, magnitude: int, inside: int) -> int:
-    return c.graph.select(inside, c.graph.div(magnitude, c.graph.uniform("time_step")), c.graph.const(0.0))
+    """A magnitude in one step: under Runge-Kutta that of the step's beginning at each stage.
+
+    Source: isee's help, "Test input builtins", has the volume pulsed over one DT; a run that Stella recorded under RK4
+    (``model_01`` of PANDEM_simulator), in which a pulse empties its stock, has the stock at the step's beginning.
+    """
+    g = c.graph
+    return g.select(inside, g.div(g.op("held", magnitude), g.uniform("time_step")), g.const(0.0))
 
 
 def _time_value(c: Context, a: Sequence[int]) -> int:
@@ -207,6 +213,15 @@ ROWS = (
         xmile="PULSE(magnitude, start, interval)",
         in_vensim=_again_in_vensim,
     ),
+    # without times it is in every step
+    Function(
+        "xpulse_always",
+        "magnitude",
+        lambda c, a: _height(c, a[0], c.graph.const(1.0)),
+        "same -> over_time",
+        xmile="PULSE(magnitude)",
+        in_vensim=lambda target, magnitude: Binary("/", magnitude, _STEP),
+    ),
     Function(
         "get_time_value",
         "relativeto, offset, measure",
@@ -216,8 +231,4 @@ ROWS = (
         in_xmile=_time_value_in_xmile,
     ),
 )
-XMILE = (
-    Reading("RAMP", "slope", lambda slope: Call("xramp", (slope, Ref("initial_time")))),
-    # without times it is in every step
-    Reading("PULSE", "magnitude", lambda magnitude: Binary("/", magnitude, _STEP)),
-)
+XMILE = (Reading("RAMP", "slope", lambda slope: Call("xramp", (slope, Ref("initial_time")))),)
