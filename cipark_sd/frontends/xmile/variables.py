@@ -10,7 +10,7 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.xmile.conveyors import flows_of
+from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
@@ -303,7 +303,8 @@ class Elements(SpecialStocks):
             raise EquationError(self.where, label, "has a graphical function with neither <xpts> nor <xscale>")
         if len(x) != len(y) or not y:
             raise EquationError(self.where, label, f"has a graphical function of {len(x)} x and {len(y)} y values")
-        kind = node.get("type", "continuous")
+        # iThink 10 had an attribute for the steps alone
+        kind = node.get("type") or ("discrete" if is_true(node.get("discrete")) else "continuous")
         if kind not in _INTERPOLATION:
             known = ", ".join(_INTERPOLATION)
             raise EquationError(self.where, label, f"has a graphical function of type {kind!r}; known: {known}")
