@@ -23,9 +23,9 @@ def _middle(c: Context) -> int:
 
 
 def _step(c: Context, a: Sequence[int]) -> int:
-    """Source: Vensim's manual, fn_step."""
+    """Source: Vensim's manual, fn_step, by which it changes from step to step alone whatever the method."""
     height, start = a
-    return c.graph.mul(height, c.graph.lt(start, _middle(c)))
+    return c.graph.mul(c.graph.op("held", height), c.graph.lt(start, _middle(c)))
 
 
 def _ramp(c: Context, a: Sequence[int]) -> int:
@@ -33,6 +33,11 @@ def _ramp(c: Context, a: Sequence[int]) -> int:
     until = g.op("min", end[0], c.time) if end else c.time
     begun = g.lt(start, g.add(c.time, g.const(SMALL)))
     return g.mul(g.mul(begun, slope), g.sub(until, start))
+
+
+def _ramp_by_steps(c: Context, a: Sequence[int]) -> int:
+    """Source: Vensim's manual, fn_ramp, by which it changes from step to step alone whatever the method."""
+    return c.graph.op("held", _ramp(c, a))
 
 
 def _pulse(c: Context, a: Sequence[int]) -> int:
@@ -178,15 +183,27 @@ def _again_in_vensim(target: Target, start: Expr, interval: Expr, magnitude: Exp
     return _quantity(_repeated(start, interval, target.time), magnitude)
 
 
-def _ramp_in_vensim(target: Target, slope: Expr, start: Expr) -> Expr:
-    return Call("ramp", (slope, start, _END))
+def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) -> Expr:
+    """Under Runge-Kutta Vensim's RAMP waits for the next step, so it is written out."""
+    if target.time.method == "euler":
+        return Call("ramp", (slope, start, end))
+    until = _TIME if end is _END else Call("min", (end, _TIME))
+    begun = Binary("<", start, Binary("+", _TIME, Const(SMALL)))
+    return If(begun, Binary("*", slope, Binary("-", until, start)), _ZERO)
 
 
 ROWS = (
     Function("step", "height, start", _step, "same, time -> same", "STEP", "STEP"),
+    Function(
+        "ramp",
+        "slope, start, end",
+        _ramp_by_steps,
+        "same, time -> by_time",
+        "RAMP",
+        in_xmile=lambda *arguments: Call("RAMP", arguments),
+    ),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
-    Function("ramp", "slope, start, end", _ramp, "same, time -> by_time", "RAMP", "RAMP"),
-    Function("xramp", "slope, start", _ramp, "same, time -> by_time", xmile="RAMP", in_vensim=_ramp_in_vensim),
+    Function("xramp", "slope, start[, end]", _ramp, "same, time -> by_time", xmile="RAMP", in_vensim=_ramp_in_vensim),
     Function("pulse", "start, width", _pulse, "time -> none", "PULSE", in_xmile=_pulse_in_xmile),
     Function(
         "pulse_train",
