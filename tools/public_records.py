@@ -178,7 +178,7 @@ def _from_table(file: Path) -> Record | None:
         except UnicodeDecodeError:
             frame = read(encoding="cp1252")
         down = canonical(str(frame.index.name))
-        if down not in ("months", "years", "hours") and "time" not in down:
+        if down not in ("day", "days", "months", "years", "hours") and "time" not in down:
             frame = frame.T
     times = pd.to_numeric(pd.Series(frame.index), errors="coerce").to_numpy(dtype=float)
     record = {}

@@ -36,6 +36,7 @@ _STAGES: Mapping[str, tuple[tuple[int, tuple[float, float], tuple[float, float]]
 #: What is finite wherever what it reads is.
 _FINITE = (
     "neg",
+    "held",
     "add",
     "sub",
     "mul",
@@ -116,6 +117,8 @@ class _Way:
         observed = sorted({*program.dynamic, *program.observed})
         for stage in range(len(self.stages)):
             copies = dict(self.once)
+            if stage:
+                copies |= {node: copy for node, copy in self.copies[0].items() if program.nodes[node].op == "held"}
             self.copies.append(copies)
             for node in program.rates_only if stage else observed:
                 copies[node] = self._copied(node, copies, stage)
@@ -196,8 +199,10 @@ class _Way:
             [("cell", i) for i in range(len(program.cells))] + [("pipe", i) for i in range(len(program.pipes))], zero
         )
         total |= {key: level for key, level in levels.items() if key[0] == "state"}
+        held: dict[int, int] = {}
         for stage in reversed(range(len(self.stages))):
-            adjoints: dict[int, int] = {}
+            # what is held is of the first stage, whichever reads it
+            adjoints = {} if stage else held
             share = self._share(self.stages[stage][2])
             for (op, i), level in levels.items():
                 if op == "cell":
@@ -216,6 +221,8 @@ class _Way:
                 for i, (_, node) in enumerate(program.outputs):
                     self._add(node, g.source("tape", i), adjoints)
             self._sweep(program.rates_only if stage else observed, self.copies[stage], adjoints)
+            for node in [node for node in adjoints if stage and program.nodes[node].op == "held"]:
+                self._add(node, adjoints[node], held)
             later = {}
             for (op, slot), node in sources.items():
                 if node in adjoints and isinstance(slot, int):
@@ -281,7 +288,7 @@ class _Way:
             case "sin" | "cos" | "atan" | "tanh":
                 return self.finite[entry.args[0]]
             case op:
-                return op in ("neg", "add", "sub", "min", "max", "abs", "select", "table")
+                return op in ("neg", "held", "add", "sub", "min", "max", "abs", "select", "table")
 
     def _made(self, cells: Sequence[Cell], pipes: Sequence[Pipe]) -> Adjoint:
         """What is reached from the cells, pipes and derivatives, and nothing else."""

@@ -5,8 +5,8 @@ earlier one, and before the first and after the last it is :NA:. A run that Vens
 SDEverywhere) shows what the manual leaves open of modes 1 and -1: a time between two steps counts as the step before
 it, and at the time of a point -1 takes the one before that.
 
-``GET DATA AT TIME`` has no mode: it is the data variable at that time, which goes on before its first and after its
-last point with their values.
+``GET DATA AT TIME`` has no mode: it is the data variable at that time, and like the other functions of data :NA: where
+there are none (fn_get_data_between_times, fn_get_data_min; the manual's own page of it could not be read).
 """
 
 import math
@@ -109,11 +109,9 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
             alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
         )
     points = replace(piece.source, interpolation=way)
-    if not modes:
-        return Apply(points, moment)
-    if way != "interpolate":
+    if modes and way != "interpolate":
         moment = _step_before(moment)
-    if way == "hold_backward":
+    if modes and way == "hold_backward":
         y = piece.source.y
         points = replace(piece.source, y=(y[0], *y[:-1]), interpolation="look_forward")
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))

@@ -57,6 +57,8 @@ def _of_one(g: Graph, op: str, a: int, factor: int, value: int) -> int:
     match op:
         case "neg":
             return g.op("neg", factor)
+        case "held":
+            return factor
         case "abs":
             return g.select(g.lt(a, c(0.0)), g.op("neg", factor), factor)
         case "sqrt":

@@ -79,6 +79,8 @@ class Graph:
                 return args[1] if condition != 0 else args[2]
             if args[1] == args[2]:
                 return args[1]
+        elif op == "held" and self.rates[args[0]] != PER_STEP:
+            return args[0]
         elif op == "pow" and (exponent := self._numbers[args[1]]) is not None and self._numbers[args[0]] is None:
             simpler = self._power(args[0], exponent)
             if simpler is not None:

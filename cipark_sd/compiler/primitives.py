@@ -113,6 +113,8 @@ def _maximum(a: Array, b: Array) -> Array:
 #: Every primitive with arguments, but for ``table``.
 MEANING: Mapping[str, Callable[..., Any]] = {
     "neg": np.negative,
+    # what its argument was at the beginning of the step, while Runge-Kutta looks ahead
+    "held": np.positive,
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,

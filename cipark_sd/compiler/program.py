@@ -167,8 +167,8 @@ class Program:
 
     @cached_property
     def rates_only(self) -> tuple[int, ...]:
-        """The per-step nodes that the states' rates need, in order."""
-        return self.needed([s.rate for s in self.states])
+        """The per-step nodes that the states' rates need at each stage of a step, in order: not what is held."""
+        return self.needed([s.rate for s in self.states], held=False)
 
     @cached_property
     def observed(self) -> tuple[int, ...]:
@@ -181,13 +181,13 @@ class Program:
         """The nodes computed once a run, in order."""
         return tuple(n for n, rate in enumerate(self.rates) if rate == PER_RUN)
 
-    def needed(self, roots: list[int]) -> tuple[int, ...]:
-        """The per-step nodes that ``roots`` need, in order."""
+    def needed(self, roots: list[int], *, held: bool = True) -> tuple[int, ...]:
+        """The per-step nodes that ``roots`` need, in order; perhaps without what is held and what that alone needs."""
         nodes: set[int] = set()
         stack = [root for root in roots if self.rates[root] == PER_STEP]
         while stack:
             node = stack.pop()
-            if node not in nodes:
+            if node not in nodes and (held or self.nodes[node].op != "held"):
                 nodes.add(node)
                 stack.extend(a for a in self.nodes[node].args if self.rates[a] == PER_STEP and a not in nodes)
         return tuple(sorted(nodes))

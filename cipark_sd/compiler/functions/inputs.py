@@ -23,9 +23,9 @@ def _middle(c: Context) -> int:
 
 
 def _step(c: Context, a: Sequence[int]) -> int:
-    """Source: Vensim's manual, fn_step."""
+    """Source: Vensim's manual, fn_step, by which it changes from step to step alone whatever the method."""
     height, start = a
-    return c.graph.mul(height, c.graph.lt(start, _middle(c)))
+    return c.graph.mul(c.graph.op("held", height), c.graph.lt(start, _middle(c)))
 
 
 def _ramp(c: Context, a: Sequence[int]) -> int:
@@ -33,6 +33,11 @@ def _ramp(c: Context, a: Sequence[int]) -> int:
     until = g.op("min", end[0], c.time) if end else c.time
     begun = g.lt(start, g.add(c.time, g.const(SMALL)))
     return g.mul(g.mul(begun, slope), g.sub(until, start))
+
+
+def _ramp_by_steps(c: Context, a: Sequence[int]) -> int:
+    """Source: Vensim's manual, fn_ramp, by which it changes from step to step alone whatever the method."""
+    return c.graph.op("held", _ramp(c, a))
 
 
 def _pulse(c: Context, a: Sequence[int]) -> int:
@@ -86,7 +91,13 @@ def _quantity_again(c: Context, start: int, interval: int) -> int:
 
 
 def _height(c: Context, magnitude: int, inside: int) -> int:
-    return c.graph.select(inside, c.graph.div(magnitude, c.graph.uniform("time_step")), c.graph.const(0.0))
+    """A magnitude in one step: under Runge-Kutta that of the step's beginning at each stage.
+
+    Source: isee's help, "Test input builtins", has the volume pulsed over one DT; a run that Stella recorded under RK4
+    (``model_01`` of PANDEM_simulator), in which a pulse empties its stock, has the stock at the step's beginning.
+    """
+    g = c.graph
+    return g.select(inside, g.div(g.op("held", magnitude), g.uniform("time_step")), g.const(0.0))
 
 
 def _time_value(c: Context, a: Sequence[int]) -> int:
@@ -172,15 +183,27 @@ def _again_in_vensim(target: Target, start: Expr, interval: Expr, magnitude: Exp
     return _quantity(_repeated(start, interval, target.time), magnitude)
 
 
-def _ramp_in_vensim(target: Target, slope: Expr, start: Expr) -> Expr:
-    return Call("ramp", (slope, start, _END))
+def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) -> Expr:
+    """Under Runge-Kutta Vensim's RAMP waits for the next step, so it is written out."""
+    if target.time.method == "euler":
+        return Call("ramp", (slope, start, end))
+    until = _TIME if end is _END else Call("min", (end, _TIME))
+    begun = Binary("<", start, Binary("+", _TIME, Const(SMALL)))
+    return If(begun, Binary("*", slope, Binary("-", until, start)), _ZERO)
 
 
 ROWS = (
     Function("step", "height, start", _step, "same, time -> same", "STEP", "STEP"),
+    Function(
+        "ramp",
+        "slope, start, end",
+        _ramp_by_steps,
+        "same, time -> by_time",
+        "RAMP",
+        in_xmile=lambda *arguments: Call("RAMP", arguments),
+    ),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
-    Function("ramp", "slope, start, end", _ramp, "same, time -> by_time", "RAMP", "RAMP"),
-    Function("xramp", "slope, start", _ramp, "same, time -> by_time", xmile="RAMP", in_vensim=_ramp_in_vensim),
+    Function("xramp", "slope, start[, end]", _ramp, "same, time -> by_time", xmile="RAMP", in_vensim=_ramp_in_vensim),
     Function("pulse", "start, width", _pulse, "time -> none", "PULSE", in_xmile=_pulse_in_xmile),
     Function(
         "pulse_train",
@@ -207,6 +230,15 @@ ROWS = (
         xmile="PULSE(magnitude, start, interval)",
         in_vensim=_again_in_vensim,
     ),
+    # without times it is in every step
+    Function(
+        "xpulse_always",
+        "magnitude",
+        lambda c, a: _height(c, a[0], c.graph.const(1.0)),
+        "same -> over_time",
+        xmile="PULSE(magnitude)",
+        in_vensim=lambda target, magnitude: Binary("/", magnitude, _STEP),
+    ),
     Function(
         "get_time_value",
         "relativeto, offset, measure",
@@ -216,8 +248,4 @@ ROWS = (
         in_xmile=_time_value_in_xmile,
     ),
 )
-XMILE = (
-    Reading("RAMP", "slope", lambda slope: Call("xramp", (slope, Ref("initial_time")))),
-    # without times it is in every step
-    Reading("PULSE", "magnitude", lambda magnitude: Binary("/", magnitude, _STEP)),
-)
+XMILE = (Reading("RAMP", "slope", lambda slope: Call("xramp", (slope, Ref("initial_time")))),)

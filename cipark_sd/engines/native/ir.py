@@ -248,6 +248,8 @@ class Body(Vectors):
             return self.emit(f"{_ARITHMETIC[op]} {self.v} {a[0]}, {a[1]}")
         if op in _INTRINSIC:
             return self.emit(f"call {self.v} @llvm.{_INTRINSIC[op]}.v{self.lanes}f64({self.v} {a[0]})")
+        if op == "held":
+            return a[0]
         if op == "neg":
             return self.emit(f"fneg {self.v} {a[0]}")
         assert op in ("min", "max"), op

@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError, UnsupportedFeature
+from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError
 from cipark_sd.frontends.checked import checked_model
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
-from cipark_sd.frontends.xmile.conveyors import refused
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
+from cipark_sd.frontends.xmile.passed_over import refusals, say_settings
 from cipark_sd.frontends.xmile.variables import Elements, NonNegative, is_table
 from cipark_sd.frontends.xmile_details import xmile_groups, xmile_method, xmile_synonyms
 from cipark_sd.model.expr import Binary, Const, Expr, Ref, Table
@@ -22,10 +22,6 @@ from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 from cipark_sd.timegrid import SLACK
 
-#: Parts that no engine here has, and the way round each.
-_REFUSED: Mapping[str, str] = {
-    "oven": "model the oven as a stock with a PULSE outflow",
-}
 #: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
 _SAVE_INTERVAL = "save_interval"
 
@@ -46,13 +42,14 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     specs = document.child(document.root, "sim_specs")
     if specs is None:
         raise ModelFileError(path, "has no <sim_specs>, so the run's times are not known")
-    problems: list[CiparkError] = [*_refused(document)]
+    problems: list[CiparkError] = [*refusals(document)]
     dimensions = _dimensions(document, problems)
     space = {"x": document.space}
     seconds = SecondRanges({dimension.name for dimension in dimensions})
     variables = _variables(document, dimensions, seconds, xmile_groups(document.root, space), problems)
     if not variables and not problems:
         raise ModelFileError(path, "has no variables")
+    say_settings(document, variables)
     controls = _controls(document, specs, problems)
     declared = {variable.name: variable for variable in variables if variable.name in CONTROL}
     controls = [_described(control, declared.get(control.name)) for control in controls]
@@ -71,34 +68,6 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
         problems=problems,
         lines=document.lines,
     )
-
-
-def _refused(document: Document) -> list[CiparkError]:
-    problems: list[CiparkError] = []
-    specs = document.child(document.root, "sim_specs")
-    euler = specs is None or "rk" not in specs.get("method", "euler").lower()
-    refusals = _REFUSED if euler else {**_REFUSED, "queue": "use Euler, in whose steps its batches come and go"}
-    for model in document.children(document.root, "model"):
-        for node in document.children(document.variables(model), *KINDS, *refusals):
-            parts = [document.name(node), *(document.name(p) for p in document.children(node, *refusals))]
-            problems += [
-                UnsupportedFeature(
-                    f"the XMILE part <{part}>",
-                    variable=plain_label(node.get("name", part)),
-                    where=f"{document.path.name}:{node.sourceline}",
-                    alternative=refusals[part],
-                )
-                for part in parts
-                if part in refusals
-            ]
-            if document.name(node) == "stock" and document.child(node, "conveyor") is not None:
-                every = document.children(document.variables(model), *KINDS)
-                named = {canonical(part.get("name") or ""): part for part in every}
-                problems += refused(document, node, named)
-            if node.get("name") is None and document.name(node) in KINDS:
-                element = f"<{document.name(node)}> in line {node.sourceline}"
-                problems.append(ModelFileError(document.path, f"has a {element} without a name"))
-    return problems
 
 
 def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimension, ...]:

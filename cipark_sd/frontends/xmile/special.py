@@ -275,6 +275,18 @@ class SpecialStocks(ABC):
         before = [Ref(name, span) for name in inflows_before]
         return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
 
+    def of_element(self, expr: Expr, bound: Mapping[str, str]) -> Expr:
+        """An equation for some elements of its dimensions, whose names alone are the elements' numbers."""
+
+        def numbered(part: Expr) -> Expr:
+            match part:
+                case Ref(name, ()) if name in bound and bound[name] in self.dimensions[name].elements:
+                    return Const(float(self.dimensions[name].elements.index(bound[name]) + 1))
+                case _:
+                    return rebuild(part, numbered)
+
+        return bound_to(numbered(expr), bound)
+
     def _net(self, flows: Sequence[tuple[str, bool]], bound: Mapping[str, str], label: str) -> Expr:
         """Inflows less outflows; each element of a stock has that of a flow, and all those over a dimension it lacks.
 

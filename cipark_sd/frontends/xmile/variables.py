@@ -10,12 +10,12 @@ import numpy as np
 from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.xmile.conveyors import flows_of
+from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
 from cipark_sd.frontends.xmile.queues import is_queue
-from cipark_sd.frontends.xmile.special import SpecialStocks, bound_to, is_unfinished
+from cipark_sd.frontends.xmile.special import SpecialStocks, is_unfinished
 from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
@@ -159,7 +159,7 @@ class Elements(SpecialStocks):
         if graphical is not None:
             expr = Apply(self._table(graphical, label), expr)
         whole = self._at_start(part, expr, label, graphical is not None)
-        return bound_to(self._in_both_places(whole, tuple(bound), label), bound)
+        return self.of_element(self._in_both_places(whole, tuple(bound), label), bound)
 
     def _in_both_places(self, expr: Expr, dims: Subscripts, label: str) -> Expr:
         """An equation of a variable that has a dimension twice: it means the first and the second where it names two.
@@ -303,7 +303,8 @@ class Elements(SpecialStocks):
             raise EquationError(self.where, label, "has a graphical function with neither <xpts> nor <xscale>")
         if len(x) != len(y) or not y:
             raise EquationError(self.where, label, f"has a graphical function of {len(x)} x and {len(y)} y values")
-        kind = node.get("type", "continuous")
+        # iThink 10 had an attribute for the steps alone
+        kind = node.get("type") or ("discrete" if is_true(node.get("discrete")) else "continuous")
         if kind not in _INTERPOLATION:
             known = ", ".join(_INTERPOLATION)
             raise EquationError(self.where, label, f"has a graphical function of type {kind!r}; known: {known}")
@@ -358,7 +359,7 @@ class Elements(SpecialStocks):
         pieces = []
         for part, span in self._parts(node, label, dims):
             bound = dict(zip(dims, span, strict=True))
-            initial = bound_to(self._in_both_places(self._equation(part, label), dims, label), bound)
+            initial = self.of_element(self._in_both_places(self._equation(part, label), dims, label), bound)
             pieces.append(StockPiece(self._net(flows, bound, label), initial, span, non_negative=non_negative))
         return Stock(**described, pieces=tuple(pieces))
 

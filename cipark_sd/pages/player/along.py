@@ -15,7 +15,7 @@ from cipark_sd.pages.player.contents import Lever
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Where each function of the language takes times at which something happens: positions of its arguments.
-TIMES = {"step": (1,), "ramp": (1, 2), "xramp": (1,), "pulse": (0,), "pulse_train": (0, 3), "xpulse": (0,)}
+TIMES = {"step": (1,), "ramp": (1, 2), "xramp": (1, 2), "pulse": (0,), "pulse_train": (0, 3), "xpulse": (0,)}
 TIMES |= {"xpulse_train": (0,)}
 _COMPARES = ("<", "<=", ">", ">=", "=", "<>")
 

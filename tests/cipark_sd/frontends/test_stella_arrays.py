@@ -139,6 +139,23 @@ def test_a_dimension_twice_means_its_first_and_its_second_place(tmp_path: Path) 
             read_model(path)
 
 
+def test_a_dimension_is_the_number_of_its_element_in_the_equation_of_one(tmp_path: Path) -> None:
+    """XMILE 1.0 has dimensions in equations as numbers; Stella writes one equation for each element in the same way."""
+    parts = (f'<element subscript="{dish}"><eqn>Dish*10 + h[Dish]</eqn></element>' for dish in ("Pizza", "Salad"))
+    variables = (
+        f'<aux name="h">{IS}<eqn>Dish^2</eqn></aux><aux name="x">{IS}{"".join(parts)}</aux>'
+        f'<stock name="S">{IS}<element subscript="Pizza"><eqn>7</eqn></element>'
+        '<element subscript="Salad"><eqn>Dish/4</eqn></element></stock>'
+    )
+    path = stella(tmp_path / "m.stmx", variables, before=DIMS)
+    run = simulate(read_model(path), save=["x", "s"])
+    assert run["x"][0].values.tolist() == [11, 24]
+    assert run["s"][0].values.tolist() == [7, 0.5]
+    for name, elements in by_simlin(path).items():
+        if name.startswith("x["):
+            np.testing.assert_array_equal(elements, 11 if "pizza" in name else 24)
+
+
 @pytest.mark.parametrize(("supply", "expected"), [(0, [0, 0]), (2, [2, 0]), (5, [3, 2]), (9, [3, 4])])
 def test_an_allocation_without_a_width_needs_no_kind(tmp_path: Path, supply: float, expected: list[float]) -> None:
     """A higher priority has all that it asks for before a lower one has anything; equals share by what they ask for."""

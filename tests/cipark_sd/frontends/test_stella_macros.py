@@ -16,7 +16,6 @@ MACRO = """<macro name="WORN" isee:macro_color="black">
 		<parm>amount</parm>
 		<parm>lifetime</parm>
 		<parm default="{default}">scrap</parm>
-		<sim_specs><start>1</start><stop>13</stop><dt>0.25</dt></sim_specs>
 		<variables>
 			<aux name="amount" access="input"><doc>What is bought</doc><eqn>1000</eqn><units>$</units></aux>
 			<aux name="lifetime" access="input"><eqn>STEP(3, 5)</eqn><units>Years</units></aux>

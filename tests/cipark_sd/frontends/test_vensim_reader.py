@@ -175,8 +175,10 @@ def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: P
     asked = "".join(f"{v} {t} = GET DATA AT TIME({v}, {t}) ~~|\n" for v in ("sales", "held") for t in (0, 1, 2, 4))
     series = [tmp_path / "d.csv"]
     run = simulate(read_model(write_mdl(data + asked, final=2, step=1), series=series))
-    assert [run[f"sales_{t}"].values.tolist() for t in (0, 1, 2, 4)] == [[10] * 3, [10] * 3, [20] * 3, [30] * 3]
-    assert [float(run[f"held_{t}"][0]) for t in (1, 2, 4)] == [1, 1, 2]
+    assert [run[f"sales_{t}"].values.tolist() for t in (1, 2)] == [[10] * 3, [20] * 3]
+    assert [float(run[f"held_{t}"][0]) for t in (1, 2)] == [1, 1]
+    # there are no data before the first point and after the last
+    assert all(run[f"{v}_{t}"].isnull().all() for v in ("sales", "held") for t in (0, 4))
     with pytest.raises(CiparkError, match="'x' asks for 'marked' at a time, which is marked :RAW:"):
         simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, 2) ~~|\n"), series=series))
 

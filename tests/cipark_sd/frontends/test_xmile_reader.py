@@ -432,6 +432,7 @@ FILES = sorted(CORPUS.glob("*/*.xmile"))
 DIFFERENT = {
     "xmile_initial_equation": "PySD passes over initial equations",
     "xmile_initials_by_element": "PySD does not find them, so it is given an array of initial values",
+    "xmile_inputs": "PySD has one RAMP for both languages",
     "xmile_non_negative": "a flow that a stock limits is no constant, whatever number its equation is",
     "xmile_operators": "PySD's grammar takes (-2)^2 for -2^2, so it is given (0 - 2)^2",
     "xmile_stock_and_flows": "PySD divides by a reciprocal step in the run",

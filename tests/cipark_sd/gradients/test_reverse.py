@@ -10,6 +10,7 @@ import pytest
 from forward_mode import value_and_jacobian
 from hypothesis import HealthCheck, given, settings
 from random_equations import models
+from stella import stella
 from value_and_gradient import value_and_gradient
 
 from cipark_sd.compiler.adjoint import adjoint
@@ -26,6 +27,7 @@ from cipark_sd.library import bundled
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario
+from cipark_sd.simulation import simulate
 
 #: Both modes multiply the same derivatives in another order: they agree to this share of the sum of absolute terms.
 ROUNDING = 1e-12
@@ -117,6 +119,21 @@ def test_both_engines_give_the_same_gradient_bit_for_bit(write_mdl: Callable[...
         )
         assert native.equals(slow)
         _agree(model, point, ["x", "y"], engine="native", method=method)
+
+
+@pytest.mark.parametrize("method", ["rk2", "rk4"])
+def test_what_is_held_through_a_step_has_the_slope_of_its_beginning(tmp_path: Path, method: Method) -> None:
+    """A pulse of XMILE that takes a share of a stock that grows, beside central differences."""
+    flows = (
+        '<stock name="S"><eqn>3</eqn><inflow>grow</inflow><outflow>out</outflow></stock><aux name="r"><eqn>0.3</eqn>'
+        '</aux><stock name="T"><eqn>0</eqn><inflow>out</inflow></stock><flow name="grow"><eqn>r*S</eqn></flow>'
+        '<flow name="out"><eqn>PULSE(S*r, 1, 1)</eqn></flow>'
+    )
+    model = read_model(stella(tmp_path / "m.stmx", flows, dt="0.25", stop="4", method="RK4"))
+    _, gradient = value_and_gradient(model, {"r": 0.3}, {"t": 1.0, "s": 2.0}, save=["s", "t"], method=method)
+    ends = [simulate(model, {"r": r}, save=["s", "t"], method=method) for r in (0.3 - 1e-5, 0.3 + 1e-5)]
+    below, above = (float((run["t"] + 2 * run["s"]).sum()) for run in ends)
+    np.testing.assert_allclose(gradient.gradient[0, 0], (above - below) / 2e-5, rtol=1e-8)
 
 
 def test_the_gradient_of_decay_is_the_closed_form(write_mdl: Callable[..., Path]) -> None:
