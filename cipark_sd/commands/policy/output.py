@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.commands.policy import what_next
@@ -20,7 +19,6 @@ from cipark_sd.pages.what_next import write_out
 from cipark_sd.timegrid import calendar_years
 
 
-@dataclass(frozen=True, slots=True)
 class _Basis(Part[Findings]):
     """What the draws are, and what a comparison is."""
 
@@ -35,7 +33,6 @@ class _Basis(Part[Findings]):
         yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
 
 
-@dataclass(frozen=True, slots=True)
 class _Rivals(Part[Findings]):
     """What each structure says and what its draws are."""
 
@@ -43,7 +40,6 @@ class _Rivals(Part[Findings]):
         yield Section("The structures", tuple(_rivals(findings.about)))
 
 
-@dataclass(frozen=True, slots=True)
 class _Limits(Part[Findings]):
     """What no reading of the page may take for knowledge, and what was not computed."""
 

@@ -1,7 +1,6 @@
 """A sample of runs: how far outputs go."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True, slots=True)
 class Sample(Method):
     """Runs over all constants together."""
 
