@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from cipark_sd.claims import NARROW
 from cipark_sd.commands.policy import what_next
-from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.answer import First
 from cipark_sd.commands.policy.findings import FILE, Findings, load
 from cipark_sd.commands.policy.part import PolicyPart, part
@@ -107,7 +108,7 @@ def _limits(about: About) -> list[str]:
         items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif about.untaught:
         items.append(
-            f"Parameters of which the data taught little under {about.first_title} (at least {LITTLE:.0%} of the prior "
+            f"Parameters of which the data taught little under {about.first_title} (at least {NARROW:.0%} of the prior "
             f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:
