@@ -214,6 +214,10 @@ def with_unit(text: str, unit: str) -> str:
     return f"{text} {word}{slash}{per}".rstrip()
 
 
+#: Width of an interval of what is counted from which on it has whole ends.
+WHOLE = 3
+
+
 def is_counted(unit: str) -> bool:
     """Whether a unit is a thing that is counted, in whole numbers, and not a length of time.
 
