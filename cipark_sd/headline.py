@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
-from cipark_sd.wording import NO_END, WHOLE, absent, beside, between, listed, number, percent, rounded, with_unit
+from cipark_sd.wording import (
+    NO_END,
+    WHOLE,
+    absent,
+    beside,
+    between,
+    is_counted,
+    listed,
+    number,
+    percent,
+    rounded,
+    with_unit,
+)
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = ("not found", "none", "not judged")
@@ -288,11 +300,11 @@ class Headline:
         low, high = bounds.low, bounds.high
         if low is None or high is None or bounds.gaps:
             return f"{self.value} ({bounds.brief})"
-        is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
+        counted = is_counted(self.unit)
         if self.is_change and not low <= 0 <= high:
             low, high = sorted((abs(low), abs(high)))
-            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted else " less"
-        if not is_counted or high - low < WHOLE:
+            size, way = abs(size), " more" if size > 0 else " fewer" if counted else " less"
+        if not counted or high - low < WHOLE:
             shown = replace(self, number=size, interval=replace(bounds, low=low, high=high))
             return f"{shown.value}{way} ({replace(bounds, low=low, high=high).brief})"
         # nothing is counted in parts

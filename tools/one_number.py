@@ -23,9 +23,8 @@ from typing import Any
 _NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?"
 _WAY = r"(?: (?:[A-Za-z/²]+ )?(more|fewer|less))?"
 #: A number, what it is of, and its interval; a change may say its direction once or at each end.
-_STATEMENT = re.compile(
-    rf"(?<![\w.,])({_NUMBER})(?![\w.%])([^()<>:;\n\t]{{0,60}}?) ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)"
-)
+_OF = r"((?:[^()<>:;\d]|(?<=[A-Za-z])\d){0,60}?)"
+_STATEMENT = re.compile(rf"(?<![\w.,])({_NUMBER})(?![\w.%]){_OF} ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)")
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
 
@@ -111,6 +110,15 @@ def of_player(html: str) -> Iterator[tuple[str, Said]]:
             yield outcome["estimand"], Said(middle, (low, high))
 
 
+def records_in(content: Any) -> Iterator[dict[str, Any]]:
+    """All records of a file, wherever they stand in it."""
+    if isinstance(content, dict) and {"estimand", "number", "interval"} <= content.keys():
+        yield content
+    elif isinstance(content, dict | list):
+        for inner in content.values() if isinstance(content, dict) else content:
+            yield from records_in(inner)
+
+
 def places(path: Path) -> Iterator[Place]:
     """What stands at a path."""
     if path.is_dir():
@@ -119,8 +127,7 @@ def places(path: Path) -> Iterator[Place]:
         return
     text, name = path.read_text(encoding="utf-8"), f"{path.parent.name}/{path.name}"
     if path.suffix == ".json":
-        kept = json.loads(text).get("headlines", [])
-        yield Place(name, kept if isinstance(kept, list) else [record for some in kept.values() for record in some])
+        yield Place(name, list(records_in(json.loads(text))))
     elif _DATA.search(text):
         yield Place(name, shown=list(of_player(text)))
     elif path.suffix == ".html":
@@ -151,9 +158,10 @@ def faults(found: Sequence[Place]) -> Iterator[str]:
 
 
 def _key(record: dict[str, Any]) -> str:
-    """The estimand, and the structure that a record is conditional on."""
+    """The estimand, the structure that a record is conditional on, and an optimum by its name."""
     structure = [text for text in record["conditional_on"] if text.startswith("structure")]
-    return "; ".join([record["estimand"], *structure])
+    best = [record["kind"]] if record["kind"].endswith("optimum") else []
+    return "; ".join([record["estimand"], *structure, *best])
 
 
 def _numbers(record: dict[str, Any]) -> tuple[float, float | None, float | None]:

@@ -55,7 +55,7 @@ class First(Part[Findings]):
             content = "effects whose direction the model does not assume"
         caption = f"{title} {when}: {content}, median with 50% and 90% of the draws."
         answer = Answer(
-            question=f"{title} {when}: what made it, and what would have changed it?",
+            question=f"{title} {when}: what each policy changes",
             numbers=lines,
             fit=rests_on(about),
             cannot=cannot_say(findings),

@@ -124,7 +124,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
             row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
         for time, by_policy in at.items():
             values = by_policy[policy.id]
-            row.append((catalogue.date(time), signed(values["median"])))
+            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"])))
             if many:
                 row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
                 row.append(("P>0", f"{values['above_zero']:.2f}"))
@@ -163,7 +163,7 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
         cells = []
         for difference in (by_policy[policy.id] for by_policy in shown):
             star = " *" if many and (difference["low90"] > 0 or difference["high90"] < 0) else ""
-            cells.append(signed(difference["median"]) + star)
+            cells.append(signed(difference["median"], difference["high90"] - difference["low90"]) + star)
         rows.append((policy.id, policy.title, *cells))
     kind = f"median difference to the base ({about.of_draws}; * the 90 % interval leaves out zero)"
     caption = f"All outcomes {about.catalogue.when(at)}: {kind if many else 'difference to the base (one run)'}"

@@ -94,7 +94,8 @@ def said_twice(*found: Path) -> list[str]:
     return list(faults([place for path in found for place in places(path)]))
 
 
-RECORD = {"estimand": "left at 8", "number": -15.7, "interval": {"low": -32.8, "high": -8.36}, "conditional_on": []}
+RECORD: dict[str, object] = {"estimand": "left at 8", "number": -15.7, "interval": {"low": -32.8, "high": -8.36}}
+RECORD |= {"conditional_on": [], "kind": "median"}
 PAGE = '<script type="application/json" id="data">{}</script>'
 CURVES = struct.pack("<10d", 0.0, -32.8, 0.0, -20.0, 0.0, -15.7, 0.0, -12.0, 0.0, -8.36)
 OPENED = {

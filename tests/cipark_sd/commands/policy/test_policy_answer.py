@@ -178,7 +178,7 @@ def test_the_box_is_the_first_block_of_the_page_and_is_left_out_where_nothing_wa
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     page = page_of(parts()[:1], findings, Pictures(frozenset({"answer"})), "t", "i")
     (block,) = page.sections[0].blocks
-    assert block.question == "Left at 8: what made it, and what would have changed it?"
+    assert block.question == "Left at 8: what each policy changes"
     assert block.picture is not None
     assert block.picture.file == "answer.svg"
     assert list(First(()).sections(Findings(about, {}), Pictures())) == []
@@ -189,6 +189,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
     page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what made it, and what would have changed it?"
+    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what each policy changes"
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
