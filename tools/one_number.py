@@ -60,9 +60,11 @@ class Place:
 
 def is_rounded(text: str, value: float) -> bool:
     """Whether a text is a value, sign included, to as many decimals or to as many digits, two at least, as it has."""
-    said = float(text.replace(",", "").replace("−", "-"))
+    printed = float(text.replace(",", "").replace("−", "-"))
     decimals = len(text.partition(".")[2])
-    return abs(said - value) <= 0.5001 * 10**-decimals or any(said == float(f"{value:.{n}g}") for n in range(2, 12))
+    return abs(printed - value) <= 0.5001 * 10**-decimals or any(
+        printed == float(f"{value:.{n}g}") for n in range(2, 12)
+    )
 
 
 def statements(text: str) -> Iterator[Said]:
@@ -89,9 +91,9 @@ def on_page(html: str) -> Iterator[tuple[str, Said]]:
         number = re.match(_NUMBER, value)
         yield unescape(name), Said(number[0] if number else "nan", ends.groups() if ends else ())
     for name, card in re.findall(r'<section data-estimand="([^"]*)">(.*?)</section>', html, re.DOTALL):
-        said = _words(next(iter(re.findall(r"<b>(.*?)</b>", card)), ""))
-        number = re.match(_NUMBER, said)
-        yield unescape(name), next(statements(said), Said(number[0] if number else "nan"))
+        printed = _words(next(iter(re.findall(r"<b>(.*?)</b>", card)), ""))
+        number = re.match(_NUMBER, printed)
+        yield unescape(name), next(statements(printed), Said(number[0] if number else "nan"))
 
 
 def _words(html: str) -> str:
@@ -132,29 +134,29 @@ def places(path: Path) -> Iterator[Place]:
         yield Place(name, shown=list(of_player(text)))
     elif path.suffix == ".html":
         first = re.findall(r'<section class="(?:first|answer)".*?</section>|<dl>.*?</dl>', text, re.DOTALL)
-        sentences = [said for part in first for said in statements(re.sub(r"\s*<[^>]*>\s*", " ", unescape(part)))]
+        sentences = [printed for part in first for printed in statements(re.sub(r"\s*<[^>]*>\s*", " ", unescape(part)))]
         yield Place(name, shown=list(on_page(text)), sentences=sentences)
     else:
         yield Place(name, sentences=list(statements(text)))
 
 
-def faults(found: Sequence[Place]) -> Iterator[str]:
+def faults(given: Sequence[Place]) -> Iterator[str]:
     """Each number that is another one than its record's, with where it stands."""
-    records = [(place.name, record) for place in found for record in place.records]
+    records = [(place.name, record) for place in given for record in place.records]
     by_name: dict[str, dict[str, str]] = defaultdict(dict)
     for name, record in records:
         by_name[_key(record)].setdefault(f"{record['number']:.10g}", f"{record['number']:.6g} in {name}")
     for estimand, numbers in by_name.items():
         if len(numbers) > 1:
             yield f"{estimand}: {'; '.join(numbers.values())}"
-    for place in found:
-        for estimand, said in place.shown:
+    for place in given:
+        for estimand, printed in place.shown:
             its = [record for _, record in records if record["estimand"] == estimand]
-            if its and not any(said.is_of(*_numbers(record)) for record in its):
-                yield f"{estimand}: {said} in {place.name}, {its[0]['number']:.6g} in its record"
-        for said in place.sentences:
-            if not any(said.is_of(*_numbers(record)) for _, record in records):
-                yield f"{said} in {place.name}: the number of no record"
+            if its and not any(printed.is_of(*_numbers(record)) for record in its):
+                yield f"{estimand}: {printed} in {place.name}, {its[0]['number']:.6g} in its record"
+        for printed in place.sentences:
+            if not any(printed.is_of(*_numbers(record)) for _, record in records):
+                yield f"{printed} in {place.name}: the number of no record"
 
 
 def _key(record: dict[str, Any]) -> str:
