@@ -12,12 +12,22 @@ from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
 from cipark_sd.claims import NARROW
-from cipark_sd.wording import NO_END, absent, beside, between, listed, number, percent, rounded, with_unit
+from cipark_sd.wording import (
+    NO_END,
+    WHOLE,
+    absent,
+    beside,
+    between,
+    is_counted,
+    listed,
+    number,
+    percent,
+    rounded,
+    with_unit,
+)
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = ("not found", "none", "not judged")
-#: Width of an interval of what is counted from which on it has whole ends.
-_WHOLE = 3
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
 #: Where :func:`output` has put the time.
@@ -291,11 +301,11 @@ class Headline:
         low, high = bounds.low, bounds.high
         if low is None or high is None or bounds.gaps:
             return f"{self.value} ({bounds.brief})"
-        is_counted = with_unit("2", self.unit) != f"2 {self.unit}".rstrip()
+        counted = is_counted(self.unit)
         if self.is_change and not low <= 0 <= high:
             low, high = sorted((abs(low), abs(high)))
-            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted else " less"
-        if not is_counted or high - low < _WHOLE:
+            size, way = abs(size), " more" if size > 0 else " fewer" if counted else " less"
+        if not counted or high - low < WHOLE:
             shown = replace(self, number=size, interval=replace(bounds, low=low, high=high))
             return f"{shown.value}{way} ({replace(bounds, low=low, high=high).brief})"
         # nothing is counted in parts

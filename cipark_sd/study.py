@@ -80,6 +80,8 @@ class DrawSet:
         Sentences: where they come from, and what a reader must know of them.
     unreliable : mapping of str to str
         By structure, where it is known: how many terms of the comparison behind the weights cannot be judged.
+    misfit : str
+        What the fitted model does not follow in the data, so that its intervals are too narrow; empty where nothing.
     """
 
     structures: tuple[Structure, ...]
@@ -87,6 +89,7 @@ class DrawSet:
     prior: Mapping[str, Draws]
     notes: tuple[str, ...] = ()
     unreliable: Mapping[str, str] = field(default_factory=dict)
+    misfit: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Numbers, intervals and lists as a person reads them."""
 
+import calendar
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -185,10 +186,12 @@ def with_error(value: float, error: float) -> str:
     return f"{round(value, places):.{max(places, 0)}f} ± {number(float(f'{error:.1g}'), digits=1)}"
 
 
+#: Things that are counted and have no other plural.
+_SAME_PLURAL = {"people", "sheep", "fish", "deer", "men"}
 #: Units that are no counted things, or are the same in the plural.
-_WITHOUT_PLURAL = {
-    *("people", "yuan", "sheep", "fish", "deer", "percent", "money", "water", "energy", "capital", "fraction"),
-    *("biomass", "mol", "bar", "lux", "rad", "hertz", "celsius", "kelvin", "min", "sec", "index", "data", "men"),
+_WITHOUT_PLURAL = _SAME_PLURAL | {
+    *("yuan", "percent", "money", "water", "energy", "capital", "fraction"),
+    *("biomass", "mol", "bar", "lux", "rad", "hertz", "celsius", "kelvin", "min", "sec", "index", "data"),
 }
 
 
@@ -199,8 +202,8 @@ def with_unit(text: str, unit: str) -> str:
 
     >>> with_unit("57", "firm"), with_unit("1", "firm"), with_unit("0.5", "fox/Year"), with_unit("3", "MUSD")
     ('57 firms', '1 firm', '0.5 foxes/Year', '3 MUSD')
-    >>> with_unit("4", "country"), with_unit("2", "km2"), with_unit("2", "Minutes"), with_unit("2", "")
-    ('4 countries', '2 km2', '2 Minutes', '2')
+    >>> with_unit("4", "country"), with_unit("2", "km2"), with_unit("2", "Minutes"), with_unit("2", "Wolf")
+    ('4 countries', '2 km2', '2 Minutes', '2 Wolves')
     """
     noun, slash, per = unit.partition("/")
     word = noun.strip()
@@ -209,19 +212,40 @@ def with_unit(text: str, unit: str) -> str:
     if text not in ("1", "-1") and counted and re.search("[aeiou]", word) and not re.search("[^s]s$", word):
         if re.search("[^aeiou]y$", word):
             word = word[:-1] + "ies"
+        elif re.search("(wol|cal|hal|el|lea|loa)f$|[kwl]ife$", word):
+            word = re.sub("fe?$", "ves", word)
         else:
             word += "es" if re.search("(s|x|ch|sh)$", word) else "s"
     return f"{text} {word}{slash}{per}".rstrip()
 
 
+#: Width of an interval of what is counted from which on it has whole ends.
+WHOLE = 3
+
+
 def is_counted(unit: str) -> bool:
     """Whether a unit is a thing that is counted, in whole numbers, and not a length of time.
 
-    >>> [is_counted(unit) for unit in ("firm", "MUSD", "firm/Year", "Month", "")]
-    [True, False, False, False, False]
+    >>> [is_counted(unit) for unit in ("firm", "Patients", "people", "MUSD", "firm/Year", "Months", "")]
+    [True, True, True, False, False, False, False]
     """
+    word = unit.strip().lower()
+    if word in _SAME_PLURAL:
+        return True
+    # a plural is of its singular
+    word = word[:-1] if re.search("[a-z]{3,}[^s]s$", word) and word not in _WITHOUT_PLURAL else word
     times = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-    return "/" not in unit and with_unit("2", unit) != f"2 {unit}".rstrip() and unit.strip().lower() not in times
+    return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word not in times
+
+
+def said_date(text: str) -> str:
+    """A date as people write it; any other text as it is.
+
+    >>> said_date("2015-05-12"), said_date("week 3")
+    ('12 May 2015', 'week 3')
+    """
+    match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", text)
+    return f"{int(match[3])} {calendar.month_abbr[int(match[2])]} {match[1]}" if match else text
 
 
 def percent(level: float) -> str:

@@ -278,7 +278,7 @@ makes this page. *Same as ours* are files without a record: those of which both 
 measured once and kept (`--kept`). The suites from `bptk` on are repositories that were looked up later, with five
 files or more. Of the first 345 files looked up 275 ran before the readers were mended by them.
 """
-COMMAND = "python tools/public_files.py FOLDER --page docs/reference/public_files.md"
+COMMAND = "python tools/public_files.py FOLDER --page docs/results/public_files.md"
 
 
 def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:

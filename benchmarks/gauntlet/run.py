@@ -2,7 +2,7 @@
 
 For each case and data set the model file has its constants wrong by up to the level's factor. The commands are run as a
 person would type them; PySD made the data, and plain searches on the study's log density judge the fit. Results are
-kept in a file of JSON lines, so that a second call resumes. docs/reference/gauntlet.md is written by
+kept in a file of JSON lines, so that a second call resumes. docs/results/gauntlet.md is written by
 --page.
 """
 
@@ -119,7 +119,7 @@ def one_set(case: Case, level: int, seed: int, work: Path, slack: float = 1.0) -
 )
 @click.option("--slack", default=1.0, show_default=True, help="Multiplies the limits of processor time.")
 @click.option("--fresh", is_flag=True, help="Run again what the results hold.")
-@click.option("--page", is_flag=True, help="Write docs/reference/gauntlet.md from the results and run nothing.")
+@click.option("--page", is_flag=True, help="Write docs/results/gauntlet.md from the results and run nothing.")
 def main(
     cases: tuple[str, ...],
     levels: tuple[str, ...],
@@ -135,7 +135,7 @@ def main(
     lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
     records = [json.loads(line) for line in lines]
     if page:
-        target = Path(__file__).parents[2] / "docs" / "reference" / "gauntlet.md"
+        target = Path(__file__).parents[2] / "docs" / "results" / "gauntlet.md"
         before = results.with_name("before.jsonl")
         older = (
             [json.loads(line) for line in before.read_text(encoding="utf-8").splitlines()] if before.exists() else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
-from calibration.for_analyses.optima import OnStructure, best_fits
+from calibration.for_analyses.optima import OnStructure, best_fits, misfit_of
 from calibration.for_analyses.study_draws import attributes as attributes_of
 from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
 from calibration.sampling.draws import problem_digest
@@ -100,7 +100,16 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     )
     unseen = all(draws.origin == "prior" for draws in drawn.values())
     prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
-    return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table))
+    misfit = "" if unseen or isinstance(request.source, Mapping) else misfit_of(_fit_folder(problem, archive))
+    return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table), misfit)
+
+
+def _fit_folder(problem: CalibrationProblem, archive: _Archive | None) -> Path:
+    """The output folder of the fit that draws or best fits are of."""
+    if archive is None:
+        return OUTPUT_FOLDER / problem.folder.resolve().name
+    folder = archive.place if archive.place.is_dir() else archive.place.parent
+    return folder.parent if folder.name == RIVALS else folder
 
 
 def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Path:

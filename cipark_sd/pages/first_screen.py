@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from cipark_sd.headline import Bounds, Headline
@@ -23,6 +24,7 @@ CLASSES = {
         '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
     ),
 }
+_INTERVAL = re.compile(r"\(\d+%: [^()<>]{1,30}\)")
 #: What was counted, the model with the data, and its priors alone.
 SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
 
@@ -75,6 +77,11 @@ def _figure(screen: FirstScreen, words: Callable[[str], str], picture: Callable[
     )
 
 
+def unbroken(text: str) -> str:
+    """HTML in which an interval such as ``(90%: 40 to 77)`` stays on one line."""
+    return _INTERVAL.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
+
+
 def _mark(standing: str, text: str = "") -> str:
     """A class as its icon and a word, which is its own where there is none."""
     style, name, shape = CLASSES[standing]
@@ -91,7 +98,7 @@ def _number(record: Headline) -> str:
     assumed = "Not a finding. Model: " if record.standing == "assumed" else ""
     return (
         f'<section data-estimand="{html.escape(record.estimand)}"><h2>{name}</h2>{mark}'
-        f"<p>{reported}{assumed}<b>{html.escape(without_exponents(record.brief))}</b></p>{''.join(_intervals(record))}</section>"
+        f"<p>{reported}{assumed}<b>{unbroken(html.escape(without_exponents(record.brief)))}</b></p>{''.join(_intervals(record))}</section>"
     )
 
 

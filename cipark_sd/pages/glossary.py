@@ -5,16 +5,16 @@ import re
 
 #: A pattern of the word as it stands in sentences, and what it means there.
 WORDS = {
-    "prior": ("prior(?:s)?", "what was taken to be likely before the data were looked at"),
-    "posterior": ("posterior", "what is likely once the data have been looked at, as joint draws of all parameters"),
+    "prior": ("prior(?:s)?", "what was thought likely before the data were used"),
+    "posterior": ("posterior", "what is likely once the data are used, as joint draws of all parameters"),
     "likelihood": ("(?:log )?likelihood", "how probable the data are under given values of the parameters"),
     "profile": (
         "profile(?:s)?(?: likelihoods?| intervals?)?",
-        "how well the data can still be fitted when one number is held at a value and all others are free",
+        "how well the model still fits when one number is fixed at a value and all others are free",
     ),
     "open": (
         "open on both sides|open(?= to [-\\d])|(?<=to )open",
-        "said of an end of an interval: nothing bounds it on that side",
+        "unbounded: neither data nor priors end the interval on that side",
     ),
     "optimum": (
         "(?:MAP |ML )?optimum",
@@ -23,7 +23,7 @@ WORDS = {
     "parameter": ("parameter(?:s)?", "a constant of the model that is fitted, or uncertain"),
     "held": (
         "(?:is|are) held|held constants?|constants that are held",
-        "kept at a value; what follows is conditional on that value",
+        "fixed at a value; results are conditional on it",
     ),
     "structure": ("structure(?:s)?", "one way in which the model could be built; rivals are fitted to the same data"),
     "noise": ("noise", "how far single numbers scatter around what the model expects"),
@@ -35,15 +35,15 @@ WORDS = {
     "dispersion": ("dispersion", "how many times larger the scatter of counts is than that of independent events"),
     "quantile residual": (
         "quantile residual(?:s)?",
-        "how improbable a seen number is, as the standard normal number that is as improbable",
+        "how improbable a reported number is, on the scale of a standard normal number",
     ),
     "Fisher information": (
         "Fisher information",
-        "how sharply the data tell values of the parameters apart, near the optimum",
+        "how sharply the data distinguish values of the parameters near the optimum",
     ),
     "singular values": (
         "singular values?",
-        "how far the data move along each direction in which parameters can move together; if small, weakly identified",
+        "how far the expected data move along each combination of parameters; small: weakly identified",
     ),
     "collinearity": ("collinearity", "how far parameters are confounded in the data"),
     "Pareto k": (
@@ -57,7 +57,7 @@ WORDS = {
         "log predictive density|elpd",
         "how probable data are that were left out of a fit; larger is better",
     ),
-    "hold-out": ("hold-outs?|held out", "data that a fit has not seen and is scored on"),
+    "hold-out": ("hold-outs?|held out", "data left out of the fit and used to score it"),
     "total index": (
         "total ind(?:ex|ices)",
         "the share of an output's variance that would be left if all constants but this one were known",

@@ -33,7 +33,7 @@ from cipark_sd.pages.blocks import (
     Table,
     headline_table,
 )
-from cipark_sd.pages.first_screen import rendered
+from cipark_sd.pages.first_screen import rendered, unbroken
 from cipark_sd.pages.glossary import Glossary
 from cipark_sd.pages.player.shell import is_page, policy, style, stylesheet
 from cipark_sd.records import from_plain, of_this_version, to_plain
@@ -92,7 +92,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     glossary = Glossary()
     for number, (page, folder) in enumerate(pages, start=1):
         writer = _Writer(folder, glossary, f"{number}")
-        folds = any(isinstance(block, FirstScreen) for block in _first(page.sections))
+        folds = _folds(page)
         # a first screen has the finding for a title, and the page's own in a small line above it
         heads = [] if folds else [f"<h1>{_escape(page.title)}</h1>"]
         identity = f'<p class="identity">{_escape(page.identity)}</p>'
@@ -113,7 +113,9 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     words = glossary.list()
     if words:
         entries.append('<p><a href="#words">Words</a></p>')
-        parts.append(f'<h2 id="words">Words</h2>{words}')
+        head = '<h2 id="words">Words</h2>'
+        folded = f'<details class="part"><summary>{head}</summary>{words}</details>'
+        parts.append(folded if all(_folds(page) for page, _ in pages) else head + words)
     contents = f'<nav aria-label="Contents">{"".join(entries)}</nav>' if len(entries) > 1 else ""
     body = "\n".join(parts).replace(_CONTENTS, contents, 1)
     name = _escape(title or "; ".join(page.title for page, _ in pages))
@@ -205,6 +207,11 @@ def _following(sections: Iterable[Section]) -> Iterator[Section]:
             yield section
 
 
+def _folds(page: Page) -> bool:
+    """Whether a page has a first screen, below which all is folded."""
+    return any(isinstance(block, FirstScreen) for block in _first(page.sections))
+
+
 def _begins(section: Section) -> bool:
     return any(isinstance(block, Answer | FirstScreen) for block in section.blocks)
 
@@ -290,7 +297,7 @@ class _Writer:
         return self._image(Picture(file, caption))
 
     def _words(self, text: str) -> str:
-        return self.glossary.linked(without_exponents(text))
+        return unbroken(self.glossary.linked(without_exponents(text)))
 
     def _caption(self, caption: str) -> str:
         return f"<figcaption>{self._words(caption)}</figcaption>"

@@ -39,13 +39,13 @@ def test_a_number_that_is_given_has_a_reason(file: str) -> None:
 
 
 def test_a_page_that_a_script_makes_names_its_command() -> None:
-    page = {"file": "docs/reference/public_files.md", "made": "tools/other.py"}
+    page = {"file": "docs/results/public_files.md", "made": "tools/other.py"}
     (fault,) = numbers.faults(page, {})
     assert "does not name the command that makes it: tools/other.py" in fault
 
 
 def test_the_counts_of_the_page_of_public_files_are_those_of_its_rows() -> None:
-    text = (ROOT / "docs" / "reference" / "public_files.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "results" / "public_files.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     counts = {(row[0], row[1]): row[2:] for row in rows if len(row) == 8 and row[2].isdigit()}

@@ -19,7 +19,7 @@ from calibration.report.study_facts import Observed
 from cipark_sd.headline import Headline, Standing
 from cipark_sd.pages.blocks import FirstScreen, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import listed
+from cipark_sd.wording import listed, said_date
 
 #: Numbers that are drawn, and constants that a line names, at most; the share of noise of which rows are counted.
 NUMBERS, NAMED, BAND = 3, 3, 0.9
@@ -209,7 +209,7 @@ def caption_words(findings: Findings) -> str:
     text = f"{line} Dots: reported.{hollow}"
     if observed is not None and rows:
         ends = [row.end for row in rows]
-        dates = [fit.study.calendar.label(at) for at in observed.jumps if min(ends) < at <= max(ends)]
+        dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if min(ends) < at <= max(ends)]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
     return f"{text} {noise_words(fit, observed)}".rstrip()
 

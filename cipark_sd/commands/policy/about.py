@@ -40,6 +40,8 @@ class About:
         The study whose fit it is, where that stands elsewhere.
     notes : tuple of str
         Where the draws come from, and what a reader must know of them.
+    misfit : str
+        What the fitted model does not follow in the data; empty where nothing.
     unreliable : mapping of str to str
         By rival, where it is known: how many terms its weight cannot judge.
     not_run : mapping of str to str
@@ -65,6 +67,7 @@ class About:
     identity: str
     fit_of: str = ""
     notes: tuple[str, ...] = ()
+    misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()

@@ -111,9 +111,12 @@ class Analysis:
         return runs
 
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
-        """In words, what a reader must know of runs: how many needed a finer step, how many failed, and of what."""
+        """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
+        misfit = self.about.misfit
+        narrow = f"{misfit[:1].upper()}{misfit[1:]}, so intervals are too narrow and no class says informed."
         finer, failures = int(runs["refined"].sum()), failures_in(self.model, runs)
         sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
+        sentences = [narrow, *sentences] if misfit else sentences
         return (*sentences, *([failures.sentence("Policies")] if failures.failed else []))
 
 
@@ -157,6 +160,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
+        misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
         printed=request.outcomes,

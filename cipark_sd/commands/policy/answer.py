@@ -15,7 +15,7 @@ from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.wording import listed, number, rounded, with_unit
+from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class First(Part[Findings]):
             content = "effects whose direction the model does not assume"
         caption = f"{title} {when}: {content}, median with 50% and 90% of the draws."
         answer = Answer(
-            question=f"{title} {when}: what made it, and what would have changed it?",
+            question=f"{title} {when}: what each policy changes",
             numbers=lines,
             fit=rests_on(about),
             cannot=cannot_say(findings),
@@ -101,8 +101,8 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
         moving = {policy for _, policy, row in rows if row["low90"] or row["high90"]}
         names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed & moving]
         yield f"The model assumes the direction of these, so they are no findings: {first_of(names, NAMED)}."
-    base = f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}"
-    yield f"{base}, {'the mean of the draws' if many else 'at the best fit'}."
+    if not many:
+        yield f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}, at the best fit."
 
 
 def _place(effect: EffectClass | None) -> int:
@@ -112,21 +112,25 @@ def _place(effect: EffectClass | None) -> int:
 def _ends(low: float, high: float, unit: str) -> str:
     """An interval of differences in words."""
     if low < 0 < high:
-        fewer, above = (rounded(abs(end), high - low) for end in (low, high))
+        fewer, above = (_size(end, high - low, unit) for end in (low, high))
         return f"{fewer} {_way(-1, unit)} to {above} {_way(1, unit)}"
     near, far = sorted((abs(low), abs(high)))
-    return f"{rounded(near, high - low)} to {rounded(far, high - low)} {_way(low + high, unit)}"
+    return f"{_size(near, high - low, unit)} to {_size(far, high - low, unit)} {_way(low + high, unit)}"
+
+
+def _size(value: float, width: float, unit: str) -> str:
+    """A number without its sign, of counted things whole where the interval is wide enough."""
+    return f"{abs(value):.0f}" if is_counted(unit) and width >= WHOLE else rounded(abs(value), width)
 
 
 def _way(value: float, unit: str) -> str:
-    counted = with_unit("2", unit) != f"2 {unit}".rstrip()
-    return "more" if value > 0 else "fewer" if counted else "less"
+    return "more" if value > 0 else "fewer" if is_counted(unit) else "less"
 
 
 def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
     """A difference in words, with the interval of the draws where there are several."""
     low, high = row["low90"], row["high90"]
-    size = with_unit(rounded(abs(row["median"]), high - low), unit)
+    size = with_unit(_size(row["median"], high - low, unit), unit)
     interval = f" (90%: {_ends(low, high, unit)})" if many else ""
     return f"{size} {_way(row['median'], unit)}{interval}"
 
@@ -163,6 +167,8 @@ def cannot_say(findings: Findings) -> str:
     """What is assumed, what the equations contain already, and what the data have not taught."""
     about = findings.about
     parts = []
+    if about.misfit:
+        parts.append(f"{about.misfit[:1].upper()}{about.misfit[1:]}, so that intervals are too narrow.")
     if about.unseen:
         parts.append("All of it is assumed.")
     if about.several:

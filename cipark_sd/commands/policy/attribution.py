@@ -165,16 +165,16 @@ class AttributionPart(PolicyPart[Attribution]):
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             values = result.factorials[name][outcome].sel(time=at).isel(rival=0)
+            under = "" if variant is None else f", {variant.title}"
             for position, factor in enumerate(about.catalogue.factors):
                 summarised = summary(values.isel(factor=position).to_numpy())
                 if summarised.n:
                     yield from about.record(
-                        f"Shapley value of {factor.title} for {about.estimand()}",
+                        f"Shapley value of {factor.title} for {about.estimand()}{under}",
                         summarised.mean,
                         unit=about.units[outcome],
                         kind="mean",
                         interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
-                        conditions=() if variant is None else (variant.title,),
                     )
 
     def sections_of(self, result: Attribution, about: About, pictures: Pictures) -> Iterator[Section]:

@@ -37,11 +37,12 @@ class EffectClass:
 
 
 def effect_classes(
-    catalogue: Catalogue, prior: xr.Dataset, posterior: xr.Dataset, rivals: Sequence[str]
+    catalogue: Catalogue, prior: xr.Dataset, posterior: xr.Dataset, rivals: Sequence[str], misfit: str = ""
 ) -> tuple[EffectClass, ...]:
     """Each effect over draws before and after the data, under all structures ``rivals`` that were fitted.
 
-    A structure under which a policy changes nothing, before the data and after them, takes no part.
+    A structure under which a policy changes nothing, before the data and after them, takes no part. Data that the model
+    does not follow, which ``misfit`` names, inform no effect.
     """
     outcome, at = catalogue.headline
     classes = []
@@ -53,6 +54,8 @@ def effect_classes(
         pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
         kind = class_of(pairs, shares) if active else "built in"
         assumed = not active or has_assumed_sign(pairs)
+        if misfit and kind == "informed":
+            kind = "built in" if assumed else "undecided"
         classes.append(EffectClass(policy.id, kind, median, low, high, assumed))
     return tuple(classes)
 

@@ -99,6 +99,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         table = alternatives_table(
             runs, prior, catalogue.outcomes, decisions, effective=fitted, without_data=inputs[titles]
         )
+        if analysis.about.misfit:
+            # data that the model does not follow inform nothing
+            table = table.replace({column: {"informed": "not decided"} for column in ("level_class", "change_class")})
         main = Compared.of(runs, catalogue.outcome_by_id[decisions.outcome], decisions)
         units = {label: estimands.unit_of(analysis.model, name) for name, label in labels_of(analysis).items()}
         known = measurements(main, inputs, options, np.random.default_rng(seed))

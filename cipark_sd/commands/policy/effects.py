@@ -124,7 +124,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
             row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
         for time, by_policy in at.items():
             values = by_policy[policy.id]
-            row.append((catalogue.date(time), signed(values["median"])))
+            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"])))
             if many:
                 row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
                 row.append(("P>0", f"{values['above_zero']:.2f}"))
@@ -134,13 +134,14 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
         rows.append([*row, ("expected", hoped)] if claims else row)
     base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
-    levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
     source = f"; structure {first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if shown_rival(frame, about) == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
     last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
-    of_draws = f"{about.of_draws}; medians; mean of the base" if many else "one run, at the optimum; the base is"
-    content = f"difference to the base ({of_draws} {levels}{source}{last})"
+    levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
+    # over draws the level is a number of the fit's report
+    of_draws = f"{about.of_draws}; medians" if many else f"one run, at the optimum; the base is {levels}"
+    content = f"difference to the base ({of_draws}{source}{last})"
     return Table.of(rows, f"{about.titled(outcome)}: {content}")
 
 
@@ -162,7 +163,7 @@ def _other_outcomes(result: Effects, about: About, at: float) -> Table:
         cells = []
         for difference in (by_policy[policy.id] for by_policy in shown):
             star = " *" if many and (difference["low90"] > 0 or difference["high90"] < 0) else ""
-            cells.append(signed(difference["median"]) + star)
+            cells.append(signed(difference["median"], difference["high90"] - difference["low90"]) + star)
         rows.append((policy.id, policy.title, *cells))
     kind = f"median difference to the base ({about.of_draws}; * the 90 % interval leaves out zero)"
     caption = f"All outcomes {about.catalogue.when(at)}: {kind if many else 'difference to the base (one run)'}"
@@ -199,7 +200,7 @@ class EffectsPart(PolicyPart[Effects]):
         differences = table(runs)
         prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
         claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
-        classes = effect_classes(catalogue, prior, runs, tuple(fitted)) if fitted else ()
+        classes = effect_classes(catalogue, prior, runs, tuple(fitted), analysis.about.misfit) if fitted else ()
         headline, at = catalogue.headline
         assumed = {effect.policy for effect in classes if effect.assumed_sign}
         largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
@@ -236,15 +237,13 @@ class EffectsPart(PolicyPart[Effects]):
         yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
     def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
-        """The base's mean, and by how much each policy changes it: all of the headline's outcome at its time."""
+        """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
         (outcome, at), frame = about.catalogue.headline, result.differences
         shown, units = shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
         record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
-        for place, policy in enumerate(about.catalogue.changes):
+        for policy in about.catalogue.changes:
             row = rows[policy.id]
-            if not place:
-                yield from record(about.estimand(), row["base"], kind="mean")
             # an effect that the model assumes is no headline
             if np.isfinite(row["median"]) and policy.id not in result.assumed:
                 bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")

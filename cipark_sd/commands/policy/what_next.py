@@ -15,7 +15,7 @@ from cipark_sd.experiments.decisions import Decision
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import Row, Value, WhatNext
-from cipark_sd.wording import is_counted, listed, number, rounded, with_unit
+from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9
@@ -23,8 +23,6 @@ CLEARLY = 0.9
 WORTH, ERRORS = 0.02, 2.0
 #: Chances that differ by less are alike.
 TIE = 0.02
-#: Width of an interval of what is counted from which on it is in whole numbers.
-WHOLE = 3
 #: Names in a sentence, at most.
 NAMED = 3
 _NONE = Value("–")

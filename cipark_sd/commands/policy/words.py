@@ -1,5 +1,6 @@
 """Numbers and expectations as people read them, and tables that go to the screen and to the page alike."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,28 +8,26 @@ import numpy as np
 from cipark_sd.claims import Tally
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected
 from cipark_sd.experiments.effects import Claim
-from cipark_sd.wording import listed
+from cipark_sd.wording import listed, rounded
 
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
-def signed(value: float) -> str:
-    """A difference with its sign.
+def signed(value: float, width: float = math.nan) -> str:
+    """A difference with its sign, with two digits of the width of its interval.
 
-    >>> signed(-3.14159), signed(250.4), signed(0.0)
-    ('-3.1', '+250', '0')
+    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
+    ('-3.1', '+250', '0', '-8100')
     """
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         return "-"
-    if abs(value) >= 100:
-        return f"{value:+.0f}"
-    text = f"{value:+.1f}" if abs(value) >= 0.1 else f"{value:+.2g}"
-    return "0" if float(text) == 0 else text
+    text = rounded(value, width if width > 0 else 2 * abs(value))
+    return "0" if float(text) == 0 else text if value < 0 else f"+{text}"
 
 
 def band(low: float, high: float) -> str:
     """An interval of differences; one number where there is one."""
-    return signed(low) if low == high else f"{signed(low)} to {signed(high)}"
+    return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
 
 
 def share(value: float, whole: float) -> str:

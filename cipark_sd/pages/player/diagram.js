@@ -102,7 +102,7 @@ function fillMap() {
     value.setAttribute("font-weight", on ? 700 : 400);
   }
   const title = page.trace.diagram.views[number].title;
-  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the estimate` +
+  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the best fit, where an array has its least and largest value` +
     (moved() ? `; the levers have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
     (page.trace.diagram.origin === "rows" ? " The file has no drawing: stocks and flows are shown in rows, other variables under Why." : "");
 }

@@ -16,6 +16,7 @@ from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue
+from cipark_sd.estimands import of_output
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.along import moved_along
@@ -98,7 +99,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
         "dataEnd": None if np.isnan(contents.data_end) else contents.data_end,
         "levers": levers,
-        "outcomes": [_outcome(model, made, outcome) for outcome in contents.outcomes],
+        "outcomes": [_outcome(model, made, outcome, contents.at) for outcome in contents.outcomes],
         "plurals": {
             v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
         },
@@ -157,12 +158,15 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
     }
 
 
-def _outcome(model: Model, made: Carried, outcome: Outcome) -> dict[str, object]:
+def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
+    """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
     variable = model[split_key(override_key(outcome.variable))[0]]
     units = "" if outcome.per or is_dimensionless(variable.units) else variable.units
+    reported = "" if outcome.waiting is None else ", as reported"
     return {
         "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
         "title": outcome.title,
+        "estimand": "" if outcome.per else of_output(model, [(outcome.variable, 1.0)], at) + reported,
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "name": variable.name,
         "variable": variable.label,

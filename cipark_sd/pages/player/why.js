@@ -52,7 +52,7 @@ function tracedText(variable, courses, at) {
   const units = dates && courses[0][at] > 1000 ? "" : variable.units;
   if (courses.length === 1) return withUnits(words(courses[0][at]), units);
   const [low, high] = range(courses.map((course) => course[at]).filter(Number.isFinite));
-  return `${withUnits(`${words(low)} to ${words(high)}`, units)} (${courses.length} elements)`;
+  return withUnits(`${words(low)} to ${words(high)}`, units);
 }
 
 function sameCourses(some, others) {
@@ -138,7 +138,7 @@ function showWhy() {
   const word = variable.kind === "stock" ? "is changed by" : "is computed from";
   const list = causes.length ? `${word} ${causes.length === 1 ? causes[0].label : `${causes.length} variables`}` : "is given and computed from nothing";
   const news = !moved() || !causes.length ? "" : changed.length ? `. The levers move ${changed.join(", ")}` : `. The levers move ${causes.length === 1 ? "it not" : "none of them"}`;
-  $("whytext").textContent = `${variable.label} ${list}${news}. One run at the estimate, read at ${whenLabel(state.at)}.`;
+  $("whytext").textContent = `${variable.label} ${list}${news}. One run at the best fit, read at ${whenLabel(state.at)}; the answer above is the median of the draws${page.outcomes[state.outcome].waiting ? ", and of what had been reported by then" : ""}.`;
   $("chosen").replaceChildren(stripRow(variable, true));
   $("causes").replaceChildren(...causes.map((cause) => stripRow(cause, false)));
 }

@@ -1,6 +1,8 @@
 """One estimand has one number: on the page, in its file for programs, on the console and in the figure."""
 
+import base64
 import json
+import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +30,7 @@ from cipark_sd.simulation import simulate
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from one_number import faults, on_page, several
+from one_number import faults, is_rounded, on_page, places
 
 ASKED = """
 [[prediction]]
@@ -59,26 +61,87 @@ def test_every_estimand_has_one_number_everywhere(
     findings: Findings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(findings, tmp_path)
-    html, records = (tmp_path / "report.html").read_text(encoding="utf-8"), read_page(tmp_path).headlines
-    shown = on_page(html)
-    assert {record.estimand for record in records} <= set(shown)
-    assert several(shown, records) == []
-    # a fault is found: another number in a table, on the first screen, or in the records
-    first = records[0]
-    (text,) = shown[first.estimand]
-    assert several({first.estimand: {text, "12.5"}}, records) == [first.estimand]
-    assert several({first.estimand: {"12.5"}}, records) == [first.estimand]
-    assert several({}, (*records, replace(first, number=12.5))) == [first.estimand]
-    assert list(faults([tmp_path])) == []
-    (tmp_path / "report.html").write_text(html.replace(f"<b>{text}", "<b>12.5"), encoding="utf-8")
-    assert [first.estimand in fault for fault in faults([tmp_path])] == [True]
     console.show(findings, tmp_path / "report.html")
-    known = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())["Known"]
-    assert first.brief.partition(" (")[0] in known
-    assert json.loads((tmp_path / "report.json").read_text())["headlines"][0]["number"] == first.number
+    (tmp_path / "calibrate.txt").write_text(capsys.readouterr().out, encoding="utf-8")
+    records = read_page(tmp_path).headlines
+    assert {record.estimand for record in records} <= {
+        name for name, _ in on_page((tmp_path / "report.html").read_text())
+    }
+    read = [tmp_path, tmp_path / "calibrate.txt"]
+    assert said_twice(*read) == []
+    first, change = records[0], next(record for record in records if record.is_change)
+    text = first.brief.partition(" ")[0]
     drawing = next(iter(First().drawings(findings)))
     assert drawing.options is not None
     assert drawing.options["expected"] == text
+    # another number on the first screen, in a table, on the console and in a record; and a change the other way
+    for file, before, after in (
+        ("report.html", f"<b>{text} ", "<b>12.5 "),
+        ("report.html", f">{first.value}", ">12.5"),
+        ("report.html", f"<b>{change.brief}", f"<b>{change.brief.replace(' more', ' fewer')}"),
+        ("report.html", f">{change.value}", f">-{change.value}"),
+        ("calibrate.txt", f"{text} firms (90%", "12.5 firms (90%"),
+        ("report.json", f'"number": {first.number!r}', '"number": 12.5'),
+    ):
+        whole = (tmp_path / file).read_text(encoding="utf-8")
+        assert before in whole, (file, before)
+        (tmp_path / file).write_text(whole.replace(before, after, 1), encoding="utf-8")
+        assert said_twice(*read), (file, before)
+        (tmp_path / file).write_text(whole, encoding="utf-8")
+
+
+def said_twice(*found: Path) -> list[str]:
+    return list(faults([place for path in found for place in places(path)]))
+
+
+RECORD: dict[str, object] = {"estimand": "left at 8", "number": -15.7, "interval": {"low": -32.8, "high": -8.36}}
+RECORD |= {"conditional_on": [], "kind": "median"}
+PAGE = '<script type="application/json" id="data">{}</script>'
+CURVES = struct.pack("<10d", 0.0, -32.8, 0.0, -20.0, 0.0, -15.7, 0.0, -12.0, 0.0, -8.36)
+OPENED = {
+    "at": 1,
+    "outcomes": [{"estimand": "left at 8"}],
+    "structures": [{"whole": [base64.b64encode(CURVES).decode()]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("player.html", PAGE.format(json.dumps(OPENED)), PAGE.format(json.dumps(OPENED | {"at": 0}))),
+        (
+            "report.html",
+            '<section class="answer"><li>Half the pace: 16 firms fewer (90%: 8 to 33 fewer).</li></section>',
+            '<section class="answer"><li>Half the pace: 16 firms more (90%: 8 to 33 more).</li></section>',
+        ),
+        ("README.md", "16 fewer (90%: 8 to 33)", "16 fewer (90%: 8 to 35)"),
+        ("README.md", "the model says −15.7 firms (90%: −32.8 to −8.36)", "15.7 firms (90%: 8.36 to 32.8)"),
+        (
+            "kept.json",
+            json.dumps({"headlines": {"out": [RECORD]}}),
+            json.dumps({"headlines": [RECORD | {"number": 1}]}),
+        ),
+    ],
+)
+def test_a_number_of_any_page_is_compared_with_its_sign(file: str, right: str, wrong: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD]}))
+    for text, n in ((right, 0), (wrong, 1)):
+        (tmp_path / file).write_text(text, encoding="utf-8")
+        assert len(said_twice(tmp_path / "report.json", tmp_path / file)) == n
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "same"),
+    [
+        ("300", 303.6, True),
+        ("300", 340.0, False),
+        ("57", 56.53, True),
+        ("57", -56.53, False),
+        ("1,234,600", 1234567, True),
+    ],
+)
+def test_a_rounded_number_is_its_number(text: str, value: float, same: bool) -> None:
+    assert is_rounded(text, value) == same
 
 
 def test_the_number_is_the_median_of_the_draws_with_their_central_ninety_per_cent(

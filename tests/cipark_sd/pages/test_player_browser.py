@@ -552,7 +552,7 @@ def test_every_control_has_a_name(browser: Browser, sir: Path) -> None:
 
 def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(browser: Browser, sir: Path) -> None:
     browser.open(sir)
-    assert browser.find("whytext").text.startswith("Infectious is changed by 2 variables. One run at the estimate")
+    assert browser.find("whytext").text.startswith("Infectious is changed by 2 variables. One run at the best fit")
     browser.move(lever_places(browser)["Duration"], 8)
     assert "The levers move infections, recovering. " in browser.find("whytext").text
     recovering = expected(sir.parent, {"Duration": 8.0}, 60, "recovering")

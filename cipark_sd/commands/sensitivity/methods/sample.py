@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from cipark_sd.basis import UNSEEN
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, nearest, outputs
 from cipark_sd.headline import Bounds, Headline
@@ -35,9 +36,11 @@ class Sample(Method):
         return {"sample": sample(job.response, n=n, seed=seed, progress=job.progress)}
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Of each output at each moment the median and the central 90 %."""
+        """Of each output at each moment the median and the central 90 %; after a fit the level is its report's."""
         runs = findings.results["sample"]
         basis = findings.over_runs(runs.sizes["run"])
+        if basis.origin not in UNSEEN:
+            return
         quantiles = fan(runs.sel(time=nearest(runs, findings.moments)), (5.0, 50.0, 95.0))
         for label in outputs(runs):
             explained = findings.output(label)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
@@ -10,13 +11,13 @@ from small_study import POLICIES, small_study
 from cipark_sd.basis import Basis
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.answer import First, cannot_say, numbers_said, rests_on
-from cipark_sd.commands.policy.classes import EffectClass
+from cipark_sd.commands.policy.classes import EffectClass, effect_classes
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Structure
+from cipark_sd.experiments.definition import BASE, Structure
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
 
@@ -75,12 +76,11 @@ def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) ->
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     assert numbers_said(findings) == (
         "Half the pace: 25 firms fewer (90%: 19 to 32 fewer).",
-        "Twice the pace: 15 firms more (90%: 8.2 to 25 more).",
-        "With nothing changed: 85 firms, the mean of the draws.",
+        "Twice the pace: 15 firms more (90%: 8 to 25 more).",
     )
     # an interval that takes in zero is no effect, however large the median
     open_ = Findings(about, {"effects": effects(about, **(USUAL | {"slow": (-25.0, -32.0, 0.5)}))})
-    assert [line.split(":")[0] for line in numbers_said(open_)] == ["Twice the pace", "With nothing changed"]
+    assert [line.split(":")[0] for line in numbers_said(open_)] == ["Twice the pace"]
 
 
 def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_headline(about: About) -> None:
@@ -90,10 +90,9 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     )
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
     assert numbers_said(Findings(about, {"effects": found})) == (
-        "Not decided by the data. Twice the pace: 15 firms more (90%: 8.2 to 25 more). "
-        "The priors alone say 2.0 fewer to 30 more.",
+        "Not decided by the data. Twice the pace: 15 firms more (90%: 8 to 25 more). "
+        "The priors alone say 2 fewer to 30 more.",
         "The model assumes the direction of these, so they are no findings: Half the pace.",
-        "With nothing changed: 85 firms, the mean of the draws.",
     )
     table = effects_table(found, about, "left")
     assert [row[:4] for row in table.rows] == [
@@ -108,6 +107,27 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     assert numbers_said(Findings(about, {"effects": every}))[0].startswith("The data inform the direction of no effect")
 
 
+@pytest.mark.parametrize(("misfit", "kinds"), [("", ["informed", "informed"]), ("a trend", ["undecided", "built in"])])
+def test_data_that_the_model_misses_inform_no_effect(about: About, misfit: str, kinds: list[str]) -> None:
+    rng = np.random.default_rng(1)
+    level, slow, fast = rng.normal(0, [[9.0], [9.0], [9.0]], (3, 400))
+    names = [policy.id for policy in about.catalogue.policies]
+
+    def runs(width: float) -> xr.Dataset:
+        values = np.stack(
+            [level if name == BASE else level + width * (fast if name == "fast" else abs(slow)) for name in names]
+        )
+        dims = ("policy", "rival", "draw", "time")
+        coords = {"policy": names, "rival": [about.first], "time": [8.0]}
+        return xr.Dataset({"left": (dims, 100 + values[:, None, :, None])}, coords)
+
+    found = effect_classes(about.catalogue, runs(1.0), runs(0.1), [about.first], misfit)
+    assert [
+        effect.kind for effect in sorted(found, key=lambda effect: effect.policy) if effect.policy != "nothing"
+    ] == kinds
+    assert ("intervals are too narrow" in cannot_say(Findings(replace(about, misfit=misfit), {}))) == bool(misfit)
+
+
 def test_one_run_has_no_interval_and_no_class(about: About) -> None:
     best = replace(about, bases={about.first: Basis("optimum", 1)})
     alone = effects(best, **{name: (median, median, median) for name, (median, _, _) in USUAL.items()})
@@ -120,7 +140,7 @@ def test_one_run_has_no_interval_and_no_class(about: About) -> None:
 def test_what_no_number_tells_apart_is_said_once(about: About) -> None:
     alike = USUAL | {"fast": USUAL["slow"], "nothing": (5.0, 1.0, 9.0)}
     findings = Findings(about, {"effects": effects(about, **alike)})
-    first, second, _ = numbers_said(findings)
+    first, second = numbers_said(findings)
     assert first.startswith("Half the pace: 25 firms fewer")
     assert second.startswith(about.catalogue.policies[-1].title)
 
@@ -158,7 +178,7 @@ def test_the_box_is_the_first_block_of_the_page_and_is_left_out_where_nothing_wa
     findings = Findings(about, {"effects": effects(about, **USUAL)})
     page = page_of(parts()[:1], findings, Pictures(frozenset({"answer"})), "t", "i")
     (block,) = page.sections[0].blocks
-    assert block.question == "Left at 8: what made it, and what would have changed it?"
+    assert block.question == "Left at 8: what each policy changes"
     assert block.picture is not None
     assert block.picture.file == "answer.svg"
     assert list(First(()).sections(Findings(about, {}), Pictures())) == []
@@ -169,6 +189,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
     page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what made it, and what would have changed it?"
+    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what each policy changes"
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
