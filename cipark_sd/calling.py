@@ -74,7 +74,7 @@ class Answer(Result):
             return f"<pre>{escape(self.text)}</pre>"
         if isinstance(folder, Path):
             return answer_of(read_page(folder), folder)
-        return framed(self.page.read_text(encoding="utf-8"))
+        return framed(self.page.read_text(encoding="utf-8"), self.command)
 
 
 def function(name: str) -> Callable[..., Answer]:
@@ -209,6 +209,8 @@ def in_python(message: str, command: click.Command) -> str:
             return match[0]
         name, parameter = options[match[1]]
         value = "True" if isinstance(parameter, click.Option) and parameter.is_flag else match[2]
+        if value and "=" in (parameter.metavar or ""):
+            value = re.sub(r"""^(["'])(.+)=(.+)\1$""", r"{\1\2\1: \1\3\1}", value)
         return f"{name}={value}" if value else name
 
     short = {text: _long(p) for p in command.params for text in p.opts if not text.startswith("--") and len(text) == 2}

@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from calibration.front.fit import Fit
+from calibration.front.noise import Noise as Noise
 from calibration.front.study import Study as Study
 from calibration.front.study import read_study as read_study
 from cipark_sd.calling import Answer

@@ -5,7 +5,7 @@ import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
 from calibration.commands.settings import Settings
+from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
@@ -229,6 +230,8 @@ class Fit(Calibration):
         return tuple(dict.fromkeys(split_key(override_key(name))[0] for name in parts))
 
     def _folder(self, folder: Path | str | None) -> Path:
+        if noises := getattr(self.study, "noises", {}):
+            raise UnusableInput(f"noise of {', '.join(noises)}: {IN_PYTHON}", where=self.problem.title)
         name = self.problem.folder.resolve().name
         return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
 
@@ -238,11 +241,15 @@ def calibrate(study: Any = None, **options: Any) -> Fit:
     for name in AFTER:
         if name in options:
             raise UnusableInput(f"{name!r} is for what follows a fit: fit.report({name}=…)", where="calibrate")
-    with parsed("calibrate", command, () if study is None else (study,), options, AFTER) as context:
+    noises = getattr(study, "noises", {})
+    # noise of one's own is in no file, and in no other process
+    place = study.problem.folder if noises else study
+    with parsed("calibrate", command, () if place is None else (place,), options, AFTER) as context:
         chosen = Settings(**context.params)
+        chosen = replace(chosen, workers=0) if noises else chosen
         fast = options.get("fast", True)
         settings = replace(chosen, study=chosen.folder, fast=fast, profiles=options.get("profiles", not fast))
-        made = pipeline.calibrate(settings)
+        made = pipeline.calibrate(settings, partial(with_noise, noises=noises))
     return Fit(
         **{entry.name: getattr(made, entry.name) for entry in fields(Calibration)}, settings=settings, study=study
     )

@@ -97,6 +97,8 @@ def test_a_word_that_a_function_does_not_have_is_answered(path: Path) -> None:
         (lambda model: cp.sensitivity(model, {}, "Pool", params=1), "by name"),  # type: ignore[call-arg]
         (lambda model: cp.read_vensim("m.mdl"), "read_model"),  # type: ignore[attr-defined]
         (lambda model: cp.run(model), "simulate"),  # type: ignore[attr-defined]
+        (lambda model: cp.read_model(model).run(), "pool: a model has no 'run'; write simulate"),  # type: ignore[attr-defined]
+        (lambda model: cp.read_model(model).rnu, "pool: a model has no 'rnu'$"),  # type: ignore[attr-defined]
     ],
 )
 def test_words_of_pysd_are_answered_with_ours(call: Callable[[Path], object], answer: str, path: Path) -> None:
@@ -113,8 +115,8 @@ def test_a_name_that_is_missing_is_missing_for_python_too() -> None:
 
 def test_options_in_messages_are_keywords() -> None:
     command = command_of_name("new_study")
-    message = 'say --value "a=b", or --force, or -o, or --unit UNIT; --unknown stays, and so does well-o'
-    expected = 'say value="a=b", or force=True, or output, or unit=UNIT; --unknown stays, and so does well-o'
+    message = 'say --value "a (b=c)=d", or --force, or -o, or --unit UNIT; --unknown stays, and so does well-o'
+    expected = 'say value={"a (b=c)": "d"}, or force=True, or output, or unit=UNIT; --unknown stays, and so does well-o'
     assert in_python(message, command) == expected
 
 

@@ -90,7 +90,7 @@ def test_a_prediction_runs_the_draws_and_its_scenario_wins_over_them(path: Path,
 
 
 def test_a_fit_shows_itself(fit: Fit) -> None:
-    assert repr(fit).startswith("<Calibration of sir: ")
+    assert repr(fit).startswith("<Fit of sir: ")
     assert len(repr(fit)) < 400
     assert repr(fit.draws).startswith("<PosteriorDraws: ")
     page = fit._repr_html_()
