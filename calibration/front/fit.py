@@ -14,6 +14,7 @@ import numpy as np
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
+from calibration.commands.play.report import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
@@ -26,11 +27,11 @@ from calibration.report.sections.answer import First
 from calibration.report.sections.data import Data
 from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
-from cipark_sd.calling import Answer, dress, parameters_of, parsed
+from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnusableInput
-from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
@@ -49,7 +50,7 @@ DRAWS = 500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Calibration):
+class Fit(Calibration, Acting):
     """What ``cipark calibrate`` computes, as a value: ``cp.simulate(model, fit.scenario)`` runs the fitted model.
 
     Parameters
@@ -209,6 +210,24 @@ class Fit(Calibration):
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         return place
+
+    def play(
+        self, *, variables: Sequence[str] = (), levers: Sequence[str] = (), output: Path | str | None = None
+    ) -> Player:
+        """The page on which the fitted model runs, as ``cp.play(fit)`` gives it, written into ``output``.
+
+        Parameters
+        ----------
+        variables, levers : sequence of str
+            Outputs to show and constants to move, as for ``cipark play``.
+        output : path, optional
+            By default in ``cipark-output``.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            place = self.save(Path(scratch))
+            text = player_of(self.problem, place, self.problem.method.seed, tuple(variables), tuple(levers))
+        path = Path(output or output_folder(OUTPUT_FOLDER) / f"{self.problem.folder.resolve().name}-play.html")
+        return Player({"output": write_text(path, text), "bytes": len(text.encode())}, 0, "play", f"{path}\n")
 
     def _repr_html_(self) -> str:
         """The answer of the page."""
