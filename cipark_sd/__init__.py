@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cipark_sd.front import sensitivity as sensitivity
     from cipark_sd.frontends.changes_files import read_changes as read_changes
     from cipark_sd.frontends.model_file import read_model as read_model
+    from cipark_sd.functions import Noise as Noise
     from cipark_sd.functions import Study as Study
     from cipark_sd.functions import calibrate as calibrate
     from cipark_sd.functions import certify as certify
@@ -69,7 +70,7 @@ _PUBLIC = {
     "read_scenario": "scenarios",
     "simulate": "simulation",
     "start": "stepping",
-    **dict.fromkeys(("Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
+    **dict.fromkeys(("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
     **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cipark_sd.calling import arguments, command_of_name, parameters_of
+from cipark_sd.calling import arguments, command_of_name, in_python, parameters_of
 from cipark_sd.commands.declared import argument, command_of
 from cipark_sd.commands.result import of_folder, text_of
-from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName
+from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput
+from cipark_sd.results import version
 
 if TYPE_CHECKING:
     import mcp_types as protocol
@@ -29,6 +30,12 @@ TOOLS = ("show", "run", "check", "diff", "new_study", "calibrate", "sensitivity"
 ANSWER = "answer"
 #: Options that are for the person at the machine: who connects to a cluster, and what files a model may read.
 WITHHELD = frozenset({"dask", "allow_files"})
+#: Arguments for which commands have a default outside the folder that is served, with what they are.
+NEEDED = {
+    "file": "a model of the folder, or the name of one that comes with cipark",
+    "study": "a folder with problem.toml, or the name of a study that comes with cipark",
+    "target": "a study, a folder with policies.toml, or a model",
+}
 #: Characters of an answer; a model that has more to say writes a file.
 LONGEST = 100_000
 _RUN = ("-P", "-c", "import sys; from cipark_sd.cli import main; sys.argv[0] = 'cipark'; main()")
@@ -81,7 +88,7 @@ def server(folder: Path) -> "Server[Any]":
         text, failed = await anyio.to_thread.run_sync(call, folder, params.name, params.arguments or {})
         return protocol.CallToolResult(content=[protocol.TextContent(text=text)], is_error=failed)
 
-    return Server("cipark", on_list_tools=tools, on_call_tool=called)
+    return Server("cipark", version=version(), on_list_tools=tools, on_call_tool=called)
 
 
 def call(folder: Path, name: str, values: Mapping[str, Any]) -> tuple[str, bool]:
@@ -95,7 +102,7 @@ def call(folder: Path, name: str, values: Mapping[str, Any]) -> tuple[str, bool]
     line = [sys.executable, *_RUN, words[0], "--json", *words[1:]]
     ended = subprocess.run(line, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if ended.returncode not in (0, 1):
-        return ended.stderr.strip(), True
+        return in_python(ended.stderr.strip(), command_of_name(name)), True
     if len(ended.stdout) > LONGEST:
         return f"the answer has {len(ended.stdout)} characters; name fewer variables, or an output file", True
     repeated = {"repeat": shlex.join(["cipark", *words])}
@@ -108,14 +115,16 @@ def command_line(folder: Path, name: str, values: Mapping[str, Any]) -> list[str
     Raises
     ------
     UnknownName, InvalidValue
-        For a tool or an argument that does not exist, or a path outside the folder.
+        For a tool or an argument that does not exist or is missing, or a path outside the folder.
     """
     if name not in TOOLS:
         raise UnknownName(name, (*TOOLS, ANSWER), kind="tool", where="cipark assist")
     command, known = command_of_name(name), _offered(name)
+    for key in NEEDED.keys() & known.keys() - values.keys():
+        raise UnusableInput(f"{key!r} is missing: {NEEDED[key]}", where=name)
     for key, value in values.items():
         if key not in known:
-            raise UnknownName(key, list(known), kind="argument", where=name)
+            raise UnusableInput(f"there is no argument {key!r}; known: {', '.join(known)}", where=name)
         for text in map(str, value if isinstance(value, list) else [value]):
             # a study may be named by a text as well, and a draw by NAME=FILE; names of variables stay within
             for path in (text, text.partition("=")[2]):
@@ -143,8 +152,8 @@ def _tool(name: str) -> "protocol.Tool":
     offered = _offered(name)
     schema = {
         "type": "object",
-        "properties": {key: _schema(entry) for key, entry in offered.items()},
-        "required": [key for key, entry in offered.items() if entry.required],
+        "properties": {key: _schema(key, entry) for key, entry in offered.items()},
+        "required": [key for key, entry in offered.items() if entry.required or key in NEEDED],
         "additionalProperties": False,
     }
     return protocol.Tool(name=name, description=command_of_name(name).get_short_help_str(200), input_schema=schema)
@@ -158,7 +167,7 @@ def _answer_tool() -> "protocol.Tool":
     return protocol.Tool(name=ANSWER, description=text, input_schema=schema)
 
 
-def _schema(parameter: click.Parameter) -> dict[str, Any]:
+def _schema(name: str, parameter: click.Parameter) -> dict[str, Any]:
     """What a value of the parameter is, as a JSON Schema."""
     if isinstance(parameter, click.Option) and parameter.is_flag:
         kind: dict[str, Any] = {"type": "boolean"}
@@ -169,5 +178,5 @@ def _schema(parameter: click.Parameter) -> dict[str, Any]:
         kind = {"type": next((name for type_, name in names if isinstance(parameter.type, type_)), "string")}
     if parameter.multiple or parameter.nargs == -1:
         kind = {"type": "array", "items": kind}
-    text = getattr(parameter, "help", None)
+    text = getattr(parameter, "help", NEEDED.get(name))
     return kind | ({"description": text} if text else {})

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,17 @@ import click
 from cipark_sd import plugins
 from cipark_sd.cli import load_command
 from cipark_sd.commands.result import KEEP, Result
-from cipark_sd.errors import CiparkError, UnknownName, UnusableInput
+from cipark_sd.errors import CiparkError, MissingPackage, UnknownName, UnusableInput
 from cipark_sd.files import remove_unused, write_table
 from cipark_sd.model.model import Model
 from cipark_sd.words_elsewhere import UnknownOption
 
 #: The commands that are functions; the others are functions of values: ``run`` is ``simulate``.
 COMMANDS = ("show", "check", "certify", "diff", "convert", "new_study", "policy", "play", "report")
+
+
+class Acting:
+    """A value whose methods are commands of the same names: ``play(value)`` is ``value.play()``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,7 +79,45 @@ class Answer(Result):
             return f"<pre>{escape(self.text)}</pre>"
         if isinstance(folder, Path):
             return answer_of(read_page(folder), folder)
-        return framed(self.page.read_text(encoding="utf-8"))
+        return framed(_written(self), self.command)
+
+
+class Player(Answer):
+    """A page with levers; with the extra ``widget`` what is set there comes back to Python, and the other way round."""
+
+    @cached_property
+    def widget(self) -> Any:
+        """The page as a widget of a notebook: ``widget.observe(function, "levers")`` hears what is moved.
+
+        Raises
+        ------
+        MissingPackage
+        """
+        from cipark_sd.pages.player.widget import widget
+
+        return widget(_written(self), self.command)
+
+    @property
+    def levers(self) -> dict[str, float]:
+        """What is moved, by name, as :func:`cipark_sd.simulate` takes it; setting it moves the page."""
+        return dict(self.widget.levers)
+
+    @levers.setter
+    def levers(self, values: Mapping[str, float]) -> None:
+        self.widget.levers = {name: float(value) for name, value in values.items()}
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        shown: dict[str, Any] = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        with contextlib.suppress(MissingPackage):
+            live = self.widget._repr_mimebundle_()
+            shown |= live[0] if isinstance(live, tuple) else live
+        return shown
+
+
+def _written(answer: Answer) -> str:
+    """The text of an answer's page."""
+    assert answer.page is not None
+    return answer.page.read_text(encoding="utf-8")
 
 
 def function(name: str) -> Callable[..., Answer]:
@@ -96,7 +139,7 @@ def dress(function: Callable[..., Any], name: str, command: click.Command, witho
 
 
 def call(name: str, command: click.Command, values: tuple[Any, ...], options: Mapping[str, Any]) -> Answer:
-    """Run a command on values of Python.
+    """Run a command on values of Python; a value that does it itself, such as a fit, is asked to.
 
     Raises
     ------
@@ -105,10 +148,14 @@ def call(name: str, command: click.Command, values: tuple[Any, ...], options: Ma
     CiparkError
         For whatever the command refuses.
     """
+    if values and isinstance(values[0], Acting) and hasattr(values[0], name):
+        own: Answer = getattr(values[0], name)(*values[1:], **options)
+        return own
     with contextlib.redirect_stdout(io.StringIO()) as printed, parsed(name, command, values, options) as context:
         context.meta[KEEP] = True
         result = command.invoke(context)
-    return Answer(result.facts, result.exit_code, name, printed.getvalue())
+    kind = Player if name == "play" else Answer
+    return kind(result.facts, result.exit_code, name, printed.getvalue())
 
 
 @contextlib.contextmanager
@@ -209,6 +256,8 @@ def in_python(message: str, command: click.Command) -> str:
             return match[0]
         name, parameter = options[match[1]]
         value = "True" if isinstance(parameter, click.Option) and parameter.is_flag else match[2]
+        if value and "=" in (parameter.metavar or ""):
+            value = re.sub(r"""^(["'])(.+)=(.+)\1$""", r"{\1\2\1: \1\3\1}", value)
         return f"{name}={value}" if value else name
 
     short = {text: _long(p) for p in command.params for text in p.opts if not text.startswith("--") and len(text) == 2}

@@ -53,7 +53,7 @@ def ensemble(
     model: Model | Path | str,
     runs: "Sequence[Scenario | Mapping[str, Override]] | Mapping[str, ArrayLike] | pd.DataFrame",
     *,
-    save: Sequence[str],
+    save: Sequence[str] | None = None,
     reduce: Mapping[str, Reduction] | None = None,
     times: Sequence[float] | None = None,
     scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
@@ -81,11 +81,11 @@ def ensemble(
     runs : sequence of Scenario, mapping of str to array, or DataFrame
         One scenario a run; or draws by name (``Name`` or ``Name[element]``), each (n_runs,) or, for a variable with
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
-    save : sequence of str
-        Variables to keep.
+    save : sequence of str, optional
+        Variables to keep; without it all, or none where there are reductions.
     reduce : mapping of str to Reduction, optional
         Numbers for each run that are put together while it runs, so that no series is stored for them; each becomes a
-        variable with the dim ``run`` alone. ``save`` may be empty then.
+        variable with the dim ``run`` alone.
     times : sequence of float, optional
         Saved times to keep; without it all of them.
     scenario : Scenario
@@ -128,6 +128,7 @@ def ensemble(
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
     model, scenario = as_model(model), Scenario.of(scenario)
+    save = () if reduce and save is None else save
     scenarios = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
     runner = choose(engine)
     if isinstance(runner, NativeEngine):

@@ -7,9 +7,10 @@ from typing import Literal
 import pandas as pd
 
 from calibration.front.fit import Fit
+from calibration.front.noise import Noise as Noise
 from calibration.front.study import Study as Study
 from calibration.front.study import read_study as read_study
-from cipark_sd.calling import Answer
+from cipark_sd.calling import Answer, Player
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]
@@ -95,7 +96,7 @@ def new_study(
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
 def policy(
-    target: Study | Model | Path | str | None = None,
+    target: Fit | Study | Model | Path | str | None = None,
     *,
     part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
     | Iterable[
@@ -115,7 +116,7 @@ def policy(
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
 def play(
-    target: Study | Model | Path | str | None = None,
+    target: Fit | Study | Model | Path | str | None = None,
     *,
     output: Path | str | None = ...,
     variables: str | Iterable[str] = ...,
@@ -128,7 +129,7 @@ def play(
     open: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Player: ...
 def report(
     *folders: Path | str,
     title: str | None = ...,

@@ -336,7 +336,8 @@ def load(path: Path | str) -> xr.Dataset:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="load") from None
     except OSError as problem:
-        raise InvalidValue("the file", problem.strerror or str(problem), "NetCDF", where=str(path)) from None
+        reason = problem.strerror or "the file is no NetCDF, which save() writes; read_model() reads models"
+        raise UnusableInput(reason, where=str(path)) from None
     if result.attrs.get("format") != FORMAT:
         raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
     return result

@@ -16,17 +16,23 @@ _OPTIONS = {
     "return_columns": "save=['Infected'] keeps some variables",
     "return_timestamps": "times=[1, 2] keeps some times",
     "initial_condition": "a stock is set like a constant, {'Infected': 5}, and start(model) continues from a state",
-    "initial_time": "Scenario('', {…}, initial_time=…)",
-    "final_time": "Scenario('', {…}, final_time=…)",
-    "time_step": "Scenario('', {…}, time_step=…)",
-    "saveper": "Scenario('', {…}, saveper=…)",
-    "output_file": "save(run, 'run.nc')",
+    "initial_time": "give Scenario('', {…}, initial_time=…)",
+    "final_time": "give Scenario('', {…}, final_time=…)",
+    "time_step": "give Scenario('', {…}, time_step=…)",
+    "saveper": "give Scenario('', {…}, saveper=…)",
+    "output_file": "write save(run, 'run.nc')",
     "reload": "each run begins again",
 }
+#: Functions and methods of PySD's; those of its model are the same here with a model in front.
 _FUNCTIONS = {
     "read_vensim": "read_model('model.mdl')",
     "read_xmile": "read_model('model.xmile')",
     "run": "simulate(model, {'Contact Rate': 2})",
+    "step": "start(model).step()",
+    "set_components": "simulate(model, {'Contact Rate': 2})",
+    "set_initial_condition": "simulate(model, {'Infected': 5}), since a stock is set like a constant",
+    "components": "model['Contact Rate'] for one variable, model.variables for all",
+    "doc": "show(model), or the model as the last line of a cell",
 }
 
 
@@ -40,19 +46,27 @@ class UnknownOption(CiparkError, TypeError):
         super().__init__("\n".join(lines) if lines else f"{function}: {reason}")
 
 
+class UnknownMethod(CiparkError, AttributeError):
+    """A name that a model does not have; an AttributeError, as Python's own would be."""
+
+    def __init__(self, name: str, model: str) -> None:
+        answer = f"; write {_FUNCTIONS[name]}" if name in _FUNCTIONS else ""
+        super().__init__(f"{model}: a model has no {name!r}{answer}")
+
+
 class UnknownFunction(CiparkError, AttributeError):
     """A name that the package does not have; an AttributeError, as Python's own would be."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         if name in _FUNCTIONS:
-            super().__init__(f"cipark_sd has no {name!r}; here it is {_FUNCTIONS[name]}")
+            super().__init__(f"cipark_sd has no {name!r}; write {_FUNCTIONS[name]}")
         else:
             super().__init__(str(UnknownName(name, known, kind="function", where="cipark_sd")))
 
 
 def _answer(name: str, function: str, known: tuple[str, ...]) -> str:
     if name in _OPTIONS:
-        return f"{function} has no option {name!r}; here it is {_OPTIONS[name]}"
+        return f"{function} has no option {name!r}; {_OPTIONS[name]}"
     return str(UnknownName(name, known, kind="option", where=function))
 
 

@@ -22,9 +22,10 @@ from typing import Literal
 import pandas as pd
 
 from calibration.front.fit import Fit
+from calibration.front.noise import Noise as Noise
 from calibration.front.study import Study as Study
 from calibration.front.study import read_study as read_study
-from cipark_sd.calling import Answer
+from cipark_sd.calling import Answer, Player
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]
@@ -37,14 +38,14 @@ _ARGUMENTS = {
     "model": "Model | Path | str",
     "data": "pd.DataFrame | Path | str",
     "study": "Study | Path | str",
-    "target": "Study | Model | Path | str",
+    "target": "Fit | Study | Model | Path | str",
     "folders": "Path | str",
 }
 
 
 def text() -> str:
     """The whole stub."""
-    functions = [_function(name, "Answer") for name in COMMANDS]
+    functions = [_function(name, "Player" if name == "play" else "Answer") for name in COMMANDS]
     return "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
 
 

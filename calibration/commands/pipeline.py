@@ -1,6 +1,6 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -42,11 +42,15 @@ STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
 
 
-def calibrate(settings: Settings) -> Calibration:
-    """Read, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
-    problem = _with_options(
-        read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files), settings
-    )
+def as_read(problem: CalibrationProblem) -> CalibrationProblem:
+    """The problem as its files have it."""
+    return problem
+
+
+def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = as_read) -> Calibration:
+    """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
+    read = read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files)
+    problem = _with_options(change(read), settings)
     # a misspelt scenario is told before anything runs
     chosen_scenarios(problem, settings.scenarios)
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))

@@ -61,7 +61,7 @@ class CalibrationStudy:
     @property
     def name(self) -> str:
         """That of its folder."""
-        return self.folder.resolve().name
+        return self.problem.folder.resolve().name
 
     @property
     def title(self) -> str:

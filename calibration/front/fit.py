@@ -5,7 +5,7 @@ import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ import numpy as np
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
+from calibration.commands.play.report import player_of
 from calibration.commands.settings import Settings
+from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
@@ -25,11 +27,11 @@ from calibration.report.sections.answer import First
 from calibration.report.sections.data import Data
 from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
-from cipark_sd.calling import Answer, dress, parameters_of, parsed
+from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnusableInput
-from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
@@ -48,7 +50,7 @@ DRAWS = 500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Calibration):
+class Fit(Calibration, Acting):
     """What ``cipark calibrate`` computes, as a value: ``cp.simulate(model, fit.scenario)`` runs the fitted model.
 
     Parameters
@@ -209,6 +211,24 @@ class Fit(Calibration):
         pipeline.keep_draws(self, place)
         return place
 
+    def play(
+        self, *, variables: Sequence[str] = (), levers: Sequence[str] = (), output: Path | str | None = None
+    ) -> Player:
+        """The page on which the fitted model runs, as ``cp.play(fit)`` gives it, written into ``output``.
+
+        Parameters
+        ----------
+        variables, levers : sequence of str
+            Outputs to show and constants to move, as for ``cipark play``.
+        output : path, optional
+            By default in ``cipark-output``.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            place = self.save(Path(scratch))
+            text = player_of(self.problem, place, self.problem.method.seed, tuple(variables), tuple(levers))
+        path = Path(output or output_folder(OUTPUT_FOLDER) / f"{self.problem.folder.resolve().name}-play.html")
+        return Player({"output": write_text(path, text), "bytes": len(text.encode())}, 0, "play", f"{path}\n")
+
     def _repr_html_(self) -> str:
         """The answer of the page."""
         with tempfile.TemporaryDirectory() as scratch:
@@ -229,6 +249,8 @@ class Fit(Calibration):
         return tuple(dict.fromkeys(split_key(override_key(name))[0] for name in parts))
 
     def _folder(self, folder: Path | str | None) -> Path:
+        if noises := getattr(self.study, "noises", {}):
+            raise UnusableInput(f"noise of {', '.join(noises)}: {IN_PYTHON}", where=self.problem.title)
         name = self.problem.folder.resolve().name
         return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
 
@@ -238,11 +260,15 @@ def calibrate(study: Any = None, **options: Any) -> Fit:
     for name in AFTER:
         if name in options:
             raise UnusableInput(f"{name!r} is for what follows a fit: fit.report({name}=…)", where="calibrate")
-    with parsed("calibrate", command, () if study is None else (study,), options, AFTER) as context:
+    noises = getattr(study, "noises", {})
+    # noise of one's own is in no file, and in no other process
+    place = study.problem.folder if noises else study
+    with parsed("calibrate", command, () if place is None else (place,), options, AFTER) as context:
         chosen = Settings(**context.params)
+        chosen = replace(chosen, workers=0) if noises else chosen
         fast = options.get("fast", True)
         settings = replace(chosen, study=chosen.folder, fast=fast, profiles=options.get("profiles", not fast))
-        made = pipeline.calibrate(settings)
+        made = pipeline.calibrate(settings, partial(with_noise, noises=noises))
     return Fit(
         **{entry.name: getattr(made, entry.name) for entry in fields(Calibration)}, settings=settings, study=study
     )

@@ -13,12 +13,13 @@ from calibration.commands.new_study import Request, study_of
 from calibration.commands.new_study import new_study as command
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.front.fit import Fit, calibrate
+from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.new_study.stated import stated
 from calibration.new_study.study import NewStudy, check_free
 from calibration.study.library import FILE
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.calling import in_python, parsed
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.files import file_name
 from cipark_sd.model.model import Model
 from cipark_sd.study import find_folder
@@ -46,6 +47,8 @@ class Study(CalibrationStudy):
         Which variable a column observes; without it by the names.
     priors : mapping of str to Prior, frozen scipy.stats distribution or number
         By constant; a number is held. Whatever is not named has a wide prior around the value in the file.
+    noise : mapping of str to Noise
+        By column, where the noise is one's own. Such a study has no files: it is fitted in Python alone.
     options :
         Of ``cipark new-study``: ``time``, ``where``, ``scale``, ``unit``, ``origin``, ``until`` and others.
 
@@ -57,6 +60,7 @@ class Study(CalibrationStudy):
 
     guessed: NewStudy | None
     allow_files: tuple[Path, ...]
+    noises: Mapping[str, Noise]
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class Study(CalibrationStudy):
         value: Mapping[str, str] | Sequence[str] = (),
         *,
         priors: Mapping[str, Any] | None = None,
+        noise: Mapping[str, Noise] | None = None,
         **options: Any,
     ) -> None:
         scratch = tempfile.mkdtemp(prefix="cipark-")
@@ -77,7 +82,20 @@ class Study(CalibrationStudy):
             request = Request(**{entry.name: context.params[entry.name] for entry in fields(Request)})
             guessed = study_of(request, chosen)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
-        self._fill(problem, request.allow_files, guessed)
+        self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are.
+
+        Raises
+        ------
+        UnusableInput
+            Of a study with noise of one's own, which no file holds.
+        """
+        if self.noises:
+            raise UnusableInput(f"noise of {', '.join(self.noises)}: {IN_PYTHON}", where=self.title)
+        return self.problem.folder
 
     def fit(self, **options: Any) -> Fit:
         """The fit of :func:`cipark_sd.calibrate`, with the same options."""
@@ -124,8 +142,9 @@ class Study(CalibrationStudy):
         problem: CalibrationProblem,
         allow_files: Sequence[Path],
         guessed: NewStudy | None = None,
+        noises: Mapping[str, Noise] | None = None,
     ) -> "Study":
-        parts = {"problem": problem, "allow_files": tuple(allow_files), "guessed": guessed}
+        parts = {"problem": problem, "allow_files": tuple(allow_files), "guessed": guessed, "noises": noises or {}}
         for name, part in parts.items():
             object.__setattr__(self, name, part)
         return self

@@ -85,7 +85,7 @@ class Calibration:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
-        return f"<Calibration of {self.problem.title}: {values}; {len(self.profiles)} profiles>"
+        return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles>"
 
 
 def fit_findings(made: Calibration) -> Fit:

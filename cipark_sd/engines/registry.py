@@ -70,7 +70,7 @@ class Row(NamedTuple):
 
 #: In the order in which they are offered and compared. Imported when chosen: LLVM and PySD take time.
 ENGINES: Mapping[str, Row] = {
-    "native": Row("native.engine", "NativeEngine", compiled=True),
+    "native": Row("native.engine", "NativeEngine", compiled=True, needs="llvmlite"),
     "numpy": Row("numpy_", "NumpyEngine", compiled=True),
     "wasm": Row("wasm.engine", "WasmEngine", compiled=True, needs="wasmtime", extra="wasm"),
     "pysd": Row("reference.engine", "ReferenceEngine", compiled=False),
@@ -104,7 +104,7 @@ def choose(name: str, workers: int = 1) -> Engine:
         raise UnknownName(name, names(), kind="engine", where="cipark_sd")
     row = ENGINES[name]
     if not row.installed:
-        expected = f"one that is installed ({installing(row.extra)})"
+        expected = f"one that is installed ({installing(row.extra)})" if row.extra else "'numpy', for want of llvmlite"
         raise InvalidValue("the engine", name, expected, where="cipark_sd")
     made = getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)
     return cast(Engine, made(workers=workers) if hasattr(made, "workers") else made())

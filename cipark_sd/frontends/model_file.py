@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import ModelFileError, UnusableInput
 from cipark_sd.frontends.data_files import with_series
 from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
 from cipark_sd.library import located
@@ -67,7 +67,12 @@ def as_model(model: Model | Path | str) -> Model:
     ------
     ModelFileError, OutsideFolder, EquationError, UnknownName, Problems
         As :func:`read_model`.
+    UnusableInput
+        For anything else.
     """
+    if not isinstance(model, Model | Path | str):
+        within = "; its model is .model" if hasattr(model, "model") else ""
+        raise UnusableInput(f"{type(model).__name__} is neither a model nor a path{within}", where="the model")
     return model if isinstance(model, Model) else read_model(model)
 
 

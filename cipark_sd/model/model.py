@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.model.expr import Expr
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key, protected_among
 from cipark_sd.tasks.shared import MadeOnce
+from cipark_sd.words_elsewhere import UnknownMethod
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]
@@ -125,6 +126,13 @@ class Model(MadeOnce):
     unit_synonyms: tuple[tuple[str, ...], ...] = ()
     range_files: tuple[str, ...] = ()
     origin: Origin | None = field(default=None, compare=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise UnknownMethod(name, self.name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self._counts}; {self._span}; digest {self.digest[:12]}>"

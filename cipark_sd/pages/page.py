@@ -146,10 +146,13 @@ def folded(sections: Iterable[Section], folder: Path) -> str:
     return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
 
 
+#: The style of a frame in a notebook.
+FRAME = "width: 100%; height: 46rem; border: 0; background: #fff"
+
+
 def framed(document: str, title: str = "") -> str:
     """A document in a frame, whose style and scripts do not reach what is around it: for a notebook."""
-    style = "width: 100%; height: 46rem; border: 0; background: #fff"
-    return f'<iframe title="{_escape(title)}" style="{style}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
+    return f'<iframe title="{_escape(title)}" style="{FRAME}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
 
 
 def answer_of(page: Page, folder: Path) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Panels below each other that a figure has room for.
+MOST_PANELS = 8
 #: Okabe and Ito's palette (2008), which people with colour-vision deficiencies can tell apart; black is for the data.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 _STYLES = ("-", "--", "-.", ":")
@@ -20,7 +22,7 @@ _STYLES = ("-", "--", "-.", ":")
 
 def plot_run(
     result: "xr.Dataset",
-    variables: Sequence[str],
+    variables: Sequence[str] | str = (),
     observations: Sequence[Observed] = (),
     *,
     title: str = "",
@@ -36,7 +38,8 @@ def plot_run(
     Parameters
     ----------
     variables : sequence of str
-        By any spelling of their names; the elements of a subscripted one are a line each.
+        By any spelling of their names; the elements of a subscripted one are a line each. Without any, all of the
+        result.
     observations : sequence of Observed
         Points, with a bar from ``low`` to ``high``, in the panel of their variable.
     caption : str, optional
@@ -47,19 +50,20 @@ def plot_run(
     UnknownName
         For a variable that the result does not hold.
     InvalidValue
-        Without any variable, or for a result with more dimensions than time and subscripts.
+        For more units than fit below each other, or a result with more dimensions than time and subscripts.
     """
     from cipark_sd.plotting.shown import Figure
 
-    if not variables:
-        raise InvalidValue("the variables", [], "at least one", where="plot_run")
     by_units: dict[str, list[str]] = {}
-    for variable in variables:
+    for variable in (variables,) if isinstance(variables, str) else variables or map(str, result.data_vars):
         name = canonical(protected_among(variable, set(map(str, result.data_vars))))
         if name not in result.data_vars:
             known = [str(array.attrs.get("long_name", key)) for key, array in result.data_vars.items()]
             raise UnknownName(variable, known, where="the result")
         by_units.setdefault(str(result[name].attrs.get("units", "")), []).append(name)
+    if not 0 < len(by_units) <= MOST_PANELS:
+        expected = f"variables of at most {MOST_PANELS} units; name some of {', '.join(map(str, result.data_vars))}"
+        raise InvalidValue("the number of units", len(by_units), expected, where="plot_run")
     figure = Figure(figsize=(7.2, 1.0 + 2.9 * len(by_units)), layout="constrained")
     panels = figure.subplots(len(by_units), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (units, names) in zip(panels, by_units.items(), strict=True):

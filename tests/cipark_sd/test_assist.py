@@ -82,7 +82,7 @@ def test_a_path_that_leaves_the_folder_is_refused(folder: Path, path: str) -> No
 def test_options_stay_options_and_no_word_becomes_one(folder: Path) -> None:
     words = command_line(folder, "show", {"file": "--help", "search": "--program; rm -rf ."})
     assert words == ["show", "--search=--program; rm -rf .", "--", "--help"]
-    with pytest.raises(UnknownName, match="dask"):
+    with pytest.raises(InvalidValue, match="no argument 'dask'; known: study, starts"):
         command_line(folder, "calibrate", {"study": "s", "dask": "tcp://elsewhere"})
     with pytest.raises(UnknownName, match="convert"):
         command_line(folder, "convert", {})
@@ -93,3 +93,24 @@ def test_a_fault_of_the_input_is_the_answer(folder: Path) -> None:
     assert failed
     assert "Delay" in text
     assert load_command("assist") is not None
+    (folder / "t.csv").write_text("time,x\n1,2\n2,3\n", encoding="utf-8")
+    text, failed = call(folder, "new_study", {"model": "tank.mdl", "data": "t.csv"})
+    assert failed
+    assert 'value={"x": "Level"}' in text, "in the words of the tool"
+
+
+def test_what_a_command_takes_from_elsewhere_is_asked_for(folder: Path) -> None:
+    with pytest.raises(InvalidValue, match="run: 'file' is missing: a model of the folder"):
+        command_line(folder, "run", {})
+
+
+def test_a_long_answer_is_refused_and_a_failed_run_is_said(folder: Path) -> None:
+    (folder / "long.mdl").write_text(MODEL.replace("FINAL TIME = 4", "FINAL TIME = 20000"), encoding="utf-8")
+    text, failed = call(folder, "run", {"file": "long.mdl"})
+    assert failed
+    assert "name fewer variables" in text
+    (folder / "bad.mdl").write_text(MODEL.replace("Delay = 2", "Delay = 0"), encoding="utf-8")
+    text, failed = call(folder, "run", {"file": "bad.mdl"})
+    assert not failed
+    assert json.loads(text)["exit_code"] == 1
+    assert "Level is -inf" in json.loads(text)["first_non_finite"]

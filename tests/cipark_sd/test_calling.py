@@ -97,6 +97,8 @@ def test_a_word_that_a_function_does_not_have_is_answered(path: Path) -> None:
         (lambda model: cp.sensitivity(model, {}, "Pool", params=1), "by name"),  # type: ignore[call-arg]
         (lambda model: cp.read_vensim("m.mdl"), "read_model"),  # type: ignore[attr-defined]
         (lambda model: cp.run(model), "simulate"),  # type: ignore[attr-defined]
+        (lambda model: cp.read_model(model).run(), "pool: a model has no 'run'; write simulate"),  # type: ignore[attr-defined]
+        (lambda model: cp.read_model(model).rnu, "pool: a model has no 'rnu'$"),  # type: ignore[attr-defined]
     ],
 )
 def test_words_of_pysd_are_answered_with_ours(call: Callable[[Path], object], answer: str, path: Path) -> None:
@@ -111,10 +113,38 @@ def test_a_name_that_is_missing_is_missing_for_python_too() -> None:
     assert cp.__version__[0].isdigit()
 
 
+def test_a_page_with_levers_is_a_frame_and_with_anywidget_a_widget(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = cp.play(path)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "anywidget", None)
+        shown = page._repr_mimebundle_()
+        assert set(shown) == {"text/plain", "text/html"}
+        assert shown["text/html"].startswith("<iframe title=")
+        with pytest.raises(CiparkError, match='levers in Python needs anywidget: pip install "anywidget'):
+            page.levers  # noqa: B018
+    anywidget = pytest.importorskip("anywidget")
+    assert isinstance(page.widget, anywidget.AnyWidget)
+    assert "application/vnd.jupyter.widget-view+json" in page._repr_mimebundle_()
+    assert page.widget.get_state()["page"] == (tmp_path / "cipark-output" / "pool-play.html").read_text()
+    heard = list[dict[str, float]]()
+    page.widget.observe(lambda change: heard.append(change["new"]), "levers")
+    # as the browser says what was moved
+    page.widget.set_state({"levers": {"Rate": 0.2}})
+    assert heard == [{"Rate": 0.2}]
+    assert page.levers == {"Rate": 0.2}
+    run = cp.simulate(path, page.levers, save=["Pool"])
+    assert run.cp["Pool"].isel(time=1) != cp.simulate(path, save=["Pool"]).cp["Pool"].isel(time=1)
+    page.levers = {"Rate": 0.3}
+    assert page.widget.get_state()["levers"] == {"Rate": 0.3}
+
+
 def test_options_in_messages_are_keywords() -> None:
     command = command_of_name("new_study")
-    message = 'say --value "a=b", or --force, or -o, or --unit UNIT; --unknown stays, and so does well-o'
-    expected = 'say value="a=b", or force=True, or output, or unit=UNIT; --unknown stays, and so does well-o'
+    message = 'say --value "a (b=c)=d", or --force, or -o, or --unit UNIT; --unknown stays, and so does well-o'
+    expected = 'say value={"a (b=c)": "d"}, or force=True, or output, or unit=UNIT; --unknown stays, and so does well-o'
     assert in_python(message, command) == expected
 
 

@@ -42,6 +42,9 @@ def test_paths_and_mappings_mean_models_and_scenarios(path: Path) -> None:
     np.testing.assert_array_equal(runs.cp["Town Stock"].isel(run=0), run["town_stock"])
     shared = cp.ensemble(path, {"Share[East]": [0.3]}, save=["Town Stock"], scenario={"Growth Rate": 0.1})
     np.testing.assert_array_equal(shared.cp["Town Stock"].isel(run=0), run["town_stock"])
+    assert set(cp.ensemble(path, [{}]).data_vars) == set(cp.simulate(path).data_vars)
+    with pytest.raises(InvalidValue, match=r"Study is neither a model nor a path; its model is \.model"):
+        cp.simulate(cp.read_study("flu_1978"))  # type: ignore[arg-type]
 
 
 def test_variables_are_had_by_the_names_that_people_write(path: Path) -> None:
@@ -143,7 +146,7 @@ def test_a_study_is_fitted_and_said_in_a_line() -> None:
     fit = cp.calibrate("nist_rat42", starts=4, profiles=False)
     # certified by NIST: 7.2462237576E+01, 2.6180768402E+00, 6.7359200066E-02
     assert list(fit.estimates.values())[:3] == pytest.approx([72.462237576, 2.6180768402, 0.067359200066], rel=1e-5)
-    assert repr(fit).startswith("<Calibration of ")
+    assert repr(fit).startswith("<Fit of ")
     assert len(repr(fit)) < 400
     with pytest.raises(UnknownName):
         cp.calibrate("nist_rat4")

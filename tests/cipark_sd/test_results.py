@@ -156,5 +156,5 @@ def test_a_foreign_netcdf_file_is_not_taken_for_a_result(tmp_path: Path) -> None
 
 def test_a_file_that_is_no_netcdf_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "other.nc").write_text("no")
-    with pytest.raises(InvalidValue, match="expected NetCDF"):
+    with pytest.raises(InvalidValue, match="the file is no NetCDF"):
         load(tmp_path / "other.nc")

@@ -19,7 +19,7 @@ def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     difference, correlation, fit, estimate, residents, check = done.stdout.splitlines()
     assert float(difference) < 0 < float(correlation)
-    assert fit.startswith("<Calibration of ")
+    assert fit.startswith("<Fit of ")
     assert 0 < float(estimate) < 20
     assert float(residents) > 0
     assert check == "0 2"

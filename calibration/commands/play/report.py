@@ -24,9 +24,27 @@ def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
     path = folder / PLAYER
     # a page of another fit is none of this one
     path.unlink(missing_ok=True)
+    write_text(path, player_of(problem, folder, seed))
+
+
+def player_of(
+    problem: CalibrationProblem,
+    folder: Path,
+    seed: int,
+    variables: tuple[str, ...] = (),
+    levers: tuple[str, ...] = (),
+) -> str:
+    """The page of the fit in a folder.
+
+    Raises
+    ------
+    CiparkError
+        As :func:`write_player`.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        contents = contents_of(Request(problem.folder, Path(scratch), seed=seed, fit=folder), problem)
+        request = Request(problem.folder, Path(scratch), variables, levers, seed=seed, fit=folder)
+        contents = contents_of(request, problem)
         basis = contents.structures[0].basis
         if basis is not None and basis.origin in UNSEEN:
             raise InvalidValue("the fit", str(folder), "one of this study as it is now", where="player")
-        write_text(path, render(contents))
+        return render(contents)

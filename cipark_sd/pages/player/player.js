@@ -497,11 +497,31 @@ function update() {
   draw();
 }
 
-// within a report the address is the report's, and the frame is as high as what is in it
-const frame = window.frameElement, home = frame ? window.parent : window;
+// a frame is as high as what is in it; within a report the address is the report's, and a notebook hears what is set
+const frame = window.frameElement, notebook = frame !== null && !frame.matches(".player");
+const home = frame && !notebook ? window.parent : window;
+
+/** The levers that are moved, by the names that Python and commands take. */
+function moved() {
+  const levers = page.levers.filter(({ id }) => id in state.levers);
+  return Object.fromEntries(levers.flatMap(({ id, set }) => set.map((name) => [name, state.levers[id]])));
+}
+
+/** What a notebook sets: levers by their names; one that is not named, or cannot have the value, is as fitted. */
+function setFromNotebook({ detail }) {
+  const before = JSON.stringify(moved());
+  state.levers = {};
+  for (const { id, set, low, high } of page.levers) {
+    const value = detail[set[0]];
+    if (typeof value === "number" && value >= low && value <= high) state.levers[id] = value;
+  }
+  if (JSON.stringify(moved()) !== before) return refresh();
+  return remember();
+}
 
 function remember() {
   const hash = `#${written(state, page)}`;
+  if (notebook) frame.dispatchEvent(new CustomEvent("levers", { detail: moved() }));
   try {
     home.history.replaceState(null, "", hash);
   } catch {
@@ -899,7 +919,9 @@ function build() {
   $("about").previousElementSibling?.addEventListener("toggle", () => fillNumbers(view()));
   for (const link of document.querySelectorAll("a[href='#about']")) link.addEventListener("click", () => ($("more").open = $("about").open = true));
   home.addEventListener("hashchange", restore);
-  // within a report there is one title and one scroll bar: the frame is as high as what is in it
+  $("link").hidden = notebook;
+  if (notebook) frame.addEventListener("set", setFromNotebook);
+  // in a frame there is one title and one scroll bar: the frame is as high as what is in it
   document.documentElement.classList.toggle("framed", frame !== null);
   $("more").open = frame === null;
   const grow = () => (frame.style.height = `${document.documentElement.offsetHeight + 4}px`);
@@ -944,6 +966,7 @@ async function start() {
   $("page").hidden = false;
   refresh();
   restore();
+  if (notebook) frame.dispatchEvent(new CustomEvent("ready"));
   return hire();
 }
 

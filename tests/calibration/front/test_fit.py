@@ -90,7 +90,7 @@ def test_a_prediction_runs_the_draws_and_its_scenario_wins_over_them(path: Path,
 
 
 def test_a_fit_shows_itself(fit: Fit) -> None:
-    assert repr(fit).startswith("<Calibration of sir: ")
+    assert repr(fit).startswith("<Fit of sir: ")
     assert len(repr(fit)) < 400
     assert repr(fit.draws).startswith("<PosteriorDraws: ")
     page = fit._repr_html_()
@@ -130,3 +130,15 @@ def test_what_needs_draws_or_follows_a_fit_says_so() -> None:
         cp.calibrate("nist_rat42", start=3)  # type: ignore[call-arg]
     with pytest.raises(UnknownName):
         cp.calibrate("nist_rat4")
+
+
+def test_a_fit_is_played_as_its_report_is(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = cp.play(fit)
+    fit.report(tmp_path / "report")
+    assert page.page == Path("cipark-output") / "sir-play.html"
+    assert page.page.read_text() == (tmp_path / "report" / "player.html").read_text()
+    chosen = fit.play(levers=["Duration"], output=tmp_path / "chosen.html")
+    assert chosen["bytes"] == (tmp_path / "chosen.html").stat().st_size
+    with pytest.raises(UnknownName, match="Duration"):
+        cp.play(fit, levers=["Duraton"])

@@ -1,8 +1,10 @@
 """The page that plays a model in a real browser, opened from disk: what a reader does, and what comes of it."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -681,3 +683,57 @@ def test_a_picture_and_tables_are_saved(browser: Browser, sir: Path, tmp_path: P
     assert (tmp_path / "sir-scenario.png").read_bytes().startswith(b"\x89PNG")
     assert read_scenario(tmp_path / "sir-scenario.toml").overrides == {}
     assert len((tmp_path / "sir-scenario.csv").read_text().splitlines()) == 62
+
+
+#: What a notebook gives a widget, as anywidget documents it: get, set, save_changes, on and off of a model.
+NOTEBOOK = """<!doctype html><meta charset="utf-8"><title>cells</title><div id="cell"></div>
+<script type="module">
+const source = %s, state = %s, hear = {};
+const model = {
+  get: (name) => state[name],
+  set: (name, value) => {
+    if (JSON.stringify(state[name]) === JSON.stringify(value)) return;
+    state[name] = value;
+    (hear[`change:${name}`] ?? []).forEach((one) => one());
+  },
+  save_changes: () => (window.saved = JSON.stringify(state.levers)),
+  on: (name, one) => (hear[name] ??= []).push(one),
+  off: () => {},
+};
+window.model = model;
+const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+(await import(url)).default.render({ model, el: document.getElementById("cell") });
+</script>"""
+
+
+def test_a_notebook_hears_the_levers_and_sets_them(driver: Any, tmp_path: Path) -> None:
+    (tmp_path / "sir.mdl").write_text(SIR)
+    page = render(contents_of(read_model(tmp_path / "sir.mdl"), "sir.mdl"))
+    script = files("cipark_sd.pages.player").joinpath("widget.js").read_text(encoding="utf-8")
+    state = {"page": page, "title": "play", "style": "width: 100%", "levers": {"Contacts": 1.5}}
+    host = tmp_path / "host.html"
+    host.write_text(NOTEBOOK % (json.dumps(script), json.dumps(state).replace("<", "\\u003c")), encoding="utf-8")
+    browser = Browser(driver)
+    driver.get(host.as_uri())
+    address = driver.current_url
+    # what Python had set before the page came
+    browser.until("return window.saved === '{\"Contacts\":1.5}'")
+    driver.switch_to.frame(driver.find_element("css selector", "iframe"))
+    browser.rest()
+    place = browser.run("return page.levers.findIndex(({ set }) => set[0] === 'Duration')")
+    browser.move(place, 10)
+    assert browser.run("return document.getElementById('link').hidden")
+    shown = browser.value
+    driver.switch_to.default_content()
+    assert json.loads(browser.run("return saved")) == {"Contacts": 1.5, "Duration": 10}
+    assert driver.current_url == address, "the address of the notebook is the notebook's"
+    # and what it sets while the page is there; a value out of the range is refused
+    browser.run("model.set('levers', { Contacts: 99, Duration: 12 })")
+    browser.until("return window.saved === '{\"Duration\":12}'")
+    browser.run("model.set('levers', { Contacts: 1.5, Duration: 10 })")
+    driver.switch_to.frame(driver.find_element("css selector", "iframe"))
+    browser.until("return Object.keys(state.levers).length === 2")
+    browser.rest()
+    assert browser.value == shown
+    driver.switch_to.default_content()
+    assert not browser.complaints

@@ -48,6 +48,16 @@ def test_each_unit_has_a_panel_and_each_element_a_line(run: xr.Dataset) -> None:
     assert labels == [["People[East]", "People[West]"], ["births[East]", "births[West]"]]
 
 
+def test_one_name_is_enough_and_none_is_all(run: xr.Dataset) -> None:
+    (line,) = plot_run(run, "total").axes[0].get_lines()
+    assert line.get_label() == "total"
+    names = [str(line.get_label()) for axes in plot_run(run).axes for line in axes.get_lines()]
+    assert names == ["People[East]", "People[West]", "total", "births[East]", "births[West]"]
+    many = xr.merge([run["total"].rename(f"x{i}").assign_attrs(units=str(i)) for i in range(9)])
+    with pytest.raises(InvalidValue, match="units is 9"):
+        plot_run(many)
+
+
 def test_axes_say_what_they_show_and_in_which_units(run: xr.Dataset) -> None:
     (axes,) = plot_run(run, ["total"]).axes
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("total [people]", "Time [Year]")
