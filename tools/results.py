@@ -244,8 +244,7 @@ def faults(page: Mapping, results: Mapping[str, Numbers]) -> list[str]:
     """What in a page is not what the kept results and its list of given numbers say."""
     text = (ROOT / page["file"]).read_text(encoding="utf-8")
     if page.get("made"):
-        named = page["made"] in " ".join(text.split())
-        return [] if named else [f"{page['file']} does not name the command that makes it: {page['made']}"]
+        return _unnamed(page["file"], page["made"], text)
     problems, masked = [], text
     for parts in claims(page, results):
         match = pattern(parts, exact=True).search(text)
@@ -254,10 +253,13 @@ def faults(page: Mapping, results: Mapping[str, Numbers]) -> list[str]:
             continue
         for group in range(1, match.re.groups + 1):
             masked = masked[: match.start(group)] + "~" * len(match.group(group)) + masked[match.end(group) :]
+    made = {entry["section"]: entry["made"] for entry in page.get("given", []) if "made" in entry}
+    for heading, part in sections(text):
+        problems += _unnamed(f"{page['file']}, {heading!r}", made[heading], part) if heading in made else []
     listed_by_section: dict[str, Counter[str]] = {}
-    for entry in page.get("given", []):
+    for entry in (entry for entry in page.get("given", []) if entry["section"] not in made):
         listed_by_section.setdefault(entry["section"], Counter()).update(entry["numbers"].split())
-    present = {heading: Counter(numbers(part)) for heading, part in sections(masked)}
+    present = {heading: Counter(numbers(part)) for heading, part in sections(masked) if heading not in made}
     for heading in listed_by_section | present:
         seen_numbers, listed_numbers = present.get(heading, Counter()), listed_by_section.get(heading, Counter())
         for excess, words in (
@@ -267,6 +269,12 @@ def faults(page: Mapping, results: Mapping[str, Numbers]) -> list[str]:
             if excess:
                 problems.append(f"{page['file']}, {heading!r}: {words} {' '.join(sorted(excess.elements()))}")
     return problems
+
+
+def _unnamed(place: str, command: str, text: str) -> list[str]:
+    """The fault of a text that does not name the command that makes it."""
+    named = command in " ".join(text.split())
+    return [] if named else [f"{place} does not name the command that makes it: {command}"]
 
 
 def write_page(page: Mapping, results: Mapping[str, Numbers]) -> None:

@@ -44,6 +44,13 @@ def test_a_page_that_a_script_makes_names_its_command() -> None:
     assert "does not name the command that makes it: tools/other.py" in fault
 
 
+def test_a_section_that_a_script_makes_names_its_command() -> None:
+    given = [{"section": "Speed", "why": "measured", "made": "python benchmarks/other.py"}]
+    faults = numbers.faults({"file": "docs/reference/benchmarks.md", "given": given}, {})
+    assert "'Speed' does not name the command that makes it: python benchmarks/other.py" in faults[0]
+    assert not any("'Speed': nothing accounts" in fault for fault in faults)
+
+
 def test_the_counts_of_the_page_of_public_files_are_those_of_its_rows() -> None:
     text = (ROOT / "docs" / "results" / "public_files.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
