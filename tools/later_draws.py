@@ -8,6 +8,7 @@ drawn from their prior afterwards, which changes no evidence.
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from core_results import Array
@@ -29,6 +30,8 @@ from cipark_sd.scenarios import Scenario
 
 Evidence = tuple[float, float]
 STUDY = STUDIES / "great_stone_later"
+#: The full model on the same rows.
+FULL = STUDIES / "great_stone_full_later"
 SEED, KEPT = 20260129, 1000
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}
@@ -74,12 +77,12 @@ def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
     density, theta = On("native")(problem), prior_draws(problem.space, 2 * n, np.random.default_rng(SEED))
     first, second = theta[:n], theta[n:]
     base, active = density.pointwise(first), []
-    for i, parameter in enumerate(problem.space):
+    for i, name in enumerate(problem.space.names):
         moved = first.copy()
         moved[:, i] = second[:, i]
         if (density.pointwise(moved) != base).any():
-            active.append(parameter)
-    return replace(problem, space=ParameterSpace(tuple(active)))
+            active.append(name)
+    return within(problem, active)
 
 
 def parent(name: str) -> str | None:
@@ -93,16 +96,26 @@ def parent(name: str) -> str | None:
     return "all" if name.startswith("all but") else "none"
 
 
+def structure(name: str, span: str, folder: Path) -> CalibrationProblem:
+    """A structure of a study with the rows of a span."""
+    study = read_problem(folder)
+    return up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
+
+
+def within(problem: CalibrationProblem, names: Sequence[str]) -> CalibrationProblem:
+    """The problem with these parameters alone."""
+    return replace(problem, space=ParameterSpace(tuple(p for p in problem.space if p.name in names)))
+
+
 @functools.cache
-def fitted(name: str, span: str) -> Fit:
-    """A structure on the rows of a span; its numbers do not depend on what else was fitted before."""
-    study = read_problem(STUDY)
-    whole = up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
+def fitted(name: str, span: str, folder: Path = STUDY) -> Fit:
+    """A structure of a study on the rows of a span; its numbers do not depend on what else was fitted before."""
+    whole = structure(name, span, folder)
     problem = acting(whole)
     names = whole.space.names
     places = [names.index(n) for n in problem.space.names]
     (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
-    near = None if parent(name) is None else fitted(parent(name), span)
+    near = None if folder == FULL or parent(name) is None else fitted(parent(name), span)
     if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
         (theta, evidence), pareto_k = _bridged(problem, near, rng), None
     else:
@@ -122,13 +135,10 @@ def _bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -
     that it lacks from their prior. Weighted by the rows they start chains of the structure, the near end. The weights
     alone are worth too few draws for an evidence: by the power that flattens, theirs differs by half a unit.
     """
-    flat = replace(
-        near.problem,
-        observations=tuple(
-            replace(o, terms=tuple(replace(t, weight=FLATTER) for t in o.terms)) for o in near.problem.observations
-        ),
-        space=ParameterSpace(tuple(p for p in near.problem.space if p.name in near.acting)),
+    flatter = tuple(
+        replace(o, terms=tuple(replace(t, weight=FLATTER) for t in o.terms)) for o in near.problem.observations
     )
+    flat = within(replace(near.problem, observations=flatter), near.acting)
     density, after, names = On("native")(flat), On("native")(problem), near.problem.space.names
     drawn = draw(density, rng, effort=EFFORT, start=(near.of(flat.space.names), np.zeros(len(near.theta))))
     there, at = ([names.index(n) for n in of.space.names] for of in (flat, problem))

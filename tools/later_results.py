@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from core_results import Array
-from later_draws import KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
+from later_draws import FULL, KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 
 from calibration.assess.forecast_score import drift, gap_between, score_forecast
 from calibration.assess.kept_forecast import Forecaster, read_counts, read_forecasts
@@ -56,7 +56,17 @@ COMPARED = {
     ),
     "y2019": ("two rates", "none", "none, no reform", "all"),
 }  # fmt: skip
+#: What both models have, by its name in core_later.
+SAVED = {
+    "core_later": {n: n for n in ("Total Registered", "Firms Left", "Total Started", "Working Firms", "Residents")},
+    "cipark": {
+        "Total Registered": "Total Entrants", "Firms Left": "Total Left", "Total Started": "Total Started",
+        "Working Firms": "Total Operating", "Residents": "Total Residents",
+    },
+}  # fmt: skip
 UNCHANGED = Scenario()
+#: The structure of the full model that is foretold by.
+FULL_MODEL = "some never start", FULL
 BASE = Variant("as fitted", "nothing is decided", UNCHANGED)
 #: Reports of firms at work that are fitted, in model time, with the number reported.
 WORKING = {"2018-11-21": 3, "2019-11-26": 19, "2020-10-23": 26, "2022-01-12": 37, "2025-02-11": 53}
@@ -68,12 +78,12 @@ def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UN
     pace = fit.problem.model.time.step
     end = np.ceil(max(times) / pace) * pace
     whole = fit.problem.scenario | scenario | Scenario("", final_time=end, saveper=pace)
-    save = ["Total Registered", "Firms Left", "Total Started", "Working Firms", "Residents"]
-    dataset = ensemble(fit.problem.model, columns, save=save, scenario=whole, workers=1)
+    save = SAVED[fit.problem.model.name]
+    dataset = ensemble(fit.problem.model, columns, save=list(save.values()), scenario=whole, workers=1)
     grid = dataset["time"].values
     after = np.clip(np.searchsorted(grid, times), 1, len(grid) - 1)
     share = (np.array(times) - grid[after - 1]) / (grid[after] - grid[after - 1])
-    saved = {name: dataset[name.lower().replace(" ", "_")].values for name in save}
+    saved = {name: dataset[own.lower().replace(" ", "_")].values for name, own in save.items()}
     # straight between two steps
     return {name: v[:, after - 1] * (1 - share) + v[:, after] * share for name, v in saved.items()}
 
@@ -198,11 +208,15 @@ def later_score(full: Path) -> Numbers:
         scored = {f.name: score_forecast(f, counts) for f in (*entries, *extra)}
         gaps = [gap_between(scored["mixture"], scored[f.name]) for f in entries if f.name != "mixture"]
         first = scored["mixture"]
+        chance = gap_between(
+            scored[f"{FULL_MODEL[0]}, new study, from 2019"], scored["two rates, new study, from 2019"]
+        )
         facts[counts.series] = {
             "dates": list(first.dates),
             "observed": first.observed.tolist(),
             "scores": {name: facts_of(entry) for name, entry in scored.items()},
             "gaps": [vars(gap) for gap in gaps],
+            "full": vars(chance),
         }
     # what is not known is null, as strict JSON has it
     plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
@@ -212,8 +226,8 @@ def later_score(full: Path) -> Numbers:
 def _from_2019(ends: Sequence[float]) -> list[Forecaster]:
     """What the new structures would have foretold from the counts to 2019; dates of later shocks known, sizes not."""
     forecasters = []
-    for name in ("two rates", "none"):
-        fit = fitted(name, "y2019")
+    for name, folder in (("two rates", STUDY), ("none", STUDY), FULL_MODEL):
+        fit = fitted(name, "y2019", folder)
         (rng,) = named_streams(np.random.default_rng([SEED, 3]), [name])
         paths = ahead(fit, fit.some(), (2020.0, 2020.0 - 35 / 365), (60, (17, 19)), list(ends), rng)
         for series, values in zip(("residents", "working"), paths, strict=True):

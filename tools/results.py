@@ -4,6 +4,7 @@
     python tools/results.py --stale            make all again that are out of date, and write the documents
     python tools/results.py park_fit school    run their commands, keep the numbers in docs/results/
     python tools/results.py park_fit --from F  the same of a folder in which its commands have been run just now
+    python tools/results.py park_fit --same R  keep it: its models, edited since the commit R, run to the same bits
     python tools/results.py --pages            write the kept numbers and records into the documents
     python tools/results.py --unsaid           numbers of the documents that nothing accounts for
 
@@ -16,17 +17,32 @@ import hashlib
 import json
 import re
 import string
+import subprocess
 import sys
 import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
+from calibration.sampling.draws import problem_digest
+from calibration.sampling.free_density import prior_draws
+from calibration.study.library import shipped_studies
+from calibration.study.problem import read_problem
+from cipark_sd.ensembles import ensemble
+from cipark_sd.errors import CiparkError
+from cipark_sd.experiments.catalogue import read_catalogue
+from cipark_sd.frontends.model_file import read_model
 from cipark_sd.headline import Headline
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Stock
 from cipark_sd.pages.page import DATA, read_page
 from cipark_sd.records import from_plain, to_plain
+from cipark_sd.scenarios import Scenario, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
@@ -43,6 +59,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results_commands import RESULTS, Numbers, Result, marked_files  # noqa: E402
 
 Headlines = dict[str, list[Headline]]
+#: Runs that are compared go on after what the studies fit.
+FAR = Scenario("", final_time=2031.0)
 
 # what has digits and is no claim is passed over: code, addresses, dates, years, identifiers such as S14 or MIL-HDBK-189
 TOKEN = re.compile(
@@ -298,6 +316,63 @@ def make(names: Iterable[str]) -> None:
         keep(RESULTS[name], *compute(RESULTS[name]))
 
 
+def keep_unchanged(names: Sequence[str], commit: str) -> None:
+    """Keep the numbers of results whose models were edited since a commit, if these run to the same bits."""
+    now = {path: sha for name in names for path, sha in inputs(RESULTS[name]).items()}
+    changed = sorted({path for name in names for path, sha in record_of(name)["inputs"].items() if now[path] != sha})
+    if other := [path for path in changed if not path.endswith(".mdl")]:
+        sys.exit(f"no model, so that the results have to be made again: {', '.join(other)}")
+    digests = {}
+    for path in changed:
+        before = subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, check=True, capture_output=True).stdout
+        digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+        digests |= same_runs(before, ROOT / path)
+    for name in names:
+        kept = KEPT / f"{name}.json"
+        kept.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), kept.read_text("utf-8")))
+
+
+def _lacks(model: Model, scenario: Scenario) -> bool:
+    """Whether a model has not all that a scenario sets: a study of what is new in the model of today."""
+    try:
+        resolve(model, scenario)
+    except CiparkError:
+        return True
+    return False
+
+
+def same_runs(before: bytes, path: Path) -> dict[str, str]:
+    """Digests of a model as it was and of its studies, each with that of today; an error where any number differs.
+
+    Compared are all variables that both have, at every saved date, in the base run and over draws of the priors of each
+    study of the model, under its rivals, scenarios, experiments and policies.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / path.name).write_bytes(before)
+        old, new = read_model(Path(folder) / path.name), read_model(path)
+    names = [
+        v.label for v in old.variables if isinstance(v, Auxiliary | Stock) and v.name in {w.name for w in new.variables}
+    ]
+    digests = {old.digest: new.digest}
+    for study in (read_problem(folder) for folder in shipped_studies().values()):
+        if study.model.digest != new.digest or _lacks(old, study.scenario):
+            continue
+        digests[problem_digest(replace(study, model=old))] = problem_digest(study)
+        theta = prior_draws(study.space, 8, np.random.default_rng(1))
+        columns = {p.name: theta[:, i] for i, p in enumerate(study.space) if p.target == "model"}
+        catalogue = study.folder / "policies.toml"
+        policies = [p.scenario for p in read_catalogue(catalogue, new).policies] if catalogue.exists() else []
+        variants = [v.scenario for v in (*study.rivals, *study.scenarios, *study.experiments)]
+        for scenario in (Scenario(), *variants, *policies):
+            runs = [
+                ensemble(model, columns, save=names, scenario=study.scenario | scenario | FAR, workers=1)
+                for model in (old, new)
+            ]
+            if not runs[0].drop_attrs().identical(runs[1].drop_attrs()):
+                sys.exit(f"{path.name} gives other numbers than before under {study.title}, {scenario}")
+    return digests
+
+
 def write_documents() -> None:
     """Put the kept numbers into all documents."""
     results = all_kept()
@@ -310,6 +385,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="RESULT")
     parser.add_argument("--from", dest="folder", type=Path)
+    parser.add_argument("--same", metavar="COMMIT")
     for option in ("--stale", "--pages", "--unsaid"):
         parser.add_argument(option, action="store_true")
     options = parser.parse_args(arguments)
@@ -321,6 +397,8 @@ def main(arguments: Sequence[str]) -> None:
         result = RESULTS[options.names[0]]
         records = {} if result.shares_records else written_headlines(options.folder)
         keep(result, result.read(options.folder, ""), records)
+    elif options.same:
+        keep_unchanged(options.names, options.same)
     elif options.unsaid:
         print(*(fault for page in index() for fault in faults(page, all_kept())), sep="\n")
     elif options.names or options.stale or options.pages:

@@ -28,26 +28,37 @@ LEAST_RISE = 1e-14
 def annealed(
     prior: Target, likelihood: Target, start: Array, rng: np.random.Generator, *, moves: int | None = None
 ) -> Array:
-    """Points ``(n, k)``, about as many draws of the posterior, from draws ``start : (n, k)`` of the prior.
+    """Points ``(n, k)``, about as many draws of the posterior; arguments as of :func:`along_powers`."""
+    return along_powers(prior, likelihood, start, rng, moves=MOVES if moves is None else moves)[0]
+
+
+def along_powers(
+    prior: Target, likelihood: Target, start: Array, rng: np.random.Generator, *, moves: int
+) -> tuple[Array, float]:
+    """Points ``(n, k)``, about as many draws of the posterior, and the log evidence.
+
+    The evidence is the product of the mean weights of all rises.
 
     Parameters
     ----------
     prior, likelihood : log densities of points ``(n, k)``
         The likelihood is asked only where the prior is above zero.
     start : (n, k)
-        Where both are above zero.
-    moves : int, optional
-        Of everyone at each weight; without it :data:`MOVES`.
+        Draws of the prior.
+    moves : int
+        Of everyone at each weight.
     """
-    weight, points = 0.0, start
+    weight, points, evidence = 0.0, start, 0.0
     logs = likelihood(points)
     while weight < 1:
         rise = _rise(logs, 1 - weight)
         weight = 1.0 if rise >= 1 - weight else weight + rise
-        points = points[_resampled(np.exp(rise * (logs - logs.max())), rng)]
-        points = _moved(prior, likelihood, weight, points, MOVES if moves is None else moves, rng)
+        weights = np.exp(rise * (logs - logs.max()))
+        evidence += float(rise * logs.max() + np.log(weights.mean()))
+        points = points[_resampled(weights, rng)]
+        points = _moved(prior, likelihood, weight, points, moves, rng)
         logs = likelihood(points)
-    return points
+    return points, evidence
 
 
 def _moved(
