@@ -1,4 +1,4 @@
-"""What people wait for, beside what bounds it: the table of docs/reference/benchmarks.md.
+"""What people wait for, beside what bounds it: the table of docs/results/benchmarks.md.
 
     python benchmarks/speed.py                          what takes minutes: kernels, one run, the posterior, commands
     python benchmarks/speed.py one --sde FOLDER           beside SDEverywhere's C: see `sdeverywhere.py`
@@ -35,7 +35,7 @@ from cipark_sd.ensembles import ensemble
 
 ROOT = HERE.parent
 KEPT = ROOT / "docs" / "results" / "speed.json"
-PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
+PAGE = ROOT / "docs" / "results" / "benchmarks.md"
 BEGIN, END = "<!-- speed -->\n", "<!-- end of speed -->\n"
 #: Runs of a model that are computed at once.
 MANY = 1024

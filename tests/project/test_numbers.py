@@ -46,7 +46,7 @@ def test_a_page_that_a_script_makes_names_its_command() -> None:
 
 def test_a_section_that_a_script_makes_names_its_command() -> None:
     given = [{"section": "Speed", "why": "measured", "made": "python benchmarks/other.py"}]
-    faults = numbers.faults({"file": "docs/reference/benchmarks.md", "given": given}, {})
+    faults = numbers.faults({"file": "docs/results/benchmarks.md", "given": given}, {})
     assert "'Speed' does not name the command that makes it: python benchmarks/other.py" in faults[0]
     assert not any("'Speed': nothing accounts" in fault for fault in faults)
 
