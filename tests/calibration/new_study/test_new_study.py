@@ -430,7 +430,7 @@ def test_dates_switches_and_conversions_are_held(write_mdl: Write) -> None:
     )
     made = ask(model, "time,level\n" + "".join(f"{t},{5.2 + t / 12 + max(t - 3, 0) / 6:.3f}\n" for t in range(1, 9)))
     held = {candidate.name: candidate.why for candidate in made.candidates if candidate.role == "fixed"}
-    assert held["Opening"] == "a date or the length of an event"
+    assert held["Opening"] == "a date, or the length of an event or a cycle"
     assert held["SW Inflow"] == "a switch"
     assert held["Months Per Year"] == "converts one unit into another"
 
