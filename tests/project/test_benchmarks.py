@@ -29,6 +29,7 @@ SCRIPTS = (
     "new_study_coverage",
     "policy",
     "interval_coverage",
+    "warm_up",
 )
 
 
