@@ -249,7 +249,7 @@ def maximise(
             again = local_search(goal, point, stepwise)
             if again.log_density > searches[0].log_density + BETTER:
                 searches.insert(0, again)
-        if warmed and not interrupted and _n_arrived(searches) < AGREED * len(searches):
+        if warmed and not interrupted and _disagree(searches):
             likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
             total += len(likely)
             made, interrupted = searched(goal, likely, "likely", ())
@@ -259,6 +259,11 @@ def maximise(
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+
+
+def _disagree(searches: Sequence[Search]) -> bool:
+    """Whether only one of several searches, the best first, or few of many have arrived."""
+    return len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
 
 
 def _n_arrived(searches: Sequence[Search]) -> int:
