@@ -182,8 +182,7 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         for part in made.series
     ]
     constants = {
-        role: [constant.name for constant in made.candidates if constant.role == role]
-        for role in ("CAL", "PRI", "fixed")
+        role: [constant.name for constant in made.candidates if constant.role == role] for role in ("CAL", "fixed")
     }
     return {
         "folder": made.folder,
@@ -191,7 +190,6 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "series": series,
         "ignored": made.ignored,
         "fitted": constants["CAL"],
-        "prior": constants["PRI"],
         "held": constants["fixed"],
         "possible": made.possible,
     }
@@ -251,7 +249,7 @@ def _summary(made: "NewStudy") -> list[str]:
             else ""
         )
         lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
-    for role, label in (("CAL", "fitted"), ("PRI", "prior"), ("fixed", "held")):
+    for role, label in (("CAL", "fitted"), ("fixed", "held")):
         names = [candidate.name for candidate in made.candidates if candidate.role == role]
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -98,7 +98,8 @@ def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
                 sd.append(float(family.sd(values[:, 0], density.spread(term.noise, theta[None]))[0]))
                 sets.append(drawn[first + place][:, 0])
             series = _Series.of(observation, [term for _, term in members], np.array(model), np.array(sd))
-            errors.append(series.errors(np.column_stack(sets)))
+            if (series.sd > 0).sum() >= ENOUGH:
+                errors.append(series.errors(np.column_stack(sets)))
         first += len(observation.terms)
     return tuple(errors)
 
@@ -152,11 +153,15 @@ class _Series:
         """The figures, and how often ``sets : (k, n)`` of the model's own have larger ones."""
         whole = np.vstack([self.numbers, sets])
         with np.errstate(invalid="ignore", divide="ignore"):
-            residuals = (np.log(whole) - np.log(self.model) if self.relative else whole - self.model) / self.sd
+            away = np.log(whole) - np.log(self.model) if self.relative else whole - self.model
+        # what the model knows for certain, such as no shots while hunting is banned, has no residual
+        known = self.sd > 0
+        residuals = away[:, known] / self.sd[known]
         actual, course = self._course(whole), self._course(self.model[None])[0]
         squares = ((actual - course) ** 2).mean(axis=1)
-        bias = (actual.mean(axis=1) - course.mean()) ** 2 / squares
-        variance = (actual.std(axis=1) - course.std()) ** 2 / squares
+        least = np.maximum(squares, np.finfo(float).tiny)
+        bias = (actual.mean(axis=1) - course.mean()) ** 2 / least
+        variance = (actual.std(axis=1) - course.std()) ** 2 / least
         phase, left = self._phase(actual, course)
         figures: dict[str, Array] = {
             "bias": bias,
@@ -181,7 +186,7 @@ class _Series:
             covariance=float(1 - bias[0] - variance[0]),
             varies_more=bool(actual[0].std() > course.std()),
             phase=float(phase[0]),
-            without_phase=float(left[0] / squares[0]),
+            without_phase=float(left[0] / least[0]),
             mean_residual=float(figures["mean residual"][0]),
             autocorrelation=float(figures["autocorrelation"][0]),
             chance=chance,
@@ -211,8 +216,8 @@ class _Series:
 def _autocorrelation(residuals: Array) -> Array:
     """Of neighbours in time, about the mean of each row ``(k, n)``."""
     away = residuals - residuals.mean(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((away[:, 1:] * away[:, :-1]).sum(axis=1) / (away**2).sum(axis=1))
+    squares = np.maximum((away**2).sum(axis=1), np.finfo(float).tiny)
+    return np.asarray((away[:, 1:] * away[:, :-1]).sum(axis=1) / squares)
 
 
 def course_words(series: Sequence[CourseErrors]) -> Iterator[str]:

@@ -222,7 +222,9 @@ def identifiability_words(identified: Identifiability) -> list[str]:
         )
         if identified.pairs:
             first, second, index = identified.pairs[0]
-            together += f"; of two, at most {index:.1f} ({first} and {second})"
+            alike = f"; {first} and {second} move every expected number alike"
+            of_two = f"; of two, at most {index:.1f} ({first} and {second})"
+            together += of_two if math.isfinite(index) else alike
         sentences.append(together + ".")
     return sentences
 

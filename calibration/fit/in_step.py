@@ -83,6 +83,30 @@ def gather(searches: Sequence[Search[T]]) -> Search[list[T]]:
     return [results[number] for number in range(len(searches))]
 
 
+class Spent(Exception):
+    """A search has asked for as many points as it may."""
+
+
+@dataclass
+class Allowance:
+    """How many points one or several searches may still ask for."""
+
+    left: int
+
+
+def within(search: Search[T], allowance: Allowance) -> Search[T]:
+    """The search, in which :class:`Spent` is raised once its allowance is used up."""
+    try:
+        requests = next(search)
+        while True:
+            allowance.left -= len(requests)
+            requests = search.throw(Spent()) if allowance.left < 0 else search.send((yield requests))
+    except StopIteration as end:
+        return cast("T", end.value)
+    finally:
+        search.close()
+
+
 def run(search: Search[T], density: Posterior) -> T:
     """What a search finds whose requests are of objectives with that density."""
     exact = _has_slopes(density)

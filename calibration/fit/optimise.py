@@ -7,9 +7,13 @@ parameter: each search then scans it, and searches the others at each place of t
 
 A narrow prior can have a top of its own, at which the prior medians are right and the data are noise. With priors,
 further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
+
+Where few of the searches agree, as for a model of many kinks, further ones go down from where warmed chains come to
+(:mod:`calibration.sampling.likely_places`): one search that stands alone may well have been stopped by a kink. Chains
+move parameters that others would have to scan.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +21,7 @@ import numpy as np
 from calibration.fit.downhill import going_down, scanning
 from calibration.fit.in_step import Search as Searching
 from calibration.fit.in_step import gather, run
+from calibration.fit.likely_starts import likely_starts
 from calibration.fit.objective import IMPOSSIBLE, Objective, objective
 from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
@@ -39,6 +44,8 @@ MOST_SCANS = 8
 #: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
 #: as a lognormal one of sigma 2 for one of 1.5, and none.
 WIDER, FURTHER = (0.5625, 0.0), 3
+#: Searches from likely places, and the share of searches that have to have arrived for there to be none.
+LIKELY, AGREED = 8, 1 / 3
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
@@ -97,7 +104,7 @@ class Reached:
     @property
     def n_arrived(self) -> int:
         """Searches that ended within :data:`ARRIVED` of the best."""
-        return int((self.waterfall <= ARRIVED).sum())
+        return _n_arrived(self.searches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +180,7 @@ def optimise(
         objective(density, estimate=estimate),
         starts=starts,
         rng=rng,
+        warmed=True,
         checkpoints=checkpoints,
         pool=pool,
         on_progress=on_progress,
@@ -185,13 +193,15 @@ def maximise(
     starts: int,
     rng: np.random.Generator,
     wider: bool = True,
+    warmed: bool = False,
     checkpoints: Checkpoints = NOT_KEPT,
     pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
     """The maximum of any objective; arguments and errors as of :func:`optimise`.
 
-    ``wider`` says whether to search further under wider priors and under none.
+    ``wider`` says whether to search further under wider priors and under none, ``warmed`` whether from likely places
+    where few searches agree.
     """
     points = _starts(goal, starts, rng)
     stepwise = stepwise_parameters(goal, points)
@@ -200,13 +210,15 @@ def maximise(
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
     total, best_so_far, n_before = len(points) + len(WIDER) * len(further), -np.inf, 0
 
-    def searched(goal: Objective, points: Array, kind: str) -> tuple[list[Search], bool]:
+    def searched(
+        goal: Objective, points: Array, kind: str, scanned: tuple[str, ...] = stepwise
+    ) -> tuple[list[Search], bool]:
         """Searches from all points, best first."""
         nonlocal best_so_far, n_before
         shared, before = SharedGoal.of(goal), n_before
         groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
         tasks = [
-            RecordTask(SearchesFrom(shared, group, stepwise), kind, (number, len(group)))
+            RecordTask(SearchesFrom(shared, group, scanned), kind, (number, len(group)))
             for number, group in enumerate(groups, start=1)
         ]
         n_done = before
@@ -237,11 +249,26 @@ def maximise(
             again = local_search(goal, point, stepwise)
             if again.log_density > searches[0].log_density + BETTER:
                 searches.insert(0, again)
+        if warmed and not interrupted and _disagree(searches):
+            likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
+            total += len(likely)
+            made, interrupted = searched(goal, likely, "likely", ())
+            searches = sorted([*searches, *made], key=lambda search: -search.log_density)
     except KeyboardInterrupt:
         interrupted = True
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+
+
+def _disagree(searches: Sequence[Search]) -> bool:
+    """Whether only one of several searches, the best first, or few of many have arrived."""
+    return len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+
+
+def _n_arrived(searches: Sequence[Search]) -> int:
+    """Searches, the best first, that ended within :data:`ARRIVED` of it."""
+    return sum(search.log_density >= searches[0].log_density - ARRIVED for search in searches)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,9 @@ from calibration.fit.verdict import Part, Side, Verdict, refused
 from calibration.fit.walk import TOLERANCE, Place, Walk, union
 from cipark_sd.arrays import Array
 
-#: A rise of the log density from which on a place of a walk fits better than the optimum.
-BETTER = 1e-3
+#: A rise of the log density from which on a place of a walk fits better than the optimum: below it, the end of an
+#: interval, where the profile has fallen by about 2, moves by less than half a percent of its distance.
+BETTER = 0.02
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 A constant that is held at a wrong value moves the estimates of the others, and their intervals with them. So what the
 data depend on is fitted even where they tell it poorly: its prior keeps it near the file's value, and its interval is
-wide, which is true; a narrow one given a guess is not.
+wide, which is true; a narrow one given a guess is not. That a constant moves the data little where it was looked does
+not make it safe to hold: more police catch nobody while the courts are full, and the truth may have them empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,8 @@ from calibration.study.priors import from_scale, to_scale
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 
-#: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a constant has to move
-#: the data: one that moves them by less, held at a wrong value, moves no estimate by more than that of its errors.
+#: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
+#: move the data: one that moves them by less, held at a wrong value, moves no estimate by more than that of its errors.
 MOVES = 0.3
 #: Below this a difference quotient is rounding.
 NOTHING = 1e-6
@@ -130,21 +131,17 @@ def _around(density: Posterior, centre: Array, places: Sequence[int], step: floa
 
 
 def roles(options: Sequence[Candidate], view: View) -> list[Candidate]:
-    """The candidates, fitted where the data depend on them.
-
-    Of the others those that do nothing are held, starts of stocks too, and the rest keep their priors.
-    """
-    strength = view.strength
-    moving = {name for name in strength if strength[name] > MOVES} or {max(strength, key=lambda name: strength[name])}
+    """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held."""
+    strongest = max(view.strength, key=lambda name: view.strength[name])
     result = []
     for candidate in options:
-        name = candidate.name
-        if candidate.prior is None or name in moving:
+        strength = view.strength.get(candidate.name, 0.0)
+        if candidate.prior is None or candidate.name == strongest:
             result.append(candidate)
-        elif strength.get(name, 0.0) <= NOTHING:
+        elif strength <= NOTHING:
             result.append(replace(candidate, role="fixed", why="does not move the observed numbers"))
-        elif candidate.starts:
+        elif candidate.starts and strength <= MOVES:
             result.append(replace(candidate, role="fixed", why="start of a stock that moves the data little"))
         else:
-            result.append(replace(candidate, role="PRI", why="moves the data by less than their noise"))
+            result.append(candidate)
     return result

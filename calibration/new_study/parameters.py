@@ -31,7 +31,7 @@ _CONVERTS = frozenset({"one", "unit", "units", "hundred", "percent", "thousand",
 _CONVERTS |= frozenset({"conversion", "convert", "converter"})
 _CONVERSIONS = frozenset({1.0, 100.0, 1e3, 1e6, 1e9})
 UNREACHED = "no observed variable depends on it"
-Role = Literal["CAL", "PRI", "fixed"]
+Role = Literal["CAL", "fixed"]
 Estimate = Literal["map", "ml"]
 Limits = tuple[float | None, float | None]
 
@@ -117,7 +117,7 @@ class Guess:
         if name not in self._reach:
             return UNREACHED
         if name in self._dates:
-            return "a date or the length of an event"
+            return "a date, or the length of an event or a cycle"
         reason = without_scale(self.model, label, value, units)
         if reason:
             return reason

@@ -155,8 +155,6 @@ def parameter(candidate: Candidate) -> str:
     why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)}{unit}"
     if candidate.why == STATED:
         why = STATED
-    elif candidate.role == "PRI" and candidate.why:
-        why += f"; {candidate.why}"
     return (
         f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'
         f"prior = {prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
@@ -220,8 +218,7 @@ def problem(
         lines.append(f"# {', '.join(ignored)}.\n")
     free = [candidate for candidate in candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
-    order = {"CAL": 0, "PRI": 1}
-    texts = [parameter(candidate) for candidate in sorted(free, key=lambda candidate: order[candidate.role])]
+    texts = [parameter(candidate) for candidate in free]
     lines += [
         *parts,
         _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),

@@ -3,8 +3,9 @@
 Walkers of one ensemble look at each other, so they are no independent chains and must not be counted as such: an
 R-hat between walkers of an ensemble that sits in one of two modes sees nothing. What is independent is the ensembles.
 
-- **R-hat** takes each *ensemble* as one chain: all its walkers, in order of steps, so that the two halves of a split
-  chain are early and late. It is the larger of the rank-normalised and the folded statistic.
+- **R-hat** takes each *ensemble* as one chain, split into two halves in both ways: early and late steps of all its
+  walkers, and one half of the walkers and the other, as a file of draws has them. It is the largest of the
+  rank-normalised and folded statistics.
 - **ESS** is that of chains in which one walker of an ensemble follows the other, each through all steps. It is known
   well from short runs, and walkers that never leave where they are have a small one; what walkers do to each other it
   does not see. The course of the ensemble's mean does: the variance of the overall mean is the long-run variance of
@@ -32,8 +33,9 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 
-#: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed.
-SURE = 2.0
+#: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed: of
+#: a hundred numbers of a study, a thirtieth of which chance takes beyond two, none.
+SURE = 3.0
 #: Steps at least that mixing is judged by: of longer chains every second one, every third, and so on. A chain that is
 #: still judged then mixes over many steps, and one of its autocorrelation times keeps most of what it says.
 JUDGED = 500
@@ -132,7 +134,10 @@ def _of_quantity(name: str, values: Array) -> Convergence:
     )
     return Convergence(
         name,
-        float(array_stats.rhat(thinned.reshape(len(values), -1), chain_axis=0, draw_axis=1, method="rank")),
+        max(
+            float(array_stats.rhat(ordered_by, chain_axis=0, draw_axis=1, method="rank"))
+            for ordered_by in (thinned.reshape(len(values), -1), one_by_one(thinned))
+        ),
         effective(normal_scores(thinned)),
         min(_effective_at(thinned, float(np.quantile(ordered, share))) for share in (0.05, 0.95)),
         mean,

@@ -36,8 +36,8 @@ from cipark_sd.errors import InvalidValue
 
 #: Draws of each chain at least, whatever the budget.
 LEAST = 4
-#: Draws of each chain that are kept, evenly spaced: neighbours are a few leapfrogs apart.
-KEPT = 250
+#: Draws of each chain that are kept, evenly spaced: as many as a file of draws holds, so that both say the same.
+KEPT = 78
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """Constants that say when something happens, by their place in the equations.
 
 The likelihood is a step function of most of them, and a factor on a date means nothing: no date is fitted unless the
-user asks for it.
+user asks for it. Of the length of a cycle, such as the months of a year, the likelihood has a top for each number of
+cycles that the data may hold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,8 +32,8 @@ def event_times(model: Model) -> frozenset[str]:
 
     They are a time argument of STEP, RAMP, PULSE or PULSE TRAIN, or are compared with Time, by MAX and MIN too;
     directly, or through auxiliaries that depend on nothing else. Time is also what is made of it by a constant or a
-    remainder, such as the time since a start or the month of a year. A phase or a turning point, of which the model is
-    a smooth function, is not among them.
+    remainder, such as the time since a start or the month of a year. What divides Time within SIN or COS is the length
+    of a cycle. A phase or a turning point, of which the model is a smooth function, is not among them.
     """
     return _Search(model).names()
 
@@ -57,6 +58,18 @@ class _Search:
                 return self._beside_clock(arguments)
             case Binary(operator, left, right) if operator in _COMPARISONS:
                 return self._beside_clock((left, right))
+            case Call("sin" | "cos", (angle,)):
+                named = [self.model.by_name.get(ref.name) for ref in references(angle)]
+                angles = [angle, *(expr for v in named if isinstance(v, Auxiliary) for expr in expressions(v))]
+                return frozenset().union(*(self._cycle(part) for expr in angles for part in walk(expr)))
+            case _:
+                return frozenset()
+
+    def _cycle(self, part: Expr) -> frozenset[str]:
+        """The constants that divide a time."""
+        match part:
+            case Binary("/", left, right) if any(self._is_clock(ref) for ref in references(left)):
+                return self._of([right])
             case _:
                 return frozenset()
 

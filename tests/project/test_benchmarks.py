@@ -22,6 +22,7 @@ SCRIPTS = (
     "self_test",
     "new_study_coverage",
     "interval_coverage",
+    "warm_up",
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from calibration.fit.walk import SPENT
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart
@@ -49,6 +50,10 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
         yield "The posterior has not converged, so no band is drawn: raise --steps."
+    left = [p.name for p in fit.profiles if any(SPENT in s.reason for s in (p.verdict.lower, p.verdict.upper))]
+    if left:
+        names = listed([*left[:3], *([f"{len(left) - 3} more"] if len(left) > 3 else [])])
+        yield f"An end of the interval of {names} was not found within the budget of its searches."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

@@ -17,6 +17,7 @@ from cipark_sd.engines.registry import choose
 MODEL = """{UTF-8}
 level = size * (1 + sin(Time - shift)) * swing + base ~ x ~ |
 total = INTEG(level, 0) ~ x ~ |
+allowed = INTEG(level * (1 - PULSE(4, 2)), 0) ~ x ~ |
 size = 10 ~ x ~ |
 swing = 1 ~ 1 ~ |
 base = 0 ~ x ~ |
@@ -54,8 +55,9 @@ def study(folder: Path, kind: str = "level", n: int = len(TIMES)) -> Posterior:
     variable, more = {
         "level": ("level", 'family = "normal"\nsd = 1.0'),
         "increments": ("total", 'family = "poisson"\nstart = 0.0'),
+        "stopped": ("allowed", 'family = "poisson"\nstart = 0.0'),
     }[kind]
-    text = STUDY.format(kind=kind, variable=variable, more=more)
+    text = STUDY.format(kind="level" if kind == "level" else "increments", variable=variable, more=more)
     (folder / "problem.toml").write_text(text, encoding="utf-8")
     return posterior(read_problem(folder), choose("native"))
 
@@ -135,6 +137,26 @@ def test_a_right_model_is_rarely_blamed(tmp_path: Path, kind: str, monkeypatch: 
         (found,) = course_errors(replaced(density, drawn, rng), TRUTH)
         blamed += "would be normal" not in " ".join(course_words([found]))
     assert blamed <= 11
+
+
+def test_numbers_that_the_model_knows_for_certain_have_no_residual(tmp_path: Path) -> None:
+    """Nothing flows from 4 to 6, and nothing was counted then."""
+    density = study(tmp_path, "stopped")
+    expected = np.concatenate([values[0] for values in density.by_term(TRUTH[None])])
+    assert (expected == 0).sum() == 4
+    actual = np.round(expected + 1.5 * np.sqrt(expected) * (-1) ** np.arange(len(expected)))
+    z = (actual - expected)[expected > 0] / np.sqrt(expected[expected > 0])
+    found = seen(density, actual)
+    assert found.mean_residual == pytest.approx(z.mean(), rel=1e-6)
+    z -= z.mean()
+    assert found.autocorrelation == pytest.approx((z[1:] * z[:-1]).sum() / (z**2).sum(), rel=1e-6)
+    assert found.chance["autocorrelation"] < 0.01
+
+
+def test_a_course_that_the_model_meets_has_no_error(tmp_path: Path) -> None:
+    found = seen(study(tmp_path), wave())
+    assert (found.rmse, found.bias, found.variance, found.phase) == pytest.approx((0, 0, 0, 0), abs=1e-9)
+    assert "nan" not in " ".join(course_words([found]))
 
 
 def test_a_short_series_is_left_out(tmp_path: Path) -> None:

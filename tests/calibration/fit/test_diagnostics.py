@@ -1,5 +1,7 @@
 """What the Fisher information says in words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,3 +21,7 @@ def test_parameters_that_no_number_tells_apart_are_said_in_words(index: float, w
     last = identifiability_words(found)[-1]
     assert last.startswith(words)
     assert "inf" not in last
+    alike = identifiability_words(replace(found, pairs=(("a", "b", index),)))[-1]
+    assert alike.endswith(
+        "; of two, at most 14.2 (a and b)." if index < np.inf else "; a and b move every expected number alike."
+    )

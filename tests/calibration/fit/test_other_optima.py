@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from regression_problems import Curve, Range, fitted, nearby, study
 
+from calibration.fit import optimise as optimising
 from calibration.fit import profiling
-from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.likely_starts import likely_starts
+from calibration.fit.objective import objective
+from calibration.fit.optimise import Optimum, maximise, optimise
 from calibration.fit.profile import profile
+from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.checkpoints import NOT_KEPT
+from cipark_sd.arrays import Array
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.registry import choose
 
 #: y = h(a) x with h = a^3 - 3 a, of which three values of a give the same data.
@@ -168,3 +173,31 @@ def test_both_optima_of_a_drug_are_in_its_intervals(tmp_path: Path) -> None:
         for truth in truths:
             assert made.lower < truth < made.upper
             assert not any(low < truth < high for low, high in made.verdict.gaps)
+
+
+#: Of many frequencies one is right, and each of the others is a top of its own.
+COMB = Curve(
+    "SIN(a * x)", lambda x, a: np.sin(a * x), tuple(range(1, 25)), tuple(np.sin(0.5 * np.arange(1, 25)).tolist()),
+    ("a",), (0.5,), (0.01,), 0.2, 0.2,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("high", "disagree"), [(3.0, True), (0.55, False)])
+def test_where_few_searches_agree_others_go_down_from_warmed_chains(
+    tmp_path: Path, high: float, disagree: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goal = objective(
+        posterior(study(tmp_path, COMB, {"a": (0.4, high, "identity")}, sd=0.2), choose("native")), estimate="ml"
+    )
+    asked: list[int] = []
+
+    def starts(shared: SharedGoal, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
+        asked.append(n)
+        return likely_starts(shared, n, rng, checkpoints)
+
+    monkeypatch.setattr(optimising, "likely_starts", starts)
+    alone, warmed = (maximise(goal, starts=3, rng=np.random.default_rng(4), warmed=warm) for warm in (False, True))
+    assert (abs(alone.theta[0] - 0.5) > 0.05) == disagree
+    assert asked == [optimising.LIKELY] * disagree
+    assert warmed.theta[0] == pytest.approx(0.5, abs=1e-3)
+    assert len(warmed.searches) == len(alone.searches) + optimising.LIKELY * disagree

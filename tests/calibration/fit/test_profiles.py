@@ -453,3 +453,28 @@ def test_places_above_one_further_out_are_searched_from_there() -> None:
             pass
     assert tried == [2.0, 1.0]
     assert [p.cost for p in walk.places] == [0.0, 1.5, 0.8, 1.0, 1.2, 1.9]
+
+
+def test_a_side_has_so_many_points_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as are enough, and one fewer than the dearest side needs."""
+    problem = study(tmp_path, BOXBOD, wide(BOXBOD, 1e4, "log"), sd=BOXBOD.residual_sd)
+    optimum = nearby(problem, BOXBOD.estimates)
+    whole, asked = profile(optimum, "a", level=0.95), dict[float, int]()
+    side = Walk._affordable_side
+
+    def counted(walk: Walk, direction: float) -> Search[Side]:
+        found = yield from side(walk, direction)
+        asked[direction] = walking.MOST_ASKED - walk.allowances[direction].left
+        return found
+
+    monkeypatch.setattr(Walk, "_affordable_side", counted)
+    profile(optimum, "a", level=0.95)
+    dearest = max(asked.values())
+    for most in (dearest, dearest - 1):
+        monkeypatch.setattr(walking, "MOST_ASKED", most)
+        found = profile(optimum, "a", level=0.95).verdict
+        for direction, now, before in ((-1, found.lower, whole.verdict.lower), (1, found.upper, whole.verdict.upper)):
+            if asked[direction] <= most:
+                assert now == before
+            else:
+                assert (now.state, now.reason) == ("not found", f"given up after {most:,} points")

@@ -15,10 +15,11 @@ from calibration.fit import in_step
 from calibration.fit.in_step import Answer, Request
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
-from calibration.new_study.choice import STARTS, STEPS
+from calibration.new_study.choice import MOVES, STARTS, STEPS, View, roles
 from calibration.new_study.columns import read_axis
 from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
+from calibration.new_study.parameters import Candidate
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -381,6 +382,18 @@ def test_what_moves_the_data_elsewhere_than_in_the_file_is_fitted(write_mdl: Wri
     assert roles["idle"] == ("fixed", "does not move the observed numbers")
 
 
+def test_what_moves_the_data_a_little_is_fitted_unless_a_stock_starts_there() -> None:
+    """More police catch nobody while the courts are full, and the truth may have them empty."""
+
+    def one(name: str, *, starts: bool = False) -> Candidate:
+        return Candidate(name, 1.0, "", LogNormal(1.0, 1.5), "", "CAL", starts)
+
+    seen = View({"strong": 5.0, "weak": MOVES / 3, "start": MOVES / 3, "strong start": 1.0, "idle": 0.0}, True)
+    options = [one("strong"), one("weak"), one("start", starts=True), one("strong start", starts=True), one("idle")]
+    assert [candidate.role for candidate in roles(options, seen)] == ["CAL", "CAL", "fixed", "CAL", "fixed"]
+    assert roles(options[1:2], View({"weak": 0.0}, True))[0].role == "CAL"
+
+
 def test_thresholds_that_no_search_converges_at_take_bounded_time(
     write_mdl: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -430,7 +443,7 @@ def test_dates_switches_and_conversions_are_held(write_mdl: Write) -> None:
     )
     made = ask(model, "time,level\n" + "".join(f"{t},{5.2 + t / 12 + max(t - 3, 0) / 6:.3f}\n" for t in range(1, 9)))
     held = {candidate.name: candidate.why for candidate in made.candidates if candidate.role == "fixed"}
-    assert held["Opening"] == "a date or the length of an event"
+    assert held["Opening"] == "a date, or the length of an event or a cycle"
     assert held["SW Inflow"] == "a switch"
     assert held["Months Per Year"] == "converts one unit into another"
 

@@ -15,7 +15,11 @@ from small_study import small_study
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS, thinned
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.fit.profile import Profile
 from calibration.fit.profiling import predictions
+from calibration.fit.threshold import Threshold
+from calibration.fit.verdict import Side, Verdict
+from calibration.fit.walk import SPENT
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
 from calibration.report.findings import Findings
@@ -191,5 +195,11 @@ def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(
         assert drawing.options is not None
         assert drawing.options["fan"] is None
     assert "--posterior" in first_screen(replace(findings, fit=replace(fit, posterior=None))).limits
+    for reason, said in ((f"{SPENT} after 9 points", ("An end of the interval of c was not found",)), ("a jump", ())):
+        side, rule = Side("not found", 1.0, reason), Threshold(0.95)
+        walked = Profile("c", np.ones(1), np.zeros(1), 1.0, rule, Verdict(side, Side("bounded", 2.0)))
+        cautions = first_screen(replace(findings, fit=replace(findings.fit, profiles=(walked,)))).cautions
+        assert len(cautions) == len(said)
+        assert all(caution.startswith(start) for caution, start in zip(cautions, said, strict=True))
     assert first_screen(findings).cautions == ()
     assert isinstance(first_screen(findings).numbers[0].interval, Bounds)

@@ -1,5 +1,6 @@
 """Hamiltonian Monte Carlo: distributions that are known, its warnings, and a study with a gradient."""
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
-from calibration.sampling import sample
+from calibration.sampling import sample, trajectories
 from calibration.sampling.convergence import Criteria, convergence
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import EFFORT, LEAST_STEPS, MOST_STEPS, UNSAVED, Effort, affordable_steps
@@ -186,6 +187,14 @@ def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
         step[place] = 1e-6
         slope = (target(points + step)[0] - target(points - step)[0]) / 2e-6
         np.testing.assert_allclose(slopes[:, place], slope, rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_draw_is_kept() -> Iterator[None]:
+    """Draws of a longer run are others where they are thinned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trajectories, "KEPT", 10_000)
+        yield
 
 
 @pytest.fixture(scope="module")

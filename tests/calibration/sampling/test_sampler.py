@@ -6,7 +6,7 @@ from arviz_stats.base import array_stats
 
 from calibration.sampling.annealing import annealed
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import Criteria, convergence, effective, poorest
+from calibration.sampling.convergence import Criteria, convergence, effective, one_by_one, poorest
 from calibration.sampling.effort import Effort
 from calibration.sampling.free_density import prior_draws
 from calibration.sampling.moves import step
@@ -253,6 +253,16 @@ def test_with_one_walker_the_statistics_are_those_of_arviz():
         array_stats.ess(series, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)), rel=0.02
     )
     assert one.mcse_mean == pytest.approx(array_stats.mcse(series, chain_axis=0, draw_axis=1, method="mean"), rel=0.02)
+
+
+def test_walkers_that_lie_apart_are_seen_by_r_hat_as_a_file_has_them():
+    """One walker follows the other in a file, so that ArviZ splits a chain into two halves of the walkers."""
+    rng = np.random.default_rng(10)
+    values = rng.normal(size=(4, 60, 8))
+    values[:, :, 4:] += 0.6
+    theirs = array_stats.rhat(one_by_one(values), chain_axis=0, draw_axis=1, method="rank")
+    assert theirs > 1.03
+    assert convergence(["x"], values[..., None])[0].r_hat == pytest.approx(theirs, rel=1e-9)
 
 
 def test_effective_draws_count_what_walkers_share():

@@ -35,7 +35,10 @@ def times(write_mdl: Write, equations: str) -> set[str]:
         ("x = a * (1 + b * Time) ~~|", ""),
         ("x = IF THEN ELSE(stock > a, b, c) ~~|stock = INTEG(b, c) ~~|", ""),
         ("x = IF THEN ELSE(stock * Time > a, b, c) ~~|stock = INTEG(b, c) ~~|", ""),
-        ("x = SIN(2 * 3.14159 * (Time - a) / b) ~~|", ""),
+        ("x = SIN(2 * 3.14159 * (Time - a) / b) ~~|", "b"),
+        ("x = 1 + c * COS(angle) ~~|angle = 6.28 * month / (a * b) ~~|month = Time - d ~~|", "ab"),
+        ("x = 1 + c * COS(6.28 * month / (a * b)) ~~|month = Time - d ~~|", "ab"),
+        ("x = SIN(a * stock / b) ~~|stock = INTEG(c, d) ~~|", ""),
         ("x = MAX(a, b) ~~|", ""),
     ],
 )  # fmt: skip
