@@ -188,6 +188,8 @@ def _work(file: File, program: str, runs: Path, answer: Connection) -> None:
 
 # ---- counts and the page
 
+SMALLEST = "{UTF-8}\nx = 1 ~~|\nINITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
+
 #: By file, its text, the program and that program's version.
 Done = dict[tuple[str, str, str, str], Outcome]
 
@@ -207,6 +209,10 @@ def measured(files: Sequence[File], programs: Sequence[str], store: Path | None,
         # once, and not in the process of each run
         import_module(LIBRARIES[program])
     with tempfile.TemporaryDirectory() as scratch:
+        if "native" in programs:
+            # the same for ours, whose run imports as it goes
+            (Path(scratch) / "smallest.mdl").write_text(SMALLEST)
+            by_native(Path(scratch) / "smallest.mdl", Notes())
         runs = store.with_suffix(".runs") if store else Path(scratch)
         runs.mkdir(exist_ok=True)
         for file, program in ((file, program) for program in programs for file in files):

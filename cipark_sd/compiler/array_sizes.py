@@ -7,7 +7,7 @@ from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.errors import EquationError
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, children, walk
-from cipark_sd.model.model import MOST_ELEMENTS, Model
+from cipark_sd.model.model import ELEMENTS_HELD, MOST_ELEMENTS, Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
 
 #: Equations of a model that is written out; each one is lowered and compiled by itself.
@@ -41,8 +41,8 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
         raise EquationError(
             model.name,
             label,
-            f"stands for {largest:,} elements, and all arrays together for {total:,}; at most {MOST_EQUATIONS:,} are "
-            "computed: use ranges with fewer elements",
+            f"stands for {largest:,} elements, and all arrays together for {total:,}; {ELEMENTS_HELD}: use ranges with "
+            "fewer elements",
         )
     for variable in model.variables:
         n_terms = _terms(variable, subscripts)

@@ -20,6 +20,8 @@ Format = Literal["vensim", "xmile"]
 
 #: Elements of one variable, and of all. Each costs the first run some 0.14 ms and 6 kB: 400,000 take 56 s and 2.4 GB.
 MOST_ELEMENTS = 500_000
+#: How messages say that limit.
+ELEMENTS_HELD = f"at most {MOST_ELEMENTS:,} are computed, in some 3 GB of memory"
 #: Control variables, by canonical name; they are variables of the model too.
 CONTROL = ("initial_time", "final_time", "time_step", "saveper")
 
@@ -249,7 +251,7 @@ class Model(MadeOnce):
         """
         size = self.n_elements(variable)
         if size > MOST_ELEMENTS:
-            reason = f"stands for {size:,} elements; at most {MOST_ELEMENTS:,} are computed"
+            reason = f"stands for {size:,} elements; {ELEMENTS_HELD}"
             raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
         combinations: tuple[tuple[str, ...], ...] = ((),)
         for dim in variable.dims:

@@ -61,7 +61,10 @@ MODELS: dict[str, tuple[str, str]] = {
     "order of a smooth": ("y = SMOOTH N(Time, 5, 0, 1e9) ~~|", "has the order 1e+09; at most 10,000 stages"),
     "order of a delay": ("y = DELAY N(Time, 1e12, 0, 1e300) ~~|", "at most 10,000 stages"),
     "array": (cube("1 + Time"), "'y' stands for 1,000,000 elements"),
-    "array of stocks": (cube("INTEG(1, 0)"), "at most 500,000 are computed: use ranges with fewer elements"),
+    "array of stocks": (
+        cube("INTEG(1, 0)"),
+        "at most 500,000 are computed, in some 3 GB of memory: use ranges with fewer elements",
+    ),
     "sum": (
         "A: (A1-A3000) ~~| B: (B1-B3000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
         "adds up 9,000,000 terms or more, counted over all its elements; at most 2,000,000 are",

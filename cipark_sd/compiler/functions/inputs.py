@@ -7,7 +7,7 @@ slack of 1e-6 or half a step.
 from collections.abc import Sequence
 
 from cipark_sd.compiler.functions.arithmetic import SMALL
-from cipark_sd.compiler.functions.row import Context, Function, Reading, Refused, Target
+from cipark_sd.compiler.functions.row import Context, Function, Reading, Refused, Target, called
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 from cipark_sd.model.model import TimeSpec
 
@@ -200,10 +200,18 @@ ROWS = (
         _ramp_by_steps,
         "same, time -> by_time",
         "RAMP",
-        in_xmile=lambda *arguments: Call("RAMP", arguments),
+        in_xmile=called("RAMP"),
     ),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
-    Function("xramp", "slope, start[, end]", _ramp, "same, time -> by_time", xmile="RAMP", in_vensim=_ramp_in_vensim),
+    Function(
+        "xramp",
+        "slope, start[, end]",
+        _ramp,
+        "same, time -> by_time",
+        xmile="RAMP",
+        in_vensim=_ramp_in_vensim,
+        in_xmile=called("RAMP"),
+    ),
     Function("pulse", "start, width", _pulse, "time -> none", "PULSE", in_xmile=_pulse_in_xmile),
     Function(
         "pulse_train",
