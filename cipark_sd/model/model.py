@@ -241,7 +241,7 @@ class Model(MadeOnce):
         """
         size = self.n_elements(variable)
         if size > MOST_ELEMENTS:
-            reason = f"stands for {size:,} elements; at most {MOST_ELEMENTS:,} are computed"
+            reason = f"has {size:,} elements; at most {MOST_ELEMENTS:,} are computed"
             raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
         combinations: tuple[tuple[str, ...], ...] = ((),)
         for dim in variable.dims:

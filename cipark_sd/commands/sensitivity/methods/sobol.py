@@ -157,7 +157,7 @@ class Sobol(Method):
                 f"fixed: {', '.join(small)}."
             )
         else:
-            yield Paragraph(f"None of the {total} constants is shown to be negligible at all dates.")
+            yield Paragraph(f"No constant of the {total} is shown to be negligible at all dates.")
 
 
 def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
