@@ -34,7 +34,7 @@ MODELS = {
         "A: (A1-A50000) ~~| B: (B1-B50000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
         "adds up 2,500,000,000 terms",
     ),
-    "macros": (f"{DOUBLING}{SMALL}\ny = M40(k) ~~|", "for 4,398,046,511,102 variables"),
+    "macros": (f"{DOUBLING}{SMALL}\ny = M40(k) ~~|", "become 4,398,046,511,102 variables"),
     "brackets": ("{" * 200_000, "'{' is not expected here"),
     "macro without an end": (":MACRO: f(a)\n" + "w " * 100_000, "has no equations outside its macros"),
 }

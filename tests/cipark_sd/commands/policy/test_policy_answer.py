@@ -189,6 +189,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
     page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what each policy changes"
+    assert page.sections[0].blocks[0].question == "Left on 25 Nov 2019: what each policy changes"
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
