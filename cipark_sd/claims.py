@@ -38,7 +38,7 @@ CONFIDENCE = 0.95
 #: A policy that leaves the outcome as it is in this share of draws does nothing under a structure.
 IDLE = 0.9
 
-#: A posterior interval of at most this share of the prior's says that data have narrowed a number.
+#: A posterior width, or variance, of at most this share of the prior's says that data have narrowed a number.
 NARROW = 0.7
 #: Groups of draws that are left out in turn for the error of that share, and the deviations that it has to clear.
 GROUPS, ONE_SIDED = 10, 1.6448536269514722

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
+from cipark_sd.claims import NARROW
 from cipark_sd.wording import (
     NO_END,
     WHOLE,
@@ -382,14 +383,10 @@ def parameter(name: str) -> str:
     return f"parameter {name}"
 
 
-#: Share by which an interval has to be narrower than that of the priors alone to count as narrowed by the data.
-LITTLE = 0.3
-
-
 def is_narrower(bounds: Bounds, prior: Bounds) -> bool:
-    """Whether an interval is narrower than that of the priors alone by more than :data:`LITTLE`."""
+    """Whether an interval is narrower than :data:`~cipark_sd.claims.NARROW` of that of the priors alone."""
     ours, theirs = (b.high - b.low if b.low is not None and b.high is not None else math.inf for b in (bounds, prior))
-    return ours < (1 - LITTLE) * theirs
+    return ours < NARROW * theirs
 
 
 def sentences(records: Sequence[Headline]) -> tuple[str, ...]:

@@ -19,11 +19,10 @@ from calibration.fit.shares import DECIDES
 from calibration.report.findings import Fit
 from calibration.study.placeholders import placeholder_words
 from calibration.study.questions import Cause
+from cipark_sd.claims import NARROW
 from cipark_sd.headline import Bounds, is_narrower
 from cipark_sd.wording import listed, percent
 
-#: Share of its prior variance that a parameter has to lose to count as narrowed by the data.
-NARROWED = 0.3
 #: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
 #: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
 SMALL = 4.0
@@ -46,14 +45,17 @@ def informed(fit: Fit, assessment: Assessment) -> list[str]:
     return sentences
 
 
+def _is_narrowed(line: Contraction) -> bool:
+    return 1 - line.contraction <= NARROW
+
+
 def _narrowed(lines: Sequence[Contraction]) -> str:
-    by_much = sorted((line for line in lines if line.contraction >= NARROWED), key=lambda line: -line.contraction)
+    by_much = sorted((line for line in lines if _is_narrowed(line)), key=lambda line: -line.contraction)
     blind = [line.name for line in lines if line.untouched]
-    little = [line.name for line in lines if line.contraction < NARROWED and not line.untouched]
+    little = [line.name for line in lines if not (_is_narrowed(line) or line.untouched)]
     text = (
-        f"The data reduce the prior variance by {NARROWED:.0%} or more for {len(by_much)} of {len(lines)} parameters: "
-        + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much)
-        + "."
+        f"The data reduce the prior variance by {1 - NARROW:.0%} or more for {len(by_much)} of {len(lines)} "
+        "parameters: " + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much) + "."
     )
     if little:
         text += f" They move {len(little)} a little: {listed(little)}."
@@ -304,7 +306,7 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
     assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
     held = sum(parameter.use == "PRI" for parameter in fit.study.space)
     if assessment.contractions:
-        prior = [line.name for line in assessment.contractions if line.contraction < NARROWED]
+        prior = [line.name for line in assessment.contractions if not _is_narrowed(line)]
         assumed += [f"the priors of {listed(prior)}, which the data move little"] if prior else []
     elif held:
         assumed.append(

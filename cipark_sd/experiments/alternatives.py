@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.claims import IDLE, Evidence, Tally, classify
+from cipark_sd.claims import IDLE, NARROW, Evidence, Tally, classify
 from cipark_sd.experiments.decisions import Decisions
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.experiments.effects import Summary, summary, weights_of
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Class = Literal["informed", "not decided", "assumed"]
-#: An interval that is at most this share as wide as the priors' has been informed by the data.
-NARROWED = 0.7
 #: Rank correlations below this are not reported, nor those within this many standard errors of nothing.
 LEAST, ERRORS = 0.2, 3.0
 #: Draws below which nothing is said of what to measure, and nothing of ranks.
@@ -167,10 +165,10 @@ def _width(values: Array) -> float:
 
 
 def _narrowed(after: Array, before: Array | None) -> bool:
-    """Whether the interval has become narrower under each structure, by :data:`NARROWED`."""
+    """Whether the interval has become narrower under each structure, to :data:`~cipark_sd.claims.NARROW`."""
     if before is None:
         return False
-    return all(_width(row) <= NARROWED * _width(known) for row, known in zip(after, before, strict=True))
+    return all(_width(row) <= NARROW * _width(known) for row, known in zip(after, before, strict=True))
 
 
 def _rests_on(values: Array, numbers: "pd.DataFrame") -> bool:

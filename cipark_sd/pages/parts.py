@@ -1,6 +1,6 @@
 """Parts of a report: each turns findings into tables, figures, sections and headline records, and computes nothing.
 
-A command is *compute, findings, parts*: what was computed is one frozen value, and a part is a frozen value that knows
+A command is *compute, findings, parts*: what was computed is one frozen value, and a part is a class that knows
 how one analysis in it is written down. The parts of a command stand in a tuple in its registry, so that another one is
 a file and a row. A part without sections is an error of mypy at the row and of Python at the import.
 """

@@ -5,7 +5,6 @@ The console ends with the same lines (:mod:`calibration.report.console`).
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from calibration.fit.residuals import FittedRow
 from calibration.report import figures_fit
@@ -30,7 +29,6 @@ NO_FINDING = "No finding: the time step is too coarse"
 OWN_WORDS = "The sentences are the study's own; the numbers come from the model."
 
 
-@dataclass(frozen=True, slots=True)
 class First(ReportPart):
     """What the page begins with."""
 

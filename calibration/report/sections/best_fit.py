@@ -1,7 +1,7 @@
 """The optimum: estimates beside priors, standard errors and profiles, and how well the data determine them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from calibration.fit.conditions import held_table
 from calibration.fit.diagnostics import identifiability_tables, identifiability_words
@@ -18,7 +18,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import interval, number, percent
 
 
-@dataclass(frozen=True, slots=True)
 class Optimum(ReportPart):
     """Estimates, searches and profiles."""
 

@@ -1,7 +1,6 @@
 """Checks of the calculation: time step, another engine, synthetic data sets."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from calibration.assess.self_test import MASSES, SelfTest
 from calibration.fit.verification import OPTION, half_step_sentence
@@ -13,7 +12,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
 class Calculation(ReportPart):
     """Whether the numbers are those of the study and not of the program."""
 

@@ -1,7 +1,7 @@
 """The data and the model at the optimum, number by number."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import band, interval, listed, number
 
 
-@dataclass(frozen=True, slots=True)
 class Data(ReportPart):
     """Observed against expected."""
 

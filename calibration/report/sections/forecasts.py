@@ -1,7 +1,7 @@
 """Forecasts by scenario."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 DATES = 4
 
 
-@dataclass(frozen=True, slots=True)
 class Forecasts(ReportPart):
     """Quantiles of what may come."""
 

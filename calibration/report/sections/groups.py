@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
 from calibration.report import figures_assessment
@@ -18,7 +18,6 @@ from cipark_sd.wording import interval, number
 COLUMNS = tuple(f"q{100 * q:g}" for q in QUANTILES)
 
 
-@dataclass(frozen=True, slots=True)
 class Groups(ReportPart):
     """Partially pooled parameters."""
 

@@ -1,7 +1,7 @@
 """Predictions from before the data, scored by what came."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.scores import LEVELS, Score, summaries
@@ -13,7 +13,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
 class Holdout(ReportPart):
     """Rolling-origin forecasts against baselines."""
 

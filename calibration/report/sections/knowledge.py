@@ -1,7 +1,6 @@
 """What the data say, what the theory adds, and what cannot be known."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from calibration.report import conclusions
 from calibration.report.findings import Findings
@@ -11,7 +10,6 @@ from cipark_sd.pages.blocks import Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 
 
-@dataclass(frozen=True, slots=True)
 class Knowledge(ReportPart):
     """What is known, assumed and unknown."""
 

@@ -1,7 +1,7 @@
 """The posterior: what the data added to the priors, and how well the draws know it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from cipark_sd.wording import interval, rounded, with_error
 MOST = 8
 
 
-@dataclass(frozen=True, slots=True)
 class Posterior(ReportPart):
     """Joint draws of all parameters."""
 

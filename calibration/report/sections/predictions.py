@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypedDict
 
 from calibration.assess.drawn_predictions import LEVEL, DrawnPrediction
@@ -19,7 +18,6 @@ from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import beside, interval, number, percent, rounded
 
 
-@dataclass(frozen=True, slots=True)
 class Predictions(ReportPart):
     """Reported predictions."""
 

@@ -1,7 +1,6 @@
 """The study's questions with their answers, and what keeps the numbers from being used."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from calibration.report import conclusions
 from calibration.report.findings import Findings
@@ -11,7 +10,6 @@ from cipark_sd.pages.parts import Pictures
 from cipark_sd.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
 class Questions(ReportPart):
     """A section for each of the study's questions about the world."""
 
@@ -29,7 +27,6 @@ class Questions(ReportPart):
             yield Section(questions.settled, (Listing(questions.settle),))
 
 
-@dataclass(frozen=True, slots=True)
 class Informed(ReportPart):
     """What the data say of the parameters, in the study's own words."""
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from calibration.assess.counterfactuals import DRAWS, Effect
 from calibration.assess.rivals import Comparison
@@ -16,7 +16,6 @@ from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 
 
-@dataclass(frozen=True, slots=True)
 class Rivals(ReportPart):
     """Structures that were fitted to the same data."""
 

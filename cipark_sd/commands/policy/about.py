@@ -11,9 +11,6 @@ from cipark_sd.experiments.definition import BASE, Catalogue, Structure
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.results import version
 
-#: A posterior variance above this share of the prior's says that the data taught little of a parameter.
-LITTLE = 0.7
-
 
 @dataclass(frozen=True)
 class About:

@@ -11,7 +11,8 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.claims import NARROW
+from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.target import Target, chosen_rivals, draw_source, read_target
 from cipark_sd.console import Bars
@@ -237,7 +238,7 @@ def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
         values = draws.values.get(override_key(parameter.name))
         if values is None:
             continue
-        if parameter.scale(values).var() > LITTLE * parameter.scale(parameter.quantile(grid)).var():
+        if parameter.scale(values).var() > NARROW * parameter.scale(parameter.quantile(grid)).var():
             names.append(parameter.name)
     return tuple(names)
 

@@ -122,7 +122,6 @@ def _interactions(dataset: "xr.Dataset", about: About) -> Table:
     return _without_rivals(Table(("pair", worth, "over structures"), tuple(rows), caption), about)
 
 
-@dataclass(frozen=True, slots=True)
 class AttributionPart(PolicyPart[Attribution]):
     """The contribution of each mechanism."""
 

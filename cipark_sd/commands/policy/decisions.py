@@ -1,7 +1,6 @@
 """What alternatives change against doing nothing, with what they cost and what would change the choice."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -73,7 +72,6 @@ def _rules_frame(runs: "xr.Dataset", rules: list[tuple[Decision, int]], decision
     return pd.DataFrame(rows, columns=["alternative", "rule", "share", "median", "low", "high"])
 
 
-@dataclass(frozen=True, slots=True)
 class DecisionsPart(PolicyPart[DecisionsFound]):
     """What is still open, and what each alternative would change."""
 

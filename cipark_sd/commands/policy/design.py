@@ -98,7 +98,6 @@ def _scored(searched: search.Scores, fresh: search.Scores, i: int) -> list[str]:
     return [*cells, grouped(float(searched.cost[i]))]
 
 
-@dataclass(frozen=True, slots=True)
 class DesignPart(PolicyPart[DesignFindings]):
     """Settings of the levers under a budget."""
 

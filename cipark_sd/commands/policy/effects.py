@@ -187,7 +187,6 @@ def numbers(rows: "pd.DataFrame") -> dict[str, float]:
     return {str(name): float(value) for name, value in row.items()}
 
 
-@dataclass(frozen=True, slots=True)
 class EffectsPart(PolicyPart[Effects]):
     """What each policy changes, and what was expected of it."""
 

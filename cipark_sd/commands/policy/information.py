@@ -107,7 +107,6 @@ def _expected(analysis: Analysis, ran: StrategyOutcomes, measurement: Measuremen
     return np.asarray(counts.transpose(1, 0, 2).reshape(values.shape[1], -1))
 
 
-@dataclass(frozen=True, slots=True)
 class InformationPart(PolicyPart[InformationFindings]):
     """What it would be worth to know more."""
 

@@ -115,7 +115,6 @@ def widened(draws: Draws, catalogue: Catalogue, seed: int) -> Draws:
     return replace(draws, values={**draws.values, **beside})
 
 
-@dataclass(frozen=True, slots=True)
 class KnockoutsPart(PolicyPart[KnockoutsFound]):
     """What is lost with each loop and each actor."""
 

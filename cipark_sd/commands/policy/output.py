@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from cipark_sd.claims import NARROW
 from cipark_sd.commands.policy import what_next
-from cipark_sd.commands.policy.about import LITTLE, About
+from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.answer import First
 from cipark_sd.commands.policy.findings import FILE, Findings, load
 from cipark_sd.commands.policy.part import PolicyPart, part
@@ -20,7 +20,6 @@ from cipark_sd.pages.what_next import write_out
 from cipark_sd.timegrid import calendar_years
 
 
-@dataclass(frozen=True, slots=True)
 class _Basis(Part[Findings]):
     """What the draws are, and what a comparison is."""
 
@@ -35,7 +34,6 @@ class _Basis(Part[Findings]):
         yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
 
 
-@dataclass(frozen=True, slots=True)
 class _Rivals(Part[Findings]):
     """What each structure says and what its draws are."""
 
@@ -43,7 +41,6 @@ class _Rivals(Part[Findings]):
         yield Section("The structures", tuple(_rivals(findings.about)))
 
 
-@dataclass(frozen=True, slots=True)
 class _Limits(Part[Findings]):
     """What no reading of the page may take for knowledge, and what was not computed."""
 
@@ -111,7 +108,7 @@ def _limits(about: About) -> list[str]:
         items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif about.untaught:
         items.append(
-            f"Parameters of which the data taught little under {about.first_title} (at least {LITTLE:.0%} of the prior "
+            f"Parameters of which the data taught little under {about.first_title} (at least {NARROW:.0%} of the prior "
             f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:

@@ -237,7 +237,6 @@ def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures
     return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *boxes]
 
 
-@dataclass(frozen=True, slots=True)
 class RobustnessPart(PolicyPart[RobustnessFindings]):
     """Strategies by several measures, and where they fail."""
 

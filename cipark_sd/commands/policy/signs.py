@@ -54,7 +54,6 @@ def _signs(result: Signs, about: About) -> list[Block]:
     return [Paragraph(HEADING, warning=True), *map(Paragraph, result.doubts), Table(head, tuple(rows), caption)]
 
 
-@dataclass(frozen=True, slots=True)
 class SignsPart(PolicyPart[Signs]):
     """What the priors of a study assume."""
 

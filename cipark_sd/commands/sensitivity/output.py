@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True, slots=True)
 class _Rests(Part[Findings]):
     """What the draws are; set apart for all but those of chains that have converged."""
 
@@ -43,7 +42,6 @@ class _Sureness(Part[Findings]):
         yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
 
 
-@dataclass(frozen=True, slots=True)
 class _Constants(Part[Findings]):
     """What each constant is thought to be."""
 

@@ -1,4 +1,4 @@
-"""Uncertain constants, outputs and effects of models; measures and modes of their courses; studies."""
+"""Uncertain constants, outputs and effects of models; measures of their courses; studies."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.behaviour import MODES, measures, mode_shares, modes
+from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
 from cipark_sd.sensitivities.ranking import Moment, gaps, kept_at_half, leaders, negligible, ranked, sentences
@@ -170,27 +170,6 @@ def test_an_unknown_constant_is_named_before_thousands_of_runs(decay):
 
 
 TIME = np.linspace(0, 10, 81)
-COURSES = {
-    "constant": np.full(81, 3.0),
-    "accelerating growth": np.exp(0.4 * TIME),
-    "steady growth": 2 * TIME,
-    "slowing growth": 1 - np.exp(-0.5 * TIME),
-    "S-shaped growth": 1 / (1 + np.exp(-2 * (TIME - 5))),
-    "overshoot and decline": TIME * np.exp(-0.5 * TIME),
-    "decline": np.exp(-0.3 * TIME),
-    "decline and recovery": (TIME - 4) ** 2,
-    "oscillation": np.sin(2 * TIME),
-}
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_each_mode_of_behaviour_is_told_by_its_textbook_course(mode):
-    assert MODES[modes(COURSES[mode][None])[0]] == mode
-
-
-def test_a_decline_of_a_tenth_after_the_peak_is_one():
-    course = np.concatenate([np.linspace(0, 1, 50), np.linspace(1, 0.9, 20)])
-    assert MODES[modes(course[None])[0]] == "overshoot and decline"
 
 
 def test_the_peak_of_a_course_that_still_rises_is_not_known_yet(response_of):
@@ -199,11 +178,6 @@ def test_the_peak_of_a_course_that_still_rises_is_not_known_yet(response_of):
     found = measures(sample(rising, n=16, seed=1))["values"]
     assert np.isnan(found.sel(output="y: time of the peak")).all()
     assert np.isfinite(found.sel(output="y: peak")).all()
-
-
-def test_small_wobbles_do_not_make_an_oscillation():
-    wobbly = 2 * TIME + 0.3 * np.sin(20 * TIME)
-    assert MODES[modes(wobbly[None])[0]] == "steady growth"
 
 
 def test_measures_of_a_logistic_are_its_own(response_of):
@@ -218,17 +192,6 @@ def test_measures_of_a_logistic_are_its_own(response_of):
     np.testing.assert_allclose(found[:, labels.index("y: end value")], 1, atol=1e-6)
     np.testing.assert_allclose(found[:, labels.index("y: time to half of the maximum")], middle, atol=0.01)
     np.testing.assert_allclose(found[:, labels.index("y: time of steepest rise")], middle, atol=0.07)
-
-
-def test_what_separates_two_modes_is_the_factor_that_makes_them(response_of):
-    """The first factor decides between growth and decline, the second does nothing."""
-    response = response_of(2, lambda x: (x[:, :1] - 0.4) * TIME[None], times=tuple(TIME.tolist()))
-    found = {share.mode: share for share in mode_shares(sample(response, n=1024, seed=1))}
-    assert found["decline"].share == pytest.approx(0.4, abs=0.01)
-    assert found["decline"].low < 0.4 < found["decline"].high
-    (name, distance), *others = found["decline"].apart
-    assert (name, others) == ("x1", [])
-    assert distance == pytest.approx(-1.0, abs=0.01)
 
 
 def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):
@@ -266,18 +229,6 @@ def test_the_first_factors_at_half_the_rows_are_counted(response_of):
     found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
     assert kept_at_half(found, "y", Moment("after", 4.0), count=1) == (1, 1)
     assert kept_at_half(found, "y", Moment("start", 0.0)) is None
-
-
-def test_chance_separates_no_mode_from_another_by_any_of_many_factors(response_of):
-    """At one test in twenty for each of sixty factors, three would stand out."""
-    rng = np.random.default_rng(1)
-    either = rng.random(512) < 0.3
-
-    def course(shares):
-        return np.where(either[: len(shares), None], [0.0, 1.0, 2.0, 3.0], [3.0, 2.0, 1.0, 0.0])
-
-    drawn = sample(response_of(60, course, times=(0.0, 1.0, 2.0, 3.0)), n=512, seed=1)
-    assert [share.apart for share in mode_shares(drawn)] == [(), ()]
 
 
 def test_the_park_study_has_all_its_uncertain_constants():

@@ -1,7 +1,6 @@
 """Feedback loops: which one bends the behaviour, and when."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True, slots=True)
 class Loops(Method):
     """Loop dominance under the names in the model's .loops.toml, where there is one; asked for by ``--loops``."""
 

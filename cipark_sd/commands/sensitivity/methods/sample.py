@@ -1,7 +1,6 @@
-"""A sample of runs: how far outputs go, and their modes of behaviour."""
+"""A sample of runs: how far outputs go."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, near
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.behaviour import FEWEST, measures, mode_shares
+from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.ranking import dated, strongest_names
 from cipark_sd.sensitivities.sample import fan, sample
 from cipark_sd.wording import number
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True, slots=True)
 class Sample(Method):
     """Runs over all constants together."""
 
@@ -30,10 +28,7 @@ class Sample(Method):
     joint: ClassVar[bool] = True
     default: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {
-        "sample": "Sample: a Latin hypercube (McKay et al. 1979); modes after Sterman 2000, set apart by "
-        "Kolmogorov-Smirnov distances that chance exceeds once in twenty times."
-    }
+    sources: ClassVar[Mapping[str, str]] = {"sample": "Sample: a Latin hypercube (McKay et al. 1979)."}
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """The runs."""
@@ -57,32 +52,10 @@ class Sample(Method):
                         estimand, middle, unit=explained.unit, kind="median", interval=bounds, basis=basis, title=label
                     )
 
-    def sentences(self, findings: Findings) -> Iterator[str]:
-        """Modes of behaviour."""
-        shares = mode_shares(findings.results["sample"])
-        for output in dict.fromkeys(share.output for share in shares):
-            parts = []
-            for share in (s for s in shares if s.output == output):
-                if share.share < 0.005:
-                    continue
-                why = _apart(share.apart)
-                parts.append(f"{share.mode} {share.share:.0%}" + (f" (distinguished by {why})" if why else ""))
-            yield f"{output}: {'; '.join(parts)}."
-
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
-        """Fans, modes and measures."""
-        import pandas as pd
-
+        """Fans and measures."""
         runs = findings.results["sample"]
-        modes = [
-            asdict(share) | {"apart": "; ".join(f"{name} {d:+.2f}" for name, d in share.apart)}
-            for share in mode_shares(runs)
-        ]
-        return {
-            "fan": fan(runs).to_dataframe().reset_index(),
-            "modes": pd.DataFrame(modes),
-            "measures": _measured(runs),
-        }
+        return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _measured(runs)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The fan, and outputs against their four strongest constants."""
@@ -105,19 +78,14 @@ class Sample(Method):
                     yield Drawing(name, plot.scatter_matrix, (part, names, output, moment))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Fans, measures and modes."""
+        """Fans and measures."""
         runs = findings.results["sample"]
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
             _measures_table(_measured(runs), runs.sizes["run"], dated(runs)),
-            _modes_table(runs),
             *pictures.show_all("scatter_", "The output against its four strongest constants, and these in pairs."),
         )
         yield Section("How far the outputs can go", blocks)
-
-
-def _apart(apart: "tuple[tuple[str, float], ...]") -> str:
-    return ", ".join(f"{'high' if d > 0 else 'low'} {name}" for name, d in apart)
 
 
 def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
@@ -138,13 +106,3 @@ def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str])
         rows.append((str(line["measure"]), *numbers, f"{share:.0%}"))
     head = ("measure", "5 %", "median", "95 %", "runs that have it")
     return Table(head, tuple(rows), "What the runs have in common and what not")
-
-
-def _modes_table(runs: "xr.Dataset") -> Table:
-    rows = []
-    for shown in mode_shares(runs):
-        few = shown.share * runs.sizes["run"] < FEWEST
-        why = _apart(shown.apart) or ("too few runs to say" if few else "nothing beyond noise")
-        rows.append((shown.output, shown.mode, f"{shown.share:.1%} ({shown.low:.1%} to {shown.high:.1%})", why))
-    caption = "Modes of behaviour, and what separates them"
-    return Table(("output", "mode", "share of runs", "set apart by"), tuple(rows), caption)

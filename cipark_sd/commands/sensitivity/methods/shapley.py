@@ -1,7 +1,6 @@
 """Shapley effects: shares of the variance of constants that depend on each other."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Shapley(Method):
     """Shares that add up to one, whatever the dependence."""
 

@@ -1,7 +1,7 @@
 """Sobol indices: shares of the variance over time, single and total, and those of pairs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -34,7 +34,6 @@ _COURSE = 5
 _PAIRS = 5
 
 
-@dataclass(frozen=True, slots=True)
 class Sobol(Method):
     """Variance-based indices with independent constants."""
 

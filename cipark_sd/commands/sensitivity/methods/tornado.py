@@ -1,7 +1,6 @@
 """One constant at a time, at its 5 % and its 95 % quantile."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.commands.sensitivity.findings import Findings
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True, slots=True)
 class Tornado(Method):
     """Where the outputs go with each constant alone."""
 

@@ -283,7 +283,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
 
 def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_prior(leaving):
     """Draws of the prior for one parameter and a tenth of its width for the other."""
-    assert analysis.LITTLE == 0.7
+    assert analysis.NARROW == 0.7
     study = read_target(leaving).study
     size, rate = study.parameters
     shares = (np.arange(400) + 0.5) / 400
