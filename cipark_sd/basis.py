@@ -64,6 +64,11 @@ class Basis:
     def sentence(self) -> str:
         """What stands first on a page and a console; without a full stop."""
         match self.origin:
+            case "posterior" | "borrowed" if self.n == 1 and self.converged is False:
+                return (
+                    "the best fit alone, without intervals: the posterior has not converged, and "
+                    "'cipark calibrate STUDY --posterior --steps N' samples longer"
+                )
             case "posterior" | "borrowed":
                 quality = {
                     True: "the sampling has converged",

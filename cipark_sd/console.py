@@ -23,6 +23,8 @@ from cipark_sd.wording import without_exponents
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+#: A number with commas between its thousands.
+_THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 #: Columns of a sentence in a pipe, which has no width of its own; and those beyond which lines are tiring to read.
 _WIDTH, _READABLE = 140, 100
 #: Control characters but for the ends of lines and tabs, marks of direction, and Unicode's own ends of lines.
@@ -126,7 +128,16 @@ def print_table(
     if title:
         echo(title)
     for row in (columns, *rows):
-        echo("\t".join(" ".join(cell.split()) for cell in row))
+        echo("\t".join(" ".join(_ungrouped(cell).split()) for cell in row))
+
+
+def _ungrouped(cell: str) -> str:
+    """A cell of numbers without commas between thousands, which no program reads; words as they are.
+
+    >>> _ungrouped("1,234 to 5,678,901"), _ungrouped("1,234 firms"), _ungrouped("1,5")
+    ('1234 to 5678901', '1,234 firms', '1,5')
+    """
+    return cell if is_text(cell) else _THOUSANDS.sub(lambda match: match[0].replace(",", ""), cell)
 
 
 #: Between two columns of a table on a terminal; and the width to which a column of words may shrink.

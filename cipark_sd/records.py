@@ -243,7 +243,7 @@ def _of_union(converter: "Converter", content: object, kind: Any) -> object:
         # numbers and tuples of them are unlike each other in plain data
         if not is_dataclass(member) and isinstance(content, list) == (get_origin(member) is tuple):
             return converter.structure(content, member)
-    raise TypeError(f"{content!r} cannot stand here")
+    raise TypeError(f"{content!r} is not expected here")
 
 
 def _is_array(kind: Any) -> bool:

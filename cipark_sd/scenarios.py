@@ -347,8 +347,8 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
             hint = f"; set one of: {', '.join(constants)}" if constants else ""
             shown = f"{value:g}" if isinstance(value, float) else "no time series"
             raise UnusableInput(
-                f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}; or bring its course as "
-                "{times = […], values = […]}",
+                f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}; or bring its values "
+                "over time as {times = […], values = […]}",
                 where=where,
             )
     raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)

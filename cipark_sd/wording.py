@@ -229,13 +229,14 @@ def is_counted(unit: str) -> bool:
     >>> [is_counted(unit) for unit in ("firm", "Patients", "people", "MUSD", "firm/Year", "Months", "")]
     [True, True, True, False, False, False, False]
     """
-    word = unit.strip().lower()
-    if word in _SAME_PLURAL:
+    word = unit.strip()
+    if word.lower() in _SAME_PLURAL:
         return True
     # a plural is of its singular
-    word = word[:-1] if re.search("[a-z]{3,}[^s]s$", word) and word not in _WITHOUT_PLURAL else word
+    if re.search("[a-z]{3,}[^s]s$", word) and word.lower() not in _WITHOUT_PLURAL:
+        word = word[:-1]
     times = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-    return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word not in times
+    return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word.lower() not in times
 
 
 def said_date(text: str) -> str:

@@ -47,6 +47,19 @@ def loaded_from_elsewhere(site: Path) -> list[str]:
     ]
 
 
+def add_example(docs: Path) -> None:
+    """Make the page with levers of the core model, which is not kept, and link it from the page about such pages."""
+    from click.testing import CliRunner
+
+    from cipark_sd.cli import cli
+
+    page = docs / "example" / "core.html"
+    page.parent.mkdir(parents=True)
+    CliRunner().invoke(cli, ["play", "core", "-o", str(page)], catch_exceptions=False)
+    with (docs / "how-to" / "play.md").open("a", encoding="utf-8") as text:
+        text.write("\n[An example: the core model](../example/core.html)\n")
+
+
 def build(site: Path) -> None:
     """Build the site into a folder."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -54,6 +67,7 @@ def build(site: Path) -> None:
             place = Path(scratch) / "pages" / page
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / page, place)
+        add_example(Path(scratch) / "pages" / "docs")
         config = Path(scratch) / "mkdocs.yml"
         config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: pages\nsite_dir: {site.resolve()}\n")
         # a page of a site speaks with no Python: frames in the place of widgets, whose scripts come from a network

@@ -262,8 +262,8 @@ def _summary(made: "NewStudy") -> list[str]:
     n_numbers = sum(series.n_fitted for series in made.series)
     if n_numbers < len(free) + len(made.series):
         lines.append(
-            f"  NOTE    {n_numbers} numbers cannot tell {len(free)} constants and the noise: most of the answer is the "
-            "model file's"
+            f"  NOTE    {n_numbers} numbers are too few for {len(free)} constants and the noise: most of the answer is "
+            "the model file's"
         )
     if not made.possible:
         lines.append(

@@ -15,7 +15,7 @@ class Multinomial(SplitFamily):
     """Multinomial given the total."""
 
     name: ClassVar[str] = "multinomial"
-    meaning: ClassVar[str] = "a total whose members fall into categories each by itself"
+    meaning: ClassVar[str] = "a total whose members fall into categories independently"
 
     def log_mass(self, counts: Array, shares: Array, spread: Array) -> Array:
         return self.mass_of(counts)(shares, spread)

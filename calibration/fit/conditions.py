@@ -167,9 +167,9 @@ class Conditions:
         resting = [verdict.name for verdict in self.parameters if verdict.held]
         if resting:
             sentences.append(
-                f"What {listed(resting)} {'is' if len(resting) == 1 else 'are'} given is held and not varied: another "
+                f"What {listed(resting)} {'is' if len(resting) == 1 else 'are'} given is fixed: another "
                 "value of it would move the estimate by more than a standard error, or is confounded with it in the "
-                "data. The interval takes the value for known; --posterior varies what has a prior."
+                "data. The interval treats the value as known; --posterior varies what has a prior."
             )
         if self.held.why_not:
             sentences.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")

@@ -152,7 +152,7 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
         What is known of the fitted parameters.
     """
     if choose(engine).foreign:
-        return HeldConstants((), "held constants are not looked at with PySD, which runs the model once for each")
+        return HeldConstants((), "fixed constants are not tested with PySD, which runs the model once for each")
     problem = optimum.goal.density.problem
     sources = _sources(problem, optimum)
     if not sources:

@@ -61,7 +61,7 @@ class NothingFits(CiparkError):
 
     def __init__(self, where: str, tried: int) -> None:
         super().__init__(
-            f"{where}: at none of {tried} points drawn from the priors are the data possible; look at the fitted table "
+            f"{where}: the data are impossible at all {tried} points drawn from the priors; see the fitted table "
             "of a plain run: a count whose model mean is zero or negative cannot have happened"
         )
 

@@ -146,11 +146,13 @@ def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, he
         ends = " and ".join(f"{side} (followed to {end:.4g})" for side, state, end in sides if state == "open")
         sentences.append(f"Not bounded at {percent(profile.threshold.level)}: {profile.name}, {ends}.")
     if estimate == "map":
-        words = "Profiles of predictions count the priors of all parameters, so that what the data do not see is "
+        words = "Profiles of predictions count the priors of all parameters, so that what the data do not inform is "
         words += "bounded by its prior"
     else:
-        words = "Profiles of predictions count no prior, only bounds, so that a prediction that rests on what the data "
-        words += "do not see is open"
+        words = (
+            "Profiles of predictions count no prior, only bounds, so that a prediction that depends on what the data "
+        )
+        words += "do not inform is open"
     if held:
         words += f"; the {held} that the estimate holds at their prior medians move as well"
     sentences.append(words + ".")

@@ -107,7 +107,7 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
     if problem.groups:
         return "the study runs the model for several groups together ([[group]]), which the file does not"
     method = problem.model.time.method
-    return "" if method == "euler" else f"PySD has Euler's method only, and the model asks for {method}"
+    return "" if method == "euler" else f"PySD has Euler's method only, and the model uses {method}"
 
 
 def replication(
@@ -218,8 +218,8 @@ def half_step_sentence(shift: float, finer: float = math.nan) -> str:
     if shift > COARSE:
         advised = f", of {finer:g} or less" if math.isfinite(finer) else ""
         return (
-            f"THE TIME STEP IS TOO COARSE: half of it moves an expected number by {number(shift, digits=2)} of its "
-            f"noise, where {COARSE:g} is allowed, so that the estimate may be one of the step and not of the model; no "
+            f"THE TIME STEP IS TOO COARSE: half the step moves an expected number by {number(shift, digits=2)} of its "
+            f"noise, where {COARSE:g} is allowed: the estimate may depend on the step; no "
             f"interval is judged. Fit with a smaller step{advised} (step in [model] of problem.toml)."
         )
     return f"Halving the time step changes no expected value by more than {number(shift, digits=2)} of its noise."

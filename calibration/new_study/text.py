@@ -178,7 +178,7 @@ _PARAMETERS = """\
 """
 _METHOD = {
     "map": """\
-# map: data and priors together. What the data do not tell stays near the model file; with a prior that says what was
+# map: data and priors together. What the data do not inform stays near the model file; with a prior that says what was
 # known, it stays near that. "ml" is the likelihood alone, within the bounds.
 
 [method]
@@ -325,7 +325,7 @@ def policies(
     if not single or not chosen:
         return None
     lines = [
-        "# Examples to be replaced by what somebody can decide: cipark policy says what each would have done.",
+        "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
         f"times = [{number(end)}]",

@@ -45,7 +45,7 @@ OF_CHAINS = (
 OF_IMPORTANCE = (
     "Draws are independent: they were drawn by importance weights, each chain from points of its own, and there are "
     "as many as the points are worth. Moments, limits, effective sizes and Monte Carlo errors of all weighted points "
-    "stand in the group convergence."
+    "are in the group convergence."
 )
 
 

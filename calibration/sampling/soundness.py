@@ -89,7 +89,7 @@ class Soundness:
         if self.groups_apart and not self.apart:
             words.append(
                 f"The groups of chains lie in different places of {self.groups_apart}: the posterior has several "
-                "modes between which they seldom go, and more steps may not be enough; a narrower prior of it decides."
+                "modes between which chains seldom move. More steps may not be enough; a narrower prior of it would be."
             )
         if not words:
             words = ["No move with short steps diverged."]

@@ -63,8 +63,8 @@ def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float]) -
     if not n:
         return []
     sentences = [
-        f"The priors of {n} constants are placeholders around the values in the model file: what the data do not tell "
-        "stays near the file. Put in problem.toml what was known before the data."
+        f"The priors of {n} constants are placeholders around the values in the model file: what the data do not "
+        "inform stays near the file. Put in problem.toml what was known before the data."
     ]
     lines = far_off(parameters, theta)
     if lines:

@@ -148,7 +148,7 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
 
 def _say(tally: "Tally", store: Path, design: str) -> None:
     say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
-    say(f"xarray.open_mfdataset('{store}/*.nc') opens them; each file by itself is a result as any other.")
+    say(f"xarray.open_mfdataset('{store}/*.nc') opens them; each file alone is a result.")
     if tally.failed:
         say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
         for line in tally.reasons:

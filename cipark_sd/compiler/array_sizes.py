@@ -41,7 +41,7 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
         raise EquationError(
             model.name,
             label,
-            f"stands for {largest:,} elements, and all arrays together for {total:,}; {ELEMENTS_HELD}: use ranges with "
+            f"has {largest:,} elements, and all arrays together {total:,}; {ELEMENTS_HELD}: use ranges with "
             "fewer elements",
         )
     for variable in model.variables:

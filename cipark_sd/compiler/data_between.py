@@ -93,9 +93,7 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
             raise EquationError(model.name, variable.label, reason)
     way = _MODES.get(_number(model, modes[0])) if modes else data.interpolation
     if way == "raw":
-        reason = (
-            f"asks for {data.label!r} at a time, which is marked :RAW: and has values at its own times alone; unmark it"
-        )
+        reason = f"reads {data.label!r} at a time; it is marked :RAW: and has values at its own times only: unmark it"
         raise EquationError(model.name, variable.label, reason)
     if way is None:
         reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"

@@ -194,7 +194,7 @@ class Lowering:
             case None:
                 raise UnknownName(name, [v.label for v in self.model.variables], where=self.model.name)
             case Constant() | Series():
-                raise EquationError(self.model.name, variable.label, "stands in a file that has not been read")
+                raise EquationError(self.model.name, variable.label, "is in a file that has not been read")
             case _:
                 raise EquationError(self.model.name, variable.label, "still has subscripts")
 
@@ -333,7 +333,7 @@ class Lowering:
             case Lookup(pieces=(piece,)) if isinstance(piece.table, Table):
                 return piece.table
             case Lookup(label=label):
-                raise EquationError(self.model.name, label, "stands in a file that has not been read")
+                raise EquationError(self.model.name, label, "is in a file that has not been read")
             case _:
                 raise EquationError(self.model.name, self._label(variable), f"calls {table.name!r}, which is no lookup")
 

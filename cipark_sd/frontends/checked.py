@@ -138,7 +138,9 @@ def _ambiguous(
                 )
     for name, many in Counter(macro.name for macro in macros).items():
         if many > 1:
-            yield EquationError(where, f"macro {name}", f"stands {many} times; which of them counts is not known")
+            yield EquationError(
+                where, f"macro {name}", f"is defined {many} times; which definition counts is not known"
+            )
     for macro in macros:
         missing = [result for result in macro.results if all(v.name != result for v in macro.variables)]
         if missing:
@@ -159,7 +161,7 @@ def _over_repeats(where: str, variables: Iterable[Variable], repeated: Mapping[s
                     whole.add(name)
         for name in sorted(whole & repeated.keys()):
             reason = (
-                f"takes all of {repeated[name]!r}, in which elements stand more than once; use a range of each once"
+                f"takes all of {repeated[name]!r}, in which elements appear more than once; use a range with each once"
             )
             yield EquationError(where, variable.label, reason)
 

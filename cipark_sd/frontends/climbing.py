@@ -69,7 +69,7 @@ class Cursor:
         token = " ".join(self.token.split())
         if token in (":NOT:", ":AND:", ":OR:", ":MOD:"):
             token = token.strip(":")
-        complaint = f"{token!r} cannot stand here" if token else "it ends too early"
+        complaint = f"{token!r} is not expected here" if token else "it ends too early"
         return SyntaxProblem(self.at, f"{complaint}; expected {expected}")
 
 

@@ -168,7 +168,7 @@ def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[
                 at = _number(time, f"a time of {row[0]!r}", file)
                 number = _number(value, f"a value of {row[0]!r}", file)
                 if place.setdefault(at, number) != number:
-                    expected = f"one value of {row[0]!r} for each time; {place[at]:.10g} stands before"
+                    expected = f"one value of {row[0]!r} for each time; {place[at]:.10g} comes before"
                     raise InvalidValue(f"its value at {at:.10g}", f"{number:.10g}", expected, where=str(file))
     return points
 

@@ -32,7 +32,7 @@ def xmile_method(root: Any, space: Mapping[str, str], path: Path) -> Method:
     specs = root.xpath("x:sim_specs", namespaces=space)[0]
     method = _METHODS.get(specs.get("method", "euler").lower().split(",")[0].strip())
     if method is None:
-        raise ModelFileError(path, f"asks for the integration method {specs.get('method')!r}; known: euler, rk2, rk4")
+        raise ModelFileError(path, f"has the integration method {specs.get('method')!r}; known: euler, rk2, rk4")
     return method
 
 

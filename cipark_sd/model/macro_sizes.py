@@ -48,7 +48,7 @@ def check_macro_sizes(where: str, variables: Sequence[Variable], macros: Sequenc
         total += added
         if total > MOST_WRITTEN:
             reason = (
-                f"calls macros that stand for {added:,} variables, and all calls up to here for {total:,}; at most "
+                f"calls macros that become {added:,} variables, and all calls up to here {total:,}; at most "
                 f"{MOST_WRITTEN:,} are computed: let a macro call another one once and use its value twice"
             )
             raise EquationError(where, variable.label, reason)

@@ -251,7 +251,7 @@ class Model(MadeOnce):
         """
         size = self.n_elements(variable)
         if size > MOST_ELEMENTS:
-            reason = f"stands for {size:,} elements; {ELEMENTS_HELD}"
+            reason = f"has {size:,} elements; {ELEMENTS_HELD}"
             raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
         combinations: tuple[tuple[str, ...], ...] = ((),)
         for dim in variable.dims:

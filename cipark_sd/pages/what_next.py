@@ -137,6 +137,11 @@ def _table(page: WhatNext, scale: "_Scale") -> str:
     )
 
 
+def _beside(small: str) -> str:
+    """The smaller words of a column after its name, where a card has room for them."""
+    return f" {small}" if small.startswith("(") else f", {small}" if small.startswith("chance") else ""
+
+
 def _cards(page: WhatNext, scale: "_Scale") -> str:
     e = html.escape
     items = []
@@ -144,7 +149,7 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
         first, *further = row.values
         named = zip(page.columns[1:], further, strict=True)
         small = " · ".join(
-            f"{e(name)}{e(f', {few}') if few.startswith(('(', 'chance')) else ''} {_value(value)}"
+            f"{e(name)}{e(_beside(few))} {_value(value)}"
             for (name, few), value in named
             if value.kind or value.text != "–"
         )

@@ -31,7 +31,7 @@ ABOUT = "ensemble.json"
 #: What can be done where too many runs fail.
 _REMEDY = (
     "The store keeps what was computed; mend the model or the ranges, or allow more with --allow-failed, and the same "
-    "command goes on"
+    "command resumes"
 )
 
 

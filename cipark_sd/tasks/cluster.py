@@ -157,7 +157,7 @@ def check_address(address: str) -> None:
         loopback = False
     if not loopback:
         expected = (
-            f"tls://{location}: whoever reaches a scheduler without certificates runs what they like on its workers "
+            f"tls://{location}: anyone who reaches a scheduler without certificates can run code on its workers "
             "(docs/how-to/reliability.md says how to make them)"
         )
         raise InvalidValue("the address of the scheduler", address, expected, where="--dask")

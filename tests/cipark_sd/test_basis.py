@@ -67,3 +67,8 @@ def test_captions_have_a_few_words_for_it(basis, name):
 )
 def test_the_label_of_a_file_says_the_same(basis, label):
     assert basis.label == label
+
+
+def test_one_run_in_place_of_draws_that_did_not_converge_is_called_the_best_fit():
+    assert Basis("posterior", 1, converged=False).sentence.startswith("the best fit alone")
+    assert Basis("posterior", 9, converged=False).sentence.startswith("9 draws from the posterior")

@@ -225,3 +225,11 @@ def test_a_control_character_is_an_escape_of_json(code: int) -> None:
 def test_letters_of_any_script_are_left() -> None:
     text = "größe Стокж 流量 שלום\tx\n🙂"
     assert console.escaped(text) == text
+
+
+def test_numbers_of_a_piped_table_have_no_commas(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads them; on a terminal people do."""
+    console.print_table(
+        ("name", "Capital", "note"), [("a", "1,234,568", "1,234 firms"), ("b", "-1,000.5 to 12,345", "")]
+    )
+    assert capsys.readouterr().out.splitlines()[1:] == ["a\t1234568\t1,234 firms", "b\t-1000.5 to 12345\t"]

@@ -56,11 +56,11 @@ def macro(*equations: str) -> str:
 
 
 MODELS: dict[str, tuple[str, str]] = {
-    "macros that double": (doubling(18), "calls macros that stand for 1,048,574 variables"),
+    "macros that double": (doubling(18), "calls macros that become 1,048,574 variables"),
     "macros that double for ever": (doubling(49), "at most 100,000 are computed"),
     "order of a smooth": ("y = SMOOTH N(Time, 5, 0, 1e9) ~~|", "has the order 1e+09; at most 10,000 stages"),
     "order of a delay": ("y = DELAY N(Time, 1e12, 0, 1e300) ~~|", "at most 10,000 stages"),
-    "array": (cube("1 + Time"), "'y' stands for 1,000,000 elements"),
+    "array": (cube("1 + Time"), "'y' has 1,000,000 elements"),
     "array of stocks": (
         cube("INTEG(1, 0)"),
         "at most 500,000 are computed, in some 3 GB of memory: use ranges with fewer elements",
@@ -79,7 +79,7 @@ MODELS: dict[str, tuple[str, str]] = {
     "equations": ("\n".join(f"v{i} = )( ~~|" for i in range(5000)), "more"),
     "long name": ("n" * 100_000 + " = )( ~~|", "characters left out"),
     "long unknown name": ("y = " + "n" * 100_000 + " ~~|", "characters left out"),
-    "macro twice": (macro("M = x + 1", "M = x + 2"), "the equation of 'macro m' stands 2 times"),
+    "macro twice": (macro("M = x + 1", "M = x + 2"), "the equation of 'macro m' is defined 2 times"),
     "macro without result": (macro("z = x + 1"), "no equation in it computes 'm'"),
     "element twice": ("A: p, p ~~| y[A] = 1 ~~|", "is 'with p 2 times', expected each once"),
     "time as a variable": ("TIME = INTEG(1, 0) ~~| y = Time ~~|", "the name is that of the run's time"),
@@ -283,5 +283,5 @@ def test_an_array_that_is_too_large_is_refused_before_its_elements_are_named(
         raise AssertionError("an element was named")
 
     monkeypatch.setattr("cipark_sd.engines.columns.flat_name", named)
-    with pytest.raises(EquationError, match="stands for 1,000,000 elements"):
+    with pytest.raises(EquationError, match="has 1,000,000 elements"):
         simulate(read_model(write_mdl(cube(equation), final=2, step=1)))

@@ -50,8 +50,8 @@ class Data(ReportPart):
         blocks: tuple[Block, ...] = (
             *pictures.show(
                 "bands",
-                "What the posterior predicts, noise included, and what was seen; increments are added up from the "
-                "start, so that a batch lifts all that follows.",
+                "What the posterior predicts, noise included, and what was reported; increments are added up from the "
+                "start, so that a batch raises all later numbers.",
             ),
             *pictures.show(
                 "fit",

@@ -91,7 +91,7 @@ class Predictions(ReportPart):
             *map(Paragraph, prediction_sentences(fit)),
             *pictures.show(
                 "prediction_profiles",
-                "Profiles of the predictions: how much worse the best fit is when the model has to say each number. "
+                "Profiles of the predictions: how much worse the best fit is when the model has to give each number. "
                 f"Dashed: the {level} interval ends where the curve crosses; without a crossing it is open. Shaded: "
                 f"{level} of what the priors alone say. Line: at the estimate.",
             ),

@@ -15,7 +15,7 @@ from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit
+from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,8 @@ class First(Part[Findings]):
         """One block, the answer; nothing where nothing was found."""
         about = findings.about
         outcome, at = about.catalogue.headline
-        title, when = about.catalogue.outcome_by_id[outcome].title, about.catalogue.when(at)
+        title, date = about.catalogue.outcome_by_id[outcome].title, about.catalogue.date(at)
+        when = about.catalogue.when(at).replace(date, said_date(date))
         lines = numbers_said(findings) or sentences(
             [r for part in self.of for r in part.headlines(findings)][: EFFECTS + 1]
         )

@@ -267,7 +267,7 @@ class EffectsPart(PolicyPart[Effects]):
                 f"{', without those whose direction the model assumes' if result.assumed else ''}.",
             ),
             *pictures.show("course", "The largest of these effects over time, beside the base."),
-            *([Paragraph(f"Policies that no outcome tells apart in any draw: {alike}.")] if alike else []),
+            *([Paragraph(f"Policies with the same outcomes in every draw: {alike}.")] if alike else []),
             *([Folded(*_later(result, about))] if _idle(result, about) else []),
             *([Folded("All outcomes", tuple(tables))] if tables else []),
         ]

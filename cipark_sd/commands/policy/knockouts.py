@@ -62,7 +62,7 @@ def _meaning(about: About, knockouts: Knockouts) -> str:
     varied = [about.inputs[uncertainty.name] for uncertainty in about.catalogue.uncertainties]
     text = (
         "Each draw is run with and without, and the change is a share of what it has with. A change of less than "
-        f"{knockouts.near:.0%} of it is no effect. An answer is informed by the data where they move its odds by a "
+        f"{knockouts.near:.0%} is no effect. An answer is informed by the data where they move its odds by a "
         f"factor of {INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, "
         f"assumed by the model where it is true in {BUILT_IN:.0%} or more of the prior draws, and not decided by the "
         "data otherwise. A loop is removed by a gain of zero, which moves the level of the park "

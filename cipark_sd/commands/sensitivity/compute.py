@@ -142,7 +142,7 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
         return None
     chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
     chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
-    echo(f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME asks for others", err=True)
+    echo(f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME chooses others", err=True)
     return [float(saved[i]) for i in sorted(chosen)]
 
 

@@ -121,7 +121,7 @@ def require_neutral(text: str, *, where: str) -> None:
     end = signs.end() if signs else 0
     if strange or end < len(text):
         shown = strange[0] if strange else text[end : end + 20]
-        reason = f"{shown!r} is no part of an equation; nothing of it was run"
+        reason = f"{shown!r} is no part of an equation; nothing was run"
         raise ModelFileError(where, f"cannot be run by PySD: {reason}")
 
 

@@ -107,7 +107,7 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
         for label in (*definition.members, *([definition.copied] if definition.copied else [])):
             ranges.spell(label)
         if name in ranges.defined:
-            problems.append(EquationError(definition.where, plain_label(definition.label), "stands twice"))
+            problems.append(EquationError(definition.where, plain_label(definition.label), "is defined twice"))
         ranges.defined[name] = definition
     made: list[Dimension] = []
     for name, definition in ranges.defined.items():
@@ -175,11 +175,11 @@ def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str,
     for source, member in zip(listed, members, strict=True):
         ours, theirs = (ranges.flat(name) if name in ranges.defined else (name,) for name in (source, member))
         if len(ours) not in (1, len(theirs)):
-            raise refused(f"in which {len(ours)} elements stand for {len(theirs)}")
+            raise refused(f"in which {len(ours)} elements are mapped to {len(theirs)}")
         for place, element in enumerate(theirs):
             if element not in elements:
                 raise refused(f"which has no element {ranges.labels.get(element, element)}")
             if element in standing:
-                raise refused(f"in which {ranges.labels.get(element, element)} stands twice")
+                raise refused(f"in which {ranges.labels.get(element, element)} appears twice")
             standing[element] = ours[min(place, len(ours) - 1)]
     return tuple(standing.get(element, "") for element in elements)

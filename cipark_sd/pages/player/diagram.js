@@ -94,15 +94,15 @@ function fillMap() {
   if (drawn.view !== number) drawMap(number);
   let count = 0;
   for (const { value, variable } of drawn.texts) {
-    const { now, same, text } = tracedReading(variable), before = same ? now : tracedCourses(variable, {}, state.structure);
+    const { now, same, bare } = tracedReading(variable), before = same ? now : tracedCourses(variable, {}, state.structure);
     const difference = now.length === 1 ? now[0][state.at] - before[0][state.at] : 0, on = !same && now.some((course, i) => course[state.at] !== before[i][state.at]);
     count += on;
-    value.textContent = text ? `${on ? (difference > 0 ? "▲ " : difference < 0 ? "▼ " : "• ") : ""}${text}` : "";
+    value.textContent = bare ? `${on ? (difference > 0 ? "▲ " : difference < 0 ? "▼ " : "• ") : ""}${bare}` : "";
     value.setAttribute("fill", on ? "#005b96" : "#3f5f3f");
     value.setAttribute("font-weight", on ? 700 : 400);
   }
   const title = page.trace.diagram.views[number].title;
-  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the best fit, where an array has its least and largest value` +
+  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the best fit, in the units of the model; an array has its least and largest value` +
     (moved() ? `; the levers have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
     (page.trace.diagram.origin === "rows" ? " The file has no drawing: stocks and flows are shown in rows, other variables under Why." : "");
 }

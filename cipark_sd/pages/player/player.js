@@ -292,6 +292,7 @@ function showAnswer(reading, outcome) {
   $("class").hidden = !classed && !isUnseen();
   const said = [isUnseen() ? "No data have been used." : ""];
   if (!change && !classed) said.push(countedBeside(outcome, kernel.times[reading.at]));
+  if (!classed && page.misfit) said.push(`${capital(page.misfit)}.`);
   if (now.lost) said.push(`${now.lost} runs have no number and are left out.`);
   $("say").textContent = said.filter(Boolean).join(" ");
   $("beside").classList.toggle("waits", classed);

@@ -45,11 +45,11 @@ function tracedCourses(variable, levers, place) {
 }
 
 /** A number with its units, or the range over the elements; a date is no number of thousands. */
-function tracedText(variable, courses, at) {
+function tracedText(variable, courses, at, bare = false) {
   const dates = /^years?$/i.test(variable.units);
   const words = (value) => (dates && value > 1000 && value < 3000 ? String(Number(value.toFixed(2))) : told(value));
   if (!courses.length) return "";
-  const units = dates && courses[0][at] > 1000 ? "" : variable.units;
+  const units = bare || (dates && courses[0][at] > 1000) ? "" : variable.units;
   if (courses.length === 1) return withUnits(words(courses[0][at]), units);
   const [low, high] = range(courses.map((course) => course[at]).filter(Number.isFinite));
   return withUnits(`${words(low)} to ${words(high)}`, units);
@@ -62,7 +62,7 @@ function sameCourses(some, others) {
 /** A variable as it is read now and without any lever. */
 function tracedReading(variable) {
   const now = tracedCourses(variable, state.levers, state.structure), base = tracedCourses(variable, {}, state.structure);
-  return { now, base, same: sameCourses(now, base), text: tracedText(variable, now, state.at), before: tracedText(variable, base, state.at) };
+  return { now, base, same: sameCourses(now, base), text: tracedText(variable, now, state.at), bare: tracedText(variable, now, state.at, true), before: tracedText(variable, base, state.at) };
 }
 
 const STRIP = { width: 210, height: 64 };
@@ -138,7 +138,8 @@ function showWhy() {
   const word = variable.kind === "stock" ? "is changed by" : "is computed from";
   const list = causes.length ? `${word} ${causes.length === 1 ? causes[0].label : `${causes.length} variables`}` : "is given and computed from nothing";
   const news = !moved() || !causes.length ? "" : changed.length ? `. The levers move ${changed.join(", ")}` : `. The levers move ${causes.length === 1 ? "it not" : "none of them"}`;
-  $("whytext").textContent = `${variable.label} ${list}${news}. One run at the best fit, read at ${whenLabel(state.at)}; the answer above is the median of the draws${page.outcomes[state.outcome].waiting ? ", and of what had been reported by then" : ""}.`;
+  const above = [page.structures[state.structure].runs > 1 ? "the median of the draws" : "", page.outcomes[state.outcome].waiting ? "what had been reported by then" : ""].filter(Boolean);
+  $("whytext").textContent = `${variable.label} ${list}${news}. One run at the best fit, read at ${whenLabel(state.at)}${above.length ? `; the answer above is ${above.join(" of ")}` : ""}.`;
   $("chosen").replaceChildren(stripRow(variable, true));
   $("causes").replaceChildren(...causes.map((cause) => stripRow(cause, false)));
 }

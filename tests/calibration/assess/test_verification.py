@@ -207,7 +207,7 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
     assert done.return_value == int(said == "unusable")
     states = {side["state"] for side in fit["profiles"]["rate"]["sides"].values()}
     assert states == ({"bounded"} if said == "neutral" else {"not judged"})
-    loud = "THE TIME STEP IS TOO COARSE: half of it moves an expected number by "
+    loud = "THE TIME STEP IS TOO COARSE: half the step moves an expected number by "
     assert (loud in done.output) == (said != "neutral")
     if said == "neutral":
         assert "smaller step" not in done.output
@@ -329,7 +329,7 @@ def test_a_small_shift_is_said_with_two_digits() -> None:
 
 WHY = {
     "groups": "the study runs the model for several groups together ([[group]]), which the file does not",
-    "method": "PySD has Euler's method only, and the model asks for rk4",
+    "method": "PySD has Euler's method only, and the model uses rk4",
 }
 
 

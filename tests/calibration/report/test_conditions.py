@@ -525,7 +525,7 @@ def test_measured_whole_numbers_are_no_counts() -> None:
 def test_pysd_alone_looks_at_no_held_constant() -> None:
     found = held_module.held_constants(SimpleNamespace(), SimpleNamespace(), "pysd")  # type: ignore[arg-type]
     assert found.constants == ()
-    assert "not looked at with PySD" in found.why_not
+    assert "not tested with PySD" in found.why_not
 
 
 @pytest.mark.parametrize("guessed", [True, False])

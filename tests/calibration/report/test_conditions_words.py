@@ -84,8 +84,8 @@ def test_remarks_word_for_word() -> None:
         verdict(name="d", strength=0.5), verdict(name="e", strength=1.0), why_not="no test was made",
     ).remarks  # fmt: skip
     assert first == (
-        "What a and b are given is held and not varied: another value of it would move the estimate by more than a "
-        "standard error, or is confounded with it in the data. The interval takes the value for known; --posterior "
+        "What a and b are given is fixed: another value of it would move the estimate by more than a "
+        "standard error, or is confounded with it in the data. The interval treats the value as known; --posterior "
         "varies what has a prior."
     )
     assert why == "No test was made."

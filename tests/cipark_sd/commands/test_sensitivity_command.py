@@ -196,7 +196,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     first = ranking[(ranking["output"] == "Stock") & (ranking["place"] == 1)].iloc[0]
     index = records[f"total index of {first['name']} for Stock at 20", "index"]
     assert (index.number, index.interval.high, index.basis.n) == (first["total"], first["high"], 64)
-    assert ("Stock at 20, change from Switch = 0", "mean") in records
+    assert ("Stock at 20, change from Switch = 0", "median") in records
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert median.value in page
     assert html.escape(str(median.interval)) in page

@@ -263,7 +263,7 @@ def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_
     assert set(thinned) <= set(saved)
     assert {0.0, 17.25, 50.0} <= set(thinned)
     assert np.diff(thinned).max() <= 0.75
-    assert f"{len(thinned)} of 201 saved times are analysed; --every TIME asks for others" in told
+    assert f"{len(thinned)} of 201 saved times are analysed; --every TIME chooses others" in told
     every, told = times("--every", "0.25")
     assert np.array_equal(every, saved)
     assert "saved times are analysed" not in told

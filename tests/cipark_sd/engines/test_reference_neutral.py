@@ -103,7 +103,7 @@ def test_points_of_tables_keep_all_their_digits(write_mdl: Write) -> None:
 
 def test_a_text_in_an_equation_is_refused(write_mdl: Write) -> None:
     model = read_model(write_mdl("y = MAX('a text', 2) ~~|"))
-    with pytest.raises(ModelFileError, match="'a' is no part of an equation; nothing of it was run"):
+    with pytest.raises(ModelFileError, match="'a' is no part of an equation; nothing was run"):
         simulate(model, engine="pysd")
 
 
@@ -142,7 +142,7 @@ def test_what_a_text_consists_of_passes() -> None:
     ],
 )
 def test_anything_else_is_refused(hostile: str) -> None:
-    with pytest.raises(ModelFileError, match="is no part of an equation; nothing of it was run"):
+    with pytest.raises(ModelFileError, match="is no part of an equation; nothing was run"):
         require_neutral(hostile, where="model")
 
 

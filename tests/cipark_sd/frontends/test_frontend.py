@@ -117,7 +117,7 @@ def test_xml_that_is_not_xmile_says_what_it_is(tmp_path: Path) -> None:
 def test_a_syntax_error_names_the_variable_and_the_place(write_mdl: Write) -> None:
     with pytest.raises(
         EquationError,
-        match=r"model\.mdl:3:9: the equation of 'b' cannot be read: '\*' cannot stand here; expected a number",
+        match=r"model\.mdl:3:9: the equation of 'b' cannot be read: '\*' is not expected here; expected a number",
     ):
         read_model(write_mdl("a = 1 ~~|\nb = 2 * * a ~~|\n"))
 

@@ -148,7 +148,7 @@ def test_an_element_may_have_several_places_in_a_range_that_is_mapped(write_mdl:
         assert run["cost"][0].values.tolist() == [10.0, 20.0, 20.0]
         assert run["by_fuel"][0].values.tolist() == [1.0, 320.0, 0.0]
     for further, message in (
-        ("x = SUM(price[fuel!]) ~~|", "'x' takes all of 'fuel', in which elements stand more than once"),
+        ("x = SUM(price[fuel!]) ~~|", "'x' takes all of 'fuel', in which elements appear more than once"),
         ("x = ELMCOUNT(fuel) ~~|", "'x' takes all of 'fuel'"),
         ("x[fuel] = 1, 2, 3 ~~|", "'x' takes all of 'fuel'"),
     ):
@@ -179,7 +179,7 @@ def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: P
     assert [float(run[f"held_{t}"][0]) for t in (1, 2)] == [1, 1]
     # there are no data before the first point and after the last
     assert all(run[f"{v}_{t}"].isnull().all() for v in ("sales", "held") for t in (0, 4))
-    with pytest.raises(CiparkError, match="'x' asks for 'marked' at a time, which is marked :RAW:"):
+    with pytest.raises(CiparkError, match="'x' reads 'marked' at a time; it is marked :RAW:"):
         simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, 2) ~~|\n"), series=series))
 
 
@@ -214,7 +214,7 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
 @pytest.mark.parametrize(
     ("equations", "message"),
     [
-        ("b = 2 * * 3 ~~|", r"model\.mdl:2:9: the equation of 'b' cannot be read: '\*' cannot stand here"),
+        ("b = 2 * * 3 ~~|", r"model\.mdl:2:9: the equation of 'b' cannot be read: '\*' is not expected here"),
         ("b = (1 + 2 ~~|", r":2:5: .*this bracket is never closed"),
         ("b = 1 + 2) ~~|", r":2:10: .*'\)' closes nothing"),
         ("b = ~~|", r":2:4: .*the right side is empty; the model is not finished"),
@@ -222,10 +222,10 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
         ("b = 1 < 2 < 3 ~~|", r"comparisons do not chain"),
         ("R: p, q ~~|\nb[R, R] = R ~~|", r"'b' has the range 'R' twice in one equation"),
         ("d ~~|\nb :LOOK FORWARD: := d * 2 ~~|", r"marks what it computes as :LOOK FORWARD:; put the keyword"),
-        ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' cannot stand here"),
+        ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' is not expected here"),
         ("b = INTEG(1) ~~|", r"INTEG\(net flow, initial value\) takes 2 arguments, here are 1"),
         ("b = 1 + INTEG(1, 2) ~~|", r"an INTEG inside an expression"),
-        ("b((0,0),(1,x)) ~~|", r"'x' cannot stand here; expected a number"),
+        ("b((0,0),(1,x)) ~~|", r"'x' is not expected here; expected a number"),
         ("R: a1, (b2-c3) ~~|", r"two names that differ in the number"),
         ("R: (a1-a99999999) ~~|", r"more than 100000"),
         ("b = a[ ~~|", r"it ends too early; expected a subscript range"),

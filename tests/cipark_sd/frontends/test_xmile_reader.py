@@ -361,7 +361,7 @@ def test_the_save_interval_and_a_reciprocal_step_are_numbers(write: WriteXmile) 
             "has the range 'low', which is no number",
         ),
         ('<aux name="x"><gf><ypts>1,b</ypts><xpts>0,1</xpts></gf></aux>', EquationError, "'b', which is no number"),
-        ('<aux name="x"><eqn>IF 1 not THEN 2 ELSE 3</eqn></aux>', EquationError, "'NOT' cannot stand here"),
+        ('<aux name="x"><eqn>IF 1 not THEN 2 ELSE 3</eqn></aux>', EquationError, "'NOT' is not expected here"),
         ('<aux name="x"><eqn>SMTH1(1)</eqn></aux>', EquationError, r"SMTH1\(.*\) takes 2 or 3 arguments, here are 1"),
     ],
 )

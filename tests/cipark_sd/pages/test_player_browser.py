@@ -610,12 +610,12 @@ def test_the_diagram_carries_the_numbers_of_the_run(browser: Browser, sir: Path)
         "(g) => Array.from(g.querySelectorAll('text'), (t) => t.textContent))"
     )
     told = browser.run("return told(arguments[0])", expected(sir.parent, {}, 60))
-    assert ["Infectious", f"{told} persons"] in browser.run(texts)
+    assert ["Infectious", told] in browser.run(texts)
     assert "are shown in rows" in browser.find("maptext").text
     browser.move(lever_places(browser)["Contacts"], 0.7)
     told = browser.run("return told(arguments[0])", expected(sir.parent, {"Contacts": 0.7}, 60))
     sign = "▲" if expected(sir.parent, {"Contacts": 0.7}, 60) > expected(sir.parent, {}, 60) else "▼"
-    assert ["Infectious", f"{sign} {told} persons"] in browser.run(texts)
+    assert ["Infectious", f"{sign} {told}"] in browser.run(texts)
     assert "the levers have moved 4 of the 4 that are shown" in browser.find("maptext").text
 
 

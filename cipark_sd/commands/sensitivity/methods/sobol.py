@@ -76,14 +76,11 @@ class Sobol(Method):
             yield second.reindex(parameter=indices["parameter"])
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Of each output at each moment its mean, and the total index of the strongest constant."""
+        """Of each output at each moment the total index of the strongest constant."""
         indices = findings.results["sobol"]
         basis = findings.over_runs(int(indices.attrs["rows"]))
         for label, moment, point in over_outputs(findings, indices):
-            explained, mean = findings.output(label), float(point["mean"])
-            estimand = explained.at(float(point["time"]))
-            if np.isfinite(mean):
-                yield findings.record(estimand, mean, unit=explained.unit, kind="mean", basis=basis, title=label)
+            estimand = findings.output(label).at(float(point["time"]))
             for row in ranked(indices, label, moment, count=1):
                 index, bounds = (
                     f"total index of {row.name} for {estimand}",
@@ -159,7 +156,7 @@ class Sobol(Method):
                 f"fixed: {', '.join(small)}."
             )
         else:
-            yield Paragraph(f"None of the {total} constants is shown to be negligible at all dates.")
+            yield Paragraph(f"No constant of the {total} is shown to be negligible at all dates.")
 
 
 def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:

@@ -97,8 +97,8 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     table = effects_table(found, about, "left")
     assert [row[:4] for row in table.rows] == [
         ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
-        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30.0"),
-        ("slow", "Half the pace", "assumed by the model", "-40.0 to -5.0"),
+        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30"),
+        ("slow", "Half the pace", "assumed by the model", "-40 to -5.0"),
     ]
     assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
@@ -189,6 +189,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
     page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 2019-11-25: what each policy changes"
+    assert page.sections[0].blocks[0].question == "Left on 25 Nov 2019: what each policy changes"
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
