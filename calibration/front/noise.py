@@ -115,7 +115,7 @@ class Noise(NumberFamily):
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.fmax(np.asarray(self.law(value, mean, spread), dtype=float), -np.inf)
+            return np.asarray(np.fmax(np.asarray(self.law(value, mean, spread), dtype=float), -np.inf))
 
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         def log_mass(m: float, s: float) -> float:
@@ -237,7 +237,7 @@ def _differences(function: Callable[[Array, Array], Array], mean: Array, spread:
 
 
 def _quartiles(prior: Prior) -> list[float]:
-    return distribution(prior, 0.0, math.inf).quantile(np.array([0.25, 0.75])).tolist()
+    return [float(end) for end in distribution(prior, 0.0, math.inf).quantile(np.array([0.25, 0.75]))]
 
 
 def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> CalibrationProblem:
