@@ -263,12 +263,11 @@ class _Written:
         for term, slot in zip(self.problem.terms, self.density.slots, strict=True):
             if term.use != "fit":
                 continue
-            family = term.noise.family
             plain = isinstance(term, Count) and term.lower == term.upper and term.gains is None
-            if not plain or family.name not in _NOISE or (term.noise.memory is not None):
+            if not (plain and isinstance(term, Count) and term.noise.family.name in _NOISE) or term.noise.memory:
                 self.wrong(f"{term.label} is no plain number under {', '.join(_NOISE)} noise")
                 continue
-            assert isinstance(term, Count)
+            family = term.noise.family
             mean = f"q[{slot.start + 1}]" if term.denominator is None else f"(q[{slot.start + 1}] / q[{slot.stop}])"
             spread = term.noise.spread
             words = {
