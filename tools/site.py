@@ -14,7 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 #: A notebook's cells have the width of a page, on a phone too.
-_STYLE = ".jp-InputPrompt, .jp-OutputPrompt { display: none !important; }\n"
+_STYLE = """.jp-InputPrompt, .jp-OutputPrompt { display: none !important; }
+@media (max-width: 768px) { .wy-nav-content, .jupyter-wrapper .jp-Notebook { padding: 0.5rem !important; } }
+"""
 #: A link or a picture of Markdown, without its anchor.
 _LINK = re.compile(r"\]\(([^)#\s]+)")
 #: What a built page may not load from elsewhere; links that a reader follows are no such thing.
