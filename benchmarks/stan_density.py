@@ -39,17 +39,17 @@ def stans(text: str, theta: np.ndarray) -> list[float]:
 def main() -> None:
     from stan_studies import studies
 
-    kept = {}
+    records = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, study in studies(Path(folder)).items():
-            text, (theta, ours) = study.stan(), points(study)
-            found = stans(text, theta)
-            gap = float(np.max(np.abs(np.array(found) / ours - 1)))
-            print(f"{name}: {len(ours)} points, largest relative difference {gap:.2g}")
+            text, (theta, densities) = study.stan(), points(study)
+            by_stan = stans(text, theta)
+            gap = float(np.max(np.abs(np.array(by_stan) / densities - 1)))
+            print(f"{name}: {len(densities)} points, largest relative difference {gap:.2g}")
             digest = hashlib.sha256(text.encode()).hexdigest()
-            kept[name] = {"program": digest, "theta": theta.tolist(), "log_posterior": found}
+            records[name] = {"program": digest, "theta": theta.tolist(), "log_posterior": by_stan}
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        Path(sys.argv[1]).write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
