@@ -113,7 +113,7 @@ class _Written:
                 slots[slot] = f"p{place[name]}"
         return slots
 
-    def wrong(self, what: str) -> str:
+    def wrong(self, reason: str) -> str:
         """Note what stands in the way."""
         self.problems.append(UnusableInput(what, where="as a Stan program"))
         return "0"
