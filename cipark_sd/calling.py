@@ -149,8 +149,8 @@ def call(name: str, command: click.Command, values: tuple[Any, ...], options: Ma
         For whatever the command refuses.
     """
     if values and isinstance(values[0], Acting) and hasattr(values[0], name):
-        own: Answer = getattr(values[0], name)(*values[1:], **options)
-        return own
+        answer: Answer = getattr(values[0], name)(*values[1:], **options)
+        return answer
     with contextlib.redirect_stdout(io.StringIO()) as printed, parsed(name, command, values, options) as context:
         context.meta[KEEP] = True
         result = command.invoke(context)

@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+#: A notebook's cells have the width of a page, on a phone too.
+_STYLE = """.jp-InputPrompt, .jp-OutputPrompt { display: none !important; }
+@media (max-width: 768px) { .wy-nav-content, .jupyter-wrapper .jp-Notebook { padding: 0.5rem !important; } }
+"""
 #: A link or a picture of Markdown, without its anchor.
 _LINK = re.compile(r"\]\(([^)#\s]+)")
 #: What a built page may not load from elsewhere; links that a reader follows are no such thing.
@@ -68,6 +72,7 @@ def build(site: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / page, place)
         add_example(Path(scratch) / "pages" / "docs")
+        (Path(scratch) / "pages" / "site.css").write_text(_STYLE)
         config = Path(scratch) / "mkdocs.yml"
         config.write_text(f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: pages\nsite_dir: {site.resolve()}\n")
         # a page of a site speaks with no Python: frames in the place of widgets, whose scripts come from a network

@@ -115,7 +115,7 @@ class Noise(NumberFamily):
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.fmax(np.asarray(self.law(value, mean, spread), dtype=float), -np.inf)
+            return np.asarray(np.fmax(np.asarray(self.law(value, mean, spread), dtype=float), -np.inf))
 
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         def log_mass(m: float, s: float) -> float:
@@ -167,8 +167,8 @@ class Noise(NumberFamily):
         tails = width * 2.0 ** np.arange(-12, 40)
         ends = np.concatenate([low - tails, some, np.linspace(low, high, PIECES), high + tails])
         within = ends[(ends > lower) & (ends < upper)]
-        given = [end for end in (lower, upper) if math.isfinite(end)]
-        return np.union1d(within, given)
+        limits = [end for end in (lower, upper) if math.isfinite(end)]
+        return np.union1d(within, limits)
 
     def _cumulated(self, ends: Array, mean: float, spread: float) -> Array:
         """Probability up to each end, from the first one on; of whole numbers each included."""
@@ -183,14 +183,14 @@ class Noise(NumberFamily):
 
     def _test(self, points: Sequence[tuple[float, float]]) -> str:
         """Raise for what is no law at these means and spreads; a fingerprint of the density there."""
-        problems, seen = list[CiparkError](), hashlib.sha256()
+        problems, fingerprint = list[CiparkError](), hashlib.sha256()
         for mean, spread in points:
             fault, logs = self._fault(mean, spread)
             if fault:
                 problems.append(UnusableInput(f"at mean {mean:g} and spread {spread:g} {fault}", where="Noise"))
-            seen.update(logs.tobytes())
+            fingerprint.update(logs.tobytes())
         raise_all("Noise", problems)
-        return seen.hexdigest()
+        return fingerprint.hexdigest()
 
     def _fault(self, mean: float, spread: float) -> tuple[str, Array]:
         """What is wrong at a point, or nothing, and log densities there."""
@@ -237,7 +237,7 @@ def _differences(function: Callable[[Array, Array], Array], mean: Array, spread:
 
 
 def _quartiles(prior: Prior) -> list[float]:
-    return distribution(prior, 0.0, math.inf).quantile(np.array([0.25, 0.75])).tolist()
+    return [float(end) for end in distribution(prior, 0.0, math.inf).quantile(np.array([0.25, 0.75]))]
 
 
 def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> CalibrationProblem:
@@ -255,13 +255,13 @@ def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> Cali
     observations = tuple(_changed(o, noises[o.name]) if o.name in noises else o for o in problem.observations)
     used = {name for o in observations for term in o.terms for name in parameters_of(term)}
     spreads = {_spread(name): noise.spread_prior for name, noise in noises.items()}
-    kept = [p for p in problem.space if p.target == "model" or (p.name in used and p.name not in spreads)]
-    own = [
+    parameters = [p for p in problem.space if p.target == "model" or (p.name in used and p.name not in spreads)]
+    spread_parameters = [
         Parameter(name, prior, lower=0.0, scale="log", target="noise", why=WHY)
         for name, prior in spreads.items()
         if isinstance(prior, Prior)
     ]
-    return replace(problem, observations=observations, space=ParameterSpace((*kept, *own)))
+    return replace(problem, observations=observations, space=ParameterSpace((*parameters, *spread_parameters)))
 
 
 def _changed(observation: Observation, noise: Noise) -> Observation:

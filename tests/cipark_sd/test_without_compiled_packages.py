@@ -8,7 +8,7 @@ from cipark_sd.library import bundled
 from cipark_sd.simulation import simulate
 
 #: What has no wheel for WebAssembly, and what only some of the work needs.
-LACKING = ["llvmlite", "pysd", "lxml", "h5py", "h5netcdf", "arviz_stats", "cattrs", "_multiprocessing", "fcntl"]
+LACKING = ["llvmlite", "pysd", "lxml", "h5py", "h5netcdf", "arviz_stats", "cattrs", "_multiprocessing", "fcntl", "dask"]
 CODE = """
 import sys, threading
 for name in LACKING:

@@ -503,26 +503,26 @@ const frame = window.frameElement, notebook = frame !== null && !frame.matches("
 const home = frame && !notebook ? window.parent : window;
 
 /** The levers that are moved, by the names that Python and commands take. */
-function moved() {
+function named() {
   const levers = page.levers.filter(({ id }) => id in state.levers);
   return Object.fromEntries(levers.flatMap(({ id, set }) => set.map((name) => [name, state.levers[id]])));
 }
 
 /** What a notebook sets: levers by their names; one that is not named, or cannot have the value, is as fitted. */
 function setFromNotebook({ detail }) {
-  const before = JSON.stringify(moved());
+  const before = JSON.stringify(named());
   state.levers = {};
   for (const { id, set, low, high } of page.levers) {
     const value = detail[set[0]];
     if (typeof value === "number" && value >= low && value <= high) state.levers[id] = value;
   }
-  if (JSON.stringify(moved()) !== before) return refresh();
+  if (JSON.stringify(named()) !== before) return refresh();
   return remember();
 }
 
 function remember() {
   const hash = `#${written(state, page)}`;
-  if (notebook) frame.dispatchEvent(new CustomEvent("levers", { detail: moved() }));
+  if (notebook) frame.dispatchEvent(new CustomEvent("levers", { detail: named() }));
   try {
     home.history.replaceState(null, "", hash);
   } catch {

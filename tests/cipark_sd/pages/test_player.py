@@ -447,3 +447,11 @@ def test_a_command_and_a_file_of_the_page_hold_any_name(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(found[1], encoding="utf-8")
     read = read_scenario(tmp_path / "s.toml")
     assert sorted(read.overrides.values()) == [0.25, 1.5, 2.0]  # type: ignore[type-var]
+
+
+def test_no_name_of_the_script_is_taken_twice() -> None:
+    """Its parts are one script, in which a second function of a name takes the place of the first without a word."""
+    text = "\n".join((ROOT / "cipark_sd" / "pages" / "player" / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
+    assert len(names) > 100
+    assert sorted(names) == sorted(set(names))

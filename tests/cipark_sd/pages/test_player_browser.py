@@ -168,6 +168,7 @@ def test_a_lever_moves_the_curve_to_the_value_that_a_run_prints(browser: Browser
     browser.click("reset")
     browser.rest()
     assert browser.value == expected(sir.parent, {}, 60)
+    assert "than" not in browser.find("number").text, "nothing is moved"
 
 
 def test_keys_alone_move_a_lever_choose_an_output_and_pin(browser: Browser, sir: Path) -> None:
