@@ -7,7 +7,7 @@ Draws of the full model are those of tools/later_draws.py.
 
 import numpy as np
 from core_results import Array
-from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, fitted, structure, within
+from later_draws import FULL, SEED, STUDY, Evidence, Fit, acting, fitted, structure, within
 from later_results import FULL_MODEL, WORKING, Numbers, _quantiles, runs
 
 from calibration.likelihood.posterior import On
@@ -17,6 +17,8 @@ from calibration.study.calendar import Calendar
 from calibration.study.problem import read_problem
 from cipark_sd.scenarios import Scenario
 
+#: The rows that the full model is sampled on.
+SPAN = "y2019"
 #: Structures of the full model that are near enough to the first for its draws to be weighted by their likelihood.
 NEAR = ("cut at one", "no loop")
 #: Loops with their gain, and what is set where a loop is left out.
@@ -34,7 +36,7 @@ POPULATIONS, SIZE, MOVES, SOME = 4, 600, 12, 200
 def later_full() -> Numbers:
     """Evidence, constants and firms at work of the full model, and all loops of the core by a second route."""
     study, name = read_problem(FULL), FULL_MODEL[0]
-    first = fitted(name, "y2026", FULL)
+    first = fitted(name, SPAN, FULL)
     before = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
     matter = {
         when: matters(first, theta) for when, theta in (("prior", before[:SOME]), ("posterior", first.some(SOME)))
@@ -42,7 +44,7 @@ def later_full() -> Numbers:
     times = [Calendar().model_time(date) for date in WORKING]
     at_work = runs(first, first.some(), times)["Working Firms"]
     return {
-        "evidence": {span: list(fitted(name, span, FULL).evidence) for span in SPANS},
+        "evidence": list(first.evidence),
         "constants": len(first.acting),
         "pareto_k": first.pareto_k,
         "less": {other: weighted_to(first, other) for other in NEAR},
@@ -63,9 +65,7 @@ def later_full() -> Numbers:
 
 def weighted_to(fit: Fit, name: str) -> list[float]:
     """Log evidence of a near structure less that of the fit, its error, and the share of the draws that is left."""
-    logs = [
-        On("native")(problem).log_likelihood(fit.theta) for problem in (structure(name, "y2026", FULL), fit.problem)
-    ]
+    logs = [On("native")(problem).log_likelihood(fit.theta) for problem in (structure(name, SPAN, FULL), fit.problem)]
     ratios = np.exp(logs[0] - logs[1])
     error = ratios.std(ddof=1) / ratios.mean() / np.sqrt(len(ratios))
     left = ratios.sum() ** 2 / (ratios**2).sum() / len(ratios)
