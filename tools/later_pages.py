@@ -27,7 +27,7 @@ FORECASTERS = {
     "two rates": "frozen: two rates, its rival",
     "drift since 2016-12-31, dispersion 1.5": "the rate of 2017 to 2019 goes on, dispersion 1.5",
     "drift since 2016-12-31, dispersion 4": "the rate of 2017 to 2019 goes on, dispersion 4",
-    "full model of today": "full model of today, fitted to 2019",
+    "full model of today": "full model of the first study, fitted to 2019",
     "two rates, new study, from 2019": "two rates of the new study, fitted to 2019",
     "none, new study, from 2019": "new model, no loop, fitted to 2019",
     "some never start, new study, from 2019": "full model with what is new, fitted to 2019",
@@ -269,7 +269,9 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
     )
     digits = {"working": 0, "residents": 0, "share": 2, "idle": 1, "cover": 2}
-    readings = fit["working"] | {"structures": fit["working"]["structures"] | {"full model": full["working"]}}
+    readings = fit["working"] | {
+        "structures": fit["working"]["structures"] | {"full model, fitted to 2019": full["working"]}
+    }
     of = score["series"]["residents"]
     return written(
         "later_years",
@@ -280,8 +282,8 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
         full=full, full_loops=_full_loops(full), chance=of["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
-        two_rates=full["evidence"]["y2026"][0] - fit["structures"]["two rates"]["y2026"][0],
-        full_serious=[100 * end for end in full["after"]["Serious Share"]],
+        two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        at_work=full["working"]["2025-02-11"],
     )  # fmt: skip
 
 
