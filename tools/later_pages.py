@@ -27,9 +27,10 @@ FORECASTERS = {
     "two rates": "frozen: two rates, its rival",
     "drift since 2016-12-31, dispersion 1.5": "the rate of 2017 to 2019 goes on, dispersion 1.5",
     "drift since 2016-12-31, dispersion 4": "the rate of 2017 to 2019 goes on, dispersion 4",
-    "full model of today": "full model of today, fitted to 2019",
+    "full model of today": "full model of the first study, fitted to 2019",
     "two rates, new study, from 2019": "two rates of the new study, fitted to 2019",
     "none, new study, from 2019": "new model, no loop, fitted to 2019",
+    "some never start, new study, from 2019": "full model with what is new, fitted to 2019",
 }
 
 
@@ -128,6 +129,7 @@ def score_page(score: Row) -> str:
         n=n,
         gap=gap,
         full=of["full model of today"],
+        new=of["some never start, new study, from 2019"],
         counted=", ".join(f"{value:.0f}" for value in residents["observed"]),
         sha256=score["sha256"],
         scores=scores,
@@ -246,20 +248,42 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def later_years_page(fit: Row, ahead: Row) -> str:
+def _full_loops(full: Row) -> str:
+    return table(
+        ("loop", "gain before", "after", "matters before", "after"),
+        (
+            (
+                row["loop"],
+                *(_band(row[w], 3) for w in ("prior", "posterior")),
+                *(f"{s:.2f}" for s in row["matters"].values()),
+            )
+            for row in full["loops"]
+        ),
+    )
+
+
+def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
     """What thirteen years decide and what they do not."""
     none = fit["constants"]["none"]
     lost, left, serious = (
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
     )
     digits = {"working": 0, "residents": 0, "share": 2, "idle": 1, "cover": 2}
+    readings = fit["working"] | {
+        "structures": fit["working"]["structures"] | {"full model, fitted to 2019": full["working"]}
+    }
+    of = score["series"]["residents"]
     return written(
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
-        constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
+        constants=_constants(fit), readings=_readings({"working": readings}), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
-        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()},
+        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
+        full=full, full_loops=_full_loops(full), chance=of["full"],
+        crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
+        two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        at_work=full["working"]["2025-02-11"],
     )  # fmt: skip
 
 
@@ -370,7 +394,9 @@ def main() -> None:
     """Write the pages."""
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
-        KEPT / "later_years.md": later_years_page(kept_numbers("later_fit"), kept_numbers("later_next")),
+        KEPT / "later_years.md": later_years_page(
+            *map(kept_numbers, ("later_fit", "later_next", "later_full", "later_score"))
+        ),
         KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),
     }

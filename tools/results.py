@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from results_commands import RESULTS, Numbers, Result, marked_files  # noqa: E402
 
 Headlines = dict[str, list[Headline]]
+#: Tables of a catalogue that no kept result reads.
+APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": (), "measurements": ()} | {
+    "robustness": None,
+    "design": None,
+}
 #: Runs that are compared go on after what the studies fit.
 FAR = Scenario("", final_time=2031.0)
 
@@ -320,16 +326,27 @@ def keep_unchanged(names: Sequence[str], commit: str) -> None:
     """Keep the numbers of results whose models were edited since a commit, if these run to the same bits."""
     now = {path: sha for name in names for path, sha in inputs(RESULTS[name]).items()}
     changed = sorted({path for name in names for path, sha in record_of(name)["inputs"].items() if now[path] != sha})
-    if other := [path for path in changed if not path.endswith(".mdl")]:
-        sys.exit(f"no model, so that the results have to be made again: {', '.join(other)}")
+    if other := [path for path in changed if not path.endswith((".mdl", "policies.toml"))]:
+        sys.exit(f"the results have to be made again: {', '.join(other)} changed")
     digests = {}
     for path in changed:
         before = subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, check=True, capture_output=True).stdout
         digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
-        digests |= same_runs(before, ROOT / path)
+        digests |= same_runs(before, ROOT / path) if path.endswith(".mdl") else same_effects(before, ROOT / path)
     for name in names:
         kept = KEPT / f"{name}.json"
         kept.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), kept.read_text("utf-8")))
+
+
+def same_effects(before: bytes, path: Path) -> dict[str, str]:
+    """Nothing, where a catalogue asks for the same effects as it did; an error where it does not."""
+    model = read_problem(path.parent).model
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / path.name).write_bytes(before)
+        pair = [replace(read_catalogue(file, model), **APART) for file in (Path(folder) / path.name, path)]
+    if pair[0] != pair[1]:
+        sys.exit(f"{path} asks for other effects than before")
+    return {}
 
 
 def _lacks(model: Model, scenario: Scenario) -> bool:

@@ -16,6 +16,7 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
+from later_full import later_full
 from later_next import later_next
 from later_results import later_fit, later_score
 from parks_results import parks
@@ -415,6 +416,9 @@ CORE = (
 )
 
 
+FULL_LATER = ("models/cipark.mdl", f"{STUDIES}/great_stone_full_later/problem.toml")
+
+
 LATER = (
     "models/core_later.mdl",
     f"{STUDIES}/great_stone_later/problem.toml",
@@ -495,6 +499,12 @@ RESULTS: dict[str, Result] = {
         ),
         Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
         Result(
+            "later_full",
+            ("python tools/results.py later_full",),
+            (*LATER, *FULL_LATER),
+            lambda folder, printed: later_full(),
+        ),
+        Result(
             "later_next",
             ("python tools/results.py later_next",),
             (*LATER, f"{STUDIES}/great_stone_later/policies.toml"),
@@ -510,7 +520,7 @@ RESULTS: dict[str, Result] = {
         Result(
             "later_score",
             ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),
-            (*PARK, f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", *LATER),
+            (*PARK, f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", *LATER, *FULL_LATER),
             lambda folder, printed: later_score(folder / "full" / "forecast.csv"),
             shares_records=True,
         ),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
+from small_study import POLICIES, small_study
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -19,6 +20,7 @@ import results as numbers
 from results_commands import RESULTS, run_command
 
 from cipark_sd.headline import Headline
+from cipark_sd.scenarios import Scenario
 
 PAGES = {page["file"]: page for page in numbers.index()}
 
@@ -245,6 +247,31 @@ def test_a_changed_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     record["inputs"] = dict.fromkeys(record["inputs"], "0" * 64)
     monkeypatch.setattr(numbers, "record_of", lambda name: record)
     assert "changed since: " in numbers.out_of_date("nist_rat42")
+
+
+def test_an_edit_keeps_a_result_only_where_no_number_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch that is off leaves all bits; with it on, or a policy changed, the result has to be made again."""
+    small_study(tmp_path)
+    (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    monkeypatch.setattr(numbers, "shipped_studies", lambda: {"leaving": tmp_path})
+    monkeypatch.setattr(numbers, "FAR", Scenario())
+    model = tmp_path / "leaving.mdl"
+    before = model.read_bytes()
+    switched = (
+        before.decode().replace("* pace ~", "* pace * (1 + switch) ~").replace("size =", "switch = 0 ~ 1 ~ |\nsize =")
+    )
+    model.write_text(switched, encoding="utf-8")
+    found = numbers.same_runs(before, model)
+    assert len(found) == 2, "of the model and of its study"
+    model.write_text(switched.replace("switch = 0", "switch = 1e-12"), encoding="utf-8")
+    with pytest.raises(SystemExit, match="other numbers than before"):
+        numbers.same_runs(before, model)
+    catalogue, asked = tmp_path / "policies.toml", POLICIES.encode()
+    catalogue.write_text(POLICIES + '[[lever]]\nid = "x"\ntitle = "x"\nnames = "pace"\nrange = [0, 2]\nbase = 1\n')
+    assert numbers.same_effects(asked, catalogue) == {}
+    catalogue.write_text(POLICIES.replace("pace = 0.5", "pace = 0.6"), encoding="utf-8")
+    with pytest.raises(SystemExit, match="other effects"):
+        numbers.same_effects(asked, catalogue)
 
 
 @pytest.mark.parametrize(

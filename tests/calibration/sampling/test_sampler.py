@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from calibration.sampling.annealing import annealed
+from calibration.sampling.annealing import along_powers, annealed
 from calibration.sampling.chains import Chains, run
 from calibration.sampling.convergence import Criteria, convergence, effective, one_by_one, poorest
 from calibration.sampling.effort import Effort
@@ -203,6 +203,20 @@ def test_data_that_are_far_more_precise_than_the_prior_are_reached():
     found = start_from(lambda x: -0.5 * (((x - centre) / 1e-4) ** 2).sum(axis=1), 6)
     assert len(np.unique(found, axis=0)) > 100
     assert found.mean(axis=0) == pytest.approx(centre, abs=1e-3)
+
+
+def test_the_evidence_along_powers_is_that_of_two_normals():
+    """Three data of variance 0.25 at 2, the prior N(0, 100): the evidence is N(2; 0, 100.25) for each."""
+
+    def data(x):
+        return -0.5 * ((x - 2) ** 2 / 0.25 + np.log(2 * np.pi * 0.25)).sum(axis=1)
+
+    exact = 3 * -0.5 * (4 / 100.25 + np.log(2 * np.pi * 100.25))
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        found.append(along_powers(wide, data, rng.normal(0, 10, (800, 3)), rng, moves=6)[1])
+    assert np.mean(found) == pytest.approx(exact, abs=0.1)
 
 
 def test_annealed_draws_of_a_normal_posterior_have_its_moments():

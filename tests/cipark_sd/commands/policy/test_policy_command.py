@@ -134,26 +134,6 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     assert (tmp_path / "attribution.svg").exists()
 
 
-def test_robustness_and_information_say_what_they_found(tmp_path, monkeypatch, small):
-    from cipark_sd.commands.policy import target
-
-    read = target.read_catalogue
-
-    def fewer(*arguments):
-        catalogue = read(*arguments)
-        robust = replace(catalogue.robustness, futures=60, strategies=catalogue.robustness.strategies[:3])
-        uncertainties, measurements = catalogue.uncertainties[:1], catalogue.measurements[:1]
-        return replace(catalogue, robustness=robust, uncertainties=uncertainties, measurements=measurements)
-
-    monkeypatch.setattr(target, "read_catalogue", fewer)
-    shown = run(*small, "--part", "robustness", "--part", "information", "-o", tmp_path)
-    assert "Scenario discovery: where the strategy fails" in shown.output
-    assert "in resamples" in shown.output
-    worth = pd.read_csv(tmp_path / "information.csv").set_index("kind")["value"]
-    assert {"everything", "input", "measurement"} == set(worth.index)
-    assert {"information.svg"} <= {path.name for path in tmp_path.iterdir()}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
