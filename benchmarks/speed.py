@@ -296,9 +296,9 @@ def main(groups: tuple[str, ...], sde: Path | None, zig: str | None, kept: bool,
     for group in groups or (("kernels", "one", "commands") if quick else USUAL):
         made[group] = GROUPS[group](tools)
         print(table(made[group]), flush=True)
+        if kept:
+            keep(made, load)
     print(f"{machine()}; load {load:.1f}")
-    if kept:
-        keep(made, load)
 
 
 if __name__ == "__main__":
