@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.adjoint import Adjoint
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, library_address
-from cipark_sd.compiler.program import PER_STEP, Program
+from cipark_sd.compiler.primitives import LIBRARY, library_address
+from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, fixed_method
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
 from cipark_sd.engines.compiled import CompiledEngine
-from cipark_sd.engines.native.kernel import kernel
+from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
@@ -29,10 +29,9 @@ from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inp
 #: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
 #: together; and no block may have more than the last of these.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
-#: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
-#: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
-#: on it is worth the second compilation.
-WIDE, SHARE, MANY = 16, 0.1, 64
+#: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
+#: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
+WIDE, MANY = 16, 64
 #: Blocks that a thread has at least: below, starting it takes longer than it saves.
 LEAST_BLOCKS = 4
 #: Operations on a vector, some tenths of a second, after which a call comes back, so that Python hears Ctrl-C.
@@ -204,9 +203,7 @@ def lanes_for(program: Program, n_runs: int) -> int:
     if n_runs < MANY:
         return LANES
     if program.digest not in _WIDTHS:
-        operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
-        functions = sum(op in RECIPES for op in operations)
-        _WIDTHS[program.digest] = WIDE if functions > SHARE * len(operations) else LANES
+        _WIDTHS[program.digest] = WIDE if full_of_functions(program) else LANES
     return _WIDTHS[program.digest]
 
 
