@@ -34,7 +34,7 @@ from cipark_sd.engines.wasm.engine import WasmEngine
 from cipark_sd.ensembles import ensemble
 
 ROOT = HERE.parent
-KEPT = ROOT / "docs" / "results" / "speed.json"
+KEPT = HERE / "speed.json"
 PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- speed -->\n", "<!-- end of speed -->\n"
 #: Runs of a model that are computed at once.
