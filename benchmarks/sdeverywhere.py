@@ -35,7 +35,7 @@ def generated(case: Case, sde: Path, folder: Path) -> list[str]:
 
 def native(case: Case, sde: Path, folder: Path, compiler: str) -> OneRun:
     """One run as machine code of this processor; it gives the outputs, (n_outputs, n_saved)."""
-    library = folder / "sde.so"
+    library = folder / f"{abs(hash(compiler))}.so"
     flags = ["-O3", "-march=native", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-w"]
     subprocess.run([*compiler.split(), *flags, *generated(case, sde, folder), "-o", str(library), "-lm"], check=True)
     call = ctypes.CDLL(str(library)).runModel

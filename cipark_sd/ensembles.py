@@ -205,11 +205,13 @@ def chunk_in_cache(n_bytes: int) -> int:
 def chunk_size(n_runs: int, workers: int) -> int:
     """Runs that one thread computes at a time: whole registers, a share of the runs for each thread and then smaller.
 
-    >>> chunk_size(20, 2), chunk_size(1_000, 2), chunk_size(10_000, 2), chunk_size(1_000_000, 2)
-    (16, 256, 632, 2048)
+    >>> chunk_size(20, 2), chunk_size(1_000, 2), chunk_size(10_000, 2), chunk_size(1_000_000, 2), chunk_size(1_024, 1)
+    (16, 256, 632, 2048, 1024)
     """
     even = -(-n_runs // workers)
-    size = min(even, max(LEAST, min(MOST, -(-n_runs // (workers * SHARES)))))
+    # one thread waits for no other
+    chunks = workers * SHARES if workers > 1 else 1
+    size = min(even, max(LEAST, min(MOST, -(-n_runs // chunks))))
     return -(-size // LANES) * LANES
 
 

@@ -26,6 +26,7 @@ from cipark_sd.inputs import check_netcdf
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.naming import canonical, protected_among
+from cipark_sd.netcdf import netcdf_bytes
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.spreadsheets import write_workbook
 
@@ -264,12 +265,9 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     """Write a Dataset or a tree of them as NetCDF, whole or not at all.
 
     It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
-    cannot close, and takes the process down at its end. Coordinates come first: one that comes later is detached from
-    every variable before it and attached again, in time that grows with the square of their number.
+    cannot close, and takes the process down at its end.
     """
-    if isinstance(content, xr.Dataset):
-        content = content[[*content.coords, *content.data_vars]]
-    made = content.to_netcdf(engine="h5netcdf")
+    made = netcdf_bytes(content) if isinstance(content, xr.Dataset) else content.to_netcdf(engine="h5netcdf")
     assert made is not None
     return write_bytes(path, made)
 

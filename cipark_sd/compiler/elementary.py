@@ -148,9 +148,9 @@ class Elementary(Generic[T]):
         return self._exp(product, error, plain=True), right
 
     def trivial_pow(self, x: T, y: T) -> tuple[T, T]:
-        """The power, and whether it is right: of 1, and of 0 (not of minus 0) where the exponent is positive."""
+        """The power, and whether it is right: of 1, by 0, and of 0 (not of minus 0) where the exponent is positive."""
         o = self.o
-        unit = o.equal(x, o.number(1.0))
+        unit = o.logical_or(o.equal(x, o.number(1.0)), o.equal(y, o.number(0.0)))
         # of all numbers 0 alone has no bit that is set
         nothing = o.equal(o.double(o.add_integers(o.bits(x), o.integer(_ONE_BITS))), o.number(1.0))
         right = o.logical_or(unit, o.logical_and(nothing, o.less(o.number(0.0), y)))

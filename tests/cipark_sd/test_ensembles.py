@@ -226,7 +226,7 @@ def test_a_reduction_that_is_no_number_marks_its_run(write_mdl: Callable[..., Pa
     assert np.isnan(runs.run_failed_time).all()
 
 
-def test_vectors_of_four_eight_and_sixteen_lanes_give_the_same_bits(write_mdl: Callable[..., Path]) -> None:
+def test_one_eight_and_sixteen_lanes_give_the_same_bits(write_mdl: Callable[..., Path]) -> None:
     """So few, some, and many runs of a program that is mostly elementary functions; pipes and tables are in it too."""
     model = read_model(
         write_mdl(
@@ -237,10 +237,10 @@ def test_vectors_of_four_eight_and_sixteen_lanes_give_the_same_bits(write_mdl: C
     rng = np.random.default_rng(5)
     draws = {"a": rng.uniform(0.1, 0.9, 100), "b": rng.uniform(3, 5, 100)}
     made = [
-        ensemble(model, {name: values[:n] for name, values in draws.items()}, save=["x", "z"]) for n in (3, 20, 100)
+        ensemble(model, {name: values[:n] for name, values in draws.items()}, save=["x", "z"]) for n in (2, 20, 100)
     ]
     program = program_for(model, ["x", "z"], Settings())
-    assert [lanes_for(program, n) for n in (3, 20, 100)] == [4, 8, 16]
+    assert [lanes_for(program, n) for n in (2, 20, 100)] == [1, 8, 16]
     for name in ("x", "z"):
-        assert np.array_equal(made[0][name], made[2][name][:3])
+        assert np.array_equal(made[0][name], made[2][name][:2])
         assert np.array_equal(made[1][name], made[2][name][:20])

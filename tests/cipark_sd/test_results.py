@@ -15,7 +15,7 @@ import xarray as xr
 from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.results import load, save, to_table
+from cipark_sd.results import load, read_netcdf, save, to_table, write_netcdf
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
@@ -146,6 +146,32 @@ def test_a_failing_write_leaves_the_old_file_and_no_remains(model: Model, tmp_pa
         save(run.assign_attrs(odd=object()), tmp_path / "run.nc")
     assert (tmp_path / "run.nc").read_bytes() == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_all_kinds_of_values_come_back_from_netcdf(tmp_path: Path) -> None:
+    """The judge is xarray: its reader and its writer. Dimensions have a coordinate or none, and one has no length."""
+    written = xr.Dataset(
+        {
+            "number": (("run", "time"), np.array([[1.5, np.nan], [-0.0, np.inf]]), {"units": "m", "range": [0.0, 1.0]}),
+            "small": ("time", np.arange(2, dtype=np.float32)),
+            "count": ("bare", np.arange(3, dtype=np.int64), {"few": np.int32(2)}),
+            "flag": ("run", np.array([True, False])),
+            "text": ("run", np.array(["a", "Größe"], dtype=object), {"words": ["one", "two"]}),
+            "scalar": ((), np.float64(2.5)),
+            "nothing": ("none", np.zeros(0)),
+        },
+        coords={"time": [0.0, 0.5], "run": np.array([3, 4]), "label": ("run", np.array(["x", "yy"]))},
+        attrs={"format": "some", "seed": 4, "empty": ""},
+    )
+    write_netcdf(written, tmp_path / "all.nc")
+    read = read_netcdf(tmp_path / "all.nc")
+    assert read.identical(written)
+    assert np.signbit(read["number"].values[1, 0])
+    written.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    theirs = read_netcdf(tmp_path / "theirs.nc")
+    assert {name: read[name].dtype for name in read.variables} == {
+        name: theirs[name].dtype for name in theirs.variables
+    }
 
 
 def test_a_foreign_netcdf_file_is_not_taken_for_a_result(tmp_path: Path) -> None:

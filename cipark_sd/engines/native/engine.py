@@ -7,7 +7,7 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.adjoint import Adjoint
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, library_address
-from cipark_sd.compiler.program import PER_STEP, Program
-from cipark_sd.engines.base import Inputs, Values
+from cipark_sd.compiler.primitives import LIBRARY, library_address
+from cipark_sd.compiler.program import Program
+from cipark_sd.engines.base import Inputs, Values, fixed_method
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
 from cipark_sd.engines.compiled import CompiledEngine
-from cipark_sd.engines.native.kernel import kernel
+from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
@@ -29,14 +29,13 @@ from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inp
 #: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
 #: together; and no block may have more than the last of these.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
-#: Two vectors at once for programs of which more than this share of the operations are elementary functions, whose
-#: steps wait for each other. Others have more values alive than there are registers, and get slower. From so many runs
-#: on it is worth the second compilation.
-WIDE, SHARE, MANY = 16, 0.1, 64
+#: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
+#: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
+WIDE, MANY = 16, 64
 #: Blocks that a thread has at least: below, starting it takes longer than it saves.
 LEAST_BLOCKS = 4
-#: Steps of blocks, some tenths of a second, from which on a call has a thread of its own and can be stopped.
-LONG = 200_000
+#: Operations on a vector, some tenths of a second, after which a call comes back, so that Python hears Ctrl-C.
+PART = 2 * 10**8
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
@@ -47,17 +46,19 @@ _SIGNATURE = ctypes.CFUNCTYPE(
     *([_POINTER] * 5),
     ctypes.c_int64,
     _POINTER,
+    *([ctypes.c_int64] * 4),
 )
 _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Machine code that can be called, with the execution engine that owns it."""
+    """Machine code that can be called, with the execution engine that owns it; operations are those of a step."""
 
     call: Any
     workspace: int
     owner: Any
+    operations: int = 1
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,6 @@ def _call(
     common = arrays.common
     times, saved, uniforms = common.addresses
     arguments = (
-        last - first,
         arrays.params[first:].ctypes.data,
         workspace.ctypes.data,
         out.ctypes.data,
@@ -180,21 +180,17 @@ def _call(
         seed,
         arrays.runs[first * arrays.lanes :].ctypes.data,
     )
-    if (last - first) * len(common.saved) < LONG or threading.current_thread() is not threading.main_thread():
-        loaded.call(*arguments)
-        return
-    # Python hears Ctrl-C between its own instructions only. Who is stopped leaves the thread to the end of the process;
-    # it holds the arrays that it writes to.
-    held = (arrays, out, workspace, pipes, strides, series)
-    ended = threading.Event()
+    for begin, end, since, until in _parts(last - first, len(common.saved), loaded.operations):
+        loaded.call(end, *arguments, begin, since, until, int(common.saved[:since].sum()))
 
-    def run(_: object) -> None:
-        loaded.call(*arguments)
-        ended.set()
 
-    threading.Thread(target=run, args=(held,), daemon=True).start()
-    while not ended.wait(0.1):
-        pass
+def _parts(n_blocks: int, n_steps: int, operations: int) -> Iterator[tuple[int, int, int, int]]:
+    """Blocks, and the steps of one, that are computed before Python can act: first and end of either."""
+    steps = max(1, PART // operations)
+    together = max(1, steps // n_steps)
+    for begin in range(0, n_blocks, together):
+        for since in range(0, n_steps, steps):
+            yield begin, min(begin + together, n_blocks), since, since + steps
 
 
 _WIDTHS: dict[str, int] = {}
@@ -203,13 +199,11 @@ _WIDTHS: dict[str, int] = {}
 def lanes_for(program: Program, n_runs: int) -> int:
     """How many runs a block has; it changes no bit."""
     if n_runs <= FEW:
-        return FEW
+        return 1
     if n_runs < MANY:
         return LANES
     if program.digest not in _WIDTHS:
-        operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
-        functions = sum(op in RECIPES for op in operations)
-        _WIDTHS[program.digest] = WIDE if functions > SHARE * len(operations) else LANES
+        _WIDTHS[program.digest] = WIDE if full_of_functions(program) else LANES
     return _WIDTHS[program.digest]
 
 
@@ -245,13 +239,15 @@ def _machine(opt: int = 2) -> tuple[Any, str]:
 def _load(program: Program, lanes: int) -> Loaded:
     from llvmlite import binding as llvm
 
-    made = kernel(program, lanes)
+    made = kernel(program, lanes, in_parts=True)
     machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
-    return Loaded(_SIGNATURE(owner.get_function_address("run")), made.workspace, owner)
+    stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
+    operations = max(1, stages * len(program.nodes))
+    return Loaded(_SIGNATURE(owner.get_function_address("run")), made.workspace, owner, operations)
 
 
 def jit(text: str, name: str, signature: Any) -> Loaded:

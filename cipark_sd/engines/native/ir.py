@@ -22,8 +22,8 @@ ARGUMENTS = (
 _ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
-#: Points up to which a table is a chain of comparisons; a longer one is searched by halving.
-MOST_COMPARED = 32
+#: Points up to which a table is a chain of comparisons; a longer one is searched by halving. For one run fewer are.
+MOST_COMPARED, MOST_COMPARED_ALONE = 32, 3
 #: Operations that every function reads from where they come from instead of computing them.
 ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
 _RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
@@ -279,7 +279,7 @@ class Body(Vectors):
             condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
             return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
-        if n > MOST_COMPARED:
+        if n > (MOST_COMPARED_ALONE if self.lanes == 1 else MOST_COMPARED):
             return self._searched(table, at)
         if n == 1:
             known = self.emit(f"fcmp ord {self.v} {at}, {at}")

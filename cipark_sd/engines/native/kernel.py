@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.compiler.program import PER_RUN, Program
+from cipark_sd.compiler.program import PER_RUN, PER_STEP, Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
 from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
-from cipark_sd.engines.native.text import FEW, LANES
+from cipark_sd.engines.native.text import LANES
 
 #: Operations in one function of a long program.
 PIECE = 100
@@ -28,6 +28,8 @@ LONG = 8000
 #: A program of more operations is compiled with loops for whatever number of runs; unrolled it takes some 45
 #: microseconds an operation.
 VERY_LONG = 100_000
+#: The share of elementary functions from which on a program is full of them.
+SHARE = 0.1
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
@@ -47,7 +49,12 @@ class Kernel:
 
 
 def kernel(
-    program: Program, lanes: int = LANES, library: Mapping[str, str] | None = None, *, skips: bool = False
+    program: Program,
+    lanes: int = LANES,
+    library: Mapping[str, str] | None = None,
+    *,
+    skips: bool = False,
+    in_parts: bool = False,
 ) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
@@ -57,8 +64,17 @@ def kernel(
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
     skips : bool
         Whether powers of 1 and 0 are skipped (:func:`cipark_sd.engines.native.elementary.definition`).
+    in_parts : bool
+        Whether ``run`` takes the first block that it computes, the step from which it goes on with a block, that before
+        which it stops, and how many times were saved before.
     """
-    return _Module(program, lanes, library or {}, skips).build()
+    return _Module(program, lanes, library or {}, skips, in_parts).build()
+
+
+def full_of_functions(program: Program) -> bool:
+    """Whether elementary functions are more than a tenth of what a step computes."""
+    operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
+    return sum(op in RECIPES for op in operations) > SHARE * len(operations)
 
 
 @dataclass(frozen=True)
@@ -74,15 +90,17 @@ def _cut(nodes: list[int]) -> list[_Piece]:
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], skips: bool) -> None:
-        self.program, self.lanes, self.library, self.skips = program, lanes, library, skips
+    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, in_parts: bool) -> None:
+        self.program, self.lanes, self.library, self.in_parts = program, lanes, library, in_parts
+        # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
+        self.skips = skips or (lanes == 1 and not full_of_functions(program))
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
         self.short = len(program.nodes) <= (SHORT_BACK if reads_tape else SHORT)
         #: Whether what repeats is a loop. FeliX compiles in a third of the time and runs in one and a half times it, so
         #: that a few hundred runs take as long either way.
-        self.rolled = not self.short and len(program.nodes) > (LONG if lanes <= FEW else VERY_LONG)
+        self.rolled = not self.short and len(program.nodes) > (LONG if lanes == 1 else VERY_LONG)
         self.functions: list[str] = []
 
     def build(self) -> Kernel:
@@ -396,6 +414,7 @@ class _Module:
             dynamic=called(calls["dynamic"]),
             observed=called([*calls["observed"], *calls["outputs"]]),
             advance="\n".join(later),
+            **(_IN_PARTS if self.in_parts else _WHOLE),
         )
 
 
@@ -421,14 +440,20 @@ done:
 }
 """
 
+#: Where a call begins and ends: as its last arguments say, or with the first block and step, and with the last.
+_IN_PARTS = {
+    "more": ", i64 %first, i64 %from, i64 %until, i64 %before",
+    **{name: f"%{name}" for name in ("first", "from", "until", "before")},
+}
+_WHOLE = {"more": "", "first": "0", "from": "0", "until": "9223372036854775807", "before": "0"}
 _DRIVER = """
 define void @run(i64 %blocks, ptr noalias %p, ptr noalias %ws, ptr noalias %out, ptr noalias %times, \
 ptr noalias %saved, i64 %steps, i64 %kept, ptr noalias %series, ptr noalias %strides, ptr noalias %uni, \
-ptr noalias %pipes, ptr noalias %caps, i64 %seed, ptr noalias %runs) #0 {{
+ptr noalias %pipes, ptr noalias %caps, i64 %seed, ptr noalias %runs{more}) #0 {{
 entry:
   br label %next_block
 next_block:
-  %block = phi i64 [ 0, %entry ], [ %block1, %end_block ]
+  %block = phi i64 [ {first}, %entry ], [ %block1, %end_block ]
   %more = icmp slt i64 %block, %blocks
   br i1 %more, label %begin, label %done
 begin:
@@ -437,11 +462,16 @@ begin:
   %ooff0 = mul i64 %block, {outputs}
   %ooff = mul i64 %ooff0, %kept
   %obase = getelementptr double, ptr %out, i64 %ooff
+  %begun = icmp sgt i64 {from}, 0
+  br i1 %begun, label %go, label %start
+start:
 {start}
+  br label %go
+go:
   br label %next_step
 next_step:
-  %step = phi i64 [ 0, %begin ], [ %step1, %advance ]
-  %place = phi i64 [ 0, %begin ], [ %place1, %advance ]
+  %step = phi i64 [ {from}, %go ], [ %step1, %advance ]
+  %place = phi i64 [ {before}, %go ], [ %place1, %advance ]
   %stage = mul i64 %step, {per_step}
   %at = getelementptr double, ptr %times, i64 %stage
   %now = load double, ptr %at, align 8
@@ -463,7 +493,8 @@ after:
 advance:
 {advance}
   %step1 = add i64 %step, 1
-  br label %next_step
+  %within = icmp slt i64 %step1, {until}
+  br i1 %within, label %next_step, label %end_block
 end_block:
   %block1 = add i64 %block, 1
   br label %next_block

@@ -4,8 +4,8 @@ import struct
 
 #: Runs that the native engine has in a vector.
 LANES = 8
-#: Up to so many runs are computed in a vector of that many lanes, which takes half as long as one of eight.
-FEW = 4
+#: Up to so many runs are computed one by one, which takes less than a vector of eight.
+FEW = 2
 
 
 def number(value: float) -> str:
