@@ -10,7 +10,7 @@ from calibration.assess.forecast import ForecastRow
 from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score
+from calibration.assess.scores import LEVELS
 from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
 from calibration.fit.residuals import FittedRow
 from calibration.report.drawing import (
@@ -33,7 +33,7 @@ from cipark_sd.plotting.time_axis import TimeAxis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Forecasters by order: the model is black, baselines have a colour and a mark each.
+#: Forecasters by order: the model is black, rivals have a colour and a mark each.
 _COLOURS = (DATA, *PALETTE[:6])
 _MARKS = "oDs^vPX"
 
@@ -41,23 +41,21 @@ _MARKS = "oDs^vPX"
 @styled
 def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
     """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came."""
-    comparable = rolling.comparable or rolling.scores
-    origins = sorted({entry.origin for entry in comparable})
-    names = sorted(dict.fromkeys(entry.forecaster for entry in comparable), key=lambda name: name != "model")
+    scores = rolling.comparable if len(rolling.comparable) else rolling.scores
+    origins = sorted(scores["origin"].unique())
+    names = sorted(scores["forecaster"].unique(), key=lambda name: name != "model")
     figure, axes = panels(max(1, len(origins)), 1, 2.6)
     for axis, origin in zip(axes, origins, strict=False):
-        by_name: list[list[Score]] = [
-            [entry for entry in comparable if entry.origin == origin and entry.forecaster == name] for name in names
-        ]
-        texts, common = _shortened([entry.label for entry in by_name[0]])
-        for shift, (name, scores) in enumerate(zip(names, by_name, strict=True)):
-            x = np.arange(len(scores)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
-            q = np.array([entry.quantiles for entry in scores]).reshape(-1, 5)
+        of = {name: scores[(scores["origin"] == origin) & (scores["forecaster"] == name)] for name in names}
+        texts, common = _shortened(of[names[0]]["label"].tolist())
+        for shift, (name, rows) in enumerate(of.items()):
+            x = np.arange(len(rows)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
+            low, middle, high = (rows[f"q{LEVELS[place]:g}"] for place in (0, 2, 4))
             colour = _COLOURS[shift % len(_COLOURS)]
-            axis.vlines(x, q[:, 0], q[:, 4], lw=1.4, colors=colour)
-            axis.plot(x, q[:, 2], _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
-        for place, entry in enumerate(by_name[0]):
-            axis.fill_between([place - 0.42, place + 0.42], entry.lower - 0.12, entry.upper + 0.12, color="0.6", lw=0,
+            axis.vlines(x, low, high, lw=1.4, colors=colour)
+            axis.plot(x, middle, _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
+        for place, (lower, upper) in enumerate(of[names[0]][["lower", "upper"]].to_numpy().tolist()):
+            axis.fill_between([place - 0.42, place + 0.42], lower - 0.12, upper + 0.12, color="0.6", lw=0,
                               label="what came" if place == 0 else None, zorder=0)  # fmt: skip
         for edge in np.arange(len(texts) + 1) - 0.5:
             axis.axvline(edge, color="0.9", lw=0.6)
