@@ -199,9 +199,9 @@ def rolling_origin(
     ]
     refuted = tuple(dict.fromkeys(task.forecaster for task, scored in answers if scored.converged is None))
     answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
-    tables = [scored.scores for _, scored in answers]
+    tables = [scored.scores for _, scored in answers if len(scored.scores)]
     by_model = [scored.scores for task, scored in answers if task.forecaster == MODEL]
-    tables += [scores.assign(forecaster=rival.name) for rival in neutral for scores in by_model]
+    tables += [scores.assign(forecaster=rival.name) for rival in neutral for scores in by_model if len(scores)]
     return RollingOrigin(
         pd.concat(tables, ignore_index=True) if tables else table_of(()),
         tuple(dict.fromkeys(task.origin for task, scored in answers if not scored.converged)),

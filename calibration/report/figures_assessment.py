@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.forecast import ForecastRow
 from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
@@ -31,6 +30,7 @@ from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 #: Forecasters by order: the model is black, rivals have a colour and a mark each.
@@ -137,28 +137,23 @@ def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
 
 
 @styled
-def forecast_figure(
-    rows: Sequence[ForecastRow], levels: Mapping[str, Sequence[FittedRow]], *, time: TimeAxis
-) -> "Figure":
+def forecast_figure(rows: "pd.DataFrame", levels: Mapping[str, Sequence[FittedRow]], *, time: TimeAxis) -> "Figure":
     """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
-    observations = list(dict.fromkeys(row.observation for row in rows))
-    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    observations = rows.groupby("observation", sort=False)
     figure, axes = panels(len(observations), 1, 2.0)
-    for axis, name in zip(axes, observations, strict=True):
+    for axis, (name, of) in zip(axes, observations, strict=True):
         n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
-        for number, scenario in enumerate(scenarios):
-            chosen = [row for row in rows if row.observation == name and row.scenario == scenario]
-            at = [row.time for row in chosen]
-            q = np.array([row.quantiles for row in chosen])
+        for number, scenario in enumerate(rows["scenario"].unique()):
+            q = of[of["scenario"] == scenario]
             colour = PALETTE[number % len(PALETTE)]
-            axis.fill_between(at, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
-            axis.fill_between(at, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
-            axis.plot(at, q[:, 4], ".-", color=colour, label=scenario, ms=4)
-        axis.set_title(f"{name} (n = {n}; {chosen[0].n_draws} draws)")
+            axis.fill_between(q["time"], q["q0.05"], q["q0.95"], color=colour, alpha=0.15, lw=0)
+            axis.fill_between(q["time"], q["q0.25"], q["q0.75"], color=colour, alpha=0.3, lw=0)
+            axis.plot(q["time"], q["q0.5"], ".-", color=colour, label=scenario, ms=4)
+        axis.set_title(f"{name} (n = {n}; {q['draws'].iloc[0]} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
-        first = min([row.end for row in levels.get(name, ())] + [row.time for row in rows if row.observation == name])
-        axes[-1].set_xlabel(time.on(axis, first, max(row.time for row in rows if row.observation == name)))
+        first = min([row.end for row in levels.get(name, ())] + [float(of["time"].min())])
+        axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))
         whole_counts(axis)
         axis.legend(loc="upper left")
     return figure

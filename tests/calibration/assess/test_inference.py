@@ -315,15 +315,14 @@ def test_the_numbers_after_an_origin_are_scored(study):
 
 def test_a_forecast_goes_on_from_the_last_count(study, drawn):
     rows = forecast(study, density_of, drawn.flat, np.random.default_rng(16), scenarios=study.scenarios)
-    assert [(row.scenario, row.time) for row in rows] == [
-        (s, t) for s in ("as fitted", "late") for t in (9, 10, 11, 12)
-    ]
-    assert rows[0].quantiles[0] >= 85
+    assert rows["scenario"].tolist() == ["as fitted"] * 4 + ["late"] * 4
+    assert rows["time"].tolist() == [9, 10, 11, 12] * 2
+    assert rows["q0.025"][0] >= 85
     # the same draws and random numbers under a scenario that sets nothing
-    assert rows[0].quantiles == rows[4].quantiles
+    assert rows.drop(columns="scenario").loc[0].equals(rows.drop(columns="scenario").loc[4])
     size, rate = drawn.flat.T
     expected = (size * (np.exp(-8 * rate) - np.exp(-12 * rate))).mean()
-    assert rows[3].mean - 85 == pytest.approx(expected, rel=0.1)
+    assert rows["mean"][3] - 85 == pytest.approx(expected, rel=0.1)
 
 
 def test_the_band_holds_the_share_of_uniform_ranks_that_it_says():

@@ -8,7 +8,7 @@ import pytest
 from small_study import rival, small_study
 
 from calibration.assess.assessment import Stages, _of_structures, assess
-from calibration.assess.forecast import EQUAL, OWN, forecast_mixture
+from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
 from calibration.assess.holdout import MODEL, OriginTask, Scored, Whole, rolling_origin, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.likelihood.posterior import On, posterior
@@ -97,12 +97,12 @@ def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path
         name: forecast_mixture(problem, On("native"), chosen, np.random.default_rng(1), structure=name)
         for name, chosen in (("own", parts[:1]), ("slow", parts[1:]), ("both", parts))
     }
-    assert {row.structure for row in rows["both"]} == {"both"}
-    last = {name: lines[-1] for name, lines in rows.items()}
-    assert set(last["slow"].quantiles) == {85.0}
-    assert last["both"].mean == pytest.approx((last["own"].mean + last["slow"].mean) / 2)
-    assert last["both"].n_draws == 1000
-    assert all(q.is_integer() for line in rows["both"] for q in line.quantiles)
+    assert set(rows["both"]["structure"]) == {"both"}
+    last = {name: lines.iloc[-1] for name, lines in rows.items()}
+    assert set(last["slow"][QUANTILES]) == {85.0}
+    assert last["both"]["mean"] == pytest.approx((last["own"]["mean"] + last["slow"]["mean"]) / 2)
+    assert last["both"]["draws"] == 1000
+    assert (rows["both"][QUANTILES] % 1 == 0).all(axis=None)
 
 
 def test_an_assessment_has_them_all(tmp_path: Path) -> None:
@@ -110,8 +110,7 @@ def test_an_assessment_has_them_all(tmp_path: Path) -> None:
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
     stages = Stages(holdout=True, rivals=True)
     found = assess(drawn, On("native"), 1, stages, effort=EFFORT)
-    structures = list(dict.fromkeys(row.structure for row in found.forecasts))
-    assert structures == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
+    assert found.forecasts["structure"].unique().tolist() == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
     assert found.discrepancies
     assert all(line.stacking_error >= 0 for line in found.comparison)
     effect = next(effect for effect in found.effects if effect.structure == "A")
@@ -131,8 +130,8 @@ def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip
     rows = _of_structures(problem, fits, [0.0, 1.0], On("native"), (), 1)
-    last = {row.structure: row for row in rows}
+    last = {table["structure"].iloc[0]: table.iloc[-1] for table in rows}
     assert list(last) == ["A", "B", "mixture, leave-one-out weights", EQUAL]
-    assert last["mixture, leave-one-out weights"].quantiles == last["B"].quantiles
-    assert last[EQUAL].quantiles[0] == last["B"].quantiles[0]
-    assert last[EQUAL].quantiles[-1] > last["B"].quantiles[-1]
+    assert last["mixture, leave-one-out weights"][QUANTILES].equals(last["B"][QUANTILES])
+    assert last[EQUAL]["q0.025"] == last["B"]["q0.025"]
+    assert last[EQUAL]["q0.975"] > last["B"]["q0.975"]

@@ -251,8 +251,8 @@ def test_a_forecast_knows_the_events_to_come(tmp_path: Path) -> None:
     problem = study(tmp_path)
     theta = np.repeat([[2000.0, 0.25, 1.0, 1e-9]], 400, axis=0)
     rows = forecast(problem, On("native"), theta, np.random.default_rng(1), every=0.5)
-    by_time = {row.time: row.mean for row in rows}
-    assert by_time[8.0] == rows[0].level[0]  # type: ignore[index]
+    by_time = dict(zip(rows["time"], rows["mean"], strict=True))
+    assert f"{by_time[8.0]:g}" == rows["origin_level"][0]
     assert by_time[8.5] > by_time[8.0] + 50
     assert by_time[12.0] == by_time[8.5]
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foretold import foretold
 
+from calibration.assess import forecast
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
+from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
@@ -45,12 +47,15 @@ EFFECTS = (
     ),
     Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
 )  # fmt: skip
-FORECASTS = [
-    ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
-                tuple(10 * (year - 2020) + level for level in LEVELS), 100, structure)
-    for year in range(2021, 2028)
-    for structure in (OWN, EQUAL)
-]  # fmt: skip
+
+
+FORECASTS = forecast.table_of(
+    [
+        foretold(year, [10 * (year - 2020) + level for level in LEVELS], structure)
+        for year in range(2021, 2028)
+        for structure in (OWN, EQUAL)
+    ]
+)
 MIXED = Convergence("rate", 1.004, 900.0, 800.0, 0.2, 0.02, 0.16, 0.2, 0.24, 0.001, 0.002, 0.001, 0.003, 0.05)
 DRAWN = SimpleNamespace(
     how="Importance sampling.",
@@ -68,7 +73,7 @@ def findings(**assessed: Any) -> Any:
         calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
-    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": []}
+    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": forecast.table_of(())}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
 
@@ -216,14 +221,12 @@ def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
     found.bands = False
     assert not list(Forecasts().sections(found, ALL))
     assert not list(Forecasts().drawings(found))
-    alone = findings(forecasts=[row for row in FORECASTS if row.structure == OWN])
+    alone = findings(forecasts=FORECASTS[FORECASTS["structure"] == OWN])
     assert len(blocks(Forecasts(), alone)[0]) == 1
 
 
 def test_counts_are_whole_and_measurements_have_three_digits() -> None:
-    counts = [
-        ForecastRow("as fitted", "left", "2021", 2021.0, "2019", 2019.0, None, 4.0, tuple(map(float, range(9))), 9, OWN)
-    ]
+    counts = forecast.table_of([foretold(2021, list(map(float, range(9))))])
     ((table,), _, _) = blocks(Forecasts(), findings(forecasts=counts))
     assert table.rows[0][3:] == ("1", "3", "4", "5", "7")
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from foretold import foretold
 from scipy import stats
 from small_study import small_study
 
@@ -15,7 +16,7 @@ from calibration.assess import self_test
 from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.forecast import LEVELS, ForecastRow
+from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
@@ -279,10 +280,7 @@ def test_the_self_test_s_coverage_is_of_central_intervals() -> None:
 
 def test_bands_of_forecasts_are_the_central_ninety_and_fifty_per_cent() -> None:
     quantiles = tuple(np.arange(len(LEVELS), dtype=float))
-    rows = [
-        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0, quantiles, 100)
-        for year in (2020, 2021)
-    ]
+    rows = table_of([foretold(year, quantiles) for year in (2020, 2021)])
     figure = forecast_figure(rows, {}, time=TimeAxis("year"))
     outer, inner = (collection.get_paths()[0].get_extents() for collection in figure.axes[0].collections)
     ends = [(LEVELS[round(box.y0)], LEVELS[round(box.y1)]) for box in (outer, inner)]
