@@ -284,9 +284,9 @@ def supports(fit: Fit, assessment: Assessment) -> str:
     if not text and bounded:
         text = f"They bound {listed(bounded)} on both sides, one at a time."
     missed = unexplained(fit.rows)
-    if missed:
+    if len(missed):
         text += (
-            f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
+            f" Not explained by the model, and left to its noise: {listed(missed['label'])} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
     return text.strip() or "No parameter was assessed: neither profiles nor the posterior were run."
@@ -294,7 +294,7 @@ def supports(fit: Fit, assessment: Assessment) -> str:
 
 def chance_limit(fit: Fit) -> float:
     """What no residual of so many fitted numbers exceeds by chance, as a rule."""
-    return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
+    return beyond_chance(int(((fit.rows["use"] == "fit") & np.isfinite(fit.rows["residual"])).sum()))
 
 
 def adds(fit: Fit, assessment: Assessment, checked: str) -> str:

@@ -11,7 +11,6 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import LEVELS
 from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
-from calibration.fit.residuals import FittedRow
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -23,7 +22,7 @@ from calibration.report.drawing import (
     whole_counts,
     wrapped,
 )
-from calibration.report.figures_fit import draw_levels
+from calibration.report.figures_fit import dated, draw_levels
 from calibration.study.calendar import Calendar
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
@@ -137,12 +136,13 @@ def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
 
 
 @styled
-def forecast_figure(rows: "pd.DataFrame", levels: Mapping[str, Sequence[FittedRow]], *, time: TimeAxis) -> "Figure":
+def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", *, time: TimeAxis) -> "Figure":
     """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
     observations = rows.groupby("observation", sort=False)
     figure, axes = panels(len(observations), 1, 2.0)
     for axis, (name, of) in zip(axes, observations, strict=True):
-        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
+        seen = dated(levels[name]) if name in levels else []
+        n = draw_levels(axis, seen)
         for number, scenario in enumerate(rows["scenario"].unique()):
             q = of[of["scenario"] == scenario]
             colour = PALETTE[number % len(PALETTE)]
@@ -152,7 +152,7 @@ def forecast_figure(rows: "pd.DataFrame", levels: Mapping[str, Sequence[FittedRo
         axis.set_title(f"{name} (n = {n}; {q['draws'].iloc[0]} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
-        first = min([row.end for row in levels.get(name, ())] + [float(of["time"].min())])
+        first = min([end for end, *_ in seen] + [float(of["time"].min())])
         axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))
         whole_counts(axis)
         axis.legend(loc="upper left")

@@ -249,9 +249,10 @@ def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fi
 
 def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None:
     limit = conclusions.chance_limit(fit)
-    rows = (*fit.rows, replace(fit.rows[0], use="check"), replace(fit.rows[0], residual=np.nan))
+    first = fit.rows.head(1)
+    rows = pd.concat([fit.rows, first.assign(use="check"), first.assign(residual=np.nan)])
     assert conclusions.chance_limit(replace(fit, rows=rows)) == limit
-    assert conclusions.chance_limit(replace(fit, rows=(*fit.rows, fit.rows[0]))) > limit
+    assert conclusions.chance_limit(replace(fit, rows=pd.concat([fit.rows, first]))) > limit
 
 
 def test_an_experiment_whose_effect_is_missing_is_said() -> None:
