@@ -256,7 +256,7 @@ def _is_array(kind: Any) -> bool:
 
 def _is_frame(kind: Any) -> bool:
     # by its name: who has none need not wait for the library
-    return getattr(kind, "__name__", "") == "DataFrame"
+    return bool(getattr(kind, "__name__", "") == "DataFrame")
 
 
 def columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:

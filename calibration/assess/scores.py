@@ -8,6 +8,7 @@ Mariano 1995, Journal of Business and Economic Statistics 13(3), 253-263 (means 
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def summaries(scores: pd.DataFrame) -> pd.DataFrame:
     ``n_numbers`` counts what was predicted: a number that two origins predict is one. Errors are as of
     :func:`mean_error`.
     """
-    lines = []
+    lines: list[dict[str, Any]] = []
     for name, entries in scores.groupby("forecaster", sort=False):
         exact = entries[entries["crps"].notna()]
         crps, logs = exact["crps"].to_numpy(), entries["log_score"].to_numpy()

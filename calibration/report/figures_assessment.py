@@ -140,7 +140,8 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
     """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
     observations = rows.groupby("observation", sort=False)
     figure, axes = panels(len(observations), 1, 2.0)
-    for axis, (name, of) in zip(axes, observations, strict=True):
+    for axis, (group, of) in zip(axes, observations, strict=True):
+        name = str(group)
         seen = dated(levels[name]) if name in levels else []
         n = draw_levels(axis, seen)
         for number, scenario in enumerate(rows["scenario"].unique()):

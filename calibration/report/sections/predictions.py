@@ -156,7 +156,7 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
 
 def last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
-    return max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf)
+    return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:
