@@ -113,12 +113,12 @@ def observed_table(fit: Fit) -> Table:
 def fitted_table(fit: Fit) -> Table:
     """Observed against expected at the optimum, row by row."""
     rows = []
-    for row in fit.rows.itertuples():
-        observed = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
-        noise = band(row.low, row.high) if np.isfinite(row.low) else ""
-        rows.append(
-            (row.label, observed, f"{row.expected:.2f}", noise, f"{row.residual:+.1f}", figures_fit.USES[row.use][2])
-        )
+    for row in fit.rows.to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        observed = f"{lower:g}" if lower == upper else interval(lower, upper)
+        noise = band(row["low"], row["high"]) if np.isfinite(row["low"]) else ""
+        shown = (f"{row['expected']:.2f}", noise, f"{row['residual']:+.1f}", figures_fit.USES[row["use"]][2])
+        rows.append((str(row["label"]), observed, *shown))
     head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
