@@ -1,6 +1,7 @@
 """Frozen values as plain data and back: what a file of findings, a page or kept work holds of a dataclass.
 
-Plain data are dictionaries, lists, numbers, texts, booleans, None and arrays. What comes back is checked against the
+Plain data are dictionaries, lists, numbers, texts, booleans, None and arrays; a DataFrame is one of arrays by its
+columns. What comes back is checked against the
 types of the dataclass: a missing or an unknown key, or a value of another type, is an error that names its place.
 """
 
@@ -29,6 +30,7 @@ from cipark_sd.files import write_archive
 from cipark_sd.inputs import TABLE_LIMIT, own_bytes
 
 if TYPE_CHECKING:
+    import pandas as pd
     from cattrs import Converter
 
 T = TypeVar("T")
@@ -179,6 +181,7 @@ def _converter() -> "Converter":
     for kind, allowed in ((str, (str,)), (bool, (bool,)), (int, (int,)), (float, (float, int, str))):
         converter.register_structure_hook(kind, _strictly(kind, allowed))
     converter.register_structure_hook_func(_is_array, _array)
+    converter.register_structure_hook_func(_is_frame, _frame)
     converter.register_structure_hook_func(_is_union, partial(_of_union, converter))
     converter.register_unstructure_hook_func(_is_union, partial(_with_kind, converter))
     converter.register_structure_hook(date, lambda value, _: date.fromisoformat(value))
@@ -187,6 +190,7 @@ def _converter() -> "Converter":
     converter.register_unstructure_hook(int, int)
     converter.register_unstructure_hook(bool, bool)
     converter.register_unstructure_hook_func(_is_array, lambda value: value)
+    converter.register_unstructure_hook_func(_is_frame, columns)
     # strict JSON has no name for these
     converter.register_unstructure_hook(float, lambda value: value if math.isfinite(value) else str(value))
     return converter
@@ -248,6 +252,25 @@ def _of_union(converter: "Converter", content: object, kind: Any) -> object:
 
 def _is_array(kind: Any) -> bool:
     return getattr(kind, "__origin__", kind) is np.ndarray
+
+
+def _is_frame(kind: Any) -> bool:
+    # by its name: who has none need not wait for the library
+    return bool(getattr(kind, "__name__", "") == "DataFrame")
+
+
+def columns(frame: "pd.DataFrame") -> dict[str, NDArray[Any]]:
+    """A DataFrame as arrays by its columns, texts as such."""
+    arrays = {str(name): frame[name].to_numpy() for name in frame}
+    return {name: array.astype(str) if array.dtype.kind == "O" else array for name, array in arrays.items()}
+
+
+def _frame(value: object, _: object) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not isinstance(value, Mapping) or not all(isinstance(column, np.ndarray) for column in value.values()):
+        raise TypeError(f"{value!r} is no table of arrays")
+    return pd.DataFrame(dict(value))
 
 
 def _array(value: object, _: object) -> "NDArray[np.generic]":

@@ -22,6 +22,9 @@ from later_results import later_fit, later_score
 from parks_results import parks
 from scipy.stats import norm
 
+from calibration.assess.holdout import MODEL, RollingOrigin, rolling_origin
+from calibration.likelihood.posterior import On
+from calibration.study.problem import read_problem
 from cipark_sd import read_model, simulate
 from cipark_sd.cli import cli
 from cipark_sd.model.expr import Grid
@@ -249,6 +252,13 @@ def _unreformed() -> list[str]:
     return [rival["name"] for rival in study["rival"] if rival["set"].get("SW Reform") == 0]
 
 
+def curves_ahead() -> pd.DataFrame:
+    """Scores of the curves of great_stone_curves at the origins of the study."""
+    problem = read_problem(ROOT / STUDIES / "great_stone_curves")
+    rng = np.random.default_rng(problem.method.seed)
+    return rolling_origin(problem, On("native"), rng, rivals=problem.rivals).scores
+
+
 def _park_structures(folder: Path, printed: str) -> Numbers:
     """How well each structure predicts, the forecasts of rows held out, and policies over sampled posteriors."""
     policy = _park_policy(folder / "cipark-output" / "great_stone-policy")
@@ -256,7 +266,10 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
     structures = pd.read_csv(folder / "rivals.csv")
     unseen = pd.read_csv(folder / "contraction.csv")
     unreformed = structures["name"].isin(_unreformed())
-    scores = pd.read_csv(folder / "holdout_summary.csv")
+    # what a model of the park has to beat: curves without a mechanism, at the same origins
+    curves = curves_ahead()
+    scores = pd.concat([pd.read_csv(folder / "holdout.csv"), curves[curves["forecaster"] != MODEL]])
+    scores = RollingOrigin(scores, ()).summary
     posterior = pd.read_csv(folder / "posterior.csv", comment="#")
     columns = ("elpd_behind", "behind_error", "stacking", "probability")
     return {

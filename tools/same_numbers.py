@@ -208,7 +208,15 @@ Arrays = Iterator[tuple[str, np.ndarray]]
 
 
 def columns(rows: Sequence[Any]) -> Arrays:
-    """The numbers of rows of a table, field by field."""
+    """The numbers of rows of a table, field by field; columns of a DataFrame bear the names that fields had."""
+    if not isinstance(rows, Sequence):
+        quantiles = [name for name in rows if re.fullmatch(r"q0?\.\d+", str(name))]
+        named = {"draws": "n_draws", "origin_time": "origin"}
+        for name in rows.select_dtypes("number").columns.difference(quantiles, sort=False):
+            yield named.get(name, name), rows[name].to_numpy(float)
+        if quantiles:
+            yield "quantiles", rows[quantiles].to_numpy(float)
+        return
     for field in asdict(rows[0]) if rows and is_dataclass(rows[0]) else ():
         values = [getattr(row, field) for row in rows]
         if all(isinstance(value, float | int | tuple) for value in values):

@@ -1,17 +1,18 @@
 """Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
 from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
-from calibration.assess.forecast import EQUAL, ForecastRow, forecast, forecast_mixture
+from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.groups import GroupValue, group_values
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.rival_draws import RIVALS, keep_rivals
@@ -57,7 +58,7 @@ class Assessment:
 
     bands: tuple[Band, ...] = ()
     contractions: tuple[Contraction, ...] = ()
-    forecasts: tuple[ForecastRow, ...] = ()
+    forecasts: pd.DataFrame = field(default_factory=partial(table_of, ()))
     rolling: RollingOrigin | None = None
     refuted: tuple[Refuted, ...] = ()
     comparison: tuple[Comparison, ...] = ()
@@ -104,7 +105,7 @@ def assess(
     forecasts = attempt(
         "forecast",
         lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
-        list[ForecastRow](),
+        table_of(()),
     )
     rolling, tested, interrupted = None, None, False
     rivals = RivalFits((), (), False)
@@ -157,11 +158,12 @@ def assess(
     weights = [stacked[fit.variant.name] for fit in fits]
     worth = effects(problem, fits, weights, density_of, stream(Stage.EFFECTS)) if fits else []
     if fits:
-        forecasts += _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
+        of_rivals = _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
+        forecasts = joined([forecasts, *of_rivals])
     return Assessment(
         bands=tuple(bands(problem.observations, replicates)),
         contractions=tuple(contractions(drawn)),
-        forecasts=tuple(forecasts),
+        forecasts=forecasts,
         rolling=rolling,
         refuted=tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
         comparison=tuple(comparison),
@@ -191,7 +193,7 @@ def _of_structures(
     density_of: DensityOf,
     scenarios: Sequence[Variant],
     seed: int,
-) -> list[ForecastRow]:
+) -> Iterator[pd.DataFrame]:
     """Forecasts under each rival, and under their mixtures: with the weights of leave-one-out stacking, and equally."""
     choosing = stage_numbers(seed, Stage.MIXTURES)
     mixtures = [(fit.variant.name, [fit], [1.0]) for fit in fits]
@@ -200,9 +202,7 @@ def _of_structures(
             ("mixture, leave-one-out weights", list(fits), list(weights)),
             (EQUAL, list(fits), [1.0] * len(fits)),
         ]
-    rows: list[ForecastRow] = []
     for name, members, shares in mixtures:
         parts = mixture(members, shares, DRAWS, choosing)
         numbers = stage_numbers(seed, Stage.FORECASTS)
-        rows += forecast_mixture(problem, density_of, parts, numbers, structure=name, scenarios=scenarios)
-    return rows
+        yield forecast_mixture(problem, density_of, parts, numbers, structure=name, scenarios=scenarios)

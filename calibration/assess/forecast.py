@@ -7,10 +7,12 @@ are held out or only looked at are not known to it. A band is given its structur
 about either; rival structures stand beside the study's own, and a mixture of them holds the doubt between them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from calibration.assess.scores import quantiles
 from calibration.likelihood.posterior import DensityOf
@@ -30,25 +32,25 @@ EQUAL = "mixture, equal weights"
 LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastRow:
-    """One observation at one date under one scenario and structure; ``quantiles`` are at :data:`LEVELS`.
+QUANTILES = [f"q{level:g}" for level in LEVELS]
+#: The columns of a forecast: a row is one observation at one date under one scenario and structure. ``date`` is what
+#: the calendar of the study calls ``time``, and ``origin_date`` what it calls ``origin_time``, the time of the last
+#: fitted number; ``origin_level`` is what a cumulative count had reached by then, empty for others.
+COLUMNS = [
+    *("structure", "scenario", "observation", "date", "time", "origin_date", "origin_time", "origin_level", "mean"),
+    *(*QUANTILES, "draws"),
+]
 
-    ``date`` is what the calendar of the study calls ``time``, and ``origin_date`` what it calls ``origin``, the time of
-    the last fitted number. ``level`` holds the ends of what a cumulative count had reached by then, None for others.
-    """
 
-    scenario: str
-    observation: str
-    date: str
-    time: float
-    origin_date: str
-    origin: float
-    level: tuple[float, float] | None
-    mean: float
-    quantiles: tuple[float, ...]
-    n_draws: int
-    structure: str = OWN
+def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Rows of a forecast in a table."""
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of several tables, of which some may be empty."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else table_of(())
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def forecast(
     *,
     scenarios: Sequence[Variant] = (),
     every: float = 1.0,
-) -> list[ForecastRow]:
+) -> pd.DataFrame:
     """:func:`forecast_mixture` under the study's own structure, from joint draws ``theta : (n, k)``."""
     alone = [(Variant("", "", Scenario()), theta)]
     return forecast_mixture(problem, density_of, alone, rng, scenarios=scenarios, every=every)
@@ -96,7 +98,7 @@ def forecast_mixture(
     structure: str = OWN,
     scenarios: Sequence[Variant] = (),
     every: float = 1.0,
-) -> list[ForecastRow]:
+) -> pd.DataFrame:
     """Quantiles of each counted or measured observation that is fitted, to the final time of the model's own file.
 
     Parameters
@@ -111,17 +113,17 @@ def forecast_mixture(
     every : float
         Time between dates.
     """
-    rows: list[ForecastRow] = []
+    rows: list[dict[str, object]] = []
     seed = int(rng.integers(2**63))
     end = problem.model.time.final
     futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
-    if not futures:
-        return []
     for variant in (Variant("as fitted", "", Scenario()), *scenarios):
+        if not futures:
+            break
         courses = [_courses(problem, density_of, part, variant, theta, seed, futures, end) for part, theta in parts]
         for future, *columns in zip(futures, *courses, strict=True):
             rows += _rows(problem, structure, variant.name, future, np.concatenate(columns))
-    return rows
+    return table_of(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,61 +224,31 @@ def _moved(name: str, term: Count, start: float, end: float) -> Count:
 
 def _rows(
     problem: CalibrationProblem, structure: str, scenario: str, future: _Future, drawn: Array
-) -> list[ForecastRow]:
+) -> list[dict[str, object]]:
     rows, date = [], problem.calendar.label
     for term, column in zip(future.ahead.terms, drawn.T, strict=True):
         usable = column[np.isfinite(column)]
         if len(usable):
             time = max(quantity.end for quantity in term.quantities)
-            rows.append(
-                ForecastRow(
-                    scenario,
-                    future.ahead.name,
-                    date(time),
-                    time,
-                    date(future.origin),
-                    future.origin,
-                    future.level,
-                    float(usable.mean()),
-                    quantiles(usable, LEVELS),
-                    len(usable),
-                    structure,
-                )
-            )
+            level = "" if future.level is None else _interval(future.level)
+            reached = date(future.origin), future.origin, level
+            named = (structure, scenario, future.ahead.name, date(time), time, *reached)
+            numbers = (float(usable.mean()), *quantiles(usable, LEVELS), len(usable))
+            rows.append(dict(zip(COLUMNS, (*named, *numbers), strict=True)))
     return rows
 
 
-def table(rows: Sequence[ForecastRow]) -> list[dict[str, object]]:
-    """Lines for a CSV file, a column a quantile."""
-    return [
-        {
-            "structure": row.structure,
-            "scenario": row.scenario,
-            "observation": row.observation,
-            "date": row.date,
-            "time": row.time,
-            "origin_date": row.origin_date,
-            "origin_time": row.origin,
-            "origin_level": "" if row.level is None else _interval(row.level),
-            "mean": row.mean,
-            **{f"q{level:g}": value for level, value in zip(LEVELS, row.quantiles, strict=True)},
-            "draws": row.n_draws,
-        }
-        for row in rows
-    ]
-
-
-def origins(rows: Sequence[ForecastRow]) -> tuple[str, ...]:
+def origins(rows: pd.DataFrame) -> tuple[str, ...]:
     """What each series is forecast from, a sentence each."""
-    first = {row.observation: row for row in reversed(rows)}
-    return tuple(_origin(first[name]) for name in dict.fromkeys(row.observation for row in rows))
+    return tuple(map(_origin, rows.drop_duplicates("observation").to_dict("records")))
 
 
-def _origin(row: ForecastRow) -> str:
+def _origin(row: Mapping[Any, Any]) -> str:
     # what the calendar has no date for stands as the number that it is
-    when = f"time {row.origin_date}" if row.origin_date == f"{row.origin:g}" else row.origin_date
-    level = "" if row.level is None else f", {_interval(row.level)}"
-    return f"{row.observation} continues from its own last fitted row, of {when}{level}."
+    date, level = row["origin_date"], row["origin_level"]
+    when = f"time {date}" if date == f"{row['origin_time']:g}" else date
+    beside = f", {level}" if level else ""
+    return f"{row['observation']} continues from its own last fitted row, of {when}{beside}."
 
 
 def _interval(level: tuple[float, float]) -> str:

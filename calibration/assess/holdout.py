@@ -1,9 +1,10 @@
 """Rolling origin: at each date the model is fitted to what was known then, and what came later scores it.
 
 Every origin gets a posterior of its own from the sampler, not a normal around an optimum: with few counts the posterior
-is skewed, and a forecast's width is what is tested. Baselines see the same windows. The number of scored points is part
-of every summary: a difference over a dozen points is a hint, no proof. Nor is a model blind to what its author knew:
-its structure and its dated events were written after the data that are held out here, those of a baseline were not.
+is skewed, and a forecast's width is what is tested. Rival structures see the same windows; one without a mechanism,
+such as a curve, says what a model has to beat. The number of scored points is part of every summary: a difference over
+a dozen points is a hint, no proof. Nor is a model blind to what its author knew: its structure and its dated events
+were written after the data that are held out here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,19 +14,17 @@ from hashlib import sha256
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
-from calibration.assess import baselines
 from calibration.assess.rivals import with_variant
-from calibration.assess.scores import Score, Summary, score, summaries
+from calibration.assess.scores import score, summaries, table_of
 from calibration.likelihood.posterior import DensityOf, Posterior
-from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.likelihood.replicate import numbers, replicate
 from calibration.likelihood.streams import named_streams
-from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
-from calibration.study.observations import Count, Observation, ReadQuantity, quantities_of
 from calibration.study.problem import CalibrationProblem, until
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
@@ -55,58 +54,47 @@ class Whole:
         return self.theta, -self.logs[:, later].sum(axis=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RollingOrigin:
-    """Scores of the model, the baselines and rival structures.
+    """Scores of the model and of rival structures, fitted at each origin.
 
     Parameters
     ----------
-    scores : tuple of Score
+    scores : DataFrame
+        As of :func:`calibration.assess.scores.table_of`.
     not_converged : tuple of float
         Origins at which a posterior is not to be used.
-    structures : tuple of str
-        Those of the forecasters that are rival structures, fitted at each origin like the model.
     refuted : tuple of str
         Rival structures under which what was known at an origin is impossible; they have no scores.
     """
 
-    scores: tuple[Score, ...]
+    scores: pd.DataFrame
     not_converged: tuple[float, ...]
-    structures: tuple[str, ...] = ()
     refuted: tuple[str, ...] = ()
 
     @property
-    def comparable(self) -> tuple[Score, ...]:
+    def comparable(self) -> pd.DataFrame:
         """Scores of the numbers that every forecaster predicted."""
-        forecasters = {entry.forecaster for entry in self.scores}
-        by_number: dict[tuple[float, str], set[str]] = {}
-        for entry in self.scores:
-            by_number.setdefault((entry.origin, entry.label), set()).add(entry.forecaster)
-        return tuple(entry for entry in self.scores if by_number[entry.origin, entry.label] == forecasters)
+        n = self.scores.groupby(["origin", "label"])["forecaster"].transform("nunique")
+        return self.scores[n == self.scores["forecaster"].nunique()]
 
     @property
-    def summary(self) -> list[Summary]:
+    def summary(self) -> pd.DataFrame:
         """Over the comparable numbers, best log score first."""
         return summaries(self.comparable)
 
-    @property
-    def baselines(self) -> tuple[str, ...]:
-        """Forecasters that know nothing of the system."""
-        names = dict.fromkeys(entry.forecaster for entry in self.scores)
-        return tuple(name for name in names if name != MODEL and name not in self.structures)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Scored:
     """Scores at one origin, and whether the posterior has converged; None where the data are impossible."""
 
-    scores: tuple[Score, ...]
+    scores: pd.DataFrame
     converged: bool | None
 
 
 @dataclass(frozen=True, eq=False)
 class OriginTask:
-    """Fit what was known at one origin and score what came later; beside the model, not a rival, the baselines.
+    """Fit what was known at one origin and score what came later.
 
     Sampling begins at ``start`` where there is one.
     """
@@ -132,11 +120,11 @@ class OriginTask:
         parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [entry for entry in held if entry[1]])
         rival = () if self.forecaster == MODEL else (self.forecaster,)
         start = () if self.start is None else tuple(sha256(part.tobytes()).hexdigest() for part in self.start)
-        return digest("origin", problem_digest(self.problem), self.density_of, *parts, *rival, *start)
+        return digest("scores at an origin", problem_digest(self.problem), self.density_of, *parts, *rival, *start)
 
     def __call__(self, tell: Tell) -> Arrays:
         """:class:`Scored` as arrays."""
-        chains, noise, baseline_rng = self.rng.spawn(3)
+        chains, noise = self.rng.spawn(2)
         density = self.density_of(self.problem)
         saved = chains_entry(self.checkpoints, density, chains, self.effort)
         try:
@@ -146,14 +134,12 @@ class OriginTask:
         except NowherePossible:
             if self.forecaster == MODEL:
                 raise
-            return as_arrays(Scored((), None))
+            return as_arrays(Scored(table_of(()), None))
         scores = model_scores(density, drawn.flat, self.origin, noise, forecaster=self.forecaster)
-        for observation in self.problem.observations if self.forecaster == MODEL else ():
-            scores += baseline_scores(observation, self.origin, baseline_rng, most_steps=self.effort.most_steps)
         if drawn.sampled.converged:
             # chains are for going on after a stop or with more steps
             saved.discard()
-        return as_arrays(Scored(tuple(scores), drawn.sampled.converged))
+        return as_arrays(Scored(scores, drawn.sampled.converged))
 
 
 def rolling_origin(
@@ -167,7 +153,7 @@ def rolling_origin(
     workers: Pool | None = None,
     on_progress: OnProgress | None = None,
 ) -> RollingOrigin:
-    """Score the model and the baselines at every origin of the study that leaves something to fit.
+    """Score the model at every origin of the study that leaves something to fit.
 
     Parameters
     ----------
@@ -213,13 +199,12 @@ def rolling_origin(
     ]
     refuted = tuple(dict.fromkeys(task.forecaster for task, scored in answers if scored.converged is None))
     answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
-    scores = tuple(entry for _, scored in answers for entry in scored.scores)
-    by_model = [entry for entry in scores if entry.forecaster == MODEL]
-    scores += tuple(replace(entry, forecaster=rival.name) for rival in neutral for entry in by_model)
+    tables = [scored.scores for _, scored in answers if len(scored.scores)]
+    by_model = [scored.scores for task, scored in answers if task.forecaster == MODEL]
+    tables += [scores.assign(forecaster=rival.name) for rival in neutral for scores in by_model if len(scores)]
     return RollingOrigin(
-        scores,
+        pd.concat(tables, ignore_index=True) if tables else table_of(()),
         tuple(dict.fromkeys(task.origin for task, scored in answers if not scored.converged)),
-        tuple(rival.name for rival in rivals if rival.name not in refuted),
         refuted,
     )
 
@@ -230,8 +215,8 @@ def model_scores(
     origin: float,
     rng: np.random.Generator,
     *,
-    forecaster: str = "model",
-) -> list[Score]:
+    forecaster: str = MODEL,
+) -> pd.DataFrame:
     """Scores of the numbers held out.
 
     The log score of a breakdown is that of the whole and stands with its first category.
@@ -244,69 +229,28 @@ def model_scores(
         if number.use == "holdout" and number.time > origin:
             densities = logs[:, number.term] if number.slot == 0 else np.zeros(1)
             scores.append(score(forecaster, origin, number, drawn[:, i], densities, rng))
-    return scores
-
-
-def baseline_scores(
-    observation: Observation, origin: float, rng: np.random.Generator, *, most_steps: int
-) -> list[Score]:
-    """Scores of the baselines for an observation of counts over windows, none for another kind.
-
-    ``most_steps`` bounds their chains where it is fewer than they take by themselves.
-    """
-    fitted, later = _windows(observation, "fit", -np.inf), _windows(observation, "holdout", origin)
-    if observation.kind not in ("increments", "flow") or len(fitted[0]) < 2 or not later[0]:
-        return []
-    if any(number.lower != number.upper or number.lower < 0 for number in (*fitted[0], *later[0])):
-        return []
-    # a probability of counts cannot be set against a density of measurements
-    if any(isinstance(term, Count) and not term.noise.family.discrete for term in observation.terms):
-        return []
-    scores = []
-    for baseline in baselines.baselines(fitted[1]):
-        drawn, logs = baselines.forecast(
-            baseline,
-            fitted[1],
-            later[1].start,
-            later[1].end,
-            later[1].count,
-            rng.spawn(1)[0],
-            most_steps=most_steps,
-            layer=_layer(observation),
-        )
-        for i, number in enumerate(later[0]):
-            scores.append(score(baseline.name, origin, number, drawn[:, i], logs[:, i], rng))
-    return scores
-
-
-def _layer(observation: Observation) -> Reporting | None:
-    """The layer between what happens and its reports, which is no knowledge of the system."""
-    readings = [q.reading for q in quantities_of([observation]) if isinstance(q, ReadQuantity)]
-    return next((reading for reading in readings if isinstance(reading, Reporting)), None)
-
-
-def _windows(observation: Observation, use: str, after: float) -> tuple[Sequence[Number], baselines.Windows]:
-    chosen = [t for t in observation.terms if t.use == use and isinstance(t, Count) and t.quantity.end > after]
-    selected = [number for number in numbers([observation]) if number.use == use and number.time > after]
-    columns = np.array([(t.quantity.start, t.quantity.end, t.lower) for t in chosen], dtype=float).reshape(-1, 3)
-    return selected, baselines.Windows(columns[:, 0], columns[:, 1], columns[:, 2])
+    return table_of(scores)
 
 
 def verdict(rolling: RollingOrigin) -> str:
-    """In words: whether the model beat the baselines, over how many points."""
+    """In words: which structures predicted better than the study's own, over how many points."""
     lines = rolling.summary
-    model = next((line for line in lines if line.forecaster == "model"), None)
-    if model is None or not rolling.baselines or len(lines) < 2:
-        return "Nothing was held out that a baseline could predict as well."
-    simple = [line for line in lines if line.forecaster in rolling.baselines]
-    worse = [line.forecaster for line in simple if line.mean_log_score < model.mean_log_score]
-    sharper = [line.forecaster for line in simple if line.mean_crps < model.mean_crps]
-    twice = "" if model.n == model.n_numbers else f", {model.n} predictions of them"
-    points = f"{model.n_numbers} counts held out{twice}"
-    sentence = (
-        f"By log score the model predicts worse than {listed(worse)}"
-        if worse
-        else "By log score the model predicts better than every baseline"
+    by_name = {str(line["forecaster"]): line for line in lines.to_dict("records")}
+    if MODEL not in by_name:
+        return "Nothing was held out that the model could predict."
+    model = by_name.pop(MODEL)
+    twice = "" if model["n"] == model["n_numbers"] else f", {model['n']} predictions of them"
+    inside = f"90 % intervals held {model['coverage_90']:.0%} of them"
+    points = f"({model['n_numbers']} counts held out{twice}; {inside})"
+    if not by_name:
+        return (
+            f"Mean log score {model['mean_log_score']:.2f} {points}. To judge it, compare with a structure without the "
+            "mechanism, such as a constant rate, as a [[rival]] (--rivals)."
+        )
+    worse, sharper = (
+        listed((name for name, line in by_name.items() if line[key] < model[key]), none="")
+        for key in ("mean_log_score", "mean_crps")
     )
-    sentence += f"; by CRPS worse than {listed(sharper)}" if sharper else "; by CRPS better than every baseline"
-    return f"{sentence} ({points}; 90 % intervals held {model.coverage_90:.0%} of them)."
+    by_log = f"By log score the model predicts worse than {worse}" if worse else "By log score no rival predicts better"
+    by_crps = f"by CRPS worse than {sharper}" if sharper else "by CRPS no rival does"
+    return f"{by_log}; {by_crps} {points}."

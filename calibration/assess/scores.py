@@ -7,10 +7,11 @@ Mariano 1995, Journal of Business and Economic Statistics 13(3), 253-263 (means 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from calibration.likelihood.replicate import Number
 from cipark_sd.arrays import Array
@@ -19,33 +20,24 @@ from cipark_sd.arrays import Array
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One observed number against its forecast.
+#: The columns of a table of scores. ``log_score`` is minus the log probability of what was seen; ``crps`` is in the
+#: unit of the number and NaN where the number is known as an interval only. ``inside_50`` and ``inside_90`` say whether
+#: the central interval and the observed interval meet.
+COLUMNS = (
+    *("forecaster", "origin", "label", "time", "lower", "upper", "log_score", "crps", "pit", "inside_50", "inside_90"),
+    *(f"q{level:g}" for level in LEVELS),
+)
 
-    ``log_score`` is minus the log probability of what was seen; ``crps`` is in the unit of the number and NaN where the
-    number is known as an interval only. ``inside_50`` and ``inside_90`` say whether the central interval and the
-    observed interval meet.
-    """
 
-    forecaster: str
-    origin: float
-    label: str
-    time: float
-    lower: float
-    upper: float
-    quantiles: tuple[float, ...]
-    log_score: float
-    crps: float
-    pit: float
-    inside_50: bool
-    inside_90: bool
+def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Rows as of :func:`score` in a table, one observed number against one forecast each."""
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def score(
     forecaster: str, origin: float, number: Number, draws: Array, log_mass: Array, rng: np.random.Generator
-) -> Score:
-    """Score one number.
+) -> dict[str, object]:
+    """Score one number: its row under :data:`COLUMNS`.
 
     Parameters
     ----------
@@ -56,17 +48,17 @@ def score(
     """
     draws = draws[np.isfinite(draws)]
     ends, interval = quantiles(draws, LEVELS), (number.lower, number.upper)
-    named = (forecaster, origin, number.label, number.time, *interval, ends)
+    named = (forecaster, origin, number.label, number.time, *interval)
     if not len(draws):
-        return Score(*named, log_score=math.inf, crps=math.inf, pit=math.nan, inside_50=False, inside_90=False)
-    return Score(
-        *named,
-        log_score=-log_mean_exp(log_mass),
-        crps=crps_sample(draws, number.lower) if number.lower == number.upper else math.nan,
-        pit=randomised_pit(draws, *interval, rng),
-        inside_50=ends[1] <= number.upper and number.lower <= ends[3],
-        inside_90=ends[0] <= number.upper and number.lower <= ends[4],
+        return dict(zip(COLUMNS, (*named, math.inf, math.inf, math.nan, False, False, *ends), strict=True))
+    scores = (
+        -log_mean_exp(log_mass),
+        crps_sample(draws, number.lower) if number.lower == number.upper else math.nan,
+        randomised_pit(draws, *interval, rng),
+        ends[1] <= number.upper and number.lower <= ends[3],
+        ends[0] <= number.upper and number.lower <= ends[4],
     )
+    return dict(zip(COLUMNS, (*named, *scores, *ends), strict=True))
 
 
 def quantiles(draws: Array, levels: Sequence[float]) -> tuple[float, ...]:
@@ -121,8 +113,8 @@ def randomised_pit(draws: Array, lower: float, upper: float, rng: np.random.Gene
     return below + rng.random() * (up_to - below)
 
 
-def mean_error(values: Array, scores: Sequence[Score]) -> float:
-    """Standard error of the mean of ``values : (n,)``, one for each score; NaN below two different numbers.
+def mean_error(values: Array, scores: pd.DataFrame) -> float:
+    """Standard error of the mean of ``values : (n,)``, one for each row of scores; NaN below two different numbers.
 
     A number that several origins predict is one piece of evidence, so that its values are added up before their
     variance is taken; and neighbours in time, which share the error of one fit, may depend on each other, so that the
@@ -130,59 +122,41 @@ def mean_error(values: Array, scores: Sequence[Score]) -> float:
     where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40 numbers).
     """
     values = np.asarray(values, dtype=float)
-    labels = dict.fromkeys(entry.label for entry in sorted(scores, key=lambda entry: entry.time))
+    labels = scores.sort_values("time", kind="stable")["label"].unique()
     n = len(labels)
     if n < 2 or not np.isfinite(values).all():
         return math.nan
     place = {label: i for i, label in enumerate(labels)}
     sums = np.zeros(n)
-    np.add.at(sums, [place[entry.label] for entry in scores], values - values.mean())
+    np.add.at(sums, [place[label] for label in scores["label"]], values - values.mean())
     alone = float(sums @ sums)
     lag = int(4 * (n / 100) ** (2 / 9))
     long_run = alone + 2 * sum((1 - k / (lag + 1)) * float(sums[k:] @ sums[:-k]) for k in range(1, lag + 1))
     return math.sqrt(max(alone, long_run) * n / (n - 1)) / len(values)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Scores of one forecaster over ``n`` predictions, of which ``n_exact`` have a CRPS.
+def summaries(scores: pd.DataFrame) -> pd.DataFrame:
+    """A line for each forecaster, best log score first: ``n`` predictions, of which ``n_exact`` have a CRPS.
 
     ``n_numbers`` counts what was predicted: a number that two origins predict is one. Errors are as of
     :func:`mean_error`.
     """
-
-    forecaster: str
-    n: int
-    n_numbers: int
-    n_exact: int
-    mean_log_score: float
-    log_score_error: float
-    mean_crps: float
-    crps_error: float
-    coverage_50: float
-    coverage_90: float
-
-
-def summaries(scores: Sequence[Score]) -> list[Summary]:
-    """A line for each forecaster, best log score first."""
-    lines = []
-    for name in dict.fromkeys(entry.forecaster for entry in scores):
-        entries = [entry for entry in scores if entry.forecaster == name]
-        exact = [entry for entry in entries if not math.isnan(entry.crps)]
-        crps = np.array([entry.crps for entry in exact])
-        logs = np.array([entry.log_score for entry in entries])
+    lines: list[dict[str, Any]] = []
+    for name, entries in scores.groupby("forecaster", sort=False):
+        exact = entries[entries["crps"].notna()]
+        crps, logs = exact["crps"].to_numpy(), entries["log_score"].to_numpy()
         lines.append(
-            Summary(
-                name,
-                len(entries),
-                len({entry.label for entry in entries}),
-                len(exact),
-                float(logs.mean()),
-                mean_error(logs, entries),
-                float(crps.mean()) if exact else math.nan,
-                mean_error(crps, exact),
-                float(np.mean([entry.inside_50 for entry in entries])),
-                float(np.mean([entry.inside_90 for entry in entries])),
-            )
+            {
+                "forecaster": name,
+                "n": len(entries),
+                "n_numbers": entries["label"].nunique(),
+                "n_exact": len(exact),
+                "mean_log_score": float(logs.mean()),
+                "log_score_error": mean_error(logs, entries),
+                "mean_crps": float(crps.mean()) if len(exact) else math.nan,
+                "crps_error": mean_error(crps, exact),
+                "coverage_50": float(entries["inside_50"].mean()),
+                "coverage_90": float(entries["inside_90"].mean()),
+            }
         )
-    return sorted(lines, key=lambda line: line.mean_log_score)
+    return pd.DataFrame(sorted(lines, key=lambda line: line["mean_log_score"]))

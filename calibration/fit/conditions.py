@@ -9,6 +9,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from calibration.fit.diagnostics import ONE_SD, Identifiability
 from calibration.fit.held import Held, HeldConstants, held_constants
 from calibration.fit.optimise import Optimum
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import FittedRow
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
 from calibration.fit.verdict import Side, Verdict
@@ -25,6 +25,9 @@ from calibration.study.cumulative import RunningTotal, cumulative_levels, cumula
 from calibration.study.parameters import Parameter
 from calibration.study.priors import to_scale
 from cipark_sd.wording import listed, number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
@@ -236,7 +239,7 @@ def conditions(
     optimum: Optimum,
     identifiability: Identifiability,
     profiles: Iterable[Profile],
-    rows: Sequence[FittedRow],
+    rows: "pd.DataFrame",
     engine: str,
     shift: float = 0.0,
 ) -> Conditions:

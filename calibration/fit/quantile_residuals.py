@@ -11,9 +11,8 @@ Source: Dunn and Smyth 1996, Journal of Computational and Graphical Statistics 5
 
 import hashlib
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +20,9 @@ from calibration.families.base import MeasurementFamily
 from calibration.likelihood.term_density import expected_numbers, term_log_density
 from calibration.study.observations import Count
 from cipark_sd.arrays import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Probability that a right model has any residual beyond :func:`beyond_chance` among all numbers that were fitted.
 FAMILY_LEVEL = 0.05
@@ -94,21 +96,6 @@ def place_of(seed: int, *names: object) -> float:
     return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48
 
 
-class HasResidual(Protocol):
-    """A row of the table of fitted numbers."""
-
-    @property
-    def use(self) -> str:
-        """Of the row."""
-
-    @property
-    def residual(self) -> float:
-        """Of the row."""
-
-
-Row = TypeVar("Row", bound=HasResidual)
-
-
 def beyond_chance(n: int) -> float:
     """What none of ``n`` residuals of a right model exceeds, up to the sign, but for one study in twenty (Bonferroni).
 
@@ -119,8 +106,7 @@ def beyond_chance(n: int) -> float:
     return float(stats.norm.isf(FAMILY_LEVEL / 2 / max(n, 1)))
 
 
-def unexplained(rows: Iterable[Row]) -> list[Row]:
+def unexplained(rows: "pd.DataFrame") -> "pd.DataFrame":
     """The fitted rows whose residuals are beyond what chance brings among so many."""
-    fitted = [row for row in rows if row.use == "fit" and not math.isnan(row.residual)]
-    limit = beyond_chance(len(fitted))
-    return [row for row in fitted if abs(row.residual) > limit]
+    fitted = rows[(rows["use"] == "fit") & rows["residual"].notna()]
+    return fitted[fitted["residual"].abs() > beyond_chance(len(fitted))]

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
+import pandas as pd
 
 from calibration.families.binomial import Binomial
 from calibration.fit.quantile_residuals import NOWHERE, Tails, count_tails, mass_tails, place_of
@@ -13,84 +13,53 @@ from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import number_family
-from calibration.study.observations import Breakdown, Count, Share, Use
+from calibration.study.observations import Breakdown, Count, Share
 from cipark_sd.arrays import Array
 
 #: The band of the fitted table: central mass.
 BAND = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class FittedRow:
-    """One observed number.
-
-    ``low`` and ``high`` hold the central 90 % of the noise around ``expected``, parameters held at the estimate, and
-    ``sd`` is its standard deviation. ``residual`` is the randomised quantile residual of
-    :mod:`calibration.fit.quantile_residuals`. These take a number of an autocorrelated series, and a cell of a
-    breakdown, by itself; ``log_likelihood`` is given the numbers before it, and that of the whole breakdown.
-    """
-
-    observation: str
-    label: str
-    use: Use
-    start: float
-    end: float
-    lower: float
-    upper: float
-    expected: float
-    low: float
-    high: float
-    sd: float
-    residual: float
-    log_likelihood: float
+#: The columns of a table of fitted numbers, a row each. ``low`` and ``high`` hold the central 90 % of the noise around
+#: ``expected``, parameters held at the estimate, and ``sd`` is its standard deviation. ``residual`` is the randomised
+#: quantile residual of :mod:`calibration.fit.quantile_residuals`. These take a number of an autocorrelated series, and
+#: a cell of a breakdown, by itself; ``log_likelihood`` is given the numbers before it, and that of the whole breakdown.
+COLUMNS = (
+    *("observation", "label", "use", "start", "end", "lower", "upper"),
+    *("expected", "low", "high", "sd", "residual", "log_likelihood"),
+)
 
 
-def fitted(density: Posterior, theta: Array) -> list[FittedRow]:
-    """All rows at one parameter vector ``(k,)``; a breakdown gives a row a category."""
+def table_of(rows: Sequence[Sequence[object]] = ()) -> pd.DataFrame:
+    """Rows of fitted numbers in a table."""
+    # an empty column of texts would have no finite numbers
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[3:], float))
+
+
+def fitted(density: Posterior, theta: Array) -> pd.DataFrame:
+    """All numbers at one parameter vector ``(k,)``; a breakdown gives a row a category."""
     full = theta[None, :]
     quantities = density.quantities(full)
     values = density.by_term(full)
     logs = density.pointwise(full, fitted_only=False)[0]
     seed = density.problem.method.seed
-    rows: list[FittedRow] = []
+    rows: list[tuple[object, ...]] = []
     index = 0
     for observation in density.problem.observations:
         for term in observation.terms:
             raw = quantities[:, density.slots[index]]
             window = term.quantities[0]
             numbers = _numbers(density, term, raw, values[index][0], full)
-            for (label, lower, upper), number in zip(labels_of(term), numbers, strict=True):
-                place = place_of(seed, observation.name, label, window.start, window.end)
-                rows.append(
-                    FittedRow(
-                        observation.name,
-                        label,
-                        term.use,
-                        window.start,
-                        window.end,
-                        lower,
-                        upper,
-                        number.expected,
-                        number.low,
-                        number.high,
-                        number.sd,
-                        number.tails.residual(place),
-                        float(logs[index]),
-                    )
-                )
+            for (label, lower, upper), (*number, tails) in zip(labels_of(term), numbers, strict=True):
+                named = (observation.name, label, term.use, window.start, window.end, lower, upper)
+                residual = tails.residual(place_of(seed, observation.name, label, window.start, window.end))
+                rows.append((*named, *number, residual, float(logs[index])))
             index += 1
-    return rows
+    return table_of(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    """The noise around one observed number."""
-
-    expected: float
-    sd: float
-    low: float
-    high: float
-    tails: Tails
+#: Of the noise around one observed number: what is expected, the low and high end of the band, sd, and tails.
+_Number = tuple[float, float, float, float, Tails]
 
 
 def _numbers(
@@ -103,7 +72,7 @@ def _numbers(
             expected = float(values[0])
             sd, low, high = _band(term, values[None, :], spread)
             tails = count_tails(term, raw, spread) if math.isfinite(sd) else NOWHERE
-            yield _Number(expected, sd, low, high, tails)
+            yield expected, low, high, sd, tails
         case Breakdown():
             masses = _cells(density, term, values, spread, theta)
             for count, mass in zip(term.counts, masses, strict=True):
@@ -120,14 +89,14 @@ def _numbers(
 def _of_total(lower: float, upper: float, mass: Array) -> _Number:
     """A number out of a total, with the probabilities ``mass : (total + 1,)``."""
     if not np.isfinite(mass).all():
-        return _Number(*(math.nan,) * 4, NOWHERE)
+        return math.nan, math.nan, math.nan, math.nan, NOWHERE
     tail = (1 - BAND) / 2
     counts = np.arange(len(mass))
     expected = float(mass @ counts)
     sd = math.sqrt(float(mass @ (counts - expected) ** 2))
     # the sum of all may be one less a rounding error
     low, high = np.minimum(np.searchsorted(mass.cumsum(), [tail, 1 - tail]), len(mass) - 1)
-    return _Number(expected, sd, float(low), float(high), mass_tails(mass, lower, upper))
+    return expected, float(low), float(high), sd, mass_tails(mass, lower, upper)
 
 
 def _cells(density: Posterior, term: Breakdown, values: Array, spread: Array, theta: Array) -> list[Array]:

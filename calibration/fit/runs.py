@@ -10,14 +10,19 @@ Source: Wald and Wolfowitz 1940, Annals of Mathematical Statistics 11(2), 147-16
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from calibration.families.base import MeasurementFamily
 from calibration.fit.quantile_residuals import FAMILY_LEVEL
-from calibration.fit.residuals import FittedRow
 from calibration.study.observations import Count, Observation, Share
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +92,16 @@ def _parts(n: int, k: int) -> int:
     return math.comb(n - 1, k - 1)
 
 
-def series_runs(rows: Iterable[FittedRow], observations: Sequence[Observation]) -> tuple[Runs, ...]:
+def series_runs(rows: "pd.DataFrame", observations: Sequence[Observation]) -> tuple[Runs, ...]:
     """Of each observation whose fitted numbers stand one at a time and have no autocorrelation of their own."""
-    rows = list(rows)
+    fitted = rows[(rows["use"] == "fit") & np.isfinite(rows["residual"])].sort_values(["end", "start"], kind="stable")
     tests = []
     for observation in observations:
         terms = [term for term in observation.terms if term.use == "fit"]
         alone = all(isinstance(term, Count | Share) and term.noise.memory is None for term in terms)
-        ordered = [row for row in rows if row.observation == observation.name and row.use == "fit"]
-        ordered = sorted((row for row in ordered if math.isfinite(row.residual)), key=lambda row: (row.end, row.start))
-        if alone and len(ordered) > 1:
-            signs = [row.residual > 0 for row in ordered]
+        residuals = fitted.loc[fitted["observation"] == observation.name, "residual"].tolist()
+        if alone and len(residuals) > 1:
+            signs = [residual > 0 for residual in residuals]
             n_runs = 1 + sum(a != b for a, b in pairwise(signs))
             measured = all(isinstance(term.noise.family, MeasurementFamily) for term in terms)
             tests.append(Runs(observation.name, sum(signs), len(signs) - sum(signs), n_runs, measured))

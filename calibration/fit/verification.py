@@ -190,14 +190,9 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     half = resolve(problem.model, problem.scenario).time_step / 2
     finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
     before, after = fitted(density, optimum.theta), fitted(finer, optimum.theta)
-    shifts = [
-        abs(moved.expected - row.expected) / row.sd
-        for row, moved in zip(before, after, strict=True)
-        if row.use == "fit" and row.sd > 0
-    ]
-    if not np.isfinite(shifts).all():
-        return float("inf")
-    return float(max(shifts, default=float("nan")))
+    judged = (before["use"] == "fit") & (before["sd"] > 0)
+    shifts = ((after["expected"] - before["expected"]).abs() / before["sd"])[judged]
+    return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 
 def finer_step(problem: CalibrationProblem, shift: float) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from calibration.assess.drawn_predictions import drawn_predictions, thinned
 from calibration.assess.posterior_predictive import predict
@@ -13,7 +14,7 @@ from calibration.fit.diagnostics import identifiability, interval_rule
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import FittedRow, fitted
+from calibration.fit.residuals import fitted
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
 from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible, shift_at_half_the_step
@@ -96,7 +97,7 @@ def fit_findings(made: Calibration) -> Fit:
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
         predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
-    rows, identified = tuple(fitted(density, optimum.theta)), identifiability(optimum)
+    rows, identified = fitted(density, optimum.theta), identifiability(optimum)
     on = conditions(optimum, identified, profiles, rows, made.engine, shift)
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
@@ -140,7 +141,7 @@ def _best_fit(optimum: Optimum) -> BestFit:
     )
 
 
-def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow], engine: str) -> Curves:
+def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine: str) -> Curves:
     """The model's trajectory of each observation that has one variable, and its dated numbers as levels.
 
     Increments are added up from their baseline, so that a count is drawn where it was reported; a trajectory of what
@@ -151,7 +152,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: Sequence[FittedRow],
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
-        {o.name: levels([row for row in rows if row.observation == o.name], o) for o in dated},
+        {o.name: levels(rows[rows["observation"] == o.name], o) for o in dated},
     )
 
 
@@ -193,12 +194,11 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
         return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
-def levels(rows: Sequence[FittedRow], observation: Observation) -> tuple[FittedRow, ...]:
+def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
     """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
-    return tuple(
-        replace(row, end=level.time, lower=level.lower, upper=level.upper)
-        for row, level in zip(rows, dated_levels(observation), strict=True)
-    )
+    dated = [(level.time, level.lower, level.upper) for level in dated_levels(observation)]
+    end, lower, upper = np.array(dated, dtype=float).reshape(len(rows), 3).T
+    return rows.assign(end=end, lower=lower, upper=upper)
 
 
 def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> Posterior:

@@ -8,9 +8,9 @@ import numpy as np
 from calibration.assess.assessment import Assessment
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.holdout import RollingOrigin, verdict
+from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score, mean_error
+from calibration.assess.scores import mean_error
 from calibration.fit.conditions import given_words
 from calibration.fit.held import Held
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
@@ -234,7 +234,7 @@ def main_effects(effects: Sequence[Effect]) -> list[Effect]:
 
 
 def predicted(fit: Fit, assessment: Assessment) -> list[str]:
-    """How forecasts from before the data did against the baselines, over how many numbers."""
+    """How forecasts from before the data did, beside those of rivals, over how many numbers."""
     if not fit.study.holdout:
         return ["The study names no dates to predict from ([holdout] origins)."]
     if assessment.rolling is None:
@@ -244,7 +244,7 @@ def predicted(fit: Fit, assessment: Assessment) -> list[str]:
     gap = _gaps(rolling)
     if gap:
         sentences.append(gap)
-    origins = sorted({entry.origin for entry in rolling.comparable})
+    origins = sorted(rolling.comparable["origin"].unique())
     dates = listed(fit.study.calendar.label(origin) for origin in origins)
     sentences.append(
         f"Each forecast rests on the data up to {dates} only; but the model's structure and its dated events were "
@@ -254,25 +254,23 @@ def predicted(fit: Fit, assessment: Assessment) -> list[str]:
 
 
 def _gaps(rolling: RollingOrigin) -> str:
-    """The paired difference to each baseline with its standard error, which few numbers leave wide."""
-    by_forecaster: dict[str, list[Score]] = {}
-    for entry in sorted(rolling.comparable, key=lambda entry: (entry.origin, entry.label)):
-        by_forecaster.setdefault(entry.forecaster, []).append(entry)
-    model = by_forecaster.pop("model", [])
-    by_forecaster = {name: scores for name, scores in by_forecaster.items() if name in rolling.baselines}
-    if len({entry.label for entry in model}) < 2 or not by_forecaster:
-        return ""
+    """The paired difference to each rival with its standard error, which few numbers leave wide."""
+    scores = rolling.comparable.sort_values(["origin", "label"], kind="stable")
+    model = scores[scores["forecaster"] == MODEL]
+    n_numbers = model["label"].nunique()
     words = []
-    for name, scores in by_forecaster.items():
-        difference = np.array([b.log_score - a.log_score for a, b in zip(model, scores, strict=True)])
-        if np.isfinite(difference).all():
-            words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
+    for name, of_rival in scores.groupby("forecaster", sort=False):
+        # one that changes nothing has the scores of the model
+        if name != MODEL and len(of_rival) == len(model):
+            difference = of_rival["log_score"].to_numpy() - model["log_score"].to_numpy()
+            if difference.any() and np.isfinite(difference).all():
+                words.append(f"{name} {difference.mean():+.2f} ± {mean_error(difference, model):.2f}")
+    if n_numbers < 2 or not words:
+        return ""
     return (
-        f"Log score of a baseline less that of the model, mean over {len(model)} predictions of "
-        f"{len({entry.label for entry in model})} numbers with its standard error, in which a number that several "
-        "origins predict counts once and neighbours in time may depend on each other (positive: the model is better): "
-        + "; ".join(words)
-        + "."
+        f"Log score of a rival less that of the model, mean over {len(model)} predictions of {n_numbers} numbers with "
+        "its standard error, in which a number that several origins predict counts once and neighbours in time may "
+        f"depend on each other (positive: the model is better): {'; '.join(words)}."
     )
 
 
@@ -286,9 +284,9 @@ def supports(fit: Fit, assessment: Assessment) -> str:
     if not text and bounded:
         text = f"They bound {listed(bounded)} on both sides, one at a time."
     missed = unexplained(fit.rows)
-    if missed:
+    if len(missed):
         text += (
-            f" Not explained by the model, and left to its noise: {listed(row.label for row in missed)} (quantile "
+            f" Not explained by the model, and left to its noise: {listed(missed['label'])} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
     return text.strip() or "No parameter was assessed: neither profiles nor the posterior were run."
@@ -296,7 +294,7 @@ def supports(fit: Fit, assessment: Assessment) -> str:
 
 def chance_limit(fit: Fit) -> float:
     """What no residual of so many fitted numbers exceeds by chance, as a rule."""
-    return beyond_chance(sum(row.use == "fit" and math.isfinite(row.residual) for row in fit.rows))
+    return beyond_chance(int(((fit.rows["use"] == "fit") & np.isfinite(fit.rows["residual"])).sum()))
 
 
 def adds(fit: Fit, assessment: Assessment, checked: str) -> str:

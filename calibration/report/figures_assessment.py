@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.forecast import ForecastRow
 from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score
+from calibration.assess.scores import LEVELS
 from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
-from calibration.fit.residuals import FittedRow
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -24,16 +22,17 @@ from calibration.report.drawing import (
     whole_counts,
     wrapped,
 )
-from calibration.report.figures_fit import draw_levels
+from calibration.report.figures_fit import dated, draw_levels
 from calibration.study.calendar import Calendar
 from cipark_sd.plotting.paper import styled
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
-#: Forecasters by order: the model is black, baselines have a colour and a mark each.
+#: Forecasters by order: the model is black, rivals have a colour and a mark each.
 _COLOURS = (DATA, *PALETTE[:6])
 _MARKS = "oDs^vPX"
 
@@ -41,23 +40,21 @@ _MARKS = "oDs^vPX"
 @styled
 def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
     """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came."""
-    comparable = rolling.comparable or rolling.scores
-    origins = sorted({entry.origin for entry in comparable})
-    names = sorted(dict.fromkeys(entry.forecaster for entry in comparable), key=lambda name: name != "model")
+    scores = rolling.comparable if len(rolling.comparable) else rolling.scores
+    origins = sorted(scores["origin"].unique())
+    names = sorted(scores["forecaster"].unique(), key=lambda name: name != "model")
     figure, axes = panels(max(1, len(origins)), 1, 2.6)
     for axis, origin in zip(axes, origins, strict=False):
-        by_name: list[list[Score]] = [
-            [entry for entry in comparable if entry.origin == origin and entry.forecaster == name] for name in names
-        ]
-        texts, common = _shortened([entry.label for entry in by_name[0]])
-        for shift, (name, scores) in enumerate(zip(names, by_name, strict=True)):
-            x = np.arange(len(scores)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
-            q = np.array([entry.quantiles for entry in scores]).reshape(-1, 5)
+        of = {name: scores[(scores["origin"] == origin) & (scores["forecaster"] == name)] for name in names}
+        texts, common = _shortened(of[names[0]]["label"].tolist())
+        for shift, (name, rows) in enumerate(of.items()):
+            x = np.arange(len(rows)) + 0.7 * ((shift + 0.5) / len(names) - 0.5)
+            low, middle, high = (rows[f"q{LEVELS[place]:g}"] for place in (0, 2, 4))
             colour = _COLOURS[shift % len(_COLOURS)]
-            axis.vlines(x, q[:, 0], q[:, 4], lw=1.4, colors=colour)
-            axis.plot(x, q[:, 2], _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
-        for place, entry in enumerate(by_name[0]):
-            axis.fill_between([place - 0.42, place + 0.42], entry.lower - 0.12, entry.upper + 0.12, color="0.6", lw=0,
+            axis.vlines(x, low, high, lw=1.4, colors=colour)
+            axis.plot(x, middle, _MARKS[shift % len(_MARKS)], color=colour, ms=3, label=name)
+        for place, (lower, upper) in enumerate(of[names[0]][["lower", "upper"]].to_numpy().tolist()):
+            axis.fill_between([place - 0.42, place + 0.42], lower - 0.12, upper + 0.12, color="0.6", lw=0,
                               label="what came" if place == 0 else None, zorder=0)  # fmt: skip
         for edge in np.arange(len(texts) + 1) - 0.5:
             axis.axvline(edge, color="0.9", lw=0.6)
@@ -139,28 +136,25 @@ def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
 
 
 @styled
-def forecast_figure(
-    rows: Sequence[ForecastRow], levels: Mapping[str, Sequence[FittedRow]], *, time: TimeAxis
-) -> "Figure":
+def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", *, time: TimeAxis) -> "Figure":
     """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
-    observations = list(dict.fromkeys(row.observation for row in rows))
-    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    observations = rows.groupby("observation", sort=False)
     figure, axes = panels(len(observations), 1, 2.0)
-    for axis, name in zip(axes, observations, strict=True):
-        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
-        for number, scenario in enumerate(scenarios):
-            chosen = [row for row in rows if row.observation == name and row.scenario == scenario]
-            at = [row.time for row in chosen]
-            q = np.array([row.quantiles for row in chosen])
+    for axis, (group, of) in zip(axes, observations, strict=True):
+        name = str(group)
+        seen = dated(levels[name]) if name in levels else []
+        n = draw_levels(axis, seen)
+        for number, scenario in enumerate(rows["scenario"].unique()):
+            q = of[of["scenario"] == scenario]
             colour = PALETTE[number % len(PALETTE)]
-            axis.fill_between(at, q[:, 1], q[:, 7], color=colour, alpha=0.15, lw=0)
-            axis.fill_between(at, q[:, 3], q[:, 5], color=colour, alpha=0.3, lw=0)
-            axis.plot(at, q[:, 4], ".-", color=colour, label=scenario, ms=4)
-        axis.set_title(f"{name} (n = {n}; {chosen[0].n_draws} draws)")
+            axis.fill_between(q["time"], q["q0.05"], q["q0.95"], color=colour, alpha=0.15, lw=0)
+            axis.fill_between(q["time"], q["q0.25"], q["q0.75"], color=colour, alpha=0.3, lw=0)
+            axis.plot(q["time"], q["q0.5"], ".-", color=colour, label=scenario, ms=4)
+        axis.set_title(f"{name} (n = {n}; {q['draws'].iloc[0]} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
-        first = min([row.end for row in levels.get(name, ())] + [row.time for row in rows if row.observation == name])
-        axes[-1].set_xlabel(time.on(axis, first, max(row.time for row in rows if row.observation == name)))
+        first = min([end for end, *_ in seen] + [float(of["time"].min())])
+        axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))
         whole_counts(axis)
         axis.legend(loc="upper left")
     return figure

@@ -9,7 +9,6 @@ from calibration.fit.optimise import ARRIVED, Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
-from calibration.fit.residuals import FittedRow
 from calibration.report.drawing import (
     DATA,
     GREY,
@@ -29,6 +28,7 @@ from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.wording import percent
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -45,8 +45,8 @@ _MARKS = "osD^vPX"
 def fit_figure(
     times: Array,
     courses: Mapping[str, Array],
-    levels: Mapping[str, Sequence[FittedRow]],
-    rows: Sequence[FittedRow],
+    levels: "Mapping[str, pd.DataFrame]",
+    rows: "pd.DataFrame",
     *,
     axis_labels: Mapping[str, str],
     time: TimeAxis,
@@ -59,21 +59,21 @@ def fit_figure(
     courses : by name of the observation, each (n_times,)
     levels : by name of the observation
         Dated levels, their interval in ``lower`` and ``upper``; those with use ``check`` are drawn hollow.
-    rows : sequence of FittedRow
-        For the residuals.
+    rows : DataFrame
+        Fitted numbers, for the residuals.
     axis_labels : by name of the observation
         Variable and units.
     """
     figure, axes = panels(len(courses) + 1, 1, 1.9)
     for axis, (name, course) in zip(axes, courses.items(), strict=False):
         axis.plot(times, course, color=MODEL, label="model at the optimum")
-        n = draw_levels(axis, [(r.end, r.lower, r.upper, r.use) for r in levels.get(name, ())])
+        n = draw_levels(axis, dated(levels[name])) if name in levels else 0
         axis.set_title(f"{name} (n = {n})")
         axis.set_ylabel(wrapped(axis_labels[name], 26))
         axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
         whole_counts(axis)
         axis.legend(loc="upper left")
-    _residuals(axes[-1], [row for row in rows if row.use == "fit" and np.isfinite(row.residual)])
+    _residuals(axes[-1], rows[(rows["use"] == "fit") & np.isfinite(rows["residual"])])
     for axis in axes:
         # a point at the very end is not to be cut in half
         axis.set_xlim(times[0], times[-1] + 0.01 * (times[-1] - times[0]))
@@ -86,7 +86,7 @@ def fit_figure(
 def answer_figure(
     times: Array,
     course: Array,
-    levels: Sequence[FittedRow],
+    levels: "pd.DataFrame",
     *,
     axis_label: str,
     time: TimeAxis,
@@ -101,7 +101,7 @@ def answer_figure(
     ----------
     times, course : (n_times,)
         The median of draws where there is a fan, else the model at the optimum.
-    levels : sequence of FittedRow
+    levels : DataFrame
         As for :func:`fit_figure`.
     fan : (4, n_times), optional
         Ends of the central 90 % and 50 % of draws, ascending.
@@ -121,9 +121,9 @@ def answer_figure(
         axis.fill_between(times, fan[0], fan[3], color=EXPECTED, alpha=0.16, lw=0)
         axis.fill_between(times, fan[1], fan[2], color=EXPECTED, alpha=0.32, lw=0)
     axis.plot(times, course, color=EXPECTED, lw=2)
-    judged = [row for row in levels if noise and np.isfinite(row.low + row.high)]
-    axis.vlines(*np.array([(row.end, row.low, row.high) for row in judged]).reshape(-1, 3).T, color="0.6", lw=2)
-    draw_levels(axis, [(row.end, row.lower, row.upper, row.use) for row in levels], colour=COUNTED, size=5.5)
+    judged = levels[np.isfinite(levels["low"] + levels["high"]) & noise]
+    axis.vlines(judged["end"], judged["low"], judged["high"], color="0.6", lw=2)
+    draw_levels(axis, dated(levels), colour=COUNTED, size=5.5)
     start, end = _shown_span(times, levels)
     axis.set_xlim(start, end)
     axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
@@ -142,17 +142,18 @@ def answer_figure(
 COUNTED, EXPECTED = "#b0440a", "#1c5d94"
 
 
-def _shown_span(times: Array, levels: Sequence[FittedRow]) -> tuple[float, float]:
+def _shown_span(times: Array, levels: "pd.DataFrame") -> tuple[float, float]:
     """From a fifth of the data's span before their first number to their last one; all where there is none."""
-    dated = [row.end for row in levels if np.isfinite(row.lower)]
-    if len(dated) < 2:
+    ends = levels.loc[np.isfinite(levels["lower"]), "end"]
+    if len(ends) < 2:
         return float(times[0]), float(times[-1])
-    span = max(dated) - min(dated)
-    return max(float(times[0]), min(dated) - 0.2 * span), min(float(times[-1]), max(dated) + 0.002 * span)
+    first, last = float(ends.min()), float(ends.max())
+    span = last - first
+    return max(float(times[0]), first - 0.2 * span), min(float(times[-1]), last + 0.002 * span)
 
 
 def _name_ends(
-    axis: "Axes", times: Array, course: Array, levels: Sequence[FittedRow], fan: Array | None, expected: str,
+    axis: "Axes", times: Array, course: Array, levels: "pd.DataFrame", fan: Array | None, expected: str,
     letters: float, end: float,
 ) -> None:  # fmt: skip
     """What was reported last, and what the model has there, to the right of the lines."""
@@ -161,11 +162,11 @@ def _name_ends(
     finite = np.isfinite(course)
     last = float(np.interp(end, times[finite], course[finite])) if finite.any() else np.nan
     names = [(last, f"model: {expected or number(last, digits=3)}", EXPECTED, "bold")]
-    reported = [row for row in levels if np.isfinite(row.lower) and row.use != "check"]
-    if reported:
-        row = max(reported, key=lambda row: row.end)
-        text = number(row.lower) if row.lower == row.upper else f"{number(row.lower)} to {number(row.upper)}"
-        names.append(((row.lower + min(row.upper, row.lower * 2 + 1)) / 2, f"{text} reported", COUNTED, "bold"))
+    reported = levels[np.isfinite(levels["lower"]) & (levels["use"] != "check")]
+    if len(reported):
+        lower, upper = map(float, reported.loc[reported["end"].idxmax(), ["lower", "upper"]])
+        text = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
+        names.append(((lower + min(upper, lower * 2 + 1)) / 2, f"{text} reported", COUNTED, "bold"))
     low, high = axis.get_ylim()
     gap, below = 0.065 * (high - low), -np.inf
     for value, text, colour, weight in sorted(names):
@@ -173,6 +174,11 @@ def _name_ends(
             below = max(value, below + gap)
             axis.annotate(text, (1.012, below), xycoords=("axes fraction", "data"), color=colour, weight=weight,
                           fontsize=letters, va="center", annotation_clip=False)  # fmt: skip
+
+
+def dated(rows: "pd.DataFrame") -> list[tuple[float, float, float, str]]:
+    """Rows as :func:`draw_levels` takes them."""
+    return list(rows[["end", "lower", "upper", "use"]].itertuples(index=False, name=None))
 
 
 def draw_levels(
@@ -199,24 +205,17 @@ def draw_levels(
     return sum(use != "check" for *_, use in numbers) or len(numbers)
 
 
-def _residuals(axis: "Axes", rows: Sequence[FittedRow]) -> None:
+def _residuals(axis: "Axes", rows: "pd.DataFrame") -> None:
     axis.axhline(0, color=GREY, lw=0.8)
     axis.axhspan(-1.96, 1.96, color="0.94", lw=0, zorder=0)
-    for index, name in enumerate(dict.fromkeys(row.observation for row in rows)):
-        chosen = [row for row in rows if row.observation == name]
-        axis.plot(
-            [row.end for row in chosen],
-            [row.residual for row in chosen],
-            _MARKS[index % len(_MARKS)],
-            ms=3.5,
-            color=PALETTE[index % len(PALETTE)],
-            label=name,
-        )
+    for index, (name, chosen) in enumerate(rows.groupby("observation", sort=False)):
+        mark, colour = _MARKS[index % len(_MARKS)], PALETTE[index % len(PALETTE)]
+        axis.plot(chosen["end"], chosen["residual"], mark, ms=3.5, color=colour, label=name)
     limit = beyond_chance(len(rows))
     for place in (-limit, limit):
         axis.axhline(place, color=GREY, lw=0.6, ls=":")
-    for row in unexplained(rows):
-        axis.annotate(row.label, (row.end, row.residual), fontsize=7, ha="right", va="center",
+    for label, end, residual in unexplained(rows)[["label", "end", "residual"]].itertuples(index=False, name=None):
+        axis.annotate(label, (end, residual), fontsize=7, ha="right", va="center",
                       xytext=(-6, 0), textcoords="offset points")  # fmt: skip
     axis.set_ylabel("quantile residual\n[standard normal]")
     axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95 % of each; dotted: 95 % of all together)")

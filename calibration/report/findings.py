@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from calibration.assess.assessment import NOTHING, Assessment
 from calibration.assess.drawn_predictions import DrawnPrediction
 from calibration.assess.posterior_predictive import Predicted
@@ -16,7 +18,7 @@ from calibration.fit.diagnostics import Identifiability
 from calibration.fit.optimise import Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
-from calibration.fit.residuals import FittedRow
+from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.threshold import Threshold
 from calibration.fit.verification import UNUSABLE, Replication
@@ -68,13 +70,17 @@ class Curves:
 
     times: Array
     courses: dict[str, Array]
-    levels: dict[str, tuple[FittedRow, ...]]
+    levels: dict[str, pd.DataFrame]
+
+    def dated(self, name: str) -> pd.DataFrame:
+        """The dated numbers of an observation, none where it has none."""
+        return self.levels.get(name, table_of())
 
     def first(self, observations: Iterable[str]) -> str | None:
         """The observation that a first screen shows: the first with a curve, but for those that are compared only."""
         for name in observations:
-            rows = self.levels.get(name, ())
-            if name in self.courses and (not rows or any(row.use == "fit" for row in rows)):
+            rows = self.dated(name)
+            if name in self.courses and (rows.empty or (rows["use"] == "fit").any()):
                 return name
         return None
 
@@ -147,7 +153,7 @@ class Fit:
 
     study: StudyFacts
     optimum: BestFit
-    rows: tuple[FittedRow, ...]
+    rows: pd.DataFrame
     identifiability: Identifiability
     errors: StandardErrors
     conditions: Conditions

@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -28,7 +27,7 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
     ----------
     result : dataclass
         A field that is a Dataset goes beside the record into a file of the field's name; one that is a mapping of
-        Datasets, into files of its keys. A DataFrame is kept by its columns.
+        Datasets, into files of its keys.
     identity : str
         What the result is of.
     attributes : mapping of str to str
@@ -49,8 +48,6 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
         match value:
             case xr.Dataset():
                 content[field.name] = beside(field.name, value)
-            case pd.DataFrame():
-                content[field.name] = columns(value)
             case Mapping() if any(isinstance(entry, xr.Dataset) for entry in value.values()):
                 content[field.name] = [beside(name, runs) for name, runs in value.items()]
             case _:
@@ -84,12 +81,6 @@ def load_result(kind: type[R], path: Path, identity: str) -> R | None:
         raise WrongRecordError(f"{path.name}: {problem}") from None
 
 
-def columns(frame: pd.DataFrame) -> dict[str, Any]:
-    """A DataFrame as arrays by its columns, texts as such."""
-    arrays = {str(name): frame[name].to_numpy() for name in frame}
-    return {name: array.astype(str) if array.dtype.kind == "O" else array for name, array in arrays.items()}
-
-
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, localns={"pd": pd, "xr": xr, "Mapping": Mapping})
 
@@ -99,8 +90,6 @@ def _field(hint: Any, content: Any, runs: Mapping[str, xr.Dataset]) -> Any:
         return runs[content]
     if hint == _RUNS:
         return {name: runs[name] for name in content}
-    if hint is pd.DataFrame:
-        return pd.DataFrame(from_plain(dict[str, np.ndarray[Any, Any]], content))
     return from_plain(hint, content)
 
 

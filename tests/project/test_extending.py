@@ -187,11 +187,11 @@ def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) ->
     page = page_of(names["_RESULTS"], found, Pictures(), "t", "i")  # type: ignore[arg-type]
     titles = [section.title for section in page.sections]
     assert titles.index("Largest misfits") == titles.index("The data and the model") + 1
-    largest = max((row for row in found.fit.rows if row.use == "fit"), key=lambda row: abs(row.residual))
+    largest = max(found.fit.rows.query("use == 'fit'").itertuples(), key=lambda row: abs(row.residual))
     (table,) = page.sections[titles.index("Largest misfits")].blocks
     assert table.rows[0] == (largest.label, f"{largest.residual:+.1f}")  # type: ignore[union-attr]
     (added,) = [part for part in names["_RESULTS"] if type(part).__name__ == "Misfits"]  # type: ignore[attr-defined]
-    assert added.tables(found)["misfits"][0] == {"number": largest.label, "residual": largest.residual}
+    assert added.tables(found)["misfits"].iloc[0].tolist() == [largest.label, largest.residual]
     assert [type(p) for p in names["_RESULTS"] if p is not added] == [type(p) for p in sections._RESULTS]  # type: ignore[attr-defined]
 
 

@@ -5,8 +5,10 @@ The console ends with the same lines (:mod:`calibration.report.console`).
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from calibration.fit.residuals import FittedRow
+import numpy as np
+
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit
@@ -20,6 +22,9 @@ from cipark_sd.headline import Headline, Standing
 from cipark_sd.pages.blocks import FirstScreen, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed, said_date
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Numbers that are drawn, and constants that a line names, at most; the share of noise of which rows are counted.
 NUMBERS, NAMED, BAND = 3, 3, 0.9
@@ -48,7 +53,7 @@ class First(ReportPart):
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
             "noise": has_bars(observed),
         }
-        parts = (fit.curves.times, course, fit.curves.levels.get(shown, ()))
+        parts = (fit.curves.times, course, fit.curves.dated(shown))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
         yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
 
@@ -173,10 +178,10 @@ def limits(findings: Findings) -> str:
 
 def fit_words(fit: Fit) -> str:
     """How well the model fits: the count of numbers within the band of their noise."""
-    judged = [row for row in fit.rows if row.use == "fit" and math.isfinite(row.low) and math.isfinite(row.high)]
-    if not judged:
+    judged = fit.rows[(fit.rows["use"] == "fit") & np.isfinite(fit.rows["low"]) & np.isfinite(fit.rows["high"])]
+    if judged.empty:
         return ""
-    inside = sum(row.upper >= row.low and row.lower <= row.high for row in judged)
+    inside = ((judged["upper"] >= judged["low"]) & (judged["lower"] <= judged["high"])).sum()
     return f"{inside} of {len(judged)} fitted numbers lie within their 90% range"
 
 
@@ -192,8 +197,9 @@ def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
     for reported in fit.study.predictions:
         record = by_estimand.get(reported.estimand)
         for name in reported.observations if record is not None else ():
-            dated = [row.end for row in fit.curves.levels.get(name, ()) if row.use != "check"]
-            if record is not None and dated and math.isclose(max(dated), reported.time):
+            rows = fit.curves.dated(name)
+            last = rows.loc[rows["use"] != "check", "end"].max()
+            if record is not None and math.isclose(last, reported.time):
                 yield name, record.brief.partition(" ")[0]
 
 
@@ -205,11 +211,11 @@ def caption_words(findings: Findings) -> str:
     if findings.draws is not None and findings.draws.fan is not None:
         line = "Line and bands: the expected value without noise, median with 50% and 90% intervals."
     rows = _rows_shown(fit)
-    hollow = " Open dots: not fitted." if any(row.use != "fit" for row in rows) else ""
+    hollow = " Open dots: not fitted." if (rows["use"] != "fit").any() else ""
     text = f"{line} Dots: reported.{hollow}"
-    if observed is not None and rows:
-        ends = [row.end for row in rows]
-        dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if min(ends) < at <= max(ends)]
+    if observed is not None and len(rows):
+        first, last = rows["end"].min(), rows["end"].max()
+        dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if first < at <= last]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
     return f"{text} {noise_words(fit, observed)}".rstrip()
 
@@ -228,9 +234,8 @@ def noise_words(fit: Fit, observed: Observed | None) -> str:
     return f"Dots may lie outside the bands. Noise included, {fitted}{increases}." if fitted else ""
 
 
-def _rows_shown(fit: Fit) -> Sequence[FittedRow]:
-    shown = first_shown(fit)
-    return () if shown is None else fit.curves.levels.get(shown, ())
+def _rows_shown(fit: Fit) -> "pd.DataFrame":
+    return fit.curves.dated(first_shown(fit) or "")
 
 
 def _name(record: Headline) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,16 @@ from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import band, interval, listed, number
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class Data(ReportPart):
     """Observed against expected."""
 
-    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> "Mapping[str, Rows | pd.DataFrame]":
         """A line for each number."""
-        tables: dict[str, Rows] = {"fitted": [asdict(row) for row in findings.fit.rows]}
+        tables: dict[str, Rows | pd.DataFrame] = {"fitted": findings.fit.rows}
         if findings.fit.courses:
             tables["course_errors"] = [
                 {**{key: value for key, value in asdict(errors).items() if key != "chance"},
@@ -95,12 +99,11 @@ def observed_table(fit: Fit) -> Table:
     rows = []
     label = fit.study.calendar.label
     for observation in fit.study.observations:
-        chosen = [row for row in fit.rows if row.observation == observation.name]
-        n = {use: sum(row.use == use for row in chosen) for use in ("fit", "holdout", "check")}
-        dated = [row.end for row in chosen if row.use != "check"] or [row.end for row in chosen]
-        first, last = label(min(dated)), label(max(dated))
+        chosen = fit.rows[fit.rows["observation"] == observation.name]
+        counts = tuple(str((chosen["use"] == use).sum()) for use in ("fit", "holdout", "check"))
+        dated = chosen if (chosen["use"] == "check").all() else chosen[chosen["use"] != "check"]
+        first, last = label(dated["end"].min()), label(dated["end"].max())
         span = first if first == last else f"{first} to {last}"
-        counts = (str(n["fit"]), str(n["holdout"]), str(n["check"]))
         names = (observation.name, observation.kind, observation.variables)
         rows.append((*names, span, observation.families, *counts))
     head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared only")
@@ -110,12 +113,12 @@ def observed_table(fit: Fit) -> Table:
 def fitted_table(fit: Fit) -> Table:
     """Observed against expected at the optimum, row by row."""
     rows = []
-    for row in fit.rows:
-        observed = f"{row.lower:g}" if row.lower == row.upper else interval(row.lower, row.upper)
-        noise = band(row.low, row.high) if np.isfinite(row.low) else ""
-        rows.append(
-            (row.label, observed, f"{row.expected:.2f}", noise, f"{row.residual:+.1f}", figures_fit.USES[row.use][2])
-        )
+    for row in fit.rows.to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        observed = f"{lower:g}" if lower == upper else interval(lower, upper)
+        noise = band(row["low"], row["high"]) if np.isfinite(row["low"]) else ""
+        shown = (f"{row['expected']:.2f}", noise, f"{row['residual']:+.1f}", figures_fit.USES[row["use"]][2])
+        rows.append((str(row["label"]), observed, *shown))
     head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "

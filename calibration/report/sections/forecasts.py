@@ -1,18 +1,21 @@
 """Forecasts by scenario."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.forecast import EQUAL, OWN, ForecastRow, origins
-from calibration.assess.forecast import table as forecast_lines
+from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
-from calibration.report.sections.base import ReportPart, Rows, record
+from calibration.report.sections.base import ReportPart, record
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Dates of a forecast that stand on the page.
 DATES = 4
@@ -23,35 +26,36 @@ class Forecasts(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows = findings.assessment.forecasts if findings.bands else ()
-        drawn = findings.fit.posterior
-        chosen = [row for row in rows if row.structure in (OWN, EQUAL)]
-        last = {(row.observation, row.scenario, row.structure): row for row in sorted(chosen, key=lambda row: row.time)}
-        for row in last.values():
-            if drawn is not None and np.isfinite(row.quantiles).all():
-                alone = row.structure == OWN
+        rows, drawn = findings.assessment.forecasts, findings.fit.posterior
+        if drawn is None or not findings.bands:
+            return
+        chosen = rows[rows["structure"].isin((OWN, EQUAL))].sort_values("time", kind="stable")
+        for _, of in chosen.groupby(["observation", "scenario", "structure"], sort=False):
+            row = of.iloc[-1]
+            if np.isfinite(row[QUANTILES].to_numpy(float)).all():
+                alone = row["structure"] == OWN
                 n = len({line.name for line in findings.assessment.comparison})
                 mixed = f"the mixture of {n} structures with equal weights"
-                scenario = row.scenario if alone else f"{row.scenario}, mixture"
+                scenario = row["scenario"] if alone else f"{row['scenario']}, mixture"
                 yield record(
                     findings,
-                    f"observation {row.observation} at {row.time:.10g}, scenario {scenario}",
-                    row.quantiles[4],
+                    f"observation {row['observation']} at {row['time']:.10g}, scenario {scenario}",
+                    float(row["q0.5"]),
                     unit="",
                     kind="median",
-                    interval=Bounds(row.quantiles[1], row.quantiles[7], 0.9, "central draws"),
+                    interval=Bounds(float(row["q0.05"]), float(row["q0.95"]), 0.9, "central draws"),
                     conditional_on=("the study's own structure" if alone else mixed,),
-                    basis=replace(drawn.basis, n=row.n_draws),
+                    basis=replace(drawn.basis, n=int(row["draws"])),
                 )
 
-    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Every date and quantile."""
-        rows = forecast_lines(findings.assessment.forecasts)
-        return {"forecast": rows} if rows else {}
+        rows = findings.assessment.forecasts
+        return {} if rows.empty else {"forecast": rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""
-        if findings.assessment.forecasts and findings.bands:
+        if len(findings.assessment.forecasts) and findings.bands:
             yield Drawing(
                 "forecast",
                 figures_assessment.forecast_figure,
@@ -61,7 +65,7 @@ class Forecasts(ReportPart):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if not findings.assessment.forecasts or not findings.bands:
+        if findings.assessment.forecasts.empty or not findings.bands:
             return
         forecasts = findings.assessment.forecasts
         words = (
@@ -84,40 +88,40 @@ class Forecasts(ReportPart):
             yield "Bands and forecasts: the chains have not converged; raise --steps."
 
 
-def own_rows(forecasts: Sequence[ForecastRow]) -> tuple[ForecastRow, ...]:
+def own_rows(forecasts: "pd.DataFrame") -> "pd.DataFrame":
     """Those of the study's own structure."""
-    return tuple(row for row in forecasts if row.structure == OWN)
+    return forecasts[forecasts["structure"] == OWN]
 
 
-def by_structure(forecasts: Sequence[ForecastRow]) -> Iterator[Block]:
+def by_structure(forecasts: "pd.DataFrame") -> Iterator[Block]:
     """Every structure and mixture at the last date, with the study's own settings."""
-    last = max(row.time for row in forecasts)
-    chosen = [row for row in forecasts if row.time == last and row.scenario == forecasts[0].scenario]
-    if len({row.structure for row in chosen}) < 2:
+    last = (forecasts["time"] == forecasts["time"].max()) & (forecasts["scenario"] == forecasts["scenario"].iloc[0])
+    chosen = forecasts[last]
+    if chosen["structure"].nunique() < 2:
         return
-    rows = [
-        (row.observation, row.structure, row.date, *(f"{row.quantiles[i]:{_digits(row)}}" for i in (1, 3, 4, 5, 7)))
-        for row in sorted(chosen, key=lambda row: [r.observation for r in chosen].index(row.observation))
-    ]
     caption = (
         "The last date under every structure and under their mixtures, with the settings as fitted. A band of one "
         "structure holds no doubt about the structure; that of a mixture does, as far as the study lists structures."
     )
-    yield Table(("observation", "structure", "date", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows), caption)
+    yield Table(("observation", "structure", *_HEAD), _rows(chosen, "structure"), caption)
 
 
-def forecast_table(forecasts: Sequence[ForecastRow]) -> Table:
+def forecast_table(forecasts: "pd.DataFrame") -> Table:
     """Quantiles at a few dates, evenly over the time to come."""
-    times = sorted({row.time for row in forecasts})
-    chosen = {times[i] for i in np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)}
-    rows = [
-        (row.observation, row.scenario, row.date, *(f"{row.quantiles[i]:{_digits(row)}}" for i in (1, 3, 4, 5, 7)))
-        for row in sorted(forecasts, key=lambda row: [r.observation for r in forecasts].index(row.observation))
-        if row.time in chosen
-    ]
-    return Table(("observation", "scenario", "date", "5 %", "25 %", "50 %", "75 %", "95 %"), tuple(rows))
+    times = np.unique(forecasts["time"])
+    chosen = times[np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)]
+    return Table(("observation", "scenario", *_HEAD), _rows(forecasts[forecasts["time"].isin(chosen)], "scenario"))
 
 
-def _digits(row: ForecastRow) -> str:
-    """Counts are whole; a measurement has three digits."""
-    return ".0f" if all(q.is_integer() for q in row.quantiles) else ".3g"
+_HEAD = ("date", "5 %", "25 %", "50 %", "75 %", "95 %")
+
+
+def _rows(forecasts: "pd.DataFrame", by: str) -> tuple[tuple[str, ...], ...]:
+    """The rows of a table, an observation after the other; counts are whole, a measurement has three digits."""
+    rows = []
+    for name in forecasts["observation"].unique():
+        for row in forecasts[forecasts["observation"] == name].to_dict("records"):
+            digits = ".0f" if all(float(row[q]).is_integer() for q in QUANTILES) else ".3g"
+            shown = (f"{row[q]:{digits}}" for q in ("q0.05", "q0.25", "q0.5", "q0.75", "q0.95"))
+            rows.append((name, row[by], row["date"], *shown))
+    return tuple(rows)

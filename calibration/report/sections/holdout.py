@@ -1,36 +1,35 @@
 """Predictions from before the data, scored by what came."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from calibration.assess.holdout import RollingOrigin
-from calibration.assess.scores import LEVELS, Score, summaries
+from calibration.assess.scores import summaries
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings, Fit
-from calibration.report.sections.base import ReportPart, Rows
+from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import listed
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class Holdout(ReportPart):
-    """Rolling-origin forecasts against baselines."""
+    """Rolling-origin forecasts of the model and of rivals."""
 
-    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+    def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """A line for each score, and their means."""
         rolling = findings.assessment.rolling
-        if rolling is None:
+        if rolling is None or rolling.scores.empty:
             return {}
-        tables: dict[str, Rows] = {
-            "holdout": [_flat(entry) for entry in rolling.scores],
-            "holdout_summary": [asdict(line) for line in rolling.summary],
-        }
-        return {name: rows for name, rows in tables.items() if rows}
+        return {"holdout": rolling.scores, "holdout_summary": rolling.summary}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """What each forecaster said, and what came."""
         rolling = findings.assessment.rolling
-        if rolling is not None and rolling.scores:
+        if rolling is not None and len(rolling.scores):
             yield Drawing("holdout", figures_assessment.holdout_figure, (rolling, findings.fit.study.calendar))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -55,24 +54,19 @@ class Holdout(ReportPart):
             yield f"Predictions from {dates}, scored by what came later (--holdout)."
 
 
-def _flat(entry: Score) -> dict[str, object]:
-    row = asdict(entry)
-    quantiles = row.pop("quantiles")
-    return row | {f"q{level:g}": value for level, value in zip(LEVELS, quantiles, strict=True)}
-
-
 def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
     """Scores of all forecasters, over all origins and for each."""
-    parts = [("all", rolling.comparable)]
-    origins = sorted({entry.origin for entry in rolling.comparable})
+    whole = rolling.comparable
+    parts = [("all", whole)]
+    origins = sorted(whole["origin"].unique())
     if len(origins) > 1:
-        label = fit.study.calendar.label
-        parts += [(label(o), tuple(entry for entry in rolling.comparable if entry.origin == o)) for o in origins]
+        parts += [(fit.study.calendar.label(origin), whole[whole["origin"] == origin]) for origin in origins]
     rows = [
-        (known, s.forecaster, str(s.n), str(s.n_numbers), f"{s.mean_log_score:.2f} ± {s.log_score_error:.2f}",
-         f"{s.mean_crps:.2f} ± {s.crps_error:.2f}", f"{s.coverage_50:.0%}", f"{s.coverage_90:.0%}")
+        (known, s["forecaster"], str(s["n"]), str(s["n_numbers"]),
+         f"{s['mean_log_score']:.2f} ± {s['log_score_error']:.2f}", f"{s['mean_crps']:.2f} ± {s['crps_error']:.2f}",
+         f"{s['coverage_50']:.0%}", f"{s['coverage_90']:.0%}")
         for known, scores in parts
-        for s in summaries(scores)
+        for s in summaries(scores).to_dict("records")
     ]  # fmt: skip
     head = ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
     caption = (

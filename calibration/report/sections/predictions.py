@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
+import numpy as np
+
 from calibration.assess.drawn_predictions import LEVEL, DrawnPrediction
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
@@ -142,19 +144,19 @@ def _columns(line: DrawnPrediction) -> dict[str, object]:
 
 def reported_number(fit: Fit, prediction: Reported) -> str:
     """What was reported of the quantity at its date, as people read it; empty where nothing was."""
-    rows = [row for name in prediction.observations for row in fit.curves.levels.get(name, ())]
-    at_date = [row for row in rows if math.isclose(row.end, prediction.time) and math.isfinite(row.lower)]
-    if not at_date:
-        return ""
-    row = at_date[0]
-    if math.isinf(row.upper):
-        return f"at least {number(row.lower)}"
-    return number(row.lower) if row.lower == row.upper else interval(row.lower, row.upper)
+    for rows in map(fit.curves.dated, prediction.observations):
+        at_date = rows[np.isclose(rows["end"], prediction.time, rtol=1e-9, atol=0) & np.isfinite(rows["lower"])]
+        if len(at_date):
+            lower, upper = map(float, at_date.iloc[0][["lower", "upper"]])
+            if math.isinf(upper):
+                return f"at least {number(lower)}"
+            return number(lower) if lower == upper else interval(lower, upper)
+    return ""
 
 
 def last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
-    return max((row.end for row in fit.rows if row.use == "fit"), default=-math.inf)
+    return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.commands.findings import columns
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
@@ -31,6 +30,7 @@ from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stabili
 from cipark_sd.headline import Headline, output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.records import columns
 from cipark_sd.wording import grouped
 
 if TYPE_CHECKING:

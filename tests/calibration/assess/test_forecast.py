@@ -9,7 +9,7 @@ import pytest
 from small_study import small_study
 
 from calibration.assess import forecast as module
-from calibration.assess.forecast import LEVELS, OWN, ForecastRow, forecast, origins, table
+from calibration.assess.forecast import LEVELS, OWN, QUANTILES, forecast, origins, table_of
 from calibration.families.normal import Normal
 from calibration.likelihood.posterior import On
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -81,16 +81,14 @@ def test_a_count_goes_on_from_what_it_had_reached(problem: CalibrationProblem) -
 
 def test_a_forecast_adds_up_what_comes_after(problem: CalibrationProblem) -> None:
     rows = forecast(problem, On("native"), THETA, np.random.default_rng(1), every=2.0)
-    assert [(row.scenario, row.observation, row.time, row.origin, row.level) for row in rows] == [
-        ("as fitted", "left", 10, 8, (85, 85)), ("as fitted", "left", 12, 8, (85, 85)),
-    ]  # fmt: skip
-    for row in rows:
-        expected = 85 + 100 * (np.exp(-8 * 0.2) - np.exp(-row.time * 0.2))
-        assert row.mean == pytest.approx(expected, abs=0.6)
-        assert row.n_draws == 400
-        assert list(row.quantiles) == sorted(row.quantiles)
-        assert row.quantiles[LEVELS.index(0.5)] == pytest.approx(expected, abs=1.5)
-    assert forecast(problem, On("native"), THETA, np.random.default_rng(1), every=50.0) == []
+    named = ["scenario", "observation", "time", "origin_time", "origin_level"]
+    assert rows[named].to_numpy().tolist() == [["as fitted", "left", 10, 8, "85"], ["as fitted", "left", 12, 8, "85"]]
+    expected = 85 + 100 * (np.exp(-8 * 0.2) - np.exp(-rows["time"].to_numpy() * 0.2))
+    assert rows["mean"].to_numpy() == pytest.approx(expected, abs=0.6)
+    assert rows["draws"].tolist() == [400, 400]
+    assert (rows[QUANTILES].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    assert rows["q0.5"].to_numpy() == pytest.approx(expected, abs=1.5)
+    assert forecast(problem, On("native"), THETA, np.random.default_rng(1), every=50.0).empty
 
 
 def test_a_flow_is_forecast_over_windows_as_long_as_its_last_one(tmp_path: Path) -> None:
@@ -101,34 +99,37 @@ def test_a_flow_is_forecast_over_windows_as_long_as_its_last_one(tmp_path: Path)
     (tmp_path / "problem.toml").write_text(text)
     (tmp_path / "left.csv").write_text("time,left\n2,33\n4,22\n6,15\n8,10\n")
     rows = forecast(read_problem(tmp_path), On("native"), THETA, np.random.default_rng(1))
-    assert [(row.time, row.origin, row.level) for row in rows] == [(10, 8, None), (12, 8, None)]
-    for row in rows:
-        expected = 100 * (np.exp(-(row.time - 2) * 0.2) - np.exp(-row.time * 0.2))
-        assert row.mean == pytest.approx(expected, abs=0.6)
+    assert rows[["time", "origin_time", "origin_level"]].to_numpy().tolist() == [[10, 8, ""], [12, 8, ""]]
+    times = rows["time"].to_numpy()
+    expected = 100 * (np.exp(-(times - 2) * 0.2) - np.exp(-times * 0.2))
+    assert rows["mean"].to_numpy() == pytest.approx(expected, abs=0.6)
     assert problem.observations[0].kind == "increments"
 
 
-def row(name: str, level: tuple[float, float] | None, date: str = "2019-07-02", origin: float = 2019.5) -> ForecastRow:
-    return ForecastRow("as fitted", name, "2020", 2020.0, date, origin, level, 4.5, tuple(range(9)), 100)
+def row(name: str, level: str, date: str = "2019-07-02", origin: float = 2019.5) -> dict[str, Any]:
+    return {"observation": name, "origin_date": date, "origin_time": origin, "origin_level": level}
 
 
 @pytest.mark.parametrize(("level", "words"), [
     (None, ""), ((85.0, 85.0), "85"), ((80.0, 85.5), "80 to 85.5"), ((80.0, np.inf), "at least 80"),
 ])  # fmt: skip
-def test_the_table_and_the_sentence_say_where_a_series_had_come(level: Any, words: str) -> None:
-    (line,) = table([row("left", level)])
-    assert line == {
-        "structure": "the study's own",
-        "scenario": "as fitted", "observation": "left", "date": "2020", "time": 2020.0, "origin_date": "2019-07-02",
-        "origin_time": 2019.5, "origin_level": words, "mean": 4.5, "q0.025": 0, "q0.05": 1, "q0.1": 2, "q0.25": 3,
-        "q0.5": 4, "q0.75": 5, "q0.9": 6, "q0.95": 7, "q0.975": 8, "draws": 100,
+def test_the_table_and_the_sentence_say_where_a_series_had_come(
+    level: Any, words: str, problem: CalibrationProblem
+) -> None:
+    future = replace(ahead(problem), level=level)
+    first, *_ = module._rows(problem, OWN, "as fitted", future, np.full((100, 4), 90.0))
+    assert list(first) == module.COLUMNS
+    assert first | dict.fromkeys(QUANTILES, 0) == {
+        "structure": "the study's own", "scenario": "as fitted", "observation": "left", "date": "9", "time": 9.0,
+        "origin_date": "8", "origin_time": 8.0, "origin_level": words, "mean": 90.0, "draws": 100,
+        **dict.fromkeys(QUANTILES, 0),
     }  # fmt: skip
     beside = f", {words}" if words else ""
-    assert origins([row("left", level)]) == (f"left continues from its own last fitted row, of 2019-07-02{beside}.",)
+    assert origins(table_of([first])) == (f"left continues from its own last fitted row, of time 8{beside}.",)
 
 
 def test_each_series_has_one_sentence_and_a_time_without_a_date_is_a_number() -> None:
-    rows = [row("left", None, "8", 8.0), row("left", (1.0, 1.0), "9", 9.0), row("other", None)]
+    rows = table_of([row("left", "", "8", 8.0), row("left", "1", "9", 9.0), row("other", "")])
     assert origins(rows) == (
         "left continues from its own last fitted row, of time 8.",
         "other continues from its own last fitted row, of 2019-07-02.",
@@ -139,8 +140,8 @@ def test_draws_that_failed_are_left_out(problem: CalibrationProblem) -> None:
     future = ahead(problem)
     drawn = np.array([[90.0, np.nan, 1, 1], [92.0, np.nan, 1, 1]])
     rows = module._rows(problem, OWN, "late", future, drawn)
-    assert [row.time for row in rows] == [9, 11, 12]
-    assert (rows[0].scenario, rows[0].mean, rows[0].n_draws) == ("late", 91, 2)
+    assert [row["time"] for row in rows] == [9, 11, 12]
+    assert (rows[0]["scenario"], rows[0]["mean"], rows[0]["draws"]) == ("late", 91, 2)
 
 
 def test_courses_ahead_are_those_of_what_is_fitted(problem: CalibrationProblem) -> None:

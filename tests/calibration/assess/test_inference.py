@@ -1,28 +1,27 @@
-"""Scores, contraction, rivals, baselines and self-tests against closed forms and against each other."""
+"""Scores, contraction, rivals and self-tests against closed forms and against each other."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from small_study import rival, small_study
 
-from calibration.assess import baselines, rivals
+from calibration.assess import rivals
 from calibration.assess.contraction import contractions
 from calibration.assess.evidence import log_evidence
 from calibration.assess.forecast import forecast
-from calibration.assess.holdout import baseline_scores, rolling_origin, verdict
+from calibration.assess.holdout import model_scores, rolling_origin, verdict
 from calibration.assess.left_out import left_out
 from calibration.assess.rivals import compare, fit_rivals, leave_one_out, mixture, stacking
 from calibration.assess.scores import (
-    Score,
     crps_sample,
     log_mean_exp,
     mean_error,
     randomised_pit,
 )
 from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
-from calibration.families.normal import Normal
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.bridge import bridge
 from calibration.sampling.chains import Chains
@@ -77,7 +76,7 @@ def test_the_log_score_does_not_underflow():
 
 
 def scores_of(labels):
-    return [Score("model", 0.0, label, float(label), 0, 0, (), 0.0, 0.0, 0.5, True, True) for label in labels]
+    return pd.DataFrame({"label": list(labels), "time": [float(label) for label in labels]})
 
 
 def test_a_number_that_two_origins_predict_is_one_piece_of_evidence():
@@ -301,60 +300,29 @@ def test_draws_of_the_prior_are_told_from_a_posterior(study):
     assert all(line.untouched for line in lines)
 
 
-def test_a_constant_rate_predicts_its_rate():
-    start = np.arange(40.0)
-    count = np.random.default_rng(13).poisson(5.0, 40).astype(float)
-    seen = baselines.Windows(start, start + 1, count)
-    for baseline in baselines.baselines(seen):
-        if baseline.name == "last value":
-            continue
-        ahead, logs = baselines.forecast(
-            baseline,
-            seen,
-            np.array([40.0]),
-            np.array([41.0]),
-            np.array([5.0]),
-            np.random.default_rng(14),
-            most_steps=600,
-        )
-        assert ahead.mean() == pytest.approx(count.mean(), rel=0.5), baseline.name
-        assert log_mean_exp(logs[:, 0]) > stats.poisson.logpmf(5, 5) - 0.8
-    assert baselines.names() == ["constant rate", "last value", "log-linear", "logistic", "Bass"]
-
-
-def test_a_baseline_s_weighted_draws_are_those_of_its_chains(monkeypatch):
-    start = np.arange(12.0)
-    seen = baselines.Windows(start, start + 1, np.random.default_rng(13).poisson(5.0, 12).astype(float))
-    later = (np.array([12.0, 13.0]), np.array([13.0, 14.0]), np.array([5.0, 6.0]))
-    for baseline in baselines.baselines(seen):
-        both = []
-        for weighted in (baselines._weighted, lambda *_: None):
-            with monkeypatch.context() as patched:
-                patched.setattr(baselines, "_weighted", weighted)
-                both.append(baselines.forecast(baseline, seen, *later, np.random.default_rng(14))[1])
-        scores = [log_mean_exp(logs[:, i]) for logs in both for i in range(2)]
-        assert scores[:2] == pytest.approx(scores[2:], abs=0.06), baseline.name
-
-
-def test_the_model_that_made_the_data_beats_a_constant_rate(study):
+def test_the_numbers_after_an_origin_are_scored(study):
+    """The study's own rows of use holdout that lie before the origin are no forecasts."""
     found = rolling_origin(study, density_of, np.random.default_rng(15), effort=EFFORT)
-    by_name = {line.forecaster: line for line in found.summary}
-    assert by_name["model"].n == 4
-    assert by_name["model"].mean_log_score < by_name["constant rate"].mean_log_score
+    (line,) = found.summary.to_dict("records")
+    assert line["n"] == 4
     assert "counts held out" in verdict(found)
+    seen = until(study, 3.0)
+    terms = seen.observations[0].terms
+    before = with_terms(density_of(seen), [replace(terms[0], use="holdout"), *terms[1:]])
+    scores = model_scores(before, np.array([[100.0, 0.2]] * 20), 3.0, np.random.default_rng(1))
+    assert scores["label"].tolist() == [term.label for term in terms if term.use == "holdout"]
 
 
 def test_a_forecast_goes_on_from_the_last_count(study, drawn):
     rows = forecast(study, density_of, drawn.flat, np.random.default_rng(16), scenarios=study.scenarios)
-    assert [(row.scenario, row.time) for row in rows] == [
-        (s, t) for s in ("as fitted", "late") for t in (9, 10, 11, 12)
-    ]
-    assert rows[0].quantiles[0] >= 85
+    assert rows["scenario"].tolist() == ["as fitted"] * 4 + ["late"] * 4
+    assert rows["time"].tolist() == [9, 10, 11, 12] * 2
+    assert rows["q0.025"][0] >= 85
     # the same draws and random numbers under a scenario that sets nothing
-    assert rows[0].quantiles == rows[4].quantiles
+    assert rows.drop(columns="scenario").loc[0].equals(rows.drop(columns="scenario").loc[4])
     size, rate = drawn.flat.T
     expected = (size * (np.exp(-8 * rate) - np.exp(-12 * rate))).mean()
-    assert rows[3].mean - 85 == pytest.approx(expected, rel=0.1)
+    assert rows["mean"][3] - 85 == pytest.approx(expected, rel=0.1)
 
 
 def test_the_band_holds_the_share_of_uniform_ranks_that_it_says():
@@ -406,30 +374,3 @@ def test_weights_count_in_the_fit_and_not_in_scores(study):
     theta = np.array([[100.0, 0.2], [80.0, 0.3]])
     assert half.log_likelihood(theta) == pytest.approx(density.log_likelihood(theta) / 2)
     assert half.pointwise(theta, weighted=False) == pytest.approx(density.pointwise(theta))
-
-
-def _until_the_third_year(study, **changes):
-    """The study as of year 3; ``changes`` of all its terms."""
-    seen = until(study, 3.0)
-    (observation,) = seen.observations
-    return replace(observation, terms=tuple(replace(term, **changes) for term in observation.terms))
-
-
-def test_baselines_are_for_counts_that_do_not_fall(study):
-    rng = np.random.default_rng(1)
-    counts = _until_the_third_year(study)
-    assert {score.forecaster for score in baseline_scores(counts, 3.0, rng, most_steps=200)} >= {
-        "constant rate",
-        "logistic",
-    }
-    measured = _until_the_third_year(study, noise=replace(counts.terms[0].noise, family=Normal(), spread=1.0))
-    assert baseline_scores(measured, 3.0, rng, most_steps=200) == []
-    fallen = replace(counts, terms=(replace(counts.terms[0], lower=-2.0, upper=-2.0), *counts.terms[1:]))
-    assert baseline_scores(fallen, 3.0, rng, most_steps=200) == []
-
-
-def test_what_lies_before_the_origin_is_no_forecast(study):
-    counts = _until_the_third_year(study)
-    before = replace(counts, terms=(replace(counts.terms[0], use="holdout"), *counts.terms[1:]))
-    scores = baseline_scores(before, 3.0, np.random.default_rng(1), most_steps=200)
-    assert {score.label for score in scores} == {term.label for term in counts.terms if term.use == "holdout"}

@@ -5,16 +5,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from calibration.assess import scores
 from calibration.assess.scores import (
+    COLUMNS,
     LEVELS,
-    Score,
     crps_sample,
     mean_error,
     quantiles,
     summaries,
+    table_of,
 )
 
 HUNDRED = np.arange(1.0, 101.0)
@@ -24,13 +26,20 @@ def number(lower: float, upper: float) -> Any:
     return SimpleNamespace(label="left 7", time=7.0, lower=lower, upper=upper)
 
 
-def scored(lower: float, upper: float, draws: Any = HUNDRED) -> Score:
-    return scores.score("model", 5.0, number(lower, upper), draws, np.log([0.1, 0.3]), np.random.default_rng(1))
+def scored(lower: float, upper: float, draws: Any = HUNDRED) -> pd.Series:
+    rng = np.random.default_rng(1)
+    row = scores.score("model", 5.0, number(lower, upper), draws, np.log([0.1, 0.3]), rng)
+    return table_of([row]).iloc[0]
+
+
+def ends_of(score: pd.Series) -> list[float]:
+    return score[list(COLUMNS[-len(LEVELS) :])].tolist()
 
 
 def test_quantiles_are_draws_at_the_ends_of_ninety_and_fifty_per_cent() -> None:
     assert LEVELS == (0.05, 0.25, 0.5, 0.75, 0.95)
-    assert scored(7, 7).quantiles == (5, 25, 50, 75, 95)
+    assert ends_of(scored(7, 7)) == [5, 25, 50, 75, 95]
+    assert COLUMNS[-5:] == ("q0.05", "q0.25", "q0.5", "q0.75", "q0.95")
     assert all(math.isnan(q) for q in quantiles(np.empty(0), LEVELS))
     assert len(quantiles(np.empty(0), LEVELS)) == 5
 
@@ -56,7 +65,7 @@ def test_a_score_is_of_the_number_that_was_seen() -> None:
     assert math.isnan(ends.crps)
     assert 0.06 <= ends.pit <= 0.09
     # runs that failed are no forecast
-    assert scored(7, 7, np.append(HUNDRED, [np.nan, np.inf])).quantiles == (5, 25, 50, 75, 95)
+    assert ends_of(scored(7, 7, np.append(HUNDRED, [np.nan, np.inf]))) == [5, 25, 50, 75, 95]
 
 
 def test_without_a_draw_nothing_is_inside_and_the_scores_are_infinite() -> None:
@@ -65,12 +74,13 @@ def test_without_a_draw_nothing_is_inside_and_the_scores_are_infinite() -> None:
     assert (score.log_score, score.crps) == (math.inf, math.inf)
     assert math.isnan(score.pit)
     assert (score.inside_50, score.inside_90) == (False, False)
-    assert len(score.quantiles) == len(LEVELS)
+    assert np.isnan(ends_of(score)).all()
 
 
-def at(times: Any, forecaster: str = "model", **changes: Any) -> list[Score]:
+def at(times: Any, forecaster: str = "model", **changes: Any) -> pd.DataFrame:
     fields = {"log_score": 0.0, "crps": 0.0, "inside_50": True, "inside_90": True} | changes
-    return [Score(forecaster, 0.0, f"{t:g}", float(t), 0, 0, (), pit=0.5, **fields) for t in times]
+    rows = [{"forecaster": forecaster, "origin": 0.0, "label": f"{t:g}", "time": float(t)} for t in times]
+    return table_of(rows).assign(**fields)
 
 
 @pytest.mark.parametrize("n", [5, 26])
@@ -99,14 +109,14 @@ def test_two_numbers_are_enough_for_an_error() -> None:
 
 
 def test_a_summary_is_a_line_for_each_forecaster_best_first() -> None:
-    good = at([1, 2, 2, 3], log_score=1.0, crps=2.0)
-    good[0] = at([1], log_score=3.0, crps=math.nan, inside_50=False, inside_90=False)[0]
+    first_seen = [False, True, True, True]
+    good = at([1, 2, 2, 3], crps=[math.nan, 2.0, 2.0, 2.0], inside_50=first_seen, inside_90=first_seen)
+    good["log_score"] = logs = np.array([3.0, 1.0, 1.0, 1.0])
     bad = at([1, 2], "flat", log_score=9.0, crps=math.nan, inside_50=False)
-    first, second = summaries([*bad, *good])
+    first, second = summaries(pd.concat([bad, good])).itertuples()
     assert (first.forecaster, first.n, first.n_numbers, first.n_exact) == ("model", 4, 3, 3)
     assert (first.mean_log_score, first.mean_crps) == (1.5, 2.0)
     assert (first.coverage_50, first.coverage_90) == (0.75, 0.75)
-    logs = np.array([3.0, 1.0, 1.0, 1.0])
     assert first.log_score_error == mean_error(logs, good)
     assert first.crps_error == 0
     assert (second.forecaster, second.n, second.n_exact, second.mean_log_score) == ("flat", 2, 0, 9.0)

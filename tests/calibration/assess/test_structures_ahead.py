@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from small_study import rival, small_study
 
-from calibration.assess import baselines
 from calibration.assess.assessment import Stages, _of_structures, assess
-from calibration.assess.forecast import EQUAL, OWN, forecast_mixture
+from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
 from calibration.assess.holdout import MODEL, OriginTask, Scored, Whole, rolling_origin, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.likelihood.posterior import On, posterior
@@ -39,30 +38,20 @@ def test_the_error_of_a_weight_is_its_spread_over_data_sets() -> None:
     assert np.mean(errors) == pytest.approx(spread, rel=0.35)
 
 
-@pytest.fixture
-def one_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others cost chains of their own, and are tested elsewhere."""
-    every = baselines.baselines
-    monkeypatch.setattr(baselines, "baselines", lambda windows: every(windows)[:1])
-
-
-@pytest.mark.usefixtures("one_baseline")
 def test_every_structure_is_fitted_at_every_origin(tmp_path: Path) -> None:
     """B is too slow for its priors; under C nothing leaves, so that the data are impossible."""
     problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
     found = rolling_origin(problem, On("native"), np.random.default_rng(1), rivals=problem.rivals, effort=EFFORT)
     plain = rolling_origin(problem, On("native"), np.random.default_rng(1), effort=EFFORT)
-    assert found.structures == ("A", "B")
     assert found.refuted == ("C",)
-    assert found.scores[: len(plain.scores)] == plain.scores
+    assert found.scores.head(len(plain.scores)).equals(plain.scores)
     # A sets nothing
-    by_name = {name: [s for s in found.scores if s.forecaster == name] for name in (MODEL, "A")}
-    assert [replace(score, forecaster=MODEL) for score in by_name["A"]] == by_name[MODEL]
-    origins = {(score.forecaster, score.origin) for score in found.scores}
-    assert {(name, origin) for name in ("model", "A", "B") for origin in problem.holdout} <= origins
-    assert verdict(found) == verdict(plain)
-    by_name = {line.forecaster: line for line in found.summary}
-    assert by_name["A"].mean_log_score < by_name["B"].mean_log_score
+    by_name = {name: of.reset_index(drop=True) for name, of in found.scores.groupby("forecaster")}
+    assert by_name["A"].assign(forecaster=MODEL).equals(by_name[MODEL])
+    assert by_name.keys() == {MODEL, "A", "B"}
+    assert {tuple(of["origin"].unique()) for of in by_name.values()} == {problem.holdout}
+    assert verdict(found).startswith("By log score no rival predicts better")
+    assert found.summary["forecaster"].tolist() == [MODEL, "A", "B"]
 
 
 def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,11 +70,9 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     monkeypatch.setattr(starts, "annealed", None)
     found = from_arrays(Scored, begun(lambda *_: None))
     assert found.converged
-    for ours, theirs in zip(found.scores, annealed.scores, strict=True):
-        assert ours.log_score == pytest.approx(theirs.log_score, abs=0.05)
+    assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)
 
 
-@pytest.mark.usefixtures("one_baseline")
 def test_origins_of_a_whole_assessment_begin_with_its_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
@@ -110,22 +97,20 @@ def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path
         name: forecast_mixture(problem, On("native"), chosen, np.random.default_rng(1), structure=name)
         for name, chosen in (("own", parts[:1]), ("slow", parts[1:]), ("both", parts))
     }
-    assert {row.structure for row in rows["both"]} == {"both"}
-    last = {name: lines[-1] for name, lines in rows.items()}
-    assert set(last["slow"].quantiles) == {85.0}
-    assert last["both"].mean == pytest.approx((last["own"].mean + last["slow"].mean) / 2)
-    assert last["both"].n_draws == 1000
-    assert all(q.is_integer() for line in rows["both"] for q in line.quantiles)
+    assert set(rows["both"]["structure"]) == {"both"}
+    last = {name: lines.iloc[-1] for name, lines in rows.items()}
+    assert set(last["slow"][QUANTILES]) == {85.0}
+    assert last["both"]["mean"] == pytest.approx((last["own"]["mean"] + last["slow"]["mean"]) / 2)
+    assert last["both"]["draws"] == 1000
+    assert (rows["both"][QUANTILES] % 1 == 0).all(axis=None)
 
 
-@pytest.mark.usefixtures("one_baseline")
 def test_an_assessment_has_them_all(tmp_path: Path) -> None:
     problem = replace(small_study(tmp_path, MORE), holdout=(5.0,))
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
     stages = Stages(holdout=True, rivals=True)
     found = assess(drawn, On("native"), 1, stages, effort=EFFORT)
-    structures = list(dict.fromkeys(row.structure for row in found.forecasts))
-    assert structures == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
+    assert found.forecasts["structure"].unique().tolist() == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
     assert found.discrepancies
     assert all(line.stacking_error >= 0 for line in found.comparison)
     effect = next(effect for effect in found.effects if effect.structure == "A")
@@ -145,8 +130,8 @@ def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip
     rows = _of_structures(problem, fits, [0.0, 1.0], On("native"), (), 1)
-    last = {row.structure: row for row in rows}
+    last = {table["structure"].iloc[0]: table.iloc[-1] for table in rows}
     assert list(last) == ["A", "B", "mixture, leave-one-out weights", EQUAL]
-    assert last["mixture, leave-one-out weights"].quantiles == last["B"].quantiles
-    assert last[EQUAL].quantiles[0] == last["B"].quantiles[0]
-    assert last[EQUAL].quantiles[-1] > last["B"].quantiles[-1]
+    assert last["mixture, leave-one-out weights"][QUANTILES].equals(last["B"][QUANTILES])
+    assert last[EQUAL]["q0.025"] == last["B"]["q0.025"]
+    assert last[EQUAL]["q0.975"] > last["B"]["q0.975"]

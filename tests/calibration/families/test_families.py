@@ -365,9 +365,9 @@ def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monk
     # nothing comes before the first number of a series
     mean = density.by_term(theta)[0][0, 0]
     assert logs[0] == pytest.approx(stats.laplace.logpdf(first.lower, mean, 3 / np.sqrt(2)), rel=1e-12)
-    rows = fitted(density, theta[0])
-    assert (rows[0].low, rows[0].high) == pytest.approx(stats.laplace.ppf([0.05, 0.95], mean, 3 / np.sqrt(2)))
-    assert rows[0].residual == pytest.approx(stats.norm.ppf(stats.laplace.cdf(first.lower, mean, 3 / np.sqrt(2))))
+    first_row = fitted(density, theta[0]).iloc[0]
+    assert (first_row["low"], first_row["high"]) == pytest.approx(stats.laplace.ppf([0.05, 0.95], mean, 3 / np.sqrt(2)))
+    assert first_row["residual"] == pytest.approx(stats.norm.ppf(stats.laplace.cdf(first.lower, mean, 3 / np.sqrt(2))))
     drawn = replicate(density, np.repeat(theta, N, axis=0), np.random.default_rng(4))
     assert drawn[:, 0].std() == pytest.approx(3, rel=0.05)
     scores = laplace.score(drawn, np.array([by[0, 0] for by in density.by_term(theta)]), np.array(3.0))

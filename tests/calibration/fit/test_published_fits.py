@@ -36,7 +36,7 @@ def best(problem: CalibrationProblem) -> Optimum:
 def residuals(optimum: Optimum, theta: Array) -> Array:
     """Expected less observed numbers."""
     density = optimum.goal.density
-    return density.quantities(theta)[0] - np.array([row.lower for row in fitted(density, theta)])
+    return density.quantities(theta)[0] - fitted(density, theta)["lower"].to_numpy()
 
 
 def squares(optimum: Optimum) -> float:

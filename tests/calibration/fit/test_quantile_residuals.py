@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fitted_rows import fitted_rows
 from scipy import stats
 from small_study import small_study
 
@@ -29,7 +30,7 @@ from calibration.fit.quantile_residuals import (
     place_of,
     unexplained,
 )
-from calibration.fit.residuals import FittedRow, fitted
+from calibration.fit.residuals import fitted
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.likelihood.replicate import replicate_term
 from calibration.report import conclusions
@@ -144,10 +145,10 @@ def test_the_cells_of_tables_have_the_law_of_one_cell():
     for mass, column in zip(masses, drawn.T, strict=True):
         assert mass == pytest.approx(np.bincount(column.astype(int), minlength=11) / 40_000, abs=0.01)
         # and the band of the table is that of the draws: a binomial's would be narrower by what the shares vary
-        number = residuals._of_total(0, 0, mass)
+        _, low, high, sd, _ = residuals._of_total(0, 0, mass)
         ends = np.quantile(column, [0.05, 0.95], method="inverted_cdf").tolist()
-        assert [number.low, number.high] == ends
-        assert number.sd == pytest.approx(column.std(), rel=0.02)
+        assert [low, high] == ends
+        assert sd == pytest.approx(column.std(), rel=0.02)
     plain = residuals._cells(density, replace(term, noise=Noise(Multinomial())), here, np.ones(1), np.zeros((1, 0)))
     assert plain[0] == pytest.approx(stats.binom.pmf(np.arange(11), 10, 0.2), abs=1e-12)
 
@@ -172,26 +173,26 @@ THETA = np.array([100.0, 0.2])
 def test_the_table_of_fitted_numbers_holds_them(density):
     rows = fitted(density, THETA)
     means = density.quantities(THETA)[0]
-    for row, mean in zip(rows, means, strict=True):
+    for row, mean in zip(rows.itertuples(), means, strict=True):
         place = place_of(density.problem.method.seed, "left", row.label, row.start, row.end)
         share = stats.poisson.cdf(row.lower - 1, mean) + place * stats.poisson.pmf(row.lower, mean)
         assert row.residual == pytest.approx(stats.norm.ppf(share), abs=1e-6)
         assert row.sd == pytest.approx(math.sqrt(mean))
-    assert len({row.residual for row in rows}) == len(rows)
+    assert rows["residual"].is_unique
 
 
 def test_a_residual_depends_on_the_seed_and_on_no_other_number(density):
     rows = fitted(density, THETA)
     terms = [replace(term, use="check") if i == 3 else term for i, term in enumerate(density.problem.terms)]
-    assert [row.residual for row in fitted(with_terms(density, terms), THETA)] == [row.residual for row in rows]
+    assert fitted(with_terms(density, terms), THETA)["residual"].equals(rows["residual"])
     problem = density.problem
     other = replace(density, problem=replace(problem, method=replace(problem.method, seed=problem.method.seed + 1)))
-    assert all(a.residual != b.residual for a, b in zip(fitted(other, THETA), rows, strict=True))
+    assert (fitted(other, THETA)["residual"] != rows["residual"]).all()
     assert 0.49 < np.mean([place_of(1, name) for name in range(5000)]) < 0.51
 
 
 def row(residual, use="fit", label="r", **more):
-    return replace(FittedRow("o", label, use, 0.0, 1.0, 3.0, 3.0, 2.0, 0.0, 5.0, 1.0, residual, -1.0), **more)
+    return {"residual": residual, "use": use, "label": label} | more
 
 
 def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
@@ -201,16 +202,17 @@ def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
     largest = np.abs(np.random.default_rng(3).normal(size=(20_000, 34))).max(axis=1)
     assert (largest > beyond_chance(34)).mean() == pytest.approx(0.05, abs=0.006)
     rows = [*(row(0.3) for _ in range(33)), row(3.1, label="near")]
-    assert unexplained(rows) == []
-    assert [far.label for far in unexplained([*rows[:33], row(-3.3, label="far")])] == ["far"]
-    assert unexplained([row(9.0, use="check"), row(1.5), row(math.nan)]) == []
+    assert unexplained(fitted_rows(*rows)).empty
+    assert unexplained(fitted_rows(*rows[:33], row(-3.3, label="far")))["label"].tolist() == ["far"]
+    assert unexplained(fitted_rows(row(9.0, use="check"), row(1.5), row(math.nan))).empty
     # of two numbers the same is beyond chance that is not among 34
-    assert unexplained([row(3.1, label="near"), row(0.1)]) != []
+    assert len(unexplained(fitted_rows(row(3.1, label="near"), row(0.1)))) == 1
 
 
 def test_the_sentence_names_what_is_beyond_chance_only():
     def said(*rows):
-        fit = SimpleNamespace(rows=rows, profiles=(), study=SimpleNamespace(questions=SimpleNamespace(supports="")))
+        asked = SimpleNamespace(questions=SimpleNamespace(supports=""))
+        fit = SimpleNamespace(rows=fitted_rows(*rows), profiles=(), study=asked)
         return conclusions.supports(fit, NOTHING)
 
     few = [row(0.5) for _ in range(15)]
@@ -229,16 +231,17 @@ def test_running_totals_of_intervals_add_their_middles():
     )
     rows = [row(0.0, start=i, end=i + 1.0, lower=lower, upper=upper) for i, (lower, upper) in enumerate(ends)]
     observation = SimpleNamespace(name="o", kind="increments", terms=terms)
-    assert [(level.lower, level.upper) for level in levels(rows, observation)] == [(2.0, 4.0), (8.0, 8.0), (8.0, 14.0)]
+    found = levels(fitted_rows(*rows), observation)
+    assert found[["lower", "upper"]].to_numpy().tolist() == [[2.0, 4.0], [8.0, 8.0], [8.0, 14.0]]
 
 
 def test_shares_in_the_table(density):
     share = Share("s", (QUANTITY, QUANTITY), 3.0, 5.0, 12.0, Noise(Binomial()))
-    numbers = list(residuals._numbers(
+    ((expected, low, high, sd, tails),) = list(residuals._numbers(
         SimpleNamespace(spread=lambda noise, theta: np.ones(1)), share, np.array([[1.0, 4.0]]), np.array([1.0, 4.0]),
         np.zeros((1, 0))))  # fmt: skip
     law = stats.binom(12, 0.25)
-    assert (numbers[0].expected, numbers[0].sd) == (pytest.approx(3.0), pytest.approx(1.5))
-    assert (numbers[0].low, numbers[0].high) == (law.ppf(0.05), law.ppf(0.95))
+    assert (expected, sd) == (pytest.approx(3.0), pytest.approx(1.5))
+    assert (low, high) == (law.ppf(0.05), law.ppf(0.95))
     share_at = law.cdf(2) + 0.5 * (law.cdf(5) - law.cdf(2))
-    assert numbers[0].tails.residual(0.5) == pytest.approx(stats.norm.ppf(share_at), abs=1e-9)
+    assert tails.residual(0.5) == pytest.approx(stats.norm.ppf(share_at), abs=1e-9)

@@ -58,8 +58,7 @@ def fit(study: cp.Study) -> Fit:
 def test_the_scenario_of_a_fit_runs_the_model_of_the_file_to_the_numbers_of_the_fit(path: Path, fit: Fit) -> None:
     run = cp.simulate(path, fit.scenario, save=["Infected"])
     rows = fit.findings.fit.rows
-    expected = [row.expected for row in rows]
-    np.testing.assert_allclose(run.cp["Infected"].sel(time=[row.end for row in rows]), expected, rtol=1e-12)
+    np.testing.assert_allclose(run.cp["Infected"].sel(time=rows["end"].to_numpy()), rows["expected"], rtol=1e-12)
     assert {"population", "contact_rate"} <= set(fit.scenario.overrides)
     assert not any("noise" in name for name in fit.scenario.overrides)
 

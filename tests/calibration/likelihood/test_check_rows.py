@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 from undrawn import undrawn
 
-from calibration.assess import baselines, rivals, self_test
+from calibration.assess import rivals, self_test
 from calibration.commands import pipeline
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.effort import Effort
@@ -112,7 +112,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     done: dict[str, Path] = {}
     with pytest.MonkeyPatch.context() as patch:
         few = Effort(ensembles=2, walkers=24, block=50, most_steps=100, least_steps=100)
-        patch.setattr(baselines, "EFFORT", few)
         # in this process, where little is sampled
         patch.setattr(pipeline, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})

@@ -75,9 +75,9 @@ def test_a_growing_whole_gives_its_new_members_the_same_chance(tmp_path: Path) -
     chance = (left[1] - left[0]) / (1 - left[0])
     expected = stats.binom.logpmf(9, 29, chance)
     assert density.pointwise(np.array([[0.2]]))[0, 2] == pytest.approx(expected, rel=1e-9)
-    row = fitted(density, np.array([0.2]))[2]
-    assert row.expected == pytest.approx(11 + 29 * chance, rel=1e-9)
-    assert row.sd == pytest.approx(np.sqrt(29 * chance * (1 - chance)), rel=1e-6)
+    row = fitted(density, np.array([0.2])).iloc[2]
+    assert row["expected"] == pytest.approx(11 + 29 * chance, rel=1e-9)
+    assert row["sd"] == pytest.approx(np.sqrt(29 * chance * (1 - chance)), rel=1e-6)
 
 
 def test_draws_are_members_one_by_one(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from small_study import MODEL
 
-from calibration.assess import baselines
 from calibration.assess.forecast import forecast
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import On, Posterior, posterior
@@ -212,23 +211,6 @@ def test_a_course_is_known_at_the_steps_that_matter(tmp_path: Path) -> None:
     np.testing.assert_allclose(few.quantities(nobody_waits), every.quantities(nobody_waits), rtol=1e-6)
 
 
-def test_baselines_know_the_layer_and_nothing_else() -> None:
-    """Of firms that wait for a ceremony a curve that knows of it foretells the next one, and one that does not, not."""
-    ends = np.array([1.0, 2.0, 3.0, 3.05, 4.0, 5.0, 6.0, 6.05])
-    starts = np.array([0.0, *ends[:-1]])
-    layer = Reporting((3.05, 6.05), "share", "rate", 0.0)
-    seen = baselines.Windows(starts[:7], ends[:7], np.array([2.0, 4, 3, 21, 3, 4, 3]))
-    last = starts[7:], ends[7:], np.array([19.0])
-    constant = baselines.baselines(seen)[0]
-    drawn, logs = {}, {}
-    for name, given in (("knows", layer), ("does not", None)):
-        rng = np.random.default_rng(2)
-        drawn[name], logs[name] = baselines.forecast(constant, seen, *last, rng, most_steps=200, layer=given)
-    assert drawn["knows"].mean() > 10
-    assert drawn["does not"].mean() < 3
-    assert np.log(np.exp(logs["knows"]).mean()) > np.log(np.exp(logs["does not"]).mean()) + 2
-
-
 def test_share_and_rate_are_recovered_with_the_rest(tmp_path: Path) -> None:
     density = posterior(study(tmp_path), choose("native"))
     truth = np.array([2000.0, 0.25, 0.7, 0.9])
@@ -269,8 +251,8 @@ def test_a_forecast_knows_the_events_to_come(tmp_path: Path) -> None:
     problem = study(tmp_path)
     theta = np.repeat([[2000.0, 0.25, 1.0, 1e-9]], 400, axis=0)
     rows = forecast(problem, On("native"), theta, np.random.default_rng(1), every=0.5)
-    by_time = {row.time: row.mean for row in rows}
-    assert by_time[8.0] == rows[0].level[0]  # type: ignore[index]
+    by_time = dict(zip(rows["time"], rows["mean"], strict=True))
+    assert f"{by_time[8.0]:g}" == rows["origin_level"][0]
     assert by_time[8.5] > by_time[8.0] + 50
     assert by_time[12.0] == by_time[8.5]
 

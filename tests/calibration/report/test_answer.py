@@ -1,7 +1,6 @@
 """The first screen of a fit: its numbers are those of the records, each with the class that its interval gives it."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fitted_rows import fitted_rows
 from small_study import rival, small_study
 
 from calibration.assess.discrepancies import Discrepancy
@@ -123,11 +123,11 @@ def test_a_change_of_one_sign_is_so_much_more_or_fewer(
 
 
 def test_a_row_outside_its_band_is_counted(fit: Fit) -> None:
-    first = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
-    far = replace(first, lower=first.high + 1, upper=first.high + 1)
-    changed = replace(fit, rows=tuple(far if row is first else row for row in fit.rows))
-    before, after = (int(answer.fit_words(one).split()[0]) for one in (fit, changed))
-    assert after == before - (first.low <= first.upper and first.lower <= first.high)
+    first = fit.rows[fit.rows["use"] == "fit"].iloc[0]
+    rows = fit.rows.copy()
+    rows.loc[first.name, ["lower", "upper"]] = first["high"] + 1
+    before, after = (int(answer.fit_words(one).split()[0]) for one in (fit, replace(fit, rows=rows)))
+    assert after == before - (first["low"] <= first["upper"] and first["lower"] <= first["high"])
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_a_number_that_is_known_as_an_interval_counts_where_it_meets_the_band(
     fit: Fit, lower: float, upper: float, inside: int
 ) -> None:
     """Ends in units of the band: 0 is its lower end, 1 its upper one."""
-    row = next(row for row in fit.rows if row.use == "fit" and math.isfinite(row.low))
-    ends = [row.low + (row.high - row.low) * share for share in (lower, upper)]
-    one = replace(fit, rows=(replace(row, lower=ends[0], upper=ends[1]),))
+    row = fit.rows[fit.rows["use"] == "fit"].iloc[[0]]
+    ends = [row["low"] + (row["high"] - row["low"]) * share for share in (lower, upper)]
+    one = replace(fit, rows=row.assign(lower=ends[0], upper=ends[1]))
     assert answer.fit_words(one).startswith(f"{inside} of 1 fitted numbers lie within")
 
 
@@ -175,7 +175,8 @@ def test_the_caption_says_which_range_the_figure_has(fit: Fit, kind: str) -> Non
     """Of levels the noise is drawn; that of a running total is of its increases, which are not in the figure."""
     (observed, *_) = fit.study.observations
     rows = fit.curves.levels[observed.name]
-    jumps = (rows[-1].end, rows[-1].end + 1)
+    last = float(rows["end"].iloc[-1])
+    jumps = (last, last + 1)
     study = replace(fit.study, observations=(replace(observed, kind=kind, jumps=jumps),))
     said = answer.caption_words(Findings(replace(fit, study=study)))
     assert ("Grey bars" in said) is (kind == "level")
@@ -275,11 +276,12 @@ def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tm
     assert (found.title, found.assumed) == ("Half of them left.", "That all leave alike.")
     assert answer.OWN_WORDS in found.limits
     assert [record.title for record in found.numbers] == ["left at the end", "slower", "left later"]
-    seen = sum(row.lower for row in fit.rows)
-    assert found.known.startswith(f"Left at the end: {seen:.0f} reported. As a check, the fitted model gives ")
+    assert found.known.startswith(
+        f"Left at the end: {fit.rows['lower'].sum():.0f} reported. As a check, the fitted model gives "
+    )
     # a row that is compared only leaves the last date as it was
-    looked_at = replace(fit.rows[-1], use="check")
-    earlier = replace(fit, rows=(*fit.rows[:-1], looked_at))
+    uses = [*fit.rows["use"][:-1], "check"]
+    earlier = replace(fit, rows=fit.rows.assign(use=uses))
     assert all("assumptions alone after 7" in r.conditional_on for r in screen(Findings(earlier)).numbers)
     plain = replace(fit, study=replace(fit.study, questions=replace(fit.study.questions, finding="", assumed="")))
     computed = screen(Findings(plain))
@@ -289,7 +291,7 @@ def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tm
 
 
 def seen(end: float, lower: float, use: str = "fit") -> Any:
-    return SimpleNamespace(end=end, lower=lower, use=use)
+    return {"end": end, "lower": lower, "use": use}
 
 
 def drawn(courses: dict[str, list[float]], **levels: list[Any]) -> Any:
@@ -297,7 +299,7 @@ def drawn(courses: dict[str, list[float]], **levels: list[Any]) -> Any:
     entries = (SimpleNamespace(name="first"), SimpleNamespace(name="second"))
     curves = Curves(
         times=np.array([1.0, 2.0, 3.0]), courses={name: np.array(course) for name, course in courses.items()},
-        levels=levels,
+        levels={name: fitted_rows(*rows) for name, rows in levels.items()},
     )  # fmt: skip
     calendar = SimpleNamespace(label=lambda time: f"{time:g}")
     return SimpleNamespace(curves=curves, study=SimpleNamespace(observations=entries, calendar=calendar))

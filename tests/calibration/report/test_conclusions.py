@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_study import small_study
 
@@ -13,7 +14,7 @@ from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score, mean_error
+from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
 from calibration.fit.standard_errors import ResidualSpread
@@ -110,37 +111,41 @@ def test_without_rivals_nothing_is_attributed(fit: Fit) -> None:
 # --- predictions of what was held out ---------------------------------------------------------------------------------
 
 
-def scored(forecaster: str, origin: float, year: float, log_score: float) -> Score:
-    return Score(forecaster, origin, f"{year:g}", year, 1.0, 1.0, (), log_score, 1.0, 0.5, True, True)
+def scored(forecaster: str, *numbers: tuple[float, float, float]) -> pd.DataFrame:
+    """Scores of numbers ``(origin, year, log score)``."""
+    rows = [
+        {"forecaster": forecaster, "origin": origin, "label": f"{year:g}", "time": year, "log_score": log_score}
+        for origin, year, log_score in numbers
+    ]
+    return table_of(rows).assign(crps=1.0, inside_50=True, inside_90=True)
 
 
-MODEL = [scored("model", 5.0, 6.0, 1.0), scored("model", 5.0, 7.0, 2.0), scored("model", 6.0, 7.0, 4.0)]
-CONSTANT = [scored("constant", 6.0, 7.0, 5.0), scored("constant", 5.0, 6.0, 1.5), scored("constant", 5.0, 7.0, 4.0)]
+MODEL = scored("model", (5.0, 6.0, 1.0), (5.0, 7.0, 2.0), (6.0, 7.0, 4.0))
+CONSTANT = scored("constant", (6.0, 7.0, 5.0), (5.0, 6.0, 1.5), (5.0, 7.0, 4.0))
 
 
-def rolling(*scores: Score, structures: tuple[str, ...] = ()) -> RollingOrigin:
-    return RollingOrigin(scores, (), structures)
+def rolling(*scores: pd.DataFrame) -> RollingOrigin:
+    return RollingOrigin(pd.concat(scores, ignore_index=True), ())
 
 
 def test_gaps_are_paired_by_origin_and_number() -> None:
     difference = np.array([0.5, 2.0, 1.0])
     error = mean_error(difference, MODEL)
     assert error > 0
-    assert conclusions._gaps(rolling(*CONSTANT, *MODEL)) == (
-        "Log score of a baseline less that of the model, mean over 3 predictions of 2 numbers with its standard error, "
+    assert conclusions._gaps(rolling(CONSTANT, MODEL)) == (
+        "Log score of a rival less that of the model, mean over 3 predictions of 2 numbers with its standard error, "
         "in which a number that several origins predict counts once and neighbours in time may depend on each other "
         f"(positive: the model is better): constant +1.17 ± {error:.2f}."
     )
 
 
-def test_a_gap_takes_two_numbers_and_a_baseline() -> None:
-    assert conclusions._gaps(rolling(*MODEL)) == ""
-    assert conclusions._gaps(rolling(MODEL[0], CONSTANT[1])) == ""
-    assert conclusions._gaps(rolling(*MODEL, *CONSTANT, structures=("constant",))) == ""
-    assert conclusions._gaps(rolling(*MODEL[:2], *CONSTANT[1:])) != ""
-    impossible = [replace(CONSTANT[0], log_score=np.inf), *CONSTANT[1:]]
-    other = [replace(score, forecaster="Bass") for score in CONSTANT]
-    words = conclusions._gaps(rolling(*MODEL, *impossible, *other))
+def test_a_gap_takes_two_numbers_and_a_rival_that_differs() -> None:
+    assert conclusions._gaps(rolling(MODEL)) == ""
+    assert conclusions._gaps(rolling(MODEL.head(1), CONSTANT[1:2])) == ""
+    assert conclusions._gaps(rolling(MODEL, MODEL.assign(forecaster="the same"))) == ""
+    assert conclusions._gaps(rolling(MODEL.head(2), CONSTANT[1:])) != ""
+    impossible = CONSTANT.assign(log_score=[np.inf, 1.5, 4.0])
+    words = conclusions._gaps(rolling(MODEL, impossible, CONSTANT.assign(forecaster="Bass")))
     assert ": Bass +1.17" in words
     assert "constant" not in words
 
@@ -156,15 +161,15 @@ def test_why_there_are_no_predictions(fit: Fit) -> None:
 
 def test_predictions_name_the_dates_that_they_rest_on(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conclusions, "verdict", lambda rolling: "The model won.")
-    inquiry: Any = SimpleNamespace(rolling=rolling(*MODEL, *CONSTANT))
+    inquiry: Any = SimpleNamespace(rolling=rolling(MODEL, CONSTANT))
     verdict, gap, dates = conclusions.predicted(fit, inquiry)
     assert verdict == "The model won."
-    assert gap.startswith("Log score of a baseline")
+    assert gap.startswith("Log score of a rival")
     assert dates == (
         "Each forecast rests on the data up to 5 and 6 only; but the model's structure and its dated events were "
         "written by people who knew the later data, so this is no blind test."
     )
-    alone: Any = SimpleNamespace(rolling=rolling(*MODEL))
+    alone: Any = SimpleNamespace(rolling=rolling(MODEL))
     assert len(conclusions.predicted(fit, alone)) == 2
 
 
@@ -244,9 +249,10 @@ def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fi
 
 def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None:
     limit = conclusions.chance_limit(fit)
-    rows = (*fit.rows, replace(fit.rows[0], use="check"), replace(fit.rows[0], residual=np.nan))
+    first = fit.rows.head(1)
+    rows = pd.concat([fit.rows, first.assign(use="check"), first.assign(residual=np.nan)])
     assert conclusions.chance_limit(replace(fit, rows=rows)) == limit
-    assert conclusions.chance_limit(replace(fit, rows=(*fit.rows, fit.rows[0]))) > limit
+    assert conclusions.chance_limit(replace(fit, rows=pd.concat([fit.rows, first]))) > limit
 
 
 def test_an_experiment_whose_effect_is_missing_is_said() -> None:

@@ -441,11 +441,11 @@ def test_a_straight_line_through_a_curve_leaves_runs(tmp_path: Path) -> None:
 
 
 def test_a_series_is_taken_in_the_order_of_time(leaving: Fit, tmp_path: Path) -> None:
-    rows = [row for row in leaving.rows if row.use == "fit"]
-    shuffled = [rows[i] for i in (3, 0, 7, 5, 1, 6, 2, 4)]
+    rows = leaving.rows[leaving.rows["use"] == "fit"]
+    shuffled = rows.iloc[[3, 0, 7, 5, 1, 6, 2, 4]]
     observations = small_study(tmp_path).observations
     assert conditions_module.series_runs(shuffled, observations) == conditions_module.series_runs(rows, observations)
-    signs = [row.residual > 0 for row in rows]
+    signs = (rows["residual"] > 0).tolist()
     assert leaving.conditions.runs[0].runs == 1 + sum(a != b for a, b in itertools.pairwise(signs))
 
 

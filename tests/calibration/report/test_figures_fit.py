@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fitted_rows import fitted_rows
 from scipy import stats
 
 from calibration.fit.optimise import ARRIVED
@@ -56,19 +57,15 @@ def test_levels_are_points_with_intervals_and_arrows_where_they_are_open() -> No
 
 
 def row(observation: str, end: float, residual: float, use: str = "fit") -> Any:
-    return SimpleNamespace(
-        observation=observation,
-        label=f"{observation} {end:g}",
-        end=end,
-        residual=residual,
-        use=use,
-        lower=end,
-        upper=end,
-    )
+    label = f"{observation} {end:g}"
+    seen = {"end": end, "lower": end, "upper": end, "residual": residual}
+    return {"observation": observation, "label": label, "use": use} | seen
 
 
 def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
-    rows = [row("a", 1, 0.5), row("b", 2, -1.5), row("a", 3, 4.5), row("a", 4, np.nan), row("a", 5, 1, "holdout")]
+    rows = fitted_rows(
+        row("a", 1, 0.5), row("b", 2, -1.5), row("a", 3, 4.5), row("a", 4, np.nan), row("a", 5, 1, "holdout")
+    )
     figure = fit_figure(
         np.array([0.0, 5.0, 10.0]), {"a": np.array([-1.0, 2.0, 3.0])}, {}, rows, axis_labels={"a": "A [firm]"},
         time=TimeAxis("Year"),
@@ -101,7 +98,8 @@ def test_residuals_stand_at_their_dates_a_mark_for_each_observation() -> None:
 def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
     courses = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0])}
     labels = {"a": "A", "b": "B"}
-    figure = fit_figure(np.array([0.0, 1.0]), courses, {}, [row("a", 1, 0)], axis_labels=labels, time=TimeAxis("Year"))
+    rows = fitted_rows(row("a", 1, 0))
+    figure = fit_figure(np.array([0.0, 1.0]), courses, {}, rows, axis_labels=labels, time=TimeAxis("Year"))
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "Year"]
 
 
@@ -109,7 +107,7 @@ def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
 def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing(lowest: float, bottom: float) -> None:
     times, course = np.array([0.0, 5.0, 10.0]), np.array([lowest, 9.0, 12.0])
     fan = np.array([course - 2, course - 1, course + 1, course + 2])
-    levels = [row("a", 4, 0), row("a", 7, 0, "check"), row("a", 9, 0)]
+    levels = fitted_rows(row("a", 4, 0), row("a", 7, 0, "check"), row("a", 9, 0))
     (drawn,) = answer_figure(
         times, course, levels, axis_label="Firms", time=TimeAxis("Year"), fan=fan, expected="11.2"
     ).axes
@@ -130,7 +128,7 @@ def test_an_axis_of_counts_starts_at_nothing() -> None:
         np.array([0.0, 1.0]),
         {"a": np.array([5.0, 9.0])},
         {},
-        [row("a", 1, 0)],
+        fitted_rows(row("a", 1, 0)),
         axis_labels={"a": "A"},
         time=TimeAxis("Year"),
     )

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foretold import foretold
 
 from calibration.assess.assessment import NOTHING
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
+from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
 from calibration.assess.self_test import SelfTest
 from calibration.report import conclusions
 from calibration.report.sections import calculation, forecasts, posterior, questions, rivals
@@ -54,17 +55,18 @@ def test_an_effect_stands_as_share_beside_that_of_the_priors() -> None:
 
 @pytest.mark.parametrize(("structures", "n"), [((OWN,), 0), ((OWN, "A", EQUAL), 3)])
 def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n: int) -> None:
-    rows = [
-        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
-                    tuple(10.0 * i + j for j in range(len(LEVELS))), 100, name)
-        for i, name in enumerate(structures)
-        for year in (2020, 2021)
-    ]  # fmt: skip
+    rows = table_of(
+        [
+            foretold(year, [10.0 * i + j for j in range(len(LEVELS))], name)
+            for i, name in enumerate(structures)
+            for year in (2020, 2021)
+        ]
+    )
     tables = list(forecasts.by_structure(rows))
     assert sum(len(cells(table)) for table in tables) == n
     if n:
         assert cells(tables[0])[1] == ("left", "A", "2021", "11", "13", "14", "15", "17")
-    assert forecasts.own_rows(rows) == tuple(row for row in rows if row.structure == OWN)
+    assert set(forecasts.own_rows(rows)["structure"]) == {OWN}
 
 
 def test_the_coverage_of_forecasts_and_effects_is_told_apart() -> None:
@@ -93,11 +95,7 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
     """Each quantile is its own level, so that an interval says which level it is of."""
     monkeypatch.setattr(forecasts, "record", lambda findings, estimand, number, **more: SimpleNamespace(
         estimand=estimand, number=number, **more))  # fmt: skip
-    rows = [
-        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
-                    tuple(year + level for level in LEVELS), 100, structure)
-        for year in (2021, 2020)
-    ]  # fmt: skip
+    rows = table_of([foretold(year, [year + level for level in LEVELS], structure) for year in (2021, 2020)])
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
     posterior = SimpleNamespace(basis=Basis("posterior", 50))
     findings = SimpleNamespace(assessment=assessed, bands=True, fit=SimpleNamespace(posterior=posterior))

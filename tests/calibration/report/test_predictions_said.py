@@ -5,12 +5,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from fitted_rows import fitted_rows
 from small_study import small_study
 
 from calibration.commands.pipeline import Settings, calibrate
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Findings
+from calibration.report.findings import Curves, Findings
 from calibration.report.sections import best_fit, predictions
 from cipark_sd.pages.blocks import Table
 from cipark_sd.pages.parts import Pictures
@@ -19,12 +21,13 @@ SEEN, LATER = "within the data", "after them"
 
 
 def row(end: float, lower: float, upper: float | None = None, use: str = "fit") -> Any:
-    return SimpleNamespace(end=end, lower=lower, upper=lower if upper is None else upper, use=use)
+    return {"end": end, "lower": lower, "upper": lower if upper is None else upper, "use": use}
 
 
 def fit(*rows: Any, **levels: tuple[Any, ...]) -> Any:
     calendar = SimpleNamespace(label=lambda time: f"day {time:g}")
-    return SimpleNamespace(rows=rows, curves=SimpleNamespace(levels=levels), study=SimpleNamespace(calendar=calendar))
+    curves = Curves(np.zeros(0), {}, {name: fitted_rows(*seen) for name, seen in levels.items()})
+    return SimpleNamespace(rows=fitted_rows(*rows), curves=curves, study=SimpleNamespace(calendar=calendar))
 
 
 def at(time: float, *observations: str) -> Any:

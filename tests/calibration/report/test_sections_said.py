@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from foretold import foretold
 
+from calibration.assess import forecast
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.forecast import EQUAL, LEVELS, OWN, ForecastRow
+from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.rivals import Comparison
-from calibration.assess.scores import Score
+from calibration.assess.scores import COLUMNS, table_of
 from calibration.report.sections.forecasts import Forecasts
 from calibration.report.sections.holdout import Holdout
 from calibration.report.sections.posterior import Posterior
@@ -26,14 +28,17 @@ from cipark_sd.pages.parts import Pictures
 ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "pit", "forecast"}))
 
 
-def entry(forecaster: str, origin: float, year: float, log_score: float) -> Score:
-    return Score(forecaster, origin, f"left {year:g}", year, 1, 1, (0.0, 1, 2, 3, 4), log_score, 1.0, 0.5, True, False)
+def entry(forecaster: str, origin: float, year: float, log_score: float) -> dict[str, object]:
+    scores = (log_score, 1.0, 0.5, True, False)
+    row = (forecaster, origin, f"left {year:g}", year, 1.0, 1.0, *scores, 0.0, 1.0, 2.0, 3.0, 4.0)
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 ROLLING = RollingOrigin(
-    tuple(entry(name, origin, origin + 1, bad) for origin in (2019.0, 2020.0) for name, bad in ((MODEL, 1), ("B", 2))),
+    table_of(
+        [entry(name, origin, origin + 1, bad) for origin in (2019.0, 2020.0) for name, bad in ((MODEL, 1), ("B", 2))]
+    ),
     (),
-    ("B",),
 )
 COMPARED = (Comparison("A", "as it is", True, -10.0, -12.0, 0.0, 0.0, 1, 0.75, -15.0, 0.1, 0.8, "importance", 0.2),)
 EFFECTS = (
@@ -42,12 +47,15 @@ EFFECTS = (
     ),
     Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
 )  # fmt: skip
-FORECASTS = [
-    ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0,
-                tuple(10 * (year - 2020) + level for level in LEVELS), 100, structure)
-    for year in range(2021, 2028)
-    for structure in (OWN, EQUAL)
-]  # fmt: skip
+
+
+FORECASTS = forecast.table_of(
+    [
+        foretold(year, [10 * (year - 2020) + level for level in LEVELS], structure)
+        for year in range(2021, 2028)
+        for structure in (OWN, EQUAL)
+    ]
+)
 MIXED = Convergence("rate", 1.004, 900.0, 800.0, 0.2, 0.02, 0.16, 0.2, 0.24, 0.001, 0.002, 0.001, 0.003, 0.05)
 DRAWN = SimpleNamespace(
     how="Importance sampling.",
@@ -65,7 +73,7 @@ def findings(**assessed: Any) -> Any:
         calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
-    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": []}
+    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": forecast.table_of(())}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
 
@@ -94,17 +102,17 @@ def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> 
     assert scores.caption.startswith("Mean scores of the numbers that every forecaster predicted")
     assert shown["holdout"].startswith("What each forecaster said of the numbers that came later: medians and 90 %")
     assert Holdout().tables(found).keys() == {"holdout", "holdout_summary"}
-    assert Holdout().tables(found)["holdout"][0]["q0.95"] == 4
+    assert Holdout().tables(found)["holdout"]["q0.95"].tolist() == [4.0] * 4
     assert [drawing.name for drawing in Holdout().drawings(found)] == ["holdout"]
     assert not list(Holdout().not_run(found))
 
 
 def test_one_origin_has_no_lines_of_its_own() -> None:
-    one = RollingOrigin(ROLLING.scores[:2], (), ("B",))
+    one = RollingOrigin(ROLLING.scores.head(2), ())
     (scores,), _, words = blocks(Holdout(), findings(rolling=one))
     assert [row[0] for row in scores.rows] == ["all", "all"]
     assert not words
-    refuted = RollingOrigin(ROLLING.scores[:2], (), ("B",), ("C",))
+    refuted = RollingOrigin(ROLLING.scores.head(2), (), ("C",))
     assert blocks(Holdout(), findings(rolling=refuted))[2].startswith("Under C the data up to an origin are impossible")
 
 
@@ -213,14 +221,12 @@ def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
     found.bands = False
     assert not list(Forecasts().sections(found, ALL))
     assert not list(Forecasts().drawings(found))
-    alone = findings(forecasts=[row for row in FORECASTS if row.structure == OWN])
+    alone = findings(forecasts=FORECASTS[FORECASTS["structure"] == OWN])
     assert len(blocks(Forecasts(), alone)[0]) == 1
 
 
 def test_counts_are_whole_and_measurements_have_three_digits() -> None:
-    counts = [
-        ForecastRow("as fitted", "left", "2021", 2021.0, "2019", 2019.0, None, 4.0, tuple(map(float, range(9))), 9, OWN)
-    ]
+    counts = forecast.table_of([foretold(2021, list(map(float, range(9))))])
     ((table,), _, _) = blocks(Forecasts(), findings(forecasts=counts))
     assert table.rows[0][3:] == ("1", "3", "4", "5", "7")
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from foretold import foretold
 from scipy import stats
 from small_study import small_study
 
@@ -15,7 +16,7 @@ from calibration.assess import self_test
 from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
 from calibration.assess.counterfactuals import Effect
-from calibration.assess.forecast import LEVELS, ForecastRow
+from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
@@ -195,12 +196,12 @@ def test_what_the_data_decide_is_what_their_weight_moves(fit: Fit) -> None:
 
 
 def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
-    n = len([row for row in fit.rows if row.use == "fit"])
+    n = int((fit.rows["use"] == "fit").sum())
     limit = stats.norm.isf(0.05 / 2 / n)
     for beyond, named in ((1.001, True), (0.999, False)):
-        rows = [replace(fit.rows[0], residual=beyond * limit), *fit.rows[1:]]
+        rows = fit.rows.assign(residual=[beyond * limit, *fit.rows["residual"][1:]])
         said = conclusions.supports(replace(fit, rows=rows), NOTHING)
-        assert (f"left to its noise: {fit.rows[0].label}" in said) is named
+        assert (f"left to its noise: {fit.rows['label'][0]}" in said) is named
         assert ("residual beyond 2.7" in said) is named
 
 
@@ -212,7 +213,7 @@ def test_defaults_of_the_method() -> None:
 
 
 def test_the_band_of_the_noise_is_the_central_ninety_per_cent(fit: Fit) -> None:
-    for row in fit.rows:
+    for row in fit.rows.itertuples():
         assert (row.low, row.high) == tuple(stats.poisson.ppf([0.05, 0.95], row.expected))
         assert row.sd == pytest.approx(np.sqrt(row.expected))
 
@@ -242,17 +243,18 @@ def test_one_search_alone_at_the_best_is_warned_of(fit: Fit, gaps: tuple[float, 
 
 def test_the_main_figure_draws_course_numbers_and_residuals_where_they_are(fit: Fit) -> None:
     times, course = np.linspace(0, 8, 9), np.arange(9.0)
-    rows = [replace(row, end=float(i), lower=2.0 * i, upper=2.0 * i + 1) for i, row in enumerate(fit.rows, start=1)]
+    ends = np.arange(1.0, len(fit.rows) + 1)
+    rows = fit.rows.assign(end=ends, lower=2 * ends, upper=2 * ends + 1)
     figure = fit_figure(
         times, {"left": course}, {"left": rows}, rows, axis_labels={"left": "left [firm]"}, time=TimeAxis("year")
     )
     above, below = figure.axes
     assert above.lines[0].get_xydata().tolist() == np.column_stack([times, course]).tolist()
     assert above.lines[1].get_xydata().tolist() == [[i, 2.0 * i + 0.5] for i in range(1, len(rows) + 1)]
-    ends = [segment[:, 1].tolist() for segment in above.collections[0].get_segments()]
-    assert ends == [[row.lower, row.upper] for row in rows]
+    intervals = [segment[:, 1].tolist() for segment in above.collections[0].get_segments()]
+    assert intervals == rows[["lower", "upper"]].to_numpy().tolist()
     assert above.get_title(loc="left") == f"left (n = {len(rows)})"
-    assert below.lines[1].get_ydata() == pytest.approx([row.residual for row in rows])
+    assert below.lines[1].get_ydata() == pytest.approx(rows["residual"].to_numpy())
     grey = below.patches[0].get_extents().transformed(below.transData.inverted())
     assert (grey.y0, grey.y1) == pytest.approx(stats.norm.ppf([0.025, 0.975]), abs=0.01)
     limit = stats.norm.isf(0.025 / len(rows))
@@ -279,10 +281,7 @@ def test_the_self_test_s_coverage_is_of_central_intervals() -> None:
 
 def test_bands_of_forecasts_are_the_central_ninety_and_fifty_per_cent() -> None:
     quantiles = tuple(np.arange(len(LEVELS), dtype=float))
-    rows = [
-        ForecastRow("as fitted", "left", str(year), float(year), "2019", 2019.0, None, 4.0, quantiles, 100)
-        for year in (2020, 2021)
-    ]
+    rows = table_of([foretold(year, quantiles) for year in (2020, 2021)])
     figure = forecast_figure(rows, {}, time=TimeAxis("year"))
     outer, inner = (collection.get_paths()[0].get_extents() for collection in figure.axes[0].collections)
     ends = [(LEVELS[round(box.y0)], LEVELS[round(box.y1)]) for box in (outer, inner)]

@@ -13,10 +13,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd import results
-from cipark_sd.commands.findings import columns, load_result, save_result
+from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS
-from cipark_sd.records import WrongRecordError, read_record, write_record
+from cipark_sd.records import WrongRecordError, columns, read_record, write_record
 
 
 @dataclass(frozen=True)
