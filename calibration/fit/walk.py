@@ -28,12 +28,15 @@ from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quan
 from calibration.fit.obstacles import obstacles
 from calibration.fit.pace import AIM, Pace, crossing, jumped, root
 from calibration.fit.verdict import Part, Side
+from calibration.likelihood.posterior import Posterior
+from calibration.sampling.effort import cost_of_a_run
 from cipark_sd.arrays import Array
 
 #: Points that the searches of one side may ask for, from all centres together: of 44 sides of a smooth likelihood of 21
 #: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15
-#: of 44 were not found with 1,000, of which 9 had risen by more than half of what they had to.
-MOST_ASKED = 2000
+#: of 44 were not found with 1,000, of which 9 had risen by more than half of what they had to. A larger model
+#: has fewer: as many as cost :data:`WORK` operations, but the least.
+MOST_ASKED, LEAST_ASKED, WORK = 2000, 500, 80_000_000
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
 #: A step below this share of the way from the start, or below rounding, cannot be made smaller.
@@ -106,7 +109,7 @@ class Walk:
         self.watch, self.floor = watch, math.inf
         self.stall = STALL * min(threshold, FLAT_RISE)
         self.places: list[Place] = []
-        self.allowances = {direction: Allowance(MOST_ASKED) for direction in SIDES}
+        self.allowances: dict[float, Allowance] = {}
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
@@ -135,6 +138,8 @@ class Walk:
     def sides(self, floor: float = math.inf) -> Search[tuple[Side, Side]]:
         """Both sides, walked until the least value of all is known; ``floor`` is one that is known from elsewhere."""
         self.floor = floor
+        self.most = most_asked(self.goal.density)
+        self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         if not self.reach > 0:
             return Side("open", self.centre.at), Side("open", self.centre.at)
         while True:
@@ -155,7 +160,7 @@ class Walk:
             return (yield from within(self._side(direction), self.allowances[direction]))
         except Spent:
             farthest = max(self.places, key=lambda place: direction * place.at)
-            return Side("not found", farthest.at, f"{SPENT} after {MOST_ASKED:,} points")
+            return Side("not found", farthest.at, f"{SPENT} after {self.most:,} points")
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""
@@ -337,6 +342,12 @@ class Walk:
             at = float(self.quantity(self.goal.theta(minimum.point[None, :]))[0])
         cost = minimum.value - ((at - aimed) / sigma) ** 2 / 2 if minimum.value < IMPOSSIBLE else IMPOSSIBLE
         return Place(minimum, cost, at, (aimed - at) / sigma**2, aimed, sigma)
+
+
+def most_asked(density: Posterior) -> int:
+    """Points that a side may ask for, whatever the machine."""
+    cost = cost_of_a_run(density)
+    return min(MOST_ASKED, LEAST_ASKED if cost is None else max(LEAST_ASKED, WORK // cost))
 
 
 def union(

@@ -10,6 +10,7 @@ import numpy as np
 
 from calibration.assess.rival_draws import table_of_weights
 from calibration.sampling.convergence import CONVERGED
+from calibration.sampling.draws import name_in_file
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
@@ -67,6 +68,10 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *
         expected = f"NetCDF with a group 'posterior' ({reason})"
         raise InvalidValue("the draws", str(path), expected, where="--draws") from None
     flat = _flat(group, str(path))
+    for parameter in problem.space:
+        in_file = override_key(name_in_file(parameter.name))
+        if in_file in flat:
+            flat[override_key(parameter.name)] = flat.pop(in_file)
     names = [parameter.name for parameter in problem.space if parameter.target == "model"]
     missing: list[CiparkError] = [
         UnknownName(name, flat, kind="parameter", where=str(path)) for name in names if override_key(name) not in flat

@@ -270,12 +270,17 @@ def _coordinate(name: str) -> str:
     return name.replace("/", " per ").replace(" ", "_")
 
 
+def name_in_file(name: str) -> str:
+    """A parameter's name as NetCDF takes it, which keeps the slash for groups."""
+    return name.replace("/", " per ")
+
+
 def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
     import xarray as xr
 
     coords = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     # parameters keep their names: they are no coordinates
-    variables = {name.replace("/", " per "): (("chain", "draw"), values[..., i]) for i, name in enumerate(names)}
+    variables = {name_in_file(name): (("chain", "draw"), values[..., i]) for i, name in enumerate(names)}
     return xr.Dataset(variables, coords)
 
 

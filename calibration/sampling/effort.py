@@ -70,8 +70,11 @@ EFFORT = Effort()
 
 def affordable_steps(density: Posterior) -> int:
     """Steps that cost :data:`WORK` operations, whatever the machine: fewer of a larger model or with more data."""
+    cost = cost_of_a_run(density)
+    return LEAST_STEPS if cost is None else min(max(LEAST_STEPS, WORK // cost), MOST_STEPS)
+
+
+def cost_of_a_run(density: Posterior) -> int | None:
+    """What a run of the model costs, in its operations; None where these are not known."""
     n_operations = density.runner.n_operations
-    if n_operations is None:
-        return LEAST_STEPS
-    cost = n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE
-    return min(max(LEAST_STEPS, WORK // cost), MOST_STEPS)
+    return None if n_operations is None else n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE

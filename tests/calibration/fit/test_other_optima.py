@@ -196,6 +196,7 @@ def test_where_few_searches_agree_others_go_down_from_warmed_chains(
         return likely_starts(shared, n, rng, checkpoints)
 
     monkeypatch.setattr(optimising, "likely_starts", starts)
+    monkeypatch.setattr(optimising, "_starts", lambda *_: np.array([[0.3], [0.6], [0.9]]))
     alone, warmed = (maximise(goal, starts=3, rng=np.random.default_rng(4), warmed=warm) for warm in (False, True))
     assert (abs(alone.theta[0] - 0.5) > 0.05) == disagree
     assert asked == [optimising.LIKELY] * disagree
