@@ -212,7 +212,7 @@ def with_unit(text: str, unit: str) -> str:
     if text not in ("1", "-1") and counted and re.search("[aeiou]", word) and not re.search("[^s]s$", word):
         if re.search("[^aeiou]y$", word):
             word = word[:-1] + "ies"
-        elif re.search("(wol|cal|hal|el|lea|loa)f$|[kwl]ife$", word):
+        elif re.search("(?i)(wol|cal|hal|el|lea|loa)f$|[kwl]ife$", word):
             word = re.sub("fe?$", "ves", word)
         else:
             word += "es" if re.search("(s|x|ch|sh)$", word) else "s"
@@ -233,7 +233,7 @@ def is_counted(unit: str) -> bool:
     if word.lower() in _SAME_PLURAL:
         return True
     # a plural is of its singular
-    if re.search("[a-z]{3,}[^s]s$", word) and word.lower() not in _WITHOUT_PLURAL:
+    if re.search("[a-z]{2,}[^s]s$", word) and word.lower() not in _WITHOUT_PLURAL:
         word = word[:-1]
     times = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
     return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word.lower() not in times
