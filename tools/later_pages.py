@@ -248,20 +248,6 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def _full_loops(full: Row) -> str:
-    return table(
-        ("loop", "gain before", "after", "matters before", "after"),
-        (
-            (
-                row["loop"],
-                *(_band(row[w], 3) for w in ("prior", "posterior")),
-                *(f"{s:.2f}" for s in row["matters"].values()),
-            )
-            for row in full["loops"]
-        ),
-    )
-
-
 def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
     """What thirteen years decide and what they do not."""
     none = fit["constants"]["none"]
@@ -269,21 +255,19 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
     )
     digits = {"working": 0, "residents": 0, "share": 2, "idle": 1, "cover": 2}
-    readings = fit["working"] | {
-        "structures": fit["working"]["structures"] | {"full model, fitted to 2019": full["working"]}
-    }
     of = score["series"]["residents"]
     return written(
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
-        constants=_constants(fit), readings=_readings({"working": readings}), loops=_loops(fit),
+        constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
         nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
-        full=full, full_loops=_full_loops(full), chance=of["full"],
+        full=full, chance=of["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
         two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
-        at_work=full["working"]["2025-02-11"],
+        at_work=score["series"]["working"]["scores"]["some never start, new study, from 2019"]["bands"][-1],
+        fund=_band(full["after"]["Fund Attraction"], 2), fame=_band(full["after"]["Fame Reach"], 2),
     )  # fmt: skip
 
 
