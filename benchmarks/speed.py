@@ -72,7 +72,7 @@ def ratios(sides: Mapping[str, Callable[[], object]], bound: str, repeats: int) 
     return {side: t.least / times[bound].least for side, t in times.items()}
 
 
-def same(ours: Any, theirs: Any, most: float, names: str) -> None:
+def require_agreement(ours: Any, theirs: Any, most: float, names: str) -> None:
     """End the script where two sides do not compute the same."""
     worst = (
         np.abs(ours - theirs).reshape(len(ours), -1).max(axis=1) / np.abs(theirs).reshape(len(ours), -1).max(axis=1)
@@ -90,7 +90,7 @@ def kernels(tools: Tools) -> list[Row]:
         c = twin(case.program, "libmvec")
         call = c.prepared(inputs)
         exact = not OWN & {node.op for node in case.program.nodes}
-        same(
+        require_agreement(
             NativeEngine().execute(case.program, inputs),
             by_run(call(), MANY),
             0 if exact else 1e-12,
@@ -110,7 +110,7 @@ def kernels(tools: Tools) -> list[Row]:
     return rows
 
 
-def one(tools: Tools) -> list[Row]:
+def one_run(tools: Tools) -> list[Row]:
     """One run, beside scalar C of the same program and, where it is at hand, SDEverywhere's."""
     import sdeverywhere
 
@@ -133,13 +133,13 @@ def one(tools: Tools) -> list[Row]:
                 f"SDE {i}": sdeverywhere.native(case, tools.sde, Path(folder), c) for i, c in enumerate(compilers)
             }
             for run in theirs.values():
-                same(expected, run(), 1e-9, f"{case.name}, SDEverywhere and native")
+                require_agreement(expected, run(), 1e-9, f"{case.name}, SDEverywhere and native")
             of = ratios({**native, **theirs}, "SDE 0", 10 * tools.repeats)
             faster = min(of[name] for name in theirs)
             rows.append(Row(f"one run, kernel, beside SDEverywhere's C, {case.name}", of["kernel"] / faster, "1"))
             if tools.zig is not None:
                 module = sdeverywhere.webassembly(case, tools.sde, Path(folder), tools.zig)
-                same(expected, module(), 1e-9, f"{case.name}, SDEverywhere's WebAssembly and native")
+                require_agreement(expected, module(), 1e-9, f"{case.name}, SDEverywhere's WebAssembly and native")
                 ours = {"wasm": lambda case=case, inputs=inputs: WasmEngine().execute(case.program, inputs)}
                 of = ratios({**ours, "SDE": module}, "SDE", 10 * tools.repeats)
                 rows.append(Row(f"one run as WebAssembly beside SDEverywhere's, {case.name}", of["wasm"], "1"))
@@ -247,7 +247,7 @@ def player(tools: Tools) -> list[Row]:
 
 GROUPS: Mapping[str, Callable[[Tools], list[Row]]] = {
     "kernels": kernels,
-    "one": one,
+    "one": one_run,
     "density": posterior_row,
     "draws": draws,
     "commands": commands,
@@ -266,18 +266,18 @@ def table(rows: list[Row]) -> str:
 
 def keep(rows: Mapping[str, list[Row]], load: float) -> None:
     """Keep the rows of the groups that were measured, and write all that are kept into the page."""
-    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+    groups = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     day = time.strftime("%d %B %Y", time.gmtime()).lstrip("0")
     about = {"measured": f"{day}, load {load:.0f}, {machine()}"}
-    kept |= {group: {**about, "rows": [asdict(row) for row in made]} for group, made in rows.items()}
-    KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    groups |= {group: {**about, "rows": [asdict(row) for row in made]} for group, made in rows.items()}
+    KEPT.write_text(json.dumps(groups, indent=1) + "\n", encoding="utf-8")
     made = "".join(
-        f"{kept[group]['measured']}:\n\n{table([Row(**row) for row in kept[group]['rows']])}\n"
+        f"{groups[group]['measured']}:\n\n{table([Row(**row) for row in groups[group]['rows']])}\n"
         for group in GROUPS
-        if group in kept
+        if group in groups
     )
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    PAGE.write_text(before + BEGIN + made + END + rest.split(END)[1], encoding="utf-8")
+    before, old = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    PAGE.write_text(before + BEGIN + made + END + old.split(END)[1], encoding="utf-8")
 
 
 @click.command(help=__doc__)
@@ -286,9 +286,9 @@ def keep(rows: Mapping[str, list[Row]], load: float) -> None:
     "--sde", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder with SDEverywhere."
 )
 @click.option("--zig", help="A command for zig, which compiles C to WebAssembly.")
-@click.option("--keep", "kept", is_flag=True, help="Keep the rows and write the page.")
+@click.option("--keep", "keeps", is_flag=True, help="Keep the rows and write the page.")
 @click.option("--quick", is_flag=True, help="The small model, each side twice.")
-def main(groups: tuple[str, ...], sde: Path | None, zig: str | None, kept: bool, quick: bool) -> None:
+def main(groups: tuple[str, ...], sde: Path | None, zig: str | None, keeps: bool, quick: bool) -> None:
     cases = (CASES["power"],) if quick else tuple(CASES.values())
     tools = Tools(sde and sde.resolve(), zig, 1 if quick else 7, cases)
     load = os.getloadavg()[0]
@@ -296,7 +296,7 @@ def main(groups: tuple[str, ...], sde: Path | None, zig: str | None, kept: bool,
     for group in groups or (("kernels", "one", "commands") if quick else USUAL):
         made[group] = GROUPS[group](tools)
         print(table(made[group]), flush=True)
-        if kept:
+        if keeps:
             keep(made, load)
     print(f"{machine()}; load {load:.1f}")
 

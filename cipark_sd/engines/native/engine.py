@@ -34,8 +34,9 @@ TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
 WIDE, MANY = 16, 64
 #: Blocks that a thread has at least: below, starting it takes longer than it saves.
 LEAST_BLOCKS = 4
-#: Operations on a vector, some tenths of a second, after which a call comes back, so that Python hears Ctrl-C.
-PART = 2 * 10**8
+#: Operations on a vector after which a call comes back, so that Python hears Ctrl-C: a tenth of a second, or a few if
+#: they are functions.
+PART = 5 * 10**7
 _POINTER = ctypes.c_void_p
 _SIGNATURE = ctypes.CFUNCTYPE(
     None,
