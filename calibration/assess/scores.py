@@ -159,4 +159,5 @@ def summaries(scores: pd.DataFrame) -> pd.DataFrame:
                 "coverage_90": float(entries["inside_90"].mean()),
             }
         )
-    return pd.DataFrame(sorted(lines, key=lambda line: line["mean_log_score"]))
+    lines.sort(key=lambda line: line["mean_log_score"])
+    return pd.DataFrame(lines)

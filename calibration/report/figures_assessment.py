@@ -142,8 +142,8 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
     figure, axes = panels(len(observations), 1, 2.0)
     for axis, (group, of) in zip(axes, observations, strict=True):
         name = str(group)
-        seen = dated(levels[name]) if name in levels else []
-        n = draw_levels(axis, seen)
+        numbers = dated(levels[name]) if name in levels else []
+        n = draw_levels(axis, numbers)
         for number, scenario in enumerate(rows["scenario"].unique()):
             q = of[of["scenario"] == scenario]
             colour = PALETTE[number % len(PALETTE)]
@@ -153,7 +153,7 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
         axis.set_title(f"{name} (n = {n}; {q['draws'].iloc[0]} draws)")
         axis.set_ylim(bottom=0)
         axis.set_ylabel("level")
-        first = min([end for end, *_ in seen] + [float(of["time"].min())])
+        first = min([end for end, *_ in numbers] + [float(of["time"].min())])
         axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))
         whole_counts(axis)
         axis.legend(loc="upper left")
