@@ -255,7 +255,7 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         [100 * end for end in none[key]] for key in ("Pandemic Loss", "Leaving Rate", "Serious Share")
     )
     digits = {"working": 0, "residents": 0, "share": 2, "idle": 1, "cover": 2}
-    of = score["series"]["residents"]
+    of, at_work = score["series"]["residents"], score["series"]["working"]
     return written(
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
@@ -263,10 +263,11 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
         nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
-        full=full, chance=of["full"],
+        full=full, chance=of["full"], worse=at_work["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
         two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
-        at_work=score["series"]["working"]["scores"]["some never start, new study, from 2019"]["bands"][-1],
+        working={name: entry["mean_crps"] for name, entry in at_work["scores"].items()},
+        at_work=at_work["scores"]["some never start, new study, from 2019"]["bands"][-1],
         fund=_band(full["after"]["Fund Attraction"], 2), fame=_band(full["after"]["Fame Reach"], 2),
     )  # fmt: skip
 
