@@ -74,11 +74,11 @@ class _Space:
         return np.asarray(-0.5 * theta**2 - 0.5 * np.log(2 * np.pi))
 
 
-def scores_of(known: Known, seen: Array) -> Any:
+def scores_of(known: Known, data: Array) -> Any:
     """The posterior as the warm-up takes it."""
 
     def likelihood(_: object, points: Array) -> tuple[Array, Array]:
-        away = (seen - known.expected(points)) / known.noise
+        away = (data - known.expected(points)) / known.noise
         return -0.5 * (away**2).sum(axis=1), (away[:, :, None] * known.slopes(points)).sum(axis=1) / known.noise
 
     sloped_scores.log_likelihood_and_gradient = likelihood  # type: ignore[assignment]
@@ -96,8 +96,8 @@ def ranks(known: Known, seed: int) -> Array:
     """Of the parameters of one data set, and of its log likelihood, ``(k + 1,)``."""
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal((1, known.k))
-    seen = known.expected(truth) + known.noise * rng.standard_normal((1, known.expected(truth).shape[1]))
-    scores = scores_of(known, seen)
+    data = known.expected(truth) + known.noise * rng.standard_normal((1, known.expected(truth).shape[1]))
+    scores = scores_of(known, data)
     warm, chains = warming.warmed(scores, summits(scores, GROUPS, rng), rng)
     drawn = warm.target.scores_of(chains.stand[0]).reshape(GROUPS, -1, known.k)
     one_each = drawn[np.arange(GROUPS), rng.integers(drawn.shape[1], size=GROUPS)]
@@ -117,13 +117,13 @@ def main(names: tuple[str, ...], data_sets: int, seed: int, planted: bool, quick
     rows, least, tests = [], 1.0, 0
     for name in names or CASES:
         known = CASES[name]()
-        found = np.array([ranks(known, seed * 100_000 + i) for i in range(2 if quick else data_sets)])
-        for i, column in enumerate(found.T):
+        of_truths = np.array([ranks(known, seed * 100_000 + i) for i in range(2 if quick else data_sets)])
+        for i, column in enumerate(of_truths.T):
             counts = np.bincount(column, minlength=GROUPS + 1)
             p, tests = float(stats.chisquare(counts).pvalue), tests + 1
             least = min(least, p)
-            what = f"parameter {i + 1}" if i < known.k else "log likelihood"
-            rows.append((name, what, " ".join(map(str, counts)), f"{p:.3f}"))
+            quantity = f"parameter {i + 1}" if i < known.k else "log likelihood"
+            rows.append((name, quantity, " ".join(map(str, counts)), f"{p:.3f}"))
     show(f"Ranks of the truth among {GROUPS} chains, data sets of each rank", ("case", "of", "ranks", "p"), rows)
     if not quick and least * tests < LEAST_P:
         raise SystemExit(f"chains are no draws of the posterior: p {least:.2g}, the least of {tests}")

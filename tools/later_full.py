@@ -37,8 +37,8 @@ def from_none(name: str) -> Evidence:
     Draws without loops, each with the constants of the loops from their priors, are weighted by powers of the ratio of
     the likelihoods that grow to one, and moved at each power. Populations are independent; the error is theirs.
     """
-    found = [population(name, number) for number in range(POPULATIONS)]
-    return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(POPULATIONS))
+    ratios = [population(name, number) for number in range(POPULATIONS)]
+    return float(np.mean(ratios)), float(np.std(ratios, ddof=1) / np.sqrt(POPULATIONS))
 
 
 def population(name: str, number: int) -> float:

@@ -83,7 +83,7 @@ def runs(fit: Fit, theta: Array, times: Sequence[float], scenario: Scenario = UN
     grid = dataset["time"].values
     after = np.clip(np.searchsorted(grid, times), 1, len(grid) - 1)
     share = (np.array(times) - grid[after - 1]) / (grid[after] - grid[after - 1])
-    saved = {name: dataset[own.lower().replace(" ", "_")].values for name, own in save.items()}
+    saved = {name: dataset[label.lower().replace(" ", "_")].values for name, label in save.items()}
     # straight between two steps
     return {name: v[:, after - 1] * (1 - share) + v[:, after] * share for name, v in saved.items()}
 

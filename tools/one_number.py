@@ -142,16 +142,16 @@ def places(path: Path) -> Iterator[Place]:
         yield Place(name, sentences=list(statements(text)))
 
 
-def faults(given: Sequence[Place]) -> Iterator[str]:
+def faults(places: Sequence[Place]) -> Iterator[str]:
     """Each number that is another one than its record's, with where it stands."""
-    records = [(place.name, record) for place in given for record in place.records]
+    records = [(place.name, record) for place in places for record in place.records]
     by_name: dict[str, dict[str, str]] = defaultdict(dict)
     for name, record in records:
         by_name[_key(record)].setdefault(f"{record['number']:.10g}", f"{record['number']:.6g} in {name}")
     for estimand, numbers in by_name.items():
         if len(numbers) > 1:
             yield f"{estimand}: {'; '.join(numbers.values())}"
-    for place in given:
+    for place in places:
         for estimand, printed in place.shown:
             its = [record for _, record in records if record["estimand"] == estimand]
             if its and not any(printed.is_of(*_numbers(record)) for record in its):

@@ -326,16 +326,16 @@ def keep_unchanged(names: Sequence[str], commit: str) -> None:
     """Keep the numbers of results whose models were edited since a commit, if these run to the same bits."""
     now = {path: sha for name in names for path, sha in inputs(RESULTS[name]).items()}
     changed = sorted({path for name in names for path, sha in record_of(name)["inputs"].items() if now[path] != sha})
-    if other := [path for path in changed if not path.endswith((".mdl", "policies.toml"))]:
-        sys.exit(f"the results have to be made again: {', '.join(other)} changed")
+    if edited := [path for path in changed if not path.endswith((".mdl", "policies.toml"))]:
+        sys.exit(f"the results have to be made again: {', '.join(edited)} changed")
     digests = {}
     for path in changed:
         before = subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, check=True, capture_output=True).stdout
         digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
         digests |= same_runs(before, ROOT / path) if path.endswith(".mdl") else same_effects(before, ROOT / path)
     for name in names:
-        kept = KEPT / f"{name}.json"
-        kept.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), kept.read_text("utf-8")))
+        file = KEPT / f"{name}.json"
+        file.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), file.read_text("utf-8")))
 
 
 def same_effects(before: bytes, path: Path) -> dict[str, str]:

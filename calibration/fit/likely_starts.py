@@ -49,7 +49,7 @@ def likely_starts(shared: SharedGoal, n: int, rng: np.random.Generator, checkpoi
         When the user stops.
     """
     task = RecordTask(LikelyStartsOf(shared, n, rng), "likely starts", (n,))
-    kept, interrupted = records(LikelyStarts, [task], checkpoints, None, lambda *_: None)
-    if interrupted or kept[0] is None:
+    starts, interrupted = records(LikelyStarts, [task], checkpoints, None, lambda *_: None)
+    if interrupted or starts[0] is None:
         raise KeyboardInterrupt
-    return kept[0].points
+    return starts[0].points

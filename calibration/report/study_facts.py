@@ -151,7 +151,7 @@ def _observed(model: Model, observation: Observation) -> Observed:
 
 def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
     """What is counted, in the modeller's names, with its units; all elements of a variable together bear its name."""
-    keys = [split_key(name) for name, _ in parts]
+    keys = [split_key(override_key(name)) for name, _ in parts]
     counted = Counter(name for name, _ in keys)
     names = [
         model.label(name) if counted[name] == len(model.elements(model[name])) else model.label(name, elements)

@@ -79,16 +79,19 @@ def _problem(document: Document, node: Any, label: str, feature: str, alternativ
 def say_settings(document: Document, variables: Sequence[Variable]) -> None:
     """Warn of what Stella keeps beside the equations and uses in a run: values of input devices, imports, stops."""
     numbers = {v.name: _number(v) for v in variables}
-    other = [
+    devices = [
         (plain_label(node.get("name", "")), node.get("value", ""))
         for node in document.root.iter()
         if node.tag.rpartition("}")[2].rpartition(":")[2] == "control" and node.get("value")
     ]
-    other = [(name, value) for name, value in other if _differs(value, numbers.get(canonical(name)))]
-    if other:
-        named = ", ".join(f"{name} = {value}" for name, value in other[:_NAMED])
-        more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
-        _say(document, f"its input devices hold {named}{more}; here the equations count (--set 'NAME=VALUE' to change)")
+    devices = [(name, value) for name, value in devices if _differs(value, numbers.get(canonical(name)))]
+    if devices:
+        named = ", ".join(f"{name} = {value}" for name, value in devices[:_NAMED])
+        unnamed = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
+        _say(
+            document,
+            f"its input devices hold {named}{unnamed}; here the equations count (--set 'NAME=VALUE' to change)",
+        )
     data = document.child(document.root, "data")
     for node in () if data is None else document.children(data, "import"):
         if node.get("enabled", "true") != "false" and node.get("frequency") != "on_demand":

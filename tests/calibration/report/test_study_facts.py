@@ -44,5 +44,5 @@ def test_an_element_is_named_and_all_of_them_together_are_the_variable(tmp_path:
     control = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
     (tmp_path / "halls.mdl").write_text("{UTF-8}\nHall: North, South ~~|\nSeats[Hall] = 3, 4 ~ seat ~|\n" + control)
     model = read_model(tmp_path / "halls.mdl")
-    assert quantity_label(model, (("seats[north]", 1.0),)) == "Seats[North] [seat]"
-    assert quantity_label(model, (("seats[north]", 1.0), ("seats[south]", 1.0))) == "Seats [seat]"
+    assert quantity_label(model, (("seats[North]", 1.0),)) == "Seats[North] [seat]"
+    assert quantity_label(model, (("seats[North]", 1.0), ("seats[south]", 1.0))) == "Seats [seat]"
