@@ -15,7 +15,7 @@ from cipark_sd.model.variables import Auxiliary, Constant, expressions
 _TIMES: Mapping[str, tuple[int, ...]] = {
     "step": (1,),
     "ramp": (1, 2),
-    "xramp": (1,),
+    "xramp": (1, 2),
     "pulse": (0, 1),
     "pulse_train": (0, 1, 2, 3),
     "xpulse": (0,),

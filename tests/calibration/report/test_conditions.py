@@ -164,7 +164,7 @@ def test_thresholds_are_the_documented_ones() -> None:
     text = " ".join((ROOT / "docs" / "reference" / "calibration.md").read_text(encoding="utf-8").split())
     for words in (
         "by more than one standard error",
-        "a tenth of its value where it has no prior",
+        "or a tenth of its value",
         "collinearity with it is above 10",
         "more than two prior standard deviations",
         "more than half of what is known",
@@ -210,7 +210,7 @@ def test_a_verdict_names_the_held_constant_on_all_pages(leaving: Fit, tmp_path: 
     assert "pace = 1" in {text for record in shown.headlines for text in record.conditional_on}
     (informed,) = (part for part in shown.sections if part.title == leaving.study.questions.informed)
     assert "Intervals of rate are conditional on held constants." in repr(informed)
-    assert "What rate is given is held and not varied" in repr(shown)
+    assert "What rate is given is fixed" in repr(shown)
     write(Findings(leaving), tmp_path)
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:
         rows = {row["name"]: row["verdict"] for row in csv.DictReader(file)}

@@ -94,7 +94,7 @@ def test_remarks_word_for_word() -> None:
         "A prior standard deviation of d moves the data by less than their noise at the optimum, yet the fit gets "
         "worse further out, which bounds the profile."
     )
-    assert all_of(verdict(name="a", held=resting)).remarks[0].startswith("What a is given is held")
+    assert all_of(verdict(name="a", held=resting)).remarks[0].startswith("What a is given is fixed")
     assert all_of(verdict()).remarks == ()
 
 

@@ -28,6 +28,7 @@ from calibration.report.sections.answer import First, first_screen
 from cipark_sd.checkpoints import NOT_KEPT
 from cipark_sd.console import Bars
 from cipark_sd.headline import Bounds
+from cipark_sd.pages.first_screen import unbroken
 from cipark_sd.pages.page import read_page
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
@@ -82,7 +83,7 @@ def test_every_estimand_has_one_number_everywhere(
     for file, before, after in (
         ("report.html", f"<b>{text} ", "<b>12.5 "),
         ("report.html", f">{first.value}", ">12.5"),
-        ("report.html", f"<b>{change.brief}", f"<b>{change.brief.replace(' more', ' fewer')}"),
+        ("report.html", f"<b>{unbroken(change.brief)}", f"<b>{unbroken(change.brief.replace(' more', ' fewer'))}"),
         ("report.html", f">{change.value}", f">-{change.value}"),
         ("calibrate.txt", f"{text} firms (90%", "12.5 firms (90%"),
         ("report.json", f'"number": {first.number!r}', '"number": 12.5'),

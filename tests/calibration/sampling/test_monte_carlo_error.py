@@ -246,9 +246,9 @@ def test_walkers_follow_each_other():
     assert one_by_one(values[..., None]).shape == (1, 12, 1)
 
 
-@pytest.mark.parametrize(("steps", "walkers_say", "shared"), [(200.0, 1000.0, True), (200.0, 280.0, False)])
+@pytest.mark.parametrize(("steps", "walkers_say", "shared"), [(200.0, 1000.0, True), (200.0, 315.0, False)])
 def test_the_course_counts_where_it_is_lower_beyond_doubt(monkeypatch, steps, walkers_say, shared):
-    """By two relative errors of root 8 over the effective steps: 1.4 times at 200 of them."""
+    """By three relative errors of root 8 over the effective steps: 1.6 times at 200 of them."""
     from arviz_stats.base import array_stats as arviz
 
     values = np.random.default_rng(1).standard_normal((2, 50, 10))
@@ -258,7 +258,7 @@ def test_the_course_counts_where_it_is_lower_beyond_doubt(monkeypatch, steps, wa
     answers = iter([steps, walkers_say])
     monkeypatch.setattr(arviz, "ess", lambda *args, **more: next(answers))
     assert effective(values) == pytest.approx(steps * ratio if shared else walkers_say)
-    assert SURE == 2.0
+    assert SURE == 3.0
 
 
 def test_no_more_is_effective_than_there_is(monkeypatch):

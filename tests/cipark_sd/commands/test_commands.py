@@ -397,6 +397,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
     assert result.stdout.split() == [
         "CiparkError",
         "Model",
+        "Noise",
         "Scenario",
         "Study",
         "Table",

@@ -91,7 +91,7 @@ def test_of_two_files_the_last_counts_and_the_digest_covers_both(write_mdl: Writ
         (
             "x.csv",
             "Time,rain\n0,1\n0,2\n",
-            "its value at 0 is '2', expected one value of 'rain' for each time; 1 stands",
+            "its value at 0 is '2', expected one value of 'rain' for each time; 1 comes before",
         ),
         ("x.csv", "Time,snow\n0,1\n", "the columns of 'x.csv' is 'none of them', expected data variables: rain"),
         ("x.csv", "rain,Time\n0,1\n", "the first cell is 'rain', expected 'Time' over the times"),

@@ -97,5 +97,5 @@ def test_a_table_is_moved_by_keys_and_a_word_leads_to_its_meaning(driver: Any, r
     assert reached[-1] == "Table 1.1: Numbers of all kinds."
     driver.find_element("css selector", "a.word").click()
     meaning = driver.execute_script("return document.querySelector(location.hash).nextElementSibling.textContent")
-    assert meaning.startswith("what was taken to be likely before the data")
+    assert meaning.startswith("what was thought likely before the data were used")
     assert driver.get_log("browser") == []

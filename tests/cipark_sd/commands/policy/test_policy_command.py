@@ -60,7 +60,6 @@ def test_the_first_lines_say_what_the_draws_are(written):
         "What was expected, and whether the data say so",
         "Effects of each policy",
         "The structures",
-        "Limitations",
     ]
     first = page.sections[1]
     assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
@@ -255,7 +254,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     asked = Request(sources=(str(fit),), n_draws=4, rivals="M0", seed=1, engine="native", output=tmp_path / "out")
     about = start(asked, Bars()).about
     # no band of them can be trusted: the optimum alone is run
-    assert about.basis.startswith("1 draw from the posterior; the sampling has NOT converged, so that no band of them")
+    assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
     (section,) = parts()[1].sections(Findings(about, {}), Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "posterior, 1 draw, not converged"

@@ -49,7 +49,7 @@ def test_structures_of_a_box_are_listed_in_their_order():
 
 
 def test_an_interval_of_differences_reads_as_others_do():
-    assert band(-17.2, -6.6) == "-17.2 to -6.6"
+    assert band(-17.2, -6.6) == "-17 to -6.6"
 
 
 def test_what_mechanisms_are_worth_has_outcome_date_and_unit():
