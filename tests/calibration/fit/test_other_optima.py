@@ -88,12 +88,12 @@ def test_an_optimum_that_is_not_as_good_is_left_out(tmp_path: Path) -> None:
 
 def test_a_better_fit_that_a_profile_meets_becomes_the_estimate(tmp_path: Path) -> None:
     """From the turn at a = 1 the profile walks over a low hump to the better fit beyond it."""
-    low = replace(CUBIC, y=tuple(-2.3 * x for x in CUBIC.x))
-    stuck = nearby(study(tmp_path, low, WIDE, sd=5.0), [1.0])
+    low = replace(CUBIC, y=tuple(-3.0 * x for x in CUBIC.x))
+    stuck = nearby(study(tmp_path, low, WIDE, sd=25.0), [1.0])
     assert stuck.theta[0] == pytest.approx(1.0, abs=1e-3)
     found, moved = looked_around(stuck)
     assert moved.moved == 1
-    assert moved.theta[0] == pytest.approx(roots(-2.3)[0], abs=1e-4)
+    assert moved.theta[0] == pytest.approx(roots(-3.0)[0], abs=1e-4)
     assert moved.searches[0].theta[0] == moved.theta[0]
     made = found["a"]
     assert made.lower is None or made.lower < moved.theta[0]

@@ -167,7 +167,7 @@ def test_thresholds_are_the_documented_ones() -> None:
         "or a tenth of its value",
         "collinearity with it is above 10",
         "more than two prior standard deviations",
-        "more than half of what is known",
+        "more than half of the information",
         "in one right study in twenty",
     ):
         assert words in text, words
