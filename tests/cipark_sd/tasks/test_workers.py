@@ -211,11 +211,12 @@ def in_group(group):
 @pytest.mark.slow
 def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(tmp_path):
     """Stopped with two workers, ended with two, and compared with one that was never stopped and had one."""
-    small_study(tmp_path, MORE)
+    # more rivals, so that much is left when the first are done
+    small_study(tmp_path, MORE + rival("slower", "pace = 0.4") + rival("quick", "pace = 2.0"))
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     stopped = calibrate(tmp_path, cut, 2)
     deadline = time.monotonic() + 300
-    while len(list((cut / FOLDER).glob("task-*.npz"))) < 2 and time.monotonic() < deadline:
+    while len(list((cut / FOLDER).glob("task-*.npz"))) < 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     # as a terminal does it: Ctrl-C goes to the whole group
     os.killpg(stopped.pid, signal.SIGINT)
@@ -224,7 +225,7 @@ def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(tmp_pa
     left = len(list((cut / FOLDER).glob("task-*.npz")))
     assert calibrate(tmp_path, cut, 2).wait(300) in (0, 1)
     assert calibrate(tmp_path, whole, 1).wait(300) in (0, 1)
-    assert 2 <= left < len(list((cut / FOLDER).glob("task-*.npz")))
+    assert 1 <= left < len(list((cut / FOLDER).glob("task-*.npz")))
     assert tables(cut) == tables(whole)
     assert len(tables(cut)) > 5
 
@@ -246,7 +247,7 @@ def test_workers_of_a_process_that_is_killed_end_and_what_is_done_is_kept(tmp_pa
     program.write_text(KILLED)
     parent = subprocess.Popen([sys.executable, str(program), str(kept)], start_new_session=True)
     deadline = time.monotonic() + 120
-    while len(list(kept.glob("task-*.npz"))) < 2 and time.monotonic() < deadline:
+    while len(list(kept.glob("task-*.npz"))) < 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     parent.kill()
     assert parent.wait(60) == -signal.SIGKILL
