@@ -149,10 +149,8 @@ def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, he
         words = "Profiles of predictions count the priors of all parameters, so that what the data do not inform is "
         words += "bounded by its prior"
     else:
-        words = (
-            "Profiles of predictions count no prior, only bounds, so that a prediction that depends on what the data "
-        )
-        words += "do not inform is open"
+        words = "Profiles of predictions count no prior, only bounds, so that a prediction that depends on what the "
+        words += "data do not inform is open"
     if held:
         words += f"; the {held} that the estimate holds at their prior medians move as well"
     sentences.append(words + ".")

@@ -109,7 +109,8 @@ class Walk:
         self.watch, self.floor = watch, math.inf
         self.stall = STALL * min(threshold, FLAT_RISE)
         self.places: list[Place] = []
-        self.allowances: dict[float, Allowance] = {}
+        self.most = most_asked(goal.density)
+        self.allowances = {direction: Allowance(self.most) for direction in SIDES}
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
@@ -138,8 +139,6 @@ class Walk:
     def sides(self, floor: float = math.inf) -> Search[tuple[Side, Side]]:
         """Both sides, walked until the least value of all is known; ``floor`` is one that is known from elsewhere."""
         self.floor = floor
-        self.most = most_asked(self.goal.density)
-        self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         if not self.reach > 0:
             return Side("open", self.centre.at), Side("open", self.centre.at)
         while True:
