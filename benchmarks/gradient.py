@@ -46,12 +46,12 @@ def compare(case: Case, repeats: int) -> None:
             raise SystemExit(f"{case.name}: the gradient of {name} and differences differ by {worst:.1e}")
         print(f"  {case.name}, {name}: gradient and central differences differ by {worst:.1e}")
     engine = NativeEngine()
-    many, weights = case.inputs(BATCH, dates=dates), np.ones((len(case.saved), len(dates), BATCH))
+    many, weights = case.inputs(BATCH, dates=dates), np.ones((len(case.saved) * len(dates), BATCH))
     sides: dict[str, Callable[[], object]] = {"run": lambda: engine.execute(case.program, many)}
     for parameters in (case.drawn, case.program.params):
         way = adjoint(case.program, parameters)
         sides[f"gradient by {len(parameters)}"] = lambda way=way: engine.execute_back(  # type: ignore[misc]
-            way, many, lambda values, runs: weights[:, :, runs]
+            way, many, np.arange(len(weights)), lambda values, runs: weights[:, runs]
         )
     times = in_turn(sides, repeats=repeats, clock=time.process_time)
     show_times(f"{case.name}, {BATCH} points at once", times, base="run")

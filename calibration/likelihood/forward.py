@@ -162,8 +162,10 @@ class ForwardModel:
             return None
         return Repeated(self.engine, *self._fixed, self._parameters)
 
-    def back(self, values: Array, weigh: "Weigh") -> Array:
+    def back(self, values: Array, places: NDArray[np.intp], weigh: "Weigh") -> Array:
         """The derivatives ``(n, n_model_parameters)`` of the sum of outputs times what ``weigh`` makes of them.
+
+        ``places`` of the outputs are as of :meth:`at`.
 
         Raises
         ------
@@ -173,7 +175,7 @@ class ForwardModel:
         if self._repeated is None:
             expected = "one that has derivatives"
             raise InvalidValue("the engine", self.engine.name, expected, where=self.problem.model.name)
-        return np.asarray(self._repeated.back(values, weigh).T)
+        return np.asarray(self._repeated.back(values, places, weigh).T)
 
     def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""

@@ -45,19 +45,19 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
     logs, gradient = np.empty(len(theta)), np.zeros_like(theta)
 
     def weigh(outputs: Array, places: NDArray[np.intp]) -> Array:
-        """Outputs ``(n_outputs, n_times, m)`` of some rows to the derivatives by them."""
-        runs, rows = outputs.transpose(2, 0, 1), theta[places]
+        """Outputs ``(n_places, m)`` of some rows to the derivatives by them."""
+        rows = theta[places]
         numbers = density.numbers(rows)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            logs[places], by_values, by_theta = _of_values(density, density.reader(runs, numbers), rows)
-            by_outputs, by_numbers = density.reader.back(runs, by_values, numbers)
+            logs[places], by_values, by_theta = _of_values(density, density.reader.of_places(outputs, numbers), rows)
+            by_outputs, by_numbers = density.reader.back(outputs, by_values.T, numbers)
         for name, slope in by_numbers.items():
             by_theta[:, density.space.names.index(name)] += slope
         gradient[places] = by_theta
         return by_outputs
 
     is_model = density.is_model
-    slopes = density.runner.back(theta[:, is_model], weigh)
+    slopes = density.runner.back(theta[:, is_model], density.reader.places, weigh)
     gradient[:, is_model] += slopes
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
 

@@ -24,7 +24,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.timegrid import SLACK, TimeGrid
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_array, csr_array
+    from scipy.sparse import csr_array
 
 #: Before the name of a flow: the output that a stock would hold which the flow fills. No file can have such a name.
 INTEGRAL = "\0integral of "
@@ -72,8 +72,12 @@ class _ReadTogether:
 
     def along(self, values: Array) -> Array:
         """The courses ``(m, n)`` one below the other, of values ``(n_places, n)``."""
-        zero = np.array(0.0)
-        return np.concatenate([sum((weight * values[s] for weight, s in part), start=zero) for part in self.parts])
+        return np.concatenate([_along(part, values) for part in self.parts])
+
+
+def _along(part: Sequence[tuple[float, slice]], values: Array) -> Array:
+    """A course ``(m, n)`` of values ``(n_places, n)``."""
+    return np.asarray(sum((weight * values[steps] for weight, steps in part), start=np.array(0.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,34 +122,39 @@ class Reader:
         return columns % len(self.times) * len(self.outputs) + columns // len(self.times)
 
     @cached_property
-    def _transposed(self) -> "csc_array":
-        return self._sparse.T
-
-    @cached_property
     def _of_places(self) -> "csr_array":
         from scipy.sparse import csr_array
 
         return csr_array(self.weights[:, self._read])
 
     @cached_property
-    def _readings(self) -> tuple[_ReadTogether, ...]:
-        """Courses with one reading are read together."""
+    def _of_places_transposed(self) -> "csr_array":
+        return self._of_places.T.tocsr()
+
+    @cached_property
+    def _parts(self) -> list[list[tuple[float, slice]]]:
+        """Of each course the weights of its outputs, and their steps as rows of the values at :attr:`places`."""
         number = np.cumsum(self._read).reshape(len(self.outputs), len(self.times)) - 1
-        together: dict[Reading, list[Course]] = {}
-        for course in self.courses:
-            together.setdefault(course.reading, []).append(course)
 
         def parts(course: Course) -> list[tuple[float, slice]]:
             used, last = np.flatnonzero(course.weights), course.n_steps - 1
             return [(float(course.weights[i]), slice(number[i, 0], number[i, last] + 1)) for i in used]
 
+        return [parts(course) for course in self.courses]
+
+    @cached_property
+    def _readings(self) -> tuple[_ReadTogether, ...]:
+        """Courses with one reading are read together."""
+        together: dict[Reading, list[int]] = {}
+        for i, course in enumerate(self.courses):
+            together.setdefault(course.reading, []).append(i)
         return tuple(
             _ReadTogether(
-                reading.reads([(self.times[: course.n_steps], course.windows) for course in courses]),
-                [parts(course) for course in courses],
-                np.concatenate([course.places for course in courses]),
+                reading.reads([(self.times[: self.courses[i].n_steps], self.courses[i].windows) for i in those]),
+                [self._parts[i] for i in those],
+                np.concatenate([self.courses[i].places for i in those]),
             )
-            for reading, courses in together.items()
+            for reading, those in together.items()
         )
 
     def of_places(self, values: Array, numbers: Mapping[str, Array]) -> Array:
@@ -172,26 +181,24 @@ class Reader:
                 quantities[:, course.places] = course.reading.read(times, along, course.windows, numbers or {})
         return quantities
 
-    def back(
-        self, values: Array, by_quantities: Array, numbers: Mapping[str, Array] | None = None
-    ) -> tuple[Array, dict[str, Array]]:
-        """Derivatives ``(n, n_quantities)`` of something by the quantities to those by what they are read from.
+    def back(self, values: Array, by_quantities: Array, numbers: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """Derivatives ``(n_quantities, n)`` of something by the quantities to those by what they are read from.
 
         Returns
         -------
-        (n_outputs, n_times, n) and a mapping of str to (n,)
-            By the outputs ``values : (n, n_outputs, n_times)``, and by the parameters of readings.
+        (n_places, n) and a mapping of str to (n,)
+            By ``values : (n_places, n)`` at :attr:`places`, and by the parameters of readings.
         """
-        by_outputs = np.asarray(self._transposed @ by_quantities.T).reshape(len(self.outputs), len(self.times), -1)
+        by_values = np.asarray(self._of_places_transposed @ by_quantities)
         by_numbers: dict[str, Array] = {}
-        for course in self.courses:
-            used = np.flatnonzero(course.weights)
-            along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))
-            times, by_windows = self.times[: course.n_steps], by_quantities[:, course.places]
-            by_course, by_parameters = course.reading.back(times, along, course.windows, numbers or {}, by_windows)
-            by_outputs[used, : course.n_steps] += course.weights[used][:, None, None] * by_course.T
+        for course, parts in zip(self.courses, self._parts, strict=True):
+            along = _along(parts, values).T
+            times, by_windows = self.times[: course.n_steps], by_quantities[course.places].T
+            by_course, by_parameters = course.reading.back(times, along, course.windows, numbers, by_windows)
+            for weight, steps in parts:
+                by_values[steps] += weight * by_course.T
             by_numbers |= {name: by_numbers.get(name, 0.0) + slope for name, slope in by_parameters.items()}
-        return by_outputs, by_numbers
+        return by_values, by_numbers
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:

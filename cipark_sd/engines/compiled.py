@@ -44,10 +44,10 @@ class CompiledEngine(ABC):
         n_outputs = len(program.outputs)
         return self.execute(program, inputs)[places % n_outputs, places // n_outputs]
 
-    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
-        """The outputs of a program, (n_outputs, n_saved, n_runs), and the derivatives by its parameters.
+    def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
+        """The derivatives by the parameters of a program, (n_parameters, n_runs).
 
-        The derivatives, (n_parameters, n_runs), are those of the sum of all outputs of a run times their weights.
+        They are those of the sum of some outputs of a run times their weights; ``places`` as of :meth:`at`.
 
         Raises
         ------
@@ -74,36 +74,41 @@ class CompiledEngine(ABC):
         return result
 
     def run_back(
-        self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64], parameters: Sequence[str], weigh: Weigh
-    ) -> tuple[Values, Values]:
-        """The outputs of :meth:`run` and the derivatives (n_wanted, n_runs) of what ``weigh`` weighs them for.
+        self,
+        plan: RunPlan,
+        settings: Settings,
+        runs: NDArray[np.uint64],
+        parameters: Sequence[str],
+        places: NDArray[np.intp],
+        weigh: Weigh,
+    ) -> Values:
+        """The derivatives (n_wanted, n_runs) of what ``weigh`` weighs outputs of :meth:`run` for.
 
         Parameters
         ----------
         parameters : sequence of str
             Constants of the flat model, or names of initial values (:func:`cipark_sd.engines.settings.start_name`).
+        places : (n_places,)
+            Of the outputs that are weighed, as of :meth:`at`.
         """
         program = program_for(plan.model, plan.outputs, settings, method=plan.method)
         inputs = inputs_for(plan, program, settings, runs)
         groups = by_orders(program, inputs)
         if groups is None:
-            return self.execute_back(adjoint_of(program, tuple(parameters)), inputs, weigh)
-        outputs = np.empty((len(plan.outputs), int(plan.saved.sum()), len(runs)))
+            return self.execute_back(adjoint_of(program, tuple(parameters)), inputs, places, weigh)
         gradient = np.empty((len(parameters), len(runs)))
         for orders, members in groups:
             group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
             group_inputs = inputs_for(plan, group_program, part(settings, members), runs[members])
-            outputs[:, :, members], gradient[:, members] = self.execute_back(
-                adjoint_of(group_program, tuple(parameters)),
-                group_inputs,
-                _of_members(weigh, members),
+            gradient[:, members] = self.execute_back(
+                adjoint_of(group_program, tuple(parameters)), group_inputs, places, _of_members(weigh, members)
             )
-        return outputs, gradient
+        return gradient
 
 
 def _of_members(weigh: Weigh, members: NDArray[np.intp]) -> Weigh:
     """What weighs the outputs of some members, which count themselves from 0."""
-    return lambda values, places: weigh(values, members[places])
+    return lambda values, runs: weigh(values, members[runs])
 
 
 def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.program import Program
@@ -24,11 +25,12 @@ class NumpyEngine(CompiledEngine):
         with np.errstate(all="ignore"):
             return Evaluation(program, inputs).outputs()
 
-    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
-        """The outputs and the derivatives of their weighted sum."""
+    def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
+        """The derivatives of the weighted outputs."""
         n = way.n_outputs
         tape = self.execute(way.taped, taped_inputs(inputs))
-        outputs = tape[:n, inputs.saved].copy()
+        at = places % n, np.flatnonzero(inputs.saved)[places // n]
+        weights = weigh(tape[at], np.arange(inputs.n_runs))
         tape[:n] = 0.0
-        tape[:n, inputs.saved] = weigh(outputs, np.arange(inputs.n_runs))
-        return outputs, self.execute(way.back, back_inputs(way, inputs, tape))[:, 0]
+        tape[at] = weights
+        return self.execute(way.back, back_inputs(way, inputs, tape))[:, 0]

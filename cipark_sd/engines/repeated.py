@@ -46,8 +46,10 @@ class Repeated:
         result = self.engine.run(self.plan, self._with(values), inputs.runs)
         return result[places % n_outputs, places // n_outputs]
 
-    def back(self, values: Values, weigh: Weigh) -> Values:
-        """The derivatives ``(n_numbers, n_runs)`` by the numbers of all outputs times what ``weigh`` makes of them.
+    def back(self, values: Values, places: NDArray[np.intp], weigh: Weigh) -> Values:
+        """The derivatives ``(n_numbers, n_runs)`` by the numbers of some outputs times what ``weigh`` makes of them.
+
+        ``places`` are as of :meth:`at`.
 
         Raises
         ------
@@ -56,8 +58,8 @@ class Repeated:
         """
         inputs = self._inputs(values)
         if by_orders(self._program, inputs) is None:
-            return self.engine.execute_back(adjoint_of(self._program, self._names), inputs, weigh)[1]
-        return self.engine.run_back(self.plan, self._with(values), inputs.runs, self._names, weigh)[1]
+            return self.engine.execute_back(adjoint_of(self._program, self._names), inputs, places, weigh)
+        return self.engine.run_back(self.plan, self._with(values), inputs.runs, self._names, places, weigh)
 
     @cached_property
     def n_operations(self) -> int:

@@ -91,7 +91,15 @@ def value_and_gradient(
 
     run_numbers = np.zeros(n_runs, dtype=np.uint64)
     moved = [name for part_names in parts for name in part_names]
-    values, slopes = chosen.run_back(planned, settings, run_numbers, moved, weigh)
+    n_outputs, n_saved = len(planned.outputs), int(planned.saved.sum())
+    values = np.empty((n_outputs, n_saved, n_runs))
+
+    def weigh_places(at_places: Values, runs: NDArray[np.intp]) -> Values:
+        """All outputs, those of the first saved time first."""
+        values[:, :, runs] = at_places.reshape(n_saved, n_outputs, -1).swapaxes(0, 1)
+        return weigh(values[:, :, runs], runs).swapaxes(0, 1).reshape(at_places.shape)
+
+    slopes = chosen.run_back(planned, settings, run_numbers, moved, np.arange(n_saved * n_outputs), weigh_places)
     edges = np.cumsum([0, *(len(part_names) for part_names in parts)])
     gradient = np.stack([slopes[a:b].sum(axis=0) for a, b in pairwise(edges.tolist())], axis=1)
     return dataset(values), xr.Dataset(

@@ -28,7 +28,7 @@ from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inp
 
 #: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
 #: together; and no block may have more than the last of these.
-TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 64, 2**32
+TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
 #: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
 WIDE, MANY = 16, 64
@@ -92,18 +92,18 @@ class NativeEngine(CompiledEngine):
         self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
         return out
 
-    def execute_back(self, way: Adjoint, inputs: Inputs, weigh: Weigh) -> tuple[Values, Values]:
-        """The outputs and the derivatives of their weighted sum; a few blocks at a time, so that their tape is near."""
+    def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
+        """The derivatives of the weighted outputs; a few blocks at a time, so that their tape is near."""
         lanes = lanes_for(way.taped, inputs.n_runs)
         forth, back = load(way.taped, lanes), load(way.back, lanes)
         forward, backward = taped_inputs(inputs), back_inputs(way, inputs)
         arrays, back_arrays = Blocks(way.taped, forward, lanes), Blocks(way.back, backward, lanes)
         n_rows, n_slots = len(inputs.grid.times), len(way.taped.outputs)
         n_blocks, n, saved = arrays.n_blocks, way.n_outputs, np.flatnonzero(inputs.saved)
+        steps, slots = saved[places // n], places % n
         bytes_of_one = 8 * n_rows * n_slots * lanes
         if bytes_of_one > MOST_TAPE:
             raise TapeTooLong(way.taped.name, bytes_of_one, MOST_TAPE)
-        outputs = np.empty((n, len(saved), n_blocks * lanes))
         gradient = np.empty((n_blocks, 1, len(way.back.outputs), lanes))
 
         def part(first: int, last: int) -> None:
@@ -114,25 +114,17 @@ class NativeEngine(CompiledEngine):
             for begin in range(first, last, some):
                 end = min(begin + some, last)
                 _call(forth, arrays, inputs.seed, begin, end, tape)
-                columns = slice(begin * lanes, min(end * lanes, inputs.n_runs))
-                written = tape[: end - begin, :, :n]
-                # an index copies; where every step is saved none is needed
-                of_steps = written if len(saved) == n_rows else written[:, saved]
-                outputs[:, :, begin * lanes : end * lanes] = of_steps.transpose(2, 1, 0, 3).reshape(n, len(saved), -1)
-                places = np.arange(columns.start, columns.stop)
-                weights = weigh(outputs[:, :, columns], places)
-                if len(places) < (end - begin) * lanes:
-                    padded = np.zeros((n, len(saved), (end - begin) * lanes))
-                    padded[:, :, : len(places)] = weights
-                    weights = padded
-                of_steps[:] = weights.reshape(n, len(saved), end - begin, lanes).transpose(2, 1, 0, 3)
-                if of_steps is not written:
-                    written[:] = 0.0
-                    written[:, saved] = of_steps
+                runs = np.arange(begin * lanes, min(end * lanes, inputs.n_runs))
+                written = tape[: end - begin]
+                outputs = written[:, steps, slots].transpose(1, 0, 2).reshape(len(places), -1)
+                weights = np.zeros_like(outputs)
+                weights[:, : len(runs)] = weigh(outputs[:, : len(runs)], runs)
+                written[:, :, :n] = 0.0
+                written[:, steps, slots] = weights.reshape(len(places), end - begin, lanes).transpose(1, 0, 2)
                 _call(back, back_arrays, inputs.seed, begin, end, gradient[begin:], (tape.ctypes.data, rows))
 
         self._in_parts(n_blocks, part)
-        return outputs[:, :, : inputs.n_runs], by_run(gradient, inputs.n_runs)[:, 0]
+        return by_run(gradient, inputs.n_runs)[:, 0]
 
     def _in_parts(self, n_blocks: int, part: Callable[[int, int], None]) -> None:
         """Some blocks for each worker."""

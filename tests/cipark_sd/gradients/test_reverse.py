@@ -212,10 +212,10 @@ def test_neither_workers_nor_pieces_of_tape_change_a_bit(
     model = read_model(write_mdl("x = INTEG(-ABS(x) ^ r, 10) ~~|\nr = 0.3 ~~|\n"))
     planned = plan(model, Scenario(""), save=["x"], times=None, method=None)
     values = Settings(numbers={"r": np.linspace(0.1, 0.4, 50)})
-    runs = np.arange(50, dtype=np.uint64)
+    runs, places = np.arange(50, dtype=np.uint64), np.arange(int(planned.saved.sum()))
 
     def gradient(engine: NativeEngine) -> np.ndarray:
-        return engine.run_back(planned, values, runs, ["r"], lambda outputs, places: outputs * places)[1]
+        return engine.run_back(planned, values, runs, ["r"], places, lambda outputs, those: outputs * those)
 
     whole = gradient(NativeEngine())
     assert np.array_equal(whole, gradient(NativeEngine(workers=2)))
