@@ -90,26 +90,21 @@ class Reader:
         Names as in the study.
     times : (n_times,)
         The steps that are needed.
-    weights : (n_quantities, n_outputs * n_times)
+    weights : sparse (n_quantities, n_outputs * n_times)
     courses : tuple of Course
         What no linear map gives: quantities that are read from a whole course.
     """
 
     outputs: tuple[str, ...]
     times: Array
-    weights: Array
+    weights: "csr_array"
     courses: "tuple[Course, ...]" = ()
-
-    @cached_property
-    def _sparse(self) -> "csr_array":
-        from scipy.sparse import csr_array
-
-        return csr_array(self.weights)
 
     @cached_property
     def _read(self) -> NDArray[np.bool_]:
         """Which of all outputs at all times are read ``(n_outputs * n_times,)``."""
-        read = np.asarray(self.weights.any(axis=0)).reshape(len(self.outputs), len(self.times))
+        read = np.zeros((len(self.outputs), len(self.times)), dtype=bool)
+        read.reshape(-1)[self.weights.indices] = True
         for course in self.courses:
             read[np.flatnonzero(course.weights), : course.n_steps] = True
         return read.reshape(-1)
@@ -123,9 +118,7 @@ class Reader:
 
     @cached_property
     def _of_places(self) -> "csr_array":
-        from scipy.sparse import csr_array
-
-        return csr_array(self.weights[:, self._read])
+        return self.weights[:, self._read]
 
     @cached_property
     def _of_places_transposed(self) -> "csr_array":
@@ -173,7 +166,7 @@ class Reader:
         """
         with np.errstate(invalid="ignore", over="ignore"):
             # runs come with the last axis running fastest over them, so that nothing is copied here
-            quantities = np.asarray((self._sparse @ values.transpose(1, 2, 0).reshape(-1, len(values))).T)
+            quantities = np.asarray((self.weights @ values.transpose(1, 2, 0).reshape(-1, len(values))).T)
             for course in self.courses:
                 used = np.flatnonzero(course.weights)
                 along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))
@@ -212,6 +205,8 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     With ``left_rule``, as for Euler, the integral of a flow is a sum of its values; else it is read from the output
     :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
     """
+    from scipy.sparse import csr_array
+
     courses = [
         {} if isinstance(quantity, ReadQuantity) else _courses(grid.times, quantity, left_rule)
         for quantity in quantities
@@ -223,11 +218,16 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     alone = {name for course in courses for name in course}
     # by name, so that a sum of outputs is rounded alike whatever else is read
     outputs = tuple(sorted(alone | {name for places in whole.values() for name, _ in quantities[places[0]].parts}))
-    full = np.zeros((len(quantities), len(outputs), len(grid.times)))
-    for row, row_courses in zip(full, courses, strict=True):
-        for name, course in row_courses.items():
-            row[outputs.index(name)] = course
-    used = np.asarray(full.any(axis=(0, 1)))
+    linear: list[list[NDArray[np.intp]]] = []
+    numbers: list[Array] = []
+    for row, row_courses in enumerate(courses):
+        for name in sorted(row_courses):
+            times = np.flatnonzero(row_courses[name])
+            linear.append([np.full_like(times, row), np.full_like(times, outputs.index(name)), times])
+            numbers.append(row_courses[name][times])
+    rows, columns, steps = np.concatenate(linear, axis=1) if linear else np.empty((3, 0), dtype=np.intp)
+    used = np.zeros(len(grid.times), dtype=bool)
+    used[steps] = True
     lasts = {}
     for key, places in whole.items():
         instants = [*key[1].instants, *(quantities[place].end for place in places)]
@@ -239,7 +239,10 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
         _course(quantities, places, key[1], outputs, int(np.searchsorted(needed, lasts[key], side="right")))
         for key, places in whole.items()
     )
-    return Reader(outputs, grid.times[needed], full[:, :, needed].reshape(len(quantities), -1), read)
+    places = columns * len(needed) + np.searchsorted(needed, steps)
+    shape = len(quantities), len(outputs) * len(needed)
+    weights = csr_array((np.concatenate(numbers) if numbers else np.empty(0), (rows, places)), shape=shape)
+    return Reader(outputs, grid.times[needed], weights, read)
 
 
 def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> NDArray[np.intp]:
