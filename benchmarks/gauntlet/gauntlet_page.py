@@ -63,6 +63,14 @@ def passed(records: Sequence[Record]) -> int:
     return sum(verdict(question, records)[0] for question in QUESTIONS)
 
 
+def said(records: Sequence[Record]) -> bool:
+    """Whether all that a case lacks is a posterior that has converged, and the command says so by its exit code."""
+    lacking = {question for question in QUESTIONS if not verdict(question, records)[0]}
+    others = [step["exit"] for record in records for step in record["steps"] if step["name"] != "posterior"]
+    codes = {step["exit"] for record in records for step in record["steps"] if step["name"] == "posterior"}
+    return lacking == {"exits", "converged"} and not any(others) and codes <= {0, 1}
+
+
 def cpu(record: Record) -> float:
     """Processor seconds of all commands."""
     return float(sum(step["cpu"] for step in record["steps"]))
@@ -119,6 +127,7 @@ def _failed(record: Record) -> list[str]:
 def _summary(records: Sequence[Record], word: str) -> list[str]:
     cases = by_case(records)
     whole = sum(passed(sets) == len(QUESTIONS) for sets in cases.values())
+    but_converged = sum(said(sets) for sets in cases.values())
     checks = sum(passed(sets) for sets in cases.values())
     versions = ", ".join(sorted({str(record["version"]) for record in records}))
     return [
@@ -126,6 +135,7 @@ def _summary(records: Sequence[Record], word: str) -> list[str]:
             [
                 f"{word} ({versions})",
                 f"{whole} of {len(cases)}",
+                f"{but_converged} of {len(cases)}",
                 f"{checks} of {len(cases) * len(QUESTIONS)}",
                 *(pooled(records, question) for question in LEAST),
                 f"{np.median([cpu(record) for record in records]):.0f}",
@@ -164,12 +174,14 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         "",
         "## All cases together",
         "",
-        _cells(["", "cases that pass all", "checks", *LEAST, "median CPU s"]),
-        "|" + "---|" * (len(LEAST) + 4),
+        _cells(["", "cases that pass all", "all but that the posterior converges", "checks", *LEAST, "median CPU s"]),
+        "|" + "---|" * (len(LEAST) + 5),
         *(_summary(before, "before") if before else []),
         *(_summary(records, "now") if records else []),
         "",
-        "Errors of the rates are by data sets. Rates should be 95 % for intervals and draws, 90 % for forecasts.",
+        "Where a posterior does not converge, `calibrate` says so in one sentence, draws no band and ends with exit "
+        "code 1. Errors of the rates are by data sets; rates should be 95 % for intervals and draws, 90 % for "
+        "forecasts.",
         *sorted({record["libraries"] for record in [*records, *before] if "libraries" in record}),
         *_limits(records),
     ]

@@ -331,6 +331,26 @@ def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not(
     assert "**2 of 3**" in page
 
 
+@pytest.mark.parametrize(
+    ("failing", "codes", "said"),
+    [
+        (("exits", "converged"), {"calibrate": 0, "posterior": 1}, True),
+        (("exits", "converged"), {"calibrate": 0, "posterior": -1}, False),
+        (("exits", "converged"), {"calibrate": 1, "posterior": 1}, False),
+        (("exits", "converged", "posterior"), {"calibrate": 0, "posterior": 1}, False),
+        (("converged",), {"calibrate": 0, "posterior": 0}, False),
+        ((), {"calibrate": 0, "posterior": 0}, False),
+    ],
+)
+def test_a_case_that_lacks_convergence_alone_and_says_so_is_counted(
+    failing: tuple[str, ...], codes: dict[str, int], said: bool
+) -> None:
+    checks = [{"question": q, "passed": q not in failing, "hits": 0, "of": 0} for q in ("exits", "converged", "inside")]
+    checks.append({"question": "posterior", "passed": True, "hits": 0 if "posterior" in failing else 9, "of": 9})
+    steps = [{"name": name, "exit": code} for name, code in codes.items()]
+    assert gauntlet_page.said([{"steps": steps, "checks": checks}]) is said
+
+
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, Any]:
     """The small case through the first two commands: case, folder, numbers of all rows."""
