@@ -4,6 +4,7 @@ Variables are lowered when something that is asked for needs them, so what no ou
 expression has two readings: at the start of a run, where stocks are their initial values, and in the run.
 """
 
+import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ from cipark_sd.model.expr import (
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
-from cipark_sd.model.readings import read_as
+from cipark_sd.model.readings import inverses, read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 from cipark_sd.naming import split_name
 
@@ -288,8 +289,11 @@ class Lowering:
                 parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
                 return g.select(*parts)
             case Apply(table, argument, way):
-                points = read_as(self._points(table, variable), way, where=self.model.name, variable=variable)
-                return g.table(points, self._expr(argument, variable, reading))
+                points, node = self._points(table, variable), self._expr(argument, variable, reading)
+                if way in ("invert", "inverse"):
+                    parts = inverses(points, where=self.model.name, variable=variable)
+                    return self._inverse(parts, node, missing=way == "invert")
+                return g.table(read_as(points, way, where=self.model.name, variable=variable), node)
             case Call(function, arguments):
                 meaning = FUNCTIONS[function].meaning
                 if isinstance(meaning, Remembered):
@@ -325,6 +329,20 @@ class Lowering:
     def _label(self, variable: str) -> str:
         known = self.model.by_name.get(variable)
         return known.label if known is not None else variable
+
+    def _inverse(self, parts: list[Table], y: int, *, missing: bool) -> int:
+        """The first ``x`` of a table at which it is ``y``; beyond it Vensim's :NA:, or what Stella has.
+
+        Of a table that turns, Stella's help does not say which end holds: there is no number.
+        """
+        g = self.graph
+        if len(parts) == 1 and not missing:
+            return g.table(parts[0], y)
+        found = g.const(MISSING if missing else math.nan)
+        for part in reversed(parts):
+            inside = g.logical_and(g.le(g.const(part.x[0]), y), g.le(y, g.const(part.x[-1])))
+            found = g.select(inside, g.table(part, y), found)
+        return found
 
     def _points(self, table: Ref | Table, variable: str) -> Table:
         if isinstance(table, Table):

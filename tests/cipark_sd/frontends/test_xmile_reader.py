@@ -1,7 +1,7 @@
 """The reader of XMILE files: what it understands, where it finds a fault, and PySD's reader as its judge."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +296,34 @@ def test_a_variable_may_be_called_mod_and_tables_are_read_under_vensim_s_names(w
     )
     run = simulate(read_model(path))
     assert [float(run[name][0]) for name in ("x", "up", "down", "on", "back")] == [7.0, 1.0, 1.0, 4.0, 1.5]
+
+
+def test_stella_s_inverse_continues_a_table_that_is_extrapolated_and_holds_another(
+    write: WriteXmile, tmp_path: Path
+) -> None:
+    """isee's help, "Graphical builtins"; of a table that turns the first x, and beyond it none is said."""
+    points = "<xpts>0,1,4</xpts><ypts>8,4,1</ypts>"
+    path = write(
+        f'<aux name="held"><gf>{points}</gf></aux><aux name="on"><gf type="extrapolate">{points}</gf></aux>'
+        '<aux name="turns"><gf><xpts>0,1,2</xpts><ypts>0,2,1</ypts></gf></aux>'
+        '<aux name="steps"><gf type="discrete"><xpts>0,1,2</xpts><ypts>0,1,2</ypts></gf></aux>'
+        '<aux name="x"><eqn>LOOKUPINV(held, 3 * TIME)</eqn></aux><aux name="y"><eqn>LOOKUPINV(on, 3 * TIME)</eqn></aux>'
+        '<aux name="z"><eqn>LOOKUPINV(turns, TIME)</eqn></aux>'
+    )
+    model = read_model(path)
+    run = simulate(model)
+    np.testing.assert_allclose(run["x"], [4, 2, 0.5, 0, 0], rtol=1e-14)
+    np.testing.assert_allclose(run["y"], [5, 2, 0.5, -0.25, -1], rtol=1e-14)
+    np.testing.assert_array_equal(run["z"], [0, 0.5, 1, np.nan, np.nan])
+    whole = replace(model, variables=tuple(v for v in model.variables if v.name != "z"))
+    for ending, write_again in ((".mdl", write_mdl), (".xmile", write_xmile)):
+        write_again(whole, tmp_path / f"again{ending}")
+        again = simulate(read_model(tmp_path / f"again{ending}"))
+        for name in ("x", "y"):
+            np.testing.assert_array_equal(again[name], run[name])
+    path.write_text(path.read_text().replace("INV(turns", "INV(steps"))
+    with pytest.raises(EquationError, match="takes the inverse of a table that has steps; take one that joins"):
+        simulate(read_model(path))
 
 
 def test_a_macro_is_a_function(write: WriteXmile) -> None:
