@@ -21,7 +21,7 @@ from cipark_sd.compiler.functions.row import (
     of_order,
 )
 from cipark_sd.compiler.program import PER_STEP
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
 #: Steps of a fixed delay that no run outlasts; below it every whole number is a double and an index.
 ENDLESS = 2.0**53
@@ -350,4 +350,22 @@ def _previous(value: Expr, initial: Expr = _ZERO) -> Expr:
     return Call("delay_fixed", (value, _STEP, initial))
 
 
-XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous),)
+def _derivative(value: Expr, order: Expr) -> Expr:
+    """The difference of so many steps by DT to the power of the order, 0 in as many steps from the start.
+
+    Source: isee systems' help, "Data builtins".
+    """
+    if not isinstance(order, Const) or order.value not in range(10):
+        raise WrongCall("DERIVN is computed of a whole order from 0 to 9 that is a number")
+    n, total = int(order.value), value
+    if n == 0:
+        return value
+    for back in range(1, n + 1):
+        then = Call("delay_fixed", (value, Binary("*", Const(float(back)), _STEP), value))
+        share = Binary("*", Const(float(math.comb(n, back))), then)
+        total = Binary("-" if back % 2 else "+", total, share)
+    begun = Binary("<", Binary("*", Const(n - 0.5), _STEP), Binary("-", Ref("time"), Ref("initial_time")))
+    return If(begun, Binary("/", total, Binary("^", _STEP, order)), _ZERO)
+
+
+XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous), Reading("DERIVN", "input, order", _derivative))

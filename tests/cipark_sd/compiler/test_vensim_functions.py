@@ -36,6 +36,22 @@ def test_lookups_are_read_as_the_manual_s_examples_say(write_mdl: Write, engine:
         assert [values[f"{way}_{name}"] for name in inputs] == list(numbers), way
 
 
+def test_an_integral_with_bounds_stops_at_them_and_starts_between_them(write_mdl: Write) -> None:
+    """fn_sinteg: never below min, never above max, with :NA: for both it is INTEG; arrays and exceptions too."""
+    equations = """
+D: a, b ~~| rate[D] = 3, -3 ~~| end = :NA: ~~|
+S[D] = SINTEG(rate[D] * IF THEN ELSE(Time > 3, -1, 1), 12 - 10 * (D - 1), 0, 10, :NA:, :NA:, :NA:) ~~|
+free = SINTEG(Time - free, 1, :NA:, :NA:, :NA:, :NA:, :NA:) ~~| plain = INTEG(Time - plain, 1) ~~|
+low = SINTEG(-3, 4, 0.5, :NA:, :NA:, :NA:, :NA:) ~~|
+"""
+    run = simulate(read_model(write_mdl(equations, step=1, final=6)))
+    np.testing.assert_array_equal(run["s"].T, [[10, 10, 10, 10, 10, 7, 4], [2, 0, 0, 0, 0, 3, 6]])
+    np.testing.assert_array_equal(run["free"], run["plain"])
+    np.testing.assert_array_equal(run["low"], [4, 1, *[0.5] * 5])
+    with pytest.raises(CiparkError, match=r"model\.mdl:2:\d+: .*SINTEG with a quantum or a special value"):
+        read_model(write_mdl("S = SINTEG(1, 0, 0, 9, 1, :NA:, :NA:) ~~|\n"))
+
+
 @pytest.mark.parametrize("engine", ["native", "numpy"])
 def test_the_inverse_of_a_table_is_the_first_and_beyond_it_missing(write_mdl: Write, engine: str) -> None:
     """fn_lookup_invert, with its three examples: the smallest value where a table turns, :NA: beyond it."""

@@ -298,6 +298,18 @@ def test_a_variable_may_be_called_mod_and_tables_are_read_under_vensim_s_names(w
     assert [float(run[name][0]) for name in ("x", "up", "down", "on", "back")] == [7.0, 1.0, 1.0, 4.0, 1.5]
 
 
+def test_a_derivative_is_the_difference_of_steps_and_0_before_there_are_enough(write: WriteXmile) -> None:
+    """isee's help, "Data builtins": DERIVN(TIME, 0) is TIME, DERIVN(TIME, 1) is 1; the first steps are 0."""
+    texts = ["DERIVN(TIME, 0)", "DERIVN(TIME, 1)", "DERIVN(TIME ^ 2, 2)", "DERIVN(TIME ^ 3, 3)"]
+    run = simulate(
+        read_model(write("".join(f'<aux name="d{n}"><eqn>{text}</eqn></aux>' for n, text in enumerate(texts))))
+    )
+    for n, expected in enumerate(([0, 1, 2, 3, 4], [0, 1, 1, 1, 1], [0, 0, 2, 2, 2], [0, 0, 0, 6, 6])):
+        np.testing.assert_allclose(run[f"d{n}"], expected, rtol=1e-12)
+    with pytest.raises(EquationError, match="DERIVN is computed of a whole order from 0 to 9 that is a number"):
+        read_model(write('<aux name="d"><eqn>DERIVN(TIME, TIME)</eqn></aux>'))
+
+
 def test_stella_s_inverse_continues_a_table_that_is_extrapolated_and_holds_another(
     write: WriteXmile, tmp_path: Path
 ) -> None:
