@@ -237,12 +237,20 @@ class Lowering:
             self.defaults.append(value)
         return self.param_nodes[name]
 
+    @property
+    def between_steps(self) -> bool:
+        """Whether data change while Runge-Kutta looks ahead, which those of Vensim do not (rungekutta.html)."""
+        return self.model.origin is not None and self.model.origin.format == "xmile"
+
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
         key = (variable.name, variable.interpolation)
         if key not in self.series_of:
             self.series_of[key] = len(self.series)
             self.series.append(SeriesInput(variable.name, source, variable.interpolation))
-        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[key])
+        if reading == "start":
+            return self.graph.source("initial_series", self.series_of[key])
+        node = self.graph.source("series", self.series_of[key])
+        return node if self.between_steps else self.graph.op("held", node)
 
     def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
         """What is computed of data that are ``:RAW:``: missing where one of the data is.

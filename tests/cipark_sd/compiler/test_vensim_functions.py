@@ -36,6 +36,19 @@ def test_lookups_are_read_as_the_manual_s_examples_say(write_mdl: Write, engine:
         assert [values[f"{way}_{name}"] for name in inputs] == list(numbers), way
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_data_stay_over_a_step_of_runge_kutta(write_mdl: Write, tmp_path: Path, engine: str) -> None:
+    """rungekutta.html: exogenous inputs are held over the interval, here data that rise by 1 and are marked :RAW:."""
+    (tmp_path / "d.csv").write_text("time,d,r\n0,0,0\n1,1,1\n2,2,2\n3,3,3\n", encoding="utf-8")
+    path = write_mdl("d ~~|\nr :RAW: ~~|\nS = INTEG(d, 0) ~~|\nT = INTEG(r, 0) ~~|\n", final=3, step=1)
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path, series=[tmp_path / "d.csv"])
+    assert model.time.method == "rk4"
+    run = simulate(model, engine=engine)
+    assert run["s"].to_numpy().tolist() == [0, 0, 1, 3]
+    assert run["t"].to_numpy().tolist() == [0, 0, 1, 3]
+
+
 def test_an_integral_with_bounds_stops_at_them_and_starts_between_them(write_mdl: Write) -> None:
     """fn_sinteg: never below min, never above max, with :NA: for both it is INTEG; arrays and exceptions too."""
     equations = """
