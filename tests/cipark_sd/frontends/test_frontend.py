@@ -78,7 +78,7 @@ def test_a_save_period_that_is_the_time_step_is_followed(write_mdl: Write) -> No
     ("number", "method", "said"),
     [
         ("0", "euler", ""),
-        ("1", "rk4_auto", "model.mdl: it asks for Runge-Kutta in steps that are made as small as needed; here each is"),
+        ("1", "rk4_auto", "model.mdl: it asks for Runge-Kutta in steps that are made as small as needed; here"),
         (
             "2",
             "euler",
