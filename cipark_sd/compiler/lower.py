@@ -239,8 +239,11 @@ class Lowering:
 
     @property
     def between_steps(self) -> bool:
-        """Whether data change while Runge-Kutta looks ahead, which those of Vensim do not (rungekutta.html)."""
-        return self.model.origin is not None and self.model.origin.format == "xmile"
+        """Whether data, DELAY N and SMOOTH N change while Runge-Kutta looks ahead, which those of Vensim do not.
+
+        Source: Vensim's manual, rungekutta.html and fn_smooth_n.
+        """
+        return self.model.time.method == "euler" or not self.model.of_vensim
 
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
         key = (variable.name, variable.interpolation)
@@ -453,7 +456,7 @@ class Lowering:
         key = (variable, call)
         if key not in self.orders:
             order = self.graph.op("trunc", self.start(call.arguments[3], variable))
-            limited = call.function == "delay_n"
+            limited = call.function == "delay_n" or (call.function == "smooth_n" and self.model.of_vensim)
             time = self.start(call.arguments[1], variable) if limited else None
             label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
             built = self.asked_orders.get(key)

@@ -1,9 +1,10 @@
 """Delays and smooths: functions whose memory is a chain of stages or a pipe.
 
 Conventions are Vensim's (its reference manual, "Dynamic Functions"): a delay keeps material (value times delay time), a
-smooth keeps values, DELAY N divides by the delay time of the step before and has no more stages than steps fit into
-its time, and what DELAY FIXED takes in is read at the start of the step. DELAY1 and DELAY3 are their equations: where a
-stage's time is below the time step they overshoot, as Vensim's do.
+smooth keeps values, DELAY N divides by the delay time of the step before, and what DELAY FIXED takes in is read at the
+start of the step. DELAY N and SMOOTH N have no more stages than steps fit into their time, and stay over a step of
+Runge-Kutta. DELAY1 and DELAY3 are their equations: where a stage's time is below the time step they overshoot, as
+Vensim's do.
 """
 
 import math
@@ -39,8 +40,9 @@ def _stages(
     """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
     label = label_of(variable, call)
     order = m.order(variable, call)
+    make = _by_steps(m) if _holds(m, call) else m.state
     return [
-        m.state(
+        make(
             (variable, call, order, i),
             f"{label} stage {i + 1}" if order > 1 else label,
             start,
@@ -48,6 +50,27 @@ def _stages(
         )
         for i in range(order)
     ]
+
+
+def _holds(m: Memory, call: Call) -> bool:
+    """Whether a chain stays over a step of Runge-Kutta."""
+    return call.function.endswith("_n") and not m.between_steps
+
+
+def _by_steps(m: Memory) -> Callable[[object, str, Callable[[], int], Callable[[], int]], int]:
+    """A state that goes on by Euler's steps."""
+    g = m.graph
+
+    def cell(key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
+        return m.cell(key, label, initial, lambda: g.add(m.cell_node(key), g.mul(rate(), g.uniform("time_step"))))
+
+    return cell
+
+
+def _states(m: Memory, variable: str, call: Call, order: int) -> list[int]:
+    """The stages of a chain that exists."""
+    node = m.cell_node if _holds(m, call) else m.state_node
+    return [node((variable, call, order, k)) for k in range(order)]
 
 
 def _by_stages(m: Memory, rate: int, order: int) -> int:
@@ -59,7 +82,7 @@ def _smooth(m: Memory, variable: str, call: Call) -> int:
     g, (value, time, initial, _) = m.graph, call.arguments
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         goal = m.run(value, variable) if i == 0 else states[i - 1]
         pull = _by_stages(m, g.sub(goal, states[i]), order)
         return g.div(pull, m.run(time, variable))
@@ -75,7 +98,7 @@ def _delay(m: Memory, variable: str, call: Call) -> int:
     g, (value, time, _, _) = m.graph, call.arguments
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         duration = m.run(time, variable)
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
         return _by_stages(m, g.sub(entering, g.div(states[i], duration)), order)
@@ -101,7 +124,7 @@ def _delay_n(m: Memory, variable: str, call: Call) -> int:
         )
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         now = [m.run(time, variable), *durations[:-1]]
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
         return _by_stages(m, g.sub(entering, g.div(states[i], now[i])), order)

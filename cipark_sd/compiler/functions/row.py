@@ -61,6 +61,10 @@ class Memory(Protocol):
 
     graph: Graph
 
+    @property
+    def between_steps(self) -> bool:
+        """Whether a DELAY N or a SMOOTH N goes on while Runge-Kutta looks ahead."""
+
     def run(self, expr: Expr, variable: str) -> int:
         """The node of an expression at each instant."""
 

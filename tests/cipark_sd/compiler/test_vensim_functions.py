@@ -49,6 +49,39 @@ def test_data_stay_over_a_step_of_runge_kutta(write_mdl: Write, tmp_path: Path, 
     assert run["t"].to_numpy().tolist() == [0, 0, 1, 3]
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_stages_that_are_counted_go_by_steps_and_are_no_more_than_fit(write_mdl: Write, engine: str) -> None:
+    """fn_smooth_n: constant over each step of Runge-Kutta, and the order is reduced until its time has the steps."""
+    equations = "S = INTEG(1, 0) ~~|\nx = SMOOTH N(S, 2, 0, 1) ~~|\ny = DELAY N(S, 2, 0, 1) ~~|\n"
+    equations += "z = SMOOTH N(S, 2, 0, 5) ~~|\n"
+    path = write_mdl(equations, final=3, step=1)
+    euler = simulate(read_model(path), engine=engine)
+    stages = [0, 0], [0, 0], [1, 0], [2, 1]
+    assert euler["z"].to_numpy().tolist() == [second for _, second in stages]
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path)
+    run = simulate(model, engine=engine)
+    for name in ("x", "y", "z"):
+        np.testing.assert_array_equal(run[name], euler[name], err_msg=name)
+    with pytest.raises(CiparkError, match="SMOOTH N under Runge-Kutta, over whose steps Vensim holds it"):
+        to_xmile(model)
+
+
+def test_a_ramp_and_data_under_runge_kutta_are_not_written_as_what_does_not_wait(
+    write_mdl: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "d.csv").write_text("time,d\n0,0\n3,3\n", encoding="utf-8")
+    path = write_mdl("d ~~|\nr = RAMP(1, 0, 3) ~~|\nS = INTEG(d + r, 0) ~~|\n", final=3, step=1)
+    euler = read_model(path, series=[tmp_path / "d.csv"])
+    to_xmile(euler)
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path, series=[tmp_path / "d.csv"])
+    with pytest.raises(CiparkError, match=r"data under Runge-Kutta[\s\S]*RAMP under Runge-Kutta"):
+        to_xmile(model)
+    with pytest.raises(CiparkError, match="'d' uses data under Runge-Kutta"):
+        to_mdl(model)
+
+
 def test_an_integral_with_bounds_stops_at_them_and_starts_between_them(write_mdl: Write) -> None:
     """fn_sinteg: never below min, never above max, with :NA: for both it is INTEG; arrays and exceptions too."""
     equations = """
