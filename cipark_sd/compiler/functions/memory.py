@@ -128,9 +128,9 @@ def _present_value(m: Memory, stream: int, factor: int, total: int, discount: in
 
 
 def _forecast_start(m: Memory, variable: str, call: Call) -> int:
-    g = m.graph
-    value, trend = m.start(call.arguments[0], variable), m.start(call.arguments[3], variable)
-    return g.div(value, g.add(g.const(1.0), trend))
+    """That of which the trend at the start is what the call says, a fraction per time as TREND's."""
+    g, (value, time, _, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
+    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
 
 
 def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> int:

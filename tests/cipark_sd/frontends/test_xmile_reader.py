@@ -298,6 +298,16 @@ def test_a_variable_may_be_called_mod_and_tables_are_read_under_vensim_s_names(w
     assert [float(run[name][0]) for name in ("x", "up", "down", "on", "back")] == [7.0, 1.0, 1.0, 4.0, 1.5]
 
 
+def test_a_forecast_begins_with_the_trend_that_it_is_given(write: WriteXmile) -> None:
+    """At the start it is input * (1 + initial trend * horizon), whatever the averaging time; later the gap closes."""
+    run = simulate(read_model(write('<aux name="f"><eqn>FORCST(100, 5, 10, 0.02)</eqn></aux>')))
+    average = [100 / 1.1]
+    for _ in range(4):
+        average.append(average[-1] + (100 - average[-1]) / 5)
+    np.testing.assert_allclose(run["f"], [100 * (1 + (100 - a) / (5 * a) * 10) for a in average], rtol=1e-14)
+    assert abs(float(run["f"][0]) - 120) < 1e-12
+
+
 def test_a_derivative_is_the_difference_of_steps_and_0_before_there_are_enough(write: WriteXmile) -> None:
     """isee's help, "Data builtins": DERIVN(TIME, 0) is TIME, DERIVN(TIME, 1) is 1; the first steps are 0."""
     texts = ["DERIVN(TIME, 0)", "DERIVN(TIME, 1)", "DERIVN(TIME ^ 2, 2)", "DERIVN(TIME ^ 3, 3)"]
