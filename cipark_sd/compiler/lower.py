@@ -238,12 +238,9 @@ class Lowering:
         return self.param_nodes[name]
 
     @property
-    def between_steps(self) -> bool:
-        """Whether data, DELAY N and SMOOTH N change while Runge-Kutta looks ahead, which those of Vensim do not.
-
-        Source: Vensim's manual, rungekutta.html and fn_smooth_n.
-        """
-        return self.model.time.method == "euler" or not self.model.of_vensim
+    def looks_ahead(self) -> bool:
+        """Whether the method is Runge-Kutta's."""
+        return self.model.time.method != "euler"
 
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
         key = (variable.name, variable.interpolation)
@@ -253,7 +250,8 @@ class Lowering:
         if reading == "start":
             return self.graph.source("initial_series", self.series_of[key])
         node = self.graph.source("series", self.series_of[key])
-        return node if self.between_steps else self.graph.op("held", node)
+        # Vensim's manual, rungekutta.html: data stay over a step
+        return self.graph.op("held", node) if self.looks_ahead and self.model.of_vensim else node
 
     def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
         """What is computed of data that are ``:RAW:``: missing where one of the data is.
@@ -456,7 +454,7 @@ class Lowering:
         key = (variable, call)
         if key not in self.orders:
             order = self.graph.op("trunc", self.start(call.arguments[3], variable))
-            limited = call.function == "delay_n" or (call.function == "smooth_n" and self.model.of_vensim)
+            limited = call.function.endswith("_n")
             time = self.start(call.arguments[1], variable) if limited else None
             label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
             built = self.asked_orders.get(key)

@@ -53,12 +53,12 @@ def _stages(
 
 
 def _holds(m: Memory, call: Call) -> bool:
-    """Whether a chain stays over a step of Runge-Kutta."""
-    return call.function.endswith("_n") and not m.between_steps
+    """Whether a chain stays over a step, in which others change."""
+    return m.looks_ahead and call.function.endswith("_n")
 
 
 def _by_steps(m: Memory) -> Callable[[object, str, Callable[[], int], Callable[[], int]], int]:
-    """A state that goes on by Euler's steps."""
+    """A state that goes on by Euler's steps under Runge-Kutta too; Vensim's manual, fn_delay_n and fn_smooth_n."""
     g = m.graph
 
     def cell(key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
@@ -284,7 +284,10 @@ def _fixed_in_xmile(value: Expr, time: Expr, initial: Expr) -> Expr:
 def _chains(
     kind: str, time: str, xmile: str, start: CallNode, few: CallNode, many: CallNode
 ) -> tuple[Function, Function]:
-    """The function of a known number of stages, 1 or 3, and that of a computed one."""
+    """The function whose stages are its equations, of which Vensim has 1 or 3, and Vensim's of a computed number.
+
+    Source: isee systems' help, "Delay builtins", which divides by the present delay time and leaves the order as it is.
+    """
     taken, units = f"input, {time}", "same, time, same, none -> same"
     first = "SMOOTH" if kind == "smooth" else "DELAY1"
     vensim = tuple(
@@ -295,22 +298,31 @@ def _chains(
     theirs = tuple(
         Reading(f"{xmile}{order:.0f}", f"{taken}[, initial value]", of_order(kind, order)) for order in (1.0, 3.0)
     )
-    computed = f"{xmile}N({taken}, order[, initial value])"
+    of_any = Reading(
+        f"{xmile}N",
+        f"{taken}, order[, initial value]",
+        lambda value, time, order, initial=None: Call(
+            kind, (value, time, value if initial is None else initial, order)
+        ),
+    )
     parameters, several = f"{taken}, initial value = input, order", f"{kind.upper()} N({taken}, initial value, order)"
-    chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, computed)
 
-    def in_xmile(*arguments: Expr) -> Expr:
-        call, order = chosen.to_xmile(arguments), arguments[-1]
-        match call, order:
-            case Call(_, (value, duration, _, *start_value)), Const(1.0 | 3.0 as n):
-                return Call(f"{xmile}{n:.0f}", (value, duration, *start_value))
+    def in_xmile_n(value: Expr, duration: Expr, initial: Expr, order: Expr) -> Expr:
+        return Call(f"{xmile}N", (value, duration, order, *(() if initial == value else (initial,))))
+
+    def in_xmile(value: Expr, duration: Expr, initial: Expr, order: Expr) -> Expr:
+        match order:
+            case Const(1.0 | 3.0 as n):
+                return Call(f"{xmile}{n:.0f}", (value, duration, *(() if initial == value else (initial,))))
             case _:
-                return call
+                return in_xmile_n(value, duration, initial, order)
+
+    chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, in_xmile=in_xmile_n)
 
     def in_vensim(target: Target, *arguments: Expr) -> Expr:
         return Call(kind if arguments[-1] in (Const(1.0), Const(3.0)) else f"{kind}_n", arguments)
 
-    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, theirs, in_vensim, in_xmile)
+    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, (*theirs, of_any), in_vensim, in_xmile)
     return fixed, chosen
 
 

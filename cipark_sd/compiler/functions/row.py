@@ -62,8 +62,8 @@ class Memory(Protocol):
     graph: Graph
 
     @property
-    def between_steps(self) -> bool:
-        """Whether a DELAY N or a SMOOTH N goes on while Runge-Kutta looks ahead."""
+    def looks_ahead(self) -> bool:
+        """Whether the method is Runge-Kutta's, which computes the rates within a step."""
 
     def run(self, expr: Expr, variable: str) -> int:
         """The node of an expression at each instant."""

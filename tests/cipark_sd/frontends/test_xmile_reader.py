@@ -66,7 +66,7 @@ A, B = Ref("a"), Ref("b")
         ("1 + (IF a THEN b ELSE 0)", Binary("+", Const(1.0), If(A, B, Const(0.0)))),
         ("MAX(a, b, 3)", Call("max", (Call("max", (A, B)), Const(3.0)))),
         ("PREVIOUS(a, 5)", Call("delay_fixed", (A, Ref("time_step"), Const(5.0)))),
-        ("DELAYN(a, 2, 3)", Call("delay_n", (A, Const(2.0), A, Const(3.0)))),
+        ("DELAYN(a, 2, 3)", Call("delay", (A, Const(2.0), A, Const(3.0)))),
         ("PULSE(a, 2)", Call("xpulse", (Const(2.0), A))),
         ("INT(a)", Call("floor", (A,))),
         ("DT * pi", Binary("*", Ref("time_step"), Call("pi", ()))),
@@ -296,6 +296,23 @@ def test_a_variable_may_be_called_mod_and_tables_are_read_under_vensim_s_names(w
     )
     run = simulate(read_model(path))
     assert [float(run[name][0]) for name in ("x", "up", "down", "on", "back")] == [7.0, 1.0, 1.0, 4.0, 1.5]
+
+
+def test_a_delay_of_any_order_is_its_stages_at_the_present_delay_time(write: WriteXmile, tmp_path: Path) -> None:
+    """isee's help, "Delay builtins", for one stage and three: DELAYN of these is the same, and keeps its order."""
+    variables = (
+        '<aux name="T"><eqn>2 + TIME</eqn></aux><aux name="x"><eqn>DELAYN(TIME, T, 3, 1)</eqn></aux>'
+        '<aux name="y"><eqn>DELAY3(TIME, T, 1)</eqn></aux><aux name="z"><eqn>SMTHN(TIME, 2, 3)</eqn></aux>'
+        '<aux name="w"><eqn>SMTH3(TIME, 2)</eqn></aux>'
+    )
+    model = read_model(write(variables))
+    run = simulate(model)
+    np.testing.assert_array_equal(run["x"], run["y"])
+    np.testing.assert_array_equal(run["z"], run["w"])
+    write_mdl(model, tmp_path / "again.mdl")
+    of_two = read_model(write(variables.replace("T, 3, 1", "T, 2, 1")))
+    with pytest.raises(CiparkError, match="'x' uses DELAY N with a time or an order that changes"):
+        write_mdl(of_two, tmp_path / "again.mdl")
 
 
 def test_a_forecast_begins_with_the_trend_that_it_is_given(write: WriteXmile) -> None:
