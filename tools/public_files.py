@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import tomllib
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup, Series
 from cipark_sd.simulation import simulate
 
+REFUSALS = Path(__file__).with_name("public_refusals.toml")
 PROGRAMS = ("native", "pysd", "pysimlin")
 #: What one run may take.
 SECONDS, BYTES = 90, 6 << 30
@@ -309,7 +311,18 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
         result = by[file.full_name, "native"]
         if result.word not in ("agrees", "runs"):
             lines.append(f"| {file.suite.name} | {file.name} | {result.word} | {_reason(file, result)} |")
+    lines += ["", "## What is refused by name", "", "| what | files | why |", "|---|---|---|"]
+    lines += refusals([by[file.full_name, "native"].detail for file in files])
     return "\n".join([*lines, ""])
+
+
+def refusals(details: Sequence[str]) -> Iterator[str]:
+    """A row for each kind of what is refused: in how many files it stands, and why it is not computed."""
+    for kind in tomllib.loads(REFUSALS.read_text(encoding="utf-8"))["refusal"]:
+        functions = (f"uses {name.upper().replace('_', ' ')}," for name in kind.get("functions", ()))
+        said = [*kind.get("said", ()), *functions, *(f"the XMILE part <{part}>," for part in kind.get("parts", ()))]
+        n = sum(any(text in detail for text in said) for detail in details)
+        yield f"| {kind['what']} | {n} | {kind['why']} |".replace("<", "&lt;")
 
 
 def _reason(file: File, result: Outcome) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Table, Text
 from cipark_sd.model.model import Model
+from cipark_sd.model.printing import READINGS
 from cipark_sd.model.variables import Lookup, TablePiece
 from cipark_sd.timegrid import SLACK, nearest_indices
 
@@ -81,6 +82,8 @@ def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
         case If(condition, then, otherwise):
             test, yes, no = (evaluate(part, reading) for part in (condition, then, otherwise))
             return _choose(test != 0, yes, no)
+        case Apply(_, _, way) if way is not None:
+            raise NoValue(READINGS[way])
         case Apply(table, argument):
             return _apply(table, evaluate(argument, reading), reading.model)
         case Call("at", (inner, Const(time))):

@@ -183,7 +183,11 @@ class _Checker:
                 return self._common(self.infer(then), self.infer(otherwise), "chooses between different units")
             case Apply(table, argument, reading):
                 self.infer(argument)
-                return self._reference(table.name) if isinstance(table, Ref) and reading != "invert" else _NUMBER
+                return (
+                    self._reference(table.name)
+                    if isinstance(table, Ref) and reading not in ("invert", "inverse")
+                    else _NUMBER
+                )
             case Call(function, arguments):
                 return self._call(function, arguments)
             case _:

@@ -5,14 +5,18 @@ earlier one, and before the first and after the last it is :NA:. A run that Vens
 SDEverywhere) shows what the manual leaves open of modes 1 and -1: a time between two steps counts as the step before
 it, and at the time of a point -1 takes the one before that.
 
+``GET DATA MEAN``, ``MEDIAN``, ``MIN`` and ``MAX`` are of the points from one time to another, both included, and :NA:
+where there are none (fn_get_data_min); ``TOTAL POINTS``, ``FIRST TIME`` and ``LAST TIME`` are numbers.
+
 ``GET DATA AT TIME`` has no mode: it is the data variable at that time, and like the other functions of data :NA: where
 there are none (fn_get_data_between_times, fn_get_data_min; the manual's own page of it could not be read).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from cipark_sd.compiler.functions.data import STATISTICS
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,
@@ -41,6 +45,13 @@ from cipark_sd.model.variables import (
 )
 
 FUNCTION = "data_between"
+#: Functions of the points alone.
+_NUMBERS: Mapping[str, Callable[[Table], float]] = {
+    "get_data_total_points": lambda points: float(len(points.x)),
+    "get_data_first_time": lambda points: points.x[0],
+    "get_data_last_time": lambda points: points.x[-1],
+}
+_FUNCTIONS = (FUNCTION, *_NUMBERS, *STATISTICS)
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
 
 
@@ -64,9 +75,9 @@ def with_data_between(model: Model) -> Model:
         def change(expr: Expr) -> Expr:
             expr = rebuild(expr, change)
             match expr:
-                case Call(function, arguments) if function == FUNCTION:
+                case Call(function, arguments) if function in _FUNCTIONS:
                     try:
-                        return _table(model, variable, arguments)
+                        return _of_data(model, variable, function, arguments)
                     except CiparkError as problem:
                         problems.append(problem)
                         return Const(math.nan)
@@ -81,16 +92,40 @@ def with_data_between(model: Model) -> Model:
 
 
 def _has(expr: Expr) -> bool:
-    return any(isinstance(part, Call) and part.function == FUNCTION for part in walk(expr))
+    return any(isinstance(part, Call) and part.function in _FUNCTIONS for part in walk(expr))
 
 
-def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Expr:
+def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[Expr, ...]) -> Expr:
     match arguments:
-        case (Ref(name, ()), moment, *modes) if isinstance(data := model.by_name.get(name), Series):
+        case (Ref(name, ()), *others) if isinstance(data := model.by_name.get(name), Series):
             pass
         case _:
-            reason = "gives a function of data something else than a data variable, a time and perhaps a mode"
+            reason = "gives a function of data something else than a data variable"
             raise EquationError(model.name, variable.label, reason)
+    if function == FUNCTION:
+        return _at_a_time(model, variable, data, *others)
+    points = _points(model, variable, data)
+    if function in _NUMBERS:
+        return Const(_NUMBERS[function](points))
+    return Call(
+        STATISTICS[function],
+        (*others, *(Const(number) for pair in zip(points.x, points.y, strict=True) for number in pair)),
+    )
+
+
+def _points(model: Model, variable: Variable, data: Series) -> Table:
+    (piece,) = data.pieces
+    if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
+        raise UnsupportedFeature(
+            f"a function of the data {data.label!r}, whose values the model does not hold",
+            variable=variable.label,
+            where=model.name,
+            alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
+        )
+    return piece.source
+
+
+def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *modes: Expr) -> Expr:
     way = _MODES.get(_number(model, modes[0])) if modes else data.interpolation
     if way == "raw":
         reason = f"reads {data.label!r} at a time; it is marked :RAW: and has values at its own times only: unmark it"
@@ -98,20 +133,11 @@ def _table(model: Model, variable: Variable, arguments: tuple[Expr, ...]) -> Exp
     if way is None:
         reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
         raise EquationError(model.name, variable.label, reason)
-    (piece,) = data.pieces
-    if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
-        raise UnsupportedFeature(
-            f"data at a time, of {data.label!r}, whose values the model does not hold",
-            variable=variable.label,
-            where=model.name,
-            alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
-        )
-    points = replace(piece.source, interpolation=way)
+    points = replace(_points(model, variable, data), interpolation=way)
     if modes and way != "interpolate":
         moment = _step_before(moment)
     if modes and way == "hold_backward":
-        y = piece.source.y
-        points = replace(piece.source, y=(y[0], *y[:-1]), interpolation="look_forward")
+        points = replace(points, y=(points.y[0], *points.y[:-1]), interpolation="look_forward")
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
     return If(outside, Const(MISSING), Apply(points, moment))
 

@@ -4,6 +4,7 @@ Variables are lowered when something that is asked for needs them, so what no ou
 expression has two readings: at the start of a run, where stocks are their initial values, and in the run.
 """
 
+import math
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ from cipark_sd.model.expr import (
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
-from cipark_sd.model.readings import read_as
+from cipark_sd.model.readings import inverses, read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 from cipark_sd.naming import split_name
 
@@ -236,12 +237,21 @@ class Lowering:
             self.defaults.append(value)
         return self.param_nodes[name]
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the method is Runge-Kutta's."""
+        return self.model.time.method != "euler"
+
     def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
         key = (variable.name, variable.interpolation)
         if key not in self.series_of:
             self.series_of[key] = len(self.series)
             self.series.append(SeriesInput(variable.name, source, variable.interpolation))
-        return self.graph.source("series" if reading == "run" else "initial_series", self.series_of[key])
+        if reading == "start":
+            return self.graph.source("initial_series", self.series_of[key])
+        node = self.graph.source("series", self.series_of[key])
+        # Vensim's manual, rungekutta.html: data stay over a step
+        return self.graph.op("held", node) if self.looks_ahead and self.model.of_vensim else node
 
     def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
         """What is computed of data that are ``:RAW:``: missing where one of the data is.
@@ -288,8 +298,11 @@ class Lowering:
                 parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
                 return g.select(*parts)
             case Apply(table, argument, way):
-                points = read_as(self._points(table, variable), way, where=self.model.name, variable=variable)
-                return g.table(points, self._expr(argument, variable, reading))
+                points, node = self._points(table, variable), self._expr(argument, variable, reading)
+                if way in ("invert", "inverse"):
+                    parts = inverses(points, where=self.model.name, variable=variable)
+                    return self._inverse(parts, node, missing=way == "invert")
+                return g.table(read_as(points, way, where=self.model.name, variable=variable), node)
             case Call(function, arguments):
                 meaning = FUNCTIONS[function].meaning
                 if isinstance(meaning, Remembered):
@@ -325,6 +338,20 @@ class Lowering:
     def _label(self, variable: str) -> str:
         known = self.model.by_name.get(variable)
         return known.label if known is not None else variable
+
+    def _inverse(self, parts: list[Table], y: int, *, missing: bool) -> int:
+        """The first ``x`` of a table at which it is ``y``; beyond it Vensim's :NA:, or what Stella has.
+
+        Of a table that turns, Stella's help does not say which end holds: there is no number.
+        """
+        g = self.graph
+        if len(parts) == 1 and not missing:
+            return g.table(parts[0], y)
+        found = g.const(MISSING if missing else math.nan)
+        for part in reversed(parts):
+            inside = g.logical_and(g.le(g.const(part.x[0]), y), g.le(y, g.const(part.x[-1])))
+            found = g.select(inside, g.table(part, y), found)
+        return found
 
     def _points(self, table: Ref | Table, variable: str) -> Table:
         if isinstance(table, Table):
@@ -427,7 +454,7 @@ class Lowering:
         key = (variable, call)
         if key not in self.orders:
             order = self.graph.op("trunc", self.start(call.arguments[3], variable))
-            limited = call.function == "delay_n"
+            limited = call.function.endswith("_n")
             time = self.start(call.arguments[1], variable) if limited else None
             label = f"{self._label(variable)} {call.function.upper().replace('_', ' ')}"
             built = self.asked_orders.get(key)

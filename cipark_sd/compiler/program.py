@@ -98,8 +98,8 @@ class SeriesInput:
 class Order:
     """The number of stages of a delay or smooth: what was built, and the nodes that say what a run needs.
 
-    A DELAY N has at most as many stages as steps fit into its time, so a run whose delay time is short needs another
-    program; ``time`` is ``None`` for what keeps its order.
+    A DELAY N or SMOOTH N has at most as many stages as steps fit into its time, so a run whose delay time is short
+    needs another program; ``time`` is ``None`` for what keeps its order.
     """
 
     key: tuple[str, Call]

@@ -10,9 +10,10 @@ from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.arrays import of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
+from cipark_sd.exporters.held import held_otherwise
 from cipark_sd.exporters.inline_lookups import with_inline_lookups
 from cipark_sd.exporters.xmile_words import in_xmile_words
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, references, walk
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, references
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
 from cipark_sd.model.variables import (
@@ -77,6 +78,7 @@ class Writer:
     problems: list[CiparkError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.problems += held_otherwise(self.model, "xmile")
         self.model = in_xmile_words(self.model, self.problems)
         self.flat = unroll(self.model) if self.model.dimensions else self.model
         if self.inline_lookups:
@@ -97,7 +99,6 @@ class Writer:
     def entries(self) -> list[Entry]:
         """All of them, each after the ones that were made for it."""
         self._refuse_saveper()
-        self._refuse_trains_between_instants()
         entries: list[Entry] = []
         for variable in self.model.variables:
             self.owner, self.printer.variable = variable, variable.label
@@ -139,15 +140,6 @@ class Writer:
         computed = (expr for variable in self.model.variables for expr in expressions(variable))
         if "saveper" in {ref.name for expr in computed for ref in references(expr)}:
             self._refuse(self.model["saveper"], "its value in equations", "write the number there")
-
-    def _refuse_trains_between_instants(self) -> None:
-        """Comparisons with TIME change within a Runge-Kutta step, Vensim's pulses do not."""
-        if self.model.time.method.startswith("euler"):
-            return
-        for variable in self.model.variables:
-            parts = (part for expr in expressions(variable) for part in walk(expr))
-            if any(isinstance(part, Call) and part.function == "pulse_train" for part in parts):
-                self._refuse(variable, "PULSE TRAIN under Runge-Kutta", "write a PULSE for each pulse, or use Euler")
 
     def _control(self, variable: Variable) -> Entry:
         """A control variable by Vensim's name, which equations may use, as the standard's own word.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cipark_sd.model.expr import Apply, Expr, Ref, Table, rebuild
 from cipark_sd.model.model import Model
-from cipark_sd.model.readings import read_as
+from cipark_sd.model.readings import applied
 from cipark_sd.model.variables import (
     Lookup,
     rewritten,
@@ -25,7 +25,7 @@ def with_inline_lookups(model: Model) -> Model:
             case Apply(Ref(name, ()), argument, reading) if name in tables:
                 table = tables[name]
                 assert isinstance(table, Table)
-                return Apply(read_as(table, reading, where=model.name, variable=name), argument)
+                return applied(table, argument, reading, where=model.name, variable=name)
             case _:
                 return expr
 

@@ -15,6 +15,7 @@ from cipark_sd.exporters.apart import Apart
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
+from cipark_sd.exporters.held import held_otherwise
 from cipark_sd.exporters.vensim_readings import with_readings
 from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
 from cipark_sd.exporters.vensim_tables import tables_apart
@@ -82,7 +83,7 @@ def in_vensim_terms(model: Model) -> Model:
     """
     read = read_externals(model)
     model = without_marks(inline_macros(read))
-    problems = [*_range_problems(model)]
+    problems: list[CiparkError] = [*_range_problems(model), *held_otherwise(read, "vensim")]
     if read.dimensions and not model.dimensions:
         problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)

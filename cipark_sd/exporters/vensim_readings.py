@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from cipark_sd.errors import EquationError
 from cipark_sd.exporters.apart import fresh
 from cipark_sd.model.expr import Apply, Expr, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Model
+from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import (
     Lookup,
     TablePiece,
@@ -29,10 +31,26 @@ def with_readings(model: Model) -> Model:
         added.append(Lookup(name=canonical(title), label=title, pieces=(TablePiece(plain),)))
         return Ref(canonical(title))
 
+    def points(table: Ref | Table, label: str) -> Table:
+        match table if isinstance(table, Table) else model.by_name[table.name]:
+            case Table() as read:
+                return read
+            case Lookup(dims=(), pieces=(TablePiece(table=Table() as read),)):
+                return read
+            case _:
+                reason = "takes Stella's inverse of an array of tables; give each its inverse as a table of its own"
+                raise EquationError(model.name, label, reason)
+
     def changed(variable: Variable) -> Variable:
         def change(expr: Expr) -> Expr:
             expr = rebuild(expr, change)
             match expr:
+                case Apply(table, argument, "inverse"):
+                    inverse = read_as(
+                        points(table, variable.label), "inverse", where=model.name, variable=variable.label
+                    )
+                    way = None if inverse.interpolation == "interpolate" else inverse.interpolation
+                    return Apply(own_lookup(inverse, variable.label), argument, way)
                 case Apply(Ref(name) as table, argument, None) if name in ways:
                     return Apply(table, argument, ways[name])
                 case Apply(Table(interpolation=way) as table, argument, None) if way != "interpolate":

@@ -8,13 +8,13 @@ is the largest ``-x`` up to ``-t``, so the numbers are the same to the bit.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import CiparkError, EquationError
 from cipark_sd.exporters.apart import Apart, fresh
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, replaced
 from cipark_sd.model.model import Model
-from cipark_sd.model.readings import read_as
-from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, Variable
+from cipark_sd.model.readings import applied, if_inside, read_as
+from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, TablePiece, Variable
 from cipark_sd.naming import canonical, one_name
 
 #: What has to be a whole equation.
@@ -25,7 +25,7 @@ _WAYS: dict[TableReading, str] = {
     "extrapolate": "extrapolated",
     "hold_backward": "backward",
     "look_forward": "forward",
-    "invert": "inverse",
+    "inverse": "inverse",
 }
 
 
@@ -99,27 +99,40 @@ class _Words:
                 if lookup is None:
                     return expr
                 turned = Neg(argument) if reading == "look_forward" else argument
-                return Apply(Ref(lookup.name, table.subscripts), turned)
+                read = Apply(Ref(lookup.name, table.subscripts), turned)
+                return read if reading != "invert" else self._if_inside(read, table.name, argument)
             case Apply(Table() as table, argument, reading):
-                way = read_as(table, reading, where=self.model.name, variable=variable.label)
-                forward = way.interpolation == "look_forward"
-                return Apply(seen_back(way), Neg(argument)) if forward else Apply(way, argument)
+                match applied(table, argument, reading, where=self.model.name, variable=variable.label):
+                    case Apply(Table(interpolation="look_forward") as way):
+                        return Apply(seen_back(way), Neg(argument))
+                    case read:
+                        return read
             case Call("elmcount", (Ref(name, ()),)) if name in self.model.dimension_by_name:
                 return Const(float(len(self.model.dimension_by_name[name].elements)))
             case _:
                 return expr
+
+    def _if_inside(self, inverse: Expr, name: str, argument: Expr) -> Expr:
+        """An inverse that is missing beyond a lookup, whose elements have one least and one largest value."""
+        lookup = self.model.by_name[name]
+        tables = [piece.table for piece in lookup.pieces if isinstance(piece, TablePiece)]
+        ends = {(min(table.y), max(table.y)) for table in tables if isinstance(table, Table)}
+        if len(ends) > 1:
+            reason = "takes the inverse of tables that end at different values; invert each element's by itself"
+            raise EquationError(self.model.name, lookup.label, reason)
+        return if_inside(inverse, Table((0.0, 1.0), ends.pop()), argument)
 
     def _lookup(self, name: str, reading: TableReading) -> Lookup | None:
         """The lookup that says itself how it is read; None for one whose points are not in the model."""
         lookup = self.model.by_name.get(name)
         if not isinstance(lookup, Lookup) or not all(isinstance(piece.table, Table) for piece in lookup.pieces):
             return None
-        key = (name, reading)
+        key = (name, "inverse" if reading == "invert" else reading)
         if key not in self.lookups:
-            label = fresh(one_name(lookup.label, _WAYS[reading]), self.apart.taken)
+            label = fresh(one_name(lookup.label, _WAYS[key[1]]), self.apart.taken)
             pieces = tuple(
                 replace(
-                    piece, table=seen_back(read_as(piece.table, reading, where=self.model.name, variable=lookup.label))
+                    piece, table=seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))
                 )
                 for piece in lookup.pieces
                 if isinstance(piece.table, Table)

@@ -129,6 +129,8 @@ def _ambiguous(
     for variable in variables:
         if variable.name == "time":
             yield EquationError(where, variable.label, "cannot be: the name is that of the run's time; use another")
+        if any(variable.name == dimension.name for dimension in dimensions):
+            yield EquationError(where, variable.label, "is called like a dimension; rename one of the two")
     for dimension in dimensions:
         for element, many in Counter(dimension.elements).items():
             if many > 1:

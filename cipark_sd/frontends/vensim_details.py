@@ -1,6 +1,7 @@
 """What a Vensim file says outside its equations: settings and unit synonyms."""
 
 import re
+import warnings
 from collections.abc import Mapping
 
 from cipark_sd.model.model import Method
@@ -16,13 +17,33 @@ _METHODS: Mapping[str, Method] = {
 }
 
 
+#: What of a method is otherwise here. Source: Vensim's manual, integration.html.
+_OTHERWISE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("1", "3"),
+        "it asks for Runge-Kutta in steps that are made as small as needed; here each is the TIME STEP: halve it and "
+        "see whether the numbers stay",
+    ),
+    "2": "it asks for the method Diff, which saves auxiliaries as they were at the saved time before; here they are "
+    "those of the time itself",
+}
+
+
 def vensim_method(text: str) -> Method:
     """The integration method of the settings line ``15:``; Euler where there is none."""
+    return _METHODS.get(_number(text), "euler")
+
+
+def say_method(name: str, text: str) -> None:
+    """Warn where the method of a file is another one in Vensim."""
+    if reason := _OTHERWISE.get(_number(text)):
+        warnings.warn(f"{name}: {reason}", stacklevel=2)
+
+
+def _number(text: str) -> str:
     setting = re.search(r"^15:([^\r\n]*)", text, flags=re.MULTILINE)
-    if setting is None:
-        return "euler"
-    fields = [field.strip() for field in setting.group(1).split(",")]
-    return _METHODS.get(fields[3] if len(fields) > 3 else "0", "euler")
+    fields = [] if setting is None else [field.strip() for field in setting.group(1).split(",")]
+    return fields[3] if len(fields) > 3 else "0"
 
 
 def vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:

@@ -9,8 +9,9 @@ from typing import Literal, assert_never
 
 Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
 Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
-#: How a call reads a table in another way than the table itself says; ``invert`` takes ``y`` and gives ``x``.
-TableReading = Interpolation | Literal["invert"]
+#: How a call reads a table in another way than the table itself says. ``invert`` and ``inverse`` take ``y`` and give
+#: the first ``x``: beyond the table that is missing in Vensim's, and the end or what continues it in Stella's.
+TableReading = Interpolation | Literal["invert", "inverse"]
 #: Vensim's ``:NA:``: a number like any other, which stands for a value that is missing. Results show it as NaN.
 #: Source: Vensim's reference manual, na.html.
 MISSING = -(2.0**109)

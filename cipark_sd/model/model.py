@@ -136,6 +136,11 @@ class Model(MadeOnce):
                 raise AttributeError(name)
             raise UnknownMethod(name, self.name)
 
+    @property
+    def of_vensim(self) -> bool:
+        """Whether Vensim's rules hold where the languages differ and no function says so: unless XMILE was read."""
+        return self.origin is None or self.origin.format != "xmile"
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: {self._counts}; {self._span}; digest {self.digest[:12]}>"
 

@@ -61,6 +61,8 @@ READINGS: Mapping[TableReading, str] = {
     "hold_backward": "LOOKUP BACKWARD",
     "extrapolate": "LOOKUP EXTRAPOLATE",
     "invert": "LOOKUP INVERT",
+    # Stella's, which no Vensim file has
+    "inverse": "LOOKUPINV",
 }
 _SIGN = 6
 _ATOM = 8

@@ -30,6 +30,7 @@ ANOTHER_PASS = {
         "xmile_element",
         "raw_data",
         "data_between",
+        *(f"get_data_{name}" for name in ("mean", "median", "min", "max", "first_time", "last_time", "total_points")),
     ),
     "allocate",
 }

@@ -56,7 +56,7 @@ VENSIM = [
             "DELAY MATERIAL(1 + SIN({}), 1.5, 0.5, 0)", "FORECAST(2 + SIN({}), 2, 1)", "NPV({}, 0.05, 0, 1)",
             "NPVE({}, 0.05, 0, 1)",
             "LOOKUP FORWARD(table, SIN({}))", "LOOKUP BACKWARD(table, {})", "LOOKUP EXTRAPOLATE(table, {})",
-            "LOOKUP INVERT(rising, {})", "GET TIME VALUE(0, 0.5, 0)",
+            "MAX(LOOKUP INVERT(rising, {}), -1)", "GET TIME VALUE(0, 0.5, 0)",
             "RANDOM 0 1() + {}", "RANDOM UNIFORM(-1, 1, 5) * {}", "RANDOM NORMAL(-5, 5, 0, 1, 3)",
             "RANDOM EXPONENTIAL(0, 9, 0, 1, 2)", "RANDOM POISSON(0, 99, 3, 0, 1, 0)", "RANDOM GAMMA(0, 99, 2, 0, 1, 0)",
             "RANDOM BINOMIAL(0, 9, 0.3, 9, 0, 1, 0)", "RANDOM NEGATIVE BINOMIAL(0, 99, 0.4, 3, 0, 1, 0)",

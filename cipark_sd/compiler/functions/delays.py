@@ -1,9 +1,10 @@
 """Delays and smooths: functions whose memory is a chain of stages or a pipe.
 
 Conventions are Vensim's (its reference manual, "Dynamic Functions"): a delay keeps material (value times delay time), a
-smooth keeps values, DELAY N divides by the delay time of the step before and has no more stages than steps fit into
-its time, and what DELAY FIXED takes in is read at the start of the step. DELAY1 and DELAY3 are their equations: where a
-stage's time is below the time step they overshoot, as Vensim's do.
+smooth keeps values, DELAY N divides by the delay time of the step before, and what DELAY FIXED takes in is read at the
+start of the step. DELAY N and SMOOTH N have no more stages than steps fit into their time, and stay over a step of
+Runge-Kutta. DELAY1 and DELAY3 are their equations: where a stage's time is below the time step they overshoot, as
+Vensim's do.
 """
 
 import math
@@ -21,7 +22,7 @@ from cipark_sd.compiler.functions.row import (
     of_order,
 )
 from cipark_sd.compiler.program import PER_STEP
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
 #: Steps of a fixed delay that no run outlasts; below it every whole number is a double and an index.
 ENDLESS = 2.0**53
@@ -39,8 +40,9 @@ def _stages(
     """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
     label = label_of(variable, call)
     order = m.order(variable, call)
+    make = _by_steps(m) if _holds(m, call) else m.state
     return [
-        m.state(
+        make(
             (variable, call, order, i),
             f"{label} stage {i + 1}" if order > 1 else label,
             start,
@@ -48,6 +50,27 @@ def _stages(
         )
         for i in range(order)
     ]
+
+
+def _holds(m: Memory, call: Call) -> bool:
+    """Whether a chain stays over a step, in which others change."""
+    return m.looks_ahead and call.function.endswith("_n")
+
+
+def _by_steps(m: Memory) -> Callable[[object, str, Callable[[], int], Callable[[], int]], int]:
+    """A state that goes on by Euler's steps under Runge-Kutta too; Vensim's manual, fn_delay_n and fn_smooth_n."""
+    g = m.graph
+
+    def cell(key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
+        return m.cell(key, label, initial, lambda: g.add(m.cell_node(key), g.mul(rate(), g.uniform("time_step"))))
+
+    return cell
+
+
+def _states(m: Memory, variable: str, call: Call, order: int) -> list[int]:
+    """The stages of a chain that exists."""
+    node = m.cell_node if _holds(m, call) else m.state_node
+    return [node((variable, call, order, k)) for k in range(order)]
 
 
 def _by_stages(m: Memory, rate: int, order: int) -> int:
@@ -59,7 +82,7 @@ def _smooth(m: Memory, variable: str, call: Call) -> int:
     g, (value, time, initial, _) = m.graph, call.arguments
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         goal = m.run(value, variable) if i == 0 else states[i - 1]
         pull = _by_stages(m, g.sub(goal, states[i]), order)
         return g.div(pull, m.run(time, variable))
@@ -75,7 +98,7 @@ def _delay(m: Memory, variable: str, call: Call) -> int:
     g, (value, time, _, _) = m.graph, call.arguments
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         duration = m.run(time, variable)
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
         return _by_stages(m, g.sub(entering, g.div(states[i], duration)), order)
@@ -101,7 +124,7 @@ def _delay_n(m: Memory, variable: str, call: Call) -> int:
         )
 
     def rate(i: int, order: int) -> int:
-        states = [m.state_node((variable, call, order, k)) for k in range(order)]
+        states = _states(m, variable, call, order)
         now = [m.run(time, variable), *durations[:-1]]
         entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
         return _by_stages(m, g.sub(entering, g.div(states[i], now[i])), order)
@@ -261,7 +284,10 @@ def _fixed_in_xmile(value: Expr, time: Expr, initial: Expr) -> Expr:
 def _chains(
     kind: str, time: str, xmile: str, start: CallNode, few: CallNode, many: CallNode
 ) -> tuple[Function, Function]:
-    """The function of a known number of stages, 1 or 3, and that of a computed one."""
+    """The function whose stages are its equations, of which Vensim has 1 or 3, and Vensim's of a computed number.
+
+    Source: isee systems' help, "Delay builtins", which divides by the present delay time and leaves the order as it is.
+    """
     taken, units = f"input, {time}", "same, time, same, none -> same"
     first = "SMOOTH" if kind == "smooth" else "DELAY1"
     vensim = tuple(
@@ -272,22 +298,31 @@ def _chains(
     theirs = tuple(
         Reading(f"{xmile}{order:.0f}", f"{taken}[, initial value]", of_order(kind, order)) for order in (1.0, 3.0)
     )
-    computed = f"{xmile}N({taken}, order[, initial value])"
+    of_any = Reading(
+        f"{xmile}N",
+        f"{taken}, order[, initial value]",
+        lambda value, time, order, initial=None: Call(
+            kind, (value, time, value if initial is None else initial, order)
+        ),
+    )
     parameters, several = f"{taken}, initial value = input, order", f"{kind.upper()} N({taken}, initial value, order)"
-    chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, computed)
 
-    def in_xmile(*arguments: Expr) -> Expr:
-        call, order = chosen.to_xmile(arguments), arguments[-1]
-        match call, order:
-            case Call(_, (value, duration, _, *start_value)), Const(1.0 | 3.0 as n):
-                return Call(f"{xmile}{n:.0f}", (value, duration, *start_value))
+    def in_xmile_n(value: Expr, duration: Expr, initial: Expr, order: Expr) -> Expr:
+        return Call(f"{xmile}N", (value, duration, order, *(() if initial == value else (initial,))))
+
+    def in_xmile(value: Expr, duration: Expr, initial: Expr, order: Expr) -> Expr:
+        match order:
+            case Const(1.0 | 3.0 as n):
+                return Call(f"{xmile}{n:.0f}", (value, duration, *(() if initial == value else (initial,))))
             case _:
-                return call
+                return in_xmile_n(value, duration, initial, order)
+
+    chosen = Function(f"{kind}_n", parameters, Remembered(start, many), units, several, in_xmile=in_xmile_n)
 
     def in_vensim(target: Target, *arguments: Expr) -> Expr:
         return Call(kind if arguments[-1] in (Const(1.0), Const(3.0)) else f"{kind}_n", arguments)
 
-    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, theirs, in_vensim, in_xmile)
+    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, (*theirs, of_any), in_vensim, in_xmile)
     return fixed, chosen
 
 
@@ -350,4 +385,22 @@ def _previous(value: Expr, initial: Expr = _ZERO) -> Expr:
     return Call("delay_fixed", (value, _STEP, initial))
 
 
-XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous),)
+def _derivative(value: Expr, order: Expr) -> Expr:
+    """The difference of so many steps by DT to the power of the order, 0 in as many steps from the start.
+
+    Source: isee systems' help, "Data builtins".
+    """
+    if not isinstance(order, Const) or order.value not in range(10):
+        raise WrongCall("DERIVN is computed of a whole order from 0 to 9 that is a number")
+    n, total = int(order.value), value
+    if n == 0:
+        return value
+    for back in range(1, n + 1):
+        then = Call("delay_fixed", (value, Binary("*", Const(float(back)), _STEP), value))
+        share = Binary("*", Const(float(math.comb(n, back))), then)
+        total = Binary("-" if back % 2 else "+", total, share)
+    begun = Binary("<", Binary("*", Const(n - 0.5), _STEP), Binary("-", Ref("time"), Ref("initial_time")))
+    return If(begun, Binary("/", total, Binary("^", _STEP, order)), _ZERO)
+
+
+XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous), Reading("DERIVN", "input, order", _derivative))

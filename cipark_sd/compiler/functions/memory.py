@@ -5,10 +5,9 @@ from functools import partial
 
 from cipark_sd.compiler.functions.arithmetic import zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Reading, Remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Remembered
 from cipark_sd.model.expr import Call
 
-_AS_LOOKUP = "write the points as a lookup and call it"
 #: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
 _REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"), "reduce: max": float("-inf")}
 
@@ -129,9 +128,9 @@ def _present_value(m: Memory, stream: int, factor: int, total: int, discount: in
 
 
 def _forecast_start(m: Memory, variable: str, call: Call) -> int:
-    g = m.graph
-    value, trend = m.start(call.arguments[0], variable), m.start(call.arguments[3], variable)
-    return g.div(value, g.add(g.const(1.0), trend))
+    """That of which the trend at the start is what the call says, a fraction per time as TREND's."""
+    g, (value, time, _, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
+    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
 
 
 def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> int:
@@ -193,26 +192,5 @@ ROWS = (
     ),
     _present("NPV"),
     _present("NPVE"),
-    # of data, which the lowering and compiler/data_between.py know
-    Function(
-        "raw_data",
-        "data",
-        None,
-        KEEPS,
-        in_vensim="mark the data themselves as :RAW:",
-        in_xmile="bring the data at its times alone",
-    ),
-    Function(
-        "data_between",
-        "data, time[, mode]",
-        None,
-        "same, time, none -> same",
-        (
-            Reading("GET DATA BETWEEN TIMES", "data, time, mode", lambda *a: Call("data_between", a)),
-            Reading("GET DATA AT TIME", "data, time", lambda *a: Call("data_between", a)),
-        ),
-        in_vensim=_AS_LOOKUP,
-        in_xmile=_AS_LOOKUP,
-    ),
     *(Function(name, "condition, value", Remembered(_reducer_start, _reduced), None) for name in _REDUCERS),
 )

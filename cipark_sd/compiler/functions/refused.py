@@ -7,22 +7,18 @@ Source of the list: Vensim's reference manual, function by function, against PyS
 
 from collections.abc import Mapping
 
-_DATA = "compute the number from the data beforehand and write it as a constant"
-
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("delay_batch", "conveyor"), "use DELAY FIXED"),
     "delay_conveyor": "use DELAY FIXED or DELAY N",
     "delay_profile": "use several DELAY FIXED and add them",
     "depreciate_by_schedule": "delay the stream by each period of the schedule and add",
-    "sinteg": "write it as INTEG, with its bounds in the rate",
     "delayp": "write the delay as INTEG stocks",
     "shift_if_true": "write the cohorts as stocks",
     **dict.fromkeys(("random_lookup", "random_pink_noise"), "bring the numbers as a time series"),
     "get_data_between_times": "use the data variable itself, or its mean as a constant",
-    **{
-        f"get_data_{statistic}": _DATA
-        for statistic in ("first_time", "last_time", "max", "min", "mean", "median", "stdv", "total_points")
-    },
+    # whether by the number of points or one less is not said where it could be read
+    "get_data_stdv": "compute the number from the data beforehand and write it as a constant",
+    "time_base": "write start + slope * Time",
     "lookup_area": "write the area as a table of its own",
     "lookup_slope": "write the slope as a table of its own",
     **dict.fromkeys(
@@ -39,7 +35,6 @@ REFUSED: Mapping[str, str] = {
     "sinwave": "write amplitude * SIN(2 * PI * TIME / period)",
     "coswave": "write amplitude * COS(2 * PI * TIME / period)",
     "clocktime": "use TIME; a run gives the same numbers at any hour",
-    "derivn": "write (x - DELAY(x, DT)) / DT, once for each order",
     **dict.fromkeys(("pmt", "pv", "fv"), "write the formula of the annuity out"),
     "lookuparea": "write the area as a table of its own",
     "interpolate": "write the interpolation out",

@@ -6,7 +6,7 @@ What reads, runs, checks the units of and writes a call looks here, so that a fu
 import math
 from collections.abc import Mapping
 
-from cipark_sd.compiler.functions import arithmetic, arrays, batches, chance, delays, inputs, memory, slats
+from cipark_sd.compiler.functions import arithmetic, arrays, batches, chance, data, delays, inputs, memory, slats
 from cipark_sd.compiler.functions.row import Function, Reading, Remembered, WrongCall, fits, numbers_of
 from cipark_sd.model.expr import Call, Const, Expr, Ref
 from cipark_sd.naming import canonical
@@ -43,7 +43,7 @@ def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
         language[name] = (*language.get(name, ()), reading)
 
 
-for _family in (arithmetic, inputs, delays, slats, batches, memory, chance, arrays):
+for _family in (arithmetic, inputs, delays, slats, batches, memory, data, chance, arrays):
     add(*_family.ROWS)
 spell(IN_VENSIM, *arithmetic.VENSIM)
 spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)

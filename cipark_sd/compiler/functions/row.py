@@ -61,6 +61,10 @@ class Memory(Protocol):
 
     graph: Graph
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the method is Runge-Kutta's, which computes the rates within a step."""
+
     def run(self, expr: Expr, variable: str) -> int:
         """The node of an expression at each instant."""
 

@@ -20,7 +20,7 @@ from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.mdl import in_vensim_terms
 from cipark_sd.model.expr import MISSING, Apply, Binary, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.printing import equations
+from cipark_sd.model.printing import READINGS, equations
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -189,8 +189,8 @@ class _Before:
                 if known is None:
                     return expr
                 way = reading or known.interpolation
-                if way == "invert":
-                    raise self._refused("LOOKUP INVERT", "take the engine native or numpy")
+                if way in ("invert", "inverse"):
+                    raise self._refused(READINGS[way], "take the engine native or numpy")
                 if way == "extrapolate" and len(known.x) > 1:
                     return _continued(known, argument)
                 named = isinstance(table, Ref) and reading is None

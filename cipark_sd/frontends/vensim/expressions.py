@@ -16,7 +16,9 @@ from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Tab
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
-    spelling.lower().replace(" ", "_"): reading for reading, spelling in READINGS.items() if reading != "interpolate"
+    spelling.lower().replace(" ", "_"): reading
+    for reading, spelling in READINGS.items()
+    if reading not in ("interpolate", "inverse")
 }
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
 

@@ -19,7 +19,7 @@ from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.tokens import place, tokens
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
-from cipark_sd.frontends.vensim_details import vensim_method, vensim_synonyms
+from cipark_sd.frontends.vensim_details import say_method, vensim_method, vensim_synonyms
 from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Model
 from cipark_sd.model.variables import Auxiliary, Piece, Variable
@@ -56,6 +56,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     variables = main.variables(made, seconds)
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
+    say_method(path.name, text)
     variables, macros = (*variables, *further), (*macros, *more_macros)
     return checked_model(
         path,

@@ -10,8 +10,24 @@ from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
 from cipark_sd.frontends.dimensions import SecondRanges, merged_dimensions
 from cipark_sd.frontends.vensim.definitions import EquationHead
 from cipark_sd.frontends.vensim.entries import Entry
-from cipark_sd.frontends.vensim.expressions import Reader, number, table
-from cipark_sd.model.expr import Call, Const, Expr, Grid, Interpolation, Neg, Ref, Table, Text, walk
+from cipark_sd.frontends.vensim.expressions import Reader, table
+from cipark_sd.frontends.vensim.lists import literal_array
+from cipark_sd.model.expr import (
+    MISSING,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Interpolation,
+    Neg,
+    Operator,
+    Ref,
+    Table,
+    Text,
+    walk,
+)
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -112,11 +128,11 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
         return read
     if not cursor.token:
         raise SyntaxProblem(cursor.at, "the right side is empty; the model is not finished")
-    literal = _literal_array(equation, cursor)
+    literal = literal_array(cursor, equation.entry.equation)
     if literal is not None:
         return literal
-    if reader.names.get(cursor.token) == "integ" or cursor.token.lower() == "integ":
-        level = _level(cursor, reader)
+    if (reader.names.get(cursor.token) or cursor.token.lower()) in ("integ", "sinteg"):
+        level = _level(cursor, reader, Ref(equation.head.name, equation.head.subscripts))
         if level is not None:
             return level
     expr = reader.whole(cursor)
@@ -131,7 +147,7 @@ def _end(cursor: Cursor) -> None:
         raise cursor.unexpected("an operator or the end of the equation")
 
 
-def _level(cursor: Cursor, reader: Reader) -> _Level | None:
+def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
     if cursor.tokens[cursor.at + 1 : cursor.at + 2] != ["("]:
         return None
     at = cursor.at
@@ -142,55 +158,28 @@ def _level(cursor: Cursor, reader: Reader) -> _Level | None:
             return _Level(flow, initial)
         case Call("integ", arguments):
             raise SyntaxProblem(at, f"INTEG(net flow, initial value) takes 2 arguments, here are {len(arguments)}")
+        case Call("sinteg", (flow, initial, least, most, *others)) if others == [Const(MISSING)] * 3:
+            return _bounded(stock, flow, initial, least, most)
+        case Call("sinteg"):
+            reason = "SINTEG with a quantum or a special value is not supported; give it :NA: for the last three"
+            raise SyntaxProblem(at, f"{reason}, behind net flow, initial value, least and largest value")
         case _:
             raise SyntaxProblem(at, "an INTEG is alone on the right side; give the stock a name of its own")
 
 
-def _literal_array(equation: Equation, cursor: Cursor) -> Grid | None:
-    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``; None where the right side is something else."""
-    tokens = cursor.tokens
-    if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
-        return _tabbed(equation)
-    remaining = tokens[cursor.at :]
-    if "," not in remaining and ";" not in remaining:
-        return None
-    start = cursor.at
-    try:
-        rows = [[number(cursor)]]
-    except SyntaxProblem:
-        cursor.at = start
-        return None
-    if cursor.token not in (",", ";"):
-        cursor.at = start
-        return None
-    while cursor.token:
-        if cursor.accept(";"):
-            if not cursor.token:
-                break
-            rows.append([])
-        elif not cursor.accept(","):
-            raise cursor.unexpected("',', ';' or the end of the equation")
-        rows[-1].append(number(cursor))
-    return _grid(rows, start)
+def _bounded(stock: Ref, flow: Expr, initial: Expr, least: Expr, most: Expr) -> _Level:
+    """A stock that a step takes no further than to a bound.
 
-
-def _tabbed(equation: Equation) -> Grid:
-    body = equation.entry.equation.partition("(")[2].rpartition(")")[0] if equation.head.kind else ""
-    lines = [line.replace("\\t", " ").split() for line in body.splitlines()]
-    rows = [line for line in lines if line]
-    try:
-        return _grid([[float(cell) for cell in row] for row in rows], equation.head.start)
-    except ValueError as problem:
-        raise SyntaxProblem(equation.head.start, f"TABBED ARRAY holds numbers only: {problem}") from None
-
-
-def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
-    if len({len(row) for row in rows}) != 1:
-        raise SyntaxProblem(at, "the rows of the array differ in length")
-    width = len(rows[0])
-    values = tuple(value for row in rows for value in row)
-    # a single row or column is a list
-    return Grid(values, (len(values),) if len(rows) == 1 or width == 1 else (len(rows), width))
+    Source: Vensim's manual, fn_sinteg. Of Runge-Kutta it does not speak: here each stage is held as Euler's step is.
+    """
+    step = Ref("time_step")
+    after = Binary("+", stock, Binary("*", flow, step))
+    ways: tuple[tuple[Operator, str, Expr], ...] = (("<", "max", least), (">", "min", most))
+    for operator, pick, bound in ways:
+        if bound != Const(MISSING):
+            initial = Call(pick, (initial, bound))
+            flow = If(Binary(operator, after, bound), Binary("/", Binary("-", bound, stock), step), flow)
+    return _Level(flow, initial)
 
 
 def _source(expr: Expr, reader: Reader) -> _Right:

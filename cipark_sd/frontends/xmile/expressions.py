@@ -36,7 +36,6 @@ _CONDITIONAL = ("if", "then", "else")
 _LOOKUPS: Mapping[str, TableReading | None] = {
     **{spelling.lower().replace(" ", "_"): reading for reading, spelling in READINGS.items()},
     "lookup": None,
-    "lookupinv": "invert",
 }
 #: Functions over whole arrays: a name without subscripts inside them is summed over.
 REDUCTIONS = of_arrays("reduction") | {

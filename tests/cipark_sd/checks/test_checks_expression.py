@@ -182,6 +182,12 @@ def test_a_table_is_read_between_its_points(how: Any, expected: float | str) -> 
         assert str(problem.value) == expected
 
 
+def test_a_table_that_is_read_in_another_way_has_no_value() -> None:
+    expr = Apply(Table((0.0, 10.0), (10.0, 20.0)), Const(5.0), "look_forward")
+    with pytest.raises(NoValue, match="LOOKUP FORWARD cannot be computed from saved results"):
+        evaluate(expr, Reading(MODEL, {"base": _result(1)}, "base", TIMES))
+
+
 def test_a_table_with_subscripts_has_no_value() -> None:
     points = Table((0.0, 1.0), (0.0, 1.0))
     pieces = tuple(TablePiece(points, (end,)) for end in ("east", "west"))

@@ -12,7 +12,7 @@ from cipark_sd.errors import CiparkError, EquationError
 from cipark_sd.exporters.mdl import to_mdl
 from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
-from cipark_sd.exporters.xmile import write_xmile
+from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -36,14 +36,109 @@ def test_lookups_are_read_as_the_manual_s_examples_say(write_mdl: Write, engine:
         assert [values[f"{way}_{name}"] for name in inputs] == list(numbers), way
 
 
-def test_the_inverse_of_a_table_holds_its_ends_and_needs_one_direction(write_mdl: Write) -> None:
-    falling = "t((0,8),(1,4),(4,1)) ~~|\n"
-    model = read_model(write_mdl(f"{falling}x = LOOKUP INVERT(t, Time) ~~|\n", final=10))
-    times = np.arange(0, 11, 1.0)
-    result = simulate(model)["x"].sel(time=times).to_numpy()
-    assert result.tolist() == [4, 4, 3, 2, 1, 0.75, 0.5, 0.25, 0, 0, 0]
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_data_stay_over_a_step_of_runge_kutta(write_mdl: Write, tmp_path: Path, engine: str) -> None:
+    """rungekutta.html: exogenous inputs are held over the interval, here data that rise by 1 and are marked :RAW:."""
+    (tmp_path / "d.csv").write_text("time,d,r\n0,0,0\n1,1,1\n2,2,2\n3,3,3\n", encoding="utf-8")
+    path = write_mdl("d ~~|\nr :RAW: ~~|\nS = INTEG(d, 0) ~~|\nT = INTEG(r, 0) ~~|\n", final=3, step=1)
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path, series=[tmp_path / "d.csv"])
+    assert model.time.method == "rk4"
+    run = simulate(model, engine=engine)
+    assert run["s"].to_numpy().tolist() == [0, 0, 1, 3]
+    assert run["t"].to_numpy().tolist() == [0, 0, 1, 3]
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])
+def test_stages_that_are_counted_go_by_steps_and_are_no_more_than_fit(write_mdl: Write, engine: str) -> None:
+    """fn_smooth_n: constant over each step of Runge-Kutta, and the order is reduced until its time has the steps."""
+    equations = "S = INTEG(1, 0) ~~|\nx = SMOOTH N(S, 2, 0, 1) ~~|\ny = DELAY N(S, 2, 0, 1) ~~|\n"
+    equations += "z = SMOOTH N(S, 2, 0, 5) ~~|\n"
+    path = write_mdl(equations, final=3, step=1)
+    euler = simulate(read_model(path), engine=engine)
+    stages = [0, 0], [0, 0], [1, 0], [2, 1]
+    assert euler["z"].to_numpy().tolist() == [second for _, second in stages]
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path)
+    run = simulate(model, engine=engine)
+    for name in ("x", "y", "z"):
+        np.testing.assert_array_equal(run[name], euler[name], err_msg=name)
+    with pytest.raises(CiparkError, match="SMOOTH N under Runge-Kutta, over whose steps Vensim holds it"):
+        to_xmile(model)
+
+
+def test_a_ramp_and_data_under_runge_kutta_are_not_written_as_what_does_not_wait(
+    write_mdl: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "d.csv").write_text("time,d\n0,0\n3,3\n", encoding="utf-8")
+    path = write_mdl("d ~~|\nr = RAMP(1, 0, 3) ~~|\nS = INTEG(d + r, 0) ~~|\n", final=3, step=1)
+    euler = read_model(path, series=[tmp_path / "d.csv"])
+    to_xmile(euler)
+    path.write_text(path.read_text() + "\\\\\\---/// Sketch\n///---\\\\\\\n:L<%^E!@\n15:0,0,0,5,0,0\n")
+    model = read_model(path, series=[tmp_path / "d.csv"])
+    with pytest.raises(CiparkError, match=r"data under Runge-Kutta[\s\S]*RAMP under Runge-Kutta"):
+        to_xmile(model)
+    with pytest.raises(CiparkError, match="'d' uses data under Runge-Kutta"):
+        to_mdl(model)
+
+
+def test_an_integral_with_bounds_stops_at_them_and_starts_between_them(write_mdl: Write) -> None:
+    """fn_sinteg: never below min, never above max, with :NA: for both it is INTEG; arrays and exceptions too."""
+    equations = """
+D: a, b ~~| rate[D] = 3, -3 ~~| end = :NA: ~~|
+S[D] = SINTEG(rate[D] * IF THEN ELSE(Time > 3, -1, 1), 12 - 10 * (D - 1), 0, 10, :NA:, :NA:, :NA:) ~~|
+free = SINTEG(Time - free, 1, :NA:, :NA:, :NA:, :NA:, :NA:) ~~| plain = INTEG(Time - plain, 1) ~~|
+low = SINTEG(-3, 4, 0.5, :NA:, :NA:, :NA:, :NA:) ~~|
+"""
+    run = simulate(read_model(write_mdl(equations, step=1, final=6)))
+    np.testing.assert_array_equal(run["s"].T, [[10, 10, 10, 10, 10, 7, 4], [2, 0, 0, 0, 0, 3, 6]])
+    np.testing.assert_array_equal(run["free"], run["plain"])
+    np.testing.assert_array_equal(run["low"], [4, 1, *[0.5] * 5])
+    with pytest.raises(CiparkError, match=r"model\.mdl:2:\d+: .*SINTEG with a quantum or a special value"):
+        read_model(write_mdl("S = SINTEG(1, 0, 0, 9, 1, :NA:, :NA:) ~~|\n"))
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_the_inverse_of_a_table_is_the_first_and_beyond_it_missing(write_mdl: Write, engine: str) -> None:
+    """fn_lookup_invert, with its three examples: the smallest value where a table turns, :NA: beyond it."""
+    equations = """
+falling((0,8),(1,4),(4,1)) ~~| manual((0,0),(1,1),(3,2)) ~~| turning((0,1),(1,1),(2,3),(4,2),(6,6),(7,6)) ~~|
+x = LOOKUP INVERT(falling, Time) ~~| there = IF THEN ELSE(x = :NA:, 0, 1) ~~|
+below = LOOKUP INVERT(manual, -1) ~~| half = LOOKUP INVERT(manual, 0.5) ~~| above = LOOKUP INVERT(manual, 1.5) ~~|
+first = LOOKUP INVERT(turning, Time / 2) ~~|
+"""
+    model = read_model(write_mdl(equations, step=1, final=14))
+    run = simulate(model, save=["x", "there", "below", "half", "above", "first"], engine=engine)
+    nan = np.nan
+    np.testing.assert_array_equal(run["x"], [nan, 4, 3, 2, 1, 0.75, 0.5, 0.25, 0, *[nan] * 6])
+    np.testing.assert_array_equal(run["there"], [0, *[1] * 8, *[0] * 6])
+    assert np.isnan(run["below"]).all()
+    assert (run["half"] == 0.5).all()
+    assert (run["above"] == 2.0).all()
+    turns = [nan, nan, 0, 1.25, 1.5, 1.75, 2, 4.75, 5, 5.25, 5.5, 5.75, 6]
+    np.testing.assert_allclose(run["first"], [*turns, nan, nan], rtol=1e-14)
+
+
+def test_the_inverse_of_a_table_with_turns_is_not_written_and_of_one_with_steps_is_refused(write_mdl: Write) -> None:
+    model = read_model(write_mdl(f"{LOOK}x = LOOKUP INVERT(look, Time) ~~|\n"))
     with pytest.raises(EquationError, match="takes the inverse of a table that does not rise throughout"):
-        simulate(read_model(write_mdl(f"{LOOK}x = LOOKUP INVERT(look, Time) ~~|\n")))
+        to_xmile(model)
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_an_inverse_that_is_missing_beyond_its_table_is_so_in_xmile(
+    write_mdl: Write, tmp_path: Path, inline: bool
+) -> None:
+    equations = """
+D: a, b ~~| t((0,8),(1,4),(4,1)) ~~| c[a]((0,0),(2,5)) ~~| c[b]((0,5),(1,1),(3,0)) ~~|
+x = LOOKUP INVERT(t, Time) ~~| y[D] = LOOKUP INVERT(c[D], Time) ~~|
+"""
+    model = read_model(write_mdl(equations, final=10))
+    write_xmile(model, tmp_path / "again.xmile", inline_lookups=inline)
+    first, second = simulate(model), simulate(read_model(tmp_path / "again.xmile"))
+    for name in ("x", "y"):
+        assert np.isnan(first[name]).any()
+        np.testing.assert_array_equal(first[name], second[name])
 
 
 def test_a_lookup_that_is_none_is_named(write_mdl: Write) -> None:
@@ -228,7 +323,7 @@ def test_they_are_written_and_read_again(write_mdl: Write, tmp_path: Path) -> No
     written.write_text(to_mdl(model), encoding="utf-8")
     first, second = simulate(model), simulate(read_model(written))
     for name in ("x", "y", "z"):
-        assert np.array_equal(first[name], second[name])
+        np.testing.assert_array_equal(first[name], second[name])
 
 
 @pytest.mark.parametrize("engine", ["native", "numpy", "wasm"])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from places import CORPUS
 
@@ -181,6 +182,31 @@ def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: P
     assert all(run[f"{v}_{t}"].isnull().all() for v in ("sales", "held") for t in (0, 4))
     with pytest.raises(CiparkError, match="'x' reads 'marked' at a time; it is marked :RAW:"):
         simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, 2) ~~|\n"), series=series))
+
+
+def test_statistics_of_data_are_of_the_points_between_two_times(write_mdl: Write, tmp_path: Path) -> None:
+    """Both times included, which may change in a run; fn_get_data_min: where there are no points it is :NA:."""
+    (tmp_path / "d.csv").write_text("time,sales\n1,10\n3,40\n4,20\n7,90\n", encoding="utf-8")
+    ways = ("MEAN", "MEDIAN", "MIN", "MAX")
+    asked = "".join(f"{way} all = INITIAL(GET DATA {way}(sales, INITIAL TIME, FINAL TIME)) ~~|\n" for way in ways)
+    asked += "".join(f"{way} so far = GET DATA {way}(sales, 1.5, Time) ~~|\n" for way in ways)
+    asked += "n = GET DATA TOTAL POINTS(sales) ~~|\nfrom = GET DATA FIRST TIME(sales) ~~|\n"
+    asked += "to = GET DATA LAST TIME(sales) ~~|\n"
+    model = read_model(write_mdl(f"sales ~~|\n{asked}", final=8, step=1), series=[tmp_path / "d.csv"])
+    run = simulate(model)
+    assert [float(run[f"{way.lower()}_all"][0]) for way in ways] == [40, 30, 10, 90]
+    nan = np.nan
+    so_far = {"mean": (40, 30, 50), "median": (40, 30, 40), "min": (40, 20, 20), "max": (40, 40, 90)}
+    for way, (one, two, three) in so_far.items():
+        np.testing.assert_array_equal(run[f"{way}_so_far"], [nan, nan, nan, one, two, two, two, three, three])
+    assert [float(run[name][0]) for name in ("n", "from", "to")] == [4, 1, 7]
+    with pytest.raises(CiparkError, match="'n' uses a function of the data 'sales', whose values the model does not"):
+        simulate(read_model(write_mdl("sales ~~|\nn = GET DATA TOTAL POINTS(sales) ~~|\n")))
+
+
+def test_a_variable_is_not_called_like_a_dimension(write_mdl: Write) -> None:
+    with pytest.raises(EquationError, match=r"model.mdl:3.*'p' is called like a dimension; rename one of the two"):
+        read_model(write_mdl("P: a, b ~~|\np = 3 ~~|\nx[P] = p * 2 ~~|\n"))
 
 
 def test_an_equation_displaces_what_the_arrows_say(write_mdl: Write) -> None:

@@ -1,7 +1,7 @@
 """The reader of XMILE files: what it understands, where it finds a fault, and PySD's reader as its judge."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ A, B = Ref("a"), Ref("b")
         ("1 + (IF a THEN b ELSE 0)", Binary("+", Const(1.0), If(A, B, Const(0.0)))),
         ("MAX(a, b, 3)", Call("max", (Call("max", (A, B)), Const(3.0)))),
         ("PREVIOUS(a, 5)", Call("delay_fixed", (A, Ref("time_step"), Const(5.0)))),
-        ("DELAYN(a, 2, 3)", Call("delay_n", (A, Const(2.0), A, Const(3.0)))),
+        ("DELAYN(a, 2, 3)", Call("delay", (A, Const(2.0), A, Const(3.0)))),
         ("PULSE(a, 2)", Call("xpulse", (Const(2.0), A))),
         ("INT(a)", Call("floor", (A,))),
         ("DT * pi", Binary("*", Ref("time_step"), Call("pi", ()))),
@@ -296,6 +296,73 @@ def test_a_variable_may_be_called_mod_and_tables_are_read_under_vensim_s_names(w
     )
     run = simulate(read_model(path))
     assert [float(run[name][0]) for name in ("x", "up", "down", "on", "back")] == [7.0, 1.0, 1.0, 4.0, 1.5]
+
+
+def test_a_delay_of_any_order_is_its_stages_at_the_present_delay_time(write: WriteXmile, tmp_path: Path) -> None:
+    """isee's help, "Delay builtins", for one stage and three: DELAYN of these is the same, and keeps its order."""
+    variables = (
+        '<aux name="T"><eqn>2 + TIME</eqn></aux><aux name="x"><eqn>DELAYN(TIME, T, 3, 1)</eqn></aux>'
+        '<aux name="y"><eqn>DELAY3(TIME, T, 1)</eqn></aux><aux name="z"><eqn>SMTHN(TIME, 2, 3)</eqn></aux>'
+        '<aux name="w"><eqn>SMTH3(TIME, 2)</eqn></aux>'
+    )
+    model = read_model(write(variables))
+    run = simulate(model)
+    np.testing.assert_array_equal(run["x"], run["y"])
+    np.testing.assert_array_equal(run["z"], run["w"])
+    write_mdl(model, tmp_path / "again.mdl")
+    of_two = read_model(write(variables.replace("T, 3, 1", "T, 2, 1")))
+    with pytest.raises(CiparkError, match="'x' uses DELAY N with a time or an order that changes"):
+        write_mdl(of_two, tmp_path / "again.mdl")
+
+
+def test_a_forecast_begins_with_the_trend_that_it_is_given(write: WriteXmile) -> None:
+    """At the start it is input * (1 + initial trend * horizon), whatever the averaging time; later the gap closes."""
+    run = simulate(read_model(write('<aux name="f"><eqn>FORCST(100, 5, 10, 0.02)</eqn></aux>')))
+    average = [100 / 1.1]
+    for _ in range(4):
+        average.append(average[-1] + (100 - average[-1]) / 5)
+    np.testing.assert_allclose(run["f"], [100 * (1 + (100 - a) / (5 * a) * 10) for a in average], rtol=1e-14)
+    assert abs(float(run["f"][0]) - 120) < 1e-12
+
+
+def test_a_derivative_is_the_difference_of_steps_and_0_before_there_are_enough(write: WriteXmile) -> None:
+    """isee's help, "Data builtins": DERIVN(TIME, 0) is TIME, DERIVN(TIME, 1) is 1; the first steps are 0."""
+    texts = ["DERIVN(TIME, 0)", "DERIVN(TIME, 1)", "DERIVN(TIME ^ 2, 2)", "DERIVN(TIME ^ 3, 3)"]
+    run = simulate(
+        read_model(write("".join(f'<aux name="d{n}"><eqn>{text}</eqn></aux>' for n, text in enumerate(texts))))
+    )
+    for n, expected in enumerate(([0, 1, 2, 3, 4], [0, 1, 1, 1, 1], [0, 0, 2, 2, 2], [0, 0, 0, 6, 6])):
+        np.testing.assert_allclose(run[f"d{n}"], expected, rtol=1e-12)
+    with pytest.raises(EquationError, match="DERIVN is computed of a whole order from 0 to 9 that is a number"):
+        read_model(write('<aux name="d"><eqn>DERIVN(TIME, TIME)</eqn></aux>'))
+
+
+def test_stella_s_inverse_continues_a_table_that_is_extrapolated_and_holds_another(
+    write: WriteXmile, tmp_path: Path
+) -> None:
+    """isee's help, "Graphical builtins"; of a table that turns the first x, and beyond it none is said."""
+    points = "<xpts>0,1,4</xpts><ypts>8,4,1</ypts>"
+    path = write(
+        f'<aux name="held"><gf>{points}</gf></aux><aux name="on"><gf type="extrapolate">{points}</gf></aux>'
+        '<aux name="turns"><gf><xpts>0,1,2</xpts><ypts>0,2,1</ypts></gf></aux>'
+        '<aux name="steps"><gf type="discrete"><xpts>0,1,2</xpts><ypts>0,1,2</ypts></gf></aux>'
+        '<aux name="x"><eqn>LOOKUPINV(held, 3 * TIME)</eqn></aux><aux name="y"><eqn>LOOKUPINV(on, 3 * TIME)</eqn></aux>'
+        '<aux name="z"><eqn>LOOKUPINV(turns, TIME)</eqn></aux>'
+    )
+    model = read_model(path)
+    run = simulate(model)
+    np.testing.assert_allclose(run["x"], [4, 2, 0.5, 0, 0], rtol=1e-14)
+    np.testing.assert_allclose(run["y"], [5, 2, 0.5, -0.25, -1], rtol=1e-14)
+    np.testing.assert_array_equal(run["z"], [0, 0.5, 1, np.nan, np.nan])
+    whole = replace(model, variables=tuple(v for v in model.variables if v.name != "z"))
+    for ending, write_again in ((".mdl", write_mdl), (".xmile", write_xmile)):
+        write_again(whole, tmp_path / f"again{ending}")
+        again = simulate(read_model(tmp_path / f"again{ending}"))
+        for name in ("x", "y"):
+            np.testing.assert_array_equal(again[name], run[name])
+    path.write_text(path.read_text().replace("INV(turns", "INV(steps"))
+    with pytest.raises(EquationError, match="takes the inverse of a table that has steps; take one that joins"):
+        simulate(read_model(path))
 
 
 def test_a_macro_is_a_function(write: WriteXmile) -> None:

@@ -1,0 +1,70 @@
+"""What one language computes by whole steps and the other does not: it is refused where the numbers would be others."""
+
+from collections.abc import Iterator
+
+from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.model.expr import Call, Const, Expr, Ref, Table, walk
+from cipark_sd.model.model import Format, Model
+from cipark_sd.model.variables import Constant, ExternalPiece, Series, Variable, expressions
+
+_STAGED = ("delay", "delay_n", "smooth", "smooth_n")
+#: Orders of which both languages have functions of their equations.
+_FIXED = (Const(1.0), Const(3.0))
+
+
+def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]:
+    """One error for each variable with data or a call that would run otherwise once written.
+
+    Source: Vensim's manual, rungekutta.html, fn_delay_n and fn_smooth_n; data are written as tables over Time.
+    """
+    if target == "xmile" and not model.of_vensim:
+        return
+    other = model.of_vensim != (target == "vensim")
+    for variable in model.variables if other else ():
+        if found := _of_changing_time(variable, model):
+            yield UnsupportedFeature(
+                f"{found} with a time or an order that changes: Vensim takes the time of the step before",
+                variable=variable.label,
+                where=model.name,
+                alternative="give it constants, or write the stages as stocks",
+            )
+    functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if other else set[str]()
+    for variable in model.variables if model.time.method != "euler" else ():
+        if found := _held(variable, functions, data=model.of_vensim):
+            yield UnsupportedFeature(
+                f"{found} under Runge-Kutta, over whose steps Vensim holds it",
+                variable=variable.label,
+                where=model.name,
+                alternative="let the model run by Euler's method",
+            )
+
+
+def _calls(variable: Variable) -> Iterator[Call]:
+    """The calls in a variable's equations; of delays and smooths those that Vensim has as DELAY N and SMOOTH N."""
+    for part in (part for expr in expressions(variable) for part in walk(expr)):
+        if isinstance(part, Call) and not (part.function in ("delay", "smooth") and part.arguments[3] in _FIXED):
+            yield part
+
+
+def _of_changing_time(variable: Variable, model: Model) -> str:
+    def changes(expr: Expr) -> bool:
+        return not isinstance(expr, Const) and not (
+            isinstance(expr, Ref) and isinstance(model.by_name.get(expr.name), Constant)
+        )
+
+    found = (_title(c) for c in _calls(variable) if c.function in _STAGED and any(map(changes, c.arguments[1::2])))
+    return next(found, "")
+
+
+def _title(call: Call) -> str:
+    name = f"{call.function}_n" if call.function in ("delay", "smooth") else call.function
+    return name.replace("_", " ").upper()
+
+
+def _held(variable: Variable, functions: set[str], *, data: bool) -> str:
+    match variable:
+        case Series(pieces=pieces):
+            filled = any(isinstance(piece, ExternalPiece) and isinstance(piece.source, Table) for piece in pieces)
+            return "data" if data and filled else ""
+        case _:
+            return next((_title(call) for call in _calls(variable) if call.function in functions), "")
