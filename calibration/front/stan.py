@@ -6,12 +6,11 @@ constants. What has no counterpart there is refused with all that stands in the 
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from calibration.families.base import CountFamily
 from calibration.families.student_t import StudentT as StudentNoise
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.posterior import posterior
@@ -34,7 +33,7 @@ from calibration.study.priors import (
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.compiler.primitives import OPERATORS, RECIPES, segments
 from cipark_sd.compiler.program import PER_STEP, Node, Program
-from cipark_sd.engines.base import fixed_method
+from cipark_sd.engines.base import fixed_method, stage_times
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
@@ -75,12 +74,12 @@ _LOGICAL = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 
 
 def stan_program(problem: CalibrationProblem) -> str:
-    """The program; its parameters are those of the study, in order, as ``p[1]``, ``p[2]`` and so on.
+    """The program; its parameters are those of the study, in order, as ``p1``, ``p2`` and so on.
 
     Raises
     ------
     Problems, UnusableInput
-        For what Stan has no counterpart of, or a method other than Euler's.
+        For what has no counterpart there.
     """
     return _Written(problem).text()
 
@@ -100,6 +99,8 @@ class _Written:
         self.inputs = inputs_for(plan, self.program, settings, np.zeros(1, dtype=np.uint64))
         self.tables: list[Table] = []
         self.problems: list[UnusableInput] = []
+        #: How many stages of a step are behind, and how many half steps later this one is.
+        self.stage = self.later = 0
 
     @cached_property
     def of_slot(self) -> dict[int, str]:
@@ -115,13 +116,11 @@ class _Written:
 
     def wrong(self, reason: str) -> str:
         """Note what stands in the way."""
-        self.problems.append(UnusableInput(what, where="as a Stan program"))
+        self.problems.append(UnusableInput(reason, where="as a Stan program"))
         return "0"
 
     def text(self) -> str:
         program = self.program
-        if fixed_method(program.method) != "euler":
-            self.wrong(f"the model is integrated by {program.method}; Euler's method is written")
         if program.pipes or program.n_random or not program.settled:
             self.wrong("the model has fixed delays, conveyors, random numbers or delays of changing order")
         priors, model, terms = [*self.priors()], [*self.simulation()], [*self.terms()]
@@ -161,57 +160,106 @@ class _Written:
                 continue
             values = {key: _number(value) for key, value in vars(parameter.prior).items()}
             text = form.format(**values).replace("(x", f"(p{number}")
-            yield f"target += {text} - {_number(float(parameter.distribution.log_mass))};"
+            mass = float(parameter.distribution.log_mass)
+            yield f"target += {text}{f' - {_number(mass)}' if mass else ''};"
 
     def data(self, places: Sequence[int]) -> Iterator[str]:
-        """What the run reads by its steps."""
-        instants = self.inputs.grid.times.tolist()
+        """What the run reads by its steps, and with Runge-Kutta in the middle of them."""
+        columns = {
+            "time": stage_times(self.inputs.grid, self.program.method),
+            "instant": self.inputs.grid.times,
+            **{f"series{slot}": series.ravel() for slot, series in enumerate(self.inputs.series)},
+        }
+        read = {node.op if node.op != "series" else f"series{node.payload}" for node in self.program.nodes}
+        read |= {f"series{node.payload}" for node in self.program.nodes if node.op == "initial_series"}
         yield f"array[{len(places)}] int place = {{{', '.join(map(str, places))}}};"
-        yield f"array[{len(instants)}] real instant = {{{', '.join(map(_number, instants))}}};"
-        for slot, series in enumerate(self.inputs.series):
-            values = series[: len(instants)].ravel().tolist()
-            yield f"array[{len(values)}] real series{slot} = {{{', '.join(map(_number, values))}}};"
+        for name, values in columns.items():
+            if name in read:
+                yield f"array[{len(values)}] real {name} = {{{', '.join(map(_number, values.tolist()))}}};"
 
     def simulation(self) -> Iterator[str]:
         """The run, which fills ``y`` at the steps that are read."""
-        program, n_steps = self.program, len(self.inputs.grid.times)
-        for node, rate in enumerate(program.rates):
-            if rate != PER_STEP:
-                yield self.assigned(node)
+        program, grid = self.program, self.inputs.grid
+        yield from self.assigned([node for node, rate in enumerate(program.rates) if rate != PER_STEP])
         for slot, state in enumerate(program.states):
-            yield f"real x{slot} = n{state.initial};"
+            yield f"real x{slot} = {self.name(state.initial)};  // {_comment(state.label)}"
         for slot, cell in enumerate(program.cells):
-            yield f"real c{slot} = n{cell.initial};"
-        yield f"for (step in 1:{n_steps}) {{"
-        yield from (f"  {self.assigned(node)}" for node in program.dynamic)
+            yield f"real c{slot} = {self.name(cell.initial)};  // {_comment(cell.label)}"
+        yield f"for (step in 1:{len(grid.times)}) {{"
+        yield from (f"  {line}" for line in self.assigned(program.dynamic))
         yield "  if (place[step] > 0) {"
-        yield from (f"    {self.assigned(node)}" for node in program.observed)
-        yield from (f"    y[{i}, place[step]] = n{node};" for i, (_, node) in enumerate(program.outputs, 1))
+        yield from (f"    {line}" for line in self.assigned(program.observed))
+        for place, (_, node) in enumerate(program.outputs, 1):
+            yield f"    y[{place}, place[step]] = {self.name(node)};"
         yield "  }"
-        step = _number(self.inputs.grid.step)
-        for slot, state in enumerate(program.states):
-            yield f"  real moved{slot} = x{slot} + n{state.rate} * {step};"
+        yield f"  if (step == {len(grid.times)}) break;"
+        slopes = yield from self.stages(grid.step)
+        for slot, slope in enumerate(slopes):
+            yield f"  real moved{slot} = x{slot} + {slope};"
         for slot, cell in enumerate(program.cells):
-            yield f"  c{slot} = n{cell.following};"
+            yield f"  c{slot} = {self.name(cell.following)};"
         for slot, state in enumerate(program.states):
             moved = f"moved{slot}"
             yield f"  x{slot} = {f'x{slot} < 0 ? {moved} : fmax({moved}, 0)' if state.non_negative else moved};"
         yield "}"
 
-    def assigned(self, place: int) -> str:
-        return f"real n{place} = {self.expression(self.program.nodes[place])};"
+    def stages(self, step: float) -> Generator[str, None, list[str]]:
+        """The stages of a step after its first; gives what each state moves by."""
+        program, method = self.program, fixed_method(self.program.method)
+        rates = [[self.name(state.rate) for state in program.states]]
+        for length in {"euler": (), "rk2": (step,)}.get(method, (step / 2, step / 2, step)):
+            self.stage += 1
+            for slot, rate in enumerate(rates[-1]):
+                yield f"  real x{slot}_{self.stage} = x{slot} + {rate} * {_number(length)};"
+            self.later = 2 if length == step else 1
+            yield from (f"  {line}" for line in self.assigned(program.rates_only))
+            rates.append([self.name(state.rate) for state in program.states])
+        self.stage = self.later = 0
+        by_state, whole = zip(*rates, strict=True), _number(step)
+        match method:
+            case "euler":
+                return [f"{a} * {whole}" for (a,) in by_state]
+            case "rk2":
+                return [f"({a} + {b}) * {_number(step / 2)}" for a, b in by_state]
+            case _:
+                return [f"({a} + {b} * 2 + {c} * 2 + {d}) * {_number(step / 6)}" for a, b, c, d in by_state]
+
+    def name(self, place: int) -> str:
+        """A node as others read it: a number as it is, and of a later stage what that stage computes."""
+        if isinstance(self.program.nodes[place].payload, float):
+            return _number(float(self.program.nodes[place].payload))
+        return f"n{place}_{self.stage}" if self.stage and place in self.staged else f"n{place}"
+
+    @cached_property
+    def staged(self) -> frozenset[int]:
+        return frozenset(self.program.rates_only)
+
+    def assigned(self, nodes: Iterable[int]) -> Iterator[str]:
+        """A line for each node that is no number."""
+        for place in nodes:
+            node, label = self.program.nodes[place], self.labels.get(place)
+            if not isinstance(node.payload, float):
+                comment = "" if label is None or self.stage else f"  // {_comment(label)}"
+                yield f"real {self.name(place)} = {self.expression(node)};{comment}"
+
+    @cached_property
+    def labels(self) -> Mapping[int, str]:
+        return {node: label for label, node in reversed(self.program.labels)}
 
     def expression(self, node: Node) -> str:
         """An operation on the nodes before it."""
-        arguments = [f"n{argument}" for argument in node.args]
+        arguments = [self.name(argument) for argument in node.args]
         if not arguments:
             return self.source(node)
         if isinstance(node.payload, Table):
-            self.tables.append(node.payload)
-            return f"table{len(self.tables) - 1}({arguments[0]})"
+            if node.payload not in self.tables:
+                self.tables.append(node.payload)
+            return f"table{self.tables.index(node.payload)}({arguments[0]})"
         match node.op:
             case "neg":
                 return f"-{arguments[0]}"
+            case "held":
+                return arguments[0]
             case "select":
                 return f"{arguments[0]} != 0 ? {arguments[1]} : {arguments[2]}"
             case "not":
@@ -231,19 +279,26 @@ class _Written:
     def source(self, node: Node) -> str:
         """A node without arguments."""
         slot = node.payload if isinstance(node.payload, int) else 0
-        by_op: Mapping[str, Callable[[], str]] = {
-            "param": lambda: self.of_slot.get(slot) or _number(float(self.inputs.params[slot, 0])),
-            "uniform": lambda: _number(float(self.inputs.uniforms[slot])),
-            "initial_series": lambda: f"series{slot}[1]",
-            "series": lambda: f"series{slot}[step]",
-            "time": lambda: "instant[step]",
-            "instant": lambda: "instant[step]",
-            "state": lambda: f"x{slot}",
-            "cell": lambda: f"c{slot}",
-        }
-        if isinstance(node.payload, float):
-            return _number(node.payload)
-        return by_op[node.op]() if node.op in by_op else self.wrong(f"the model uses {node.op}")
+        index = "step" if fixed_method(self.program.method) == "euler" else f"2 * step - 1 + {self.later}"
+        match node.op:
+            case "param":
+                return self.of_slot.get(slot) or _number(float(self.inputs.params[slot, 0]))
+            case "uniform":
+                return _number(float(self.inputs.uniforms[slot]))
+            case "initial_series":
+                return f"series{slot}[1]"
+            case "series":
+                return f"series{slot}[{index}]"
+            case "time":
+                return f"time[{index}]"
+            case "instant":
+                return "instant[step]"
+            case "state":
+                return f"x{slot}_{self.stage}" if self.stage else f"x{slot}"
+            case "cell":
+                return f"c{slot}"
+            case op:
+                return self.wrong(f"the model uses {op}")
 
     def quantities(self) -> Iterator[str]:
         """What the observations read of the run."""
@@ -276,11 +331,10 @@ class _Written:
                 "s": place[spread] if isinstance(spread, str) else _number(float(spread)),
                 "dof": _number(family.dof) if isinstance(family, StudentNoise) else "",
             }
-            density = _NOISE[family.name].format(**words)
-            if isinstance(family, CountFamily) and term.quantity.how != "at":
-                yield f'if ({mean} < 0) reject("the model falls in a window of counts");'
+            # where none are expected none are certain, and Stan knows no such noise
+            possible = f"if ({mean} != 0) " if family.discrete and term.lower == 0 else ""
             weight = "" if term.weight == 1 else f"{_number(term.weight)} * "
-            yield f"target += {weight}{density};  // {_comment(term.label)}"
+            yield f"{possible}target += {weight}{_NOISE[family.name].format(**words)};  // {_comment(term.label)}"
 
 
 def _table(number: int, table: Table) -> Iterator[str]:
