@@ -98,7 +98,7 @@ class _Written:
         self.program: Program = program_for(plan.model, plan.outputs, settings, method=plan.method)
         self.inputs = inputs_for(plan, self.program, settings, np.zeros(1, dtype=np.uint64))
         self.tables: list[Table] = []
-        self.problems: list[UnusableInput] = []
+        self.problems: dict[str, UnusableInput] = {}
         #: How many stages of a step are behind, and how many half steps later this one is.
         self.stage = self.later = 0
 
@@ -116,15 +116,15 @@ class _Written:
 
     def wrong(self, reason: str) -> str:
         """Note what stands in the way."""
-        self.problems.append(UnusableInput(reason, where="as a Stan program"))
+        self.problems[reason] = UnusableInput(reason, where="as a Stan program")
         return "0"
 
     def text(self) -> str:
         program = self.program
         if program.pipes or program.n_random or not program.settled:
             self.wrong("the model has fixed delays, conveyors, random numbers or delays of changing order")
-        priors, model, terms = [*self.priors()], [*self.simulation()], [*self.terms()]
-        raise_all("as a Stan program", self.problems)
+        priors, run, terms = [*self.priors()], [*self.simulation(), *self.quantities()], [*self.terms()]
+        raise_all("as a Stan program", [*self.problems.values()])
         outputs, times = len(program.outputs), len(self.density.runner.times)
         places = np.cumsum(self.inputs.saved) * self.inputs.saved
         title, model_name = _comment(self.problem.title), _comment(self.problem.model.name)
@@ -137,8 +137,7 @@ class _Written:
             f"  vector[{len(self.density.reader.weights)}] q;",
             "  {",
             f"    matrix[{outputs}, {times}] y;",
-            *(f"    {line}" for line in model),
-            *(f"    {line}" for line in self.quantities()),
+            *(f"    {line}" for line in run),
             "  }",
             "}",
             *_block("model", [*priors, *terms]),

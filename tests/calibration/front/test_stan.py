@@ -47,9 +47,16 @@ def test_stan_computes_them_here(name: str, tmp_path: Path) -> None:
     compare(study, judged(study))
 
 
-def test_what_stan_has_no_counterpart_of_is_refused() -> None:
-    with pytest.raises(CiparkError, match="residents 2014-12-24 is no plain number"):
-        cp.read_study("great_stone_core").stan()
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("great_stone_core", "residents 2014-12-24 is no plain number"),
+        ("great_stone_curves", "the study reads whole courses"),
+    ],
+)
+def test_what_stan_has_no_counterpart_of_is_refused(name: str, reason: str) -> None:
+    with pytest.raises(CiparkError, match=reason):
+        cp.read_study(name).stan()
 
 
 def test_words_of_a_file_stay_comments(tmp_path: Path) -> None:
