@@ -72,9 +72,9 @@ class Answer(Result):
 
         from cipark_sd.pages.page import answer_of, framed, read_page
 
-        folder, diagram = self.facts.get("folder"), self.facts.get("diagram")
-        if isinstance(diagram, Path):
-            return diagram.read_text(encoding="utf-8")
+        folder, picture = self.facts.get("folder"), self.facts.get("diagram") or self.facts.get("figure")
+        if isinstance(picture, Path) and picture.suffix == ".svg":
+            return picture.read_text(encoding="utf-8")
         if self.page is None:
             return f"<pre>{escape(self.text)}</pre>"
         if isinstance(folder, Path):

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-#: A notebook's cells have the width of a page, on a phone too.
-_STYLE = """.jp-InputPrompt, .jp-OutputPrompt { display: none !important; }
+#: Room for a line of code; tables whose cells wrap and notebooks whose cells have the width of a page, on a phone too.
+_STYLE = """.wy-nav-content { max-width: 60rem; }
+.wy-table-responsive table :is(td, th, code) { white-space: normal; }
+.jp-InputPrompt, .jp-OutputPrompt { display: none !important; }
 @media (max-width: 768px) { .wy-nav-content, .jupyter-wrapper .jp-Notebook { padding: 0.5rem !important; } }
 """
 #: A link or a picture of Markdown, without its anchor.

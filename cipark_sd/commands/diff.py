@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of
+from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import CiparkError, collected, raise_all
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
+from cipark_sd.scenarios import split_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ class Request:
     before: Path = argument(shell_complete=completing.models, type=options.PATH)
     after: Path = argument(shell_complete=completing.models, type=options.PATH)
     variables: tuple[str, ...] = options.variables("outputs to compare (default: the stocks)")
+    figure_file: Path | None = option("--figure", type=options.PATH, help="Plot what differs: .png, .svg or .pdf.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
 
@@ -63,10 +65,13 @@ def command(request: Request) -> Result:
     \b
     Examples:
       cipark diff old.mdl new.mdl
-      cipark diff core my_core.mdl --variables "Residents"
+      cipark diff core my_core.mdl --variables "Residents" --figure residents.svg
     """
     from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.plotting.files import check_figure_path
 
+    if request.figure_file:
+        check_figure_path(request.figure_file)
     paths = (request.before, request.after)
     problems: list[CiparkError] = []
     read = partial(read_model, allow_files=request.allow_files, series=request.series)
@@ -91,7 +96,12 @@ def command(request: Request) -> Result:
         shown = [[m.name, *(f"{value:.6g}" for value in list(asdict(m).values())[1:])] for m in outputs]
         print_table(heads, shown)
     echo(f"{len(changes)} changes; {len(outputs)} of {len(names)} outputs differ in the runs")
-    facts = {"changes": [asdict(change) for change in changes], "outputs": [asdict(m) for m in outputs]}
+    facts: dict[str, object] = {
+        "changes": [asdict(change) for change in changes],
+        "outputs": [asdict(m) for m in outputs],
+    }
+    if request.figure_file and outputs:
+        facts["figure"] = _draw(dict(zip(map(str, paths), (before, after), strict=True)), outputs, request.figure_file)
     return Result({"before": before.digest, "after": after.digest, **facts}, int(bool(changes or outputs)))
 
 
@@ -141,6 +151,23 @@ def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[Moved
             top = int(apart.argmax())
             first = float(common[differ.argmax()])
             yield Moved(label, float(old[-1]), float(new[-1]), float(apart[top]), float(common[top]), first)
+
+
+def _draw(models: Mapping[str, Model], outputs: list[Moved], path: Path) -> Path:
+    """Both runs of what differs, at the times that both save."""
+    import xarray as xr
+
+    from cipark_sd.plotting.files import save_figure
+    from cipark_sd.plotting.runs import plot_run
+    from cipark_sd.simulation import simulate
+
+    names = list(dict.fromkeys(split_key(output.name)[0] for output in outputs))
+    runs = [simulate(model, save=names, engine="native") for model in models.values()]
+    joined = xr.concat(runs, dim="scenario", join="inner", combine_attrs="drop_conflicts", data_vars="all")
+    joined = joined.assign_coords(scenario=list(models))
+    save_figure(plot_run(joined, names, caption=""), path)
+    echo(f"saved {path}")
+    return path
 
 
 def _courses(model: Model, names: tuple[str, ...]) -> "tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]":

@@ -1,6 +1,7 @@
 """What a user installs: the wheel holds both packages, the model files and the study, and works from another folder."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -46,6 +47,14 @@ def test_the_wheel_holds_models_and_study(wheel: Path) -> None:
         "cipark_sd/py.typed",
     ):
         assert needed in names
+
+
+def test_the_page_of_an_index_leads_nowhere_that_is_not_there(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        _, _, readme = archive.read(metadata).decode().partition("\n\n")
+    assert "- Tutorial: your first fit; three notebooks." in readme
+    assert re.findall(r"\]\(|<!--", readme) == []
 
 
 def _installed(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -84,7 +84,7 @@ def test_each_kind_of_change_is_seen(old: str, new: str, change: tuple[str, str,
     assert bool(list(moved(before, after, ("Pool",)))) == (change[0] == "Rate")
 
 
-def test_new_and_lost_variables_and_moved_outputs_have_their_numbers(write_mdl: Write) -> None:
+def test_new_and_lost_variables_and_moved_outputs_have_their_numbers(write_mdl: Write, tmp_path: Path) -> None:
     before = write_mdl(POOL)
     text = POOL.replace("Idle = 3", "Busy = 3").replace("Leaving = Rate * Pool", "Leaving = STEP(Rate, 5) * Pool")
     after = write_mdl(text, name="after.mdl")
@@ -101,6 +101,10 @@ def test_new_and_lost_variables_and_moved_outputs_have_their_numbers(write_mdl: 
     assert pool["last_after"] == pytest.approx(later[-1])
     assert (pool["largest"], pool["at"]) == (pytest.approx(apart.max()), apart.argmax() / 4)
     assert pool["first"] == 0.25
-    same = cp.diff(before, before)
+    picture = cp.diff(before, after, figure=tmp_path / "both.svg")
+    assert picture["figure"].read_text() == picture._repr_html_()
+    assert all(f">Pool, {path}<" in picture._repr_html_() for path in (before, after))
+    same = cp.diff(before, before, figure=tmp_path / "same.svg")
+    assert not (tmp_path / "same.svg").exists()
     assert (same.exit_code, same["changes"], same["outputs"]) == (0, [], [])
     assert "are the same" in str(same)
