@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from matplotlib.figure import Figure
 from small_study import POLICIES, small_study
-from undrawn import undrawn
 
 from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
@@ -57,10 +55,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None) -> None:
     """No fit is at hand; figures, which take most of the time and rest on the tables, are not drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Figure, "savefig", undrawn)
 
 
 def run(command: str, study: Path, out: Path, *more: str) -> None:

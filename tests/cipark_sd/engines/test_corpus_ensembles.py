@@ -24,11 +24,6 @@ def saved(model: Model) -> list[str]:
     return [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-
-
 @pytest.mark.parametrize("feature", FEATURES)
 def test_the_compiled_engines_are_equal_bit_for_bit(feature: str) -> None:
     model = model_of(feature)
