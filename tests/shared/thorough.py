@@ -1,8 +1,10 @@
-"""How much of a statistical test the suite takes, and how much ``CIPARK_THOROUGH=1`` takes."""
+"""Sentinels of what is statistical or long, and all of it with ``CIPARK_THOROUGH=1`` in the environment."""
 
 import os
 
+THOROUGH = bool(os.environ.get("CIPARK_THOROUGH"))
+
 
 def share(sentinel: int, full: int) -> int:
-    """The smaller number as a sentinel, unless all is asked for."""
-    return full if os.environ.get("CIPARK_THOROUGH") else sentinel
+    """How many: the smaller number unless all is asked for."""
+    return full if THOROUGH else sentinel
