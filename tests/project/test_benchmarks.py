@@ -58,6 +58,7 @@ def test_a_side_ten_times_below_its_bound_ends_a_benchmark(monkeypatch: pytest.M
         refuse_nonsense({"ours": Time(1.0, 1.0), "C": Time(11.0, 11.0)}, "ours", "C")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["world3", "power"])
 def test_numpy_engine_gives_the_native_bits_on(name: str) -> None:
     model = read_model(BENCHMARKS / "models" / f"{name}.mdl")

@@ -1,6 +1,7 @@
 """Figures that are not drawn: they take most of the time of a command, and rest on the tables that it writes."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,13 @@ def _empty(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> 
         Path(target).touch()
 
 
+#: By method of a figure, what stands in its place.
+UNDRAWN: dict[str, Callable[..., None]] = {"savefig": _empty, "draw_without_rendering": lambda figure: None}
+
+
 def undraw(patch: "pytest.MonkeyPatch | None" = None) -> None:
     """Neither lay out nor draw a figure from here on, or as long as the patch lasts; its file is empty."""
-    for name, act in (("savefig", _empty), ("draw_without_rendering", lambda figure: None)):
+    for name, act in UNDRAWN.items():
         if patch is None:
             setattr(Figure, name, act)
         else:

@@ -287,6 +287,7 @@ def test_effective_draws_count_what_walkers_share():
     assert effective(together) == pytest.approx(effective(course), rel=0.15)
 
 
+@pytest.mark.slow
 def test_effective_draws_predict_the_scatter_of_means_of_independent_ensembles():
     n = share(40, 100)
     found = chains(gaussian, 3, 13, Effort(ensembles=n, walkers=24, most_steps=600, least_steps=600))
