@@ -16,7 +16,7 @@ import pytest
 
 # before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
 # has compiled is there for the others, which the process that starts them gives its environment
-if "PYTEST_XDIST_WORKER" not in os.environ:
+if not ("PYTEST_XDIST_WORKER" in os.environ and "cipark-tests-" in os.environ.get("CIPARK_CACHE", "")):
     _CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
     atexit.register(_CACHE.cleanup)
     os.environ["CIPARK_CACHE"] = _CACHE.name

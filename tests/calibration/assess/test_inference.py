@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 from small_study import rival, small_study
-from thorough import share
 
 from calibration.assess import rivals
 from calibration.assess.contraction import contractions
@@ -355,7 +354,7 @@ QUICK = Effort(
 @pytest.mark.slow
 def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
     """A sentinel: ``benchmarks/self_test.py`` makes as many data sets as a rate needs."""
-    found = self_test(study, density_of, share(20, 40), np.random.default_rng(101), effort=QUICK)
+    found = self_test(study, density_of, 40, np.random.default_rng(101), effort=QUICK)
     assert found.n_not_converged == 0
     assert 0.9 <= found.pooled[2] <= 0.99
     assert found.outside(np.random.default_rng(1)) == ()
@@ -365,7 +364,7 @@ def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
 def test_a_likelihood_that_counts_the_data_twice_is_found_out(study, monkeypatch):
     honest = Posterior.log_likelihood
     monkeypatch.setattr(Posterior, "log_likelihood", lambda self, theta: 2 * honest(self, theta))
-    found = self_test(study, density_of, share(20, 40), np.random.default_rng(20), effort=QUICK)
+    found = self_test(study, density_of, 40, np.random.default_rng(20), effort=QUICK)
     assert found.pooled[2] < 0.9
 
 
