@@ -56,7 +56,7 @@ for module, arguments in json.loads(sys.argv[1]):
         del sys.modules[name]
     sys.modules[module] = None
     sys.argv[1:] = arguments
-    code, said = None, io.StringIO()
+    code, said = None, io.TextIOWrapper(io.BytesIO(), "utf-8")
     with contextlib.redirect_stderr(said):
         try:
             main()
@@ -64,7 +64,8 @@ for module, arguments in json.loads(sys.argv[1]):
             code = stop.code
     del sys.modules[module]
     left = [str(path) for path in pathlib.Path().rglob("*") if path.is_file()]
-    answers.append((code, said.getvalue(), left))
+    said.seek(0)
+    answers.append((code, said.read(), left))
 print(json.dumps(answers))
 """
 
@@ -76,8 +77,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     (folder / "m.mdl").write_text(MODEL, encoding="utf-8")
     cases = [(module, arguments) for _, module, arguments in CASES]
     done = subprocess.run(
-        [sys.executable, "-c", EACH, json.dumps(cases)], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", EACH, json.dumps(cases)], cwd=folder, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
     return dict(zip([module for module, _ in cases], json.loads(done.stdout.splitlines()[-1]), strict=True))
 
 
