@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# before any test module is imported: what tests parse and compile is kept away from the user's own
-_CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
-atexit.register(_CACHE.cleanup)
-os.environ["CIPARK_CACHE"] = _CACHE.name
-os.environ["XDG_STATE_HOME"] = _CACHE.name
+# before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
+# has compiled is there for the others, which the process that starts them gives its environment
+if not ("PYTEST_XDIST_WORKER" in os.environ and "cipark-tests-" in os.environ.get("CIPARK_CACHE", "")):
+    _CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
+    atexit.register(_CACHE.cleanup)
+    os.environ["CIPARK_CACHE"] = _CACHE.name
+    os.environ["XDG_STATE_HOME"] = _CACHE.name
 
 CONTROL = """
 INITIAL TIME = 0 ~ Year ~ |
@@ -42,6 +44,14 @@ def write_mdl(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are empty files: for what a command says and its tables, since drawing takes most of the time."""
+    from undrawn import undraw
+
+    undraw(monkeypatch)
 
 
 @dataclass(frozen=True)

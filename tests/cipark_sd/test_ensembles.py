@@ -33,8 +33,7 @@ noise = RANDOM UNIFORM(0, 1, 0) + RANDOM UNIFORM(0, 1, 0) ~~|
 
 
 @pytest.fixture
-def model(write_mdl: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
+def model(write_mdl: Callable[..., Path]) -> Model:
     return read_model(write_mdl(EQUATIONS))
 
 
@@ -141,9 +140,10 @@ def test_a_mistake_in_the_runs_is_named(model: Model, draws: object, error: type
         ensemble(model, draws, save=["x"])  # type: ignore[arg-type]
 
 
-def test_damaged_object_code_is_compiled_anew(model: Model, tmp_path: Path) -> None:
+def test_damaged_object_code_is_compiled_anew(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cipark_sd.engines.native import engine as native
 
+    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
     native._LOADED.clear()
     before = ensemble(model, {"k": [1.0]}, save=["x"])
     kept = [path for path in (tmp_path / "kernels").rglob("*") if path.is_file()]

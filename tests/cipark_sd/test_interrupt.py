@@ -25,7 +25,7 @@ COMMANDS = {
     "ensemble": ("ensemble", "m.mdl", "--runs", "100000", "--range", "0.2", "-o", "out"),
     "sensitivity": ("sensitivity", "m.mdl", "--rows", "16384", "-o", "out"),
     "policy": ("policy", str(FISHERY), "--runs", "1000000", "-o", "out"),
-    "calibrate": ("calibrate", "flu_1978", "--starts", "5000", "-o", "out"),
+    "calibrate": ("calibrate", "flu_1978", "--starts", "5000", "--no-player", "--no-compare-pysd", "-o", "out"),
 }
 
 

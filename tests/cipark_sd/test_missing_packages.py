@@ -1,16 +1,18 @@
 """Each package that only some of the work needs, missing: one line that says which, and how it is installed."""
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from places import FISHERY, ROOT
 
-Write = Callable[..., Path]
+MODEL = """{UTF-8}
+level = INTEG(-rate * level, 1) ~~| rate = 0.1 ~~|
+INITIAL TIME = 0 ~~| FINAL TIME = 10 ~~| TIME STEP = 0.25 ~~| SAVEPER = 1 ~~|
+"""
 #: By extra: what is imported, and a command that needs it.
 CASES = [
     ("loops", "simlin", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--loops", "0", "-o", "out")),
@@ -44,20 +46,52 @@ def test_every_extra_is_here_with_each_of_its_packages() -> None:
     assert {case[:2] for case in CASES} == needed
 
 
-@pytest.mark.parametrize(("extra", "module", "arguments"), CASES)
-def test_without_it_the_command_says_what_to_install_and_writes_nothing(
-    extra: str, module: str, arguments: tuple[str, ...], write_mdl: Write
-) -> None:
-    path = write_mdl("level = INTEG(-rate * level, 1) ~~| rate = 0.1 ~~|", name="m.mdl")
-    # a process of its own, in which nothing has been imported yet
-    code = f"import sys; sys.modules[{module!r}] = None; from cipark_sd.cli import main; main()"
+#: All cases in one process, in which a package is as one that has not been imported when its turn comes.
+EACH = """
+import contextlib, io, json, pathlib, sys
+from cipark_sd.cli import main
+answers = []
+for module, arguments in json.loads(sys.argv[1]):
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        del sys.modules[name]
+    sys.modules[module] = None
+    sys.argv[1:] = arguments
+    code, said = None, io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stderr(said):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+    del sys.modules[module]
+    left = [str(path) for path in pathlib.Path().rglob("*") if path.is_file()]
+    said.seek(0)
+    answers.append((code, said.read(), left))
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
+    """Of each package's case the exit code, what was said, and the files that are there then."""
+    folder = tmp_path_factory.mktemp("missing")
+    (folder / "m.mdl").write_text(MODEL, encoding="utf-8")
+    cases = [(module, arguments) for _, module, arguments in CASES]
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=path.parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", EACH, json.dumps(cases)], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 0, done.stderr
+    return dict(zip([module for module, _ in cases], json.loads(done.stdout.splitlines()[-1]), strict=True))
+
+
+@pytest.mark.parametrize(("extra", "module"), [case[:2] for case in CASES])
+def test_without_it_the_command_says_what_to_install_and_writes_nothing(
+    extra: str, module: str, answers: dict[str, tuple[int, str, list[str]]]
+) -> None:
+    code, said, left = answers[module]
+    assert code == 2, said
     packages = [re.split("[<>=]", entry)[0] for entry in EXTRAS[extra]]
-    install = done.stderr.partition("pip install ")[2]
-    assert all(f'"{package}' in install for package in packages), done.stderr
-    assert "cipark-sd[" not in done.stderr, "the package is on no index"
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not [left for left in path.parent.rglob("*") if left.is_file() and left != path]
+    install = said.partition("pip install ")[2]
+    assert all(f'"{package}' in install for package in packages), said
+    assert "cipark-sd[" not in said, "the package is on no index"
+    assert len(said.strip().splitlines()) == 1
+    assert left == ["m.mdl"]

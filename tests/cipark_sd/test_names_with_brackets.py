@@ -141,7 +141,7 @@ def test_such_names_vary_in_an_ensemble(path: Path, tmp_path: Path) -> None:
     assert any(b"rate [x]" in text for text in texts)
 
 
-def test_such_names_are_levers_outcomes_and_factors(path: Path, tmp_path: Path) -> None:
+def test_such_names_are_levers_outcomes_and_factors(path: Path, tmp_path: Path, undrawn_figures: None) -> None:
     page = tmp_path / "p.html"
     called("play", path, "--levers", "rate [x]", "--variables", "Level [m]", "-o", page)
     assert "rate [x]" in page.read_text(encoding="utf-8")

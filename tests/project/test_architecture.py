@@ -45,6 +45,7 @@ def imported(tree: ast.AST, modules: set[str]) -> Iterator[str]:
                 raise AssertionError("relative imports are not read here")
 
 
+@cache
 def graph() -> Graph:
     """For each module those that it imports."""
     modules = set(trees())

@@ -1,5 +1,6 @@
 """What the tests of the exporters share: small models and ways to run them."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.library import bundled
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.naming import canonical
@@ -74,6 +76,16 @@ MODELS = {
         Only = INTEG(-drain, 9) ~ unit ~ | drain = Only / 4 ~ unit/Year ~ |
     """,
 }
+
+
+def coarse_park(folder: Path) -> Path:
+    """A copy of the park model with a step of 1/16 year, a quarter of the steps: PySD takes its time for each."""
+    text = bundled().read_text(encoding="utf-8")
+    coarse, n = re.subn(r"(TIME STEP=\s+)0\.015625\b", r"\g<1>0.0625", text)
+    assert n == 1
+    path = folder / "coarse.mdl"
+    path.write_text(coarse, encoding="utf-8")
+    return path
 
 
 def by_numpy(model: Model) -> pd.DataFrame:

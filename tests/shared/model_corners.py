@@ -37,12 +37,13 @@ def corners(ranges: Ranges, n: int = CORNERS) -> Runs:
     return {name: np.take(ends, side) for (name, ends), side in zip(ranges.items(), sides.T, strict=True)}
 
 
-def pairs_of_extremes(model: Model, ranges: Ranges) -> Iterator[Runs]:
-    """Each pair of numbers at each pair of their ends, all others as in the file; four times all pairs."""
+def pairs_of_extremes(model: Model, ranges: Ranges, every: int = 1) -> Iterator[Runs]:
+    """Each pair of numbers, or a part, at each pair of their ends, all others as in the file; four times all."""
     values = {n: v for c in model.constants for n, v in constant_values(model, c).items() if n in ranges}
     names = list(values)
     base = np.array([values[name] for name in names])
     pairs = np.array(list(itertools.combinations(range(len(names)), 2)))
+    pairs = np.random.default_rng(7).permutation(pairs)[: len(pairs) // every]
     ends = np.array([ranges[name] for name in names])
     for sides in itertools.product((0, 1), repeat=2):
         rows = np.tile(base, (len(pairs), 1))

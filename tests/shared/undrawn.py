@@ -1,25 +1,42 @@
 """Figures that are not drawn: they take most of the time of a command, and rest on the tables that it writes."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pytest
 
 #: The program in a process of its own, with figures left undrawn. A shell that started the tests in the background has
 #: them ignore Ctrl-C, and what they start as well, so that it is put back.
 PROGRAM = """
 import signal
-from matplotlib.figure import Figure
-from undrawn import undrawn
+import undrawn
 from cipark_sd.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
-Figure.savefig = undrawn
+undrawn.undraw()
 if __name__ == "__main__":
     main()
 """
 
 
-def undrawn(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> None:
+def _empty(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> None:
     """In place of ``Figure.savefig``: an empty file."""
     if not isinstance(target, io.BytesIO):
         Path(target).touch()
+
+
+#: By method of a figure, what stands in its place.
+UNDRAWN: dict[str, Callable[..., None]] = {"savefig": _empty, "draw_without_rendering": lambda figure: None}
+
+
+def undraw(patch: "pytest.MonkeyPatch | None" = None) -> None:
+    """Neither lay out nor draw a figure from here on, or as long as the patch lasts; its file is empty."""
+    for name, act in UNDRAWN.items():
+        if patch is None:
+            setattr(Figure, name, act)
+        else:
+            patch.setattr(Figure, name, act)

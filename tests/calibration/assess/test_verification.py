@@ -37,6 +37,7 @@ from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
 from cipark_sd.wording import without_exponents
 
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 Write = Callable[..., Path]
 
 DECAY = "stock=INTEG(-rate*stock,100)~~|rate=0.3~~|"
@@ -77,7 +78,16 @@ def runs_in_pysd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def calibrate(folder: Path, *options: str) -> Result:
-    arguments = ["calibrate", str(folder), "--no-profiles", "--no-posterior", "-o", str(folder / "out"), *options]
+    arguments = [
+        "calibrate",
+        str(folder),
+        "--no-profiles",
+        "--no-posterior",
+        "--no-player",
+        "-o",
+        str(folder / "out"),
+        *options,
+    ]
     return CliRunner().invoke(cli, arguments, standalone_mode=False)
 
 

@@ -10,9 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from places import SHARED
+from undrawn import undraw
 
+from calibration.sampling.chains import Chains
 from cipark_sd.checkpoints import FOLDER
+from cipark_sd.cli import cli
+from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -74,22 +79,22 @@ def sir(write_mdl: Write, tmp_path: Path) -> Path:
     return tmp_path
 
 
-#: Figures take most of the time of a command, and rest on its tables.
-UNDRAWN = (
-    f"import sys; sys.path.insert(0, {str(SHARED)!r}); from undrawn import undrawn; "
-    "from matplotlib.figure import Figure; Figure.savefig = undrawn\n"
-)
+#: In a process of its own as well, figures are left undrawn: they take most of the time, and rest on the tables.
+UNDRAWN = f"import sys; sys.path.insert(0, {str(SHARED)!r}); from undrawn import undraw; undraw()\n"
 
 
-def cipark(*arguments: str, cwd: Path, first: str = "") -> subprocess.CompletedProcess[str]:
-    code = f"{first}from cipark_sd.cli import main; main()"
-    command = [sys.executable, "-c", code, "calibrate", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def cipark(*arguments: str, cwd: Path, drawn: bool = False, refused: bool = False) -> Result:
+    """A call that ends with a return value, which the process gives as its exit code, or with an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        if not drawn:
+            undraw(patch)
+        return CliRunner().invoke(cli, ["calibrate", *arguments], standalone_mode=refused)
 
 
-def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
-    done = cipark(".", "--starts", "3", "--no-posterior", "-o", "out", cwd=sir)
-    assert done.returncode == 0, done.stderr
+def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = cipark(".", "--starts", "3", "--no-posterior", "-o", "out", cwd=sir, drawn=True)
+    assert done.return_value == 0, done.stderr
     with (sir / "out" / "summary.csv").open() as file:
         lines = {line["name"]: line for line in csv.DictReader(file)}
     assert float(lines["contacts"]["estimate"]) == pytest.approx(2, rel=0.01)
@@ -99,11 +104,9 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
     assert compared["status"] == "agrees"
     assert compared["largest_relative_difference"] < 1e-12
     # PySD itself ran: without it there is no comparison
-    without = "import cipark_sd.engines.reference.engine as reference; del reference.run_in_pysd; "
-    again = cipark(
-        ".", "--starts", "3", "--no-posterior", "-o", "again", "--no-profiles", cwd=sir, first=UNDRAWN + without
-    )
-    assert again.returncode == 0
+    monkeypatch.delattr(reference, "run_in_pysd")
+    again = cipark(".", "--starts", "3", "--no-posterior", "-o", "again", "--no-profiles", cwd=sir)
+    assert again.return_value == 0
     assert "The comparison with PySD was left out: NameError: name 'run_in_pysd' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
               "collinearity", "held", "course_errors")  # fmt: skip
@@ -116,22 +119,22 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path) -> None:
 def test_all_problems_of_a_study_are_one_message_and_exit_code_2(sir: Path) -> None:
     broken = PROBLEM.replace('"infection"', '"infections"').replace("[0.5, 10]", "[10, 0.5]")
     (sir / "problem.toml").write_text(broken)
-    done = cipark(".", cwd=sir)
-    assert done.returncode == 2
+    done = cipark(".", cwd=sir, refused=True)
+    assert done.exit_code == 2
     assert "did you mean 'infection'" in done.stderr
     assert "low below high" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_study_names_those_there_are(tmp_path: Path) -> None:
-    done = cipark("great_stones", cwd=tmp_path)
-    assert done.returncode == 2
+    done = cipark("great_stones", cwd=tmp_path, refused=True)
+    assert done.exit_code == 2
     assert "did you mean 'great_stone'" in done.stderr
 
 
 def test_a_date_that_is_none_is_refused(sir: Path) -> None:
-    done = cipark(".", "--until", "spring", cwd=sir)
-    assert done.returncode == 2
+    done = cipark(".", "--until", "spring", cwd=sir, refused=True)
+    assert done.exit_code == 2
     assert "--until" in done.stderr
 
 
@@ -147,8 +150,8 @@ def test_rows_after_the_date_are_held_out(sir: Path) -> None:
         "-o",
         "out",
     )
-    done = cipark(*arguments, cwd=sir, first=UNDRAWN)
-    assert done.returncode == 0, done.stderr
+    done = cipark(*arguments, cwd=sir)
+    assert done.return_value == 0, done.stderr
     with (sir / "out" / "fitted.csv").open() as file:
         assert [line["use"] for line in csv.DictReader(file)] == ["fit"] * 6 + ["holdout"] * 3
 
@@ -160,24 +163,17 @@ def test_the_command_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_park_study_is_fitted_from_another_folder(tmp_path: Path) -> None:
-    done = cipark("--fast", "--no-profiles", "--starts", "2", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    names = [line.partition("\t")[0] for line in done.stdout.splitlines()]
-    assert names == ["Finding", "Known", "Not known", "Assumed", "Read next"]
-    # a window that ends with a ceremony is as long as the one before it, and no residual is beyond chance
-    assert "Not explained by the model" not in (tmp_path / "out" / "report.html").read_text()
-
-
-def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a_tree(sir: Path) -> None:
+def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a_tree(
+    sir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import xarray as xr
 
     arguments = (".", "--fast", "--no-profiles", "--no-compare-pysd", "--no-player", "-o", "out")
     few = ("--posterior", "--sampler", "chains", "--steps", "200")
     # two parameters converge in as few steps; with a walker that is lost no chains have
-    lost = "from calibration.sampling.chains import Chains; Chains.n_stranded = 1\n"
-    done = cipark(*arguments, *few, cwd=sir, first=UNDRAWN + lost)
-    assert done.returncode == 1, done.stderr
+    monkeypatch.setattr(Chains, "n_stranded", 1)
+    done = cipark(*arguments, *few, cwd=sir)
+    assert done.return_value == 1, done.stderr
     cautions = [line for line in done.stdout.splitlines() if line.startswith("Caution\t")]
     assert any("posterior" in line for line in cautions)
     tree = xr.load_datatree(sir / "out" / "draws.nc", engine="h5netcdf")
@@ -218,8 +214,8 @@ def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
     # at half of this step no expected number moves by more than 0.3 of its noise
     finer = (PROBLEM + PREDICTED).replace('file = "sir.mdl"', 'file = "sir.mdl"\nstep = 0.03125')
     (sir / "problem.toml").write_text(finer)
-    done = cipark(".", "--fast", "--starts", "3", "--no-player", "-o", "out", cwd=sir)
-    assert done.returncode == 0, done.stderr
+    done = cipark(".", "--fast", "--starts", "3", "--no-player", "-o", "out", cwd=sir, drawn=True)
+    assert done.return_value == 0, done.stderr
     assert "infected at the end" in done.stdout.casefold()
     with (sir / "out" / "predictions.csv").open() as file:
         lines = {line["name"]: line for line in csv.DictReader(file)}
@@ -251,10 +247,10 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
     assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 11) == -signal.SIGKILL
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
-    again = cipark(*arguments, "cut", cwd=sir, first=UNDRAWN)
-    assert again.returncode == 0, again.stderr
+    again = cipark(*arguments, "cut", cwd=sir)
+    assert again.return_value == 0, again.stderr
     assert f"reused {len(found)} searches and profiles" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in found} == found
-    assert cipark(*arguments, "whole", cwd=sir, first=UNDRAWN).returncode == 0
+    assert cipark(*arguments, "whole", cwd=sir).return_value == 0
     for name in (*NUMBERS, "findings-calibrate.zip"):
         assert (sir / "cut" / name).read_bytes() == (sir / "whole" / name).read_bytes()

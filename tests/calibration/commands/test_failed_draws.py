@@ -18,6 +18,7 @@ from cipark_sd.failures import TooManyFailed, share_of
 
 #: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.
 FAILING = ("stock * rate * pace", "stock * rate * pace + 0 * SQRT(0.5 - rate)")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 #: Most draws come below it before the end.
 LIMITED = ("INTEG(-leaving, size) ~ firm ~", "INTEG(-leaving, size) ~ firm [20,?] ~")
 
@@ -40,7 +41,7 @@ def changed(study: Path, *changes: tuple[str, str]) -> None:
 
 
 def calibrate(study: Path, *options: str) -> Result:
-    fast = ("--fast", "--starts", "2", "--no-profiles", "--no-compare-pysd", "--posterior")
+    fast = ("--fast", "--starts", "2", "--no-profiles", "--no-compare-pysd", "--no-player", "--posterior")
     return CliRunner().invoke(cli, ["calibrate", str(study), *fast, *options, "-o", str(study.parent / "out")])
 
 

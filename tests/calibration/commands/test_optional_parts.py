@@ -18,6 +18,7 @@ from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
 from cipark_sd.plotting.files import ON_PAGE
 
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
 ASSESSED = (*FIT, "--compare-pysd", "--self-test", "2", "--no-player")
 REPORT = ("report", "fit", "fit", "-o", "both.html")

@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
 from small_study import small_study
+from undrawn import undraw
 
 from calibration.commands.play.report import write_player
 from calibration.sampling.draws import problem_digest
@@ -23,6 +24,7 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.output import PLAYER
 
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
 
 
@@ -35,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("player")
     small_study(path)
     with pytest.MonkeyPatch.context() as patch:
+        undraw(patch)
         patch.chdir(path)
         assert cipark(*QUICK).exception is None
     return path

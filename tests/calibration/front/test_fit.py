@@ -99,6 +99,7 @@ def test_a_fit_shows_itself(fit: Fit) -> None:
     assert len(fit.plot().axes) == 2
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_fit_writes_what_the_commands_take_up(fit: Fit, study: cp.Study, tmp_path: Path) -> None:
     folder = fit.save(tmp_path / "saved")
     assert json.loads((folder / "fit.json").read_text())["parameters"] == dict(fit.estimates)
@@ -109,6 +110,7 @@ def test_a_fit_writes_what_the_commands_take_up(fit: Fit, study: cp.Study, tmp_p
     assert effects._repr_html_().startswith("<iframe")
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_report_of_a_fit_is_that_of_the_command(fit: Fit, tmp_path: Path) -> None:
     answer = fit.report(tmp_path / "report", player=False)
     assert answer["page"] == tmp_path / "report" / "report.html"
@@ -131,6 +133,7 @@ def test_what_needs_draws_or_follows_a_fit_says_so() -> None:
         cp.calibrate("nist_rat4")
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_fit_is_played_as_its_report_is(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = cp.play(fit)

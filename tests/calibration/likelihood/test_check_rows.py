@@ -10,8 +10,7 @@ import pytest
 import small_study
 import xarray as xr
 from click.testing import CliRunner
-from matplotlib.figure import Figure
-from undrawn import undrawn
+from undrawn import undraw
 
 from calibration.assess import rivals, self_test
 from calibration.commands import pipeline
@@ -116,7 +115,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         patch.setattr(pipeline, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})
         patch.setattr(rivals.fit_rivals, "__kwdefaults__", {**rivals.fit_rivals.__kwdefaults__, "refit": few})
-        patch.setattr(Figure, "savefig", undrawn)
+        undraw(patch)
 
         def of(name: str) -> Path:
             if name not in done:

@@ -1,5 +1,6 @@
 """Hamiltonian Monte Carlo: distributions that are known, its warnings, and a study with a gradient."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
 from calibration.sampling.trajectories import LEAST, TrajectoryDraws
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoint, Checkpoints
+from cipark_sd.checkpoints import Arrays, Checkpoint, Checkpoints
 from cipark_sd.engines.registry import choose
 from cipark_sd.scenarios import Scenario, resolve
 
@@ -214,27 +215,38 @@ def test_trajectories_agree_with_importance_sampling(drawn: TrajectoryDraws, tmp
         assert own.sd == pytest.approx(other.sd, rel=0.15)
 
 
+def stopping(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_draws_are_the_same_whatever_the_workers(drawn: TrajectoryDraws, tmp_path: Path) -> None:
     from cipark_sd.engines.native.engine import NativeEngine
 
     density = posterior(small_study(tmp_path), NativeEngine(workers=2))
-    again = draw(density, np.random.default_rng(1), effort=SHORT).sampled
-    assert isinstance(again, TrajectoryDraws)
-    assert np.array_equal(again.position, drawn.position)
+    first = draw(density, np.random.default_rng(1), effort=SHORT, on_block=stopping).sampled
+    assert np.array_equal(first.position, drawn.position[:, : first.n_steps])
 
 
 def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
     drawn: TrajectoryDraws, tmp_path: Path
 ) -> None:
-    """Stopped at its first look; then ensembles are kept under the same name, and then trajectories begin anew."""
+    """Stopped some moves after its first look, and gone on with; so too after ensembles under the same name."""
     density = posterior(small_study(tmp_path), choose("native"))
-    saved = Checkpoints(tmp_path).entry("chains")
+    saved, save, written = Checkpoints(tmp_path).entry("chains"), Checkpoint.save, itertools.count(1)
 
-    def stopping(*_: object) -> None:
-        raise KeyboardInterrupt
+    def stopping_among_moves(entry: Checkpoint, arrays: Arrays) -> None:
+        save(entry, arrays)
+        if next(written) == 150:
+            raise KeyboardInterrupt
 
-    part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trajectories, "SAVING", -1)
+        patch.setattr(Checkpoint, "save", stopping_among_moves)
+        part = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
     assert part.interrupted
+    assert next(written) > 150
+    gone_on = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
+    assert np.array_equal(gone_on.position, drawn.position)
     assert part.n_steps == 120 < drawn.n_steps
     assert np.array_equal(part.position, drawn.position[:, :120])
     chains = replace(SHORT, sampler="chains", walkers=12, block=20, most_steps=40)
@@ -242,11 +254,10 @@ def test_a_stop_changes_no_bit_and_ensembles_of_that_name_are_left_alone(
         draw(density, np.random.default_rng(1), effort=chains, saved=entry).sampled for entry in (UNSAVED, saved)
     )
     assert np.array_equal(alone.position, beside.position)
-    for _ in range(2):
-        whole = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
-        assert isinstance(whole, TrajectoryDraws)
-        assert np.array_equal(whole.position, drawn.position)
-        assert whole.n_gradients == drawn.n_gradients
+    whole = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved).sampled
+    assert isinstance(whole, TrajectoryDraws)
+    assert np.array_equal(whole.position, drawn.position)
+    assert whole.n_gradients == drawn.n_gradients
     resumed = draw(density, np.random.default_rng(1), effort=SHORT, saved=saved, on_block=stopping).sampled
     assert resumed.interrupted
 
@@ -287,8 +298,8 @@ def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: Traje
     assert few <= 2400 < many <= 2900
     assert len(first[0]) < len(second[0])
     assert np.array_equal(second[:, : first.shape[1]], first)
+    assert np.array_equal(steps(larger)[1], second)
     for effort, expected in ((never, first), (larger, second)):
-        assert np.array_equal(steps(effort)[1], expected)
         assert np.array_equal(steps(effort, saved)[1], expected)
     # a budget that the adaptation has used up leaves as many draws as can be judged
     assert steps(replace(never, most_steps=1))[1].shape[1] == LEAST

@@ -5,11 +5,13 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import exported
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from places import CORPUS
+from thorough import THOROUGH
 
 from cipark_sd.certificates.certificate import Certificate, as_json, certify
 from cipark_sd.certificates.sides import PYSD_STOPS
@@ -216,8 +218,8 @@ def test_bad_input_exits_with_2(regions: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_park_model_is_certified_by_all_engines() -> None:
-    certificate = certify(read_model(bundled()))
+def test_the_park_model_is_certified_by_all_engines(tmp_path: Path) -> None:
+    certificate = certify(read_model(bundled() if THOROUGH else exported.coarse_park(tmp_path)))
     assert [side.name for side in certificate.sides] == ["native", "numpy", "wasm", "pysd", "pysimlin"]
     assert certificate.certified
     assert list(certificate.rounded) == ["conservation_residual"]

@@ -14,6 +14,7 @@ from model_corners import (
     ranges_of_priors,
     sound,
 )
+from thorough import share
 
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
@@ -117,8 +118,9 @@ def test_a_corner_without_first_order_control_would_explode(park: Model, ranges:
         _largest(park, corners(ranges | dict.fromkeys(free, (0.0, 0.0))))
 
 
+@pytest.mark.slow
 def test_no_pair_of_extremes_explodes(park: Model, ranges: Ranges) -> None:
-    for at_ends in pairs_of_extremes(park, ranges):
+    for at_ends in pairs_of_extremes(park, ranges, every=share(12, 1)):
         _largest(park, at_ends)
 
 

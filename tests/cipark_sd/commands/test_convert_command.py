@@ -31,7 +31,9 @@ def test_a_flat_model_has_scalars_with_plain_names(write_mdl: Write, tmp_path: P
     assert [v.label for v in read_model(output)][:4] == ["x A", "x B", "S A", "S B"]
 
 
-def test_a_model_of_the_package_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_the_package_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert convert("core", "-o", "core.xmile").exit_code == 0
     assert read_model("core.xmile").name == "core"

@@ -22,6 +22,7 @@ from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.sensitivities.sobol import sobol
 
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 Write = Callable[..., Path]
 #: The level must not be negative; after 4.5 years it is, where much is lost from little. No step mends that.
 DRAINED = """

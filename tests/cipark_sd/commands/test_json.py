@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ from cipark_sd.commands.result import COMMON, PROTOCOLS
 from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
 
+#: A real pipe, which no figure may write into either, is that of a process of its own.
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 #: Keys of a command that leaves a page.
 OF_PAGE = {"folder", "page", "answer", "limits", "headlines", "files"}
 #: What each command is called with in a folder with a small study, and the keys that its object has.
@@ -63,20 +66,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def called(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
-    monkeypatch.chdir(folder)
-    return CliRunner().invoke(cli, [*name.split(), *CALLS[name][0], "--json"], standalone_mode=False)
+@cache
+def called(name: str, folder: Path) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return CliRunner().invoke(cli, [*name.split(), *CALLS[name][0], "--json"], standalone_mode=False)
 
 
 @pytest.mark.parametrize("name", [name for name in leaves(cli) if name not in PROTOCOLS])
-def test_every_command_prints_one_object_and_nothing_else(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_prints_one_object_and_nothing_else(name: str, folder: Path) -> None:
     assert name in CALLS, f"how cipark {name} is called with --json stands in CALLS, which has no such row"
-    if name == "report" and not (folder / "fit").is_dir():
-        called("calibrate", folder, monkeypatch)
-        called("sensitivity", folder, monkeypatch)
-    done = called(name, folder, monkeypatch)
+    if name == "report":
+        called("calibrate", folder)
+        called("sensitivity", folder)
+    done = called(name, folder)
     assert done.exception is None, done.output
     (line,) = done.stdout.splitlines()
     said = json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
@@ -95,10 +98,10 @@ def test_a_verdict_is_in_the_object_and_in_the_exit_code(folder: Path, monkeypat
     assert json.loads(done.stdout)["exit_code"] == done.return_value == 1
 
 
-def test_numbers_of_a_run_are_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_of_a_run_are_whole(folder: Path) -> None:
     import cipark_sd as cp
 
-    said = json.loads(called("run", folder, monkeypatch).stdout)
+    said = json.loads(called("run", folder).stdout)
     run = cp.simulate(folder / "leaving.mdl")
     assert said["time"] == [4.0]
     assert said["variables"]["stock"]["values"] == [float(run["stock"].sel(time=4))]
@@ -106,10 +109,8 @@ def test_numbers_of_a_run_are_whole(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["calibrate", "policy", "sensitivity"])
-def test_limits_are_those_of_the_page_and_files_are_there(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of = json.loads(called(name, folder, monkeypatch).stdout)
+def test_limits_are_those_of_the_page_and_files_are_there(name: str, folder: Path) -> None:
+    of = json.loads(called(name, folder).stdout)
     page = read_page(folder / of["folder"])
     blocks = [block for section in page.sections for block in section.blocks]
     warnings = {block.text for block in blocks if isinstance(block, Paragraph) and block.warning}

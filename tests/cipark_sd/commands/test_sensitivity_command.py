@@ -37,8 +37,13 @@ TIMES = "INITIAL TIME= 0 ~ Year ~| FINAL TIME= 20 ~ Year ~| TIME STEP= 0.25 ~ Ye
 
 
 @pytest.fixture
-def run(write_mdl, tmp_path):
+def drawing(write_mdl, tmp_path):
     return caller(write_mdl(MODEL, final=20, step=0.25), tmp_path / "out")
+
+
+@pytest.fixture
+def run(drawing, undrawn_figures):
+    return drawing
 
 
 def caller(model, folder):
@@ -162,8 +167,8 @@ def test_mistakes_are_told_in_a_sentence(run, arguments, message):
     assert message in f"{result.exception} {result.output}"
 
 
-def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(run, tmp_path):
-    result, folder = run("--rows", "64", "--method", "sobol", "--method", "sample", "--effect", "Switch=0")
+def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(drawing, tmp_path):
+    result, folder = drawing("--rows", "64", "--method", "sobol", "--method", "sample", "--effect", "Switch=0")
     assert result.exit_code == 0, result.output
     again = tmp_path / "again"
     again.mkdir()

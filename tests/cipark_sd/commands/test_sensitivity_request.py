@@ -70,7 +70,7 @@ def strange(write_mdl):
     return write_mdl(STRANGE, final=20, step=0.25, saveper=1)
 
 
-def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path):
+def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path, undrawn_figures):
     asked = [
         "--variables",
         "Total",
@@ -247,7 +247,7 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
         assert message in told
 
 
-def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path):
+def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path, undrawn_figures):
     path = write_mdl("Stock= INTEG(-Stock*Rate,Start) ~~| Start= 10 ~~| Rate= 0.1 ~~|", final=50, step=0.25)
     saved = np.arange(0, 50.25, 0.25)
 

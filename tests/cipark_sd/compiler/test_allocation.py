@@ -35,11 +35,6 @@ given[Claim] = ALLOCATE AVAILABLE(request[Claim], profile[Claim, ptype], supply)
 """
 
 
-@pytest.fixture(autouse=True)
-def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
-
-
 def claims() -> dict[str, np.ndarray]:
     """Requests and priorities, among them zeros, ties and gaps of exactly the width; supplies up to too much."""
     rng = np.random.default_rng(5)

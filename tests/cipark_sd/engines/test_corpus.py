@@ -39,12 +39,6 @@ running = _script("running")
 closed_forms = _script("closed_forms")
 
 
-@pytest.fixture(autouse=True)
-def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiled code is kept away from the user's own."""
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-
-
 def expected(feature: str) -> pd.DataFrame:
     return pd.read_csv(CORPUS / feature / "expected.csv", comment="#", index_col="time", dtype=float)
 

@@ -19,11 +19,6 @@ from cipark_sd.simulation import simulate
 Write = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
-
-
 def end(path: Path, name: str, engine: str = "native") -> float:
     runs = ensemble(read_model(path), [Scenario()], save=[name], engine=engine, failures="leave")
     return float(runs[name][0, -1])
@@ -133,7 +128,7 @@ def test_a_hostile_model_cannot_run_code(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert "touch" not in kernel(program).text
     assert not mark.exists()
-    assert sorted(os.listdir(tmp_path)) == ["hostile.mdl", "kernels"]
+    assert sorted(os.listdir(tmp_path)) == ["hostile.mdl"]
 
 
 def test_the_program_is_listed_in_the_modellers_names(write_mdl: Write) -> None:

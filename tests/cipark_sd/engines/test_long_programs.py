@@ -50,11 +50,6 @@ into = INTEG(piped, 0) ~~|
 CUT = ["smooth3", "delay_fixed_of_a_delay", "xmile_non_negative", "runge_kutta", "runge_kutta_second_order"]
 
 
-@pytest.fixture(autouse=True)
-def kept_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "kernels"))
-
-
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every program counts as long, in the smallest pieces."""

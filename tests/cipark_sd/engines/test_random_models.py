@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from random_equations import N_STOCKS, models
+from thorough import share
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
@@ -18,10 +19,8 @@ from cipark_sd.simulation import simulate
 #: Two programs round sums and powers in another way; a value that is the small difference of large ones keeps the
 #: rounding of the large ones, so it is measured against the largest value of the whole model.
 ROUNDING = 1e-10
-#: Models of the thorough test; more of them by the environment, for whoever has changed an engine.
-MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "200"))
-
-
+#: How many models; more by the environment, for whoever has changed an engine.
+MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", share(60, 200)))
 SAVED = ["x0", "x1", "x2", "m", "part", "whole", *(f"s{i}" for i in range(N_STOCKS))]
 
 
@@ -64,30 +63,17 @@ def _agree(equations: str, folder: Path) -> None:
 _CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=_CHECKS)
+@pytest.mark.slow
+@settings(max_examples=MANY, deadline=None, derandomize=True, database=None, suppress_health_check=_CHECKS)
 @given(models())
-def test_a_random_model_runs_the_same_in_every_engine(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
+def test_random_models_run_the_same_in_every_engine(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
     _agree(equations, tmp_path_factory.mktemp("random"))
 
 
 @pytest.mark.slow
 @settings(max_examples=MANY, deadline=None, derandomize=True, database=None, suppress_health_check=_CHECKS)
 @given(models())
-def test_many_random_models_run_the_same(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
-    _agree(equations, tmp_path_factory.mktemp("random"))
-
-
-@settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=_CHECKS)
-@given(models())
-def test_a_random_model_runs_the_same_in_pysimlin(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
+def test_random_models_run_the_same_in_pysimlin(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
     """It reads the Vensim file by itself: subscripts, delays, tables and macros included."""
-    pytest.importorskip("simlin")
-    _agrees_with_simlin(equations, tmp_path_factory.mktemp("random"))
-
-
-@pytest.mark.slow
-@settings(max_examples=MANY, deadline=None, derandomize=True, database=None, suppress_health_check=_CHECKS)
-@given(models())
-def test_many_random_models_run_the_same_in_pysimlin(tmp_path_factory: pytest.TempPathFactory, equations: str) -> None:
     pytest.importorskip("simlin")
     _agrees_with_simlin(equations, tmp_path_factory.mktemp("random"))

@@ -36,11 +36,6 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
-@pytest.fixture(autouse=True)
-def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-
-
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Equal to the bit, but for the sign and payload of NaN, which IEEE and WebAssembly leave open."""
     known = ~np.isnan(a)

@@ -49,7 +49,7 @@ def test_an_experiment_equals_a_single_run_with_the_same_settings(park, result):
         scenario | Scenario("", own | {"Founding Capability": 1, "SW CMG": 0}),
         save=["Total Residents", "Residents"],
         times=list(instants),
-        engine="numpy",
+        engine="native",
     )
     found = result.sel(policy="E1", rival="M1", draw=4)
     assert np.allclose(found["residents"], single["total_residents"], rtol=1e-12)

@@ -202,7 +202,7 @@ def unit_loss(sd):
 
 
 def test_perfect_information_has_its_closed_form():
-    _, _, utilities = normal_case(200_000)
+    _, _, utilities = normal_case(50_000)
     assert perfect(utilities, np.random.default_rng(0)).value == pytest.approx(unit_loss(math.sqrt(5)), rel=0.02)
 
 

@@ -236,7 +236,7 @@ stay = 3 ~~|
     ids=lambda arguments: " ".join(arguments[:3]),
 )
 def test_every_command_that_runs_a_model_takes_the_files(
-    write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None, arguments: tuple[str, ...]
 ) -> None:
     path = write_mdl(DRIVEN)
     (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t}\n" for t in range(11)))

@@ -50,11 +50,6 @@ Nothing = 0 ~~| kept = Infectious * Nothing ~~|
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;"
 
 
-@pytest.fixture(autouse=True)
-def kernels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CIPARK_CACHE", str(tmp_path_factory.getbasetemp() / "kernels"))
-
-
 @pytest.fixture
 def sir(write_mdl: Write) -> Model:
     return read_model(write_mdl(SIR, name="sir.mdl"))

@@ -186,7 +186,7 @@ def tables(folder):
 def calibrate(study, out, workers):
     program = study / "calibrate.py"
     program.write_text(PROGRAM)
-    what = ["--posterior", "--holdout", "--self-test", "4", "--steps", "200", "--starts", "2"]
+    what = ["--posterior", "--holdout", "--self-test", "2", "--steps", "200", "--starts", "2"]
     how = ["--fast", "--no-profiles", "--no-compare-pysd", "--workers", str(workers), "-o", str(out)]
     return subprocess.Popen(
         [sys.executable, str(program), "calibrate", str(study), *what, *how],

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from places import ROOT
+from undrawn import undraw
 
 from calibration.commands.play.catalogue import contents_of
 from calibration.commands.play.request import Request
@@ -26,15 +27,18 @@ def put_files(folder):
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
+def run(*arguments, drawn=False):
+    with pytest.MonkeyPatch.context() as patch:
+        if not drawn:
+            undraw(patch)
+        return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clinic")
     put_files(folder)
-    return folder, run(folder, "-o", folder / "out")
+    return folder, run(folder, "-o", folder / "out", drawn=True)
 
 
 def test_the_document_shows_what_the_command_prints(clinic):
@@ -125,18 +129,18 @@ def test_a_program_gets_the_changes_as_records(clinic, tmp_path):
     assert {record["kind"] for record in records} == {"median"}
 
 
-def changed(clinic, tmp_path, old, new):
+def changed(clinic, tmp_path, old, new, drawn=False):
     put_files(tmp_path)
     text = (tmp_path / "policies.toml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "policies.toml").write_text(text.replace(old, new), encoding="utf-8")
-    shown = run(tmp_path, "--runs", "120", "-o", tmp_path / "out")
+    shown = run(tmp_path, "--runs", "120", "-o", tmp_path / "out", drawn=drawn)
     assert shown.exit_code == 0
     return (tmp_path / "out" / "what_next.html").read_text(encoding="utf-8")
 
 
 def test_words_of_a_stranger_are_no_part_of_the_page_s_html(clinic, tmp_path):
-    page = changed(clinic, tmp_path, "Hire two nurses", "<img src=x onerror=alert(1)>")
+    page = changed(clinic, tmp_path, "Hire two nurses", "<img src=x onerror=alert(1)>", drawn=True)
     assert "<img src=x" not in page
     assert "&lt;img src=x" in page
 

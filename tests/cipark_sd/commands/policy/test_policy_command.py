@@ -28,6 +28,8 @@ from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import Scenario
 
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
+
 
 def run(*arguments):
     return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
