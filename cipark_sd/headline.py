@@ -12,6 +12,7 @@ from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
 from cipark_sd.claims import NARROW
+from cipark_sd.claims import Kind as Class
 from cipark_sd.wording import (
     NO_END,
     WHOLE,
@@ -181,6 +182,8 @@ class Headline:
         What was reported of the estimand, as people read it; empty where nothing was.
     doubt : str
         Why the interval is not to be trusted, such as residuals that are no noise; empty where no test says so.
+    judged : Class or None
+        Its class by :func:`cipark_sd.claims.class_of`; None where no draws are at hand and the intervals have to do.
     """
 
     estimand: str
@@ -200,6 +203,7 @@ class Headline:
     prior: Bounds | None = None
     reported: str = ""
     doubt: str = ""
+    judged: Class | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -252,6 +256,8 @@ class Headline:
     @property
     def narrowed(self) -> bool:
         """Whether the interval is narrower than that of the priors alone; true where either is not known."""
+        if self.judged in ("informed", "undecided"):
+            return self.judged == "informed"
         if self.interval is None or self.prior is None:
             return True
         # a side that was not found, or not judged, says nothing of the data
@@ -262,15 +268,10 @@ class Headline:
     @property
     def has_assumed_sign(self) -> bool:
         """Whether it is a change to which the priors alone give its sign."""
-        if self.prior is None or not self.is_change:
-            return False
+        if self.judged is not None or self.prior is None or not self.is_change:
+            return self.judged == "built in"
         low, high = self.prior.low, self.prior.high
-        return (low is not None and low > 0) or (high is not None and high < 0)
-
-    @property
-    def is_assumed(self) -> bool:
-        """Whether the data add neither sign nor size to what the priors say of a change."""
-        return self.has_assumed_sign and not self.narrowed
+        return (low is not None and low > 0 and self.number > 0) or (high is not None and high < 0 and self.number < 0)
 
     @property
     def is_change(self) -> bool:
@@ -279,7 +280,7 @@ class Headline:
 
     @property
     def standing(self) -> Standing:
-        """Whether the data narrow the number, leave it open, or the priors alone give its sign.
+        """Whether the priors alone give a change its sign, the data narrow the number, or leave it open.
 
         An interval that is not to be trusted does not make a number known, however narrow it is.
         """
@@ -288,9 +289,9 @@ class Headline:
         sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
         if any(end is None and state in _UNJUDGED for end, state in sides):
             return ""
-        if self.narrowed and not self.doubt:
-            return "known"
-        return "assumed" if self.has_assumed_sign else "not known"
+        if self.has_assumed_sign:
+            return "assumed"
+        return "known" if self.narrowed and not self.doubt else "not known"
 
     @property
     def brief(self) -> str:
@@ -341,6 +342,7 @@ class Details(TypedDict, total=False):
     prior: Bounds | None
     reported: str
     doubt: str
+    judged: Class | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,7 +453,7 @@ def in_words(record: Headline) -> str:
     name = record.title or record.dated.removeprefix("parameter ")
     if record.reported:
         text = f"{name}: {record.reported} reported; the model says {record.value}"
-    elif record.is_assumed:
+    elif record.has_assumed_sign:
         text = f"{name}: no finding; the model says {record.value}"
     else:
         text = f"{name}: {record.value}"

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cipark_sd.claims import NARROW
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.classes import ORDER, EffectClass
 from cipark_sd.commands.policy.effects import Effects, shown_rows
@@ -183,7 +182,7 @@ def cannot_say(findings: Findings) -> str:
         parts.append(f"Of {len(claims)} expectations the model assumes {built}, and the data inform {informed}.")
     if about.untaught and not about.unseen:
         names = first_of(about.untaught, NAMED)
-        parts.append(f"The data say little of {names} (at least {NARROW:.0%} of the prior variance is left).")
+        parts.append(f"The data do not narrow {names}.")
     return " ".join(parts)
 
 

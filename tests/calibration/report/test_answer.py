@@ -84,7 +84,9 @@ def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
         ((3.0, 9.0), (2.0, 9.0), True, "assumed"),
         ((-9.0, -3.0), (-9.0, -2.0), True, "assumed"),
         ((3.0, 9.0), (-2.0, 5.0), True, "not known"),
-        ((3.0, 5.0), (2.0, 9.0), True, "known"),
+        # the priors give the sign, however far the data narrow the size, unless the data turn it
+        ((3.0, 5.0), (2.0, 9.0), True, "assumed"),
+        ((-3.0, -1.0), (2.0, 9.0), True, "known"),
         ((3.0, None), (2.0, 9.0), True, "assumed"),
         ((3.0, None), (2.0, 9.0), False, "not known"),
     ],
@@ -95,10 +97,14 @@ def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
     record = answer.leading(Findings(fit))[0]
     estimand = headline.output("Firms", 9, against="switch = 0" if change else "")
     judged = replace(
-        record, estimand=estimand, number=4.0, interval=Bounds(*interval, 0.9, "x"), prior=Bounds(*prior, 0.9, "x")
+        record, estimand=estimand, number=interval[0], interval=Bounds(*interval, 0.9, "x"), prior=Bounds(*prior, 0.9, "x")
     )
     assert judged.standing == standing
     assert replace(judged, prior=None).standing == replace(judged, interval=None).standing == ""
+    # the class by draws comes before that by intervals, and data that the model misses inform nothing
+    for kind, doubt, said in (("informed", "", "known"), ("undecided", "", "not known"), ("built in", "", "assumed"),
+                              ("informed", "a trend", "not known")):  # fmt: skip
+        assert replace(judged, judged=kind, doubt=doubt).standing == said
     unknown = replace(judged, interval=Bounds(3.0, None, 0.9, "x", states=("bounded", "not found")))
     assert unknown.standing == ""
 

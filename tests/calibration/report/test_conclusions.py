@@ -193,7 +193,7 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     partly = of_study(asked, space=replace(fit.study.space, parameters=(replace(first, use="PRI"), *others)))
     at_median = f"{besides}, {in_file} and one parameter that the estimate holds at its prior median."
     assert conclusions.adds(partly, NOTHING, "") == at_median
-    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.2, 0.5, 0.01, 0.3),))
+    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.2, 0.5, 0.01, 0.3, "informed"),))
     assert conclusions.adds(partly, drawn, "") == f"{besides} and {in_file}."
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())

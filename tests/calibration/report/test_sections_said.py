@@ -175,7 +175,7 @@ def test_the_effect_of_the_mixture_is_a_headline_and_that_of_one_structure_is_no
 
 
 def test_the_posterior_is_described_with_what_the_data_added() -> None:
-    line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3)
+    line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed")
     statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
     found = findings(contractions=(line,), discrepancies=(statistic,))
     (table, replicated), shown, words = blocks(Posterior(), found)
@@ -266,14 +266,15 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
     fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
     assert not list(Posterior().headlines(SimpleNamespace(fit=fit, draws=None)))  # type: ignore[arg-type]
-    (found,) = Posterior().headlines(SimpleNamespace(fit=fit, draws=drawn))  # type: ignore[arg-type]
+    added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
+    (found,) = Posterior().headlines(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
     assert found.interval.level == found.prior.level == found.prior.high == 0.9
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
-    found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3),))
+    found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
     found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
     assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
     found.bands = False

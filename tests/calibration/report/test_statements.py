@@ -158,23 +158,23 @@ def test_a_refuted_structure_is_named(fit: Fit) -> None:
 
 
 def contraction(name: str, share: float, overlap: float = 0.5, prior: float = 0.01, data: float = 0.1) -> Contraction:
-    return Contraction(name, share, overlap, 0.5, prior, data)
+    return Contraction(name, share, overlap, 0.5, prior, data, "informed" if share >= 0.3 else "undecided")
 
 
-def test_narrowed_is_thirty_per_cent_and_untouched_next_to_nothing(fit: Fit) -> None:
+def test_what_is_narrowed_has_its_class_and_untouched_is_next_to_nothing(fit: Fit) -> None:
     lines = [
         contraction("much", 0.8), contraction("some", 0.3), contraction("less", 0.29),
         contraction("none", 0.09, overlap=0.86), contraction("moved", 0.09, overlap=0.84), contraction("ten", 0.1, 0.9),
     ]  # fmt: skip
     said = conclusions.informed(fit, SimpleNamespace(contractions=lines))[0]  # type: ignore[arg-type]
     assert said == (
-        "The data reduce the prior variance by 30% or more for 2 of 6 parameters: much (80%) and some (30%). They "
+        "The data narrow 2 of 6 parameters to 70% of their prior width or less: much and some. They "
         "move 3 a little: less, moved and ten. For 1 the posterior equals the prior: none."
     )
     found = SimpleNamespace(contractions=lines, comparison=())
     assert "These data do not depend visibly on none." in conclusions.unknowable(fit, found)  # type: ignore[arg-type]
     added = conclusions.adds(fit, found, "Checked.")  # type: ignore[arg-type]
-    assert added.endswith(" and the priors of less, none, moved and ten, which the data move little. Checked.")
+    assert added.endswith(" and the priors of less, none, moved and ten, which the data do not narrow. Checked.")
 
 
 @pytest.mark.parametrize(("prior", "data", "words"), [
@@ -189,10 +189,12 @@ def test_power_scaling_separates_at_a_twentieth(prior: float, data: float, words
     assert contraction_module.POWERS == (1 / 1.01, 1.01)
 
 
-def test_what_the_data_decide_is_what_their_weight_moves(fit: Fit) -> None:
+def test_what_the_data_narrow_may_depend_on_its_prior_as_well(fit: Fit) -> None:
     lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0, overlap=0.9)]
     said = conclusions.supports(fit, SimpleNamespace(contractions=lines))  # type: ignore[arg-type]
-    assert "Decided by the data rather than by the prior: a." in said
+    assert "They narrow a and b. The priors still matter for b." in said
+    said = conclusions.supports(fit, SimpleNamespace(contractions=lines[2:]))  # type: ignore[arg-type]
+    assert "They narrow no parameter." in said
 
 
 def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:

@@ -85,7 +85,7 @@ def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) ->
 
 def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_headline(about: About) -> None:
     classes = (
-        EffectClass("slow", "built in", -20.0, -40.0, -5.0, assumed_sign=True),
+        EffectClass("slow", "built in", -20.0, -40.0, -5.0),
         EffectClass("fast", "undecided", 9.0, -2.0, 30.0),
     )
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
@@ -103,11 +103,11 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
     # where all that has one sign is assumed, that is the answer
-    every = replace(found, classes=tuple(replace(effect, assumed_sign=True) for effect in found.classes))
+    every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
     assert numbers_said(Findings(about, {"effects": every}))[0].startswith("The data inform the direction of no effect")
 
 
-@pytest.mark.parametrize(("misfit", "kinds"), [("", ["informed", "informed"]), ("a trend", ["undecided", "built in"])])
+@pytest.mark.parametrize(("misfit", "kinds"), [("", ["informed", "built in"]), ("a trend", ["undecided", "built in"])])
 def test_data_that_the_model_misses_inform_no_effect(about: About, misfit: str, kinds: list[str]) -> None:
     rng = np.random.default_rng(1)
     level, slow, fast = rng.normal(0, [[9.0], [9.0], [9.0]], (3, 400))
@@ -170,7 +170,7 @@ def test_of_priors_no_size_is_told(about: About) -> None:
 
 def test_what_the_data_taught_little_of_is_named(about: About) -> None:
     little = replace(about, untaught=("a", "b", "c", "d", "e"))
-    assert "The data say little of a, b, c and 2 more (at least 70%" in cannot_say(Findings(little, {}))
+    assert "The data do not narrow a, b, c and 2 more." in cannot_say(Findings(little, {}))
     assert rests_on(about).startswith("The numbers are of 100 draws from the posterior")
 
 
