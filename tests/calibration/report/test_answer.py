@@ -97,7 +97,11 @@ def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
     record = answer.leading(Findings(fit))[0]
     estimand = headline.output("Firms", 9, against="switch = 0" if change else "")
     judged = replace(
-        record, estimand=estimand, number=interval[0], interval=Bounds(*interval, 0.9, "x"), prior=Bounds(*prior, 0.9, "x")
+        record,
+        estimand=estimand,
+        number=interval[0],
+        interval=Bounds(*interval, 0.9, "x"),
+        prior=Bounds(*prior, 0.9, "x"),
     )
     assert judged.standing == standing
     assert replace(judged, prior=None).standing == replace(judged, interval=None).standing == ""
