@@ -15,10 +15,10 @@ from cipark_sd.claims import NARROW
 from cipark_sd.claims import Kind as Class
 from cipark_sd.wording import (
     NO_END,
-    WHOLE,
     absent,
     beside,
     between,
+    in_sentence,
     is_counted,
     listed,
     number,
@@ -302,15 +302,11 @@ class Headline:
         low, high = bounds.low, bounds.high
         if low is None or high is None or bounds.gaps:
             return f"{self.value} ({bounds.brief})"
-        counted = is_counted(self.unit)
         if self.is_change and not low <= 0 <= high:
             low, high = sorted((abs(low), abs(high)))
-            size, way = abs(size), " more" if size > 0 else " fewer" if counted else " less"
-        if not counted or high - low < WHOLE:
-            shown = replace(self, number=size, interval=replace(bounds, low=low, high=high))
-            return f"{shown.value}{way} ({replace(bounds, low=low, high=high).brief})"
-        # nothing is counted in parts
-        return f"{with_unit(f'{size:.0f}', self.unit)}{way} ({100 * bounds.level:.6g}%: {low:.0f} to {high:.0f})"
+            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted(self.unit) else " less"
+        shown, *ends = (in_sentence(value, high - low, self.unit) for value in (size, low, high))
+        return f"{with_unit(shown, self.unit)}{way} ({100 * bounds.level:.6g}%: {ends[0]} to {ends[1]})"
 
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""

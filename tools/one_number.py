@@ -1,4 +1,4 @@
-"""One estimand, one number: in all that commands and documents say about one fit.
+"""One estimand, one number and one class: in all that commands and documents say about one fit.
 
     python tools/one_number.py PLACE...
 
@@ -148,9 +148,11 @@ def faults(places: Sequence[Place]) -> Iterator[str]:
     by_name: dict[str, dict[str, str]] = defaultdict(dict)
     for name, record in records:
         by_name[_key(record)].setdefault(f"{record['number']:.10g}", f"{record['number']:.6g} in {name}")
-    for estimand, numbers in by_name.items():
-        if len(numbers) > 1:
-            yield f"{estimand}: {'; '.join(numbers.values())}"
+        if record.get("judged"):
+            by_name[f"class of {record['estimand']}"].setdefault(record["judged"], f"{record['judged']} in {name}")
+    for estimand, said in by_name.items():
+        if len(said) > 1:
+            yield f"{estimand}: {'; '.join(said.values())}"
     for place in places:
         for estimand, printed in place.shown:
             its = [record for _, record in records if record["estimand"] == estimand]

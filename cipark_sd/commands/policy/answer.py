@@ -14,7 +14,7 @@ from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit
+from cipark_sd.wording import in_sentence, is_counted, listed, number, rounded, said_date, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +120,7 @@ def _ends(low: float, high: float, unit: str) -> str:
 
 def _size(value: float, width: float, unit: str) -> str:
     """A number without its sign, of counted things whole where the interval is wide enough."""
-    return f"{abs(value):.0f}" if is_counted(unit) and width >= WHOLE else rounded(abs(value), width)
+    return in_sentence(abs(value), width, unit)
 
 
 def _way(value: float, unit: str) -> str:

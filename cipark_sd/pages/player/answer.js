@@ -54,10 +54,11 @@ function classOf(pairs, change, misfit) {
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
 function near(value, width, whole) {
   if (!Number.isFinite(value)) return "no number";
-  if (whole) return Math.round(value).toLocaleString("en").replace("-", "−").replace(/^−0$/, "0");
+  if (whole && Math.abs(value) < 1e4) return Math.round(value).toLocaleString("en").replace("-", "−").replace(/^−0$/, "0");
   if (!(width > 0) || Math.abs(value) >= 1e6 || width < 1e-6) return told(value);
   const digits = Math.max(0, Math.min(9, 1 - Math.floor(Math.log10(width))));
-  return value.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
+  const tens = 10 ** Math.max(0, Math.floor(Math.log10(Math.min(width, Math.abs(value) || 1))) - 1);
+  return (tens > 1 ? Math.round(value / tens) * tens : value).toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
 }
 
 /** A difference as people say it: `12 fewer firms`, `0.3 MUSD less`, `no change`. */

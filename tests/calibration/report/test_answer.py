@@ -121,6 +121,8 @@ def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
         (-9.0, (-26.0, -3.0), "a = 0", "9 firms fewer (90%: 3 to 26)"),
         (2.2, (1.1, 3.9), "", "2.2 firms (90%: 1.1 to 3.9)"),
         (2.0, (-5.0, 9.0), "a = 0", "2 firms (90%: -5 to 9)"),
+        # no more digits than the interval bears, with commas
+        (8613730952.0, (8544000419.0, 8666175808.0), "", "8,610,000,000 firms (90%: 8,540,000,000 to 8,670,000,000)"),
     ],
 )
 def test_a_change_of_one_sign_is_so_much_more_or_fewer(

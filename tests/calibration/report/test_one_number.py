@@ -100,7 +100,7 @@ def said_twice(*found: Path) -> list[str]:
 
 
 RECORD: dict[str, object] = {"estimand": "left at 8", "number": -15.7, "interval": {"low": -32.8, "high": -8.36}}
-RECORD |= {"conditional_on": [], "kind": "median"}
+RECORD |= {"conditional_on": [], "kind": "median", "judged": "built in"}
 PAGE = '<script type="application/json" id="data">{}</script>'
 CURVES = struct.pack("<10d", 0.0, -32.8, 0.0, -20.0, 0.0, -15.7, 0.0, -12.0, 0.0, -8.36)
 OPENED = {
@@ -125,6 +125,11 @@ OPENED = {
             "kept.json",
             json.dumps({"headlines": {"out": [RECORD]}}),
             json.dumps({"headlines": [RECORD | {"number": 1}]}),
+        ),
+        (
+            "kept.json",
+            json.dumps({"headlines": [RECORD | {"judged": "built in"}]}),
+            json.dumps({"headlines": [RECORD | {"judged": "informed"}]}),
         ),
     ],
 )

@@ -82,6 +82,7 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
         ("saidChanges", (-2.4, 9, firms), "2 fewer to 9 more"),
         ("saidChanges", (0.2, 33, firms), "0 to 33 more"),
         ("saidChanges", (-0.2, 0.3, firms), "less than 1 either way"),
+        ("saidLevels", ([54012.3, 55000, 56783.9, 58000, 58950.0], firms, False), ["56,800 firms", "54,000 to 59,000"]),
         ("saidLevels", ([39.6, 50, 56.5, 60, 76.9], firms, False), ["57 firms", "40 to 77"]),
     ]
     calls = ", ".join(f"{name}(...{json.dumps(list(arguments))})" for name, arguments, _ in said)
