@@ -120,6 +120,7 @@ OPENED = {
             '<section class="answer"><li>Half the pace: 16 firms more (90%: 8 to 33 more).</li></section>',
         ),
         ("README.md", "16 fewer (90%: 8 to 33)", "16 fewer (90%: 8 to 35)"),
+        ("README.md", "16 m^3 less (90%: 8 to 33)", "16 m^3 less (90%: 8 to 35)"),
         ("README.md", "the model says −15.7 firms (90%: −32.8 to −8.36)", "15.7 firms (90%: 8.36 to 32.8)"),
         (
             "kept.json",
