@@ -220,8 +220,8 @@ Pairs = Sequence[tuple[Array, Array]]
 def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind:
     """The class of a number from its draws ``(n,)`` before and after the data under each structure that was fitted.
 
-    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws under every structure, however far
-      the data narrow its size, unless they turn the odds against it;
+    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws in which there is one, under every
+      structure, however far the data narrow its size, unless they turn the odds against it;
     - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
       clear of the error of finite draws, or the odds of a change's sign have moved by :data:`INFORMED`;
     - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
@@ -242,7 +242,8 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
 
 def _assumed_sign(priors: Sequence[Array]) -> int:
     """The sign that the priors alone give a change, the same under every structure; 0 where they leave it open."""
-    return next((sign for sign in (1, -1) if all((sign * prior > 0).mean() >= SURE for prior in priors)), 0)
+    moving = [prior[prior != 0] for prior in priors]
+    return next((sign for sign in (1, -1) if all(len(m) and (sign * m > 0).mean() >= SURE for m in moving)), 0)
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
@@ -262,8 +263,11 @@ def _is_narrowed(prior: Array, posterior: Array) -> bool:
 
 
 def _odds_moved(prior: Array, posterior: Array) -> int:
-    """The sign towards which the data have moved the odds by :data:`INFORMED`; 0 where they have not."""
-    before, after = (Tally(int((draws > 0).sum()), len(draws)) for draws in (prior, posterior))
+    """The sign towards which the data have moved the odds by :data:`INFORMED`; 0 where they have not.
+
+    Draws that change nothing have no sign.
+    """
+    before, after = (Tally(int((draws > 0).sum()), int((draws != 0).sum())) for draws in (prior, posterior))
     factor = bayes_factor(before, after)
     return 1 if factor.low >= INFORMED else -1 if factor.high <= 1 / INFORMED else 0
 

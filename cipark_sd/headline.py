@@ -224,12 +224,13 @@ class Headline:
         """The kind of estimate in words, such as "posterior median"."""
         if self.basis is None:
             return self.kind
+        if self.basis.alone:
+            return "best fit"
         return {
             "prior": f"prior {self.kind}",
             "ranges": f"{self.kind} over ranges",
             "posterior": f"posterior {self.kind}",
             "borrowed": f"{self.kind} over another structure's posterior",
-            "optimum": "best fit",
         }[self.basis.origin]
 
     @property

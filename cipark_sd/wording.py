@@ -248,7 +248,11 @@ def in_sentence(value: float, width: float, unit: str) -> str:
     ('304', '8,610,000,000', '0.93')
     """
     whole = is_counted(unit) and width >= WHOLE and abs(value) < 1e4
-    text = f"{round(value)}" if whole else rounded(value, width)
+    return commas(f"{round(value)}" if whole else rounded(value, width))
+
+
+def commas(text: str) -> str:
+    """A number in digits with commas, from ten thousand on."""
     return re.sub(r"(?<![\d.])\d{5,}", lambda digits: f"{int(digits[0]):,}", text)
 
 

@@ -18,8 +18,8 @@ function wilson(count, n) {
 /** The sign towards which draws move the odds threefold, beyond what a finite number of them leaves open; else 0. */
 function oddsMoved(prior, posterior) {
   const odds = (share) => share / (1 - share);
-  const before = wilson(prior.filter((x) => x > 0).length, prior.length);
-  const after = wilson(posterior.filter((x) => x > 0).length, posterior.length);
+  const rising = (draws) => wilson(draws.filter((x) => x > 0).length, draws.filter((x) => x !== 0).length);
+  const before = rising(prior), after = rising(posterior);
   return odds(after[0]) >= MOVED * odds(before[1]) ? 1 : odds(after[1]) * MOVED <= odds(before[0]) ? -1 : 0;
 }
 
@@ -35,8 +35,8 @@ function widthRatio(prior, posterior) {
 
 /** The sign that the priors alone give a difference, the same under every model that was fitted; 0 where they leave it open. */
 function assumedSign(pairs) {
-  const part = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
-  return [1, -1].find((sign) => pairs.every(([prior]) => part(prior, sign) >= SURE)) ?? 0;
+  const moving = pairs.map(([prior]) => prior.filter((x) => x !== 0));
+  return [1, -1].find((sign) => moving.every((draws) => draws.filter((x) => sign * x > 0).length / draws.length >= SURE)) ?? 0;
 }
 
 /**

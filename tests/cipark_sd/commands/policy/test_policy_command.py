@@ -256,7 +256,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
     (section,) = parts()[1].sections(Findings(about, {}), Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
-    assert about.label == "posterior, 1 draw, not converged"
+    assert about.label == "best fit, no draws"
 
 
 def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior(leaving):
