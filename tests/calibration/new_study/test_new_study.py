@@ -588,8 +588,7 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
     result = run("new-study", "sir.mdl", "flu.csv")
-    assert "NOTE    2 numbers are too few for 5 constants and the noise" in result.output
-    assert "amounts that you know belong under [[fixed]]: Population" in result.output
+    approved(result.output)
 
 
 def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

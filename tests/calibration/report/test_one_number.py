@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from approved import approved
 from places import ROOT
 from small_study import small_study
 
@@ -68,6 +69,7 @@ def test_every_estimand_has_one_number_everywhere(
     write(findings, tmp_path)
     console.show(findings, tmp_path / "report.html")
     (tmp_path / "calibrate.txt").write_text(capsys.readouterr().out, encoding="utf-8")
+    approved((tmp_path / "calibrate.txt").read_text(encoding="utf-8"))
     records = read_page(tmp_path).headlines
     assert {record.estimand for record in records} <= {
         name for name, _ in on_page((tmp_path / "report.html").read_text())

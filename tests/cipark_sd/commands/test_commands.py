@@ -55,6 +55,7 @@ def test_a_run_prints_stocks_at_about_ten_times(teacup: Path) -> None:
     assert lines[0] == ["Time", "[Year]", "Cup", "[degrees]"]
     assert lines[1] == ["0", "180"]
     assert len(lines) == 12
+    approved(cipark("run", teacup).stdout)
 
 
 def test_a_run_writes_nothing_unless_asked(teacup: Path) -> None:
@@ -241,6 +242,7 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 
 
 def test_show_lists_variables_with_kind_units_value_limits_and_documentation(teacup: Path) -> None:
+    approved(cipark("show", teacup).stdout)
     text = cipark("show", teacup, "--search", "cup").stdout.splitlines()
     assert text[0].split() == ["Name", "Kind", "Units", "Value", "Limits", "Documentation"]
     assert text[1].split() == ["Cup", "stock", "degrees", "180", "[0,", "?]", "What", "is", "in", "the", "cup"]

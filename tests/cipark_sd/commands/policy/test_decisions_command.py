@@ -43,11 +43,7 @@ def test_the_document_shows_what_the_command_prints(clinic):
     assert clinic[1].exit_code == 0
     # a terminal aligns what a pipe separates by tabs
     assert " ".join(shown.split()) in " ".join(clinic[1].output.split())
-    # the sentence of the page ends what is printed
-    assert (
-        "\nNo option brings 5% fewer patients waiting with a 90% chance. Measure patients per nurse before deciding.\n"
-        in clinic[1].output
-    )
+    approved(clinic[1].output)
 
 
 #: What other parts need of a catalogue.
