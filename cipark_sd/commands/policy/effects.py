@@ -250,7 +250,8 @@ class EffectsPart(PolicyPart[Effects]):
                 bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
                 estimand = about.estimand(policy.id)
                 details: Details = {"unit": units, "kind": "median", "interval": bounds, "title": policy.title}
-                yield from record(estimand, row["median"], **details, judged=kinds.get(policy.id))
+                details["judged"] = kinds.get(policy.id)
+                yield from record(estimand, row["median"], **details)
 
     def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
