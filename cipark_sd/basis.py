@@ -27,6 +27,11 @@ class Basis:
     converged: bool | None = None
 
     @property
+    def alone(self) -> bool:
+        """Whether it is one run at the best fit, also where the draws of a posterior cannot be trusted."""
+        return self.origin == "optimum" or (self.n == 1 and self.converged is False)
+
+    @property
     def name(self) -> str:
         """A few words for captions."""
         return {
@@ -50,13 +55,13 @@ class Basis:
     def label(self) -> str:
         """For a column of a table: origin, number and quality."""
         match self.origin:
+            case _ if self.alone:
+                return "best fit, no draws"
             case "posterior" | "borrowed":
                 quality = {True: "converged", False: "not converged", None: "not checked for convergence"}[
                     self.converged
                 ]
                 return f"{self.origin}, {self._number}, {quality}"
-            case "optimum":
-                return "best fit, no draws"
             case _:
                 return f"{self.origin}, {self._number}, no data seen"
 
@@ -64,7 +69,7 @@ class Basis:
     def sentence(self) -> str:
         """What stands first on a page and a console; without a full stop."""
         match self.origin:
-            case "posterior" | "borrowed" if self.n == 1 and self.converged is False:
+            case "posterior" | "borrowed" if self.alone:
                 return (
                     "the best fit alone, without intervals: the posterior has not converged, and "
                     "'cipark calibrate STUDY --posterior --steps N' samples longer"

@@ -217,43 +217,43 @@ def classify(evidence: Sequence[Evidence]) -> Classified:
 Pairs = Sequence[tuple[Array, Array]]
 
 
-def class_of(pairs: Pairs, shares: Pairs | None = None) -> Kind:
+def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind:
     """The class of a number from its draws ``(n,)`` before and after the data under each structure that was fitted.
 
+    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws in which there is one, under every
+      structure, however far the data narrow its size, unless they turn the odds against it;
     - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
       clear of the error of finite draws, or the odds of a change's sign have moved by :data:`INFORMED`;
-    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws under every structure;
     - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
 
     Parameters
     ----------
-    shares : of a change
-        The same as shares of what is changed. Where the priors give the sign, data inform the change only if they
-        narrow these as well: else they inform the level that is changed, and nothing of the change.
+    misfit : str
+        What the model does not follow of the data: such data inform nothing.
     """
-    sure = has_assumed_sign(pairs)
-    within = shares if shares is not None and sure else pairs
-    narrowed = (_is_narrowed(*pair) and _is_narrowed(*share) for pair, share in zip(pairs, within, strict=True))
-    moved = (shares is not None and _moves_odds(*pair) for pair in pairs)
-    if all(a or b for a, b in zip(narrowed, moved, strict=True)):
-        return "informed"
-    return "built in" if shares is not None and sure else "undecided"
+    clean = [tuple(draws[np.isfinite(draws)] for draws in pair) for pair in pairs]
+    turns = [_odds_moved(*pair) if is_change else 0 for pair in clean]
+    sign = _assumed_sign([prior for prior, _ in clean]) if is_change else 0
+    if sign:
+        return "informed" if not misfit and all(turn == -sign for turn in turns) else "built in"
+    informed = all(turn or _is_narrowed(*pair) for turn, pair in zip(turns, clean, strict=True))
+    return "informed" if informed and not misfit else "undecided"
 
 
-def has_assumed_sign(pairs: Pairs) -> bool:
-    """Whether the priors alone give a change its sign, the same under every structure."""
-    return any(all((sign * prior > 0).mean() >= SURE for prior, _ in pairs) for sign in (1, -1))
+def _assumed_sign(priors: Sequence[Array]) -> int:
+    """The sign that the priors alone give a change, the same under every structure; 0 where they leave it open."""
+    moving = [prior[prior != 0] for prior in priors]
+    return next((sign for sign in (1, -1) if all(len(m) and (sign * m > 0).mean() >= SURE for m in moving)), 0)
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
-    pair = tuple(draws[np.isfinite(draws)] for draws in (prior, posterior))
-
     def width(draws: Array) -> float:
         low, high = np.quantile(draws, [0.05, 0.95])
         return float(high - low)
 
     def share(group: int | None) -> float:
-        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
+        both = (prior, posterior)
+        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in both)
         before, after = map(width, chosen)
         return after / before if before else math.inf
 
@@ -262,10 +262,14 @@ def _is_narrowed(prior: Array, posterior: Array) -> bool:
     return share(None) + ONE_SIDED * error <= NARROW
 
 
-def _moves_odds(prior: Array, posterior: Array) -> bool:
-    before, after = (Tally(int((draws > 0).sum()), len(draws)) for draws in (prior, posterior))
+def _odds_moved(prior: Array, posterior: Array) -> int:
+    """The sign towards which the data have moved the odds by :data:`INFORMED`; 0 where they have not.
+
+    Draws that change nothing have no sign.
+    """
+    before, after = (Tally(int((draws > 0).sum()), int((draws != 0).sum())) for draws in (prior, posterior))
     factor = bayes_factor(before, after)
-    return factor.low >= INFORMED or factor.high <= 1 / INFORMED
+    return 1 if factor.low >= INFORMED else -1 if factor.high <= 1 / INFORMED else 0
 
 
 def count_sentence(expectations: Sequence[Classified]) -> str:

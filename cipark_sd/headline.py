@@ -12,12 +12,13 @@ from typing import Literal, Required, TypedDict, Unpack
 
 from cipark_sd.basis import Basis
 from cipark_sd.claims import NARROW
+from cipark_sd.claims import Kind as Class
 from cipark_sd.wording import (
     NO_END,
-    WHOLE,
     absent,
     beside,
     between,
+    in_sentence,
     is_counted,
     listed,
     number,
@@ -181,6 +182,8 @@ class Headline:
         What was reported of the estimand, as people read it; empty where nothing was.
     doubt : str
         Why the interval is not to be trusted, such as residuals that are no noise; empty where no test says so.
+    judged : Class or None
+        Its class by :func:`cipark_sd.claims.class_of`; None where no draws are at hand and the intervals have to do.
     """
 
     estimand: str
@@ -200,6 +203,7 @@ class Headline:
     prior: Bounds | None = None
     reported: str = ""
     doubt: str = ""
+    judged: Class | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -220,12 +224,13 @@ class Headline:
         """The kind of estimate in words, such as "posterior median"."""
         if self.basis is None:
             return self.kind
+        if self.basis.alone:
+            return "best fit"
         return {
             "prior": f"prior {self.kind}",
             "ranges": f"{self.kind} over ranges",
             "posterior": f"posterior {self.kind}",
             "borrowed": f"{self.kind} over another structure's posterior",
-            "optimum": "best fit",
         }[self.basis.origin]
 
     @property
@@ -252,6 +257,8 @@ class Headline:
     @property
     def narrowed(self) -> bool:
         """Whether the interval is narrower than that of the priors alone; true where either is not known."""
+        if self.judged in ("informed", "undecided"):
+            return self.judged == "informed"
         if self.interval is None or self.prior is None:
             return True
         # a side that was not found, or not judged, says nothing of the data
@@ -262,15 +269,10 @@ class Headline:
     @property
     def has_assumed_sign(self) -> bool:
         """Whether it is a change to which the priors alone give its sign."""
-        if self.prior is None or not self.is_change:
-            return False
+        if self.judged is not None or self.prior is None or not self.is_change:
+            return self.judged == "built in"
         low, high = self.prior.low, self.prior.high
-        return (low is not None and low > 0) or (high is not None and high < 0)
-
-    @property
-    def is_assumed(self) -> bool:
-        """Whether the data add neither sign nor size to what the priors say of a change."""
-        return self.has_assumed_sign and not self.narrowed
+        return (low is not None and low > 0 and self.number > 0) or (high is not None and high < 0 and self.number < 0)
 
     @property
     def is_change(self) -> bool:
@@ -279,7 +281,7 @@ class Headline:
 
     @property
     def standing(self) -> Standing:
-        """Whether the data narrow the number, leave it open, or the priors alone give its sign.
+        """Whether the priors alone give a change its sign, the data narrow the number, or leave it open.
 
         An interval that is not to be trusted does not make a number known, however narrow it is.
         """
@@ -288,9 +290,9 @@ class Headline:
         sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
         if any(end is None and state in _UNJUDGED for end, state in sides):
             return ""
-        if self.narrowed and not self.doubt:
-            return "known"
-        return "assumed" if self.has_assumed_sign else "not known"
+        if self.has_assumed_sign:
+            return "assumed"
+        return "known" if self.narrowed and not self.doubt else "not known"
 
     @property
     def brief(self) -> str:
@@ -301,15 +303,11 @@ class Headline:
         low, high = bounds.low, bounds.high
         if low is None or high is None or bounds.gaps:
             return f"{self.value} ({bounds.brief})"
-        counted = is_counted(self.unit)
         if self.is_change and not low <= 0 <= high:
             low, high = sorted((abs(low), abs(high)))
-            size, way = abs(size), " more" if size > 0 else " fewer" if counted else " less"
-        if not counted or high - low < WHOLE:
-            shown = replace(self, number=size, interval=replace(bounds, low=low, high=high))
-            return f"{shown.value}{way} ({replace(bounds, low=low, high=high).brief})"
-        # nothing is counted in parts
-        return f"{with_unit(f'{size:.0f}', self.unit)}{way} ({100 * bounds.level:.6g}%: {low:.0f} to {high:.0f})"
+            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted(self.unit) else " less"
+        shown, *ends = (in_sentence(value, high - low, self.unit) for value in (size, low, high))
+        return f"{with_unit(shown, self.unit)}{way} ({100 * bounds.level:.6g}%: {ends[0]} to {ends[1]})"
 
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""
@@ -341,6 +339,7 @@ class Details(TypedDict, total=False):
     prior: Bounds | None
     reported: str
     doubt: str
+    judged: Class | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,7 +450,7 @@ def in_words(record: Headline) -> str:
     name = record.title or record.dated.removeprefix("parameter ")
     if record.reported:
         text = f"{name}: {record.reported} reported; the model says {record.value}"
-    elif record.is_assumed:
+    elif record.has_assumed_sign:
         text = f"{name}: no finding; the model says {record.value}"
     else:
         text = f"{name}: {record.value}"

@@ -239,6 +239,23 @@ def is_counted(unit: str) -> bool:
     return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word.lower() not in times
 
 
+def in_sentence(value: float, width: float, unit: str) -> str:
+    """A number with an interval of some width as a sentence has it: whole where things are counted, with commas.
+
+    From ten thousand on a count has no more digits than its interval bears, as any other number.
+
+    >>> in_sentence(303.6, 364.0, "firm"), in_sentence(8613730952.0, 122.2e6, "Euros"), in_sentence(0.9312, 0.2, "MUSD")
+    ('304', '8,610,000,000', '0.93')
+    """
+    whole = is_counted(unit) and width >= WHOLE and abs(value) < 1e4
+    return commas(f"{round(value)}" if whole else rounded(value, width))
+
+
+def commas(text: str) -> str:
+    """A number in digits with commas, from ten thousand on."""
+    return re.sub(r"(?<![\d.])\d{5,}", lambda digits: f"{int(digits[0]):,}", text)
+
+
 def said_date(text: str) -> str:
     """A date as people write it; any other text as it is.
 

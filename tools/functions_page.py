@@ -15,7 +15,7 @@ _HEAD = """# Functions
 `tools/functions_page.py` writes this page from the rows of `cipark_sd/compiler/functions`, which readers, compiler,
 units check and exporters share. Parameters in square brackets may be missing. Units are asked of the arguments in
 order, the last of any further ones: *same* all agree, *none* dimensionless, *time* the unit of time, *rate* 1/time,
-*any* not looked at; behind the arrow is the result's.
+*any* not looked at; behind the arrow is the result's. A dash: written with other functions.
 
 | Vensim | XMILE | units |
 |---|---|---|"""
@@ -33,16 +33,16 @@ def _rows() -> Iterator[str]:
             vensim, xmile = _in_words(row, row.vensim, row.in_vensim), _in_words(row, row.xmile, row.in_xmile)
             yield f"| {vensim} | {xmile} | {units} |"
     for reading in arithmetic.VENSIM:
-        yield f"| `{reading}` | | an expression of others |"
+        yield f"| `{reading}` | - | |"
     for family in (arithmetic, inputs, delays, chance, arrays):
         for reading in family.XMILE:
-            yield f"| | `{reading}` | an expression of others |"
+            yield f"| - | `{reading}` | |"
 
 
 def _in_words(row: Function, spelled: Spelled, written: object) -> str:
     if spelled:
         return ", ".join(f"`{reading}`" for reading in row.readings(spelled))
-    return f"none: {written}" if isinstance(written, str) else "written with others" if written else "an operator"
+    return f"none: {written}" if isinstance(written, str) else "-" if written else "an operator"
 
 
 def _refused() -> Iterator[str]:

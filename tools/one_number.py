@@ -1,4 +1,4 @@
-"""One estimand, one number: in all that commands and documents say about one fit.
+"""One estimand, one number and one class: in all that commands and documents say about one fit.
 
     python tools/one_number.py PLACE...
 
@@ -23,9 +23,9 @@ from typing import Any
 _NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?"
 _WAY = r"(?: (?:[A-Za-z/²]+ )?(more|fewer|less))?"
 #: A number, what it is of, and its interval; a change may say its direction once or at each end.
-_OF = r"((?:[^()<>:;\d]|(?<=[A-Za-z])\d|1/){0,60}?)"
+_OF = r"((?:[^()<>:;\d]|(?<=[A-Za-z^])\d|1/){0,60}?)"
 _STATEMENT = re.compile(
-    rf"(?<![\w.,])({_NUMBER})(?![\w.%/]){_OF} ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)"
+    rf"(?<![\w.,^])({_NUMBER})(?![\w.%/]){_OF} ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)"
 )
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 
@@ -148,9 +148,11 @@ def faults(places: Sequence[Place]) -> Iterator[str]:
     by_name: dict[str, dict[str, str]] = defaultdict(dict)
     for name, record in records:
         by_name[_key(record)].setdefault(f"{record['number']:.10g}", f"{record['number']:.6g} in {name}")
-    for estimand, numbers in by_name.items():
-        if len(numbers) > 1:
-            yield f"{estimand}: {'; '.join(numbers.values())}"
+        if record.get("judged"):
+            by_name[f"class of {record['estimand']}"].setdefault(record["judged"], f"{record['judged']} in {name}")
+    for estimand, said in by_name.items():
+        if len(said) > 1:
+            yield f"{estimand}: {'; '.join(said.values())}"
     for place in places:
         for estimand, printed in place.shown:
             its = [record for _, record in records if record["estimand"] == estimand]

@@ -16,6 +16,7 @@ from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import power_weights
 from calibration.study.priors import to_scale
 from cipark_sd.arrays import Array
+from cipark_sd.claims import Kind, class_of
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
 SENSITIVE = 0.05
@@ -41,6 +42,8 @@ class Contraction:
         Prior probability below the posterior median: 0.5 where the centre stayed.
     to_prior, to_data : float
         Power-scaling sensitivity to all priors together and to the likelihood.
+    kind : Kind
+        Its class: informed where its draws are narrower than its prior, in its own units.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Contraction:
     place: float
     to_prior: float
     to_data: float
+    kind: Kind
 
     @property
     def untouched(self) -> bool:
@@ -94,6 +98,7 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
                 float(np.median(shares[:, i])),
                 to_prior,
                 to_data,
+                class_of([(parameter.distribution.quantile(grid), theta[:, i])]),
             )
         )
     return lines

@@ -8,6 +8,7 @@ from calibration.likelihood.predicted import all_reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.arrays import Array
+from cipark_sd.claims import Kind, class_of
 
 #: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
 LEVEL, DRAWS, PRIOR_DRAWS = 0.9, 4000, 2000
@@ -27,6 +28,8 @@ class DrawnPrediction:
         Ends of the central 90 % under the priors alone.
     failed : float
         Share of the posterior draws with which the model failed.
+    kind : Kind or None
+        Its class; None where the model failed with all draws.
     """
 
     name: str
@@ -34,6 +37,7 @@ class DrawnPrediction:
     prior_low: float
     prior_high: float
     failed: float
+    kind: Kind | None = None
 
 
 def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
@@ -47,7 +51,9 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
     for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
         low, *_, high = quantiles(of_prior)
         failed = 1 - float(np.isfinite(of_draws).mean())
-        lines.append(DrawnPrediction(prediction.name, quantiles(of_draws), low, high, failed))
+        judged = np.isfinite(of_draws).any() and np.isfinite(of_prior).any()
+        kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else None
+        lines.append(DrawnPrediction(prediction.name, quantiles(of_draws), low, high, failed, kind))
     return tuple(lines)
 
 

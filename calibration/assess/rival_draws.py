@@ -71,7 +71,7 @@ def fitted(
         raise KeyboardInterrupt
     if not outcome.fits:
         names = ", ".join(variant.name for variant in outcome.refuted)
-        raise CiparkError(f"the data are impossible under {names}, whatever the parameters: there is nothing to draw")
+        raise CiparkError(f"the data are impossible under {names} for any parameters: there is nothing to draw")
     keep_rivals(problem, outcome.fits, outcome.refuted, compare(outcome.fits), folder)
 
 

@@ -37,7 +37,7 @@ class Request:
 
 @command_of(Request, short_help="Score a forecast that was kept on the counts that came.")
 def score(request: Request) -> Result:
-    """Score FORECAST on the counts in DATA: who foretold them better, and may that be chance?
+    """Score FORECAST on the counts in DATA: which structure predicted them better, and may that be chance?
 
     FORECAST is a file of draws (NetCDF with draw, year or date, structure, scenario) or the forecast.csv of cipark
     calibrate. DATA are CSV files with a column date and a column for each series of the forecast; where they have a
@@ -126,7 +126,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
 
 
 def verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
-    """What went wrong first: rivals that foretold better, then counts outside the bands."""
+    """What went wrong first: rivals that predicted better, then counts outside the bands."""
     name, series = judged_score.forecaster.name, judged_score.forecaster.series
     better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)
     outside = [date for date, inside in zip(judged_score.dates, judged_score.inside_90, strict=True) if not inside]
@@ -134,13 +134,13 @@ def verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
     if better:
         scores = ", ".join(f"{gap.rival!r} {judged_score.mean - gap.gap:.1f}" for gap in better)
         lines.append(
-            f"{series}: {len(better)} of {len(gaps)} rivals foretold the counts better than {name!r} (mean CRPS "
+            f"{series}: {len(better)} of {len(gaps)} rivals predicted the counts better than {name!r} (mean CRPS "
             f"{judged_score.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
             f"{_share(better[0].if_forecast)}."
         )
     if outside:
         lines.append(f"{series}: outside 90 % of the draws of {name!r}: {', '.join(outside)}.")
-    return lines or [f"{series}: no rival foretold the counts better than {name!r}, and all lie in 90 % of its draws."]
+    return lines or [f"{series}: no rival predicted the counts better than {name!r}, and all lie in 90 % of its draws."]
 
 
 def facts_of(entry: "Scored") -> dict[str, object]:
@@ -178,7 +178,7 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
         rows.append(
             [entry.forecaster.name, *(f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands)]
         )
-    print_table(("median and 90 %", *dates), rows, title=f"{series}: what was foretold")
+    print_table(("median and 90 %", *dates), rows, title=f"{series}: what was predicted")
     rows = [[entry.forecaster.name, *(f"{value:.3f}" for value in entry.pit)] for entry in scored]
     print_table(("place in the draws", *dates), rows, title=f"{series}: probability of fewer than were counted")
     rows = [

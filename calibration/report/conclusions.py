@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibration.assess.assessment import Assessment
-from calibration.assess.contraction import Contraction
+from calibration.assess.contraction import SENSITIVE, Contraction
 from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
@@ -45,17 +45,13 @@ def informed(fit: Fit, assessment: Assessment) -> list[str]:
     return sentences
 
 
-def _is_narrowed(line: Contraction) -> bool:
-    return 1 - line.contraction <= NARROW
-
-
 def _narrowed(lines: Sequence[Contraction]) -> str:
-    by_much = sorted((line for line in lines if _is_narrowed(line)), key=lambda line: -line.contraction)
+    by_much = sorted((line for line in lines if line.kind == "informed"), key=lambda line: -line.contraction)
     blind = [line.name for line in lines if line.untouched]
-    little = [line.name for line in lines if not (_is_narrowed(line) or line.untouched)]
+    little = [line.name for line in lines if not (line.kind == "informed" or line.untouched)]
     text = (
-        f"The data reduce the prior variance by {1 - NARROW:.0%} or more for {len(by_much)} of {len(lines)} "
-        "parameters: " + listed(f"{line.name} ({line.contraction:.0%})" for line in by_much) + "."
+        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or less: "
+        f"{listed(line.name for line in by_much)}."
     )
     if little:
         text += f" They move {len(little)} a little: {listed(little)}."
@@ -278,8 +274,10 @@ def supports(fit: Fit, assessment: Assessment) -> str:
     """What the data say."""
     text = fit.study.questions.supports
     if assessment.contractions:
-        steady = [line.name for line in assessment.contractions if line.verdict == "the data decide"]
-        text += f" Decided by the data rather than by the prior: {listed(steady)}."
+        known = [line for line in assessment.contractions if line.kind == "informed"]
+        text += f" They narrow {listed(line.name for line in known)}." if known else " They narrow no parameter."
+        resting = [line.name for line in known if line.to_prior > SENSITIVE]
+        text += f" The priors still matter for {listed(resting)}." if resting else ""
     bounded = [result.name for result in fit.profiles if result.lower is not None and result.upper is not None]
     if not text and bounded:
         text = f"They bound {listed(bounded)} on both sides, one at a time."
@@ -304,8 +302,8 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
     assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
     held = sum(parameter.use == "PRI" for parameter in fit.study.space)
     if assessment.contractions:
-        prior = [line.name for line in assessment.contractions if not _is_narrowed(line)]
-        assumed += [f"the priors of {listed(prior)}, which the data move little"] if prior else []
+        prior = [line.name for line in assessment.contractions if line.kind != "informed"]
+        assumed += [f"the priors of {listed(prior)}, which the data do not narrow"] if prior else []
     elif held:
         assumed.append(
             "one parameter that the estimate holds at its prior median"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.claims import IDLE, NARROW, Evidence, Tally, classify
+from cipark_sd.claims import Kind, class_of
 from cipark_sd.experiments.decisions import Decisions
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.experiments.effects import Summary, summary, weights_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Class = Literal["informed", "not decided", "assumed"]
+_WORDS: Mapping[Kind, Class] = {"informed": "informed", "undecided": "not decided", "built in": "assumed"}
 #: Rank correlations below this are not reported, nor those within this many standard errors of nothing.
 LEAST, ERRORS = 0.2, 3.0
 #: Draws below which nothing is said of what to measure, and nothing of ranks.
@@ -159,18 +160,6 @@ def _spread(name: str, of: Summary) -> dict[str, object]:
     return {name: of.median, f"{name}_low": of.low90, f"{name}_high": of.high90, "n": of.n}
 
 
-def _width(values: Array) -> float:
-    fine = values[np.isfinite(values)]
-    return float(np.ptp(np.quantile(fine, [0.05, 0.95]))) if len(fine) else float("nan")
-
-
-def _narrowed(after: Array, before: Array | None) -> bool:
-    """Whether the interval has become narrower under each structure, to :data:`~cipark_sd.claims.NARROW`."""
-    if before is None:
-        return False
-    return all(_width(row) <= NARROW * _width(known) for row, known in zip(after, before, strict=True))
-
-
 def _rests_on(values: Array, numbers: "pd.DataFrame") -> bool:
     """Whether inputs that are drawn apart from each other give :data:`MOST` of the variance of the ranks of values."""
     if numbers.empty:
@@ -195,9 +184,7 @@ def rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float
 
 
 def _level_class(after: Array, before: Array | None, assumed: bool) -> Class:
-    if before is None or assumed:
-        return "assumed"
-    return "informed" if _narrowed(after, before) else "not decided"
+    return "assumed" if before is None or assumed else _WORDS[class_of(list(zip(before, after, strict=True)))]
 
 
 def change_class(
@@ -207,39 +194,21 @@ def change_class(
     effective: Mapping[str, float],
     without_data: "pd.DataFrame",
 ) -> Class:
-    """The class of a change.
+    """The class of a change by :func:`cipark_sd.claims.class_of`; data inform none of a structure that was not fitted.
 
-    *Informed*: the data narrow it under each structure, or move the odds of its sign threefold. *Assumed*: a
-    quarter of its variance or of its level's comes from numbers without data, or the priors alone give its sign in
-    nine of ten draws.
-    *Not decided*: neither.
+    It is *assumed* as well where a quarter of its variance or of its level's comes from numbers without data.
     """
-    tallies = {True: _signs(after, alternative), False: _signs(before or after, alternative)}
-    evidence = []
-    for place, structure in enumerate(after.structures):
-        earlier, idle = tallies[False][place]
-        fitted = before is not None and structure in effective
-        later = tallies[True][place][0].worth(effective[structure]) if fitted else None
-        evidence.append(Evidence(structure, earlier, later, idle >= IDLE))
-    kind = classify(evidence).kind
-    moves = np.abs(after.change(alternative)).max(initial=0.0, where=np.isfinite(after.change(alternative))) > 0
-    narrowed = _narrowed(after.change(alternative), None if before is None else before.change(alternative))
-    rests = any(_rests_on(values, without_data) for values in (after.base, after.change(alternative)))
-    if before is not None and rests:
+    changes = after.change(alternative)
+    if before is not None and any(_rests_on(values, without_data) for values in (after.base, changes)):
         return "assumed"
-    if kind == "informed" or (moves and narrowed):
-        return "informed"
-    return "assumed" if kind == "built in" else "not decided"
-
-
-def _signs(compared: Compared, alternative: str) -> list[tuple[Tally, float]]:
-    """By structure, in how many draws the outcome rises, and in which share nothing changes."""
-    tallies = []
-    for change in compared.change(alternative):
-        fine = np.isfinite(change)
-        rises = Tally(int((change[fine] > 0).sum()), int(fine.sum()))
-        tallies.append((rises, float((change[fine] == 0).mean()) if fine.any() else 1.0))
-    return tallies
+    prior = (before or after).change(alternative)
+    fitted = [before is not None and structure in effective for structure in after.structures]
+    pairs = [
+        (alone, of_data if known else alone)
+        for alone, of_data, known in zip(prior, changes, fitted, strict=True)
+        if np.nan_to_num(alone).any() or np.nan_to_num(of_data).any()
+    ]
+    return _WORDS[class_of(pairs, is_change=True)] if pairs else "not decided"
 
 
 def hangs_on(compared: Compared, inputs: "pd.DataFrame", most: int = 3) -> "pd.DataFrame":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from approved import approved
 from click.testing import CliRunner, Result
 from small_study import POLICIES, STUDY, small_study
 
@@ -30,35 +31,29 @@ def refused(folder: Path, old: str, new: str) -> str:
 
 def test_a_misspelt_key_is_the_one_message_and_not_its_consequences(study: Path) -> None:
     message = refused(study, 'kind = "increments"', 'kindd = "increments"')
-    assert message == "study/problem.toml:8: observation 'left' has no key 'kindd'; did you mean 'kind'?"
+    approved(message)
 
 
 def test_times_outside_the_run_are_one_line(study: Path) -> None:
     (study / "left.csv").write_text("time,left\n1,3\n2,4\n55,9\n66,12\n", encoding="utf-8")
     message = refused(study, "starts = 4", "starts = 4")
-    assert message.startswith(
-        "study/problem.toml:5: observation 'left': 2 of its times lie outside the run, 0 to 12: 'left 55' is time 55;"
-    )
+    approved(message)
     assert "\n" not in message
 
 
 def test_a_table_that_is_missing_is_named_with_its_line_and_nothing_follows_from_it(study: Path) -> None:
     message = refused(study, 'table = "left.csv"', 'table = "nix.csv"')
-    assert message == (
-        "study/problem.toml:7: observation 'left': the table 'nix.csv' cannot be read (No such file or directory)"
-    )
+    approved(message)
 
 
 def test_a_single_mistake_names_file_and_line(study: Path) -> None:
     message = refused(study, 'variable = "left"', 'variable = "lleft"')
-    assert message == (
-        "study/problem.toml:5: observation 'left': model leaving has no variable 'lleft'; did you mean 'left'?"
-    )
+    approved(message)
 
 
 def test_an_unknown_family_is_answered_with_those_that_there_are(study: Path) -> None:
     message = refused(study, 'family = "poisson"', 'family = "negbin"')
-    assert "has no family 'negbin'" in message
+    approved(message)
     assert "poisson, nb1, nb2" in message
 
 
@@ -70,10 +65,10 @@ def test_at_most_five_problems_are_shown_and_misspelt_keys_come_first() -> None:
     with pytest.raises(Problems) as caught:
         raise_all("w", many)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "w has 9 problems:"
-    assert lines[1] == "  - w has no key 'colour'; did you mean 'color'?"
+    approved(lines[0])
+    approved(lines[1])
     assert "value 0" in lines[2]
-    assert lines[-1] == "  - and 4 more"
+    approved(lines[-1])
     assert len(lines) == MOST_SHOWN + 2
     # all of them stay in the value
     assert len(caught.value.problems) == 9
@@ -134,9 +129,7 @@ def test_what_is_left_out_or_sorted_or_changes_the_noise_is_said(study: Path) ->
     (study / "data.csv").write_text(f"date,left\n{rows}\n", encoding="utf-8")
     done = cipark("new-study", model, study / "data.csv", "-o", study / "made")
     assert done.exit_code == 0, done.output
-    assert "the rows were not in the order of time and have been sorted" in done.stdout
-    assert "2 rows have no number in left or no time: left out" in done.stdout
-    assert "a count is never negative, and -9 is one of these: the noise is normal" in done.stdout
+    approved(done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +183,7 @@ def test_several_sheets_are_named(study: Path) -> None:
     book.save(study / "two.xlsx")
     done = cipark("new-study", study / "leaving.mdl", study / "two.xlsx", "-o", study / "made")
     assert done.exit_code == 2
-    assert "two.xlsx: several sheets have cells: 'sick' and 'notes'; --sheet names one" in done.stderr
+    approved(done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +211,7 @@ def test_what_is_no_toml_is_said_with_its_line_and_the_usual_cause(
 
 def test_dates_that_cannot_be_read_leave_no_times_outside_the_run(study: Path) -> None:
     message = refused(study, "[[observation]]", '[dates]\nunit = "day"\norigin = "2023-13-01"\n\n[[observation]]')
-    assert "origin is '2023-13-01', expected a date such as 2020-03-01" in message
+    approved(message)
     assert "outside the run" not in message
 
 

@@ -113,7 +113,7 @@ def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
 
 def title_words(records: Sequence[Headline]) -> str:
     """The finding where the study has no words of its own for it."""
-    first = next((record for record in records if record.title and not record.is_assumed), None)
+    first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
         return f"{first.title[:1].upper()}{first.title[1:]}: {first.brief}"
     constants = [record for record in records if not record.title]

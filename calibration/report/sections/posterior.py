@@ -31,6 +31,7 @@ class Posterior(ReportPart):
         fit, drawn = findings.fit, findings.draws
         if drawn is None:
             return
+        kinds = {line.name: line.kind for line in findings.assessment.contractions}
         ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
         for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
             verdict = fit.conditions.of(estimated.name)
@@ -46,6 +47,7 @@ class Posterior(ReportPart):
                     conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
                     basis=drawn.basis,
                     prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
+                    judged=kinds.get(estimated.name),
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

@@ -14,6 +14,7 @@ from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
 from calibration.report.study_facts import Reported
 from cipark_sd.basis import Basis
+from cipark_sd.claims import Kind as Class
 from cipark_sd.headline import Bounds, Headline, Kind
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -108,6 +109,7 @@ class _Kind(TypedDict):
     interval: Bounds
     prior: Bounds | None
     basis: Basis | None
+    judged: Class | None
 
 
 def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Kind]]:
@@ -119,9 +121,10 @@ def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Kind]]:
             Bounds(*pair, LEVEL, "central draws") if all(map(math.isfinite, pair)) else None for pair in ends
         )
         if ours is None:
-            yield math.nan, {"kind": "median", "interval": _NONE, "prior": None, "basis": None}
+            yield math.nan, {"kind": "median", "interval": _NONE, "prior": None, "basis": None, "judged": None}
         else:
-            yield median, {"kind": "median", "interval": ours, "prior": alone, "basis": drawn.basis}
+            basis, kind = drawn.basis, line.kind
+            yield median, {"kind": "median", "interval": ours, "prior": alone, "basis": basis, "judged": kind}
 
 
 #: No interval, of a number that there is not.
@@ -132,7 +135,8 @@ def _by_profiles(fit: Fit) -> Iterator[tuple[float, _Kind]]:
     """Values at the optimum with their profiles."""
     for profile in fit.predictions:
         bounds, prior = profile_bounds(fit, profile), prior_bounds(profile)
-        yield profile.estimate, {"kind": kind_of(fit), "interval": bounds, "prior": prior, "basis": None}
+        kind = kind_of(fit)
+        yield profile.estimate, {"kind": kind, "interval": bounds, "prior": prior, "basis": None, "judged": None}
 
 
 def _columns(line: DrawnPrediction) -> dict[str, object]:

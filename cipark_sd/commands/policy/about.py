@@ -178,6 +178,9 @@ class About:
         known = (structures.get(of, "") if self.several else "", self.place, *conditions)
         details["conditional_on"] = tuple(filter(None, known))
         details["basis"] = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
+        if details["basis"].alone:
+            # one run has no interval
+            details["kind"], details["interval"] = "run", None
         digests = self.model_digest, self.study_digest
         call = Provenance("cipark policy", *digests, self.seed, version(), self.catalogue.date)
         yield call.record(estimand, number, **details)

@@ -11,7 +11,7 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.claims import NARROW
+from cipark_sd.claims import class_of
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.target import Target, chosen_rivals, draw_source, read_target
@@ -231,14 +231,12 @@ def _input_titles(target: Target) -> dict[str, str]:
 
 
 def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
-    """Parameters whose draws are nearly as wide as their prior, each on its own scale."""
+    """Parameters that the data do not narrow; none where there is one draw."""
     grid = (np.arange(2000) + 0.5) / 2000
     names = []
     for parameter in study.parameters:
         values = draws.values.get(override_key(parameter.name))
-        if values is None:
-            continue
-        if parameter.scale(values).var() > NARROW * parameter.scale(parameter.quantile(grid)).var():
+        if values is not None and len(values) > 1 and class_of([(parameter.quantile(grid), values)]) != "informed":
             names.append(parameter.name)
     return tuple(names)
 

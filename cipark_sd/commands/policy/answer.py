@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cipark_sd.claims import NARROW
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.classes import ORDER, EffectClass
 from cipark_sd.commands.policy.effects import Effects, shown_rows
@@ -15,7 +14,7 @@ from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import sentences
 from cipark_sd.pages.blocks import Answer, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit
+from cipark_sd.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +54,9 @@ class First(Part[Findings]):
         effects = findings.of(Effects)
         if effects is not None and effects.assumed:
             content = "effects whose direction the model does not assume"
-        caption = f"{title} {when}: {content}, median with 50% and 90% of the draws."
+        many = about.bases[about.first].n > 1
+        shown = "median with 50% and 90% of the draws" if many else "at the best fit"
+        caption = f"{title} {when}: {content}, {shown}."
         answer = Answer(
             question=f"{title} {when}: what each policy changes",
             numbers=lines,
@@ -103,7 +104,7 @@ def _sizes(effects: Effects, about: About) -> Iterator[str]:
         names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed & moving]
         yield f"The model assumes the direction of these, so they are no findings: {first_of(names, NAMED)}."
     if not many:
-        yield f"With nothing changed: {with_unit(number(rows[0][2]['base'], digits=2), unit)}, at the best fit."
+        yield f"With nothing changed: {with_unit(commas(number(rows[0][2]['base'], digits=2)), unit)}, at the best fit."
 
 
 def _place(effect: EffectClass | None) -> int:
@@ -121,7 +122,7 @@ def _ends(low: float, high: float, unit: str) -> str:
 
 def _size(value: float, width: float, unit: str) -> str:
     """A number without its sign, of counted things whole where the interval is wide enough."""
-    return f"{abs(value):.0f}" if is_counted(unit) and width >= WHOLE else rounded(abs(value), width)
+    return in_sentence(abs(value), width, unit)
 
 
 def _way(value: float, unit: str) -> str:
@@ -183,7 +184,7 @@ def cannot_say(findings: Findings) -> str:
         parts.append(f"Of {len(claims)} expectations the model assumes {built}, and the data inform {informed}.")
     if about.untaught and not about.unseen:
         names = first_of(about.untaught, NAMED)
-        parts.append(f"The data say little of {names} (at least {NARROW:.0%} of the prior variance is left).")
+        parts.append(f"The data do not narrow {names}.")
     return " ".join(parts)
 
 

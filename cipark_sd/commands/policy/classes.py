@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from cipark_sd.arrays import Array
-from cipark_sd.claims import WORDS, Kind, class_of, has_assumed_sign
+from cipark_sd.claims import WORDS, Kind, class_of
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.experiments.effects import paired
 
@@ -19,8 +18,7 @@ ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 class EffectClass:
     """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
 
-    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure. With ``assumed_sign`` the
-    priors alone give it its sign: the data may inform its size, but it is no headline.
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
     """
 
     policy: str
@@ -28,7 +26,6 @@ class EffectClass:
     median: float
     low: float
     high: float
-    assumed_sign: bool = False
 
     @property
     def words(self) -> str:
@@ -48,19 +45,9 @@ def effect_classes(
     classes = []
     for policy in catalogue.changes:
         by_data = [paired(runs, policy.id, outcome, at) for runs in (prior, posterior)]
-        of = [[_change(*values[rival]) for values in by_data] for rival in rivals]
-        low, median, high = np.quantile(of[0][0][0], [0.05, 0.5, 0.95]).tolist()
-        active = [pair for pair in of if any(changes.any() for changes, _ in pair)]
-        pairs, shares = ([(before[i], after[i]) for before, after in active] for i in (0, 1))
-        kind = class_of(pairs, shares) if active else "built in"
-        assumed = not active or has_assumed_sign(pairs)
-        if misfit and kind == "informed":
-            kind = "built in" if assumed else "undecided"
-        classes.append(EffectClass(policy.id, kind, median, low, high, assumed))
+        before, after = ({rival: values - base for rival, (values, base) in runs.items()} for runs in by_data)
+        low, median, high = np.quantile(before[rivals[0]], [0.05, 0.5, 0.95]).tolist()
+        pairs = [(before[rival], after[rival]) for rival in rivals if before[rival].any() or after[rival].any()]
+        kind = class_of(pairs, is_change=True, misfit=misfit) if pairs else "built in"
+        classes.append(EffectClass(policy.id, kind, median, low, high))
     return tuple(classes)
-
-
-def _change(values: Array, base: Array) -> tuple[Array, Array]:
-    """The differences to the base, and the same as shares of the base."""
-    changes = values - base
-    return changes, np.divide(changes, base, out=np.full_like(changes, np.nan), where=base != 0)

@@ -24,7 +24,7 @@ from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import WEIGHTED, Claim, table
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.headline import Bounds, Details, Headline
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import grouped
@@ -68,7 +68,7 @@ class Effects:
     @property
     def assumed(self) -> frozenset[str]:
         """Policies to whose effect the priors alone give its sign: they are no headline."""
-        return frozenset(effect.policy for effect in self.classes if effect.assumed_sign)
+        return frozenset(effect.policy for effect in self.classes if effect.kind == "built in")
 
     @property
     def unassumed(self) -> "pd.DataFrame":
@@ -202,7 +202,7 @@ class EffectsPart(PolicyPart[Effects]):
         claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
         classes = effect_classes(catalogue, prior, runs, tuple(fitted), analysis.about.misfit) if fitted else ()
         headline, at = catalogue.headline
-        assumed = {effect.policy for effect in classes if effect.assumed_sign}
+        assumed = {effect.policy for effect in classes if effect.kind == "built in"}
         largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
         course = analysis.run(
             [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
@@ -241,14 +241,17 @@ class EffectsPart(PolicyPart[Effects]):
         (outcome, at), frame = about.catalogue.headline, result.differences
         shown, units = shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
-        record = partial(about.record, unit=units, of="mixture" if shown == WEIGHTED else "first")
+        record = partial(about.record, of="mixture" if shown == WEIGHTED else "first")
+        kinds = {effect.policy: effect.kind for effect in result.classes}
         for policy in about.catalogue.changes:
             row = rows[policy.id]
             # an effect that the model assumes is no headline
             if np.isfinite(row["median"]) and policy.id not in result.assumed:
                 bounds = Bounds(row["low90"], row["high90"], 0.9, "central draws")
                 estimand = about.estimand(policy.id)
-                yield from record(estimand, row["median"], kind="median", interval=bounds, title=policy.title)
+                details: Details = {"unit": units, "kind": "median", "interval": bounds, "title": policy.title}
+                details["judged"] = kinds.get(policy.id)
+                yield from record(estimand, row["median"], **details)
 
     def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from cipark_sd.claims import NARROW
 from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.answer import First
@@ -108,8 +107,8 @@ def _limits(about: About) -> list[str]:
         items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif about.untaught:
         items.append(
-            f"Parameters of which the data taught little under {about.first_title} (at least {NARROW:.0%} of the prior "
-            f"variance is left), so that what rests on them rests on the prior: {', '.join(about.untaught)}."
+            f"Parameters that the data do not narrow under {about.first_title}; what depends on them depends on their "
+            f"priors: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:
         inputs = ", ".join(

@@ -15,12 +15,12 @@ function wilson(count, n) {
   return [count === 0 ? 0 : Math.max(0, middle - half), count === n ? 1 : Math.min(1, middle + half)];
 }
 
-/** Whether draws move the odds of a sign threefold, beyond what a finite number of them leaves open. */
-function movesOdds(prior, posterior) {
+/** The sign towards which draws move the odds threefold, beyond what a finite number of them leaves open; else 0. */
+function oddsMoved(prior, posterior) {
   const odds = (share) => share / (1 - share);
-  const before = wilson(prior.filter((x) => x > 0).length, prior.length);
-  const after = wilson(posterior.filter((x) => x > 0).length, posterior.length);
-  return odds(after[0]) >= MOVED * odds(before[1]) || odds(after[1]) * MOVED <= odds(before[0]);
+  const rising = (draws) => wilson(draws.filter((x) => x > 0).length, draws.filter((x) => x !== 0).length);
+  const before = rising(prior), after = rising(posterior);
+  return odds(after[0]) >= MOVED * odds(before[1]) ? 1 : odds(after[1]) * MOVED <= odds(before[0]) ? -1 : 0;
 }
 
 /** How wide 90 % of the posterior draws lie beside those of the prior, and the standard error of that ratio. */
@@ -33,37 +33,32 @@ function widthRatio(prior, posterior) {
   return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
 }
 
-/** Whether the priors alone give a difference its sign, the same under every model that was fitted. */
+/** The sign that the priors alone give a difference, the same under every model that was fitted; 0 where they leave it open. */
 function assumedSign(pairs) {
-  const part = (draws, sign) => draws.filter((x) => sign * x > 0).length / draws.length;
-  return [1, -1].some((sign) => pairs.every(([prior]) => part(prior, sign) >= SURE));
+  const moving = pairs.map(([prior]) => prior.filter((x) => x !== 0));
+  return [1, -1].find((sign) => moving.every((draws) => draws.filter((x) => sign * x > 0).length / draws.length >= SURE)) ?? 0;
 }
 
 /**
- * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted, `shares` of
- * a difference the same as shares of what is changed. `claims.py` says what the classes mean.
+ * The class of a number: `pairs` has draws of it before and after the data under each model that was fitted; `misfit` says
+ * what the model does not follow of them. `claims.py` says what the classes mean.
  */
-function classOf(pairs, shares = null) {
-  const clean = (some) => some.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
-  const finite = clean(pairs), sure = assumedSign(finite);
-  const within = shares && sure ? clean(shares) : finite;
+function classOf(pairs, change, misfit) {
+  const clean = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
+  const turns = clean.map((pair) => (change ? oddsMoved(...pair) : 0)), sign = change ? assumedSign(clean) : 0;
+  if (sign) return !misfit && turns.every((turn) => turn === -sign) ? "informed" : "assumed";
   const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
-  if (finite.every((pair, i) => (narrowed(pair) && narrowed(within[i])) || (shares && movesOdds(...pair)))) return "informed";
-  return shares && sure ? "assumed" : "undecided";
-}
-
-/** The class that is shown: nothing is informed by data that the model does not follow. */
-function shownClass(judged, misfit, sure) {
-  return judged !== "informed" || !misfit ? judged : sure ? "assumed" : "undecided";
+  return !misfit && clean.every((pair, i) => turns[i] || narrowed(pair)) ? "informed" : "undecided";
 }
 
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
 function near(value, width, whole) {
   if (!Number.isFinite(value)) return "no number";
-  if (whole) return Math.round(value).toLocaleString("en").replace("-", "−").replace(/^−0$/, "0");
+  if (whole && Math.abs(value) < 1e4) return Math.round(value).toLocaleString("en").replace("-", "−").replace(/^−0$/, "0");
   if (!(width > 0) || Math.abs(value) >= 1e6 || width < 1e-6) return told(value);
   const digits = Math.max(0, Math.min(9, 1 - Math.floor(Math.log10(width))));
-  return value.toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
+  const tens = 10 ** Math.max(0, Math.floor(Math.log10(Math.min(width, Math.abs(value) || 1))) - 1);
+  return (tens > 1 ? Math.round(value / tens) * tens : value).toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
 }
 
 /** A difference as people say it: `12 fewer firms`, `0.3 MUSD less`, `no change`. */
@@ -148,9 +143,7 @@ const SAYS = {
 };
 
 /** The sentence of a class, with what the priors alone say. */
-function sentenceOf(kind, prior, outcome, change, after, sure) {
+function sentenceOf(kind, prior, outcome, change, after) {
   const [middle, ends] = saidLevels(prior, outcome, change);
-  const late = after ? "After the last count. " : "";
-  const said = kind === "informed" && sure ? "The equations give the direction, and the data narrow the size" : SAYS[kind][change ? "change" : "level"];
-  return `${late}${said}: the priors alone say ${middle} (${ends}).`;
+  return `${after ? "After the last count. " : ""}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends}).`;
 }

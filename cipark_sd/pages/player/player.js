@@ -240,7 +240,6 @@ function readingOf(levers, place, outcome, last = shownUntil(), prior = false) {
   return {
     levers, now, base, value: now.middle[at], estimate: now.estimate[at], difference, at, change,
     draws: change ? differences : draws, levels: change ? difference : levels,
-    shares: differences.map((value, run) => value / base.curves[at * runs + run]),
   };
 }
 
@@ -304,7 +303,7 @@ async function classify(reading, outcome, asked) {
   const { levers } = reading, last = shownUntil(), own = state.structure, key = askedNow();
   if (classified === key) return true;
   if (page.structures[own].prior === null) return overStructures(reading, outcome, asked);
-  const pairs = [], shares = [], medians = [];
+  const pairs = [], medians = [];
   let prior = null;
   for (let place = 0; place < page.structures.length; place++) {
     const wanted = [true, false].flatMap((of) => [[{}, place, last, of], [levers, place, last, of]]);
@@ -313,7 +312,6 @@ async function classify(reading, outcome, asked) {
     try {
       const [before, after] = [true, false].map((of) => readingOf(levers, place, outcome, last, of));
       pairs.push([before.draws, after.draws]);
-      shares.push([before.shares, after.shares]);
       if (place === own) prior = before.levels;
       else medians.push(after.levels[2]);
     } catch (problem) {
@@ -321,12 +319,12 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const judged = classOf(pairs, reading.change ? shares : null), kind = shownClass(judged, page.misfit, reading.change && assumedSign(pairs));
+  const kind = classOf(pairs, reading.change, page.misfit);
   const time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans classed ${kind}`;
   $("class").replaceChildren(badge(kind));
-  const parts = [kind !== judged ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(judged, prior, outcome, reading.change, after, reading.change && assumedSign(pairs)), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [page.misfit ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];

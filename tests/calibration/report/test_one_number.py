@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from approved import approved
 from places import ROOT
 from small_study import small_study
 
@@ -68,6 +69,7 @@ def test_every_estimand_has_one_number_everywhere(
     write(findings, tmp_path)
     console.show(findings, tmp_path / "report.html")
     (tmp_path / "calibrate.txt").write_text(capsys.readouterr().out, encoding="utf-8")
+    approved((tmp_path / "calibrate.txt").read_text(encoding="utf-8"))
     records = read_page(tmp_path).headlines
     assert {record.estimand for record in records} <= {
         name for name, _ in on_page((tmp_path / "report.html").read_text())
@@ -100,7 +102,7 @@ def said_twice(*found: Path) -> list[str]:
 
 
 RECORD: dict[str, object] = {"estimand": "left at 8", "number": -15.7, "interval": {"low": -32.8, "high": -8.36}}
-RECORD |= {"conditional_on": [], "kind": "median"}
+RECORD |= {"conditional_on": [], "kind": "median", "judged": "built in"}
 PAGE = '<script type="application/json" id="data">{}</script>'
 CURVES = struct.pack("<10d", 0.0, -32.8, 0.0, -20.0, 0.0, -15.7, 0.0, -12.0, 0.0, -8.36)
 OPENED = {
@@ -120,11 +122,17 @@ OPENED = {
             '<section class="answer"><li>Half the pace: 16 firms more (90%: 8 to 33 more).</li></section>',
         ),
         ("README.md", "16 fewer (90%: 8 to 33)", "16 fewer (90%: 8 to 35)"),
+        ("README.md", "16 m^3 less (90%: 8 to 33)", "16 m^3 less (90%: 8 to 35)"),
         ("README.md", "the model says −15.7 firms (90%: −32.8 to −8.36)", "15.7 firms (90%: 8.36 to 32.8)"),
         (
             "kept.json",
             json.dumps({"headlines": {"out": [RECORD]}}),
             json.dumps({"headlines": [RECORD | {"number": 1}]}),
+        ),
+        (
+            "kept.json",
+            json.dumps({"headlines": [RECORD | {"judged": "built in"}]}),
+            json.dumps({"headlines": [RECORD | {"judged": "informed"}]}),
         ),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from approved import approved
 
 from cipark_sd.checks.course import not_finite
 from cipark_sd.checks.definition import Checks
@@ -92,7 +93,7 @@ def test_a_sound_model_passes_everything(outcomes: Outcomes) -> None:
 def test_a_planted_dimension_error_is_found(outcomes: Outcomes) -> None:
     outcome = outcomes(SOUND.replace("* Rate *", "*"), only=["units"])["units"]
     assert outcome.status == "fail"
-    assert outcome.findings[0].remark.startswith("firm/Year against firm; in")
+    approved(outcome.findings[0].remark)
 
 
 def test_a_planted_negative_stock_is_found_with_its_time_and_value(outcomes: Outcomes) -> None:
@@ -161,14 +162,14 @@ def test_a_table_driven_off_its_end_is_counted(outcomes: Outcomes) -> None:
     equations = "x = e(Time) ~ Dmnl ~ | e( (0,0), (8,1) ) ~ Dmnl ~ |"
     outcome = outcomes(equations, only=["lookup-ranges"])["lookup-ranges"]
     assert outcome.status == "note"
-    assert "outside at 8 of 41 saved times; argument from 0 to 10, table from 0 to 8" in outcome.findings[0].remark
+    approved(outcome.findings[0].remark)
 
 
 def test_undocumented_and_unused_variables_are_noted(outcomes: Outcomes) -> None:
     found = outcomes("x = y ~ Dmnl ~ | y = 1 ~ ~ Why |", only=["documented", "used", "declared-units"])
-    assert [finding.claim for finding in found["documented"].findings] == ["x has no documentation"]
-    assert [finding.claim for finding in found["used"].findings] == ["x is used by nothing"]
-    assert [finding.claim for finding in found["declared-units"].findings] == ["y has no units"]
+    approved([finding.claim for finding in found["documented"].findings])
+    approved([finding.claim for finding in found["used"].findings])
+    approved([finding.claim for finding in found["declared-units"].findings])
     assert {outcome.status for outcome in found.values()} == {"note"}
 
 
@@ -226,7 +227,8 @@ def test_an_expectation_is_judged_with_its_numbers(outcomes: Outcomes) -> None:
 def test_a_value_that_is_no_number_fails_an_expectation(outcomes: Outcomes) -> None:
     text = "[[check]]\nid='A'\nexpect='x/(x-x) > 1'"
     outcome = outcomes("x = Time ~ Year ~ |", text, only=["A"])["A"]
-    assert (outcome.status, outcome.findings[0].remark) == ("fail", "not a finite number")
+    assert outcome.status == "fail"
+    approved(outcome.findings[0].remark)
 
 
 def test_a_run_that_stops_fails_what_depends_on_it_and_nothing_else(outcomes: Outcomes) -> None:
@@ -305,13 +307,14 @@ def test_a_constant_that_a_table_reads_is_looked_at(outcomes: Outcomes) -> None:
     equations = "S = INTEG(x, 0) ~~| x = Effect(far) ~~| Effect( (0,1), (100,1.5) ) ~~| far = 120 ~~|"
     (finding,) = outcomes(equations)["lookup-ranges"].findings
     assert not finding.passed
-    assert "argument from 120 to 120, table from 0 to 100" in finding.remark
+    approved(finding.remark)
 
 
 def test_chains_are_looked_for_unless_the_file_leaves_them_out(outcomes: Outcomes) -> None:
     closed = "A = INTEG(-moving, 10) ~~| B = INTEG(moving, 0) ~~| moving = A * 0.1 ~~|"
     found = outcomes(closed)["conservation"]
-    assert (found.status, found.title) == ("pass", "Stocks change by their flows alone (1 chains, 2 runs)")
+    assert found.status == "pass"
+    approved(found.title)
     assert "conservation" not in outcomes(closed, "[builtin]\nconservation = false")
 
 
@@ -319,7 +322,7 @@ def test_a_law_that_results_cannot_answer_says_what_to_do(outcomes: Outcomes) ->
     law = '[[conservation]]\nid = "law"\ntitle = "The law"\nstocks = ["S"]\ninflows = ["in"]\n'
     finding, _ = outcomes("S = INTEG(SMOOTH(in, 2), 0) ~~| in = 1 ~~|", law)["law"].findings
     assert (finding.claim, finding.passed) == ("The law can be checked", False)
-    assert finding.remark.endswith("cannot be computed from saved results; give it an auxiliary of its own")
+    approved(finding.remark)
 
 
 def test_the_first_variable_that_is_no_number_is_named_with_its_time() -> None:

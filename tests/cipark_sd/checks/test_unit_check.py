@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from approved import approved
 
 from cipark_sd.checks.unit_check import check_units
 from cipark_sd.frontends.model_file import read_model
@@ -120,12 +121,12 @@ def test_a_stock_changes_by_its_units_per_time(write_mdl: Write) -> None:
     good = "s = INTEG(in, 1) ~ firm ~ | in = 2 ~ firm/Year ~ |"
     assert _issues(write_mdl, good) == []
     (issue,) = _issues(write_mdl, good.replace("firm/Year", "firm"))
-    assert "flows of other units than its own per time: firm/Year against firm" in issue
+    approved(issue)
 
 
 def test_a_stock_starts_in_its_units(write_mdl: Write) -> None:
     (issue,) = _issues(write_mdl, "s = INTEG(0, x) ~ firm ~ | x = 2 ~ km2 ~ |")
-    assert "starts from a value of other units: firm against km2" in issue
+    approved(issue)
 
 
 def test_sums_over_subscripts_keep_units(write_mdl: Write) -> None:
@@ -150,7 +151,8 @@ def test_variables_without_units_are_reported_and_start_no_further_findings(writ
 
 def test_a_unit_that_cannot_be_read_is_reported(write_mdl: Write) -> None:
     (issue,) = check_units(read_model(write_mdl("a = 1 ~ firm/ ~ |")))
-    assert (issue.kind, issue.problem) == ("unreadable", "the unit 'firm/' ends too early")
+    assert issue.kind == "unreadable"
+    approved(issue.problem)
 
 
 def test_one_mistake_is_one_finding(write_mdl: Write) -> None:

@@ -310,6 +310,9 @@ WIDE, NARROW = RNG.normal(0, 10, 400), RNG.normal(0, 2, 400)
         (np.abs(WIDE), WIDE, NARROW, "informed"),
         (np.abs(WIDE), np.abs(WIDE), NARROW, "assumed"),
         (-np.abs(WIDE), -np.abs(WIDE), NARROW, "assumed"),
+        # however narrow, and where most draws change nothing
+        (np.abs(NARROW), np.abs(WIDE), NARROW[::-1], "assumed"),
+        (np.maximum(NARROW, 0), np.maximum(WIDE, 0), NARROW[::-1], "assumed"),
         # most of its variance is that of a number without data, here 0.8 and 0.2
         (NARROW, WIDE, NARROW + 0.5 * NARROW.std() * WIDE / WIDE.std(), "assumed"),
         (NARROW, WIDE, NARROW + 2 * NARROW.std() * WIDE / WIDE.std(), "informed"),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from approved import approved
 from click.testing import CliRunner
 from in_node import PARTS, in_node, needs_node
 from places import ROOT
@@ -251,6 +252,7 @@ def test_a_model_of_the_package_is_named_as_it_was_and_counts_in_dates(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, ["play", "core", "-o", "page.html"])
     assert done.exit_code == 0, done.output
+    approved(re.sub(r"\d+ kB", "SIZE", done.output))
     found = data_in(Path("page.html").read_text(encoding="utf-8"))
     assert found["target"] == "core"
     assert found["labels"][-1] == "2030-12-31"

@@ -14,7 +14,6 @@ from small_study import POLICIES, small_study
 from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy import analysis
 from cipark_sd.commands.policy.analysis import start, untaught
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.output import parts
@@ -259,20 +258,19 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
     (section,) = parts()[1].sections(Findings(about, {}), Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
-    assert about.label == "posterior, 1 draw, not converged"
+    assert about.label == "best fit, no draws"
 
 
-def test_parameters_of_which_the_data_taught_little_are_those_as_wide_as_their_prior(leaving):
+def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior(leaving):
     """Draws of the prior for one parameter and a tenth of its width for the other."""
-    assert analysis.NARROW == 0.7
     study = read_target(leaving).study
     size, rate = study.parameters
     shares = (np.arange(400) + 0.5) / 400
     narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
     draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)
     assert untaught(study, draws) == ("size",)
-    # 0.7 of the variance of a lognormal is 0.84 of its width on the logarithm
-    for width, told in ((0.80, ()), (0.87, ("size",))):
-        middle = np.log(size.quantile(np.array(0.5)))
-        shrunk = np.exp(middle + width * (np.log(size.quantile(shares)) - middle))
+    # beyond 0.7 of the prior's width, in the parameter's own units
+    middle = size.quantile(np.array(0.5))
+    for width, told in ((0.65, ()), (0.75, ("size",))):
+        shrunk = middle + width * (size.quantile(shares) - middle)
         assert untaught(study, replace(draws, values={"size": shrunk, "rate": narrow})) == told
