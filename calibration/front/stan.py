@@ -134,7 +134,7 @@ class _Written:
             *_block("transformed data", self.data(places.tolist())),
             *_block("parameters", map(self.declared, range(1, len(self.problem.space) + 1), self.problem.space)),
             "transformed parameters {",
-            f"  vector[{len(self.density.reader.weights)}] q;",
+            f"  vector[{self.density.reader.weights.shape[0]}] q;",
             "  {",
             f"    matrix[{outputs}, {times}] y;",
             *(f"    {line}" for line in run),
@@ -304,7 +304,7 @@ class _Written:
         reader = self.density.reader
         if reader.courses:
             self.wrong("the study reads whole courses: metrics, or counts that are reported later")
-        for i, row in enumerate(reader.weights, 1):
+        for i, row in enumerate(reader.weights.toarray(), 1):
             parts = [
                 f"{_number(float(row[at]))} * y[{at // len(reader.times) + 1}, {at % len(reader.times) + 1}]"
                 for at in np.flatnonzero(row)
