@@ -36,7 +36,7 @@ from cipark_sd.arrays import Array
 #: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15
 #: of 44 were not found with 1,000, of which 9 had risen by more than half of what they had to. A larger model
 #: has fewer: as many as cost :data:`WORK` operations, but the least.
-MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 200_000_000
+MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 120_000_000
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
 #: A step below this share of the way from the start, or below rounding, cannot be made smaller.
