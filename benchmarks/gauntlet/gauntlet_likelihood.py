@@ -24,6 +24,8 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.naming import canonical
 
+#: Draws of a posterior from which searches may begin.
+DRAWS = 4000
 #: Processor seconds for the profiles and for the ends of one data set.
 PROFILES, ENDS = 25.0, 10.0
 #: What a better point has to be better by, and the share of a profile's rise that has to be there at an interval's end.
@@ -167,8 +169,11 @@ def optimum(fitted: Fitted) -> Check:
     return Check("optimum", short <= BETTER, "" if short <= BETTER else f"{short:.1f} log units short")
 
 
-def profiles(fitted: Fitted, seed: int) -> list[Check]:
-    """Sides that are left open, and ends of intervals, against plain profiles from the fit."""
+def profiles(fitted: Fitted, seed: int, draws: Path | None = None) -> list[Check]:
+    """Sides that are left open, and ends of intervals, against plain profiles from the fit.
+
+    Where such a profile has risen, searches from the truth and from ``draws`` of the posterior may know better.
+    """
     surface = Surface(fitted.density, fitted.estimate, fitted.free, fitted.with_priors)
     top = surface.box(fitted.estimate)
     height = float(surface.heights(top[None, :])[0])
@@ -185,13 +190,14 @@ def profiles(fitted: Fitted, seed: int) -> list[Check]:
     ]
     surface.deadline = time.process_time() + PROFILES
     closed, better = [], 0.0
+    others = np.stack([surface.box(theta) for theta in [fitted.truth, *_drawn(fitted, draws)]])
     for i, side in sides:
         if np.isfinite(bounded[i, side]) or time.process_time() > surface.deadline:
             continue
         surface.left_out = int(fitted.free[i])
         own_height = float(surface.heights(top[None, :])[0])
         rise = float(fitted.fit["profiles"].get(names[i], {}).get("threshold") or 1.92)
-        state, _, gain = walk(surface, top, own_height, i, side, rise)
+        state, _, gain = walk(surface, top, own_height, i, side, rise, others)
         better = max(better, gain)
         if state == "closed":
             word = rows.loc[names[i], "low_side" if side < 0 else "high_side"]
@@ -221,6 +227,18 @@ def _narrow(fitted: Fitted, surface: Surface, names: list[str], side: tuple[int,
     if min(falls) >= RISEN * rise:
         return ""
     return f"{names[i]} {'from' if direction < 0 else 'to'} {end:.3g}: fallen by {min(falls):.2f} of {rise:.2f}"
+
+
+def _drawn(fitted: Fitted, path: Path | None) -> Array:
+    """Full vectors of some draws of a posterior, none where there is no file."""
+    if path is None or not path.exists():
+        return np.empty((0, len(fitted.density.space)))
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        of_names = [tree["posterior"][name].values.reshape(-1) for name in fitted.density.space.names]
+    theta = np.stack(of_names, axis=1)
+    return theta[:: max(1, len(theta) // DRAWS)]
 
 
 def load(case: Case, study: Path, output: Path) -> Fitted:

@@ -68,7 +68,7 @@ def said(records: Sequence[Record]) -> bool:
     lacking = {question for question in QUESTIONS if not verdict(question, records)[0]}
     others = [step["exit"] for record in records for step in record["steps"] if step["name"] != "posterior"]
     codes = {step["exit"] for record in records for step in record["steps"] if step["name"] == "posterior"}
-    return lacking == {"exits", "converged"} and not any(others) and codes <= {0, 1}
+    return "exits" in lacking <= {"exits", "converged"} and not any(others) and codes <= {0, 1}
 
 
 def cpu(record: Record) -> float:

@@ -20,6 +20,8 @@ STEP = 1e-4
 IMPOSSIBLE = 1e8
 #: A parameter this near to an end of its range is on it.
 EDGE = 1e-5
+#: Other points that are looked at, and those of them from which a search begins.
+NEAREST, LIKELIEST = 60, 4
 
 
 @dataclass
@@ -108,8 +110,12 @@ class Surface:
         )
 
 
-def walk(surface: Surface, top: Array, height: float, place: int, side: int, rise: float) -> tuple[str, float, float]:
-    """Follows one side of a plain profile from the top.
+def walk(
+    surface: Surface, top: Array, height: float, place: int, side: int, rise: float, others: Array | None = None
+) -> tuple[str, float, float]:
+    """Follows one side of a plain profile from the top; where it has risen, searches go on from ``others`` as well.
+
+    Of these points ``(n, n_free)`` the likeliest of those that are nearest to where it has risen are taken.
 
     Returns
     -------
@@ -133,6 +139,9 @@ def walk(surface: Surface, top: Array, height: float, place: int, side: int, ris
         if fallen >= rise:
             # a thin valley holds L-BFGS-B up: a dense quasi-Newton method goes on from where it ended
             reached, value = surface.climb(reached, held=place, iterations=150, method="SLSQP")
+            for again in [] if others is None else _likeliest(surface, others, place, x):
+                if height - value >= rise:
+                    reached, value = max((reached, value), surface.climb(again, held=place), key=lambda found: found[1])
             if time.process_time() > surface.deadline:
                 return "late", x, better
             fallen = height - value
@@ -143,3 +152,10 @@ def walk(surface: Surface, top: Array, height: float, place: int, side: int, ris
             return "open", x, better
         step = min(step * 2, 0.12) if fallen - last < rise / 4 else step
         point, last = reached, fallen
+
+
+def _likeliest(surface: Surface, others: Array, place: int, x: float) -> Array:
+    """Of the points nearest to ``x`` those, moved there, at which the density is highest."""
+    nearest = others[np.argsort(np.abs(others[:, place] - x), kind="stable")[:NEAREST]].copy()
+    nearest[:, place] = x
+    return nearest[np.argsort(-surface.heights(nearest), kind="stable")[:LIKELIEST]]

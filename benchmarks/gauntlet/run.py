@@ -65,7 +65,8 @@ def judge(case: Case, seed: int, folder: Path, made: Made, steps: list[Step]) ->
     fast = folder / "fast"
     if (fast / "fit.json").exists():
         fitted = load(case, study, fast)
-        made_checks += [feasible(fitted), optimum(fitted), *intervals(case, fitted.summary), *profiles(fitted, seed)]
+        made_checks += [feasible(fitted), optimum(fitted), *intervals(case, fitted.summary)]
+        made_checks += profiles(fitted, seed, output / "draws.nc")
     made_checks += [*draws(case, output), forecasts(case, output, made)]
     if (fast / "fit.json").exists():
         made_checks.append(agree(folder, output, fast))

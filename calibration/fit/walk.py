@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.box_search import Minimum, descending, measured, minimising
-from calibration.fit.downhill import settling
+from calibration.fit.downhill import nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
@@ -36,7 +36,7 @@ from cipark_sd.arrays import Array
 #: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15
 #: of 44 were not found with 1,000, of which 9 had risen by more than half of what they had to. A larger model
 #: has fewer: as many as cost :data:`WORK` operations, but the least.
-MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 200_000_000
+MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 120_000_000
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
 #: A step below this share of the way from the start, or below rounding, cannot be made smaller.
@@ -56,6 +56,8 @@ TOLERANCE, STALL = 1e-7, 1e-4
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
+#: The relative fall at which steps along a bent valley end.
+VALLEY = 1e-9
 #: Crossings that are searched before a side ends, each with a lower place outside.
 MOST_CROSSINGS = 3
 #: After so many steps in a row that were too far the last one is searched again.
@@ -258,6 +260,8 @@ class Walk:
             if at_threshold:
                 first = place
                 second = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+                moved = yield from self._moved(place)
+                second = min(second, moved, key=lambda found: found.minimum.value)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -297,6 +301,13 @@ class Walk:
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _moved(self, place: Place) -> Search[Place]:
+        """The place from the centre with the parameter alone moved there, by a search that follows bent valleys."""
+        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        along = self.slopes / float(self.slopes @ self.slopes)
+        near = yield from nearing(goal, self.centre.minimum.point + (place.at - self.centre.at) * along, fall=VALLEY)
+        return self._place(replace(near, matrix=place.minimum.matrix), place.aimed, place.sigma)
 
     def _crossing(self, inside: Place, outside: Place) -> Search[tuple[Place, bool]]:
         """Where the rise passes the threshold, under the pull of the place outside."""

@@ -222,9 +222,10 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     numbers: list[Array] = []
     for row, row_courses in enumerate(courses):
         for name in sorted(row_courses):
-            times = np.flatnonzero(row_courses[name])
-            linear.append([np.full_like(times, row), np.full_like(times, outputs.index(name)), times])
-            numbers.append(row_courses[name][times])
+            first, course = row_courses[name]
+            read_at = np.flatnonzero(course)
+            linear.append([np.full_like(read_at, row), np.full_like(read_at, outputs.index(name)), first + read_at])
+            numbers.append(course[read_at])
     rows, columns, steps = np.concatenate(linear, axis=1) if linear else np.empty((3, 0), dtype=np.intp)
     used = np.zeros(len(grid.times), dtype=bool)
     used[steps] = True
@@ -263,9 +264,11 @@ def _course(
     return Course(reading, weights, n_steps, np.array(places), windows)
 
 
-def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, Array]:
-    """The weights ``(n_times,)`` of each output that a quantity reads."""
+def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, tuple[int, Array]]:
+    """The weights of each output that a quantity reads, from the first step on that it may read."""
     start, end = quantity.start, quantity.end
+    first, last = (_bracket(times, instant)[0] for instant in (end if quantity.how == "at" else start, end))
+    times = times[first : last + 2]
     zero = np.zeros(len(times))
     columns: dict[str, Array] = {}
     for name, sign in quantity.parts:
@@ -286,7 +289,7 @@ def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, Arr
                 assert_never(quantity.how)
         for output, course in coefficients.items():
             columns[output] = columns.get(output, zero) + sign * course
-    return columns
+    return {output: (first, course) for output, course in columns.items()}
 
 
 def _bracket(times: Array, instant: float) -> tuple[int, float]:

@@ -338,6 +338,7 @@ def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not(
         (("exits", "converged"), {"calibrate": 0, "posterior": -1}, False),
         (("exits", "converged"), {"calibrate": 1, "posterior": 1}, False),
         (("exits", "converged", "posterior"), {"calibrate": 0, "posterior": 1}, False),
+        (("exits",), {"calibrate": 0, "posterior": 1}, True),
         (("converged",), {"calibrate": 0, "posterior": 0}, False),
         ((), {"calibrate": 0, "posterior": 0}, False),
     ],
