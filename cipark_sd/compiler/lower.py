@@ -300,8 +300,8 @@ class Lowering:
             case Apply(table, argument, way):
                 points, node = self._points(table, variable), self._expr(argument, variable, reading)
                 if way in ("invert", "inverse"):
-                    parts = inverses(points, where=self.model.name, variable=variable)
-                    return self._inverse(parts, node, missing=way == "invert")
+                    ways = inverses(points, where=self.model.name, variable=variable)
+                    return self._inverse(ways, node, missing=way == "invert")
                 return g.table(read_as(points, way, where=self.model.name, variable=variable), node)
             case Call(function, arguments):
                 meaning = FUNCTIONS[function].meaning

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.model.expr import Call, Const, Expr, Ref, Table, walk
+from cipark_sd.model.expr import Call, Const, Expr, Grid, Ref, Table, walk
 from cipark_sd.model.model import Format, Model
-from cipark_sd.model.variables import Constant, ExternalPiece, Series, Variable, expressions
+from cipark_sd.model.variables import Constant, ExternalPiece, Piece, Series, Variable, expressions
 
 _STAGED = ("delay", "delay_n", "smooth", "smooth_n")
 #: Orders of which both languages have functions of their equations.
@@ -21,12 +21,12 @@ def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]
         return
     other = model.of_vensim != (target == "vensim")
     for variable in model.variables if other else ():
-        if found := _of_changing_time(variable, model):
+        if found := _of_other_stages(variable, model):
             yield UnsupportedFeature(
-                f"{found} with a time or an order that changes: Vensim takes the time of the step before",
+                f"{found}, of which Vensim has other stages",
                 variable=variable.label,
                 where=model.name,
-                alternative="give it constants, or write the stages as stocks",
+                alternative="give it a constant time of more steps than stages, or write the stages as stocks",
             )
     functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if other else set[str]()
     for variable in model.variables if model.time.method != "euler" else ():
@@ -46,14 +46,29 @@ def _calls(variable: Variable) -> Iterator[Call]:
             yield part
 
 
-def _of_changing_time(variable: Variable, model: Model) -> str:
-    def changes(expr: Expr) -> bool:
-        return not isinstance(expr, Const) and not (
-            isinstance(expr, Ref) and isinstance(model.by_name.get(expr.name), Constant)
-        )
+def _of_other_stages(variable: Variable, model: Model) -> str:
+    """A call whose time or order changes, or whose time has no step for each stage."""
+    for call in _calls(variable):
+        if call.function in _STAGED:
+            times, orders = (_numbers(call.arguments[place], model) for place in (1, 3))
+            if not times or not orders:
+                return f"{_title(call)} with a time or an order that changes"
+            if max(orders) * model.time.step > min(times):
+                return f"{_title(call)} with more stages than steps in its time"
+    return ""
 
-    found = (_title(c) for c in _calls(variable) if c.function in _STAGED and any(map(changes, c.arguments[1::2])))
-    return next(found, "")
+
+def _numbers(expr: Expr, model: Model) -> list[float]:
+    """All that an expression may be, none where it may change in the run."""
+    match expr:
+        case Const(value):
+            return [value]
+        case Ref(name) if isinstance(constant := model.by_name.get(name), Constant):
+            literals = [piece.expr if isinstance(piece, Piece) else None for piece in constant.pieces]
+            values = [e.values if isinstance(e, Grid) else (e.value,) for e in literals if isinstance(e, Grid | Const)]
+            return [number for row in values for number in row] if len(values) == len(literals) else []
+        case _:
+            return []
 
 
 def _title(call: Call) -> str:

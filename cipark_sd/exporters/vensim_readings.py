@@ -46,11 +46,10 @@ def with_readings(model: Model) -> Model:
             expr = rebuild(expr, change)
             match expr:
                 case Apply(table, argument, "inverse"):
-                    inverse = read_as(
-                        points(table, variable.label), "inverse", where=model.name, variable=variable.label
-                    )
-                    way = None if inverse.interpolation == "interpolate" else inverse.interpolation
-                    return Apply(own_lookup(inverse, variable.label), argument, way)
+                    label = variable.label
+                    inverse = read_as(points(table, label), "inverse", where=model.name, variable=label)
+                    further = "extrapolate" if inverse.interpolation == "extrapolate" else None
+                    return Apply(own_lookup(inverse, label), argument, further)
                 case Apply(Ref(name) as table, argument, None) if name in ways:
                     return Apply(table, argument, ways[name])
                 case Apply(Table(interpolation=way) as table, argument, None) if way != "interpolate":

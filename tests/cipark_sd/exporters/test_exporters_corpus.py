@@ -37,6 +37,13 @@ REFUSED: dict[str, dict[str, str]] = {
         "control_from_constants": "XMILE takes a number",
         "data_between_times": "DATA BETWEEN",
         "data_raw": "raw",
+        **dict.fromkeys(
+            ("delay_n_time_varies", "delay_n_integer_time"), "DELAY N with a time or an order that changes"
+        ),
+        **dict.fromkeys(
+            ("delay_order_reduction", "delay_order_reduction_subscripted"),
+            "DELAY N with more stages than steps in its time",
+        ),
         "pulse_train_runge_kutta": "PULSE TRAIN under Runge-Kutta",
         "subscript_elements_quoted": "name of a dimension or element",
     },
