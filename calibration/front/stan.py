@@ -225,8 +225,9 @@ class _Written:
 
     def name(self, place: int) -> str:
         """A node as others read it: a number as it is, and of a later stage what that stage computes."""
-        if isinstance(self.program.nodes[place].payload, float):
-            return _number(float(self.program.nodes[place].payload))
+        payload = self.program.nodes[place].payload
+        if isinstance(payload, float):
+            return _number(payload)
         return f"n{place}_{self.stage}" if self.stage and place in self.staged else f"n{place}"
 
     @cached_property
