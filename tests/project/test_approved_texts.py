@@ -27,6 +27,7 @@ def test_another_text_fails_until_it_is_written(monkeypatch: pytest.MonkeyPatch,
             monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/x.py::test_a (call)")
             approved(text)
 
+    monkeypatch.delenv(WRITE, raising=False)
     with pytest.raises(AssertionError, match="no approved text"):
         say("one")
     monkeypatch.setenv(WRITE, "1")

@@ -177,8 +177,8 @@ class About:
         structures = {"first": f"structure {self.first}", "mixture": f"structures by weight ({self.weighted})"}
         known = (structures.get(of, "") if self.several else "", self.place, *conditions)
         details["conditional_on"] = tuple(filter(None, known))
-        details["basis"] = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
-        if details["basis"].alone:
+        details["basis"] = basis = self.bases[self.first] if of == "first" else next(iter(self.by_origin.values()))[0]
+        if basis.alone:
             # one run has no interval
             details["kind"], details["interval"] = "run", None
         digests = self.model_digest, self.study_digest

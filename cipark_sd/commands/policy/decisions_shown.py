@@ -130,7 +130,7 @@ def hangs_table(result: DecisionsFound, about: About) -> Table:
         (title_of(about, row["alternative"]), row["input"], f"{row['correlation']:+.2f}")
         for row in records(result.hangs_on)
     ]
-    caption = f"What the change of {title} hangs on: rank correlation with what was drawn"
+    caption = f"What the change of {title} depends on: rank correlation with what was drawn"
     return Table(("alternative", "number", "rank correlation"), tuple(rows), caption)
 
 

@@ -145,5 +145,5 @@ const SAYS = {
 /** The sentence of a class, with what the priors alone say. */
 function sentenceOf(kind, prior, outcome, change, after) {
   const [middle, ends] = saidLevels(prior, outcome, change);
-  return `${after ? "After the last count. " : ""}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends}).`;
+  return `${after ? "After the last count. " : ""}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends.replaceAll(" ", "\u00a0")}).`;
 }

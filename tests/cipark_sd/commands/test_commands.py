@@ -120,7 +120,7 @@ def test_scenarios_that_cannot_lie_over_each_other_are_told(teacup: Path) -> Non
     assert "each one once" in twice.stderr
     shorter = cipark("run", teacup, "--compare", "b.toml")
     assert shorter.exit_code == 2
-    approved(shorter.stderr)
+    assert "--to, --step and --save-every hold for all" in shorter.stderr
     assert cipark("run", teacup, "--compare", "b.toml", "--to", "5").exit_code == 0
 
 
@@ -137,7 +137,7 @@ def test_the_default_model_prints_one_time_and_draws_no_figure_of_it(
     assert not Path("cipark-output").exists()
     # what the display file brings of counts is left out, and no mistake of the reader's
     done = cipark("run", "--at", "2030", "--figure", "one.png")
-    approved(done.stderr)
+    assert "lie outside the run" in done.stderr
     assert Path("one.png").is_file()
 
 
@@ -389,7 +389,7 @@ def test_a_command_that_cannot_be_imported_leaves_the_others_alone(
     monkeypatch.setattr("cipark_sd.cli.BUILT_IN", {"show": ("cipark_sd.commands.show", ""), "odd": ("no.where", "")})
     broken = cipark("odd", "--any", "thing")
     assert broken.exit_code == 2
-    approved(broken.stderr)
+    assert "the command 'odd' is not available: no.where cannot be imported: ModuleNotFoundError" in broken.stderr
     assert cipark("--help").exit_code == 0
     assert cipark("show", teacup).exit_code == 0
 
