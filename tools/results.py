@@ -368,7 +368,7 @@ def _likeliest(study: CalibrationProblem, before: CalibrationProblem, name: str)
     now, then = (On("native")(problem).log_likelihood(theta) for problem in (study, before))
     differs = (now != then) & ~(np.isnan(now) & np.isnan(then))
     if (np.nanmax(now) - np.fmax(now, then)[differs] < NO_WEIGHT).any():
-        sys.exit(f"{name} gives another likelihood than before under {study.title}")
+        sys.exit(f"{name} gives other numbers than before under {study.title}: another likelihood")
     return np.asarray(theta[np.argsort(np.nan_to_num(now, nan=-np.inf))[-8:]])
 
 

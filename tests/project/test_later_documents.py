@@ -73,10 +73,16 @@ def test_what_the_page_says_of_the_full_model_is_what_was_found() -> None:
     new, rival = (f"{name}, new study, from 2019" for name in ("some never start", "two rates"))
     assert crps[new] < crps[rival] < crps["full model of today"]
     assert score["series"]["residents"]["full"]["gap"] == pytest.approx(crps[new] - crps[rival])
-    bridged = later_pages.kept_numbers("later_fit")["structures"]
-    difference = bridged["all"]["y2026"][0] - bridged["none"]["y2026"][0]
-    mean, error = full["second_route"]["all"]
-    assert abs(mean - difference) < 3 * error
+    together = later_pages.all_loops(later_pages.kept_numbers("later_fit"), full)
+    assert together["second"] < together["number"] < together["bridge"] < 0
+    # of two routes far apart the error is half of what they differ by; of two that agree it is that of the second
+    fit = {"structures": {"none": {"y2026": [-5.0]}, "all": {"y2026": [-5.5]}}}
+    routes = {"second_route": {"all": [-1.5, 0.1]}, "bridges": [-0.4, -0.6]}
+    assert later_pages.all_loops(fit, routes) == pytest.approx(
+        {"number": -1, "error": 0.5, "bridge": -0.5, "second": -1.5}
+    )
+    routes["second_route"]["all"][0] = -0.5
+    assert later_pages.all_loops(fit, routes)["error"] == pytest.approx(0.1)
 
 
 def test_the_prior_of_each_loop_reaches_from_nothing_to_what_matters(study: CalibrationProblem) -> None:
