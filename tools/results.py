@@ -5,7 +5,7 @@
     python tools/results.py park_fit school    run their commands, keep the numbers in docs/results/
     python tools/results.py park_fit --from F  the same of a folder in which its commands have been run just now
     python tools/results.py park_fit --same R  keep it: its models, edited since the commit R, run to the same bits
-    python tools/results.py --pages            write the kept numbers and records into the documents
+    python tools/results.py --pages            write the kept numbers and records into the documents and their pages
     python tools/results.py --unsaid           numbers of the documents that nothing accounts for
 
 `docs/results/numbers.toml` says which number of which page is which result; `tests/project/test_numbers.py` holds pages
@@ -59,9 +59,13 @@ DOCUMENTS = (
 )
 sys.path.insert(0, str(Path(__file__).parent))
 
+import claims_page  # noqa: E402
+import later_pages  # noqa: E402
 from results_commands import RESULTS, Numbers, Result, marked_files  # noqa: E402
 
 Headlines = dict[str, list[Headline]]
+#: Write whole pages from kept results: of claims, knock-outs and loops; of the score, the later years and other parks.
+PAGE_MAKERS = (claims_page, later_pages)
 #: Tables of a catalogue that no kept result reads.
 APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": (), "measurements": ()} | {
     "robustness": None,
@@ -405,10 +409,12 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
 
 
 def write_documents() -> None:
-    """Put the kept numbers into all documents."""
+    """Put the kept numbers into all documents, and write the pages that are made of them whole."""
     results = all_kept()
     for page in index():
         write_page(page, results)
+    for maker in PAGE_MAKERS:
+        maker.main()
 
 
 def main(arguments: Sequence[str]) -> None:
