@@ -17,8 +17,10 @@ from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
+from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
+from cipark_sd.scenarios import Scenario
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -195,6 +197,25 @@ def test_plots_are_taken_back_as_a_cohort_in_a_steady_state_would_lose_them() ->
     assert reclaimed == pytest.approx(math.exp(-3 / 2.5), rel=5e-3)
     idle = run["firms"].sel(stage="Idle").sum()
     assert float(run["leaving"].sel(stage="Idle").sum() / idle) == pytest.approx(1 / 3 + 0.002, rel=1e-9)
+
+
+def test_each_lever_of_the_decisions_does_nothing_at_its_base_and_something_elsewhere(
+    study: CalibrationProblem,
+) -> None:
+    catalogue = read_catalogue(STUDY / "policies.toml", study.model)
+
+    def working(sets: dict[str, float]) -> np.ndarray:
+        scenario = catalogue.settings | Scenario("", sets, final_time=2036.0)
+        return simulate(study.model, scenario, save=["Working Firms"])["working_firms"].values
+
+    plain = simulate(study.model, Scenario("", final_time=2036.0), save=["Working Firms"])["working_firms"].values
+    np.testing.assert_array_equal(working({}), plain)
+    for lever in catalogue.levers:
+        (name,) = lever.names
+        beside = {"Reclaim Date": 2026.25} if name == "Grace Time" else {}
+        moved = working({**beside, name: lever.low})
+        np.testing.assert_array_equal(working({**beside, name: lever.base}), working(beside))
+        assert abs(moved[-1] - working(beside)[-1]) > 0.5, name
 
 
 def test_no_row_stands_twice_in_the_likelihood(study: CalibrationProblem) -> None:
