@@ -117,7 +117,7 @@ def fitted(name: str, span: str, folder: Path = STUDY) -> Fit:
     (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
     near = None if folder == FULL or parent(name) is None else fitted(parent(name), span)
     if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
-        (theta, evidence), pareto_k = _bridged(problem, near, rng), None
+        (theta, evidence), pareto_k = bridged(problem, near, rng), None
     else:
         start = None if near is None else (near.of(problem.space.names), np.zeros(len(near.theta)))
         drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
@@ -128,7 +128,7 @@ def fitted(name: str, span: str, folder: Path = STUDY) -> Fit:
     return Fit(whole, theta, evidence, pareto_k, problem.space.names)
 
 
-def _bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -> tuple[Array, Evidence]:
+def bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -> tuple[Array, Evidence]:
     """Draws in the study's whole space, and log evidence over a bridge from the parent.
 
     Its far end are draws of the parent with its log likelihood made flatter, each with several draws of the constants

@@ -7,15 +7,17 @@ Draws of the full model are those of tools/later_draws.py.
 
 import numpy as np
 from core_results import Array
-from later_draws import SEED, STUDY, Evidence, acting, fitted, structure, within
+from later_draws import SEED, STUDY, Evidence, acting, bridged, fitted, structure, within
 from later_results import FULL_MODEL, Numbers, _quantiles
 
 from calibration.likelihood.posterior import On
 from calibration.sampling.annealing import along_powers
 from calibration.sampling.free_density import FreeDensity, prior_draws
 
-#: Of the second route: populations, their size, and moves at each power.
-POPULATIONS, SIZE, MOVES = 4, 600, 12
+#: Of the second route: populations by structure, their size, and moves at each power.
+POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
+#: Seeds of the bridges beside that of later_fit.
+BRIDGES = (1, 2)
 
 
 def later_full() -> Numbers:
@@ -27,8 +29,15 @@ def later_full() -> Numbers:
         "constants": len(first.acting),
         "pareto_k": first.pareto_k,
         "after": {n: _quantiles(first.of([n])) for n in first.acting},
-        "second_route": {loops: list(from_none(loops)) for loops in ("R7", "all")},
+        "second_route": {loops: list(from_none(loops)) for loops in POPULATIONS},
+        "bridges": [across(seed) for seed in BRIDGES],
     }
+
+
+def across(seed: int) -> float:
+    """Log evidence of all loops less that of none, by another bridge from the draws without loops."""
+    near, problem = fitted("none", "y2026"), acting(structure("all", "y2026", STUDY))
+    return bridged(problem, near, np.random.default_rng(seed))[1][0] - near.evidence[0]
 
 
 def from_none(name: str) -> Evidence:
@@ -37,8 +46,8 @@ def from_none(name: str) -> Evidence:
     Draws without loops, each with the constants of the loops from their priors, are weighted by powers of the ratio of
     the likelihoods that grow to one, and moved at each power. Populations are independent; the error is theirs.
     """
-    ratios = [population(name, number) for number in range(POPULATIONS)]
-    return float(np.mean(ratios)), float(np.std(ratios, ddof=1) / np.sqrt(POPULATIONS))
+    ratios = [population(name, number) for number in range(POPULATIONS[name])]
+    return float(np.mean(ratios)), float(np.std(ratios, ddof=1) / np.sqrt(len(ratios)))
 
 
 def population(name: str, number: int) -> float:

@@ -205,6 +205,14 @@ def _readings(fit: Row) -> str:
     return table(("firms at work", *reported), lines)
 
 
+def all_loops(fit: Row, full: Row) -> dict[str, float]:
+    """Log evidence of all loops: the bridges, the second route, and the number that covers both with its error."""
+    evidence, second = Differences(fit["structures"]), full["second_route"]["all"]
+    bridge = float(np.mean([evidence["all less none"], *full["bridges"]]))
+    middle, apart = (bridge + second[0]) / 2, abs(bridge - second[0]) / 2
+    return {"number": middle, "error": max(apart, second[1]), "bridge": bridge, "second": second[0]}
+
+
 def _constants(fit: Row) -> str:
     shown = ("two rates", "two rates, starts fell", "none", "none, starts fell")
     names = {
@@ -263,6 +271,7 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
         nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
+        together=all_loops(fit, full), bridges=1 + len(full["bridges"]),
         full=full, chance=of["full"], worse=at_work["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
         two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],

@@ -5,7 +5,7 @@
     python tools/results.py park_fit school    run their commands, keep the numbers in docs/results/
     python tools/results.py park_fit --from F  the same of a folder in which its commands have been run just now
     python tools/results.py park_fit --same R  keep it: its models, edited since the commit R, run to the same bits
-    python tools/results.py --pages            write the kept numbers and records into the documents
+    python tools/results.py --pages            write the kept numbers and records into the documents and their pages
     python tools/results.py --unsaid           numbers of the documents that nothing accounts for
 
 `docs/results/numbers.toml` says which number of which page is which result; `tests/project/test_numbers.py` holds pages
@@ -30,10 +30,12 @@ from typing import Any
 
 import numpy as np
 
+from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import shipped_studies
-from calibration.study.problem import read_problem
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import read_catalogue
@@ -57,14 +59,20 @@ DOCUMENTS = (
 )
 sys.path.insert(0, str(Path(__file__).parent))
 
+import claims_page  # noqa: E402
+import later_pages  # noqa: E402
 from results_commands import RESULTS, Numbers, Result, marked_files  # noqa: E402
 
 Headlines = dict[str, list[Headline]]
+#: Write whole pages from kept results: of claims, knock-outs and loops; of the score, the later years and other parks.
+PAGE_MAKERS = (claims_page, later_pages)
 #: Tables of a catalogue that no kept result reads.
 APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": (), "measurements": ()} | {
     "robustness": None,
     "design": None,
 }
+#: Draws of the priors of which the likeliest are compared, and log units below the best in which one has no weight.
+PRIOR_DRAWS, NO_WEIGHT = 512, 25.0
 #: Runs that are compared go on after what the studies fit.
 FAR = Scenario("", final_time=2031.0)
 
@@ -358,11 +366,21 @@ def _lacks(model: Model, scenario: Scenario) -> bool:
     return False
 
 
+def _likeliest(study: CalibrationProblem, before: CalibrationProblem, name: str) -> Array:
+    """Of draws of the priors the likeliest; an error where one whose likelihood differs has any weight."""
+    theta = prior_draws(study.space, PRIOR_DRAWS, np.random.default_rng(1))
+    now, then = (On("native")(problem).log_likelihood(theta) for problem in (study, before))
+    differs = (now != then) & ~(np.isnan(now) & np.isnan(then))
+    if (np.nanmax(now) - np.fmax(now, then)[differs] < NO_WEIGHT).any():
+        sys.exit(f"{name} gives other numbers than before under {study.title}: another likelihood")
+    return np.asarray(theta[np.argsort(np.nan_to_num(now, nan=-np.inf))[-8:]])
+
+
 def same_runs(before: bytes, path: Path) -> dict[str, str]:
     """Digests of a model as it was and of its studies, each with that of today; an error where any number differs.
 
-    Compared are all variables that both have, at every saved date, in the base run and over draws of the priors of each
-    study of the model, under its rivals, scenarios, experiments and policies.
+    Compared are all variables that both have, at every saved date, in the base run and over the likeliest draws of the
+    priors of each study of the model, under its rivals, scenarios, experiments and policies.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / path.name).write_bytes(before)
@@ -375,7 +393,7 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
         if study.model.digest != new.digest or _lacks(old, study.scenario):
             continue
         digests[problem_digest(replace(study, model=old))] = problem_digest(study)
-        theta = prior_draws(study.space, 8, np.random.default_rng(1))
+        theta = _likeliest(study, replace(study, model=old), path.name)
         columns = {p.name: theta[:, i] for i, p in enumerate(study.space) if p.target == "model"}
         catalogue = study.folder / "policies.toml"
         policies = [p.scenario for p in read_catalogue(catalogue, new).policies] if catalogue.exists() else []
@@ -391,10 +409,12 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
 
 
 def write_documents() -> None:
-    """Put the kept numbers into all documents."""
+    """Put the kept numbers into all documents, and write the pages that are made of them whole."""
     results = all_kept()
     for page in index():
         write_page(page, results)
+    for maker in PAGE_MAKERS:
+        maker.main()
 
 
 def main(arguments: Sequence[str]) -> None:

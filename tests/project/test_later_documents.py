@@ -17,8 +17,10 @@ from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
+from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
+from cipark_sd.scenarios import Scenario
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -73,10 +75,16 @@ def test_what_the_page_says_of_the_full_model_is_what_was_found() -> None:
     new, rival = (f"{name}, new study, from 2019" for name in ("some never start", "two rates"))
     assert crps[new] < crps[rival] < crps["full model of today"]
     assert score["series"]["residents"]["full"]["gap"] == pytest.approx(crps[new] - crps[rival])
-    bridged = later_pages.kept_numbers("later_fit")["structures"]
-    difference = bridged["all"]["y2026"][0] - bridged["none"]["y2026"][0]
-    mean, error = full["second_route"]["all"]
-    assert abs(mean - difference) < 3 * error
+    together = later_pages.all_loops(later_pages.kept_numbers("later_fit"), full)
+    assert together["second"] < together["number"] < together["bridge"] < 0
+    # of two routes far apart the error is half of what they differ by; of two that agree it is that of the second
+    fit = {"structures": {"none": {"y2026": [-5.0]}, "all": {"y2026": [-5.5]}}}
+    routes = {"second_route": {"all": [-1.5, 0.1]}, "bridges": [-0.4, -0.6]}
+    assert later_pages.all_loops(fit, routes) == pytest.approx(
+        {"number": -1, "error": 0.5, "bridge": -0.5, "second": -1.5}
+    )
+    routes["second_route"]["all"][0] = -0.5
+    assert later_pages.all_loops(fit, routes)["error"] == pytest.approx(0.1)
 
 
 def test_the_prior_of_each_loop_reaches_from_nothing_to_what_matters(study: CalibrationProblem) -> None:
@@ -189,6 +197,25 @@ def test_plots_are_taken_back_as_a_cohort_in_a_steady_state_would_lose_them() ->
     assert reclaimed == pytest.approx(math.exp(-3 / 2.5), rel=5e-3)
     idle = run["firms"].sel(stage="Idle").sum()
     assert float(run["leaving"].sel(stage="Idle").sum() / idle) == pytest.approx(1 / 3 + 0.002, rel=1e-9)
+
+
+def test_each_lever_of_the_decisions_does_nothing_at_its_base_and_something_elsewhere(
+    study: CalibrationProblem,
+) -> None:
+    catalogue = read_catalogue(STUDY / "policies.toml", study.model)
+
+    def working(sets: dict[str, float]) -> np.ndarray:
+        scenario = catalogue.settings | Scenario("", sets, final_time=2036.0)
+        return simulate(study.model, scenario, save=["Working Firms"])["working_firms"].values
+
+    plain = simulate(study.model, Scenario("", final_time=2036.0), save=["Working Firms"])["working_firms"].values
+    np.testing.assert_array_equal(working({}), plain)
+    for lever in catalogue.levers:
+        (name,) = lever.names
+        beside = {"Reclaim Date": 2026.25} if name == "Grace Time" else {}
+        moved = working({**beside, name: lever.low})
+        np.testing.assert_array_equal(working({**beside, name: lever.base}), working(beside))
+        assert abs(moved[-1] - working(beside)[-1]) > 0.5, name
 
 
 def test_no_row_stands_twice_in_the_likelihood(study: CalibrationProblem) -> None:

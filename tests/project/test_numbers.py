@@ -242,6 +242,19 @@ def test_a_changed_result_is_seen_and_written_into_the_page(tmp_path: Path, monk
     assert (tmp_path / "page.md").read_text(encoding="utf-8") == "It expects 1234.6 firms\n(7 to 90).\n"
 
 
+def test_pages_that_are_made_whole_are_written_with_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {name for page in PAGES.values() for name in re.findall(r"tools/(\w+)\.py$", page.get("made", ""))}
+    assert {maker.__name__ for maker in numbers.PAGE_MAKERS} == made - {"functions_page"}
+    monkeypatch.setattr(numbers, "index", list)
+    monkeypatch.setattr(numbers, "PAGE_MAKERS", (numbers.claims_page,))
+    monkeypatch.setattr(numbers.claims_page, "KEPT", tmp_path)
+    monkeypatch.setattr(numbers.claims_page, "kept_numbers", lambda name: numbers.record_of(name)["numbers"])
+    numbers.write_documents()
+    kept = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert kept == {name: (numbers.KEPT / name).read_text(encoding="utf-8") for name in kept}
+    assert "claims.md" in kept
+
+
 def test_a_changed_input_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     record = numbers.record_of("nist_rat42")
     record["inputs"] = dict.fromkeys(record["inputs"], "0" * 64)
