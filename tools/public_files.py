@@ -300,6 +300,8 @@ def page(files: Sequence[File], by: By, programs: Sequence[str]) -> str:
     for suite in by_name.values():
         link = f"https://github.com/{suite.repository}"
         lines.append(f"| {suite.name} | [{suite.title}]({link}) | `{suite.commit[:8]}` |")
+    left_out = ", ".join(suite.name for suite in suites() if suite.name not in by_name)
+    lines += ["", f"Of the list these suites are not counted: {left_out}."] if left_out else []
     heads = ("suite", "program", "files", "read", "run", "agree, of recorded", "differ", "same as ours")
     lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     parts = {name: [file for file in files if file.suite.name == name] for name in by_name} | {"all": list(files)}
@@ -322,7 +324,7 @@ def refusals(details: Sequence[str]) -> Iterator[str]:
         functions = (f"uses {name.upper().replace('_', ' ')}," for name in kind.get("functions", ()))
         said = [*kind.get("said", ()), *functions, *(f"the XMILE part <{part}>," for part in kind.get("parts", ()))]
         n = sum(any(text in detail for text in said) for detail in details)
-        yield f"| {kind['what']} | {n} | {kind['why']} |".replace("<", "&lt;")
+        yield f"| {kind['what']} | {n} | {kind['why']} |"
 
 
 def _reason(file: File, result: Outcome) -> str:

@@ -48,7 +48,7 @@ def with_readings(model: Model) -> Model:
                 case Apply(table, argument, "inverse"):
                     label = variable.label
                     inverse = read_as(points(table, label), "inverse", where=model.name, variable=label)
-                    further = "extrapolate" if inverse.interpolation == "extrapolate" else None
+                    further: Interpolation | None = "extrapolate" if inverse.interpolation == "extrapolate" else None
                     return Apply(own_lookup(inverse, label), argument, further)
                 case Apply(Ref(name) as table, argument, None) if name in ways:
                     return Apply(table, argument, ways[name])
