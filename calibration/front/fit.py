@@ -20,6 +20,7 @@ from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
+from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
 from calibration.report.model_checks import values_of
 from calibration.report.output import page, write_fit
@@ -35,7 +36,7 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
-from cipark_sd.pages.parts import Pictures
+from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import Override, Scenario, override_key, split_key
 
 if TYPE_CHECKING:
@@ -180,6 +181,10 @@ class Fit(Calibration, Acting):
             For one that this fit does not have.
         """
         drawings = {drawing.name: drawing for part in SECTIONS for drawing in part.drawings(self.findings)}
+        if self.draws is not None:
+            space, flat = self.problem.space, self.draws.flat
+            drawings["posterior"] = Drawing("posterior", posterior_figure, (space, flat))
+            drawings["pairs"] = Drawing("pairs", pairs_figure, (space, flat, space.names))
         if name not in drawings:
             raise UnknownName(name, drawings, kind="figure", where=self.problem.title)
         chosen = drawings[name]
