@@ -20,22 +20,23 @@ from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
+from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
 from calibration.report.model_checks import values_of
 from calibration.report.output import page, write_fit
 from calibration.report.sections.answer import First
-from calibration.report.sections.data import Data
+from calibration.report.sections.registry import SECTIONS
 from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
 from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import UnusableInput
+from cipark_sd.errors import UnknownName, UnusableInput
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
-from cipark_sd.pages.parts import Pictures
+from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import Override, Scenario, override_key, split_key
 
 if TYPE_CHECKING:
@@ -166,10 +167,28 @@ class Fit(Calibration, Acting):
         names = tuple(save) or self._observed()
         return ensemble(problem.model, columns, save=names, times=times, scenario=shared, engine=self.engine)
 
-    def plot(self) -> "Figure":
-        """The model at the estimate beside the data, and the residuals."""
-        drawing = next(iter(Data().drawings(self.findings)))
-        return drawing.draw(*drawing.parts, **(drawing.options or {}))
+    def plot(self, name: str = "fit") -> "Figure":
+        """A figure of the report by its name: ``"fit"`` is the model at the estimate beside the data, with residuals.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"posterior"``, priors and draws of each parameter, or ``"pairs"`` of them.
+
+        Raises
+        ------
+        UnknownName
+            For one that this fit does not have.
+        """
+        drawings = {drawing.name: drawing for part in SECTIONS for drawing in part.drawings(self.findings)}
+        if self.draws is not None:
+            space, flat = self.problem.space, self.draws.flat
+            drawings["posterior"] = Drawing("posterior", posterior_figure, (space, flat))
+            drawings["pairs"] = Drawing("pairs", pairs_figure, (space, flat, space.names))
+        if name not in drawings:
+            raise UnknownName(name, drawings, kind="figure", where=self.problem.title)
+        chosen = drawings[name]
+        return chosen.draw(*chosen.parts, **(chosen.options or {}))
 
     def report(self, folder: Path | str | None = None, **options: Any) -> Answer:
         """Write the page, tables and figures that ``cipark calibrate`` writes; the page is what a notebook shows.

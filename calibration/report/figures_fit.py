@@ -112,7 +112,7 @@ def answer_figure(
     narrow : bool
         Whether it is for a phone.
     """
-    from matplotlib.figure import Figure
+    from cipark_sd.plotting.shown import Figure
 
     size, letters = ((3.9, 3.1), 9.5) if narrow else ((7.9, 4.2), 10)
     figure = Figure(figsize=size, layout="constrained")
