@@ -252,8 +252,8 @@ def _is_narrowed(prior: Array, posterior: Array) -> bool:
         return float(high - low)
 
     def share(group: int | None) -> float:
-        both = (prior, posterior)
-        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in both)
+        pair = (prior, posterior)
+        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
         before, after = map(width, chosen)
         return after / before if before else math.inf
 

@@ -150,9 +150,9 @@ def faults(places: Sequence[Place]) -> Iterator[str]:
         by_name[_key(record)].setdefault(f"{record['number']:.10g}", f"{record['number']:.6g} in {name}")
         if record.get("judged"):
             by_name[f"class of {record['estimand']}"].setdefault(record["judged"], f"{record['judged']} in {name}")
-    for estimand, said in by_name.items():
-        if len(said) > 1:
-            yield f"{estimand}: {'; '.join(said.values())}"
+    for estimand, values in by_name.items():
+        if len(values) > 1:
+            yield f"{estimand}: {'; '.join(values.values())}"
     for place in places:
         for estimand, printed in place.shown:
             its = [record for _, record in records if record["estimand"] == estimand]

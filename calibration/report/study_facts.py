@@ -158,7 +158,9 @@ def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
         for name, elements in keys
     ]
     units = model[keys[0][0]].units
-    return " + ".join(dict.fromkeys(names)) + (f" [{units}]" if units else "")
+    label = " + ".join(dict.fromkeys(names))
+    # deer are counted in deer
+    return f"{label} [{units}]" if units and units.casefold() != label.casefold() else label
 
 
 def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:

@@ -187,8 +187,8 @@ class About:
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""
-        units = self.units[outcome]
-        return self.catalogue.outcome_by_id[outcome].title + (f" [{units}]" if units else "")
+        units, title = self.units[outcome], self.catalogue.outcome_by_id[outcome].title
+        return f"{title} [{units}]" if units and units.casefold() != title.casefold() else title
 
 
 def _worst(bases: Sequence[Basis]) -> Basis:

@@ -37,6 +37,8 @@ def test_names_and_units_are_those_of_the_model(tmp_path: Path) -> None:
 def test_what_has_no_unit_is_named_without_brackets(tmp_path: Path) -> None:
     model = small_study(tmp_path).model
     approved(quantity_label(model, (("left", 1.0), ("stock", -1.0))))
+    own = replace(model, variables=tuple(replace(variable, units="Left") for variable in model.variables))
+    assert quantity_label(own, (("left", 1.0),)) == "left"
     bare = replace(model, variables=tuple(replace(variable, units="") for variable in model.variables))
     assert quantity_label(bare, (("left", 1.0),)) == "left"
 
