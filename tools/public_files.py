@@ -322,8 +322,8 @@ def refusals(details: Sequence[str]) -> Iterator[str]:
     """A row for each kind of what is refused: in how many files it stands, and why it is not computed."""
     for kind in tomllib.loads(REFUSALS.read_text(encoding="utf-8"))["refusal"]:
         functions = (f"uses {name.upper().replace('_', ' ')}," for name in kind.get("functions", ()))
-        said = [*kind.get("said", ()), *functions, *(f"the XMILE part <{part}>," for part in kind.get("parts", ()))]
-        n = sum(any(text in detail for text in said) for detail in details)
+        texts = [*kind.get("said", ()), *functions, *(f"the XMILE part <{part}>," for part in kind.get("parts", ()))]
+        n = sum(any(text in detail for text in texts) for detail in details)
         yield f"| {kind['what']} | {n} | {kind['why']} |"
 
 

@@ -97,19 +97,19 @@ def _has(expr: Expr) -> bool:
 
 def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[Expr, ...]) -> Expr:
     match arguments:
-        case (Ref(name, ()), *others) if isinstance(data := model.by_name.get(name), Series):
+        case (Ref(name, ()), *times) if isinstance(data := model.by_name.get(name), Series):
             pass
         case _:
             reason = "gives a function of data something else than a data variable"
             raise EquationError(model.name, variable.label, reason)
     if function == FUNCTION:
-        return _at_a_time(model, variable, data, *others)
+        return _at_a_time(model, variable, data, *times)
     points = _points(model, variable, data)
     if function in _NUMBERS:
         return Const(_NUMBERS[function](points))
     return Call(
         STATISTICS[function],
-        (*others, *(Const(number) for pair in zip(points.x, points.y, strict=True) for number in pair)),
+        (*times, *(Const(number) for pair in zip(points.x, points.y, strict=True) for number in pair)),
     )
 
 

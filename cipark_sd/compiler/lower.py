@@ -347,11 +347,11 @@ class Lowering:
         g = self.graph
         if len(parts) == 1 and not missing:
             return g.table(parts[0], y)
-        found = g.const(MISSING if missing else math.nan)
+        x = g.const(MISSING if missing else math.nan)
         for part in reversed(parts):
             inside = g.logical_and(g.le(g.const(part.x[0]), y), g.le(y, g.const(part.x[-1])))
-            found = g.select(inside, g.table(part, y), found)
-        return found
+            x = g.select(inside, g.table(part, y), x)
+        return x
 
     def _points(self, table: Ref | Table, variable: str) -> Table:
         if isinstance(table, Table):

@@ -19,20 +19,20 @@ def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]
     """
     if target == "xmile" and not model.of_vensim:
         return
-    other = model.of_vensim != (target == "vensim")
-    for variable in model.variables if other else ():
-        if found := _of_other_stages(variable, model):
+    translated = model.of_vensim != (target == "vensim")
+    for variable in model.variables if translated else ():
+        if call := _of_other_stages(variable, model):
             yield UnsupportedFeature(
-                f"{found}, of which Vensim has other stages",
+                f"{call}, of which Vensim has other stages",
                 variable=variable.label,
                 where=model.name,
                 alternative="give it a constant time of more steps than stages, or write the stages as stocks",
             )
-    functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if other else set[str]()
+    functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if translated else set[str]()
     for variable in model.variables if model.time.method != "euler" else ():
-        if found := _held(variable, functions, data=model.of_vensim):
+        if feature := _held(variable, functions, data=model.of_vensim):
             yield UnsupportedFeature(
-                f"{found} under Runge-Kutta, over whose steps Vensim holds it",
+                f"{feature} under Runge-Kutta, over whose steps Vensim holds it",
                 variable=variable.label,
                 where=model.name,
                 alternative="let the model run by Euler's method",

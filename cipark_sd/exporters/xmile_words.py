@@ -105,8 +105,8 @@ class _Words:
                 match applied(table, argument, reading, where=self.model.name, variable=variable.label):
                     case Apply(Table(interpolation="look_forward") as way):
                         return Apply(seen_back(way), Neg(argument))
-                    case other:
-                        return other
+                    case inverse:
+                        return inverse
             case Call("elmcount", (Ref(name, ()),)) if name in self.model.dimension_by_name:
                 return Const(float(len(self.model.dimension_by_name[name].elements)))
             case _:

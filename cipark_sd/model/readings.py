@@ -42,8 +42,8 @@ def read_as(table: Table, reading: TableReading | None, *, where: str, variable:
         return table
     if reading != "invert" and reading != "inverse":
         return replace(table, interpolation=reading)
-    first, *others = inverses(table, where=where, variable=variable)
-    if others:
+    first, *further = inverses(table, where=where, variable=variable)
+    if further:
         reason = "takes the inverse of a table that does not rise throughout or fall throughout"
         raise EquationError(where, variable, f"{reason}; write the part that is meant as a table of its own")
     return first if reading == "inverse" else replace(first, interpolation="interpolate")

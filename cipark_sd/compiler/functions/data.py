@@ -39,11 +39,11 @@ def _statistic(name: str) -> Meaning:
         there = [g.logical_and(g.le(first, time), g.le(time, last)) for time in times]
         n, beyond = folded("add")(c, there), {"min": math.inf, "max": -math.inf}.get(name, 0.0)
         if name == "median":
-            found = _median(c, there, values, n)
+            value = _median(c, there, values, n)
         else:
             taken = [g.select(is_there, v, g.const(beyond)) for is_there, v in zip(there, values, strict=True)]
-            found = g.div(folded("add")(c, taken), n) if name == "mean" else folded(name)(c, taken)
-        return g.select(g.lt(g.const(0.0), n), found, g.const(MISSING))
+            value = g.div(folded("add")(c, taken), n) if name == "mean" else folded(name)(c, taken)
+        return g.select(g.lt(g.const(0.0), n), value, g.const(MISSING))
 
     return meaning
 

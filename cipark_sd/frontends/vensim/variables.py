@@ -158,7 +158,7 @@ def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
             return _Level(flow, initial)
         case Call("integ", arguments):
             raise SyntaxProblem(at, f"INTEG(net flow, initial value) takes 2 arguments, here are {len(arguments)}")
-        case Call("sinteg", (flow, initial, least, most, *others)) if others == [Const(MISSING)] * 3:
+        case Call("sinteg", (flow, initial, least, most, *special)) if special == [Const(MISSING)] * 3:
             return _bounded(stock, flow, initial, least, most)
         case Call("sinteg"):
             reason = "SINTEG with a quantum or a special value is not supported; give it :NA: for the last three"
