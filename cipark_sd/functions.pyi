@@ -61,6 +61,7 @@ def diff(
     after: Model | Path | str,
     *,
     variables: str | Iterable[str] = ...,
+    figure: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...

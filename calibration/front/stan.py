@@ -12,24 +12,9 @@ from functools import cached_property
 import numpy as np
 
 from calibration.families.student_t import StudentT as StudentNoise
-from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.posterior import posterior
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
-from calibration.study.priors import (
-    Beta,
-    Exponential,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    LogitNormal,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Prior,
-    StudentT,
-    Uniform,
-)
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.compiler.primitives import OPERATORS, RECIPES, segments
 from cipark_sd.compiler.program import PER_STEP, Node, Program
@@ -41,19 +26,19 @@ from cipark_sd.engines.settings import start_name, with_numbers
 from cipark_sd.errors import UnusableInput, raise_all
 from cipark_sd.model.expr import Table
 
-#: Log densities of priors, by class; ``x`` is the parameter.
-_PRIORS: Mapping[type[Prior], str] = {
-    Normal: "normal_lpdf(x | {mean}, {sd})",
-    LogNormal: "lognormal_lpdf(x | log({median}), {sigma})",
-    LogitNormal: "normal_lpdf(logit(x) | logit({median}), {sigma}) - log(x) - log1m(x)",
-    Uniform: "-log({high} - {low})",
-    LogUniform: "-log(x) - log(log({high} / {low}))",
-    Beta: "beta_lpdf(x | {a}, {b})",
-    Gamma: "gamma_lpdf(x | {shape}, 1 / {scale})",
-    HalfNormal: "normal_lpdf(x | 0, {sd}) + log2()",
-    Exponential: "exponential_lpdf(x | 1 / {mean})",
-    StudentT: "student_t_lpdf(x | {dof}, {mean}, {scale})",
-    HalfCauchy: "cauchy_lpdf(x | 0, {scale}) + log2()",
+#: Log densities of priors, by name; ``x`` is the parameter.
+_PRIORS: Mapping[str, str] = {
+    "normal": "normal_lpdf(x | {mean}, {sd})",
+    "lognormal": "lognormal_lpdf(x | log({median}), {sigma})",
+    "logit-normal": "normal_lpdf(logit(x) | logit({median}), {sigma}) - log(x) - log1m(x)",
+    "uniform": "-log({high} - {low})",
+    "log-uniform": "-log(x) - log(log({high} / {low}))",
+    "beta": "beta_lpdf(x | {a}, {b})",
+    "gamma": "gamma_lpdf(x | {shape}, 1 / {scale})",
+    "half-normal": "normal_lpdf(x | 0, {sd}) + log2()",
+    "exponential": "exponential_lpdf(x | 1 / {mean})",
+    "student-t": "student_t_lpdf(x | {dof}, {mean}, {scale})",
+    "half-cauchy": "cauchy_lpdf(x | 0, {scale}) + log2()",
 }
 #: Log densities of noise, by family: of a number ``y`` around ``m`` with spread ``s``.
 _NOISE: Mapping[str, str] = {
@@ -90,9 +75,8 @@ class _Written:
     def __init__(self, problem: CalibrationProblem) -> None:
         self.problem = problem
         self.density = posterior(problem, choose("numpy"))
-        runner: ForwardModel = self.density.runner
-        plan, fixed = runner._fixed
-        self.names = runner._parameters
+        plan, fixed = self.density.runner._fixed
+        self.names = self.density.runner._parameters
         medians = np.array([[p.median for p in problem.space if p.target == "model"]])
         settings = with_numbers(fixed, self.names, medians)
         self.program: Program = program_for(plan.model, plan.outputs, settings, method=plan.method)
@@ -153,7 +137,7 @@ class _Written:
 
     def priors(self) -> Iterator[str]:
         for number, parameter in enumerate(self.problem.space, 1):
-            form = _PRIORS.get(type(parameter.prior))
+            form = _PRIORS.get(parameter.prior.name)
             if form is None:
                 self.wrong(f"the prior of {parameter.name!r} is {parameter.prior.name}")
                 continue

@@ -97,7 +97,7 @@ def test_a_fit_shows_itself(fit: Fit) -> None:
     assert "Known" in page
     assert "data:image/svg" in page
     assert len(fit.plot().axes) == 2
-    assert {"Contact Rate", "Duration"} <= {axes.get_title() for axes in fit.plot("posterior").axes}
+    assert {"Contact Rate", "Duration"} <= {axes.get_title(loc="left") for axes in fit.plot("posterior").axes}
     with pytest.raises(UnknownName, match="no figure 'posteriors'; did you mean 'posterior'"):
         fit.plot("posteriors")
 
