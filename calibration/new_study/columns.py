@@ -18,6 +18,7 @@ from calibration.new_study.dates import (
     date_orders,
     is_period,
     is_year,
+    last_days,
     months_earlier,
     spelled_periods,
 )
@@ -130,6 +131,16 @@ class Axis:
     def first_days(self) -> bool:
         """Whether each entry is the first day of a period, such as a week."""
         return bool(self.dates) and self.edge == "start" and unit_in(self.column) is not None
+
+    @property
+    def doubt(self) -> str:
+        """What first days of months may mean otherwise under a name that says nothing; empty without doubt."""
+        if self.edge or not self.days or not self.months or any(date.day != 1 for date in self.dates):
+            return ""
+        return (
+            f"{self.column} has first days of months, and what flowed is of the time before each; where it names the "
+            "month that begins there, call the column Month"
+        )
 
     @property
     def months(self) -> int:
@@ -335,8 +346,10 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
     ordered = sorted(zip(dates, rows, strict=True))
     _check_once(ordered, sheet, column)
     days = tuple(date for date, _ in ordered)
+    named = () if edge_of(column) else last_days(column, days)
+    days, periods = named or days, bool(named) or all(map(is_period, cells))
     texts = tuple(day.isoformat() for day in days)
-    return Axis(column, tuple(i for _, i in ordered), texts, days, periods=all(map(is_period, cells)))
+    return Axis(column, tuple(i for _, i in ordered), texts, days, periods=periods)
 
 
 def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:

@@ -122,6 +122,17 @@ def spelled_periods(name: str, texts: Sequence[str]) -> list[str]:
     return [f"{(n - 1) // 4}-Q{(n - 1) % 4 + 1}" for n in numbers] if named or follows else list(texts)
 
 
+def last_days(name: str, days: Sequence[datetime.date]) -> tuple[datetime.date, ...]:
+    """The last days of the months, quarters or years that first days stand for under such a name; none elsewhere.
+
+    A spreadsheet shows January 2015 under "Month" as 01/01/2015.
+    """
+    length = {"month": 1, "quarter": 3, "year": 12}.get(unit_in(name) or "", 0)
+    if not length or any(day.day != 1 or (day.month - 1) % length for day in days):
+        return ()
+    return tuple(months_earlier(day, -length) - datetime.timedelta(days=1) for day in days)
+
+
 def date_orders(texts: Sequence[str]) -> tuple[DateOrder, ...]:
     """The orders of day and month under which all texts are dates; more than one where the column does not tell.
 

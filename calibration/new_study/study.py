@@ -122,7 +122,8 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         )  # fmt: skip
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
-        study = replace(study, notes=(below, *notes) if below else notes)
+        doubt = axis.doubt if any(one.kind == "flow" for one in series) else ""
+        study = replace(study, notes=tuple(filter(None, (below, doubt, *notes))))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])

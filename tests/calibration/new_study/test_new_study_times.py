@@ -253,6 +253,39 @@ def test_starts_and_ends_make_windows() -> None:
     assert [date.isoformat() for date in days.date_window(0)] == ["2020-03-01", "2020-03-08"]
 
 
+@pytest.mark.parametrize(
+    ("column", "entries", "second", "doubtful"),
+    [
+        ("Month", ("2015-01-01", "2015-02-01", "2015-03-01"), ("2015-01-31", "2015-02-28"), False),
+        ("Quarter", ("2015-01-01", "2015-04-01", "2015-07-01"), ("2015-03-31", "2015-06-30"), False),
+        ("year", ("2015-01-01", "2016-01-01", "2017-01-01"), ("2015-12-31", "2016-12-31"), False),
+        # no first days of what the name says, or a name that says another thing
+        ("Quarter", ("2015-02-01", "2015-05-01", "2015-08-01"), ("2015-02-01", "2015-05-01"), True),
+        ("month ending", ("2015-01-01", "2015-02-01", "2015-03-01"), ("2015-01-01", "2015-02-01"), False),
+        ("Date", ("2015-01-01", "2015-02-01", "2015-03-01"), ("2015-01-01", "2015-02-01"), True),
+        ("Date", ("2015-01-31", "2015-02-28", "2015-03-31"), ("2015-01-31", "2015-02-28"), False),
+        ("Date", ("2015-01-01", "2015-01-02", "2015-01-03"), ("2015-01-01", "2015-01-02"), False),
+    ],
+)
+def test_first_days_stand_for_the_months_that_the_column_names(
+    column: str, entries: tuple[str, ...], second: tuple[str, str], doubtful: bool
+) -> None:
+    """As a spreadsheet shows January 2015; where the name says nothing the doubt is said."""
+    axis = axis_of(column, entries)
+    assert tuple(date.isoformat() for date in axis.date_window(1)) == second
+    assert bool(axis.doubt) == doubtful
+
+
+def test_a_study_says_what_first_days_may_mean_where_a_series_flows(sir: Path) -> None:
+    def notes(column: str) -> str:
+        cases = (9, 25, 70)
+        rows = "".join(f"2015-{month:02d}-01,{n}\n" for month, n in enumerate(cases, 1))
+        return " ".join(ask(sir, f"date,{column}\n{rows}", force=True).notes)
+
+    assert "first days of months" in notes("new infections")
+    assert "first days of months" not in notes("infected")
+
+
 def test_a_column_of_intervals_is_not_taken_for_times() -> None:
     assert axis_of("interval_days", (1, 1, 1), t=(1, 2, 3)).column == "t"
     with pytest.raises(CiparkError, match="once; 'day' was taken for the column of times, --time COL"):
