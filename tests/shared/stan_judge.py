@@ -1,7 +1,7 @@
 """What Stan computes of the programs that ``study.stan()`` writes.
 
-``python tests/shared/stan_judge.py FOLDER`` has Stan judge them, by pystan, and keeps programs and numbers in FOLDER;
-``tests/calibration/front/stan`` is what it kept (pystan 3.10, httpstan 4.13).
+``python tests/shared/stan_judge.py FOLDER [STUDY ...]`` has Stan judge them, by pystan, and keeps programs and numbers
+in FOLDER; ``tests/calibration/front/stan`` is what it kept (pystan 3.10, httpstan 4.13).
 """
 
 import json
@@ -35,6 +35,21 @@ FINAL TIME = 20 ~~|
 TIME STEP = 0.125 ~~|
 SAVEPER = 1 ~~|
 """
+POOL = {"Start": 80, "Gain": 20, "Share": 0.4, "Rate": 0.2, "Twice": "2*Pool", "Half": "Pool/2", "Third": "Pool/3"}
+ROWS = (70, 58, 49, 41, 37, 29, 26, 20)
+NOISE = {
+    "Pool": '"lognormal"\nsd = "Spread"',
+    "Twice": '"student-t"\nsd = "Spread"',
+    "Half": '"poisson"',
+    "Third": '"negative-binomial"\nsize = 8',
+}
+POOL_PRIORS = {
+    "Start": '"log-uniform", low = 50, high = 200',
+    "Gain": '"student-t", mean = 20, scale = 4, dof = 4',
+    "Share": '"logit-normal", median = 0.4, sigma = 1',
+    "Rate": '"beta", a = 2, b = 5',
+    "Spread": '"half-cauchy", scale = 0.3',
+}
 PRIORS = {"Delay": Gamma(4, 3.0), "Lag": Exponential(2.0), "Step Up": HalfNormal(3.0), "Power": Uniform(0.5, 1.5)}
 
 
@@ -47,9 +62,36 @@ def tea(folder: Path) -> cp.Study:
     return cp.Study(path, pd.DataFrame(data), {"seen": "Seen", "poured": "Poured"}, priors=PRIORS)
 
 
+def pool(folder: Path) -> cp.Study:
+    """A model by Runge-Kutta's method of the second order, with the noise and the priors that the others lack."""
+    place = folder / "pool"
+    place.mkdir()
+    cells = "".join(f"<aux name='{name}'><eqn>{text}</eqn></aux>" for name, text in POOL.items())
+    stock = "<stock name='Pool'><eqn>Start</eqn><inflow>coming</inflow><outflow>going</outflow></stock>"
+    flows = (
+        "<flow name='coming'><eqn>Gain*Share*EXP(-TIME/5)</eqn></flow><flow name='going'><eqn>Rate*Pool</eqn></flow>"
+    )
+    specs = "<sim_specs method='RK2'><start>0</start><stop>8</stop><dt>0.25</dt></sim_specs>"
+    head = "<xmile version='1.0' xmlns='http://docs.oasis-open.org/xmile/ns/XMILE/v1.0'><header><vendor>v</vendor>"
+    head += "<product version='1'>p</product></header>"
+    (place / "pool.xmile").write_text(
+        f"{head}{specs}<model><variables>{stock}{flows}{cells}</variables></model></xmile>"
+    )
+    (place / "rows.csv").write_text("time,n\n" + "".join(f"{t},{n}\n" for t, n in zip(range(1, 9), ROWS, strict=True)))
+    text = 'title = "pool"\n[model]\nfile = "pool.xmile"\n'
+    for variable, noise in NOISE.items():
+        text += f'[[observation]]\nname = "{variable}"\ntable = "rows.csv"\nkind = "level"\nvariable = "{variable}"\n'
+        text += f'time = "time"\nvalue = "n"\nfamily = {noise}\n'
+    for name, prior in POOL_PRIORS.items():
+        target = 'target = "noise"\n' if name == "Spread" else ""
+        text += f'[[parameter]]\nname = "{name}"\n{target}prior = {{ family = {prior} }}\nwhy = "a test"\n'
+    (place / "problem.toml").write_text(text)
+    return cp.read_study(place)
+
+
 def studies(folder: Path) -> dict[str, cp.Study]:
     """By name; ``flu_1978`` is integrated by Runge-Kutta's method, with counts of the second kind."""
-    return {"tea": tea(folder), "flu_1978": cp.read_study("flu_1978")}
+    return {"tea": tea(folder), "flu_1978": cp.read_study("flu_1978"), "pool": pool(folder)}
 
 
 def points(study: cp.Study) -> np.ndarray:
@@ -89,7 +131,8 @@ def _by_value(slope: float, known: Any, value: float) -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        for name, judged_study in studies(Path(scratch)).items():
-            target = Path(sys.argv[1])
+        chosen = studies(Path(scratch))
+        target = Path(sys.argv[1])
+        for name, judged_study in ((name, chosen[name]) for name in sys.argv[2:] or chosen):
             (target / f"{name}.stan").write_text(judged_study.stan(), encoding="utf-8")
             (target / f"{name}.json").write_text(json.dumps(judged(judged_study)) + "\n", encoding="utf-8")
