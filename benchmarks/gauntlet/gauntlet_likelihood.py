@@ -190,14 +190,14 @@ def profiles(fitted: Fitted, seed: int, draws: Path | None = None) -> list[Check
     ]
     surface.deadline = time.process_time() + PROFILES
     closed, better = [], 0.0
-    others = np.stack([surface.box(theta) for theta in [fitted.truth, *_drawn(fitted, draws)]])
+    starts = np.stack([surface.box(theta) for theta in [fitted.truth, *_drawn(fitted, draws)]])
     for i, side in sides:
         if np.isfinite(bounded[i, side]) or time.process_time() > surface.deadline:
             continue
         surface.left_out = int(fitted.free[i])
         own_height = float(surface.heights(top[None, :])[0])
         rise = float(fitted.fit["profiles"].get(names[i], {}).get("threshold") or 1.92)
-        state, _, gain = walk(surface, top, own_height, i, side, rise, others)
+        state, _, gain = walk(surface, top, own_height, i, side, rise, starts)
         better = max(better, gain)
         if state == "closed":
             word = rows.loc[names[i], "low_side" if side < 0 else "high_side"]

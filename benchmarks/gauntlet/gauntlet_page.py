@@ -63,12 +63,12 @@ def passed(records: Sequence[Record]) -> int:
     return sum(verdict(question, records)[0] for question in QUESTIONS)
 
 
-def said(records: Sequence[Record]) -> bool:
+def lacks_convergence_alone(records: Sequence[Record]) -> bool:
     """Whether all that a case lacks is a posterior that has converged, and the command says so by its exit code."""
     lacking = {question for question in QUESTIONS if not verdict(question, records)[0]}
-    others = [step["exit"] for record in records for step in record["steps"] if step["name"] != "posterior"]
+    other_codes = [step["exit"] for record in records for step in record["steps"] if step["name"] != "posterior"]
     codes = {step["exit"] for record in records for step in record["steps"] if step["name"] == "posterior"}
-    return "exits" in lacking <= {"exits", "converged"} and not any(others) and codes <= {0, 1}
+    return "exits" in lacking <= {"exits", "converged"} and not any(other_codes) and codes <= {0, 1}
 
 
 def cpu(record: Record) -> float:
@@ -127,7 +127,7 @@ def _failed(record: Record) -> list[str]:
 def _summary(records: Sequence[Record], word: str) -> list[str]:
     cases = by_case(records)
     whole = sum(passed(sets) == len(QUESTIONS) for sets in cases.values())
-    but_converged = sum(said(sets) for sets in cases.values())
+    but_converged = sum(lacks_convergence_alone(sets) for sets in cases.values())
     checks = sum(passed(sets) for sets in cases.values())
     versions = ", ".join(sorted({str(record["version"]) for record in records}))
     return [

@@ -111,9 +111,9 @@ class Surface:
 
 
 def walk(
-    surface: Surface, top: Array, height: float, place: int, side: int, rise: float, others: Array | None = None
+    surface: Surface, top: Array, height: float, place: int, side: int, rise: float, starts: Array | None = None
 ) -> tuple[str, float, float]:
-    """Follows one side of a plain profile from the top; where it has risen, searches go on from ``others`` as well.
+    """Follows one side of a plain profile from the top; where it has risen, searches go on from ``starts`` as well.
 
     Of these points ``(n, n_free)`` the likeliest of those that are nearest to where it has risen are taken.
 
@@ -139,9 +139,9 @@ def walk(
         if fallen >= rise:
             # a thin valley holds L-BFGS-B up: a dense quasi-Newton method goes on from where it ended
             reached, value = surface.climb(reached, held=place, iterations=150, method="SLSQP")
-            for again in [] if others is None else _likeliest(surface, others, place, x):
+            for again in [] if starts is None else _likeliest(surface, starts, place, x):
                 if height - value >= rise:
-                    reached, value = max((reached, value), surface.climb(again, held=place), key=lambda found: found[1])
+                    reached, value = max((reached, value), surface.climb(again, held=place), key=lambda top: top[1])
             if time.process_time() > surface.deadline:
                 return "late", x, better
             fallen = height - value
@@ -154,8 +154,8 @@ def walk(
         point, last = reached, fallen
 
 
-def _likeliest(surface: Surface, others: Array, place: int, x: float) -> Array:
+def _likeliest(surface: Surface, starts: Array, place: int, x: float) -> Array:
     """Of the points nearest to ``x`` those, moved there, at which the density is highest."""
-    nearest = others[np.argsort(np.abs(others[:, place] - x), kind="stable")[:NEAREST]].copy()
+    nearest = starts[np.argsort(np.abs(starts[:, place] - x), kind="stable")[:NEAREST]].copy()
     nearest[:, place] = x
     return nearest[np.argsort(-surface.heights(nearest), kind="stable")[:LIKELIEST]]

@@ -261,7 +261,7 @@ class Walk:
                 first = place
                 second = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
                 moved = yield from self._moved(place)
-                second = min(second, moved, key=lambda found: found.minimum.value)
+                second = min(second, moved, key=lambda tried: tried.minimum.value)
             else:
                 first = outside
                 second = yield from self._again(outside, place)

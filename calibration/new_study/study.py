@@ -122,7 +122,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         )  # fmt: skip
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
-        doubt = axis.doubt if any(one.kind == "flow" for one in series) else ""
+        doubt = axis.doubt if any(written.kind == "flow" for written in series) else ""
         study = replace(study, notes=tuple(filter(None, (below, doubt, *notes))))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
