@@ -250,8 +250,9 @@ class Lowering:
         if reading == "start":
             return self.graph.source("initial_series", self.series_of[key])
         node = self.graph.source("series", self.series_of[key])
-        # Vensim's manual, rungekutta.html: data stay over a step
-        return self.graph.op("held", node) if self.looks_ahead and self.model.of_vensim else node
+        # Vensim's manual, rungekutta.html: data stay over a step; what a scenario or a stepped run gives is no such data
+        held = self.looks_ahead and self.model.of_vensim and source is not None
+        return self.graph.op("held", node) if held else node
 
     def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
         """What is computed of data that are ``:RAW:``: missing where one of the data is.

@@ -88,7 +88,7 @@ def tabulated(program: Program, varying: Collection[str]) -> Tabulated | None:
 def _of_a_run(program: Program, varying: Collection[str]) -> list[bool]:
     """Of each node whether it may differ between runs that differ in some constants."""
     # with Runge-Kutta the beginning of a step and the time are two, and a table knows the time alone
-    sources = _OF_A_RUN if program.method.startswith("euler") else (*_OF_A_RUN, "instant")
+    sources = _OF_A_RUN if program.method.startswith("euler") else (*_OF_A_RUN, "instant", "held")
     of_a_run: list[bool] = []
     for node in program.nodes:
         constant = node.op == "param" and isinstance(node.payload, int) and program.params[node.payload] in varying

@@ -18,10 +18,9 @@ from cipark_sd.exporters.entries import GF_TYPES, Entry, Writer, named_flows
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.xmile_views import views
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Call, Table, walk
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model, TimeSpec
 from cipark_sd.model.printing import number
-from cipark_sd.model.variables import expressions
 from cipark_sd.timegrid import SLACK
 
 NAMESPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
@@ -70,10 +69,6 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
         shown = function.replace("_", " ").upper()
         note = f"XMILE has no {shown}; it is written under Vensim's name, which other programs may not know"
         warnings.warn(f"{model.name}: {variable!r}: {note}", ConversionWarning, stacklevel=2)
-    parts = (part for v in model.variables for expr in expressions(v) for part in walk(expr))
-    if model.time.method != "euler" and any(isinstance(part, Call) and part.function == "ramp" for part in parts):
-        note = "Vensim's RAMP moves from step to step; under Runge-Kutta XMILE's moves within a step too"
-        warnings.warn(f"{model.name}: {note}", ConversionWarning, stacklevel=2)
     root = ET.Element("xmile", {"version": "1.0", "xmlns": NAMESPACE, "xmlns:isee": ISEE})
     root.append(_header(model))
     root.append(_sim_specs(model))

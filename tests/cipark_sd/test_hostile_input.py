@@ -58,7 +58,7 @@ def macro(*equations: str) -> str:
 MODELS: dict[str, tuple[str, str]] = {
     "macros that double": (doubling(18), "calls macros that become 1,048,574 variables"),
     "macros that double for ever": (doubling(49), "at most 100,000 are computed"),
-    "order of a smooth": ("y = SMOOTH N(Time, 5, 0, 1e9) ~~|", "has the order 1e+09; at most 10,000 stages"),
+    "order of a smooth": ("y = SMOOTH N(Time, 1e12, 0, 1e9) ~~|", "has the order 1e+09; at most 10,000 stages"),
     "order of a delay": ("y = DELAY N(Time, 1e12, 0, 1e300) ~~|", "at most 10,000 stages"),
     "array": (cube("1 + Time"), "'y' has 1,000,000 elements"),
     "array of stocks": (

@@ -27,7 +27,7 @@ DOUBLING = ":MACRO: M0(x)\nM0 = x ~~|\n:END OF MACRO:\n" + "".join(
     f":MACRO: M{i}(x)\nM{i} = M{i - 1}(x) + M{i - 1}(x + 1) ~~|\n:END OF MACRO:\n" for i in range(1, 41)
 )
 MODELS = {
-    "order": ("y = SMOOTH N(Time, 2, 0, 1e9) ~~|", "has the order 1e+09"),
+    "order": ("y = SMOOTH N(Time, 1e12, 0, 1e9) ~~|", "has the order 1e+09"),
     "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements"),
     "array": (CUBE, "'y' has 1,000,000 elements"),
     "sum": (

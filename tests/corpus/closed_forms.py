@@ -1142,14 +1142,13 @@ def xmile_previous_self(t: T) -> Columns:
 def xmile_smooths(t: T) -> Columns:
     entering = where(t >= 2, 10) + 1.5
     slow, risen = smoothed(t, entering, 4, 1.5), smoothed(t, entering, 4, 1.5 / 1.4)
-    begun = smoothed(t, entering, 4, 1.5 / 1.1)
     return {
         "entering": entering, "first": slow, "first_start": smoothed(t, entering, 4, 3.5),
         "third": smoothed(t, entering, 4, 1.5, 3), "third_start": smoothed(t, entering, 4, 3.5, 3),
         "nth": smoothed(t, entering, 4, 1.5, 2), "nth_start": smoothed(t, entering, 4, 3.5, 2),
         "growth": (entering - slow) / (4 * slow), "growth_start": (entering - risen) / (4 * risen),
         "ahead": entering * (1 + (entering - slow) / (4 * slow) * 3),
-        "ahead_start": entering * (1 + (entering - begun) / (4 * begun) * 3),
+        "ahead_start": entering * (1 + (entering - risen) / (4 * risen) * 3),
     }  # fmt: skip
 
 

@@ -37,7 +37,8 @@ def approved(said: object) -> None:
     place = next(_numbers.setdefault(test, count()))
     text = said if isinstance(said, str) else "\n".join(map(str, said)) if isinstance(said, Iterable) else str(said)
     # without trailing blanks, and without the folder of the test, by whose name a study may be called
-    text = re.sub(r"\btest_\w*\d\b", "FOLDER", re.sub(r"/[^\s'\"]*/pytest-[^\s/]+/[^\s/]+/", "", text))
+    text = re.sub(r"/[^\s'\"]*/pytest-[^\s/]+/(?:popen-gw\d+/)?[^\s/]+/", "", text)
+    text = re.sub(r"\btest_\w*\d\b", "FOLDER", text)
     text = "\n".join(map(str.rstrip, text.splitlines())).strip("\n")
     file = FOLDER / f"{next(name for start, name in _FILES if test.startswith(start))}.txt"
     texts = read(file)

@@ -332,7 +332,7 @@ def test_what_all_runs_share_is_computed_once_with_the_same_bits(tmp_path: Path,
     model = read_model(
         write_mdl(
             "Wait = 2 ~~|\nlate = DELAY FIXED(S, Wait, 7) ~~|\nS = INTEG(on * data + late * Rate, 3) ~~|\n"
-            "on = Size * EXP(-Time / Date) + STEP(Height, Date) ~~|\ndata = GAME(1) ~~|\n"
+            "on = Size * EXP(-Time / Date) + STEP(Height, Date) + RAMP(Height, Date, 7) ~~|\ndata = GAME(1) ~~|\n"
             "Size = 2 ~~|\nHeight = 0.1 ~~|\nDate = 3 ~~|\nRate = 0.01 ~~|\n"
         )
     )

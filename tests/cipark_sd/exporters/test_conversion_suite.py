@@ -23,6 +23,10 @@ pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no f
 
 #: What is refused, by the words of the message that say what the other language cannot say.
 REFUSED = {
+    "tests/delay_pipeline/test_pipeline_delays.mdl": "of which Vensim has other stages",
+    "tests/delays/test_delays.mdl": "of which Vensim has other stages",
+    "tests/smooth/test_smooth.mdl": "of which Vensim has other stages",
+    "tests/subscripted_smooth/test_subscripted_smooth.mdl": "of which Vensim has other stages",
     "tests/vector_order/test_vector_order.mdl": "raw",
     "tests/data_from_other_model/test_data_from_other_model.mdl": "raw",
 }

@@ -182,14 +182,12 @@ def test_a_file_is_decoded_as_it_says_else_as_utf_8_else_as_windows(raw: bytes, 
 
 def test_functions_that_nothing_here_runs_are_refused_all_at_once(write_mdl: Write) -> None:
     path = write_mdl(
-        "y = SINTEG(1, 2, 3, 4) ~~|\n"
         "z = DELAY CONVEYOR(1, 2, 3, 4) ~~|\nw = RANDOM PINK NOISE(0, 1, 2, 0) ~~|\nd ~ m ~ |\n"
         "v = GET DATA AT TIME(d, Time) ~~|"
     )
     with pytest.raises(Problems) as caught:
         read_model(path)
     assert [(p.feature, p.variable) for p in caught.value.problems if isinstance(p, UnsupportedFeature)] == [
-        ("SINTEG", "y"),
         ("DELAY CONVEYOR", "z"),
         ("RANDOM PINK NOISE", "w"),
     ]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from stella import stella
 
+from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import ConversionWarning, write_xmile
+from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -91,7 +92,7 @@ def test_under_runge_kutta_vensims_inputs_move_from_step_to_step(tmp_path: Path,
     write_mdl(followed, tmp_path / "again.mdl")
     for read in (followed, read_model(tmp_path / "again.mdl")):
         np.testing.assert_allclose(simulate(read, engine=engine)["s"], [0, 0, 1, 4, 8], rtol=1e-15, atol=1e-15)
-    with pytest.warns(ConversionWarning, match="Vensim's RAMP moves from step to step"):
+    with pytest.raises(UnsupportedFeature, match="RAMP under Runge-Kutta, over whose steps Vensim holds it"):
         write_xmile(model, tmp_path / "v.stmx")
 
 

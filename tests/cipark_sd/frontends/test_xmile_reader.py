@@ -504,6 +504,7 @@ DIFFERENT = {
     "xmile_non_negative": "a flow that a stock limits is no constant, whatever number its equation is",
     "xmile_operators": "PySD's grammar takes (-2)^2 for -2^2, so it is given (0 - 2)^2",
     "xmile_test_inputs": "PySD has one RAMP for both languages",
+    "xmile_smooths": "PySD reads the initial trend of FORCST as one of a unit of time",
     "xmile_stock_and_flows": "PySD divides by a reciprocal step in the run",
 }
 
