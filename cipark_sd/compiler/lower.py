@@ -250,7 +250,7 @@ class Lowering:
         if reading == "start":
             return self.graph.source("initial_series", self.series_of[key])
         node = self.graph.source("series", self.series_of[key])
-        # Vensim's manual, rungekutta.html: data stay over a step; what a scenario or a stepped run gives is no such data
+        # Vensim's manual, rungekutta.html: data stay over a step; series of a scenario or a stepped run are none
         held = self.looks_ahead and self.model.of_vensim and source is not None
         return self.graph.op("held", node) if held else node
 
