@@ -12,7 +12,7 @@ import numpy as np
 from calibration.fit.box_search import Minimum
 from calibration.fit.downhill import settling
 from calibration.fit.in_step import Search, ask
-from calibration.fit.objective import Objective
+from calibration.fit.objective import InRange, Objective
 from calibration.study.parameters import ParameterSpace
 
 #: A slope over the whole range of a parameter on its bound that is more than none.
@@ -31,10 +31,19 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
     _, slopes = yield from ask(goal, minimum.point)
     minimum, names = replace(minimum, slopes=slopes), list[str]()
     for name in on_bounds(goal, minimum):
+        if _is_pulled(goal, name):
+            # where a parameter is at its own end no other one stands in its way
+            continue
         harmless = yield from _harmless(goal, minimum, name, NOTHING * threshold)
         if not harmless:
             names.append(name)
     return names
+
+
+def _is_pulled(goal: Objective, name: str) -> bool:
+    """Whether a parameter is the one whose profile is walked."""
+    quantity = goal.pull.quantity if goal.pull is not None else None
+    return isinstance(quantity, InRange) and goal.free[goal.space.names.index(name)] == quantity.position
 
 
 def on_bounds(goal: Objective, minimum: Minimum) -> list[str]:

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from regression_problems import BOXBOD, Range, fitted, study
 
+from calibration.fit.box_search import Minimum
 from calibration.fit.diagnostics import interval_rule
-from calibration.fit.obstacles import _harmless, on_bounds, worth_beyond
+from calibration.fit.in_step import run
+from calibration.fit.objective import InRange, Pull
+from calibration.fit.obstacles import _harmless, obstacles, on_bounds, worth_beyond
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import profile
 from calibration.likelihood.posterior import posterior
@@ -55,6 +58,18 @@ def test_counts_at_the_edge_of_poisson_have_an_interval(tmp_path: Path) -> None:
 def test_a_bound_of_the_search_far_from_the_edge_still_closes(tmp_path: Path) -> None:
     found = profile(counted(tmp_path, 2.0), "Rate", level=0.95)
     assert (found.verdict.lower.state, found.verdict.lower.reason) == ("closed", "spread")
+
+
+def test_a_parameter_at_its_own_end_is_no_obstacle_to_its_profile(tmp_path: Path) -> None:
+    optimum = counted(tmp_path, 2.0)
+    place = optimum.goal.space.names.index("Rate")
+    quantity = InRange(optimum.goal.space.parameters[place], int(optimum.goal.free[place]))
+    goal = replace(optimum.goal, pull=Pull(quantity, -1.0, 0.1))
+    point = np.full(len(goal.free), 0.5)
+    point[place] = 0.0
+    end = Minimum(point, 0.0, np.zeros_like(point), np.eye(len(point)), True, 1)
+    assert "Rate" in on_bounds(goal, replace(end, slopes=goal.with_gradient(point)[1]))
+    assert run(obstacles(goal, end, 1.92), goal.density) == []
 
 
 def test_what_lies_beyond_a_bound_is_worth_its_slope_times_the_way(tmp_path: Path) -> None:
