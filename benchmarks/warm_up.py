@@ -2,9 +2,9 @@
 
 Parameters are drawn from their prior and data from them; one chain of each group, as it stands when the warm-up ends,
 is ranked with the truth. Groups know nothing of each other, so that each rank is as probable as any other if chains are
-draws of the posterior (Talts and others 2018, arXiv:1804.06788). ``--planted`` leaves the drawing anew by weights out. Moves at
-the first power mix these two hills by themselves, so that 600 data sets show little of it (p 0.03, and 0.09 to 0.33
-with the drawing): what these ranks test is the whole warm-up.
+draws of the posterior (Talts and others 2018, arXiv:1804.06788). ``--planted`` leaves the drawing anew by weights out.
+Moves at the first power mix these two hills by themselves, so that 600 data sets show little of it (p 0.03, and 0.09 to
+0.33 with the drawing): what these ranks test is the whole warm-up.
 """
 
 from collections.abc import Callable
