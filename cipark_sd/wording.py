@@ -251,6 +251,15 @@ def in_sentence(value: float, width: float, unit: str) -> str:
     return commas(f"{round(value)}" if whole else rounded(value, width))
 
 
+def labelled(label: str, units: str | None) -> str:
+    """A label with its units in brackets, once where both are one word: deer are counted in deer.
+
+    >>> labelled("Price", "EUR"), labelled("Deer", "deer"), labelled("Share", "")
+    ('Price [EUR]', 'Deer', 'Share')
+    """
+    return f"{label} [{units}]" if units and units.casefold() != label.casefold() else label
+
+
 def commas(text: str) -> str:
     """A number in digits with commas, from ten thousand on."""
     return re.sub(r"(?<![\d.])\d{5,}", lambda digits: f"{int(digits[0]):,}", text)

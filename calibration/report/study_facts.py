@@ -15,6 +15,7 @@ from cipark_sd.model.units import is_dimensionless
 from cipark_sd.naming import canonical
 from cipark_sd.plotting.time_axis import TimeAxis, of_units
 from cipark_sd.scenarios import override_key, resolve, split_key
+from cipark_sd.wording import labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,7 @@ def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
         for name, elements in keys
     ]
     units = model[keys[0][0]].units
-    label = " + ".join(dict.fromkeys(names))
-    # deer are counted in deer
-    return f"{label} [{units}]" if units and units.casefold() != label.casefold() else label
+    return labelled(" + ".join(dict.fromkeys(names)), units)
 
 
 def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:

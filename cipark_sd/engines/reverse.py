@@ -11,7 +11,7 @@ from cipark_sd.engines.base import Inputs, Values, fixed_method, stage_times
 from cipark_sd.errors import CiparkError
 from cipark_sd.timegrid import TimeGrid
 
-#: From outputs ``(n_places, m)`` of some runs, and the places ``(m,)`` of these runs among all, to the weights of the
+#: From outputs ``(n_places, m)`` of some runs, and the numbers ``(m,)`` of these runs among all, to the weights of the
 #: outputs, of the same shape: the derivatives by the outputs of what is to be differentiated.
 Weigh = Callable[[Values, NDArray[np.intp]], Values]
 

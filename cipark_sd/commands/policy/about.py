@@ -10,6 +10,7 @@ from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.experiments.definition import BASE, Catalogue, Structure
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.results import version
+from cipark_sd.wording import labelled
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,7 @@ class About:
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""
-        units, title = self.units[outcome], self.catalogue.outcome_by_id[outcome].title
-        return f"{title} [{units}]" if units and units.casefold() != title.casefold() else title
+        return labelled(self.catalogue.outcome_by_id[outcome].title, self.units[outcome])
 
 
 def _worst(bases: Sequence[Basis]) -> Basis:

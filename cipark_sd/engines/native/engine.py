@@ -27,7 +27,8 @@ from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
 #: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
-#: together; and no block may have more than the last of these.
+#: together; and no block may have more than the last of these. So many runs are weighed at a time: of 8 to 128, 128 was
+#: the quickest on four of five models of the gauntlet (a tenth on the next), since what weighs them has its own calls.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
 #: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
