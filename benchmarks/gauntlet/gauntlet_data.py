@@ -4,6 +4,7 @@ import calendar
 import csv
 import datetime
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from gauntlet_case import Case, Column, Values
+
+from cipark_sd import Scenario, simulate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -37,6 +40,14 @@ class Number:
     value: float
 
 
+#: Where PySD 3.14 departs from the languages, and what it reads as they mean: it ignores ``xpts`` beside an ``xscale``,
+#: and cuts what flows into SMOOTHI in the first step to whole numbers where the initial value is written as one.
+_FOR_PYSD = (
+    (re.compile(r"<xscale[^>]*/>(?=\s*(<yscale[^>]*/>\s*)?<xpts>)"), ""),
+    (re.compile(r"(SMOOTH3?I\([^()]*,\s*)(\d+)\)"), r"\1\2.0)"),
+)
+#: Of a course's largest value: by how much PySD and the program may differ on the truth.
+APART = 1e-6
 #: Numbers of each column by row.
 Made = dict[str, dict[int, Number]]
 
@@ -49,12 +60,29 @@ def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Arr
     folder = work / "truth"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"truth{case.model.suffix}"
-    path.write_text(case.text(values or case.truth), encoding="utf-8")
+    text = case.text(values or case.truth)
+    for pattern, to in _FOR_PYSD:
+        text = pattern.sub(to, text)
+    path.write_text(text, encoding="utf-8")
     names = sorted({column.variable for column in case.columns})
     command = [sys.executable, "-c", _PYSD, str(path), json.dumps(names), repr(case.nature_step)]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
-    times, courses = json.loads(made.stdout.splitlines()[-1])
-    return np.array(times), {name: np.array(course, dtype=float) for name, course in courses.items()}
+    times, listed = json.loads(made.stdout.splitlines()[-1])
+    courses = {name: np.array(course, dtype=float) for name, course in listed.items()}
+    asked = folder / f"asked{case.model.suffix}"
+    asked.write_text(case.text(values or case.truth), encoding="utf-8")
+    _same(case, asked, np.array(times), courses)
+    return np.array(times), courses
+
+
+def _same(case: Case, path: Path, times: Array, courses: dict[str, Array]) -> None:
+    """Raise where the program and PySD run a file differently: one reads it wrongly, and a person must see which."""
+    step = times[1] - times[0]
+    run = simulate(path, Scenario(time_step=step, saveper=step), save=sorted({name.split("[")[0] for name in courses}))
+    apart = {name: float(np.abs(run.cp[name].values - course).max()) for name, course in courses.items()}
+    wrong = [name for name, course in courses.items() if not apart[name] <= APART * np.abs(course).max()]
+    if wrong:
+        raise ValueError(f"{case.model}: PySD and the program differ on {', '.join(wrong)}")
 
 
 def windows(case: Case, column: Column, initial: float) -> list[tuple[int, float, float]]:
