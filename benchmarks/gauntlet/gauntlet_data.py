@@ -27,7 +27,7 @@ path, names, step = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])
 model = (pysd.read_vensim if path.endswith(".mdl") else pysd.read_xmile)(path)
 step = step or float(model["time_step"])
 run = model.run(return_columns=sorted({name.split("[")[0] for name in names}), time_step=step, saveper=step)
-print(json.dumps([run.index.tolist(), {name: run[name].tolist() for name in names}]))
+print(json.dumps([float(run.index[0]), step, {name: run[name].tolist() for name in names}]))
 """
 
 
@@ -67,17 +67,18 @@ def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Arr
     names = sorted({column.variable for column in case.columns})
     command = [sys.executable, "-c", _PYSD, str(path), json.dumps(names), repr(case.nature_step)]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
-    times, listed = json.loads(made.stdout.splitlines()[-1])
+    # PySD rounds its times to seven digits
+    start, step, listed = json.loads(made.stdout.splitlines()[-1])
     courses = {name: np.array(course, dtype=float) for name, course in listed.items()}
+    times = start + step * np.arange(len(next(iter(courses.values()))))
     asked = folder / f"asked{case.model.suffix}"
     asked.write_text(case.text(values or case.truth), encoding="utf-8")
-    _same(case, asked, np.array(times), courses)
-    return np.array(times), courses
+    _same(case, asked, step, courses)
+    return times, courses
 
 
-def _same(case: Case, path: Path, times: Array, courses: dict[str, Array]) -> None:
+def _same(case: Case, path: Path, step: float, courses: dict[str, Array]) -> None:
     """Raise where the program and PySD run a file differently: one reads it wrongly, and a person must see which."""
-    step = times[1] - times[0]
     run = simulate(path, Scenario(time_step=step, saveper=step), save=sorted({name.split("[")[0] for name in courses}))
     apart = {name: float(np.abs(run.cp[name].values - course).max()) for name, course in courses.items()}
     wrong = [name for name, course in courses.items() if not apart[name] <= APART * np.abs(course).max()]

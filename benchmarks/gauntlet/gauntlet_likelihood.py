@@ -22,6 +22,7 @@ from calibration.study.observations import Count
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.model.expr import Const
 from cipark_sd.naming import canonical
 
 #: Draws of a posterior from which searches may begin.
@@ -116,7 +117,7 @@ class Fitted:
         parameters = self.density.space.parameters
         for place, parameter in enumerate(parameters):
             bare, _, element = parameter.name.partition("[")
-            numbers = self.case.truth.get(_spelled(bare, self.case)) or self.case.constant(bare)
+            numbers = self.case.truth.get(_spelled(bare, self.case)) or self.case.constant(bare) or self._initial(bare)
             if parameter.target == "model" and numbers:
                 theta[place] = numbers[0] if len(numbers) == 1 else numbers[self._element(element.rstrip("]"))]
         noise = np.array([i for i, parameter in enumerate(parameters) if parameter.target == "noise"], dtype=int)
@@ -126,6 +127,12 @@ class Fitted:
         starts = [surface.box(theta), *(np.full(len(noise), share) for share in (0.3, 0.5, 0.7))]
         tops = [surface.climb(start) for start in starts]
         return surface.theta(max(tops, key=lambda top: top[1])[0][None, :])[0]
+
+    def _initial(self, name: str) -> tuple[float, ...]:
+        """The number that a stock starts from in the file; empty where it is none."""
+        stocks = {canonical(stock.name): stock for stock in read_model(self.case.model).stocks}
+        pieces = stocks[canonical(name)].pieces if canonical(name) in stocks else ()
+        return tuple(piece.initial.value for piece in pieces if isinstance(piece.initial, Const))
 
     def _element(self, element: str) -> int:
         """The position of an element in its range."""
