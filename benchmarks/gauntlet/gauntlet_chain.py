@@ -72,14 +72,15 @@ def study_folder(folder: Path) -> Path | None:
     return next((path.parent for path in sorted(folder.glob("*/problem.toml"))), None)
 
 
-def _with_finer_step(study: Path, printed: Path) -> bool:
-    """Whether the first sentence asked for a smaller time step, which the study has now, as a person would type it."""
+def _with_remedy(study: Path, printed: Path) -> bool:
+    """Whether the first sentence asked for a smaller time step or another method, which the study has now."""
     first = " ".join(printed.read_text().split()[:80])
-    wanted_step = re.search(r"THE TIME STEP IS TOO COARSE.*a smaller step, of (\S+) or less", first)
-    if wanted_step is None:
+    wanted = re.search(r"THE TIME STEP IS TOO COARSE.*: write (.+) under \[model\] in problem.toml", first)
+    if wanted is None:
         return False
     problem = study / "problem.toml"
-    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\nstep = {wanted_step[1]}", problem.read_text(), count=1)
+    lines = wanted[1].replace(" and ", "\n")
+    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\n{lines}", problem.read_text(), count=1)
     problem.write_text(text)
     return True
 
@@ -107,7 +108,7 @@ def run_chain(case: Case, folder: Path, slack: float = 1.0) -> list[Step]:
             break
         steps.append(run(words, folder, name, int(min(limits[name], left))))
         output = folder / "cipark-output" / study.name
-        if name == "calibrate" and _with_finer_step(study, folder / "calibrate.out"):
+        if name == "calibrate" and _with_remedy(study, folder / "calibrate.out"):
             coarse = steps.pop()
             steps.append(run(words, folder, name, int(min(limits[name], left - coarse.cpu))))
         if name == "calibrate" and output.exists():

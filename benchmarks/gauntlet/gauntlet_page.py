@@ -26,7 +26,7 @@ cipark policy STUDY --runs 100
 cipark sensitivity STUDY --rows 256
 ```
 
-Where the first sentence asks for a smaller time step, the study gets that step and is calibrated again. Data of cases
+Where the first sentence asks for a smaller time step or another method, the study gets it and is calibrated again. Data of cases
 that need it are made with an eighth of the model's step, as nature has none.
 
 ## What is asked

@@ -11,7 +11,7 @@ from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.verification import Replication, replication
+from calibration.fit.verification import COARSE, Replication, replication, shift_at_half_the_step
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -103,19 +103,22 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             on_progress=searched,
         )
         yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
-        if settings.profiles:
+        # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
+        is_coarse = shift_at_half_the_step(optimum, settings.engine) > COARSE
+        if settings.profiles and not is_coarse:
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
             yield made
         if settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
-        elif may_sample(problem, settings) and is_cheap(density):
+        elif may_sample(problem, settings) and is_cheap(density) and not is_coarse:
             drawn = _sampled(density, settings, brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
             yield made
         # draws that can be trusted give each number with its interval: a profile would be a second one
-        if settings.profiles and not (made.draws is not None and made.draws.sampled.converged):
+        is_sampled = made.draws is not None and made.draws.sampled.converged
+        if settings.profiles and not is_sampled and not is_coarse:
             predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
             yield made

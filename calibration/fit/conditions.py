@@ -20,7 +20,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.runs import Runs, runs_words, series_runs
 from calibration.fit.shares import DECIDES, shares
 from calibration.fit.verdict import Side, Verdict
-from calibration.fit.verification import COARSE, finer_step, half_step_sentence
+from calibration.fit.verification import COARSE, half_step_sentence, remedy
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import to_scale
@@ -131,8 +131,8 @@ class Conditions:
         Whether profiles were computed.
     shift : float
         How far half the time step moves an expected number, in standard deviations of its noise.
-    finer : float
-        A time step that is fine enough, about.
+    remedy : str
+        What to write into problem.toml where that is too far.
     """
 
     parameters: tuple[ParameterVerdict, ...]
@@ -141,7 +141,7 @@ class Conditions:
     levels: tuple[RunningTotal, ...]
     profiled: bool
     shift: float = 0.0
-    finer: float = float("nan")
+    remedy: str = ""
 
     def of(self, name: str) -> ParameterVerdict | None:
         """The verdict of a fitted parameter, None of any other."""
@@ -150,7 +150,7 @@ class Conditions:
     @property
     def first(self) -> str:
         """What makes all numbers doubtful, and so is said before any of them; empty where nothing does."""
-        return half_step_sentence(self.shift, self.finer) if self.shift > COARSE else ""
+        return half_step_sentence(self.shift, self.remedy) if self.shift > COARSE else ""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ def conditions(
         )
     levels = cumulative_levels(problem.model, problem.observations)
     runs = series_runs(rows, problem.observations)
-    return Conditions(tuple(verdicts), held, runs, levels, bool(by_profile), shift, finer_step(problem, shift))
+    return Conditions(tuple(verdicts), held, runs, levels, bool(by_profile), shift, remedy(optimum, shift, engine))
 
 
 def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:

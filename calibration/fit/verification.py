@@ -15,6 +15,7 @@ import numpy as np
 from calibration.fit.optimise import Optimum
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import CalibrationProblem
+from calibration.study.sections import by_method
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines.registry import REFERENCE, choose
@@ -32,6 +33,8 @@ TOLERANCE = 1e-9
 #: Move of an expected number at half the time step, in standard deviations of its noise, above which no interval is
 #: judged, and above which a fit is of no use.
 COARSE, UNUSABLE = 0.3, 1.0
+#: How often Runge-Kutta's method of order four reads the slopes of a step.
+SLOPES = 4
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
 #: The option that asks for the comparison whatever it takes.
@@ -181,40 +184,57 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     Of the fitted numbers at the estimate, whose parameters stay as they are. NaN with PySD, where it takes too long;
     infinite where the model fails.
     """
-    from calibration.fit.residuals import fitted
-
     if not choose(engine).compiled:
         return float("nan")
-    density = optimum.goal.density
-    problem = density.problem
+    return _shift(optimum, optimum.goal.density.problem, engine)
+
+
+def _shift(optimum: Optimum, problem: CalibrationProblem, engine: str) -> float:
+    """Of :func:`shift_at_half_the_step` for a ``problem`` whose model may be integrated otherwise than in the fit."""
+    from calibration.fit.residuals import fitted
+
     half = resolve(problem.model, problem.scenario).time_step / 2
-    finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
-    before, after = fitted(density, optimum.theta), fitted(finer, optimum.theta)
+    halved = replace(problem, scenario=problem.scenario | Scenario("", time_step=half))
+    before, after = (fitted(posterior(at, choose(engine)), optimum.theta) for at in (problem, halved))
     judged = (before["use"] == "fit") & (before["sd"] > 0)
     shifts = ((after["expected"] - before["expected"]).abs() / before["sd"])[judged]
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 
-def finer_step(problem: CalibrationProblem, shift: float) -> float:
-    """The step, by halving, that brings ``shift`` within :data:`COARSE`: the error of Euler's method halves as well."""
-    halvings = math.ceil(math.log2(shift / COARSE)) if COARSE < shift < math.inf else 0
-    return float(resolve(problem.model, problem.scenario).time_step / 2.0**halvings)
+def remedy(optimum: Optimum, shift: float, engine: str) -> str:
+    """What brings ``shift`` within :data:`COARSE`, as lines of problem.toml; empty where nothing is needed or known.
+
+    A smaller step, by halving, since the error of Euler's method halves as well; or Runge-Kutta's method where it costs
+    less, which reads the slopes of a step four times.
+    """
+    if not COARSE < shift < math.inf:
+        return ""
+    problem = optimum.goal.density.problem
+    step, smaller = resolve(problem.model, problem.scenario).time_step, 2.0 ** math.ceil(math.log2(shift / COARSE))
+    if problem.model.time.method == "euler":
+        otherwise = replace(problem, model=by_method(problem.model, "rk4"))
+        for halvings in range(math.ceil(math.log2(smaller / SLOPES))):
+            at = step / 2.0**halvings
+            scenario = problem.scenario | Scenario("", time_step=at)
+            if _shift(optimum, replace(otherwise, scenario=scenario), engine) <= COARSE:
+                return 'method = "rk4"' + (f" and step = {at:g}" if halvings else "")
+    return f"step = {step / smaller:g}"
 
 
-def half_step_sentence(shift: float, finer: float = math.nan) -> str:
+def half_step_sentence(shift: float, remedy: str = "") -> str:
     """What is said of :func:`shift_at_half_the_step`; nothing where it was not computed.
 
-    ``finer`` is the step to advise where this one is too coarse.
+    ``remedy`` is the line to advise where the step is too coarse.
     """
     if np.isnan(shift):
         return ""
     if np.isinf(shift):
         return "With half the time step the model fails at the estimate: the time step decides, and not the model."
     if shift > COARSE:
-        advised = f", of {finer:g} or less" if math.isfinite(finer) else ""
+        advised = f": write {remedy} under [model] in problem.toml" if remedy else ""
         return (
             f"THE TIME STEP IS TOO COARSE: half the step moves an expected number by {number(shift, digits=2)} of its "
-            f"noise, where {COARSE:g} is allowed: the estimate may depend on the step; no "
-            f"interval is judged. Fit with a smaller step{advised} (step in [model] of problem.toml)."
+            f"noise, where {COARSE:g} is allowed: the estimate may depend on the step, so no interval is judged. "
+            f"Fit with a smaller step or another method{advised}."
         )
     return f"Halving the time step changes no expected value by more than {number(shift, digits=2)} of its noise."

@@ -73,6 +73,14 @@ class Pooling:
 _FILES = "a file or a list of files with values of the model's data variables"
 
 
+def by_method(model: Model, method: Integration) -> Model:
+    """The model under another integration method, with a digest of its own: its numbers are others."""
+    if method == model.time.method:
+        return model
+    digest = digest_of(model.digest.encode(), method.encode())
+    return replace(model, time=replace(model.time, method=method), digest=digest)
+
+
 def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
     """The model, which may raise its own errors: without it nothing else can be checked."""
     keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
@@ -86,11 +94,7 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
     model = read_model(file, allow_files=allow_files, series=series)
     method = section.choice("method", METHODS, "euler") if "method" in section else model.time.method
     section.note_unread()
-    if method != model.time.method:
-        # another method makes other numbers, so that nothing computed with the file's own may be taken for them
-        digest = digest_of(model.digest.encode(), method.encode())
-        model = replace(model, time=replace(model.time, method=method), digest=digest)
-    return model, Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
+    return by_method(model, method), Scenario("", {key: value for key, value in span.items() if math.isfinite(value)})
 
 
 def calendar_section(section: Section, model: Model) -> Calendar:
