@@ -205,7 +205,7 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
     """What brings ``shift`` within :data:`COARSE`, as lines of problem.toml; empty where nothing is needed or known.
 
     A smaller step, by halving, since the error of Euler's method halves as well; or Runge-Kutta's method where it costs
-    less, which reads the slopes of a step four times.
+    no more, which reads the slopes of a step four times.
     """
     if not COARSE < shift < math.inf:
         return ""
@@ -213,7 +213,7 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
     step, smaller = resolve(problem.model, problem.scenario).time_step, 2.0 ** math.ceil(math.log2(shift / COARSE))
     if problem.model.time.method == "euler":
         otherwise = replace(problem, model=by_method(problem.model, "rk4"))
-        for halvings in range(math.ceil(math.log2(smaller / SLOPES))):
+        for halvings in range(1 + int(math.log2(smaller / SLOPES)) if smaller >= SLOPES else 0):
             at = step / 2.0**halvings
             scenario = problem.scenario | Scenario("", time_step=at)
             if _shift(optimum, replace(otherwise, scenario=scenario), engine) <= COARSE:
