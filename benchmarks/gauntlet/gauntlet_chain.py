@@ -67,6 +67,10 @@ def run(command: Sequence[str], folder: Path, name: str, limit: int) -> Step:
     return Step(name, shlex.join(command), -1 if stopped else process.returncode, round(cpu, 1), limit, last[:300])
 
 
+#: How often a person follows the advice on the time step.
+TRIES = 3
+
+
 def study_folder(folder: Path) -> Path | None:
     """What new-study has made."""
     return next((path.parent for path in sorted(folder.glob("*/problem.toml"))), None)
@@ -79,8 +83,10 @@ def _with_remedy(study: Path, printed: Path) -> bool:
     if wanted is None:
         return False
     problem = study / "problem.toml"
-    lines = wanted[1].replace(" and ", "\n")
-    text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\n{lines}", problem.read_text(), count=1)
+    text = problem.read_text()
+    for line in wanted[1].split(" and "):
+        text = re.sub(rf"(?m)^{line.split(' ')[0]} = .*\n", "", text, count=1)
+        text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\n{line}", text, count=1)
     problem.write_text(text)
     return True
 
@@ -108,9 +114,11 @@ def run_chain(case: Case, folder: Path, slack: float = 1.0) -> list[Step]:
             break
         steps.append(run(words, folder, name, int(min(limits[name], left))))
         output = folder / "cipark-output" / study.name
-        if name == "calibrate" and _with_remedy(study, folder / "calibrate.out"):
-            coarse = steps.pop()
-            steps.append(run(words, folder, name, int(min(limits[name], left - coarse.cpu))))
+        for _ in range(TRIES if name == "calibrate" else 0):
+            if not _with_remedy(study, folder / "calibrate.out"):
+                break
+            left -= steps.pop().cpu
+            steps.append(run(words, folder, name, int(min(limits[name], left))))
         if name == "calibrate" and output.exists():
             # the second call writes into the same folder
             shutil.copytree(output, folder / "fast", ignore=shutil.ignore_patterns("checkpoints", "*.p??", "*.svg"))
