@@ -26,8 +26,8 @@ cipark policy STUDY --runs 100
 cipark sensitivity STUDY --rows 256
 ```
 
-Where the first sentence asks for a smaller time step or another method, the study gets it and is calibrated again. Data of cases
-that need it are made with an eighth of the model's step, as nature has none.
+Where the first sentence asks for a smaller time step or another method, the study gets it and is calibrated again. Data
+of cases that need it are made with an eighth of the model's step, as nature has none.
 
 ## What is asked
 
