@@ -12,6 +12,7 @@ from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.frontends.model_file import as_model
+from cipark_sd.model.links import causes
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Override, Scenario
 from cipark_sd.words_elsewhere import answered
@@ -143,19 +144,21 @@ def course(
 def first_non_finite(columns: Columns, times: NDArray[np.float64], values: Mapping[str, NDArray[np.float64]]) -> str:
     """Where a run first leaves the numbers, such as ``'Stock[A] is inf at time 3'``; empty when it never does.
 
-    Elements that have no equation in the file are no numbers and do not count.
+    Of several at one time it is the first in whose equation none of the others stands. Elements that have no equation
+    in the file are no numbers and do not count.
     """
-    earliest: tuple[int, str] | None = None
+    earliest: dict[str, tuple[int, str]] = {}
     for name, array in values.items():
         flat = array.reshape(len(times), -1)
-        bad = ~np.isfinite(flat)
-        if not bad.any():
-            continue
-        rows, positions = np.nonzero(bad & (columns.places[name].reshape(-1) >= 0))
-        if not len(rows) or (earliest is not None and rows[0] >= earliest[0]):
-            continue
-        variable = columns.model.by_name[name]
-        element = ",".join(columns.model.elements(variable)[positions[0]])
-        label = f"{variable.label}[{element}]" if element else variable.label
-        earliest = (int(rows[0]), f"{label} is {flat[rows[0], positions[0]]:g} at time {times[rows[0]]:g}")
-    return earliest[1] if earliest else ""
+        rows, positions = np.nonzero(~np.isfinite(flat) & (columns.places[name].reshape(-1) >= 0))
+        if len(rows):
+            variable = columns.model.by_name[name]
+            element = ",".join(columns.model.elements(variable)[positions[0]])
+            label = f"{variable.label}[{element}]" if element else variable.label
+            earliest[name] = int(rows[0]), f"{label} is {flat[rows[0], positions[0]]:g} at time {times[rows[0]]:g}"
+    first = min((row for row, _ in earliest.values()), default=None)
+    marks = {name: mark for name, (row, mark) in earliest.items() if row == first}
+    of_their_own = (
+        name for name in marks if marks.keys().isdisjoint(causes(columns.model, columns.model.by_name[name]))
+    )
+    return marks[next(of_their_own, next(iter(marks)))] if marks else ""

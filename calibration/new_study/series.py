@@ -21,7 +21,7 @@ from calibration.new_study.points import Point
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue, UnusableInput
+from cipark_sd.errors import InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
@@ -133,16 +133,20 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     Raises
     ------
     InvalidValue
-        For a cell that is neither a number nor empty, and for a column without numbers.
+        For a cell that is neither a number nor empty.
+    UnusableInput
+        For a column without numbers.
+    Problems
+        For several such cells.
     """
     texts = sheet.column(match.column)
     read = sheet.reader(texts)
     # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
     values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
-    for i, value in zip(axis.rows, values, strict=True):
-        if math.isnan(value) and not is_missing(texts[i]):
-            expected = "a number, or nothing where it is missing"
-            raise InvalidValue(match.column, texts[i], expected, where=f"{sheet.name} line {sheet.lines[i]}")
+    expected = "a number, or nothing where it is missing"
+    wrong = [i for i, value in zip(axis.rows, values, strict=True) if math.isnan(value) and not is_missing(texts[i])]
+    places = {i: f"{sheet.name} line {sheet.lines[i]}" for i in wrong}
+    raise_all(sheet.name, [InvalidValue(match.column, texts[i], expected, where=places[i]) for i in wrong])
     if np.isfinite(values).sum() < 2:
         has = "no number" if np.isnan(values).all() else "one number only"
         raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)

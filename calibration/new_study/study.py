@@ -18,14 +18,14 @@ from calibration.new_study.matching import Match, flows, likeness, matches, obse
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
 from calibration.new_study.points import Point, point_in
 from calibration.new_study.scale import check_scales
-from calibration.new_study.series import Series, point, reading, series, shape
+from calibration.new_study.series import Reading, Series, point, reading, series, shape
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
 from cipark_sd.files import draft_of, file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
@@ -243,7 +243,15 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
 def _series(
     model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: NewStudyRequest, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
-    readings = [reading(sheet, axis, match, request.scale.get(match.column, 1.0)) for match in matched]
+    readings, problems = list[Reading](), list[CiparkError]()
+    for match in matched:
+        try:
+            readings.append(reading(sheet, axis, match, request.scale.get(match.column, 1.0)))
+        except Problems as several:
+            problems += several.problems
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(sheet.name, problems)
     moving = flows(model)
     shapes = [shape(data, model, moving) for data in readings]
     if request.level_at is not None and axis.days:

@@ -111,16 +111,16 @@ def command(request: Request) -> Result:
         observed = _observed(model, display, request.data) if figure_file else ()
         save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
         times = [time_of(model, text, "--at") for text in at] or None
-        run = partial(_runs, model, scenarios, save=save, engine=request.engine, method=request.method)
+        run = partial(_runs, model, scenarios, engine=request.engine, method=request.method)
         with busy(f"Running {model.name}"):
-            runs = run(times=times)
+            runs = run(save=save, times=times)
         observed = _inside(observed, _times(runs), explicit=request.data is not None)
         _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
         whole = runs
-        if times is not None and _broken(runs):
-            # at chosen times it shows later than it began
+        if _broken(runs) and not (times is None and save is None):
+            # it shows at other times, and in other variables, than where it began
             with busy("Looking for where it began"):
-                whole = run(times=None)
+                whole = run(save=None, times=None)
         broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
         if broken:
             message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"

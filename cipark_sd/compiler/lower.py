@@ -77,8 +77,9 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
             outputs.append((name, lowering.demanded((name, "run"))))
         except CiparkError as problem:
             problems.append(problem)
-    # elements of one variable are refused for one reason
-    raise_all(model.name, list({str(problem): problem for problem in problems}.values()))
+    # elements of one variable are refused for one reason, and a loop is one wherever it is entered
+    reasons = {frozenset(p.loop) if isinstance(p, AlgebraicLoop) else str(p): p for p in reversed(problems)}
+    raise_all(model.name, list(reversed(reasons.values())))
     lowering.finish()
     return lowering.program(tuple(outputs))
 

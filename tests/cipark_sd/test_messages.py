@@ -249,7 +249,7 @@ def test_the_example_of_a_column_names_a_stock_before_a_flow(study: Path) -> Non
         ("a = 1 ~~|\nb = NONESUCH(a) ~~|", r"^model\.mdl:3, 'b': has no function 'nonesuch'; write it with"),
         ("a = QUEUE FIFO(1) ~~|", r"^model\.mdl:2: 'a' uses QUEUE FIFO, which is not supported here; model the queue"),
         ("R: p, q ~~|\nv[R] = 1 ~~|\nb = v[R] ~~|", r"^model\.mdl:4: the equation of 'b' uses the subscript 'R'"),
-        ("a = b ~~|\nb = a + 1 ~~|", r"model\.mdl:2: algebraic loop a -> b -> a; put a stock"),
+        ("a = b ~~|\nb = a + 1 ~~|", r"^model\.mdl:2: algebraic loop a -> b -> a; put a stock"),
         ("a = 2,5 ~~|\n", r"lists 2 numbers where one belongs; a decimal number has a point, such as 2\.5"),
         ("R: p, q ~~|\na[R] = 1, 2, 3 ~~|\n", r"lists 3 numbers for 2 elements"),
         ("a = 1 ~~|\na = 2 ~~|", r"^model\.mdl:2: the equation of 'a' is defined twice; keep one"),

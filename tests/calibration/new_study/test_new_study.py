@@ -660,6 +660,11 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
         ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
+        (
+            "day,infected\n1,3\n2,many\n3,4\n4,few\n5,6\n",
+            [],
+            r"2 problems:\n  - .*line 3: .*'many'.*\n  - .*line 5: .*'few'",
+        ),
         ("day,infected\n1,3\n2,4\nprovisional,9\n", [], r"'provisional', expected a number, as 1 is: mend the cell"),
         ("day,infected\n1,3\n2,4\nTotal,7\n3,5\n", [], r"line 4: day is 'Total', .*, or take the row out if it is no"),
         (

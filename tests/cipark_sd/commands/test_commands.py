@@ -201,6 +201,12 @@ def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_
     assert "error: x is inf at time 0.25, and has no number at the end of the run" in result.stderr
 
 
+def test_the_first_to_break_is_named_though_it_is_not_shown(write_mdl: Write) -> None:
+    """At time 0 the ratio breaks, and with it what reads it; the stock follows a step later."""
+    path = write_mdl("grows = 2 * ratio ~~| x = INTEG(grows, 0) ~~| ratio = 1 / held ~~| held = 0 ~~|")
+    assert "error: ratio is inf at time 0, and has no number at the end" in cipark("run", path, "--at", "10").stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--save-every", "0.25"], ["--at", "2001.5"]])
 def test_the_column_of_times_is_the_model_s_own_time(write_mdl: Write, options: list[str]) -> None:
     path = write_mdl("level = INTEG(1, 0) ~~|\n", final=2004, step=0.25)
