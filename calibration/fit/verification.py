@@ -18,6 +18,7 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.sections import by_method
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import unroll
+from cipark_sd.engines.base import SLOPES
 from cipark_sd.engines.registry import REFERENCE, choose
 from cipark_sd.errors import CiparkError
 from cipark_sd.scenarios import Scenario, resolve
@@ -33,8 +34,6 @@ TOLERANCE = 1e-9
 #: Move of an expected number at half the time step, in standard deviations of its noise, above which no interval is
 #: judged, and above which a fit is of no use.
 COARSE, UNUSABLE = 0.3, 1.0
-#: How often Runge-Kutta's method of order four reads the slopes of a step.
-SLOPES = 4
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
 #: The option that asks for the comparison whatever it takes.
@@ -213,7 +212,8 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
     step, smaller = resolve(problem.model, problem.scenario).time_step, 2.0 ** math.ceil(math.log2(shift / COARSE))
     if problem.model.time.method == "euler":
         otherwise = replace(problem, model=by_method(problem.model, "rk4"))
-        for halvings in range(1 + int(math.log2(smaller / SLOPES)) if smaller >= SLOPES else 0):
+        affordable = smaller / SLOPES["rk4"]
+        for halvings in range(1 + int(math.log2(affordable)) if affordable >= 1 else 0):
             at = step / 2.0**halvings
             scenario = problem.scenario | Scenario("", time_step=at)
             if _shift(optimum, replace(otherwise, scenario=scenario), engine) <= COARSE:

@@ -61,6 +61,10 @@ class Inputs:
         return np.array([self.grid.step, self.grid.times[0], self.final_time, self.grid.saveper], dtype=float)
 
 
+#: How often a method computes the slopes of a step.
+SLOPES = {"euler": 1, "rk2": 2, "rk4": 4}
+
+
 def fixed_method(method: Method) -> str:
     """The method that is run: the automatic variants of Vensim are run with the file's own step."""
     return method.removesuffix("_auto")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.base import Inputs, Values
+from cipark_sd.engines.base import SLOPES, Inputs, Values, fixed_method
 from cipark_sd.engines.compiled import CompiledEngine, by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import adjoint_of, program_for
@@ -63,8 +63,9 @@ class Repeated:
 
     @cached_property
     def n_operations(self) -> int:
-        """Operations of one run that are computed anew at each of its steps, all steps together."""
-        return len(self._program.dynamic) * len(self._single[0].grid.times)
+        """Operations of one run that are computed anew for the slopes of each of its steps, all steps together."""
+        slopes = SLOPES[fixed_method(self._program.method)]
+        return len(self._program.dynamic) * slopes * len(self._single[0].grid.times)
 
     @cached_property
     def _names(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
 from calibration.sampling.trajectories import LEAST, TrajectoryDraws
+from calibration.study.sections import by_method
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoint, Checkpoints
 from cipark_sd.engines.registry import choose
@@ -317,3 +318,5 @@ def test_a_larger_model_affords_fewer_steps(tmp_path: Path) -> None:
     assert steps(1) == MOST_STEPS
     assert steps(256) == pytest.approx(steps(128) / 2, rel=0.2)
     assert steps(2048) == LEAST_STEPS < steps(256)
+    four = replace(problem, model=by_method(problem.model, "rk4"), scenario=Scenario("", time_step=step / 64))
+    assert affordable_steps(posterior(four, choose("native"))) == pytest.approx(steps(256), rel=0.1)
