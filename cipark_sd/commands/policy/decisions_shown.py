@@ -74,7 +74,8 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     rows, level = [], ""
     for row in rows_of(result, outcome):
         if row["alternative"] == BASE:
-            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {row['level_class']}"
+            kind = row["level_class"].replace("informed", "a forecast")
+            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
             continue
         change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
         cells = [("alternative", title_of(about, row["alternative"])), ("change", change)]

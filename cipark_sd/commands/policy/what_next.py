@@ -191,8 +191,8 @@ class _First:
             row = self.rows[id_, outcome]
             ends = (row[of], row[f"{of}_low"], row[f"{of}_high"])
             words = text(*ends, self._counted(outcome), sign=decision is not None)
-            # what nothing is done for is a forecast: no data inform it
-            forecast = decision is None and outcome == self.main.id and row["level_class"] == "informed"
+            # a level to come is a forecast: no data inform it
+            forecast = decision is None and row["level_class"] == "informed"
             return Value(words, "not decided" if forecast else self._class(row))
 
         row = self.rows[id_, self.main.id]
