@@ -16,8 +16,8 @@ _HEAD = """# Functions
 `tools/functions_page.py` writes this page from the rows of `cipark_sd/compiler/functions`, which readers, compiler,
 units check and exporters share. Parameters in square brackets may be missing. Units are asked of the arguments in
 order, the last of any further ones: *same* all agree, *none* dimensionless, *time* the unit of time, *rate* 1/time,
-*any* not looked at; behind the arrow is the result's, where it is another than those of all arguments. *own*: by the arguments' own. A
-dash: written with other functions.
+*any* not looked at; behind the arrow is the result's, where it differs; *own* is by the arguments' own. A dash: written
+with other functions.
 
 | Vensim | XMILE | units |
 |---|---|---|"""

@@ -69,8 +69,8 @@ def _first_screen(
         for line in sentences(page.headlines[:1])
     ]
 
-    def said(line: Callable[[FirstScreen], str], more: Sequence[tuple[str, str]] = ()) -> str:
-        of = [*((name, line(screen)) for name, _, screen in screens), *more][:_PARTS]
+    def quoted(line: Callable[[FirstScreen], str], records: Sequence[tuple[str, str]] = ()) -> str:
+        of = [*((name, line(screen)) for name, _, screen in screens), *records][:_PARTS]
         return " ".join(f"{name}: {text}" for name, text in of if text)
 
     quantities = "quantity has" if differing == 1 else "quantities have"
@@ -79,9 +79,9 @@ def _first_screen(
     screen = FirstScreen(
         subject=f"From {', '.join(names)}",
         title=f"{len(pages)} analyses together: {title}",
-        known=said(lambda screen: screen.known, numbers),
-        not_known=said(lambda screen: screen.not_known),
-        assumed=said(lambda screen: screen.assumed),
+        known=quoted(lambda screen: screen.known, numbers),
+        not_known=quoted(lambda screen: screen.not_known),
+        assumed=quoted(lambda screen: screen.assumed),
         limits=" ".join(dict.fromkeys(screen.limits for _, _, screen in screens[:_PARTS])),
         cautions=tuple(mixed),
         picture=picture,

@@ -45,14 +45,14 @@ class First(Part[Findings]):
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where nothing was found."""
         records = [record for part in self.of for record in part.headlines(findings)]
-        said = _said(findings, records)
-        if said is not None:
+        summary = _summary(findings, records)
+        if summary is not None:
             picture = next(pictures.show("answer", _caption(findings)), None)
-            yield Section("In short", (first_screen(findings, said, picture),))
+            yield Section("In short", (first_screen(findings, summary, picture),))
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Summary:
     """A title, and what is known, not known and assumed of the effects."""
 
     title: str
@@ -61,22 +61,22 @@ class Said:
     assumed: Sequence[str] = ()
 
 
-def first_screen(findings: Findings, said: Said, picture: Picture | None = None) -> FirstScreen:
-    """What was said of effects, beside what all of it rests on."""
+def first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
+    """The summary of effects, beside what all of it rests on."""
     about = findings.about
     structures = (
         f"Which of {len(about.rivals)} structures is right."
         if about.several
         else "Whether the equations are right: this is one structure."
     )
-    assumed = [*said.assumed, *_assumed_beside(findings)]
+    assumed = [*summary.assumed, *_assumed_beside(findings)]
     doubts = [about.basis] if about.doubtful else []
     doubts += [f"{about.misfit}, so that intervals are too narrow"] if about.misfit else []
     return FirstScreen(
         subject=f"{about.catalogue.title}: {_where(about)}",
-        title=said.title,
-        known=" ".join([*said.known, *_informed(findings)]) or NOTHING[about.unseen],
-        not_known=" ".join([*said.open, structures]),
+        title=summary.title,
+        known=" ".join([*summary.known, *_informed(findings)]) or NOTHING[about.unseen],
+        not_known=" ".join([*summary.open, structures]),
         assumed=" ".join(assumed) or "The equations, and what they leave out.",
         limits=f"{rests_on(about)} Effects are of expected numbers, without the noise of counts.",
         cautions=tuple(f"{text[:1].upper()}{text[1:]}." for text in doubts),
@@ -84,7 +84,7 @@ def first_screen(findings: Findings, said: Said, picture: Picture | None = None)
     )
 
 
-def _said(findings: Findings, records: Sequence[Headline]) -> Said | None:
+def _summary(findings: Findings, records: Sequence[Headline]) -> Summary | None:
     about, effects, signs = findings.about, findings.of(Effects), findings.of(Signs)
     if effects is not None:
         return of_effects(effects, about)
@@ -96,7 +96,7 @@ def _said(findings: Findings, records: Sequence[Headline]) -> Said | None:
     title = f"{first.title or first.dated}: {first.brief}"
     # of these no class is known
     lines = sentences(records[: EFFECTS + 1])
-    return Said(title, assumed=lines) if about.unseen else Said(title, open=lines)
+    return Summary(title, assumed=lines) if about.unseen else Summary(title, open=lines)
 
 
 def _where(about: About) -> str:
@@ -116,7 +116,7 @@ def _caption(findings: Findings) -> str:
     return f"{_where(about)}: {content}, {shown}."
 
 
-def of_effects(effects: Effects, about: About) -> Said:
+def of_effects(effects: Effects, about: About) -> Summary:
     """The largest effects by their class; where there is no class none is known."""
     outcome, at = about.catalogue.headline
     frame = effects.differences
@@ -128,7 +128,7 @@ def of_effects(effects: Effects, about: About) -> Said:
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
     open_ = [row for row in sure if row[1] not in effects.assumed]
     largest = sorted(open_, key=lambda row: (_place(classes.get(row[1])), -abs(row[2]["median"])))
-    # what no number tells apart is said once
+    # what no number distinguishes is named once
     apart = {tuple(row[end] for end in ("median", "low90", "high90")): (title, policy, row)
              for title, policy, row in reversed(largest)}  # fmt: skip
     many = about.bases[about.first].n > 1
@@ -152,11 +152,11 @@ def of_effects(effects: Effects, about: About) -> Said:
     some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
     base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
     if about.unseen:
-        return Said(title, assumed=lines["undecided"])
+        return Summary(title, assumed=lines["undecided"])
     if not many:
         doubt = "How far these lie from those of other fits:"
-        return Said(title, [f"With nothing changed: {base}, at the best fit."], [doubt, *lines["undecided"]])
-    return Said(title, lines["informed"], lines["undecided"], some if names else [])
+        return Summary(title, [f"With nothing changed: {base}, at the best fit."], [doubt, *lines["undecided"]])
+    return Summary(title, lines["informed"], lines["undecided"], some if names else [])
 
 
 def _place(effect: EffectClass | None) -> int:
@@ -200,14 +200,14 @@ def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
     return f"; medians over {len(medians)} structures: {low} to {high}"
 
 
-def of_signs(signs: Signs, about: About) -> Said:
+def of_signs(signs: Signs, about: About) -> Summary:
     """How many policies bring more or less under the priors; no size."""
     of = [row[0] for row in signs.signs]
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
     words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
     by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
     sure = len(of) - counts["either"]
-    return Said(
+    return Summary(
         f"Before the data, the model assumes the direction of {sure} of {len(of)} effects",
         open=("How large any effect is.",),
         assumed=(f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs.",),

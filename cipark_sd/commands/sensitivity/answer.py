@@ -60,8 +60,8 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
     for record in indices[:1]:
         name = record.estimand.partition(" of ")[2]
         for output in findings.facts.outputs:
-            driver, found, _ = name.partition(f" for {output.quantity} at ")
-            if found:
+            driver, marker, _ = name.partition(f" for {output.quantity} at ")
+            if marker:
                 return f"{output.label} depends most on {driver}"
     if reasons:
         return "Which assumption matters most is not known from so few runs"
