@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from approved import approved
 from click.testing import CliRunner, Result
 from small_study import POLICIES, small_study
 
@@ -86,6 +87,19 @@ def test_every_command_prints_one_object_and_nothing_else(name: str, folder: Pat
     assert said["command"] == name
     assert {*COMMON, *CALLS[name][1]} <= said.keys()
     assert said["exit_code"] == done.return_value
+
+
+@pytest.mark.parametrize("name", ["certify", "diff", "convert", "new-study", "ensemble", "report"])
+def test_what_a_command_prints_is_approved(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console of the others is approved beside their own tests."""
+    if name == "report":
+        called("calibrate", folder)
+        called("sensitivity", folder)
+    monkeypatch.chdir(folder)
+    arguments = [f"{text}-again" if text in ("made", "runs") else text for text in CALLS[name][0]]
+    done = CliRunner().invoke(cli, [name, *arguments], standalone_mode=False)
+    assert done.exception is None, done.output
+    approved(done.stdout)
 
 
 def test_a_verdict_is_in_the_object_and_in_the_exit_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

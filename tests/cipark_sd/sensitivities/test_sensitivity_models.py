@@ -227,7 +227,8 @@ def test_a_share_that_is_not_known_ranks_nothing_and_is_not_printed(index, share
     assert (why == "") == ranks
     if not ranks:
         said = sentences if index == "ST" else shapley_sentences
-        assert said(found, [Moment("the end", 1.0)]) == [f"y, the end: no ranking, since {why}."]
+        (line,) = said(found, [Moment("the end", 1.0)])
+        assert why in line
         assert "x1" in why
         assert "--rows" in why
         assert f"{share:g}" not in why
