@@ -7,8 +7,8 @@ Draws of the full model are those of tools/later_draws.py.
 
 import numpy as np
 from core_results import Array
-from later_draws import SEED, STUDY, Evidence, acting, bridged, fitted, structure, within
-from later_results import FULL_MODEL, Numbers, _quantiles
+from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged, fitted, structure, within
+from later_results import FULL_MODEL, Numbers, _quantiles, working
 
 from calibration.likelihood.posterior import On
 from calibration.sampling.annealing import along_powers
@@ -18,20 +18,29 @@ from calibration.sampling.free_density import FreeDensity, prior_draws
 POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
 #: Seeds of the bridges beside that of later_fit.
 BRIDGES = (1, 2)
+#: Structures of the full model that are compared on all rows.
+FULL_STRUCTURES = (FULL_MODEL[0], "starts fell", "no loop")
 
 
 def later_full() -> Numbers:
-    """Evidence and constants of the full model on the rows to 2019, and all loops of the core by a second route."""
+    """The full model on the rows to 2019 and on all, and all loops of the core by a second route."""
     name, folder = FULL_MODEL
-    first = fitted(name, "y2019", folder)
+    space = structure(name, "y2026", folder).space
+    prior = prior_draws(space, 20_000, np.random.default_rng(SEED))
     return {
-        "evidence": list(first.evidence),
-        "constants": len(first.acting),
-        "pareto_k": first.pareto_k,
-        "after": {n: _quantiles(first.of([n])) for n in first.acting},
+        "spans": {span: _facts(fitted(name, span, folder)) for span in SPANS},
+        "structures": {other: _facts(fitted(other, "y2026", folder)) for other in FULL_STRUCTURES[1:]},
+        "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(space.names)},
+        "working": working(FULL_STRUCTURES, FULL)["structures"],
         "second_route": {loops: list(from_none(loops)) for loops in POPULATIONS},
         "bridges": [across(seed) for seed in BRIDGES],
     }
+
+
+def _facts(fit: Fit) -> Numbers:
+    after = {n: _quantiles(fit.of([n])) for n in fit.acting}
+    facts = {"evidence": list(fit.evidence), "constants": len(fit.acting), "pareto_k": fit.pareto_k}
+    return facts | {"draws": len(fit.theta), "after": after}
 
 
 def across(seed: int) -> float:

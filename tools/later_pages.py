@@ -17,6 +17,24 @@ KEPT, WORDS = ROOT / "docs" / "results", ROOT / "tools" / "pages"
 STUDY = ROOT / "calibration" / "studies" / "great_stone_later"
 FORECAST = STUDY / "forecast_2026_2032.nc"
 Row = Mapping[str, Any]
+#: Both readings of the starts in the full model.
+FULL_READINGS = ("some never start", "starts fell")
+#: Gains of the full model by loop.
+FULL_GAINS = {
+    "Connectivity Scale": "R2 links",
+    "Learning Per Entrant": "R3 learning",
+    "Owner Gain": "R4 owners",
+    "Agglomeration Elasticity": "R5 firms draw firms",
+    "Reputation Strength": "R5b reputation",
+    "Host Gain": "R6 host",
+    "Fund Attraction": "R7 fund",
+    "Capability Exponent": "R3, R8 capability",
+    "Return Gain": "R9 firms gain",
+    "Fame Reach": "R10 fame",
+    "Partner Gain": "R11 partner",
+    "Lobbying Gain": "R12 lobbying",
+    "Push Gain": "B9 ministries push",
+}
 #: Forecasters of the page on the score, with what they are.
 FORECASTERS = {
     "mixture": "frozen: mixture of the four core structures",
@@ -198,11 +216,24 @@ def _loops(fit: Row) -> str:
     )
 
 
-def _readings(fit: Row) -> str:
-    reported, rows = fit["working"]["reported"], fit["working"]["structures"]
+def _readings(fit: Row, full: Row) -> str:
+    reported = fit["working"]["reported"]
+    rows = fit["working"]["structures"] | {f"full model, {n}": full["working"][n] for n in FULL_READINGS}
     lines = [("reported", *(str(number) for number in reported.values()))]
     lines += [(name, *(_band(band) for band in by_date.values())) for name, by_date in rows.items()]
     return table(("firms at work", *reported), lines)
+
+
+def _full_gains(full: Row) -> str:
+    prior, spans = full["prior"], full["spans"]
+    digits = {"Learning Per Entrant": 4}
+    return table(
+        ("loop", "gain", "before", "rows to January 2020", "rows to January 2026"),
+        (
+            (loop, gain, *(_band(of[gain], digits.get(gain, 2)) for of in (prior, *(s["after"] for s in spans.values()))))
+            for gain, loop in FULL_GAINS.items()
+        ),
+    )
 
 
 def all_loops(fit: Row, full: Row) -> dict[str, float]:
