@@ -1,6 +1,6 @@
 """The full model on the rows of great_stone_later, and a second route to the evidence of its loops and of the core's.
 
-    python tools/results.py later_full
+    python tools/results.py later_full later_loops
 
 Draws of the full model are those of tools/later_draws.py.
 """
@@ -23,7 +23,7 @@ FULL_STRUCTURES = (FULL_MODEL[0], "starts fell", "no loop")
 
 
 def later_full() -> Numbers:
-    """The full model on the rows to 2019 and on all, and all loops of the core by a second route."""
+    """The full model on the rows to 2019 and on all."""
     name, folder = FULL_MODEL
     space = structure(name, "y2026", folder).space
     prior = prior_draws(space, 20_000, np.random.default_rng(SEED))
@@ -32,6 +32,12 @@ def later_full() -> Numbers:
         "structures": {other: _facts(fitted(other, "y2026", folder)) for other in FULL_STRUCTURES[1:]},
         "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(space.names)},
         "working": working(FULL_STRUCTURES, FULL)["structures"],
+    }
+
+
+def later_loops() -> Numbers:
+    """Evidence of the core's loops by a second route, and by more bridges."""
+    return {
         "second_route": {loops: list(from_none(loops)) for loops in POPULATIONS},
         "bridges": [across(seed) for seed in BRIDGES],
     }
@@ -40,7 +46,7 @@ def later_full() -> Numbers:
 def _facts(fit: Fit) -> Numbers:
     after = {n: _quantiles(fit.of([n])) for n in fit.acting}
     facts = {"evidence": list(fit.evidence), "constants": len(fit.acting), "pareto_k": fit.pareto_k}
-    return facts | {"draws": len(fit.theta), "after": after}
+    return facts | {"sampler": fit.sampler, "converged": fit.converged, "after": after}
 
 
 def across(seed: int) -> float:

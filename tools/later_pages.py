@@ -225,21 +225,26 @@ def _readings(fit: Row, full: Row) -> str:
 
 
 def _full_gains(full: Row) -> str:
-    prior, spans = full["prior"], full["spans"]
-    digits = {"Learning Per Entrant": 4}
+    columns = (full["prior"], *(facts["after"] for facts in full["spans"].values()))
     return table(
         ("loop", "gain", "before", "rows to January 2020", "rows to January 2026"),
         (
-            (loop, gain, *(_band(of[gain], digits.get(gain, 2)) for of in (prior, *(s["after"] for s in spans.values()))))
+            (loop, gain, *(_band(of[gain], 4 if gain == "Learning Per Entrant" else 2) for of in columns))
             for gain, loop in FULL_GAINS.items()
         ),
     )
 
 
-def all_loops(fit: Row, full: Row) -> dict[str, float]:
+def _against_two_rates(fit: Row, full: Row) -> dict[str, float]:
+    """Log evidence of the full model less that of two rates, by span."""
+    rival = fit["structures"]["two rates"]
+    return {span: facts["evidence"][0] - rival[span][0] for span, facts in full["spans"].items()}
+
+
+def all_loops(fit: Row, loops: Row) -> dict[str, float]:
     """Log evidence of all loops: the bridges, the second route, and the number that covers both with its error."""
-    evidence, second = Differences(fit["structures"]), full["second_route"]["all"]
-    bridge = float(np.mean([evidence["all less none"], *full["bridges"]]))
+    evidence, second = Differences(fit["structures"]), loops["second_route"]["all"]
+    bridge = float(np.mean([evidence["all less none"], *loops["bridges"]]))
     middle, apart = (bridge + second[0]) / 2, abs(bridge - second[0]) / 2
     return {"number": middle, "error": max(apart, second[1]), "bridge": bridge, "second": second[0]}
 
@@ -287,7 +292,7 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
+def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) -> str:
     """What thirteen years decide and what they do not."""
     none = fit["constants"]["none"]
     lost, left, serious = (
@@ -299,16 +304,16 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
-        constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
+        constants=_constants(fit), readings=_readings(fit, full), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
-        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
-        together=all_loops(fit, full), bridges=1 + len(full["bridges"]),
-        full=full, chance=of["full"], worse=at_work["full"],
+        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=again["second_route"],
+        together=all_loops(fit, again), bridges=1 + len(again["bridges"]),
+        full=full["spans"], chance=of["full"], worse=at_work["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
-        two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        against=_against_two_rates(fit, full), full_gains=_full_gains(full),
         working={name: entry["mean_crps"] for name, entry in at_work["scores"].items()},
         at_work=at_work["scores"]["some never start, new study, from 2019"]["bands"][-1],
-        fund=_band(full["after"]["Fund Attraction"], 2), fame=_band(full["after"]["Fame Reach"], 2),
+        rivals=full["structures"],
     )  # fmt: skip
 
 
@@ -420,7 +425,7 @@ def main() -> None:
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
         KEPT / "later_years.md": later_years_page(
-            *map(kept_numbers, ("later_fit", "later_next", "later_full", "later_score"))
+            *map(kept_numbers, ("later_fit", "later_loops", "later_next", "later_full", "later_score"))
         ),
         KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),
