@@ -13,26 +13,41 @@ from later_results import FULL_MODEL, Numbers, _quantiles, working
 from calibration.likelihood.posterior import On
 from calibration.sampling.annealing import along_powers
 from calibration.sampling.free_density import FreeDensity, prior_draws
+from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.
 POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
 #: Seeds of the bridges beside that of later_fit.
 BRIDGES = (1, 2)
 #: Structures of the full model that are compared on all rows.
-FULL_STRUCTURES = (FULL_MODEL[0], "starts fell", "no loop")
+FULL_STRUCTURES = (
+    FULL_MODEL[0], "no loop", "R3", "R4, R6, R11, R12", "R5", "R5b, R10", "R7", "R9", "fame without success",
+)  # fmt: skip
 
 
 def later_full() -> Numbers:
     """The full model on the rows to 2019 and on all."""
     name, folder = FULL_MODEL
-    space = structure(name, "y2026", folder).space
-    prior = prior_draws(space, 20_000, np.random.default_rng(SEED))
+    study = read_problem(folder)
+    why = {variant.name: variant.why for variant in study.rivals}
+    prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
+    spans = {span: fitted(name, span, folder) for span in SPANS}
     return {
-        "spans": {span: _facts(fitted(name, span, folder)) for span in SPANS},
-        "structures": {other: _facts(fitted(other, "y2026", folder)) for other in FULL_STRUCTURES[1:]},
-        "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(space.names)},
-        "working": working(FULL_STRUCTURES, FULL)["structures"],
+        "spans": {
+            span: _facts(fit) | {"after": {n: _quantiles(fit.of([n])) for n in fit.acting}}
+            for span, fit in spans.items()
+        },
+        "structures": {n: {"why": why[n]} | _facts(fitted(n, "y2026", folder)) for n in FULL_STRUCTURES},
+        "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(study.space.names)},
+        "working": working((name,), FULL)["structures"],
     }
+
+
+def _facts(fit: Fit) -> Numbers:
+    return {
+        "evidence": list(fit.evidence), "constants": len(fit.acting), "sampler": fit.sampler, "pareto_k": fit.pareto_k,
+        "converged": fit.converged,
+    }  # fmt: skip
 
 
 def later_loops() -> Numbers:

@@ -17,23 +17,14 @@ KEPT, WORDS = ROOT / "docs" / "results", ROOT / "tools" / "pages"
 STUDY = ROOT / "calibration" / "studies" / "great_stone_later"
 FORECAST = STUDY / "forecast_2026_2032.nc"
 Row = Mapping[str, Any]
-#: Both readings of the starts in the full model.
-FULL_READINGS = ("some never start", "starts fell")
-#: Gains of the full model by loop.
+#: Structures of the full model with one loop, or a group of them, and their gains.
 FULL_GAINS = {
-    "Connectivity Scale": "R2 links",
-    "Learning Per Entrant": "R3 learning",
-    "Owner Gain": "R4 owners",
-    "Agglomeration Elasticity": "R5 firms draw firms",
-    "Reputation Strength": "R5b reputation",
-    "Host Gain": "R6 host",
-    "Fund Attraction": "R7 fund",
-    "Capability Exponent": "R3, R8 capability",
-    "Return Gain": "R9 firms gain",
-    "Fame Reach": "R10 fame",
-    "Partner Gain": "R11 partner",
-    "Lobbying Gain": "R12 lobbying",
-    "Push Gain": "B9 ministries push",
+    "R3": ("Learning Per Entrant",),
+    "R4, R6, R11, R12": ("Owner Gain", "Host Gain", "Partner Gain", "Lobbying Gain"),
+    "R5": ("Agglomeration Elasticity",),
+    "R5b, R10": ("Reputation Strength", "Fame Reach"),
+    "R7": ("Fund Attraction",),
+    "R9": ("Return Gain",),
 }
 #: Forecasters of the page on the score, with what they are.
 FORECASTERS = {
@@ -218,27 +209,42 @@ def _loops(fit: Row) -> str:
 
 def _readings(fit: Row, full: Row) -> str:
     reported = fit["working"]["reported"]
-    rows = fit["working"]["structures"] | {f"full model, {n}": full["working"][n] for n in FULL_READINGS}
+    rows = fit["working"]["structures"] | {f"full model, {n}": row for n, row in full["working"].items()}
     lines = [("reported", *(str(number) for number in reported.values()))]
     lines += [(name, *(_band(band) for band in by_date.values())) for name, by_date in rows.items()]
     return table(("firms at work", *reported), lines)
 
 
-def _full_gains(full: Row) -> str:
-    columns = (full["prior"], *(facts["after"] for facts in full["spans"].values()))
-    return table(
-        ("loop", "gain", "before", "rows to January 2020", "rows to January 2026"),
-        (
-            (loop, gain, *(_band(of[gain], 4 if gain == "Learning Per Entrant" else 2) for of in columns))
-            for gain, loop in FULL_GAINS.items()
-        ),
-    )
+def _full_loops(full: Row) -> str:
+    """Loops of the full model: the evidence of each alone, and its gains before and after."""
+    columns, alone = (full["prior"], *(facts["after"] for facts in full["spans"].values())), _alone(full)
+    rows = []
+    for name, gains in FULL_GAINS.items():
+        what = full["structures"][name]["why"].removeprefix("no other loop, and ")
+        for gain in gains:
+            bands = (_band(of[gain], 4 if gain == "Learning Per Entrant" else 2) for of in columns)
+            rows.append((*((f"{name}: {what}", f"{alone[name]:+.1f}") if gain == gains[0] else ("", "")), gain, *bands))
+    columns_of = ("loop", "alone, against none", "gain", "before", "rows to January 2020", "rows to January 2026")
+    return table(columns_of, rows)
 
 
-def _against_two_rates(fit: Row, full: Row) -> dict[str, float]:
-    """Log evidence of the full model less that of two rates, by span."""
-    rival = fit["structures"]["two rates"]
-    return {span: facts["evidence"][0] - rival[span][0] for span, facts in full["spans"].items()}
+def _alone(full: Row) -> dict[str, float]:
+    """Log evidence of each loop of the full model, or group of them, less that of none."""
+    of = full["structures"]
+    return {name: of[name]["evidence"][0] - of["no loop"]["evidence"][0] for name in FULL_GAINS}
+
+
+def _full_differences(fit: Row, full: Row) -> dict[str, float]:
+    """Log evidence of the full model less that of two rates to 2019, on all rows less that of other structures; and of
+    fame that no loop makes, against none."""
+    of, whole = full["structures"], full["spans"]["y2026"]["evidence"][0]
+    core = {name: fit["structures"][name]["y2026"][0] for name in ("two rates", "none")}
+    return {
+        "to 2019": full["spans"]["y2019"]["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        **{name: whole - evidence for name, evidence in core.items()},
+        "no loop": whole - of["no loop"]["evidence"][0],
+        "fame": of["fame without success"]["evidence"][0] - of["no loop"]["evidence"][0],
+    }
 
 
 def all_loops(fit: Row, loops: Row) -> dict[str, float]:
@@ -310,10 +316,10 @@ def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) ->
         together=all_loops(fit, again), bridges=1 + len(again["bridges"]),
         full=full["spans"], chance=of["full"], worse=at_work["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
-        against=_against_two_rates(fit, full), full_gains=_full_gains(full),
+        against=_full_differences(fit, full), full_table=_full_loops(full), full_loops=_alone(full),
         working={name: entry["mean_crps"] for name, entry in at_work["scores"].items()},
         at_work=at_work["scores"]["some never start, new study, from 2019"]["bands"][-1],
-        rivals=full["structures"],
+        weight=max(row["pareto_k"] or 0 for row in full["structures"].values()),
     )  # fmt: skip
 
 

@@ -44,12 +44,13 @@ def frozen() -> xr.Dataset:
 
 
 def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
-    score, fit, ahead, full, parks = (
-        later_pages.kept_numbers(name) for name in ("later_score", "later_fit", "later_next", "later_full", "parks")
+    score, fit, loops, ahead, full, parks = (
+        later_pages.kept_numbers(name)
+        for name in ("later_score", "later_fit", "later_loops", "later_next", "later_full", "parks")
     )
     for path, text in (
         (ROOT / "docs" / "results" / "score.md", later_pages.score_page(score)),
-        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit, ahead, full, score)),
+        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit, loops, ahead, full, score)),
         (ROOT / "docs" / "results" / "parks.md", later_pages.parks_page(parks)),
         (STUDY / "forecast.md", later_pages.forecast_page()),
     ):
