@@ -16,7 +16,7 @@ from calibration.sampling.free_density import FreeDensity, prior_draws
 from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.
-POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
+POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 12}, 600, 12
 #: Seeds of the bridges beside that of later_fit.
 BRIDGES = (1, 2)
 #: Structures of the full model that are compared on all rows.
@@ -58,12 +58,6 @@ def later_loops() -> Numbers:
     }
 
 
-def _facts(fit: Fit) -> Numbers:
-    after = {n: _quantiles(fit.of([n])) for n in fit.acting}
-    facts = {"evidence": list(fit.evidence), "constants": len(fit.acting), "pareto_k": fit.pareto_k}
-    return facts | {"sampler": fit.sampler, "converged": fit.converged, "after": after}
-
-
 def across(seed: int) -> float:
     """Log evidence of all loops less that of none, by another bridge from the draws without loops."""
     near, problem = fitted("none", "y2026"), acting(structure("all", "y2026", STUDY))
@@ -74,10 +68,16 @@ def from_none(name: str) -> Evidence:
     """Log evidence of a structure of great_stone_later less that without loops, with its error.
 
     Draws without loops, each with the constants of the loops from their priors, are weighted by powers of the ratio of
-    the likelihoods that grow to one, and moved at each power. Populations are independent; the error is theirs.
+    the likelihoods that grow to one, and moved at each power. Populations are independent; each finds the ratio without
+    bias, not its logarithm, so that their mean is of ratios.
     """
-    ratios = [population(name, number) for number in range(POPULATIONS[name])]
-    return float(np.mean(ratios)), float(np.std(ratios, ddof=1) / np.sqrt(len(ratios)))
+    return mean_of_ratios(np.array([population(name, number) for number in range(POPULATIONS[name])]))
+
+
+def mean_of_ratios(logs: Array) -> Evidence:
+    """Log of the mean of what has these logarithms, and its standard error."""
+    ratios = np.exp(logs - logs.max())
+    return float(logs.max() + np.log(ratios.mean())), float(ratios.std(ddof=1) / ratios.mean() / np.sqrt(len(logs)))
 
 
 def population(name: str, number: int) -> float:
