@@ -77,6 +77,9 @@ def test_what_the_page_says_of_the_full_model_is_what_was_found() -> None:
     new, rival = (f"{name}, new study, from 2019" for name in ("some never start", "two rates"))
     assert crps[new] < crps[rival] < crps["full model of today"]
     assert score["series"]["residents"]["full"]["gap"] == pytest.approx(crps[new] - crps[rival])
+    residents, working = (score["series"][series]["full"] for series in ("residents", "working"))
+    assert residents["gap"] < 0 < working["gap"]
+    assert min(residents["if_rival"], working["if_forecast"]) > 0.1, "neither gap is more than chance"
     against, alone = later_pages._full_differences(fit, full), later_pages._alone(full)
     assert abs(against["two rates"]) < 0.5, "as well as two rates, and no better"
     assert 0 < against["fame"] < alone["R5b, R10"] < against["no loop"] < math.log(10)
