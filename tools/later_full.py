@@ -16,7 +16,7 @@ from calibration.sampling.free_density import FreeDensity, prior_draws
 from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.
-POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 12}, 600, 12
+POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
 #: Seeds of the bridges beside that of later_fit.
 BRIDGES = (1, 2)
 #: Structures of the full model that are compared on all rows.
