@@ -95,6 +95,8 @@ def test_doing_nothing_is_the_first_row_and_what_happens_is_the_last(clinic):
         ("apart", "What may happen, with nothing else changed"),
         ("event", "Two nurses leave"),
     ]
+    # on a narrow screen as well
+    assert re.findall(r"<li>(?:<p[^>]*>)?<b>([^<]*)", page)[-2:] == [rows[-2][1], "Two nurses leave"]
     # each change and each level beside it has the mark of its class
     assert (
         page.count("<title>Assumed by the model</title>") + page.count("<title>Not decided by the data</title>") >= 20
