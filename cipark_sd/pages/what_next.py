@@ -133,7 +133,7 @@ def _table(page: WhatNext, scale: "_Scale") -> str:
         drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
         parts.append(f'<tr class="{row.kind}"><th scope="row">{e(row.title)}{note}</th><td>{drawn}</td>{cells}</tr>')
     return (
-        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col">{scale.axis()}</th>'
+        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col"><b>Level</b>{scale.axis()}</th>'
         f"{columns}</tr></thead><tbody>{''.join(parts)}</tbody></table>"
     )
 
@@ -161,7 +161,7 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
         line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'
         items.append(f'<li>{line}{drawn}{note}<p class="small">{small}</p></li>')
     first_words = f'<p class="small">{e(page.columns[0][0])}: {e(page.columns[0][1])}</p>'
-    return f'<div class="cards">{first_words}<ul class="cards">{"".join(items)}</ul>{scale.axis()}</div>'
+    return f'<div class="cards">{first_words}{scale.axis()}<ul class="cards">{"".join(items)}</ul></div>'
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,8 @@ def _caption(findings: Findings) -> str:
     all_drawn = len(about.catalogue.policies) <= DRAWN + 1
     content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
     if effects is not None and effects.assumed:
-        content = "effects whose direction the model does not assume"
+        n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
+        content = f"the {'one effect' if n == 1 else f'{n} effects'} of {of} whose direction the model does not assume"
     shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
     return f"{_where(about)}: {content}, {shown}."
 
@@ -146,7 +147,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
     names = [name for name, policy, _ in moving if policy in effects.assumed]
     if not title:
         n, k = len(moving), len(names)
-        assumed = f"; the model assumes {'all' if k == n else f'{k} of them'}" if k else ""
+        assumed = f"; the direction of {'all' if k == n else k} is assumed" if k else ""
         title = f"The data decide the effect of none of {n} policies{assumed}"
     quoted = first_of([f"'{name}'" if "," in name else name for name in names], NAMED)
     some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
@@ -232,7 +233,7 @@ def _informed(findings: Findings) -> Iterator[str]:
         expected = in_words(first.expected, catalogue).replace(date, said_date(date))
         against = ", is false" if first.classified.side == "against" else ""
         policy = catalogue.policy_by_id[first.policy].title
-        yield f"The data decide {len(informed)} of {len(claims)} expectations: under '{policy}', {expected}{against}."
+        yield f"{len(informed)} of {len(claims)} expectations of size: under '{policy}', {expected}{against}."
 
 
 def _assumed_beside(findings: Findings) -> Iterator[str]:
