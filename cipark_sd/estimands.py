@@ -49,6 +49,6 @@ def settings(model: Model, scenario: Scenario | None) -> str:
     if scenario is None:
         return ""
     return ", ".join(
-        f"{name_in(model, key)} = {f'{value:.10g}' if isinstance(value, float) else 'another course'}"
+        f"{name_in(model, key)} = {f'{value:.10g}' if isinstance(value, float) else 'another trajectory'}"
         for key, value in sorted(scenario.overrides.items())
     )

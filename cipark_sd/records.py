@@ -242,7 +242,7 @@ def _of_union(converter: "Converter", content: object, kind: Any) -> object:
         for member in _alternatives(kind):
             if isinstance(member, type) and is_dataclass(member) and member.__name__.lower() == name:
                 return converter.structure(fields, member)
-        raise TypeError(f"{name!r} is no kind of value that can stand here")
+        raise TypeError(f"{name!r} is no kind of value that is allowed here")
     for member in get_args(kind):
         # numbers and tuples of them are unlike each other in plain data
         if not is_dataclass(member) and isinstance(content, list) == (get_origin(member) is tuple):

@@ -3,6 +3,7 @@
 python tools/functions_page.py > docs/reference/functions.md
 """
 
+import re
 from collections.abc import Iterator
 
 from cipark_sd.compiler.functions import arithmetic, arrays, chance, delays, inputs
@@ -15,10 +16,14 @@ _HEAD = """# Functions
 `tools/functions_page.py` writes this page from the rows of `cipark_sd/compiler/functions`, which readers, compiler,
 units check and exporters share. Parameters in square brackets may be missing. Units are asked of the arguments in
 order, the last of any further ones: *same* all agree, *none* dimensionless, *time* the unit of time, *rate* 1/time,
-*any* not looked at; behind the arrow is the result's. A dash: written with other functions.
+*any* not looked at; behind the arrow is the result's, where it differs; *own* is by the arguments' own. A dash: written
+with other functions.
 
 | Vensim | XMILE | units |
 |---|---|---|"""
+
+#: Units of a result that are those of all arguments.
+_ALIKE = re.compile(r"^(\w+)(?:, \1)* -> \1$")
 
 
 def page() -> str:
@@ -29,7 +34,7 @@ def page() -> str:
 def _rows() -> Iterator[str]:
     for row in FUNCTIONS.values():
         if ":" not in row.name and row.name != "raw_data":
-            units = row.units or "by the arguments' own"
+            units = _ALIKE.sub(r"\1", row.units or "own")
             vensim, xmile = _in_words(row, row.vensim, row.in_vensim), _in_words(row, row.xmile, row.in_xmile)
             yield f"| {vensim} | {xmile} | {units} |"
     for reading in arithmetic.VENSIM:

@@ -100,12 +100,12 @@ def _good(folder: Path) -> list[tuple[str, bytes]]:
     """Good inputs of these, beside which the folder has what they need."""
     from small_study import MODEL, POLICIES, STUDY, rival
 
-    from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Section, Table
+    from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Section, Table
     from cipark_sd.pages.page import write_page
 
     (folder / "leaving.mdl").write_text(MODEL, encoding="utf-8")
     texts = (Paragraph("p", True), Listing(("a",)), Table(("a", "b"), (("1", "2"),), "c"))
-    blocks = (Answer("q", ("1",), "f", "c"), *texts, Folded("f", texts))
+    blocks = (FirstScreen("s", "t", "1", "n", "a", "l"), *texts, Folded("f", texts))
     write_page(Page("t", "i", (Section("s", blocks),)), folder)
     studies = sorted(ROOT.glob("calibration/studies/*/*.toml"))
     return [

@@ -45,13 +45,19 @@ WALKERS, STEPS, BURNT, EVERY = (4, 80), 600, 150, 3
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Draws ``(n, k)`` of a structure's posterior in the study's whole space, and its log evidence with its error."""
+    """Draws ``(n, k)`` of a structure's posterior in the study's whole space, and its log evidence with its error.
+
+    ``sampler`` is what made them, and ``converged`` whether their numbers may be printed; None for a bridge, which has
+    no such test.
+    """
 
     problem: CalibrationProblem
     theta: Array
     evidence: Evidence
     pareto_k: float | None
     acting: tuple[str, ...]
+    sampler: str = "bridge"
+    converged: bool | None = None
 
     def of(self, names: Sequence[str]) -> Array:
         """Draws of several constants ``(n, k)``."""
@@ -117,15 +123,16 @@ def fitted(name: str, span: str, folder: Path = STUDY) -> Fit:
     (rng,) = named_streams(np.random.default_rng([SEED, list(SPANS).index(span)]), [name])
     near = None if folder == FULL or parent(name) is None else fitted(parent(name), span)
     if near is not None and len(set(problem.space.names) - set(near.acting)) >= MANY_NEW:
-        (theta, evidence), pareto_k = bridged(problem, near, rng), None
+        (theta, evidence), pareto_k, how = bridged(problem, near, rng), None, ()
     else:
         start = None if near is None else (near.of(problem.space.names), np.zeros(len(near.theta)))
         drawn = draw(On("native")(problem), rng, effort=EFFORT, start=start)
         theta = prior_draws(whole.space, len(drawn.flat), rng)
         theta[:, places] = drawn.flat[rng.permutation(len(drawn.flat))]
         evidence, pareto_k = log_evidence(drawn, rng), getattr(drawn.sampled, "pareto_k", None)
+        how = (drawn.sampled.sampler, drawn.sampled.converged)
     print(f"{name}, {span}: {evidence[0]:.2f} ± {evidence[1]:.2f}, {len(theta)} draws", flush=True)
-    return Fit(whole, theta, evidence, pareto_k, problem.space.names)
+    return Fit(whole, theta, evidence, pareto_k, problem.space.names, *how)
 
 
 def bridged(problem: CalibrationProblem, near: Fit, rng: np.random.Generator) -> tuple[Array, Evidence]:

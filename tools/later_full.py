@@ -1,34 +1,58 @@
 """The full model on the rows of great_stone_later, and a second route to the evidence of its loops and of the core's.
 
-    python tools/results.py later_full
+    python tools/results.py later_full later_loops
 
 Draws of the full model are those of tools/later_draws.py.
 """
 
 import numpy as np
 from core_results import Array
-from later_draws import SEED, STUDY, Evidence, acting, bridged, fitted, structure, within
-from later_results import FULL_MODEL, Numbers, _quantiles
+from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged, fitted, structure, within
+from later_results import FULL_MODEL, Numbers, _quantiles, working
 
 from calibration.likelihood.posterior import On
 from calibration.sampling.annealing import along_powers
 from calibration.sampling.free_density import FreeDensity, prior_draws
+from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.
 POPULATIONS, SIZE, MOVES = {"R7": 4, "all": 6}, 600, 12
 #: Seeds of the bridges beside that of later_fit.
 BRIDGES = (1, 2)
+#: Structures of the full model that are compared on all rows.
+FULL_STRUCTURES = (
+    FULL_MODEL[0], "no loop", "R3", "R4, R6, R11, R12", "R5", "R5b, R10", "R7", "R9", "fame without success",
+)  # fmt: skip
 
 
 def later_full() -> Numbers:
-    """Evidence and constants of the full model on the rows to 2019, and all loops of the core by a second route."""
+    """The full model on the rows to 2019 and on all."""
     name, folder = FULL_MODEL
-    first = fitted(name, "y2019", folder)
+    study = read_problem(folder)
+    why = {variant.name: variant.why for variant in study.rivals}
+    prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
+    spans = {span: fitted(name, span, folder) for span in SPANS}
     return {
-        "evidence": list(first.evidence),
-        "constants": len(first.acting),
-        "pareto_k": first.pareto_k,
-        "after": {n: _quantiles(first.of([n])) for n in first.acting},
+        "spans": {
+            span: _facts(fit) | {"after": {n: _quantiles(fit.of([n])) for n in fit.acting}}
+            for span, fit in spans.items()
+        },
+        "structures": {n: {"why": why[n]} | _facts(fitted(n, "y2026", folder)) for n in FULL_STRUCTURES},
+        "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(study.space.names)},
+        "working": working((name,), FULL)["structures"],
+    }
+
+
+def _facts(fit: Fit) -> Numbers:
+    return {
+        "evidence": list(fit.evidence), "constants": len(fit.acting), "sampler": fit.sampler, "pareto_k": fit.pareto_k,
+        "converged": fit.converged,
+    }  # fmt: skip
+
+
+def later_loops() -> Numbers:
+    """Evidence of the core's loops by a second route, and by more bridges."""
+    return {
         "second_route": {loops: list(from_none(loops)) for loops in POPULATIONS},
         "bridges": [across(seed) for seed in BRIDGES],
     }
@@ -44,10 +68,16 @@ def from_none(name: str) -> Evidence:
     """Log evidence of a structure of great_stone_later less that without loops, with its error.
 
     Draws without loops, each with the constants of the loops from their priors, are weighted by powers of the ratio of
-    the likelihoods that grow to one, and moved at each power. Populations are independent; the error is theirs.
+    the likelihoods that grow to one, and moved at each power. Populations are independent; each finds the ratio without
+    bias, not its logarithm, so that their mean is of ratios.
     """
-    ratios = [population(name, number) for number in range(POPULATIONS[name])]
-    return float(np.mean(ratios)), float(np.std(ratios, ddof=1) / np.sqrt(len(ratios)))
+    return mean_of_ratios(np.array([population(name, number) for number in range(POPULATIONS[name])]))
+
+
+def mean_of_ratios(logs: Array) -> Evidence:
+    """Log of the mean of what has these logarithms, and its standard error."""
+    ratios = np.exp(logs - logs.max())
+    return float(logs.max() + np.log(ratios.mean())), float(ratios.std(ddof=1) / ratios.mean() / np.sqrt(len(logs)))
 
 
 def population(name: str, number: int) -> float:

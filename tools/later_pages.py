@@ -17,6 +17,15 @@ KEPT, WORDS = ROOT / "docs" / "results", ROOT / "tools" / "pages"
 STUDY = ROOT / "calibration" / "studies" / "great_stone_later"
 FORECAST = STUDY / "forecast_2026_2032.nc"
 Row = Mapping[str, Any]
+#: Structures of the full model with one loop, or a group of them, and their gains.
+FULL_GAINS = {
+    "R3": ("Learning Per Entrant",),
+    "R4, R6, R11, R12": ("Owner Gain", "Host Gain", "Partner Gain", "Lobbying Gain"),
+    "R5": ("Agglomeration Elasticity",),
+    "R5b, R10": ("Reputation Strength", "Fame Reach"),
+    "R7": ("Fund Attraction",),
+    "R9": ("Return Gain",),
+}
 #: Forecasters of the page on the score, with what they are.
 FORECASTERS = {
     "mixture": "frozen: mixture of the four core structures",
@@ -198,17 +207,50 @@ def _loops(fit: Row) -> str:
     )
 
 
-def _readings(fit: Row) -> str:
-    reported, rows = fit["working"]["reported"], fit["working"]["structures"]
+def _readings(fit: Row, full: Row) -> str:
+    reported = fit["working"]["reported"]
+    rows = fit["working"]["structures"] | {f"full model, {n}": row for n, row in full["working"].items()}
     lines = [("reported", *(str(number) for number in reported.values()))]
     lines += [(name, *(_band(band) for band in by_date.values())) for name, by_date in rows.items()]
     return table(("firms at work", *reported), lines)
 
 
-def all_loops(fit: Row, full: Row) -> dict[str, float]:
+def _full_loops(full: Row) -> str:
+    """Loops of the full model: the evidence of each alone, and its gains before and after."""
+    columns, alone = (full["prior"], *(facts["after"] for facts in full["spans"].values())), _alone(full)
+    rows = []
+    for name, gains in FULL_GAINS.items():
+        what = full["structures"][name]["why"].removeprefix("no other loop, and ")
+        for gain in gains:
+            bands = (_band(of[gain], 4 if gain == "Learning Per Entrant" else 2) for of in columns)
+            rows.append((*((f"{name}: {what}", f"{alone[name]:+.1f}") if gain == gains[0] else ("", "")), gain, *bands))
+    columns_of = ("loop", "alone, against none", "gain", "before", "rows to January 2020", "rows to January 2026")
+    return table(columns_of, rows)
+
+
+def _alone(full: Row) -> dict[str, float]:
+    """Log evidence of each loop of the full model, or group of them, less that of none."""
+    of = full["structures"]
+    return {name: of[name]["evidence"][0] - of["no loop"]["evidence"][0] for name in FULL_GAINS}
+
+
+def _full_differences(fit: Row, full: Row) -> dict[str, float]:
+    """Log evidence of the full model less that of two rates to 2019, on all rows less that of other structures; and of
+    fame that no loop makes, against none."""
+    of, whole = full["structures"], full["spans"]["y2026"]["evidence"][0]
+    core = {name: fit["structures"][name]["y2026"][0] for name in ("two rates", "none")}
+    return {
+        "to 2019": full["spans"]["y2019"]["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        **{name: whole - evidence for name, evidence in core.items()},
+        "no loop": whole - of["no loop"]["evidence"][0],
+        "fame": of["fame without success"]["evidence"][0] - of["no loop"]["evidence"][0],
+    }
+
+
+def all_loops(fit: Row, loops: Row) -> dict[str, float]:
     """Log evidence of all loops: the bridges, the second route, and the number that covers both with its error."""
-    evidence, second = Differences(fit["structures"]), full["second_route"]["all"]
-    bridge = float(np.mean([evidence["all less none"], *full["bridges"]]))
+    evidence, second = Differences(fit["structures"]), loops["second_route"]["all"]
+    bridge = float(np.mean([evidence["all less none"], *loops["bridges"]]))
     middle, apart = (bridge + second[0]) / 2, abs(bridge - second[0]) / 2
     return {"number": middle, "error": max(apart, second[1]), "bridge": bridge, "second": second[0]}
 
@@ -256,7 +298,7 @@ def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
     }
 
 
-def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
+def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) -> str:
     """What thirteen years decide and what they do not."""
     none = fit["constants"]["none"]
     lost, left, serious = (
@@ -268,16 +310,16 @@ def later_years_page(fit: Row, ahead: Row, full: Row, score: Row) -> str:
         "later_years",
         evidence=Differences(fit["structures"]), rows=fit["rows"], lost=lost, left=left, serious=serious,
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
-        constants=_constants(fit), readings=_readings(fit), loops=_loops(fit),
+        constants=_constants(fit), readings=_readings(fit, full), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
-        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=full["second_route"],
-        together=all_loops(fit, full), bridges=1 + len(full["bridges"]),
-        full=full, chance=of["full"], worse=at_work["full"],
+        nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=again["second_route"],
+        together=all_loops(fit, again), bridges=1 + len(again["bridges"]),
+        full=full["spans"], chance=of["full"], worse=at_work["full"],
         crps={name: entry["mean_crps"] for name, entry in of["scores"].items()},
-        two_rates=full["evidence"][0] - fit["structures"]["two rates"]["y2019"][0],
+        against=_full_differences(fit, full), full_table=_full_loops(full), full_loops=_alone(full),
         working={name: entry["mean_crps"] for name, entry in at_work["scores"].items()},
         at_work=at_work["scores"]["some never start, new study, from 2019"]["bands"][-1],
-        fund=_band(full["after"]["Fund Attraction"], 2), fame=_band(full["after"]["Fame Reach"], 2),
+        weight=max(row["pareto_k"] or 0 for row in full["structures"].values()),
     )  # fmt: skip
 
 
@@ -389,7 +431,7 @@ def main() -> None:
     pages = {
         KEPT / "score.md": score_page(kept_numbers("later_score")),
         KEPT / "later_years.md": later_years_page(
-            *map(kept_numbers, ("later_fit", "later_next", "later_full", "later_score"))
+            *map(kept_numbers, ("later_fit", "later_loops", "later_next", "later_full", "later_score"))
         ),
         KEPT / "parks.md": parks_page(kept_numbers("parks")),
         STUDY / "forecast.md": forecast_page(),

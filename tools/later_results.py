@@ -162,7 +162,7 @@ def later_fit() -> Numbers:
         "loops": loops,
         "prior": {n: _quantiles(prior[:, i]) for i, n in enumerate(study.space.names)},
         "constants": constants,
-        "working": _working(shown),
+        "working": working(shown),
     }
 
 
@@ -176,14 +176,14 @@ def matters(every: Fit, theta: Array) -> dict[str, float]:
     return shares
 
 
-def _working(names: Sequence[str]) -> Numbers:
+def working(names: Sequence[str], folder: Path = STUDY) -> Numbers:
     """Firms at work as each structure has them at the reports, without the noise of counts."""
     from calibration.study.calendar import Calendar
 
     times = [Calendar().model_time(date) for date in WORKING]
     rows = {}
     for name in names:
-        fit = fitted(name, "y2026")
+        fit = fitted(name, "y2026", folder)
         values = runs(fit, fit.some(), times)["Working Firms"]
         rows[name] = {date: _quantiles(values[:, i]) for i, date in enumerate(WORKING)}
     return {"reported": WORKING, "structures": rows}

@@ -135,7 +135,7 @@ def places(path: Path) -> Iterator[Place]:
     elif _DATA.search(text):
         yield Place(name, shown=list(of_player(text)))
     elif path.suffix == ".html":
-        first = re.findall(r'<section class="(?:first|answer)".*?</section>|<dl>.*?</dl>', text, re.DOTALL)
+        first = re.findall(r'<section class="first".*?</section>|<dl>.*?</dl>', text, re.DOTALL)
         sentences = [printed for part in first for printed in statements(re.sub(r"\s*<[^>]*>\s*", " ", unescape(part)))]
         yield Place(name, shown=list(on_page(text)), sentences=sentences)
     else:

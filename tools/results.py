@@ -22,7 +22,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -37,15 +37,13 @@ from calibration.study.library import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.headline import Headline
-from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock
 from cipark_sd.pages.page import DATA, read_page
 from cipark_sd.records import from_plain, to_plain
-from cipark_sd.scenarios import Scenario, resolve
+from cipark_sd.scenarios import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"
@@ -334,16 +332,38 @@ def keep_unchanged(names: Sequence[str], commit: str) -> None:
     """Keep the numbers of results whose models were edited since a commit, if these run to the same bits."""
     now = {path: sha for name in names for path, sha in inputs(RESULTS[name]).items()}
     changed = sorted({path for name in names for path, sha in record_of(name)["inputs"].items() if now[path] != sha})
-    if edited := [path for path in changed if not path.endswith((".mdl", "policies.toml"))]:
+    compared: dict[str, Callable[[bytes, Path], dict[str, str]]] = {
+        ".mdl": lambda before, file: same_runs(before, file, folders),
+        "policies.toml": same_effects,
+        ".loops.toml": lambda before, file: same_names(before, file, at_commit(f"models/{file.name[:-11]}.mdl")),
+    }
+    if edited := [path for path in changed if not path.endswith(tuple(compared))]:
         sys.exit(f"the results have to be made again: {', '.join(edited)} changed")
-    digests = {}
+
+    def at_commit(path: str) -> bytes:
+        return subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, check=True, capture_output=True).stdout
+
+    used = {(ROOT / path).parent for path in now}
+    digests, folders = {}, [folder for folder in shipped_studies().values() if folder in used]
     for path in changed:
-        before = subprocess.run(["git", "show", f"{commit}:{path}"], cwd=ROOT, check=True, capture_output=True).stdout
-        digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
-        digests |= same_runs(before, ROOT / path) if path.endswith(".mdl") else same_effects(before, ROOT / path)
+        before, file = at_commit(path), ROOT / path
+        digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256(file.read_bytes()).hexdigest()
+        digests |= next(same for end, same in compared.items() if path.endswith(end))(before, file)
     for name in names:
         file = KEPT / f"{name}.json"
         file.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), file.read_text("utf-8")))
+
+
+def same_names(before: bytes, path: Path, model: bytes) -> dict[str, str]:
+    """Nothing, where loops are named as they were, but for those through a variable that the model lacked."""
+    named, now = (tomllib.loads(text.decode("utf-8"))["loop"] for text in (before, path.read_bytes()))
+    new = [loop for loop in now if loop not in named]
+    if [loop for loop in now if loop not in new] != named:
+        sys.exit(f"{path.name} names loops otherwise than before")
+    for loop in new:
+        if all(f"\n{name}=".encode() in model or f"\n{name}[".encode() in model for name in loop["through"]):
+            sys.exit(f"{path.name} names a loop that was there before: {loop['name']}")
+    return {}
 
 
 def same_effects(before: bytes, path: Path) -> dict[str, str]:
@@ -357,15 +377,6 @@ def same_effects(before: bytes, path: Path) -> dict[str, str]:
     return {}
 
 
-def _lacks(model: Model, scenario: Scenario) -> bool:
-    """Whether a model has not all that a scenario sets: a study of what is new in the model of today."""
-    try:
-        resolve(model, scenario)
-    except CiparkError:
-        return True
-    return False
-
-
 def _likeliest(study: CalibrationProblem, before: CalibrationProblem, name: str) -> Array:
     """Of draws of the priors the likeliest; an error where one whose likelihood differs has any weight."""
     theta = prior_draws(study.space, PRIOR_DRAWS, np.random.default_rng(1))
@@ -376,11 +387,12 @@ def _likeliest(study: CalibrationProblem, before: CalibrationProblem, name: str)
     return np.asarray(theta[np.argsort(np.nan_to_num(now, nan=-np.inf))[-8:]])
 
 
-def same_runs(before: bytes, path: Path) -> dict[str, str]:
+def same_runs(before: bytes, path: Path, folders: Sequence[Path]) -> dict[str, str]:
     """Digests of a model as it was and of its studies, each with that of today; an error where any number differs.
 
-    Compared are all variables that both have, at every saved date, in the base run and over the likeliest draws of the
-    priors of each study of the model, under its rivals, scenarios, experiments and policies.
+    Compared are all variables that both have, at every saved date, for the studies in ``folders`` that have the model:
+    over the likeliest 8 of :data:`PRIOR_DRAWS` draws of the priors, under the study's rivals, scenarios, experiments
+    and policies. Of all the draws the likelihoods are compared: one may differ only where it has no weight.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / path.name).write_bytes(before)
@@ -389,8 +401,8 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
         v.label for v in old.variables if isinstance(v, Auxiliary | Stock) and v.name in {w.name for w in new.variables}
     ]
     digests = {old.digest: new.digest}
-    for study in (read_problem(folder) for folder in shipped_studies().values()):
-        if study.model.digest != new.digest or _lacks(old, study.scenario):
+    for study in map(read_problem, folders):
+        if study.model.digest != new.digest:
             continue
         digests[problem_digest(replace(study, model=old))] = problem_digest(study)
         theta = _likeliest(study, replace(study, model=old), path.name)

@@ -16,7 +16,7 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
-from later_full import later_full
+from later_full import later_full, later_loops
 from later_next import later_next
 from later_results import later_fit, later_score
 from parks_results import parks
@@ -516,6 +516,12 @@ RESULTS: dict[str, Result] = {
             ("python tools/results.py later_full",),
             (*LATER, *FULL_LATER),
             lambda folder, printed: later_full(),
+        ),
+        Result(
+            "later_loops",
+            ("python tools/results.py later_loops",),
+            LATER,
+            lambda folder, printed: later_loops(),
         ),
         Result(
             "later_next",

@@ -35,7 +35,7 @@ class Request:
     seed: int = options.seed(1, "Seed of the rivals' random numbers.")
 
 
-@command_of(Request, short_help="Score a forecast that was kept on the counts that came.")
+@command_of(Request, short_help="Score a kept forecast against the counts that came later.")
 def score(request: Request) -> Result:
     """Score FORECAST on the counts in DATA: which structure predicted them better, and may that be chance?
 

@@ -209,8 +209,7 @@ def wanted_words(held: HeldConstants) -> list[str]:
     after = f" after {n} tests" if n > 1 else ""
     sentences = [
         f"{first.name} is held at {first.value:.4g}; the data favour a {first.asks_for} value (score test, "
-        f"p = {held.adjusted(first):.2g}{after}): have it fitted ({first.toml} in problem.toml), or say why its value "
-        "is known."
+        f"p = {held.adjusted(first):.2g}{after}): fit it ({first.toml} in problem.toml), or say why its value is known."
     ]
     if len(significant) > 1:
         further = [
@@ -230,8 +229,8 @@ def far_words(verdict: ParameterVerdict) -> str:
     where = "above" if verdict.distance > 0 else "below"
     return (
         f"The estimate of {verdict.name}, {verdict.estimate:.4g}, lies {abs(verdict.distance):.1f} prior standard "
-        f"deviations {where} its prior median {verdict.median:.4g}: the prior is a placeholder to be replaced, or the "
-        "model explains the data for another reason."
+        f"deviations {where} its prior median {verdict.median:.4g}. Replace a placeholder; where the prior is "
+        "knowledge, look for what else the model lacks."
     )
 
 

@@ -288,7 +288,7 @@ class _Written:
         """What the observations read of the run."""
         reader = self.density.reader
         if reader.courses:
-            self.wrong("the study reads whole courses: metrics, or counts that are reported later")
+            self.wrong("the study reads whole trajectories: metrics, or counts that are reported later")
         for i, row in enumerate(reader.weights.toarray(), 1):
             parts = [
                 f"{_number(float(row[at]))} * y[{at // len(reader.times) + 1}, {at % len(reader.times) + 1}]"

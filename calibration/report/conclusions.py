@@ -21,7 +21,7 @@ from calibration.study.placeholders import placeholder_words
 from calibration.study.questions import Cause
 from cipark_sd.claims import NARROW
 from cipark_sd.headline import Bounds, is_narrower
-from cipark_sd.wording import listed, percent
+from cipark_sd.wording import listed, percent, with_unit
 
 #: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
 #: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
@@ -115,9 +115,8 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
     for spread in fit.errors.residuals:
         sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
-        sentences.append(
-            f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {spread.n} numbers."
-        )
+        n = with_unit(str(spread.n), "number")
+        sentences.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {n}.")
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
@@ -213,7 +212,7 @@ def _worth(experiment: str, assessment: Assessment) -> str:
     least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
     stacked = listed(f"{line.name} {line.stacking:.0%}" for line in assessment.comparison if line.stacking >= 0.005)
     return (
-        f"in '{experiment}' {first.observation} change by {_band(first)} under {first.structure}; at the median by "
+        f"in '{experiment}' {first.observation} changes by {_band(first)} under {first.structure}; at the median by "
         f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
         f"predict about as well as the best; by {_band(mixed)} in the stacked mixture ({stacked})"
     )

@@ -38,9 +38,9 @@ class Request:
 def command(request: Request) -> Result:
     """Test a model: units, finite values, negative stocks, conservation, time step, reality checks.
 
-    FILE is a Vensim or XMILE model, the park model when it is left out. What is expected of it is in
+    FILE is a Vensim or XMILE model, the park model when it is left out. Your expectations are in
     NAME.checks.toml; without that file only the built-in checks are made. A check that fails is reported with the
-    numbers on both sides. A note is something to look at and not a failure.
+    numbers on both sides. A note is no failure.
 
     The exit code is 0 when everything passes, 1 when a check fails, 2 when the input is not understood.
 

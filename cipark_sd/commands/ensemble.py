@@ -80,7 +80,7 @@ def command(request: Request) -> Result:
     stopped or killed, or that ran out of disk, resumes when it is given again, and ends with the same bits.
     xarray.open_mfdataset("FOLDER/*.nc") opens all of them.
 
-    A run that leaves the numbers, or in which a stock falls below the limit that the file sets, is marked with the
+    A run with a value that is no finite number, or a stock below the limit that the file sets, is marked with the
     variable and the time of the first bad value, and the others continue.
 
     \b

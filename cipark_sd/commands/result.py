@@ -7,14 +7,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cipark_sd.console import as_json, echo
-
-if TYPE_CHECKING:
-    from cipark_sd.pages.blocks import Answer, FirstScreen
+from cipark_sd.console import as_json, echo, say_lines
 
 _KEY = "cipark_sd.json"
 #: Key of a context whose command returns its :class:`Result` and not its exit code.
@@ -112,20 +109,31 @@ def plain(value: object) -> Any:
     return value
 
 
+def ended(folder: Path) -> Result:
+    """The same as :func:`of_folder`, once the first screen of the page is printed in five lines."""
+    from cipark_sd.pages.blocks import FirstScreen
+    from cipark_sd.pages.page import HTML, read_page
+
+    blocks = [block for section in read_page(folder).sections for block in section.blocks]
+    screen = next((block for block in blocks if isinstance(block, FirstScreen)), None)
+    say_lines([("Read next", str(folder / HTML))] if screen is None else screen.ending(folder / HTML))
+    return of_folder(folder)
+
+
 def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
     """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files.
 
     ``limits`` are those of the answer, and the warnings of the page.
     """
-    from cipark_sd.pages.blocks import Answer, FirstScreen, Paragraph
+    from cipark_sd.pages.blocks import FirstScreen, Paragraph
     from cipark_sd.pages.page import HTML, read_page
     from cipark_sd.records import to_plain
 
     page = read_page(folder)
     blocks = [block for section in page.sections for block in section.blocks]
-    answers = [block for block in blocks if isinstance(block, Answer | FirstScreen)]
+    answers = [block for block in blocks if isinstance(block, FirstScreen)]
     warnings = [block.text for block in blocks if isinstance(block, Paragraph) and block.warning]
-    limits = [text for answer in answers for text in limits_of(answer)]
+    limits = [text for of in answers for text in (of.limits, *of.cautions, *of.warnings)]
     return Result(
         {
             "folder": folder,
@@ -139,12 +147,3 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
         },
         exit_code,
     )
-
-
-def limits_of(answer: "Answer | FirstScreen") -> tuple[str, ...]:
-    """What the block that a page begins with says against its numbers."""
-    from cipark_sd.pages.blocks import Answer
-
-    if isinstance(answer, Answer):
-        return (answer.cannot,)
-    return (answer.limits, *answer.cautions, *answer.warnings)

@@ -178,7 +178,7 @@ class _Unroller:
         # one address stands for a whole array, so it cannot be given to each element
         if elements and isinstance(source, External):
             raise EquationError(
-                self.subscripts.where, self.variable.label, f"stands in {source.file!r}, which has to be read first"
+                self.subscripts.where, self.variable.label, f"is in {source.file!r}, which has to be read first"
             )
 
     def _value(self, expr: Expr, elements: Elements, subscripts: Elements, bound: Binding) -> Expr:

@@ -243,13 +243,13 @@ def measurements(
 
     A choice is right where the alternative is better by the margin; doing nothing is right as often as a coin, so that
     an alternative is chosen where it is likelier than not to be better. ``value`` is by how much more often the choice
-    would be right if the input were known, with its ``error``. ``option``, ``low``, ``high``: the alternative whose
-    chance differs most between the lowest third of the input's draws (up to ``below``) and the highest (from
-    ``above``). All structures count alike.
+    would be right if the input were known, with its ``error``. ``low_option`` has the largest chance, ``low``, in the
+    lowest third of the input's draws (up to ``below``), and ``high_option`` in the highest (from ``above``). All
+    structures count alike.
     """
     import pandas as pd
 
-    columns = ["input", "value", "error", "option", "below", "low", "above", "high"]
+    columns = ["input", "value", "error", "below", "low_option", "low", "above", "high_option", "high"]
     better = np.array([compared.better(name).reshape(-1) for name in options], dtype=float)
     fine = np.isfinite(compared.base).reshape(-1) & np.isfinite([compared.values[n].reshape(-1) for n in options]).all(
         0
@@ -272,10 +272,10 @@ def measurements(
 def _measured(name: str, worth: Worth, known: Array, better: Array, options: Sequence[str]) -> dict[str, object]:
     below, above = np.quantile(known, [1 / 3, 2 / 3])
     low, high = (better[:, part].mean(axis=1) for part in (known <= below, known >= above))
-    most = int(np.abs(high - low).argmax())
     return {
-        "input": name, "value": worth.value, "error": worth.error, "option": options[most],
-        "below": float(below), "low": float(low[most]), "above": float(above), "high": float(high[most]),
+        "input": name, "value": worth.value, "error": worth.error,
+        "below": float(below), "low_option": options[int(low.argmax())], "low": float(low.max()),
+        "above": float(above), "high_option": options[int(high.argmax())], "high": float(high.max()),
     }  # fmt: skip
 
 

@@ -62,21 +62,8 @@ Plain = Paragraph | Listing | Table | Picture
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a page says first: the question, two or three numbers in words with their range, how well it fits, what it
-    cannot say, and one picture.
-    """
-
-    question: str
-    numbers: tuple[str, ...]
-    fit: str
-    cannot: str
-    picture: Picture | None = None
-
-
-@dataclass(frozen=True)
 class FirstScreen:
-    """What the page of a fit says first, on one screen; all that follows is folded.
+    """What a page says first, on one screen; all that follows is folded.
 
     Parameters
     ----------
@@ -118,6 +105,11 @@ class FirstScreen:
         """The three lines with their names."""
         return ("Known", self.known), ("Not known", self.not_known), ("Assumed", self.assumed)
 
+    def ending(self, place: object) -> list[tuple[str, str]]:
+        """What a command ends with: the finding, cautions, the three lines and where to read on, with their names."""
+        cautions = (("Caution", text) for text in self.cautions)
+        return [("Finding", self.title), *cautions, *self.lines, ("Read next", str(place))]
+
 
 @dataclass(frozen=True)
 class Folded:
@@ -127,7 +119,7 @@ class Folded:
     blocks: tuple[Plain, ...]
 
 
-Block = Paragraph | Listing | Table | Picture | Answer | FirstScreen | Folded
+Block = Paragraph | Listing | Table | Picture | FirstScreen | Folded
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """The pages of several commands as one, with what their headline numbers say of each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cipark_sd.headline import sentences
 from cipark_sd.optional import attempt
-from cipark_sd.pages.blocks import Answer, Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
+from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.pages.page import render
 
-#: Numbers in the box, and parts whose limits stand in it, at most.
-_NUMBERS, _LIMITS = 4, 2
+#: Parts that the first screen quotes, at most.
+_PARTS = 3
 
 
 def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tuple[str, list[str]]:
@@ -36,8 +36,8 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
             blocks.append(headline_table(records, f"from {name}"))
     if not blocks:
         return render(pages, title), []
-    answer, home = _answer(pages, names, len(warnings), len(differing))
-    sections = (Section("In short", (answer,)), Section("Headline numbers compared", tuple(blocks)))
+    screen, home = _first_screen(pages, names, warnings, len(differing))
+    sections = (Section("In short", (screen,)), Section("Headline numbers compared", tuple(blocks)))
     n = len(pages) - 1
     together = f"{pages[0][0].title}, with {n} more {'analysis' if n == 1 else 'analyses'}"
     first = Page(title or together, f"From {', '.join(names)}.", sections)
@@ -47,47 +47,46 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
     ]
 
 
-def _answer(
-    pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: int, differing: int
-) -> tuple[Answer, Path]:
-    """The box over all parts: the first number of each, and what none can say.
+def _first_screen(
+    pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: Sequence[str], differing: int
+) -> tuple[FirstScreen, Path]:
+    """What all parts say first, and whether their numbers agree.
 
     Beside it the folder of its picture.
     """
-    answers = [
-        (page, folder, block)
-        for page, folder in pages
+    screens = [
+        (name, folder, block)
+        for (page, folder), name in zip(pages, names, strict=True)
         for section in page.sections
         for block in section.blocks
-        if isinstance(block, Answer | FirstScreen)
+        if isinstance(block, FirstScreen)
     ]
+    having = {name for name, _, _ in screens}
     numbers = [
-        f"{sentence.rstrip('.')} (from {name})."
+        (name, line)
         for (page, _), name in zip(pages, names, strict=True)
-        for sentence in _first_number(page, [block for of, _, block in answers if of is page])
+        if name not in having
+        for line in sentences(page.headlines[:1])
     ]
-    warned = "These parts rest on different models, data or draws, which the warnings below name." if mixed else ""
+
+    def quoted(line: Callable[[FirstScreen], str], records: Sequence[tuple[str, str]] = ()) -> str:
+        of = [*((name, line(screen)) for name, _, screen in screens), *records][:_PARTS]
+        return " ".join(f"{name}: {text}" for name, text in of if text)
+
     quantities = "quantity has" if differing == 1 else "quantities have"
-    several = f"{differing} {quantities} several numbers here, each explained below." if differing else ""
-    limits = [block.cannot if isinstance(block, Answer) else block.limits for _, _, block in answers[:_LIMITS]]
-    pictured = next(((folder, block.picture) for _, folder, block in answers if block.picture is not None), None)
-    home, picture = pictured or (Path(), None)
-    answer = Answer(
-        question=f"What do {len(pages)} analyses say together?",
-        numbers=tuple(numbers[:_NUMBERS]),
-        fit="",
-        cannot=" ".join(filter(None, [warned, several, *dict.fromkeys(limits)])),
+    title = f"{differing} {quantities} several numbers" if differing else "no quantity has two numbers"
+    home, picture = next(((folder, screen.picture) for _, folder, screen in screens if screen.picture), (Path(), None))
+    screen = FirstScreen(
+        subject=f"From {', '.join(names)}",
+        title=f"{len(pages)} analyses together: {title}",
+        known=quoted(lambda screen: screen.known, numbers),
+        not_known=quoted(lambda screen: screen.not_known),
+        assumed=quoted(lambda screen: screen.assumed),
+        limits=" ".join(dict.fromkeys(screen.limits for _, _, screen in screens[:_PARTS])),
+        cautions=tuple(mixed),
         picture=picture,
     )
-    return answer, home
-
-
-def _first_number(page: Page, answers: Sequence[Answer | FirstScreen]) -> Sequence[str]:
-    """What the part says first; of a part without an answer its first record in words."""
-    if not answers:
-        return sentences(page.headlines[:1])
-    first = answers[0]
-    return first.numbers[:1] if isinstance(first, Answer) else (first.known,)
+    return screen, home
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

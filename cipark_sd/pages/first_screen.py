@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from cipark_sd.headline import Bounds, Headline
-from cipark_sd.pages.blocks import FirstScreen
+from cipark_sd.pages.blocks import FirstScreen, Picture
 from cipark_sd.wording import number, without_exponents
 
 #: The three classes: style, and the shape of an icon that is full of data, half full or empty.
@@ -30,7 +30,7 @@ SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
 
 
 def rendered(
-    screen: FirstScreen, anchor: str, words: Callable[[str], str], picture: Callable[[str, str], str], player: str
+    screen: FirstScreen, anchor: str, words: Callable[[str], str], picture: Callable[[Picture], str], player: str
 ) -> str:
     """The screen as one section.
 
@@ -41,7 +41,7 @@ def rendered(
     words : function
         A sentence as HTML.
     picture : function
-        The image of a file with the numbers of its caption.
+        The image of a picture.
     player : str
         The frame that runs the model, as HTML; empty where there is none.
     """
@@ -66,15 +66,14 @@ def rendered(
     )
 
 
-def _figure(screen: FirstScreen, words: Callable[[str], str], picture: Callable[[str, str], str]) -> str:
+def _figure(screen: FirstScreen, words: Callable[[str], str], picture: Callable[[Picture], str]) -> str:
     if screen.picture is None:
         return ""
-    wide = picture(screen.picture.file, screen.picture.caption)
-    narrow = wide if screen.narrow is None else picture(screen.narrow.file, screen.narrow.caption)
-    return (
-        f'<figure><div class="wide-only">{wide}</div><div class="narrow">{narrow}</div>'
-        f"<figcaption>{words(screen.picture.caption)}</figcaption></figure>"
-    )
+    wide, caption = picture(screen.picture), f"<figcaption>{words(screen.picture.caption)}</figcaption>"
+    if screen.narrow is None:
+        return f'<figure class="small">{wide}{caption}</figure>'
+    narrow = picture(screen.narrow)
+    return f'<figure><div class="wide-only">{wide}</div><div class="narrow">{narrow}</div>{caption}</figure>'
 
 
 def unbroken(text: str) -> str:

@@ -21,7 +21,6 @@ from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_text
 from cipark_sd.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
 from cipark_sd.pages.blocks import (
-    Answer,
     Block,
     FirstScreen,
     Folded,
@@ -42,8 +41,8 @@ from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
-#: Of the first; 3 since a headline record says what was reported and what the priors alone say.
-FORMAT = "cipark_sd page 3"
+#: Of the first; 4 since every page begins with a first screen.
+FORMAT = "cipark_sd page 4"
 
 _STYLE = stylesheet("page.css")
 
@@ -157,8 +156,7 @@ def framed(document: str, title: str = "") -> str:
 
 def answer_of(page: Page, folder: Path) -> str:
     """The answer of a page alone, in a frame."""
-    kinds = Answer | FirstScreen
-    answers = tuple(section for section in page.sections if any(isinstance(block, kinds) for block in section.blocks))
+    answers = tuple(filter(_begins, page.sections))
     return framed(render([(replace(page, sections=answers, headlines=()), folder)]), page.title)
 
 
@@ -216,7 +214,7 @@ def _folds(page: Page) -> bool:
 
 
 def _begins(section: Section) -> bool:
-    return any(isinstance(block, Answer | FirstScreen) for block in section.blocks)
+    return any(isinstance(block, FirstScreen) for block in section.blocks)
 
 
 @dataclass
@@ -243,29 +241,13 @@ class _Writer:
                 return self._table(block)
             case Picture(_, caption):
                 return f"<figure>{self._wide(self._image(block), 'Figure', caption)}{self._caption(caption)}</figure>"
-            case Answer():
-                return self.answer(block)
             case FirstScreen():
                 self.glossary.section()
-                return rendered(block, f"answer{self.page}", self._words, self._image_of, self._player(block.player))
+                return rendered(block, f"answer{self.page}", self._words, self._image, self._player(block.player))
             case Folded(title, blocks):
                 inside = "\n".join(self.rendered(inner) for inner in blocks)
                 return f"<details><summary>{_escape(title)}</summary>\n{inside}\n</details>"
         assert_never(block)
-
-    def answer(self, answer: Answer) -> str:
-        """The box at the top of a page."""
-        self.glossary.section()
-        picture = answer.picture
-        shown = "" if picture is None else f"{self._image(picture)}{self._caption(picture.caption)}"
-        figure = f"<figure>{shown}</figure>" if shown else ""
-        numbers = "".join(f"<li>{self._words(text)}</li>" for text in answer.numbers)
-        anchor = f"answer{self.page}"
-        words = "".join(f"<p>{self._words(text)}</p>" for text in (answer.fit, answer.cannot) if text)
-        return (
-            f'<section class="answer" aria-labelledby="{anchor}"><h2 id="{anchor}">{_escape(answer.question)}</h2>'
-            f"{f'<ul>{numbers}</ul>' if numbers else ''}{words}{figure}</section>"
-        )
 
     def _player(self, file: str) -> str:
         """The page of the model in a frame of its own, whose security policy is its own too."""
@@ -295,9 +277,6 @@ class _Writer:
         numbers = described(content) if drawn else ""
         alt = without_exponents(" ".join(filter(None, (picture.alt or picture.caption, numbers))))
         return f'<img alt="{_escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
-
-    def _image_of(self, file: str, caption: str) -> str:
-        return self._image(Picture(file, caption))
 
     def _words(self, text: str) -> str:
         return unbroken(self.glossary.linked(without_exponents(text)))

@@ -18,6 +18,8 @@ from cipark_sd.pages.player.shell import policy, stylesheet
 FILE = "what_next.html"
 #: The classes of a number, and what is said of it.
 STANDING = {"informed": "known", "not decided": "not known", "assumed": "assumed"}
+#: The heading of the rows that are not chosen.
+EVENTS = "What may happen, with nothing else changed"
 #: Width and margin of the drawing of intervals, in pixels.
 WIDTH, MARGIN = 236, 18
 
@@ -125,14 +127,13 @@ def _table(page: WhatNext, scale: "_Scale") -> str:
         if row.kind == "event" and not apart:
             apart = True
             span = len(page.columns) + 2
-            words = "What may happen, with nothing else changed"
-            parts.append(f'<tr class="apart"><th scope="rowgroup" colspan="{span}">{words}</th></tr>')
+            parts.append(f'<tr class="apart"><th scope="rowgroup" colspan="{span}">{EVENTS}</th></tr>')
         note = f"<span>{e(row.note)}</span>" if row.note else ""
         cells = "".join(f"<td>{_value(value)}</td>" for value in row.values)
         drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
         parts.append(f'<tr class="{row.kind}"><th scope="row">{e(row.title)}{note}</th><td>{drawn}</td>{cells}</tr>')
     return (
-        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col">{scale.axis()}</th>'
+        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col"><b>Level</b>{scale.axis()}</th>'
         f"{columns}</tr></thead><tbody>{''.join(parts)}</tbody></table>"
     )
 
@@ -144,8 +145,10 @@ def _beside(small: str) -> str:
 
 def _cards(page: WhatNext, scale: "_Scale") -> str:
     e = html.escape
-    items = []
+    items: list[str] = []
     for row in page.rows:
+        if row.kind == "event" and not any(EVENTS in item for item in items):
+            items.append(f"<li><b>{EVENTS}</b></li>")
         first, *further = row.values
         named = zip(page.columns[1:], further, strict=True)
         small = " · ".join(
@@ -158,7 +161,7 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
         line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'
         items.append(f'<li>{line}{drawn}{note}<p class="small">{small}</p></li>')
     first_words = f'<p class="small">{e(page.columns[0][0])}: {e(page.columns[0][1])}</p>'
-    return f'<div class="cards">{first_words}<ul class="cards">{"".join(items)}</ul>{scale.axis()}</div>'
+    return f'<div class="cards">{first_words}{scale.axis()}<ul class="cards">{"".join(items)}</ul></div>'
 
 
 @dataclass(frozen=True)

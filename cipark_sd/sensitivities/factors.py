@@ -215,7 +215,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
                 else:
                     left_out[label] = "its limits leave no room"
         if not values:
-            left_out[constant.label] = "stands in a file"
+            left_out[constant.label] = "is read from a file"
     check_factors(Factors(tuple(factors)), where=model.name)
     return Around(tuple(factors), left_out)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 NEGLIGIBLE = 0.01
 #: The time at which an index is largest is sought where its interval is narrower than this to either side.
 WIDEST = 0.25
+#: A share whose interval reaches this far to either side, or lies above one, is not known from these rows.
+UNKNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -94,16 +96,31 @@ def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
     return rows
 
 
+def unranked(point: "xr.Dataset") -> str:
+    """Why factors cannot be ranked for an output at a time, the one point of a Dataset; empty where they can."""
+    index = "ST" if "ST" in point else "Sh"
+    share, width = point[index].to_numpy(), point[f"{index}_conf"].to_numpy()
+    if np.isnan(share).all():
+        return str(point["reason"].item()) if "reason" in point else "the variance is negligible"
+    i = int(np.nanargmax(share))
+    if width[i] < UNKNOWN and share[i] - width[i] <= 1:
+        return ""
+    return (
+        f"the largest share of the variance, that of {point['parameter'].to_numpy()[i]}, is uncertain by "
+        f"±{width[i]:.2g}: use more --rows"
+    )
+
+
 def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
     """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
     lines, date = [], dated(indices)
     for output in map(str, indices["output"].to_numpy()):
         for moment in moments:
-            rows = ranked(indices, output, moment, count=count)
-            if not rows:
-                reason = str(indices["reason"].sel(output=output).sel(time=moment.time, method="nearest").item())
-                lines.append(f"{output}, {moment.label}: no ranking, since {reason}.")
+            at = indices.sel(output=output).sel(time=moment.time, method="nearest")
+            if why := unranked(at):
+                lines.append(f"{output}, {moment.label}: no ranking, since {why}.")
                 continue
+            rows = ranked(indices, output, moment, count=count)
             # one at least, since otherwise nothing is said
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
             parts = [
@@ -113,7 +130,6 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
             ]
             sure = sum(row.leading >= 0.95 for row in rows)
             stable = f"{sure} of these {len(rows)} are among the first five in at least 95 % of the resamples; "
-            at = indices.sel(output=output).sel(time=moment.time, method="nearest")
             alone = float(at["S1"].sum())
             lines.append(
                 f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"
@@ -129,7 +145,8 @@ def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count
         for moment in moments:
             at = effects.sel(output=output).sel(time=moment.time, method="nearest")
             share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
-            if np.isnan(share).all():
+            if why := unranked(at):
+                lines.append(f"{output}, {moment.label}: no ranking, since {why}.")
                 continue
             names = at["parameter"].to_numpy()
             parts = [f"{names[i]} ({share[i]:.2f} ± {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]]

@@ -7,36 +7,24 @@ from contextlib import contextmanager
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
-from click.testing import CliRunner
 from places import ROOT
-from scipy import stats
-from small_study import STUDY, small_study
+from small_study import small_study
 
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.likelihood.posterior import posterior
-from calibration.readings import registry as metrics
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart
-from calibration.study import priors
-from calibration.study.problem import read_problem
 from cipark_sd.checks.unit_check import check_units
-from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity.findings import load
-from cipark_sd.commands.sensitivity.methods import registry as methods
 from cipark_sd.compiler.functions import arithmetic
 from cipark_sd.compiler.functions import registry as functions
 from cipark_sd.engines import registry
 from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import CiparkError
 from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.output import page_of
-from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulation import simulate
 
@@ -124,58 +112,6 @@ def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dic
     names = {**vars(registry), **vars(module)}
     exec(compile(row, "extending.md", "exec"), names)  # noqa: S102  (our own document)
     return names
-
-
-def test_the_prior_of_the_recipe_is_read_and_is_scipy_s(tmp_path) -> None:
-    small_study(tmp_path)
-    text = STUDY.replace(
-        'family = "lognormal", median = 0.2, sigma = 0.5', 'family = "logistic", mean = 0.3, scale = 0.1'
-    )
-    (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
-    with added(priors, "FAMILIES", blocks("A prior")[0]):
-        plain, law = priors.distribution(read_problem(tmp_path).space.parameters[1].prior), stats.logistic(0.3, 0.1)
-        at = np.array([0.1, 0.3, 0.8])
-        np.testing.assert_allclose(plain.log_density(at), law.logpdf(at), rtol=1e-12)
-        np.testing.assert_allclose(plain.quantile(law.cdf(at)), at, rtol=1e-12)
-        (tmp_path / "problem.toml").write_text(text.replace("0.1 }", "0 }"), encoding="utf-8")
-        with pytest.raises(CiparkError, match="scale must be positive"):
-            read_problem(tmp_path)
-
-
-def test_the_metric_of_the_recipe_is_read_from_a_run(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an exponential decay whose half-life is seen as a mean."""
-    code, row = blocks("A metric of a run")
-    names = extended("calibration.readings.mean", code, metrics, row)
-    monkeypatch.setattr(metrics, "METRICS", names["METRICS"])
-    text = STUDY.replace('kind = "increments"', 'kind = "metric"\nmetric = "mean"').replace("start = 0.0\n", "")
-    small_study(tmp_path)
-    (tmp_path / "problem.toml").write_text(text.replace('"poisson"', '"normal"\nsd = 1.0'), encoding="utf-8")
-    density = posterior(read_problem(tmp_path), registry.choose("native"))
-    left = 100 * (1 - (1 - 0.2 / 8) ** np.arange(33))
-    assert density.quantities(np.array([[100.0, 0.2]]))[0, 3] == pytest.approx(np.trapezoid(left) / 32)
-
-
-def test_the_sensitivity_method_of_the_recipe_is_offered_computed_and_written(
-    write_mdl, tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, row = blocks("A sensitivity method")
-    names = extended("rank_correlation", code, methods, row)
-    assert [type(one) for one in names["METHODS"]][:-1] == [type(one) for one in methods.METHODS]  # type: ignore[attr-defined]
-    monkeypatch.setattr(methods, "METHODS", names["METHODS"])
-    model = write_mdl("s = INTEG(r - d * s, 5) ~ unit ~ | r = 1 ~ unit/Year ~ | d = 0.5 ~ 1/Year ~ |", final=9)
-    arguments = ["sensitivity", str(model), "--method", "rank_correlation", "--rows", "64", "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    table = pd.read_csv(tmp_path / "out" / "rank_correlation.csv").set_index("parameter")["rho"]
-    assert table["r"] > 0.5 > -0.5 > table["d"]
-    sections = {section.title: section.blocks for section in read_page(tmp_path / "out").sections}
-    (shown,) = sections["Directions"]
-    assert ("s, at the end", "r", f"{table['r']:+.2f}") in shown.rows  # type: ignore[union-attr]
-    assert "Rank correlations: Spearman 1904." in sections["How it was computed"][0].items  # type: ignore[union-attr]
-    assert set(load(tmp_path / "out").results) == {"rank_correlation"}
-    refused = CliRunner().invoke(cli, ["sensitivity", str(model), "--method", "rank"])
-    assert refused.exit_code == 2
-    assert "rank_correlation" in refused.output
 
 
 def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) -> None:

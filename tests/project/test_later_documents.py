@@ -25,6 +25,7 @@ from cipark_sd.scenarios import Scenario
 sys.path.insert(0, str(ROOT / "tools"))
 
 import later_draws
+import later_full
 import later_pages
 import later_results
 
@@ -44,12 +45,13 @@ def frozen() -> xr.Dataset:
 
 
 def test_the_pages_are_those_of_the_kept_results_and_the_frozen_file() -> None:
-    score, fit, ahead, full, parks = (
-        later_pages.kept_numbers(name) for name in ("later_score", "later_fit", "later_next", "later_full", "parks")
+    score, fit, loops, ahead, full, parks = (
+        later_pages.kept_numbers(name)
+        for name in ("later_score", "later_fit", "later_loops", "later_next", "later_full", "parks")
     )
     for path, text in (
         (ROOT / "docs" / "results" / "score.md", later_pages.score_page(score)),
-        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit, ahead, full, score)),
+        (ROOT / "docs" / "results" / "later_years.md", later_pages.later_years_page(fit, loops, ahead, full, score)),
         (ROOT / "docs" / "results" / "parks.md", later_pages.parks_page(parks)),
         (STUDY / "forecast.md", later_pages.forecast_page()),
     ):
@@ -70,12 +72,24 @@ def test_the_words_beside_the_decisions_are_those_of_the_kept_result() -> None:
 
 
 def test_what_the_page_says_of_the_full_model_is_what_was_found() -> None:
-    full, score = (later_pages.kept_numbers(name) for name in ("later_full", "later_score"))
+    full, fit, score = (later_pages.kept_numbers(name) for name in ("later_full", "later_fit", "later_score"))
     crps = {name: entry["mean_crps"] for name, entry in score["series"]["residents"]["scores"].items()}
     new, rival = (f"{name}, new study, from 2019" for name in ("some never start", "two rates"))
     assert crps[new] < crps[rival] < crps["full model of today"]
     assert score["series"]["residents"]["full"]["gap"] == pytest.approx(crps[new] - crps[rival])
-    together = later_pages.all_loops(later_pages.kept_numbers("later_fit"), full)
+    residents, working = (score["series"][series]["full"] for series in ("residents", "working"))
+    assert residents["gap"] < 0 < working["gap"]
+    assert min(residents["if_rival"], working["if_forecast"]) > 0.1, "neither gap is more than chance"
+    against, alone = later_pages._full_differences(fit, full), later_pages._alone(full)
+    assert abs(against["two rates"]) < 0.5, "as well as two rates, and no better"
+    assert 0 < against["fame"] < alone["R5b, R10"] < against["no loop"] < math.log(10)
+    assert max(alone, key=lambda name: alone[name]) == "R5b, R10"
+    assert [row["sampler"] for row in full["structures"].values()] == ["hmc", *["importance"] * 8]
+    assert all(row["converged"] for row in (*full["structures"].values(), *full["spans"].values()))
+
+
+def test_all_loops_have_one_number_from_two_routes() -> None:
+    together = later_pages.all_loops(*map(later_pages.kept_numbers, ("later_fit", "later_loops")))
     assert together["second"] < together["number"] < together["bridge"] < 0
     # of two routes far apart the error is half of what they differ by; of two that agree it is that of the second
     fit = {"structures": {"none": {"y2026": [-5.0]}, "all": {"y2026": [-5.5]}}}
@@ -85,6 +99,14 @@ def test_what_the_page_says_of_the_full_model_is_what_was_found() -> None:
     )
     routes["second_route"]["all"][0] = -0.5
     assert later_pages.all_loops(fit, routes)["error"] == pytest.approx(0.1)
+
+
+def test_a_mean_of_ratios_is_not_that_of_their_logarithms() -> None:
+    """Lognormal ratios: the logarithm of their mean lies half their variance above the mean of the logarithms."""
+    logs = np.random.default_rng(1).normal(-1.0, 0.3, 200_000)
+    number, error = later_full.mean_of_ratios(logs)
+    assert number == pytest.approx(-1 + 0.3**2 / 2, abs=0.003)
+    assert error == pytest.approx(math.sqrt(math.expm1(0.3**2) / 200_000), rel=0.02)
 
 
 def test_the_prior_of_each_loop_reaches_from_nothing_to_what_matters(study: CalibrationProblem) -> None:

@@ -266,7 +266,6 @@ def test_an_edit_keeps_a_result_only_where_no_number_moves(tmp_path: Path, monke
     """A switch that is off leaves all bits; with it on, or a policy changed, the result has to be made again."""
     small_study(tmp_path)
     (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
-    monkeypatch.setattr(numbers, "shipped_studies", lambda: {"leaving": tmp_path})
     monkeypatch.setattr(numbers, "FAR", Scenario())
     model = tmp_path / "leaving.mdl"
     before = model.read_bytes()
@@ -274,17 +273,30 @@ def test_an_edit_keeps_a_result_only_where_no_number_moves(tmp_path: Path, monke
         before.decode().replace("* pace ~", "* pace * (1 + switch) ~").replace("size =", "switch = 0 ~ 1 ~ |\nsize =")
     )
     model.write_text(switched, encoding="utf-8")
-    found = numbers.same_runs(before, model)
+    found = numbers.same_runs(before, model, [tmp_path])
     assert len(found) == 2, "of the model and of its study"
     model.write_text(switched.replace("switch = 0", "switch = 1e-12"), encoding="utf-8")
     with pytest.raises(SystemExit, match="other numbers than before"):
-        numbers.same_runs(before, model)
+        numbers.same_runs(before, model, [tmp_path])
+    assert len(numbers.same_runs(before, model, [])) == 1, "no result that is kept has the study"
     catalogue, asked = tmp_path / "policies.toml", POLICIES.encode()
     catalogue.write_text(POLICIES + '[[lever]]\nid = "x"\ntitle = "x"\nnames = "pace"\nrange = [0, 2]\nbase = 1\n')
     assert numbers.same_effects(asked, catalogue) == {}
     catalogue.write_text(POLICIES.replace("pace = 0.5", "pace = 0.6"), encoding="utf-8")
     with pytest.raises(SystemExit, match="other effects"):
         numbers.same_effects(asked, catalogue)
+
+
+def test_names_of_loops_keep_a_result_only_where_no_old_loop_has_another(tmp_path: Path) -> None:
+    before = b'[[loop]]\nname = "R1"\nthrough = ["old"]\n'
+    loops, model = tmp_path / "m.loops.toml", b"\nold=\n\t1\n"
+    loops.write_bytes(b'[[loop]]\nname = "R2"\nthrough = ["old", "new"]\n' + before)
+    assert numbers.same_names(before, loops, model) == {}
+    with pytest.raises(SystemExit, match="was there before: R2"):
+        numbers.same_names(before, loops, model + b"\nnew=\n\t1\n")
+    loops.write_bytes(before.replace(b"R1", b"R3"))
+    with pytest.raises(SystemExit, match="otherwise than before"):
+        numbers.same_names(before, loops, model)
 
 
 @pytest.mark.parametrize(

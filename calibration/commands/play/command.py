@@ -8,7 +8,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
 
-@command_of(Settings, short_help="Write a page with levers on which the model runs.")
+@command_of(Settings, short_help="Write a page with levers that runs the model.")
 def play(settings: Settings) -> Result:
     """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
 

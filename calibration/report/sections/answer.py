@@ -31,7 +31,7 @@ NUMBERS, NAMED, BAND = 3, 3, 0.9
 #: The title where half the time step moves the numbers.
 NO_FINDING = "No finding: the time step is too coarse"
 #: After sentences of a study's authors.
-OWN_WORDS = "The sentences are the study's own; the numbers come from the model."
+OWN_WORDS = "Sentences: the study's own. Numbers: as reported, or the model's."
 
 
 class First(ReportPart):
@@ -46,8 +46,10 @@ class First(ReportPart):
         (observed,) = (entry for entry in fit.study.observations if entry.name == shown)
         quantiles = drawn.fan.quantiles if drawn is not None and drawn.fan is not None else None
         course = fit.curves.courses[shown] if quantiles is None else quantiles[2]
+        name, _, units = observed.label.partition(" [")
         options = {
-            "axis_label": observed.label,
+            # a stock does not jump: the line is of what had been reported
+            "axis_label": f"{name}, as reported{units and f' [{units}'}" if observed.jumps else observed.label,
             "time": fit.study.time,
             "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
@@ -134,7 +136,7 @@ def known_words(records: Sequence[Headline]) -> str:
     if first is None:
         return ""
     if first.reported:
-        return f"{first.title}: {first.reported} reported. As a check, the fitted model gives {first.brief}"
+        return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
     n_more = len(_with([record for record in records if not record.title], "known")) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
     return f"{_name(first)}: {first.brief}{rest_of}"
@@ -209,7 +211,7 @@ def caption_words(findings: Findings) -> str:
     observed = next((entry for entry in fit.study.observations if entry.name == first_shown(fit)), None)
     line = "Line: the best fit."
     if findings.draws is not None and findings.draws.fan is not None:
-        line = "Line and bands: the expected value without noise, median with 50% and 90% intervals."
+        line = "Line and bands: the model without noise, its median with 50% and 90% intervals."
     rows = _rows_shown(fit)
     hollow = " Open dots: not fitted." if (rows["use"] != "fit").any() else ""
     text = f"{line} Dots: reported.{hollow}"
@@ -230,8 +232,9 @@ def noise_words(fit: Fit, observed: Observed | None) -> str:
     fitted = fit_words(fit)
     if observed is not None and has_bars(observed):
         return f"Grey bars: 90% of reported numbers, noise included; {fitted}." if fitted else ""
-    increases = " (of a running total, its increases)" if observed is not None and observed.kind == "increments" else ""
-    return f"Dots may lie outside the bands. Noise included, {fitted}{increases}." if fitted else ""
+    of_a_total = observed is not None and observed.kind == "increments"
+    increases = ", as increases of the running total" if of_a_total else ""
+    return f"Dots may lie outside the bands. With noise{increases}, {fitted}." if fitted else ""
 
 
 def _rows_shown(fit: Fit) -> "pd.DataFrame":

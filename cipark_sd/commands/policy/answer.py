@@ -1,6 +1,6 @@
-"""What the page of a policy analysis says first: effects that the data inform or leave open, and what is assumed."""
+"""The first screen of a policy analysis: effects that the data inform, those they leave open, and what is assumed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,23 +9,25 @@ from cipark_sd.commands.policy.classes import ORDER, EffectClass
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
-from cipark_sd.commands.policy.words import first_of
+from cipark_sd.commands.policy.words import first_of, in_words
 from cipark_sd.experiments.effects import WEIGHTED, Claim
-from cipark_sd.headline import sentences
-from cipark_sd.pages.blocks import Answer, Section
+from cipark_sd.headline import Headline, sentences
+from cipark_sd.pages.blocks import FirstScreen, Picture, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
 from cipark_sd.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Effects in the box and in its figure, and parameters that it names, at most.
+#: Effects in sentences and in the figure, and parameters that it names, at most.
 EFFECTS, DRAWN, NAMED = 2, 6, 3
+#: What is known where nothing is, and whether no data were used.
+NOTHING = {True: "Nothing: no data have been used for these numbers.", False: "The direction of none of these effects."}
 
 
 @dataclass(frozen=True, slots=True)
 class First(Part[Findings]):
-    """The box at the top; where no effects were computed it tells the records of the parts ``of``."""
+    """The first screen; where no effects were computed it is made of the records of the parts ``of``."""
 
     of: tuple[Part[Findings], ...]
 
@@ -41,70 +43,121 @@ class First(Part[Findings]):
                 yield Drawing("answer", plot_tornado, (effects.unassumed, outcome, at), options)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """One block, the answer; nothing where nothing was found."""
-        about = findings.about
-        outcome, at = about.catalogue.headline
-        title, date = about.catalogue.outcome_by_id[outcome].title, about.catalogue.date(at)
-        when = about.catalogue.when(at).replace(date, said_date(date))
-        lines = numbers_said(findings) or sentences(
-            [r for part in self.of for r in part.headlines(findings)][: EFFECTS + 1]
-        )
-        all_drawn = len(about.catalogue.policies) <= DRAWN + 1
-        content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
-        effects = findings.of(Effects)
-        if effects is not None and effects.assumed:
-            content = "effects whose direction the model does not assume"
-        many = about.bases[about.first].n > 1
-        shown = "median with 50% and 90% of the draws" if many else "at the best fit"
-        caption = f"{title} {when}: {content}, {shown}."
-        answer = Answer(
-            question=f"{title} {when}: what each policy changes",
-            numbers=lines,
-            fit=rests_on(about),
-            cannot=cannot_say(findings),
-            picture=next(pictures.show("answer", caption), None),
-        )
-        if lines:
-            yield Section("In short", (answer,))
+        """One block; nothing where nothing was found."""
+        records = [record for part in self.of for record in part.headlines(findings)]
+        summary = _summary(findings, records)
+        if summary is not None:
+            picture = next(pictures.show("answer", _caption(findings)), None)
+            yield Section("In short", (first_screen(findings, summary, picture),))
 
 
-def numbers_said(findings: Findings) -> tuple[str, ...]:
-    """The base and the largest effects with their ranges; of priors how many signs are open, and no size."""
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A title, and what is known, not known and assumed of the effects."""
+
+    title: str
+    known: Sequence[str] = ()
+    open: Sequence[str] = ()
+    assumed: Sequence[str] = ()
+
+
+def first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
+    """The summary of effects, beside what all of it rests on."""
     about = findings.about
-    effects, signs = findings.of(Effects), findings.of(Signs)
+    structures = (
+        f"Which of {len(about.rivals)} structures is right."
+        if about.several
+        else "Whether the equations are right: this is one structure."
+    )
+    assumed = [*summary.assumed, *_assumed_beside(findings)]
+    doubts = [about.basis] if about.doubtful else []
+    doubts += [f"{about.misfit}, so that intervals are too narrow"] if about.misfit else []
+    return FirstScreen(
+        subject=f"{about.catalogue.title}: {_where(about)}",
+        title=summary.title,
+        known=" ".join([*summary.known, *_informed(findings)]) or NOTHING[about.unseen],
+        not_known=" ".join([*summary.open, structures]),
+        assumed=" ".join(assumed) or "The equations, and what they leave out.",
+        limits=f"{rests_on(about)} Effects are of expected numbers, without the noise of counts.",
+        cautions=tuple(f"{text[:1].upper()}{text[1:]}." for text in doubts),
+        picture=picture,
+    )
+
+
+def _summary(findings: Findings, records: Sequence[Headline]) -> Summary | None:
+    about, effects, signs = findings.about, findings.of(Effects), findings.of(Signs)
     if effects is not None:
-        return (*_sizes(effects, about),)
-    return () if signs is None else _signs(signs, about)
+        return of_effects(effects, about)
+    if signs is not None:
+        return of_signs(signs, about)
+    if not records:
+        return None
+    first = records[0]
+    title = f"{first.title or first.dated}: {first.brief}"
+    # of these no class is known
+    lines = sentences(records[: EFFECTS + 1])
+    return Summary(title, assumed=lines) if about.unseen else Summary(title, open=lines)
 
 
-def _sizes(effects: Effects, about: About) -> Iterator[str]:
+def _where(about: About) -> str:
+    """The outcome and the time of the headline."""
+    outcome, at = about.catalogue.headline
+    date = about.catalogue.date(at)
+    return f"{about.catalogue.outcome_by_id[outcome].title} {about.catalogue.when(at).replace(date, said_date(date))}"
+
+
+def _caption(findings: Findings) -> str:
+    about, effects = findings.about, findings.of(Effects)
+    all_drawn = len(about.catalogue.policies) <= DRAWN + 1
+    content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
+    if effects is not None and effects.assumed:
+        n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
+        content = f"the {'one effect' if n == 1 else f'{n} effects'} of {of} whose direction the model does not assume"
+    shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
+    return f"{_where(about)}: {content}, {shown}."
+
+
+def of_effects(effects: Effects, about: About) -> Summary:
+    """The largest effects by their class; where there is no class none is known."""
     outcome, at = about.catalogue.headline
     frame = effects.differences
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
     unit, shown = about.units[outcome], shown_rows(frame, about, outcome, at)
     rows = [(policy.title, policy.id, shown[policy.id]) for policy in about.catalogue.changes]
     classes = {effect.policy: effect for effect in effects.classes}
+    moving = [row for row in rows if row[2]["low90"] or row[2]["high90"]]
     sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
     open_ = [row for row in sure if row[1] not in effects.assumed]
     largest = sorted(open_, key=lambda row: (_place(classes.get(row[1])), -abs(row[2]["median"])))
-    # what no number tells apart is said once
+    # what no number distinguishes is named once
     apart = {tuple(row[end] for end in ("median", "low90", "high90")): (title, policy, row)
              for title, policy, row in reversed(largest)}  # fmt: skip
     many = about.bases[about.first].n > 1
-    for title, policy, row in list(reversed(apart.values()))[:EFFECTS]:
+    lines: dict[str, list[str]] = {"informed": [], "undecided": []}
+    title = ""
+    for name, policy, row in list(reversed(apart.values()))[:EFFECTS]:
         over = _over_structures(of[of["policy"] == policy], about, row["high90"] - row["low90"])
         effect = classes.get(policy)
-        before = "" if effect is None else f"{effect.words[0].upper()}{effect.words[1:]}. "
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
-        yield f"{before}{title}: {_change(row, unit, many=many)}{over}.{after}"
-    if not apart and effects.assumed:
-        yield "The data inform the direction of no effect: the model assumes all of them."
-    if effects.assumed:
-        moving = {policy for _, policy, row in rows if row["low90"] or row["high90"]}
-        names = [policy.title for policy in about.catalogue.changes if policy.id in effects.assumed & moving]
-        yield f"The model assumes the direction of these, so they are no findings: {first_of(names, NAMED)}."
+        lines["undecided" if effect is None else effect.kind].append(
+            f"{name}: {_change(row, unit, many=many)}{over}.{after}"
+        )
+        if not title and (effect is None or effect.kind == "informed"):
+            title = f"{name}: {_change(row, unit, many=False)}{'' if many else ', at the best fit'}"
+    names = [name for name, policy, _ in moving if policy in effects.assumed]
+    if not title:
+        n, k = len(moving), len(names)
+        assumed = f"; the direction of {'all' if k == n else k} is assumed" if k else ""
+        title = f"The data decide the effect of none of {n} policies{assumed}"
+    quoted = first_of([f"'{name}'" if "," in name else name for name in names], NAMED)
+    some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
+    base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
+    if about.unseen:
+        return Summary(title, assumed=lines["undecided"])
     if not many:
-        yield f"With nothing changed: {with_unit(commas(number(rows[0][2]['base'], digits=2)), unit)}, at the best fit."
+        doubt = "How far these lie from those of other fits:"
+        return Summary(title, [f"With nothing changed: {base}, at the best fit."], [doubt, *lines["undecided"]])
+    return Summary(title, lines["informed"], lines["undecided"], some if names else [])
 
 
 def _place(effect: EffectClass | None) -> int:
@@ -122,7 +175,7 @@ def _ends(low: float, high: float, unit: str) -> str:
 
 def _size(value: float, width: float, unit: str) -> str:
     """A number without its sign, of counted things whole where the interval is wide enough."""
-    return in_sentence(abs(value), width, unit)
+    return in_sentence(abs(value), width or abs(value) / 5, unit)
 
 
 def _way(value: float, unit: str) -> str:
@@ -148,13 +201,18 @@ def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
     return f"; medians over {len(medians)} structures: {low} to {high}"
 
 
-def _signs(signs: Signs, about: About) -> tuple[str, ...]:
-    """How many policies bring more or less under the priors."""
+def of_signs(signs: Signs, about: About) -> Summary:
+    """How many policies bring more or less under the priors; no size."""
     of = [row[0] for row in signs.signs]
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
     words = {"more": "more", "less": "less", "either": "more or less", "no change": "no change"}
     by_sign = listed(f"{words[sign]} under {count}" for sign, count in counts.items() if count)
-    return (f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs; no sizes are given.",)
+    sure = len(of) - counts["either"]
+    return Summary(
+        f"Before the data, the model assumes the direction of {sure} of {len(of)} effects",
+        open=("How large any effect is.",),
+        assumed=(f"Of {len(of)} policies: {by_sign}. The priors and the equations imply these signs.",),
+    )
 
 
 def rests_on(about: About) -> str:
@@ -165,27 +223,27 @@ def rests_on(about: About) -> str:
     return f"The numbers are of {basis.sentence}; the report of the fit says how well it fits."
 
 
-def cannot_say(findings: Findings) -> str:
-    """What is assumed, what the equations contain already, and what the data have not taught."""
-    about = findings.about
-    parts = []
-    if about.misfit:
-        parts.append(f"{about.misfit[:1].upper()}{about.misfit[1:]}, so that intervals are too narrow.")
-    if about.unseen:
-        parts.append("All of it is assumed.")
-    if about.several:
-        parts.append(f"The data do not decide which of {len(about.rivals)} structures is right.")
-    else:
-        parts.append("One structure only; whether its equations are right is not tested here.")
+def _informed(findings: Findings) -> Iterator[str]:
+    """The expectations that the data inform, of which the first is named."""
     claims = _claims(findings)
-    if claims:
-        built = sum(claim.classified.kind == "built in" for claim in claims)
-        informed = sum(claim.classified.kind == "informed" for claim in claims)
-        parts.append(f"Of {len(claims)} expectations the model assumes {built}, and the data inform {informed}.")
+    informed = [claim for claim in claims if claim.classified.kind == "informed"]
+    if informed:
+        catalogue, first = findings.about.catalogue, informed[0]
+        date = catalogue.date(first.expected.at)
+        expected = in_words(first.expected, catalogue).replace(date, said_date(date))
+        against = ", is false" if first.classified.side == "against" else ""
+        policy = catalogue.policy_by_id[first.policy].title
+        yield f"{len(informed)} of {len(claims)} expectations of size: under '{policy}', {expected}{against}."
+
+
+def _assumed_beside(findings: Findings) -> Iterator[str]:
+    """Expectations that the model implies, and parameters that keep their priors."""
+    claims, about = _claims(findings), findings.about
+    built = sum(claim.classified.kind == "built in" for claim in claims)
+    if built:
+        yield f"Also {built} of {len(claims)} expectations."
     if about.untaught and not about.unseen:
-        names = first_of(about.untaught, NAMED)
-        parts.append(f"The data do not narrow {names}.")
-    return " ".join(parts)
+        yield f"The priors of {first_of(about.untaught, NAMED)}, which the data do not narrow."
 
 
 def _claims(findings: Findings) -> tuple[Claim, ...]:

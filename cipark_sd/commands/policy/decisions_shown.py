@@ -74,7 +74,8 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     rows, level = [], ""
     for row in rows_of(result, outcome):
         if row["alternative"] == BASE:
-            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {row['level_class']}"
+            kind = row["level_class"].replace("informed", "a forecast")
+            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
             continue
         change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
         cells = [("alternative", title_of(about, row["alternative"])), ("change", change)]
@@ -138,11 +139,11 @@ def measurements_table(result: DecisionsFound, about: About) -> Table:
     """What it is worth to know a number before choosing."""
     rows = []
     for row in records(result.measurements.head(MEASURED)):
-        low = f"{row['low']:.0%} up to {number(row['below'], digits=3)}"
-        high = f"{row['high']:.0%} from {number(row['above'], digits=3)}"
+        low = f"{title_of(about, row['low_option'])} ({row['low']:.0%}) up to {number(row['below'], digits=3)}"
+        high = f"{title_of(about, row['high_option'])} ({row['high']:.0%}) from {number(row['above'], digits=3)}"
         worth = f"{row['value']:.3f} ± {row['error']:.3f}"
-        rows.append((row["input"], worth, title_of(about, row["option"]), low, high))
-    head = ("number", "right choices more", "alternative", "chance in its lowest third", "in its highest third")
+        rows.append((row["input"], worth, low, high))
+    head = ("number", "right choices more", "best in its lowest third (chance)", "best in its highest third")
     caption = "What it is worth to know a number before choosing: by how much more often the choice would be right"
     return Table(head, tuple(rows), caption)
 

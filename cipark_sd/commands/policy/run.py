@@ -13,12 +13,13 @@ from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, USUAL
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.what_next import page_of
-from cipark_sd.commands.result import Result, of_folder
-from cipark_sd.console import echo, print_table, progress_bars
+from cipark_sd.commands.result import Result, ended, of_folder
+from cipark_sd.console import echo, print_table, progress_bars, say_lines
 from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
 from cipark_sd.pages.what_next import FILE as FIRST
+from cipark_sd.pages.what_next import STANDING
 from cipark_sd.records import WrongRecordError
 
 
@@ -51,11 +52,14 @@ def run(request: Request) -> Result:
             save(findings, name, folder)
             write(findings, folder, chosen)
             tell(chosen.printed(findings))
-    first = page_of(findings)
-    if first is not None:
-        echo(f"\n{first.title}\n{folder / FIRST} says why")
-    echo(f"\nwritten to {folder}; {folder / HTML} has all of it on one page")
-    return of_folder(folder)
+    echo()
+    decisions = page_of(findings)
+    if decisions is not None:
+        named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
+        say_lines([("Finding", decisions.title), *named, ("Read next", str(folder / FIRST))])
+        echo(f"\n{folder / HTML} has all tables")
+        return of_folder(folder)
+    return ended(folder)
 
 
 @dataclass(frozen=True)

@@ -129,17 +129,15 @@ class _First:
             loss = f", at the cost of {listed(losers)}" if losers else ""
             finding = f"{option.title}: {self.improvement} in at least nine of ten draws{loss}."
         else:
-            finding = f"No option brings {self.improvement} with a {CLEARLY:.0%} chance."
+            finding = f"No option has a {CLEARLY:.0%} chance of {self.improvement}{self._closest()}."
         best = self._worth_measuring()
-        if best is not None:
-            return f"{finding} Measure {best['input']} before deciding."
-        return finding if clear else f"{finding}{self._closest()}"
+        return finding if best is None else f"{finding} First measure {best['input']}."
 
     def _closest(self) -> str:
         """The options whose chance is the largest, where it is more than even."""
         most = max((row["better"] for _, row in self.options), default=0.0)
         closest = [option.title for option, row in self.options if row["better"] > max(0.5, most - TIE)]
-        return f" Closest: {listed(closest)} ({most:.0%} chance)." if closest else ""
+        return f"; closest: {listed(closest)} ({most:.0%})" if closest else ""
 
     def known(self) -> str:
         """What the data inform: of what is to come no level, which is a forecast."""
@@ -148,7 +146,7 @@ class _First:
         informed = [option.title for option, row in self.options if self._class(row) == "informed"]
         if informed:
             return f"The data inform the change by {first_of(informed, NAMED)}. All levels are forecasts."
-        return "None of these changes: the data say which draws are likely, and all that follows is a forecast."
+        return "No effect below: the data only weigh the runs of the model, and all that follows is a forecast."
 
     def unknown(self) -> str:
         """The level if nothing is done, and what the option nearest to even chances depends on."""
@@ -173,10 +171,11 @@ class _First:
         catalogue = self.about.catalogue
         without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
         resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
-        words = [f"Ranges without a source: {first_of(without, NAMED)}."] if without else []
+        words = ["Changes marked as assumed."] if any(self._class(row) == "assumed" for _, row in self.options) else []
+        words += [f"Ranges without a source: {first_of(without, NAMED)}."] if without else []
         if resting and not self.about.unseen:
             verb = "rests" if len(resting) == 1 else "rest"
-            words.append(f"{first_of(resting, NAMED)} {verb} on numbers without data, to compare options.")
+            words.append(f"{first_of(resting, NAMED)} {verb} on numbers without data: use it only to compare.")
         return " ".join(words) or "Nothing beyond the priors and the equations."
 
     def _sides(self) -> list[Outcome]:
@@ -191,13 +190,13 @@ class _First:
             row = self.rows[id_, outcome]
             ends = (row[of], row[f"{of}_low"], row[f"{of}_high"])
             words = text(*ends, self._counted(outcome), sign=decision is not None)
-            # what nothing is done for is a forecast: no data inform it
-            forecast = decision is None and outcome == self.main.id and row["level_class"] == "informed"
+            # a level to come is a forecast: no data inform it
+            forecast = decision is None and row["level_class"] == "informed"
             return Value(words, "not decided" if forecast else self._class(row))
 
         row = self.rows[id_, self.main.id]
         yield ("Change", "same draws, median (90%)"), value(self.main.id, _spread)
-        over = "(in the worst structure)" if about.several else "over all draws"
+        over = f"(worst of {len(about.rivals)} structures)" if about.several else "over all draws"
         yield (f"Chance of {self.share}", over), Value(self._chance(row)) if chances else _NONE
         for name in decided(about.catalogue).beside:
             yield (about.catalogue.outcome_by_id[name].title, about.units[name] or "change"), value(name, _alone)
@@ -248,19 +247,22 @@ class _First:
         row = self._worth_measuring()
         if row is None:
             return "", "No single number here, known exactly, would change the choice."
-        titles = {option.id: option.title for option, _ in self.options}
         width = row["above"] - row["below"]
         low, high = (with_unit(rounded(row[end], width), row["units"]) for end in ("below", "above"))
+        titles = {option.id: f"“{option.title}”" for option, _ in self.options}
+        first, second = (titles[row[f"{end}_option"]] for end in ("low", "high"))
+        none = ", the most of all" if row["high"] <= 0.5 else ""
         return (
             f"Why {row['input']}?",
-            f"At {low} or less, “{titles[row['option']]}” has a {row['low']:.0%} chance of "
-            f"{self.improvement}; at {high} or more, {row['high']:.0%}. Knowing it makes "
-            f"{100 * row['value']:.0f} more of 100 choices right.",
+            f"At {low} or less, {first} has a {row['low']:.0%} chance of {self.improvement}; at {high} or more, "
+            f"{'' if second == first else f'{second} has '}{row['high']:.0%}{none}. "
+            f"Knowing it corrects {100 * row['value']:.0f} of 100 choices.",
         )
 
     def limits(self) -> str:
         """How to read the table, and what the numbers rest on."""
-        counted = "" if self.about.weighted or not self.about.several else " Structures count alike."
+        alike = f" The {len(self.about.rivals)} structures count alike."
+        counted = "" if self.about.weighted or not self.about.several else alike
         return (
             f"Dashed line: doing nothing. Effects follow from equations, not experiments.{counted} "
             f"Draws: {self.about.label}."

@@ -8,7 +8,7 @@ import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.commands.result import Result, of_folder
+from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, FailedRuns, Findings, save
@@ -18,13 +18,11 @@ from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import target_of
-from cipark_sd.console import echo, print_table, progress_bars
+from cipark_sd.console import echo, progress_bars
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
-from cipark_sd.headline import HEAD, cells
 from cipark_sd.optional import record_in
-from cipark_sd.pages.page import read_page
 from cipark_sd.results import version
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.response import ModelResponse, model_response
@@ -67,7 +65,8 @@ def answer(request: Request) -> Result:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         findings = replace(findings, facts=replace(findings.facts, failed=_failed(response)))
-        written = [*save(findings, folder), *write(findings, folder, request.workers or processors())]
+        save(findings, folder)
+        write(findings, folder, request.workers or processors())
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
@@ -75,12 +74,8 @@ def answer(request: Request) -> Result:
         raise SystemExit(130) from None
     for line in sentences(findings):
         echo(f"\n{line}")
-    records = read_page(folder).headlines
-    if records:
-        echo()
-        print_table(HEAD, [cells(record) for record in records], right=(), title="Headline numbers")
-    echo(f"\nwritten to {folder}: " + ", ".join(path.name for path in written))
-    return of_folder(folder)
+    echo()
+    return ended(folder)
 
 
 def facts(request: Request, inputs: Inputs) -> Facts:

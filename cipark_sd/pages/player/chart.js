@@ -55,7 +55,7 @@ function drawChart(svg, view) {
     parts.splice(1, 0, shape("rect", { x: edge, y: top, width: width - right - edge, height: height - top - bottom, fill: "#f0eef6" }));
     parts.push(shape("line", { x1: edge, x2: edge, y1: top, y2: height - bottom, stroke: "#5a4590" }));
     if (edge - left > 70) parts.push(label("data end", { ...words, x: edge - 6, "text-anchor": "end", fill: INK }));
-    if (width - right - edge > 76) parts.push(label("all assumed", { ...words, x: edge + 6, fill: "#5a4590" }));
+    if (width - right - edge > 76) parts.push(label("forecast", { ...words, x: edge + 6, fill: "#5a4590" }));
   }
   for (const [time, text] of view.tickLabels(Math.max(3, Math.floor((width - left - right) / 84)))) {
     parts.push(shape("line", { x1: x(time), x2: x(time), y1: height - bottom, y2: height - bottom + 5, stroke: GREY }));

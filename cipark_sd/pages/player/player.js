@@ -334,7 +334,7 @@ async function classify(reading, outcome, asked) {
   const words = rows.filter((row) => row.levels).map((row) => `${row.name} ${saidLevels(row.levels, outcome, reading.change).join(", ")}`);
   strip.setAttribute("aria-label", words.join("; "));
   const ticked = medians.length ? ` Tick: median of a rival model (${saidMedians(medians, outcome, reading)}).` : "";
-  $("beside").replaceChildren(strip, make("p", { className: "rv" }, `Dot: median. Bar: 90%.${ticked}`));
+  $("beside").replaceChildren(strip, make("p", { className: "rv" }, `Dot: median. Bar: 90%.${seen === null ? "" : " Red: reported."}${ticked}`));
   $("beside").classList.remove("waits");
   classified = key;
   return true;
@@ -540,7 +540,7 @@ function legend() {
   const entries = [];
   if (fan) {
     const bands = [shape("rect", { y: 0, width: 26, height: 12, fill: BLUE, "fill-opacity": 0.16 }), shape("rect", { y: 3, width: 26, height: 6, fill: BLUE, "fill-opacity": 0.3 })];
-    entries.push(entry(`50% and 90% of the expected number${outcome.seen.length ? "; reported numbers scatter around it" : ""}`, ...bands));
+    entries.push(entry(`50% and 90% ranges of the expected number${outcome.seen.length ? "; reported numbers scatter around it" : ""}`, ...bands));
   }
   entries.push(entry("your setting", line({ stroke: BLUE, "stroke-width": 2.5 })));
   entries.push(entry(page.base, line({ stroke: BASE.color, "stroke-width": 1.6, "stroke-dasharray": BASE.dash })));

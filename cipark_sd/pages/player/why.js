@@ -138,7 +138,7 @@ function showWhy() {
   const word = variable.kind === "stock" ? "is changed by" : "is computed from";
   const list = causes.length ? `${word} ${causes.length === 1 ? causes[0].label : `${causes.length} variables`}` : "is given and computed from nothing";
   const news = !moved() || !causes.length ? "" : changed.length ? `. The levers move ${changed.join(", ")}` : `. The levers move ${causes.length === 1 ? "it not" : "none of them"}`;
-  const above = [page.structures[state.structure].runs > 1 ? "the median of the draws" : "", page.outcomes[state.outcome].waiting ? "what had been reported by then" : ""].filter(Boolean);
+  const above = [page.structures[state.structure].runs > 1 ? "the median of the draws" : "", page.outcomes[state.outcome].waiting ? "what had been reported by then, so without those that wait" : ""].filter(Boolean);
   $("whytext").textContent = `${variable.label} ${list}${news}. One run at the best fit, read at ${whenLabel(state.at)}${above.length ? `; the answer above is ${above.join(" of ")}` : ""}.`;
   $("chosen").replaceChildren(stripRow(variable, true));
   $("causes").replaceChildren(...causes.map((cause) => stripRow(cause, false)));

@@ -51,7 +51,7 @@ def test_stan_computes_them_here(name: str, tmp_path: Path) -> None:
     ("name", "reason"),
     [
         ("great_stone_core", "residents 2014-12-24 is no plain number"),
-        ("great_stone_curves", "the study reads whole courses"),
+        ("great_stone_curves", "the study reads whole trajectories"),
     ],
 )
 def test_what_stan_has_no_counterpart_of_is_refused(name: str, reason: str) -> None:

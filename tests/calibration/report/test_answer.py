@@ -193,7 +193,7 @@ def test_the_caption_says_which_range_the_figure_has(fit: Fit, kind: str) -> Non
     study = replace(fit.study, observations=(replace(observed, kind=kind, jumps=jumps),))
     said = answer.caption_words(Findings(replace(fit, study=study)))
     assert ("Grey bars" in said) is (kind == "level")
-    assert ("its increases" in said) is (kind == "increments")
+    assert ("increases of the running total" in said) is (kind == "increments")
     assert f"Jump on {fit.study.calendar.label(jumps[0])}: " in said
     drawing = next(iter(answer.First().drawings(Findings(replace(fit, study=study)))))
     assert drawing.options is not None
@@ -289,9 +289,7 @@ def test_numbers_within_the_data_come_first_and_a_study_s_own_words_are_named(tm
     approved((found.title, found.assumed))
     assert answer.OWN_WORDS in found.limits
     approved([record.title for record in found.numbers])
-    assert found.known.startswith(
-        f"Left at the end: {fit.rows['lower'].sum():.0f} reported. As a check, the fitted model gives "
-    )
+    assert found.known.startswith(f"Left at the end: {fit.rows['lower'].sum():.0f} reported. The fitted model gives ")
     # a row that is compared only leaves the last date as it was
     uses = [*fit.rows["use"][:-1], "check"]
     earlier = replace(fit, rows=fit.rows.assign(use=uses))

@@ -93,23 +93,21 @@ def test_remarks_word_for_word() -> None:
 
 
 @pytest.mark.parametrize(("distance", "words"), [
-    (2.04, "The estimate of a, 1.235, lies 2.0 prior standard deviations above its prior median 9.877: "),
-    (-3.0, "The estimate of a, 1.235, lies 3.0 prior standard deviations below its prior median 9.877: "),
+    (2.04, "The estimate of a, 1.235, lies 2.0 prior standard deviations above its prior median 9.877."),
+    (-3.0, "The estimate of a, 1.235, lies 3.0 prior standard deviations below its prior median 9.877."),
     (2.0, ""), (-2.0, ""),
 ])  # fmt: skip
 def test_a_far_estimate_is_warned_of(distance: float, words: str) -> None:
     found = all_of(verdict(distance=distance, estimate=1.23456, median=9.87654)).warnings
-    assert found == ((words + "the prior is a placeholder to be replaced, or the model explains the data for another "
-                      "reason.",) if words else ())  # fmt: skip
+    assert len(found) == bool(words)
+    assert all(warning.startswith(words) for warning in found)
 
 
 def test_a_call_of_the_data_word_for_word() -> None:
     first = held("b", 0.001, score=-9.0)
     (alone,) = wanted_words(HeldConstants((first,)))
-    assert alone == (
-        f"b is held at 2; the data favour a smaller value (score test, p = 0.001): have it fitted ({first.toml} in "
-        "problem.toml), or say why its value is known."
-    )
+    assert first.toml in alone
+    approved(alone)
     several = (first, *(held(name, 0.001, score=score) for name, score in (("c", 8.0), ("d", -7.0), ("e", 6.0))))
     said, others = wanted_words(HeldConstants(several))
     approved(said)

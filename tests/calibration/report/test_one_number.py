@@ -118,8 +118,8 @@ OPENED = {
         ("player.html", PAGE.format(json.dumps(OPENED)), PAGE.format(json.dumps(OPENED | {"at": 0}))),
         (
             "report.html",
-            '<section class="answer"><li>Half the pace: 16 firms fewer (90%: 8 to 33 fewer).</li></section>',
-            '<section class="answer"><li>Half the pace: 16 firms more (90%: 8 to 33 more).</li></section>',
+            '<section class="first"><dd>Half the pace: 16 firms fewer (90%: 8 to 33 fewer).</dd></section>',
+            '<section class="first"><dd>Half the pace: 16 firms more (90%: 8 to 33 more).</dd></section>',
         ),
         ("README.md", "16 fewer (90%: 8 to 33)", "16 fewer (90%: 8 to 35)"),
         ("README.md", "16 m^3 less (90%: 8 to 33)", "16 m^3 less (90%: 8 to 35)"),

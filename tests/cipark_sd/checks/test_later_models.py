@@ -77,6 +77,31 @@ def test_nobody_registers_without_a_plot(study: CalibrationProblem) -> None:
     assert held["unbound"] > 1.5
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [("1-SW Plot Limit*(1-", True), ("1-SW Plot Limit*Infrastructure Adequacy*(1-", False)],
+    ids=["as it is", "as far as the site is ready"],
+)
+def test_plots_bind_the_full_model_before_the_site_is_ready_and_leak_nothing(
+    limit: str, kept: bool, tmp_path: Path
+) -> None:
+    text = bundled("cipark.mdl").read_text(encoding="utf-8")
+    assert "1-SW Plot Limit*(1-" in text
+    (tmp_path / "m.mdl").write_text(text.replace("1-SW Plot Limit*(1-", limit), encoding="utf-8")
+    model = read_model(tmp_path / "m.mdl")
+    checks, by = read_checks(bundled("cipark.checks.toml"), model), functools.partial(simulate, engine="native")
+    outcomes = run_checks(model, checks, by, only=["RC40"], progress=lambda *_: None)
+    assert {o.id: o.status == "pass" for o in outcomes}["RC40"] == kept
+
+
+def test_rules_are_not_lobbied_for_as_the_model_is_shipped() -> None:
+    """A gain of 0 leaves every bit: the factor is 1 whatever the capability. RC42 has the other side."""
+    model = read_model(bundled("cipark.mdl"))
+    of = [simulate(model, {"Lobbying Gain": gain}, save=["Lobbied Rules"])["lobbied_rules"].values for gain in (0, 0.1)]
+    assert (of[0] == 1.0).all()
+    assert (of[1] < 1.0).any()
+
+
 def test_no_corner_of_the_priors_explodes(study: CalibrationProblem) -> None:
     (land, residents), *_ = STUDIED[study.folder.name]
     runs = corners(ranges_of_priors(study), 600)

@@ -23,7 +23,7 @@ from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.output import parts
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.pages.blocks import Answer, Picture, Table
+from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.study import find_study
 
@@ -207,8 +207,8 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     assert median.value in page
     assert html.escape(str(median.interval)) in page
     # the answer comes first, in the numbers of the records
-    box = re.sub(r"<[^>]*>", "", page[page.index('<section class="answer"') : page.index("<nav")])
-    assert "What drives Stock" in box
+    box = re.sub(r"<[^>]*>", "", page[page.index('<section class="first"') : page.index('<details class="part"')])
+    assert f"Stock depends most on {first['name']}" in box
     assert f"{median.estimand}: {median.value} at the median, " in html.unescape(box)
     name = f"otal index of {first['name']} for Stock at 20"
     assert f"T{name}: {records[f't{name}', 'index'].value} (" in html.unescape(box)
@@ -249,7 +249,7 @@ def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
     blocks = [block for section in page.sections for block in section.blocks]
     ranking = next(block for block in blocks if isinstance(block, Table))
     assert ranking.rows[0][1] == "Room"
-    pictures = [block.picture if isinstance(block, Answer) else block for block in blocks]
+    pictures = [block.picture if isinstance(block, FirstScreen) else block for block in blocks]
     shown = {picture.file for picture in pictures if isinstance(picture, Picture)}
     assert shown == {path.name for path in folder.glob("*.svg")}
     assert titles[-2] == "Uncertain inputs: 4 constants"
@@ -284,7 +284,8 @@ def first_words(folder):
     first = next(section for section in sections if section.title != "In short")
     assert first.title == "Basis and assumptions"
     for section in sections[: sections.index(first)]:
-        assert first.blocks[0].text in f"{section.blocks[0].fit} {section.blocks[0].cannot}"
+        screen = section.blocks[0]
+        assert first.blocks[0].text in " ".join([screen.limits, *screen.cautions])
     return first.blocks
 
 

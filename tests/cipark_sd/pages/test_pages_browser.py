@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 
-from cipark_sd.pages.blocks import Answer, Folded, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import write_page
 
 pytest.importorskip("selenium")
@@ -31,7 +31,7 @@ EVERY = Page(
     "Rabbits and foxes",
     "Model foxes (abc), seed 1.",
     (
-        Section("In short", (Answer("How many?", ("rabbits: 3",), "Fit: 3 of 4.", "The prior.", PICTURE),)),
+        Section("In short", (FirstScreen("How many?", "rabbits: 3", "3.", "Why.", "All.", picture=PICTURE),)),
         Section("Posterior", (Paragraph("Posterior draws."), Paragraph("Not converged.", warning=True), WIDE, PICTURE)),
         Section(
             "Statistics", (Folded("R-hat and others", (Paragraph("R-hat 1.01"), WIDE, PICTURE)), Listing(("a", "b")))

@@ -174,7 +174,7 @@ def test_in_print_the_answer_begins_under_the_title(driver: Any, folder: Path, p
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         of = "return getComputedStyle(document.querySelector('{}')).{}"
-        assert driver.execute_script(of.format(".answer, .first", "breakInside")) == "auto"
+        assert driver.execute_script(of.format(".first", "breakInside")) == "auto"
         for before in ("h1", ".identity", "h2", "caption", "summary"):
             if driver.find_elements("css selector", before):
                 assert driver.execute_script(of.format(before, "breakAfter")) == "avoid", before
@@ -186,7 +186,7 @@ def test_in_print_the_answer_begins_under_the_title(driver: Any, folder: Path, p
 def test_each_page_begins_with_its_answer_and_every_figure_says_a_number(driver: Any, folder: Path, page: str) -> None:
     driver.get((folder / page).as_uri())
     first = "return [...document.querySelector('main').children].find((e) => e.tagName !== 'H1').className"
-    assert driver.execute_script(first) == ("first" if page.startswith("fit") else "answer")
+    assert driver.execute_script(first) == "first"
     alternatives = driver.execute_script("return [...document.querySelectorAll('img')].map((i) => i.alt)")
     assert alternatives
     # what has no lines or named rows to tell says what it shows, and no more

@@ -20,7 +20,7 @@ from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages import page as pages_page
-from cipark_sd.pages.blocks import Answer, FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.plotting.description import describe
@@ -132,7 +132,7 @@ def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> 
     write_page(replace(PAGE, headlines=(FIT,)), folder)
     data = folder / "report.json"
     content = json.loads(data.read_text(encoding="utf-8"))
-    assert content["format"] == FORMAT == "cipark_sd page 3"
+    assert content["format"] == FORMAT == "cipark_sd page 4"
     # earlier versions wrote none, and called otherwise what a record is conditional on
     del content["format"]
     for record in content["headlines"]:
@@ -391,16 +391,13 @@ def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Pat
     assert not (tmp_path / "all.html").exists()
 
 
-def test_the_answer_comes_first_and_the_list_of_contents_after_it(folder: Path) -> None:
+def test_the_first_screen_comes_first_and_all_else_after_it(folder: Path) -> None:
     picture = Picture("course.png", "Rabbits over time.", "Rabbits fall from 9 to 3.5 in 2019.")
-    answer = Answer("How many rabbits?", ("rabbits: 3.5, between 1 and 9 (95 %)",), "Fit: 3 of 4.", "Foxes.", picture)
-    last = Section("In short", (answer, Paragraph("Do not use it.", warning=True)))
+    screen = replace(SCREEN, title="Rabbits: 3.5", known="3.5, between 1 and 9 (95 %).", picture=picture)
+    last = Section("In short", (screen, Paragraph("Do not use it.", warning=True)))
     page = replace(PAGE, sections=(*PAGE.sections, last))
     text = render([(page, folder)])
-    order = [
-        text.index(mark)
-        for mark in ("How many rabbits?", "between 1 and 9", "Fit: 3 of 4.", "Do not use it.", "<nav", "Who eats")
-    ]
+    order = [text.index(mark) for mark in ("Rabbits: 3.5</h1>", "between 1 and 9", "Do not use it.", "Who eats")]
     assert order == sorted(order)
     assert 'alt="Rabbits fall from 9 to 3.5 in 2019."' in text
     assert "In short" not in text

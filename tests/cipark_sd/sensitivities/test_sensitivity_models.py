@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
@@ -10,7 +11,17 @@ from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
-from cipark_sd.sensitivities.ranking import Moment, gaps, kept_at_half, leaders, negligible, ranked, sentences
+from cipark_sd.sensitivities.ranking import (
+    Moment,
+    gaps,
+    kept_at_half,
+    leaders,
+    negligible,
+    ranked,
+    sentences,
+    shapley_sentences,
+    unranked,
+)
 from cipark_sd.sensitivities.response import model_response
 from cipark_sd.sensitivities.sample import sample
 from cipark_sd.sensitivities.sobol import sobol
@@ -202,6 +213,25 @@ def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):
     assert first.low < 0.9 < first.high
     assert (second.peak_time, round(second.peak)) == (0.0, 1)
     assert "the end: x2 (0.9" in sentences(found, [Moment("the end", 1.0)])[0]
+
+
+@pytest.mark.parametrize(("share", "width", "ranks"), [(11.3, 44.7, False), (0.9, 0.5, False), (2.5, 0.4, False),
+                                                       (1.01, 0.05, True), (0.6, 0.49, True)])  # fmt: skip
+@pytest.mark.parametrize("index", ["ST", "Sh"])
+def test_a_share_that_is_not_known_ranks_nothing_and_is_not_printed(index, share, width, ranks):
+    """One above one, or whose interval is as wide as all that it could be."""
+    dims, coords = ("parameter", "output", "time"), {"parameter": ["x1", "x2"], "output": ["y"], "time": [1.0]}
+    values = {index: (dims, [[[share]], [[0.1]]]), f"{index}_conf": (dims, [[[width]], [[0.01]]])}
+    found = xr.Dataset(values, coords)
+    why = unranked(found.sel(output="y", time=1.0))
+    assert (why == "") == ranks
+    if not ranks:
+        said = sentences if index == "ST" else shapley_sentences
+        (line,) = said(found, [Moment("the end", 1.0)])
+        assert why in line
+        assert "x1" in why
+        assert "--rows" in why
+        assert f"{share:g}" not in why
 
 
 def moving(shares):

@@ -18,7 +18,7 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import WIDEST, dated, shapley_sentences
+from cipark_sd.sensitivities.ranking import WIDEST, dated, shapley_sentences, unranked
 from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Shapley(Method):
         basis = findings.over_runs(int(effects.attrs["rows"]))
         for label, _, point in over_outputs(findings, effects):
             share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
-            if not np.isnan(share).all():
+            if not unranked(point):
                 i = int(np.nanargmax(share))
                 bounds = Bounds(float(max(0.0, share[i] - width[i])), float(share[i] + width[i]), 0.95, "bootstrap")
                 name, estimand = point["parameter"].to_numpy()[i], findings.output(label).at(float(point["time"]))
@@ -106,8 +106,8 @@ def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
     times, date = effects["time"].to_numpy(), dated(effects)
     for output, moment, point in over_outputs(findings, effects):
         share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
-        if np.isnan(share).all():
-            yield Paragraph(f"{output}, {moment.label}: no ranking, since the variance is negligible.", warning=True)
+        if why := unranked(point):
+            yield Paragraph(f"{output}, {moment.label}: no ranking, since {why}.", warning=True)
             continue
         of = effects.sel(output=output).transpose("parameter", "time", ...)
         course = of["Sh"].where(of["Sh_conf"] < WIDEST).to_numpy()

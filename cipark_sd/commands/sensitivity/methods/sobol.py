@@ -20,7 +20,17 @@ from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, kept_at_half, negligible, ranked, sentences
+from cipark_sd.sensitivities.ranking import (
+    NEGLIGIBLE,
+    Ranked,
+    dated,
+    gaps,
+    kept_at_half,
+    negligible,
+    ranked,
+    sentences,
+    unranked,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +91,7 @@ class Sobol(Method):
         basis = findings.over_runs(int(indices.attrs["rows"]))
         for label, moment, point in over_outputs(findings, indices):
             estimand = findings.output(label).at(float(point["time"]))
-            for row in ranked(indices, label, moment, count=1):
+            for row in [] if unranked(point) else ranked(indices, label, moment, count=1):
                 index, bounds = (
                     f"total index of {row.name} for {estimand}",
                     Bounds(row.low, row.high, 0.95, "bootstrap"),
@@ -167,10 +177,10 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
         "page), so a constant matters because the model reacts to it and because it is poorly known."
     )
     for output, moment, point in over_outputs(findings, indices):
-        rows = ranked(indices, output, moment)
-        if not rows:
-            yield Paragraph(f"{output}, {moment.label}: no ranking, since {point['reason'].item()}.", warning=True)
+        if why := unranked(point):
+            yield Paragraph(f"{output}, {moment.label}: no ranking, since {why}.", warning=True)
             continue
+        rows = ranked(indices, output, moment)
         rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
         caption = (
             f"{output}, {moment.label}, {findings.over}: mean {float(point['mean']):.3g}, standard deviation "

@@ -1,4 +1,4 @@
-"""The box at the top of a policy page: its numbers are those of the findings, and each sentence has its condition."""
+"""The first screen of a policy page: its numbers are those of the findings, and each sentence has its condition."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from small_study import POLICIES, small_study
 
 from cipark_sd.basis import Basis
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.answer import First, cannot_say, numbers_said, rests_on
+from cipark_sd.commands.policy.answer import First, of_effects, rests_on
 from cipark_sd.commands.policy.classes import EffectClass, effect_classes
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.findings import Findings
@@ -19,6 +19,7 @@ from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import BASE, Structure
+from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
 
@@ -70,15 +71,27 @@ def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
     return Effects(xr.Dataset(), pd.DataFrame(rows), (), xr.Dataset(), (), ())
 
 
+def screen_of(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
+    """The first block of the page."""
+    (block,) = page_of(parts()[:1], findings, pictures, "t", "i").sections[0].blocks
+    assert isinstance(block, FirstScreen)
+    return block
+
+
+def screen_lines(findings: Findings) -> list[str]:
+    """What a reader meets first."""
+    return [f"{name}: {text}" for name, text in screen_of(findings).ending("report.html")]
+
+
 USUAL = {"slow": (-25.04, -32.2, -19.2), "fast": (14.75, 8.2, 25.3), "nothing": (30.0, -1.0, 60.0)}
 
 
 def test_the_largest_effects_that_the_draws_agree_on_come_first(about: About) -> None:
     findings = Findings(about, {"effects": effects(about, **USUAL)})
-    approved(numbers_said(findings))
+    approved(screen_lines(findings))
     # an interval that takes in zero is no effect, however large the median
     open_ = Findings(about, {"effects": effects(about, **(USUAL | {"slow": (-25.0, -32.0, 0.5)}))})
-    assert [line.split(":")[0] for line in numbers_said(open_)] == ["Twice the pace"]
+    assert [line.split(":")[0] for line in of_effects(open_.results["effects"], about).open] == ["Twice the pace"]
 
 
 def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_headline(about: About) -> None:
@@ -87,7 +100,7 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
         EffectClass("fast", "undecided", 9.0, -2.0, 30.0),
     )
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
-    approved(numbers_said(Findings(about, {"effects": found})))
+    approved(screen_lines(Findings(about, {"effects": found})))
     table = effects_table(found, about, "left")
     assert [row[:4] for row in table.rows] == [
         ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
@@ -98,7 +111,7 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
     # where all that has one sign is assumed, that is the answer
     every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
-    approved(numbers_said(Findings(about, {"effects": every}))[0])
+    approved(screen_lines(Findings(about, {"effects": every})))
 
 
 @pytest.mark.parametrize(("misfit", "kinds"), [("", ["informed", "built in"]), ("a trend", ["undecided", "built in"])])
@@ -119,60 +132,56 @@ def test_data_that_the_model_misses_inform_no_effect(about: About, misfit: str, 
     assert [
         effect.kind for effect in sorted(found, key=lambda effect: effect.policy) if effect.policy != "nothing"
     ] == kinds
-    assert ("intervals are too narrow" in cannot_say(Findings(replace(about, misfit=misfit), {}))) == bool(misfit)
+    findings = Findings(replace(about, misfit=misfit), {"effects": effects(about, **USUAL)})
+    assert ("intervals are too narrow" in " ".join(screen_of(findings).cautions)) == bool(misfit)
 
 
 def test_one_run_has_no_interval_and_no_class(about: About) -> None:
     best = replace(about, bases={about.first: Basis("optimum", 1)})
     alone = effects(best, **{name: (median, median, median) for name, (median, _, _) in USUAL.items()})
-    said = numbers_said(Findings(best, {"effects": alone}))
-    assert said[0] == "No effect: 30 firms more." or said[0].endswith("firms more.")
+    said = screen_lines(Findings(best, {"effects": alone}))
     assert "90%" not in " ".join(said)
-    approved(said[-1])
+    approved(said)
 
 
 def test_what_no_number_tells_apart_is_said_once(about: About) -> None:
     alike = USUAL | {"fast": USUAL["slow"], "nothing": (5.0, 1.0, 9.0)}
     findings = Findings(about, {"effects": effects(about, **alike)})
-    first, second = numbers_said(findings)
-    approved(first)
+    first, second = of_effects(findings.results["effects"], about).open
+    assert not first.startswith("Twice")
     assert second.startswith(about.catalogue.policies[-1].title)
 
 
 def test_what_is_no_number_of_things_is_less_and_not_fewer(about: About) -> None:
     money = replace(about, units={"left": "MUSD"})
-    approved(numbers_said(Findings(money, {"effects": effects(money, **USUAL)}))[0])
+    approved(screen_of(Findings(money, {"effects": effects(money, **USUAL)})).not_known)
 
 
 def test_over_structures_the_range_of_medians_stands_beside_the_number(about: About) -> None:
     rivals = (*about.rivals, Structure("other", "another one"))
     several = replace(about, rivals=rivals, bases={rival.id: POSTERIOR for rival in rivals})
     findings = Findings(several, {"effects": effects(several, **USUAL)})
-    approved(numbers_said(findings)[0])
-    approved(cannot_say(findings))
+    approved(screen_of(findings).not_known)
 
 
-def test_of_priors_no_size_is_told(about: About) -> None:
+def test_of_priors_no_size_is_said(about: About) -> None:
     unseen = replace(about, bases={about.first: Basis("prior", 64)})
     signs = Signs(xr.Dataset(), (("less",), ("more",), ("no change",)), (), ())
     findings = Findings(unseen, {"signs": signs})
-    (line,) = numbers_said(findings)
-    approved(line)
+    approved(screen_lines(findings))
     approved(rests_on(unseen))
-    approved(cannot_say(findings))
 
 
 def test_what_the_data_taught_little_of_is_named(about: About) -> None:
     little = replace(about, untaught=("a", "b", "c", "d", "e"))
-    approved(cannot_say(Findings(little, {})))
+    approved(screen_of(Findings(little, {"effects": effects(little, **USUAL)})).assumed)
     approved(rests_on(about))
 
 
-def test_the_box_is_the_first_block_of_the_page_and_is_left_out_where_nothing_was_found(about: About) -> None:
+def test_the_first_screen_is_the_first_block_of_the_page_and_is_left_out_where_nothing_was_found(about: About) -> None:
     findings = Findings(about, {"effects": effects(about, **USUAL)})
-    page = page_of(parts()[:1], findings, Pictures(frozenset({"answer"})), "t", "i")
-    (block,) = page.sections[0].blocks
-    approved(block.question)
+    block = screen_of(findings, Pictures(frozenset({"answer"})))
+    assert block.subject.endswith(": Left at 8")
     assert block.picture is not None
     assert block.picture.file == "answer.svg"
     assert list(First(()).sections(Findings(about, {}), Pictures())) == []
@@ -182,7 +191,6 @@ def test_times_of_a_model_in_calendar_years_are_dates(about: About) -> None:
     dated = replace(about, catalogue=replace(about.catalogue, headline=("left", 2019.9), time_units="Year"))
     frame = effects(about, **USUAL)
     frame.differences["time"] = 2019.9
-    page = page_of(parts()[:1], Findings(dated, {"effects": frame}), Pictures(), "t", "i")
-    assert page.sections[0].blocks[0].question == "Left on 25 Nov 2019: what each policy changes"
+    assert screen_of(Findings(dated, {"effects": frame})).subject.endswith(": Left on 25 Nov 2019")
     (record, *_) = dated.record("left at 2019.9", 1.0, unit="", kind="mean")
     assert (record.estimand, record.name) == ("left at 2019.9", "left on 2019-11-25")
