@@ -16,7 +16,7 @@ from calibration.likelihood.term_density import expected_numbers
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
 from cipark_sd.scenarios import resolve
 from cipark_sd.timegrid import time_grid
@@ -171,7 +171,11 @@ class Posterior:
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""
-        return np.asarray(self.pointwise(theta).sum(axis=-1))
+        theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        total = np.empty(len(theta))
+        for rows in near(len(theta)):
+            total[rows] = self.pointwise(theta[rows]).sum(axis=-1)
+        return total
 
     def log_posterior(self, theta: Array) -> Array:
         """``(n,)``: log likelihood and log prior of the parameters themselves, up to a constant."""

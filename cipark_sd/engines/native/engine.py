@@ -6,6 +6,7 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 """
 
 import ctypes
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
-#: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
-#: together; and no block may have more than the last of these. So many runs are weighed at a time: of 8 to 128, 128 was
-#: the quickest on four of five models of the gauntlet (a tenth on the next), since what weighs them has its own calls.
+#: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where that
+#: is what some runs take, which are weighed together; and no block may have more than the last of these. So many runs
+#: are weighed at a time: of 8 to 128, 128 was the quickest on four of five models of the gauntlet (a tenth on the
+#: next), since what weighs them has its own calls.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
 #: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
@@ -80,16 +82,29 @@ class NativeEngine(CompiledEngine):
         return (by_course if self.courses else by_run)(self._blocks(program, inputs), inputs.n_runs)
 
     def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
-        """Some outputs (n_places, n_runs); the others are not put in order first."""
-        return of_blocks(self._blocks(program, inputs), places)[:, : inputs.n_runs]
+        """Some outputs (n_places, n_runs); a few blocks at a time, so that what they write is near."""
+        lanes = lanes_for(program, inputs.n_runs)
+        loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
+        of_block = arrays.common.n_saved, len(program.outputs), lanes
+        some = max(1, TAPE // (8 * max(math.prod(of_block), 1)))
+        read = np.empty((len(places), arrays.n_blocks * lanes))
+
+        def part(first: int, last: int) -> None:
+            out = np.empty((min(some, last - first), *of_block))
+            for begin in range(first, last, some):
+                end = min(begin + some, last)
+                _call(loaded, arrays, inputs.seed, begin, end, out)
+                read[:, begin * lanes : end * lanes] = of_blocks(out[: end - begin], places)
+
+        self._in_parts(arrays.n_blocks, part)
+        return read[:, : inputs.n_runs]
 
     def _blocks(self, program: Program, inputs: Inputs) -> Values:
         """What the kernel writes, (n_blocks, n_saved, n_outputs, lanes)."""
         lanes = lanes_for(program, inputs.n_runs)
-        loaded = load(program, lanes)
-        arrays = Blocks(program, inputs, lanes)
-        n_blocks, n_saved, n_outputs = arrays.n_blocks, arrays.common.n_saved, len(program.outputs)
-        out = np.empty((n_blocks, n_saved, n_outputs, lanes))
+        loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
+        n_blocks = arrays.n_blocks
+        out = np.empty((n_blocks, arrays.common.n_saved, len(program.outputs), lanes))
         self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
         return out
 
