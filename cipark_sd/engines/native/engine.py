@@ -20,16 +20,16 @@ from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, fixed_method
-from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
+from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
-#: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where that
-#: is what some runs take, which are weighed together; and no block may have more than the last of these. So many runs
-#: are weighed at a time: of 8 to 128, 128 was the quickest on four of five models of the gauntlet (a tenth on the
+#: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where
+#: that is what some runs take, which are weighed together; and no block may have more than the last of these. So many
+#: runs are weighed at a time: of 8 to 128, 128 was the quickest on four of five models of the gauntlet (a tenth on the
 #: next), since what weighs them has its own calls.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
@@ -90,7 +90,7 @@ class NativeEngine(CompiledEngine):
         read = np.empty((len(places), arrays.n_blocks * lanes))
 
         def part(first: int, last: int) -> None:
-            out = np.empty((min(some, last - first), *of_block))
+            out = on_lines(min(some, last - first), *of_block)
             for begin in range(first, last, some):
                 end = min(begin + some, last)
                 _call(loaded, arrays, inputs.seed, begin, end, out)
@@ -104,7 +104,7 @@ class NativeEngine(CompiledEngine):
         lanes = lanes_for(program, inputs.n_runs)
         loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
         n_blocks = arrays.n_blocks
-        out = np.empty((n_blocks, arrays.common.n_saved, len(program.outputs), lanes))
+        out = on_lines(n_blocks, arrays.common.n_saved, len(program.outputs), lanes)
         self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
         return out
 
@@ -125,7 +125,7 @@ class NativeEngine(CompiledEngine):
         def part(first: int, last: int) -> None:
             together = min(TOGETHER // lanes, LARGER_TAPE // bytes_of_one)
             some = min(last - first, max(1, together, TAPE // bytes_of_one))
-            tape = np.empty((some, n_rows, n_slots, lanes))
+            tape = on_lines(some, n_rows, n_slots, lanes)
             rows = (n_rows * n_slots * lanes, n_slots * lanes, n_rows - 1)
             for begin in range(first, last, some):
                 end = min(begin + some, last)
@@ -165,7 +165,7 @@ def _call(
     tape: tuple[int, tuple[int, int, int]] = (0, (0, 0, 0)),
 ) -> None:
     """Run some of the blocks; ``tape`` is the address of that of the first of them, and what a kernel asks of it."""
-    workspace = np.empty((loaded.workspace + 1) * arrays.lanes)
+    workspace = on_lines((loaded.workspace + 1) * arrays.lanes)
     pipes = np.empty(arrays.pipe_size + arrays.lanes)
     address, rows = tape
     strides = np.array([*arrays.strides, *rows], dtype=np.int64)

@@ -137,7 +137,7 @@ class _Module:
                 *([_CLEAR] if conveys else []),
                 *self.functions,
                 self._driver(calls, advance),
-                _ATTRIBUTES,
+                _ATTRIBUTES.format(stack=_ON_LINES if self.lanes >= LANES else ""),
             ]
         )
         return Kernel(text, self.slots.next, 2 if self.short else 1 if len(program.nodes) <= LONG else 0)
@@ -418,9 +418,12 @@ class _Module:
         )
 
 
+#: Vectors that do not fit into registers are kept where none lies in two lines of the processor's cache: LLVM knows too
+#: late that there will be any. The park's runs take a tenth less.
+_ON_LINES = " alignstack=64"
 _ATTRIBUTES = """
-attributes #0 = { nounwind "prefer-vector-width"="512" "min-legal-vector-width"="512" }
-attributes #1 = { nounwind readnone willreturn }
+attributes #0 = {{ nounwind{stack} "prefer-vector-width"="512" "min-legal-vector-width"="512" }}
+attributes #1 = {{ nounwind readnone willreturn }}
 """
 
 #: Stores that LLVM does not turn into a call of a library's function, which WebAssembly lacks.
