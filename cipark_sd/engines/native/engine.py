@@ -7,6 +7,7 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 
 import ctypes
 import math
+import platform
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -245,10 +246,18 @@ def _machine(opt: int = 2) -> tuple[Any, str]:
     return machine, identity
 
 
+@cache
+def _has_fused() -> bool:
+    """Whether this processor multiplies and adds with one rounding."""
+    from llvmlite import binding as llvm
+
+    return platform.machine() in ("aarch64", "arm64") or bool(llvm.get_host_cpu_features().get("fma", False))
+
+
 def _load(program: Program, lanes: int) -> Loaded:
     from llvmlite import binding as llvm
 
-    made = kernel(program, lanes, in_parts=True)
+    made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
     machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())

@@ -54,6 +54,7 @@ def kernel(
     library: Mapping[str, str] | None = None,
     *,
     skips: bool = False,
+    fused: bool = False,
     in_parts: bool = False,
 ) -> Kernel:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
@@ -64,11 +65,13 @@ def kernel(
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
     skips : bool
         Whether powers of 1 and 0 are skipped (:func:`cipark_sd.engines.native.elementary.definition`).
+    fused : bool
+        Whether the processor has fused multiplication; it changes no bit.
     in_parts : bool
         Whether ``run`` takes the first block that it computes, the step from which it goes on with a block, that before
         which it stops, and how many times were saved before.
     """
-    return _Module(program, lanes, library or {}, skips, in_parts).build()
+    return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
 
 
 def full_of_functions(program: Program) -> bool:
@@ -90,8 +93,11 @@ def _cut(nodes: list[int]) -> list[_Piece]:
 
 
 class _Module:
-    def __init__(self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, in_parts: bool) -> None:
-        self.program, self.lanes, self.library, self.in_parts = program, lanes, library, in_parts
+    def __init__(
+        self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, fused: bool, in_parts: bool
+    ) -> None:
+        self.program, self.lanes, self.library = program, lanes, library
+        self.fused, self.in_parts = fused, in_parts
         # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
         self.skips = skips or (lanes == 1 and not full_of_functions(program))
         self.slots = Slots(program)
@@ -127,7 +133,8 @@ class _Module:
         advance = self._advance(calls["rates"])
         used = sorted({node.op for node in program.nodes} & set(RECIPES))
         attributes = f"{'alwaysinline' if self.short else 'noinline'} #0"
-        made = [definition(name, self.lanes, attributes, self.slots.array, skips=self.skips) for name in used]
+        how: dict[str, bool] = {"skips": self.skips, "fused": self.fused}
+        made = [definition(name, self.lanes, attributes, self.slots.array, **how) for name in used]
         made += self.library.values()
         text = "\n".join(
             [
