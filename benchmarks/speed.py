@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
@@ -29,9 +29,13 @@ from c_twin import OWN, twin
 from cases import CASES, HERE, Case
 from measure import in_turn, machine, refuse_nonsense
 
-from cipark_sd.engines.blocks import by_run
+from cipark_sd.compiler.program import Program
+from cipark_sd.engines.base import Inputs
+from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.native.engine import NativeEngine
-from cipark_sd.engines.wasm.engine import WasmEngine
+from cipark_sd.engines.wasm.compiling import LANES, compiled
+from cipark_sd.engines.wasm.engine import prepared
+from cipark_sd.engines.wasm.memory import Layout
 from cipark_sd.ensembles import ensemble
 
 ROOT = HERE.parent
@@ -143,10 +147,17 @@ def one_run(tools: Tools) -> list[Row]:
             if tools.zig is not None:
                 module = sdeverywhere.webassembly(case, tools.sde, Path(folder), tools.zig)
                 require_agreement(expected, module(), 1e-9, f"{case.name}, SDEverywhere's WebAssembly and native")
-                ours = {"wasm": lambda case=case, inputs=inputs: WasmEngine().execute(case.program, inputs)}
-                of = ratios({**ours, "SDE": module}, "SDE", 10 * tools.repeats)
+                of = ratios({"wasm": in_page(case.program, inputs), "SDE": module}, "SDE", 10 * tools.repeats)
                 rows.append(Row(f"one run as WebAssembly beside SDEverywhere's, {case.name}", of["wasm"], "1"))
     return rows
+
+
+def in_page(program: Program, inputs: Inputs) -> Callable[[], object]:
+    """One run as a page makes it: of a module that is there already, powers of 1 and 0 skipped."""
+    made = compiled(program, skips=True)
+    blocks = Blocks(program, inputs, LANES)
+    layout = Layout.of(program, made, blocks, int(inputs.saved.sum()))
+    return prepared(program, made.module, layout, blocks, inputs, 0, blocks.n_blocks)
 
 
 def posterior_row(tools: Tools) -> list[Row]:
@@ -165,10 +176,10 @@ def posterior_row(tools: Tools) -> list[Row]:
     # the runs of the last batch are remembered
     batches = cycle((theta, theta[::-1]))
     sides = {
-        "runs": lambda: engine._blocks(repeated._program, inputs),
+        "runs": lambda: engine.at(repeated._program, inputs, density.reader.places[:1]),
         "density": lambda: density.log_posterior(next(batches)),
     }
-    # a density makes these runs
+    # a density makes these runs, and reads more of them
     of = ratios(sides, "runs", tools.repeats, most=1.2)
     return [Row("log posterior of the park, a point in batches, beside the kernel", of["density"], "1.25")]
 
@@ -269,24 +280,34 @@ USUAL = ("kernels", "one", "density", "draws", "commands")
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    lines = [("measure", "now", "goal"), ("---", "---", "---"), *(row.cells() for row in rows)]
+    return of_lines([("measure", "now", "goal"), ("---",) * 3, *(row.cells() for row in rows)])
+
+
+def of_lines(lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def keep(rows: Mapping[str, list[Row]], load: float) -> None:
-    """Keep the rows of the groups that were measured, and write all that are kept into the page."""
+def keep(group: str, rows: list[Row], load: float) -> None:
+    """Keep the rows of a group that was measured, and write all that are kept into the page."""
     groups = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     day = time.strftime("%d %B %Y", time.gmtime()).lstrip("0")
-    about = {"measured": f"{day}, load {load:.0f}, {machine()}"}
-    groups |= {group: {**about, "rows": [asdict(row) for row in made]} for group, made in rows.items()}
+    about = {"day": day, "load": f"{load:.0f}", "machine": machine()}
+    groups[group] = {**about, "rows": [asdict(row) for row in rows]}
     KEPT.write_text(json.dumps(groups, indent=1) + "\n", encoding="utf-8")
-    made = "".join(
-        f"{groups[group]['measured']}:\n\n{table([Row(**row) for row in groups[group]['rows']])}\n"
-        for group in GROUPS
-        if group in groups
-    )
     before, old = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    PAGE.write_text(before + BEGIN + made + END + old.split(END)[1], encoding="utf-8")
+    PAGE.write_text(before + BEGIN + tables(groups) + END + old.split(END)[1], encoding="utf-8")
+
+
+def tables(groups: Mapping[str, Any]) -> str:
+    """A table for each machine that measured some of the groups."""
+    made = ""
+    for on in dict.fromkeys(group["machine"] for group in groups.values()):
+        those = [groups[name] for name in GROUPS if name in groups and groups[name]["machine"] == on]
+        lines = [("measure", "now", "goal", "day, load"), ("---",) * 4]
+        lines += [(*Row(**row).cells(), f"{group['day']}, {group['load']}") for group in those for row in group["rows"]]
+        made += f"{on}:\n\n{of_lines(lines)}\n"
+    return made
 
 
 @click.command(help=__doc__)
@@ -300,14 +321,13 @@ def keep(rows: Mapping[str, list[Row]], load: float) -> None:
 def main(groups: tuple[str, ...], sde: Path | None, zig: str | None, keeps: bool, quick: bool) -> None:
     cases = (CASES["power"],) if quick else tuple(CASES.values())
     tools = Tools(sde and sde.resolve(), zig, 1 if quick else 7, cases)
-    load = os.getloadavg()[0]
-    made = {}
     for group in groups or (("kernels", "one", "commands") if quick else USUAL):
-        made[group] = GROUPS[group](tools)
-        print(table(made[group]), flush=True)
+        load = os.getloadavg()[0]
+        rows = GROUPS[group](tools)
+        print(f"load {load:.1f}\n{table(rows)}", flush=True)
         if keeps:
-            keep(made, load)
-    print(f"{machine()}; load {load:.1f}")
+            keep(group, rows, load)
+    print(machine())
 
 
 if __name__ == "__main__":

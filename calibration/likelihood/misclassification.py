@@ -25,17 +25,18 @@ def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
     """
     # the largest reported category is the one that follows from the others, so that the lattice is small
     by_size = np.argsort(counts, kind="stable")
-    matrix = matrix[:, :, by_size]
+    # all arrays run over the points fastest
+    rows = np.ascontiguousarray(matrix[:, :, by_size].transpose(1, 2, 0))
     limits = tuple(int(count) for count in np.asarray(counts)[by_size[:-1]])
     # the largest true category comes last: of its sum with the others only one entry is needed
     order = np.argsort(known_totals, kind="stable")
-    total = np.zeros((len(matrix), *(limit + 1 for limit in limits)))
-    total.reshape(len(matrix), -1)[:, 0] = 1.0
+    total = np.zeros((*(limit + 1 for limit in limits), len(matrix)))
+    total[(0,) * len(limits)] = 1.0
     for position, k in enumerate(order):
-        points, mass = _multinomial_lattice(int(known_totals[k]), limits, matrix[:, k])
+        points, mass = _multinomial_lattice(int(known_totals[k]), limits, rows[k])
         if position == len(order) - 1:
             offsets = np.asarray(limits) - points
-            density = sum(mass[:, i] * total[(slice(None), *place)] for i, place in enumerate(offsets))
+            density = sum(of_point * total[tuple(place)] for of_point, place in zip(mass, offsets, strict=True))
         else:
             total = _with(total, points, mass)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -59,7 +60,7 @@ def recoded_slopes(counts: Array, known_totals: Array, matrix: Array) -> Array:
 
 
 def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:
-    """Counts in all categories but the last, up to ``limits``, and their masses ``(n, n_points)``; none that is nil."""
+    """Counts in all categories but the last, up to ``limits``, and their masses ``(n_points, n)``; none that is nil."""
     from scipy.special import gammaln, xlogy
 
     axes = np.meshgrid(*(np.arange(min(limit, n) + 1) for limit in limits), indexing="ij")
@@ -67,17 +68,16 @@ def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[
     points = points[points.sum(axis=1) <= n]
     whole = np.concatenate([points, n - points.sum(axis=1, keepdims=True)], axis=1)
     ways = gammaln(n + 1) - gammaln(whole + 1).sum(axis=1)
-    mass = np.exp(ways + xlogy(whole[None], rows[:, None, :]).sum(axis=-1))
-    some = mass.any(axis=0)
-    return points[some], mass[:, some]
+    mass = np.exp(ways[:, None] + xlogy(whole[:, :, None], rows).sum(axis=1))
+    some = mass.any(axis=1)
+    return points[some], mass[some]
 
 
 def _with(total: Array, points: NDArray[np.intp], mass: Array) -> Array:
     """The lattice of a sum, entries beyond the limits left out."""
     result = np.zeros_like(total)
-    shape = (len(mass),) + (1,) * (total.ndim - 1)
-    for i, place in enumerate(points):
-        to = tuple(slice(int(by), None) for by in place)
-        left = tuple(slice(0, size - int(by)) for by, size in zip(place, total.shape[1:], strict=True))
-        result[(slice(None), *to)] += mass[:, i].reshape(shape) * total[(slice(None), *left)]
+    for place, of_point in zip(points.tolist(), mass, strict=True):
+        to = tuple(slice(by, None) for by in place)
+        left = tuple(slice(0, size - by) for by, size in zip(place, total.shape[:-1], strict=True))
+        result[to] += of_point * total[left]
     return result

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from calibration.readings.base import ReadCourses, Reading
 from calibration.study.observations import Quantity, ReadQuantity
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, near
 from cipark_sd.timegrid import SLACK, TimeGrid
 
 if TYPE_CHECKING:
@@ -155,8 +155,11 @@ class Reader:
         call with all outputs."""
         with np.errstate(invalid="ignore", over="ignore"):
             quantities = self._of_places @ values
-            for together in self._readings:
-                quantities[together.places] = together.read(together.along(values).T, numbers).T
+            for rows in near(values.shape[1]):
+                of_rows = {name: number[rows] for name, number in numbers.items()}
+                for together in self._readings:
+                    along = together.along(values[:, rows]).T
+                    quantities[together.places, rows] = together.read(along, of_rows).T
         return np.asarray(quantities.T)
 
     def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:

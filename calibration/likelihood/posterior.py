@@ -16,7 +16,7 @@ from calibration.likelihood.term_density import expected_numbers
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
 from cipark_sd.scenarios import resolve
 from cipark_sd.timegrid import time_grid
@@ -80,21 +80,26 @@ class Posterior:
         """
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         values = self.quantities(theta)
-        # all arrays run over the points fastest, as the model's runs do
-        by_quantity = np.ascontiguousarray(values.T)
         logs = np.zeros((len(self.problem.terms), len(theta)))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for group in self.groups:
-                # a density that is only looked at may cost more than all that are fitted
-                if not fitted_only or group.fitted:
-                    logs[group.members] = self._of_group(group, by_quantity[group.slots], theta)
-            logs = or_never(self._finite(by_quantity), logs)
-            for series in self.series:
-                if not fitted_only or self._is_fit[series.members].any():
-                    logs[series.members] += self._memory_gain(series, values, theta, known).T
+            for rows in near(len(theta)):
+                self._add(logs[:, rows], values[rows], theta[rows], fitted_only, known)
         if weighted and self._weights is not None:
             logs *= self._weights[:, None]
         return (logs[self._is_fit] if fitted_only else logs).T
+
+    def _add(self, logs: Array, values: Array, theta: Array, fitted_only: bool, known: Known) -> None:
+        """Put what each term adds into ``logs : (n_terms, n)``."""
+        # all arrays run over the points fastest, as the model's runs do
+        by_quantity = np.ascontiguousarray(values.T)
+        for group in self.groups:
+            # a density that is only looked at may cost more than all that are fitted
+            if not fitted_only or group.fitted:
+                logs[group.members] = self._of_group(group, by_quantity[group.slots], theta)
+        logs[:] = or_never(self._finite(by_quantity), logs)
+        for series in self.series:
+            if not fitted_only or self._is_fit[series.members].any():
+                logs[series.members] += self._memory_gain(series, values, theta, known).T
 
     @cached_property
     def _is_fit(self) -> NDArray[np.bool_]:
@@ -171,7 +176,11 @@ class Posterior:
 
     def log_likelihood(self, theta: Array) -> Array:
         """``(n,)``: the sum over the terms to fit."""
-        return np.asarray(self.pointwise(theta).sum(axis=-1))
+        theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        total = np.empty(len(theta))
+        for rows in near(len(theta)):
+            total[rows] = self.pointwise(theta[rows]).sum(axis=-1)
+        return total
 
     def log_posterior(self, theta: Array) -> Array:
         """``(n,)``: log likelihood and log prior of the parameters themselves, up to a constant."""

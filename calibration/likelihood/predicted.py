@@ -36,7 +36,9 @@ class Reported:
         values, space = theta[:, self.is_model], self.runs[0][0].problem.space.names
         readings = [prediction.reading for prediction in self.predictions if prediction.reading is not None]
         numbers = {name: theta[:, space.index(name)] for reading in readings for name in reading.parameters}
-        return np.asarray(sum(sign * read(runner(values), numbers) for runner, read, sign in self.runs))
+        return np.asarray(
+            sum(sign * read.of_places(runner.at(values, read.places), numbers) for runner, read, sign in self.runs)
+        )
 
 
 def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:

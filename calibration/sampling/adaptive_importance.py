@@ -47,8 +47,6 @@ SAVES = 0.25
 ATTEMPTS = 3
 #: Effective points, for each parameter, to which weights are flattened before a mixture is fitted.
 FITTED_TO = 10
-#: Points whose density is asked for together.
-BATCH = 256
 #: Points that a mixture is fitted to, at most.
 FIT_POINTS = 2000
 #: How many more points are drawn than the efficiency so far asks for.
@@ -143,9 +141,7 @@ class _Points:
     def of(densities: Densities, free: Array) -> "_Points":
         # a coordinate is infinite at the very end of a prior
         free = free[np.isfinite(free).all(axis=1)]
-        batches = [free[first : first + BATCH] for first in range(0, len(free), BATCH)]
-        total = np.concatenate([log_density(densities, batch) for batch in batches])
-        return _Points(free, _or_never(densities.log_prior(free)), _or_never(total))
+        return _Points(free, _or_never(densities.log_prior(free)), _or_never(log_density(densities, free)))
 
     def __add__(self, other: "_Points") -> "_Points":
         return _Points(

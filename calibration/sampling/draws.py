@@ -130,6 +130,8 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     n_chains, n_draws, _ = theta.shape
     prior = prior_draws(density.space, n_chains * n_draws, rng).reshape(theta.shape)
     predicted = replicate(density, drawn.flat, rng).reshape(n_chains, n_draws, -1)
+    # of the runs that have just been made
+    logs = log_likelihoods(density, theta)
     # what the prior predicts has a stream of its own: nothing else depends on it
     before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(n_chains, n_draws, -1)
     observations = density.problem.observations
@@ -139,7 +141,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
         "posterior_predictive": _by_observation(predicted, observations),
         "prior_predictive": _by_observation(before, observations),
         "observed_data": _observed(observations),
-        **log_likelihoods(density, theta),
+        **logs,
         "sample_stats": xr.Dataset(
             {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
         ),

@@ -46,7 +46,7 @@ _ROUND = 1.5 * 2.0**52
 _ROUND_BITS = int.from_bytes(struct.pack(">d", _ROUND), "big")
 #: Below the smallest significand that is kept, about the square root of a half.
 _SIGNIFICAND_BITS = 0x3FE6A09E00000000
-_HIGH_HALF = -(1 << 27)
+_HIGH_HALF, _HALF_OF_LOW = -(1 << 27), 1 << 26
 _SIGN_BIT = -(2**63)
 _ONE_BITS = 0x3FF0000000000000
 
@@ -77,6 +77,8 @@ class Arithmetic(Protocol[T]):
     def sqrt(self, a: T) -> T: ...
     def truncated(self, a: T) -> T: ...
     def entry(self, numbers: tuple[float, ...], place: T) -> T: ...
+    def lacking(self, a: T, b: T, product: T) -> T | None:
+        """What a rounded product lacks, where one operation gives it: it is a double, so that bits are the same."""
 
 
 class Elementary(Generic[T]):
@@ -325,7 +327,12 @@ class Elementary(Generic[T]):
         """A product as a double and what it lacks."""
         o = self.o
         product = o.mul(a, b)
-        a_high, b_high = (o.double(o.and_integers(o.bits(v), o.integer(_HIGH_HALF))) for v in (a, b))
+        fused = o.lacking(a, b, product)
+        if fused is not None:
+            return product, fused
+        # halves of 26 bits, rounded to the nearest, so that no product of two of them is
+        rounded = (o.add_integers(o.bits(v), o.integer(_HALF_OF_LOW)) for v in (a, b))
+        a_high, b_high = (o.double(o.and_integers(bits, o.integer(_HIGH_HALF))) for bits in rounded)
         a_low, b_low = o.sub(a, a_high), o.sub(b, b_high)
         error = o.sub(o.mul(a_high, b_high), product)
         error = o.add(o.add(o.add(error, o.mul(a_high, b_low)), o.mul(a_low, b_high)), o.mul(a_low, b_low))

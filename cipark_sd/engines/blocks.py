@@ -1,5 +1,6 @@
 """What a kernel reads: inputs in blocks of as many runs as a vector has lanes; the last run fills up the last block."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,17 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, stage_times
 from cipark_sd.engines.evaluation import start_values
+
+#: Doubles in a line of a processor's cache.
+LINE = 8
+
+
+def on_lines(*shape: int) -> Values:
+    """An array that begins with a line of the cache, so that no vector of it lies in two; its numbers are not set."""
+    size = math.prod(shape)
+    memory = np.empty(size + LINE)
+    first = -(memory.ctypes.data // 8) % LINE
+    return memory[first : first + size].reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +84,7 @@ class Blocks:
     def _blocks(self, values: Values) -> Values:
         """(n, n_runs) as (n_blocks, n, lanes)."""
         n, n_runs = values.shape
-        blocks = np.empty((self.n_blocks, n, self.lanes))
+        blocks = on_lines(self.n_blocks, n, self.lanes)
         n_full, n_rest = divmod(n_runs, self.lanes)
         whole = n_full * self.lanes
         blocks[:n_full] = values[:, :whole].reshape(n, n_full, self.lanes).transpose(1, 0, 2)

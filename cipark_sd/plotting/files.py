@@ -73,7 +73,9 @@ def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[st
     ------
     InvalidValue, OSError
     """
-    figure.draw_without_rendering()
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
     # matplotlib's "none" stands for an engine that does nothing, for which it draws everything once more
     figure.set_layout_engine(None)
     paths = [folder / f"{name}{ending}" for ending in endings]

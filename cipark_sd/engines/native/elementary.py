@@ -20,9 +20,9 @@ class Emitter(Protocol):
 class VectorArithmetic(Vectors):
     """The operations as instructions; each value is the name of a register or a constant."""
 
-    def __init__(self, body: Emitter, lanes: int, array: Callable[[tuple[float, ...]], str]) -> None:
+    def __init__(self, body: Emitter, lanes: int, array: Callable[[tuple[float, ...]], str], fused: bool) -> None:
         super().__init__(lanes)
-        self.body, self.array = body, array
+        self.body, self.array, self.fused = body, array, fused
 
     def number(self, value: float) -> str:
         return self.splat(value)
@@ -44,6 +44,12 @@ class VectorArithmetic(Vectors):
 
     def div(self, a: str, b: str) -> str:
         return self._of("fdiv", self.v, a, b)
+
+    def lacking(self, a: str, b: str, product: str) -> str | None:
+        if not self.fused:
+            return None
+        minus = self.body.emit(f"fneg {self.v} {product}")
+        return self.body.emit(f"call {self.v} @llvm.fma.v{self.lanes}f64({self.v} {a}, {self.v} {b}, {self.v} {minus})")
 
     def rint(self, a: str) -> str:
         return self.body.emit(f"call {self.v} @llvm.rint.v{self.lanes}f64({self.v} {a})")
@@ -100,7 +106,13 @@ class VectorArithmetic(Vectors):
 
 
 def definition(
-    name: str, lanes: int, attributes: str, array: Callable[[tuple[float, ...]], str], *, skips: bool = False
+    name: str,
+    lanes: int,
+    attributes: str,
+    array: Callable[[tuple[float, ...]], str],
+    *,
+    skips: bool = False,
+    fused: bool = False,
 ) -> str:
     """The function ``@vector_<name>``.
 
@@ -114,9 +126,11 @@ def definition(
         Whether a power is skipped where all lanes have a base of 1 or 0. Of a model whose switches and steps hold bases
         there this takes a fifth of the time; one full of other powers takes a fifth longer, since those no longer
         share what they have in common.
+    fused : bool
+        Whether the processor has fused multiplication.
     """
     fast, slow = _Lines("f"), _Lines("s")
-    arithmetic = VectorArithmetic(fast, lanes, array)
+    arithmetic = VectorArithmetic(fast, lanes, array, fused)
     v = arithmetic.v
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
@@ -134,7 +148,7 @@ def definition(
     value, right = getattr(recipes, f"plain_{name}")(*names)
     _branch(fast, arithmetic, right, "special", "ordinary")
     ways += f"[ {value}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
-    long_value = getattr(Chance(VectorArithmetic(slow, lanes, array)), name)(*names)
+    long_value = getattr(Chance(VectorArithmetic(slow, lanes, array, fused)), name)(*names)
     # the long way is a function of its own, which nothing is inlined from
     long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"

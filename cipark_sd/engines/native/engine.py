@@ -6,6 +6,8 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 """
 
 import ctypes
+import math
+import platform
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,16 +21,17 @@ from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Values, fixed_method
-from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks
+from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
-#: Bytes of tape that a worker keeps at once; it may be so many where that is what some runs take, which are weighed
-#: together; and no block may have more than the last of these. So many runs are weighed at a time: of 8 to 128, 128 was
-#: the quickest on four of five models of the gauntlet (a tenth on the next), since what weighs them has its own calls.
+#: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where
+#: that is what some runs take, which are weighed together; and no block may have more than the last of these. So many
+#: runs are weighed at a time: of 8 to 128, 128 was the quickest on four of five models of the gauntlet (a tenth on the
+#: next), since what weighs them has its own calls.
 TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
 #: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
@@ -80,16 +83,29 @@ class NativeEngine(CompiledEngine):
         return (by_course if self.courses else by_run)(self._blocks(program, inputs), inputs.n_runs)
 
     def at(self, program: Program, inputs: Inputs, places: NDArray[np.intp]) -> Values:
-        """Some outputs (n_places, n_runs); the others are not put in order first."""
-        return of_blocks(self._blocks(program, inputs), places)[:, : inputs.n_runs]
+        """Some outputs (n_places, n_runs); a few blocks at a time, so that what they write is near."""
+        lanes = lanes_for(program, inputs.n_runs)
+        loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
+        of_block = arrays.common.n_saved, len(program.outputs), lanes
+        some = max(1, TAPE // (8 * max(math.prod(of_block), 1)))
+        read = np.empty((len(places), arrays.n_blocks * lanes))
+
+        def part(first: int, last: int) -> None:
+            out = on_lines(min(some, last - first), *of_block)
+            for begin in range(first, last, some):
+                end = min(begin + some, last)
+                _call(loaded, arrays, inputs.seed, begin, end, out)
+                read[:, begin * lanes : end * lanes] = of_blocks(out[: end - begin], places)
+
+        self._in_parts(arrays.n_blocks, part)
+        return read[:, : inputs.n_runs]
 
     def _blocks(self, program: Program, inputs: Inputs) -> Values:
         """What the kernel writes, (n_blocks, n_saved, n_outputs, lanes)."""
         lanes = lanes_for(program, inputs.n_runs)
-        loaded = load(program, lanes)
-        arrays = Blocks(program, inputs, lanes)
-        n_blocks, n_saved, n_outputs = arrays.n_blocks, arrays.common.n_saved, len(program.outputs)
-        out = np.empty((n_blocks, n_saved, n_outputs, lanes))
+        loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
+        n_blocks = arrays.n_blocks
+        out = on_lines(n_blocks, arrays.common.n_saved, len(program.outputs), lanes)
         self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
         return out
 
@@ -110,7 +126,7 @@ class NativeEngine(CompiledEngine):
         def part(first: int, last: int) -> None:
             together = min(TOGETHER // lanes, LARGER_TAPE // bytes_of_one)
             some = min(last - first, max(1, together, TAPE // bytes_of_one))
-            tape = np.empty((some, n_rows, n_slots, lanes))
+            tape = on_lines(some, n_rows, n_slots, lanes)
             rows = (n_rows * n_slots * lanes, n_slots * lanes, n_rows - 1)
             for begin in range(first, last, some):
                 end = min(begin + some, last)
@@ -150,7 +166,7 @@ def _call(
     tape: tuple[int, tuple[int, int, int]] = (0, (0, 0, 0)),
 ) -> None:
     """Run some of the blocks; ``tape`` is the address of that of the first of them, and what a kernel asks of it."""
-    workspace = np.empty((loaded.workspace + 1) * arrays.lanes)
+    workspace = on_lines((loaded.workspace + 1) * arrays.lanes)
     pipes = np.empty(arrays.pipe_size + arrays.lanes)
     address, rows = tape
     strides = np.array([*arrays.strides, *rows], dtype=np.int64)
@@ -230,10 +246,18 @@ def _machine(opt: int = 2) -> tuple[Any, str]:
     return machine, identity
 
 
+@cache
+def _has_fused() -> bool:
+    """Whether this processor multiplies and adds with one rounding."""
+    from llvmlite import binding as llvm
+
+    return platform.machine() in ("aarch64", "arm64") or bool(llvm.get_host_cpu_features().get("fma", False))
+
+
 def _load(program: Program, lanes: int) -> Loaded:
     from llvmlite import binding as llvm
 
-    made = kernel(program, lanes, in_parts=True)
+    made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
     machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())

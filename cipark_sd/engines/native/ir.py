@@ -34,6 +34,7 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
     """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
     v, b = Vectors(lanes).v, Vectors(lanes).b
     lines = [f"declare {v} @llvm.{name}.v{lanes}f64({v})" for name in sorted(set(_INTRINSIC.values()))]
+    lines.append(f"declare {v} @llvm.fma.v{lanes}f64({v}, {v}, {v})")
     lines.append(f"declare {v} @llvm.masked.gather.v{lanes}f64.v{lanes}p0(<{lanes} x ptr>, i32, {b}, {v})")
     lines.append(f"declare i1 @llvm.vector.reduce.or.v{lanes}i1({b})")
     for name, (_, n) in LIBRARY.items():

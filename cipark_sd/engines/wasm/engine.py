@@ -3,6 +3,7 @@
 import atexit
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -41,7 +42,7 @@ class WasmEngine(CompiledEngine):
         at_once = max(1, MOST // layout.bytes_of_block)
         for first in range(0, blocks.n_blocks, at_once):
             last = min(first + at_once, blocks.n_blocks)
-            out[first:last] = _run(program, made.module, layout, blocks, inputs, first, last)
+            out[first:last] = prepared(program, made.module, layout, blocks, inputs, first, last)()
         return by_run(out, inputs.n_runs)
 
 
@@ -70,9 +71,10 @@ def _module(code: bytes) -> "wasmtime.Module":
         return _MODULES[key]
 
 
-def _run(
+def prepared(
     program: Program, code: bytes, layout: Layout, blocks: Blocks, inputs: Inputs, first: int, last: int
-) -> Values:
+) -> Callable[[], Values]:
+    """A module with some blocks of runs in its memory; it computes them and gives what a kernel writes."""
     import wasmtime
 
     module = _module(code)
@@ -83,6 +85,10 @@ def _run(
     image = layout.image(blocks, inputs, first, last)
     memory.grow(store, -(-image.size // PAGE) - memory.size(store))
     memory.write(store, image.content, layout.free)
-    run(store, *image.arguments)
-    values = np.frombuffer(memory.read(store, image.out, image.size), dtype=np.float64)
-    return values.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
+
+    def compute() -> Values:
+        run(store, *image.arguments)
+        values = np.frombuffer(memory.read(store, image.out, image.size), dtype=np.float64)
+        return values.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
+
+    return compute

@@ -7,11 +7,12 @@ from counted import exponent, steps
 from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
+from cipark_sd.arrays import TOGETHER
 from cipark_sd.engines.registry import choose
 
 
 def test_a_batch_costs_python_what_a_point_costs(tmp_path: Path) -> None:
-    """An optimiser's gradient and half a sampler's step are small batches; what grows with them is arithmetic alone."""
+    """An optimiser's gradient is one part of points, a sampler's step a few; what grows with a part is arithmetic."""
     density = posterior(small_study(tmp_path), choose("native"))
     space = density.space
 
@@ -23,4 +24,4 @@ def test_a_batch_costs_python_what_a_point_costs(tmp_path: Path) -> None:
         assert np.isfinite(density.log_posterior(theta)).all()
         return steps(lambda: density.log_posterior(theta))
 
-    assert exponent(work, 2, 512) < 0.05
+    assert exponent(work, 2, TOGETHER) < 0.05

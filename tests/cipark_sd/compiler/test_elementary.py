@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,16 @@ def test_accuracy_of_pow() -> None:
     x = np.exp(rng.uniform(-20, 20, 20_000))
     y = rng.uniform(-8, 8, 20_000) / np.log(x)
     assert_close(MEANING["pow"](x, y), of_library("pow", x, y))
+
+
+def test_what_a_product_lacks_is_exact() -> None:
+    """By fractions: one fused operation then gives the same bits."""
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-2, 2, (2, 2000))
+    # all bits of the lower halves
+    a[:500], b[:500] = np.nextafter(1 + rng.integers(2**25, size=(2, 500)) * 2.0**-25, 0)
+    for product, error, one, other in zip(*ON_ARRAYS._product(a, b), a, b, strict=True):
+        assert Fraction(float(product)) + Fraction(float(error)) == Fraction(float(one)) * Fraction(float(other))
 
 
 def test_powers_of_whole_numbers_are_exact() -> None:

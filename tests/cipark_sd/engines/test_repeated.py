@@ -29,8 +29,10 @@ NAMES = {"rate": False, "stages": False, "pool": True}
 @pytest.mark.parametrize("stages", [(3,), (2, 3)], ids=["one program", "a program for each order"])
 @pytest.mark.parametrize("engine", ["native", "numpy"])
 def test_outputs_that_are_picked_are_those_of_a_run(
-    write_mdl: Write, engine: str, stages: tuple[int, ...], n: int
+    write_mdl: Write, engine: str, stages: tuple[int, ...], n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # of thirteen blocks two at a time
+    monkeypatch.setattr("cipark_sd.engines.native.engine.TAPE", 800)
     chosen = choose(engine)
     assert isinstance(chosen, CompiledEngine)
     whole = plan(
