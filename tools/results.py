@@ -67,7 +67,7 @@ Headlines = dict[str, list[Headline]]
 #: Write whole pages from kept results: of claims, knock-outs and loops; of the score, the later years and other parks.
 PAGE_MAKERS = (claims_page, later_pages)
 #: Tables of a catalogue that no kept result reads.
-APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": (), "measurements": ()} | {
+APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": ()} | {
     "robustness": None,
     "design": None,
 }

@@ -27,7 +27,6 @@ from cipark_sd.experiments.definition import (
     KnockoutGroup,
     Knockouts,
     Lever,
-    Measurement,
     Outcome,
     Policy,
     Robustness,
@@ -53,7 +52,7 @@ MOST = 1_000_000
 SERIES = "series"
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
-_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
+_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever)
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
@@ -134,7 +133,6 @@ class _Reader(DecisionReader):
             strategies=self.read_all(top, "strategy", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            measurements=self.read_all(top, "measurement", self.measurement),
             robustness=self.table(top, "robustness", self.robustness),
             design=self.table(top, "design", self.design),
             knockouts=self.table(top, "knockouts", self.knockouts),
@@ -235,21 +233,6 @@ class _Reader(DecisionReader):
         if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
         return Lever(id_, title or id_, names, low, high, base, cost, free, source, about)
-
-    def measurement(self, section: Section) -> Measurement:
-        id_, title = section.text("id"), section.text("title")
-        variables = section.names("variables")
-        if not variables:
-            section.wrong("variables", "a name or a list of names")
-        for name in variables:
-            self.output(name, section.where)
-        times = self.times(section, "times")
-        increments = section.flag("increments")
-        error = section.number("error") if "error" in section else None
-        scenario = self.settings(section, "set", id_)
-        if error is not None and not error >= 0:
-            section.wrong("error", "0 or more: the standard deviation as a share of the value")
-        return Measurement(id_, title, variables, times, increments, scenario, error)
 
     def robustness(self, section: Section) -> Robustness:
         return Robustness(
