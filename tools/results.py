@@ -380,7 +380,7 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
     """Digests of a model as it was and of its studies, each with that of today; an error where any number differs.
 
     Compared are all variables that both have, at every saved date, in the base run and over the likeliest draws of the
-    priors of each study of the model, under its rivals, scenarios, experiments and policies.
+    priors of each study of the model, under its rivals, scenarios and policies.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / path.name).write_bytes(before)
@@ -397,7 +397,7 @@ def same_runs(before: bytes, path: Path) -> dict[str, str]:
         columns = {p.name: theta[:, i] for i, p in enumerate(study.space) if p.target == "model"}
         catalogue = study.folder / "policies.toml"
         policies = [p.scenario for p in read_catalogue(catalogue, new).policies] if catalogue.exists() else []
-        variants = [v.scenario for v in (*study.rivals, *study.scenarios, *study.experiments)]
+        variants = [v.scenario for v in (*study.rivals, *study.scenarios)]
         for scenario in (Scenario(), *variants, *policies):
             runs = [
                 ensemble(model, columns, save=names, scenario=study.scenario | scenario | FAR, workers=1)
