@@ -65,9 +65,9 @@ def _sentences(findings: Findings) -> Iterator[str]:
             coverage = tested.later_coverage.mean(axis=0)
             rates = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, coverage, strict=True))
             yield (
-                f"After these fits central intervals of numbers to come held what came at the rates {rates}, given that "
-                "the study's own structure made the data. Another structure, or a break, costs coverage that this does not "
-                "show."
+                f"After these fits central intervals of numbers to come held what came at the rates {rates}, given "
+                "that the study's own structure made the data. Another structure, or a break, costs coverage that this "
+                "does not show."
             )
 
 
