@@ -5,7 +5,6 @@ They are all that is kept of the runs, so memory does not grow with their number
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +39,11 @@ class SobolSums:
         Sums of ``(AB - A)^2 / 2``.
     count : (R + 1, k, C) or None
         Weight of the rows that are complete; None as long as all are.
-    second : (n_pairs, 2, R + 1, C)
-        Sums of ``BA AB - A B`` and ``BA + AB - A - B``.
     failed : (C,)
         Runs without a finite value.
     """
 
     k: int
-    pairs: tuple[int, ...]
     resamples: int
     size: int
     rows: int = 0
@@ -58,8 +54,6 @@ class SobolSums:
     first: Array = field(default_factory=lambda: np.empty(0))
     total: Array = field(default_factory=lambda: np.empty(0))
     count: Array | None = None
-    second: Array = field(default_factory=lambda: np.empty(0))
-    second_count: Array | None = None
     failed: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
@@ -68,16 +62,10 @@ class SobolSums:
         self.base = np.zeros((3, *shape))
         self.first = np.zeros((2, self.resamples + 1, self.k, self.size))
         self.total = np.zeros((self.resamples + 1, self.k, self.size))
-        self.second = np.zeros((len(self.pair_list), 2, *shape))
         self.failed = np.zeros(self.size)
         self.spread = np.zeros(self.size)
 
-    @property
-    def pair_list(self) -> list[tuple[int, int]]:
-        """The pairs of factors with a second-order index."""
-        return list(combinations(self.pairs, 2))
-
-    def add(self, a: Array, b: Array, ab: Array, ba: Array, weights: Array) -> None:
+    def add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
         """Add rows.
 
         Parameters
@@ -85,22 +73,20 @@ class SobolSums:
         a, b : (n, C)
         ab : (k, n, C)
             The first sample with one column of the second.
-        ba : (n_pairs_factors, n, C)
-            The second with one column of the first, for the factors in ``pairs``.
         weights : (R + 1, n)
 
         A square beyond the largest number makes the variance infinite, which whoever asks for an index is told.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            self._add(a, b, ab, ba, weights)
+            self._add(a, b, ab, weights)
 
-    def _add(self, a: Array, b: Array, ab: Array, ba: Array, weights: Array) -> None:
+    def _add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
         if self.rows == 0:
             finite = np.isfinite(a)
             self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
         self.spread = np.fmax(self.spread, np.fmax(np.fmax.reduce(np.abs(a)), np.fmax.reduce(np.abs(b))))
-        a, b, ab, ba = (x - self.centre for x in (a, b, ab, ba))
-        lost = [(~np.isfinite(x)).sum(axis=tuple(range(x.ndim - 1))) for x in (a, b, ab, ba)]
+        a, b, ab = (x - self.centre for x in (a, b, ab))
+        lost = [(~np.isfinite(x)).sum(axis=tuple(range(x.ndim - 1))) for x in (a, b, ab)]
         self.failed += np.sum(lost, axis=0)
         for sample in (a, b):
             finite = np.isfinite(sample)
@@ -124,13 +110,6 @@ class SobolSums:
             self.total[:, block] += _weighted(weights, change**2 / 2)
             if self.count is not None:
                 self.count[:, block] += counted
-        for p, (i, j) in enumerate(self.pair_list):
-            swapped, mixed = ba[self.pairs.index(i)], ab[j]
-            complete = whole & np.isfinite(swapped) & np.isfinite(mixed)
-            self.second[p, 0] += weights @ np.where(complete, swapped * mixed - a * b, 0.0)
-            self.second[p, 1] += weights @ np.where(complete, swapped + mixed - a - b, 0.0)
-            if self.second_count is not None:
-                self.second_count[p] += weights @ complete
         self.weight += row_weight
         self.rows += len(a)
 
@@ -138,7 +117,6 @@ class SobolSums:
         """From the first failed run on, complete rows are counted factor by factor."""
         if now and self.count is None:
             self.count = np.broadcast_to(self.weight[:, None, None], self.total.shape).copy()
-            self.second_count = np.broadcast_to(self.weight[:, None], self.second[:, 0].shape).copy()
 
     @property
     def negligible(self) -> Array:
@@ -159,11 +137,11 @@ class SobolSums:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return np.asarray(self.centre + self.base[1, 0] / self.base[0, 0])
 
-    def indices(self) -> tuple[Array, Array, Array]:
-        """First-order and total indices ``(k, R + 1, C)`` and second-order ones ``(n_pairs, R + 1, C)``.
+    def indices(self) -> tuple[Array, Array]:
+        """First-order and total indices ``(k, R + 1, C)``.
 
-        Source: Saltelli et al. 2010, Computer Physics Communications 181, table 2, rows (b) and (f), the second with
-        the outputs relative to their mean; Saltelli 2002 for the second order.
+        Source: Saltelli et al. 2010, Computer Physics Communications 181, table 2, rows (b) and (f), the first with
+        the outputs relative to their mean.
         """
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             # a resample may miss the few rows that vary; it has no index then
@@ -172,16 +150,11 @@ class SobolSums:
             count = self.weight[:, None, None] if self.count is None else self.count
             first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
             total = self.total / count / variance[:, None]
-            first, total = first.swapaxes(0, 1), total.swapaxes(0, 1)
-            pair_count = self.weight[:, None] if self.second_count is None else self.second_count
-            second = (self.second[:, 0] - mean * self.second[:, 1]) / pair_count / variance
-        for p, (i, j) in enumerate(self.pair_list):
-            second[p] -= first[i] + first[j]
-        return first, total, second
+        return first.swapaxes(0, 1), total.swapaxes(0, 1)
 
     def arrays(self) -> dict[str, Array]:
         """Everything by name, for a file."""
-        names = ("centre", "spread", "weight", "base", "first", "total", "second", "failed", "count", "second_count")
+        names = ("centre", "spread", "weight", "base", "first", "total", "failed", "count")
         arrays = {name: getattr(self, name) for name in names}
         return {"rows": np.array(self.rows), **{name: array for name, array in arrays.items() if array is not None}}
 
