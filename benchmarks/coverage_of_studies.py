@@ -115,7 +115,7 @@ def effects_of(case: Case, problem: CalibrationProblem) -> Callable[[Array], Arr
 
         def without(theta: Array) -> Array:
             base = totals(problem, theta)
-            return np.concatenate([totals(one, theta) - base for one in changed], axis=1)
+            return np.concatenate([totals(variant, theta) - base for variant in changed], axis=1)
 
         return without
     variable, moment, name, factor = case.effect
