@@ -5,14 +5,13 @@
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.budget import balanced, base_cost
-from cipark_sd.experiments.contradictions import contradictions
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
@@ -37,8 +36,50 @@ from cipark_sd.experiments.extended import of_outcome, with_numbers
 from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
 from cipark_sd.model.respelling import respelled
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
+
+
+def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
+    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
+    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
+    # a lever is chosen and an uncertainty is not: one number cannot be both
+    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
+    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
+            yield InvalidValue(
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
+            )
+    for lever in catalogue.levers:
+        if lever.cost < 0:
+            expected = "0 or more; what saves money has its free value at the other end"
+            yield InvalidValue("cost", lever.cost, expected, where=f"lever {lever.id!r}")
+    for policy in catalogue.policies:
+        for expected_of in policy.expected:
+            if expected_of.than == policy.id and expected_of.factor == 1:
+                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
+
+
+def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
+    """Names that more than one table has; a whole variable is in the way of each of its elements."""
+    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, names in tables:
+        for name in dict.fromkeys(map(override_key, names)):
+            by_base[split_key(name)[0]].append((name, table))
+    for base, claims in by_base.items():
+        whole = any(name == base for name, _ in claims)
+        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
+        for key in keys:
+            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
+            if len(owners) > 1:
+                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
+
 
 HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")

@@ -7,12 +7,11 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
 from cipark_sd.sensitivities.ranking import Moment, gaps, leaders, negligible, ranked, sentences
 from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sample import sample
+from cipark_sd.sensitivities.sample import measures, sample
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.study import find_study
 
