@@ -58,9 +58,6 @@ prior = {{ family = "lognormal", median = 200, sigma = 0.5 }}
 [[parameter]]
 name = "rate"
 prior = {{ family = "lognormal", median = 0.2, sigma = 0.5 }}
-[[experiment]]
-name = "subsidy"
-set = {{ pace = 0.5 }}
 [[rival]]
 name = "own"
 set = {{}}
@@ -102,9 +99,8 @@ def study(folder: Path, *, reported: bool = False) -> CalibrationProblem:
 
 
 def rates(name: str, tested: SelfTest) -> tuple[str, ...]:
-    """A row of the table: coverage of parameters, of numbers to come at both ends, and of effects."""
-    numbers = tested.later_inside[:, :-1]
-    parts = (tested.inside, numbers[:, :1], numbers[:, -1:], tested.later_inside[:, -1:])
+    """A row of the table: coverage of parameters, and of numbers to come at both ends."""
+    parts = (tested.inside, tested.later_inside[:, :1], tested.later_inside[:, -1:])
     cells = [f"{part[..., mass].mean():.2f}" for part in parts for mass in range(1, len(MASSES))]
     return (name, str(len(tested.ranks)), str(tested.n_not_converged), *cells)
 
@@ -165,9 +161,7 @@ def main(data_sets: int, seed: int, workers: int, chosen: tuple[int, ...], quick
             rng = np.random.default_rng(seed)
             rows.append(rates(name, self_test(problem, On("native"), n, rng, maker=maker, workers=pool)))
             click.echo(" ".join(rows[-1]))
-        heads = [
-            f"{name} {mass:.0%}" for name in ("parameters", "next year", "fourth year", "effect") for mass in MASSES[1:]
-        ]
+        heads = [f"{name} {mass:.0%}" for name in ("parameters", "next year", "fourth year") for mass in MASSES[1:]]
         show("Coverage of what follows a fit", ("data", "sets", "not converged", *heads), rows)
         if chosen:
             return

@@ -13,7 +13,7 @@ there are.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ import click
 import numpy as np
 from measure import show, show_machine
 
-from calibration.assess.counterfactuals import totals
 from calibration.assess.forecast import courses_ahead
+from calibration.assess.rivals import with_variant
 from calibration.assess.scores import quantiles
 from calibration.assess.self_test import EFFORT
 from calibration.likelihood.posterior import On, Posterior, posterior
@@ -31,11 +31,14 @@ from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.draws import draw, problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
+from calibration.study.observations import Count
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, read_problem, until
+from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.files import write_text
+from cipark_sd.scenarios import Scenario
 
 MASSES = (0.5, 0.9, 0.95)
 #: Draws that foretell, as many as the tails of 95 % need.
@@ -50,19 +53,20 @@ class Case:
     """A study: its folder, the time up to which rows are fitted, and an effect.
 
     ``effect`` is a variable, a time, a parameter and a factor: how the variable changes where the parameter is so many
-    times as large. Without it the study's own experiments are the effects.
+    times as large. Without it the ``without`` are the effects: how the sum of all fitted counts changes under each.
     """
 
     folder: str
     fitted_to: float | None = None
     effect: tuple[str, float, str, float] | None = None
+    without: tuple[Mapping[str, float], ...] = ()
 
 
 CASES = {
     "influenza": Case("flu_1978", 9.0, ("Recovered", 14.0, "Beta", 0.7)),
     "predation": Case("hare_lynx", 1915.0, ("Hare", 1920.0, "Predation", 0.9)),
     "diffusion": Case("bass_air_conditioners", 1958.0, ("Adopters", 1961.0, "Imitation", 0.8)),
-    "core": Case("great_stone_core"),
+    "core": Case("great_stone_core", without=({"Operator Date": 2100.0}, {"Reform Date": 2100.0})),
 }
 
 
@@ -92,17 +96,28 @@ def synthetic(density: Posterior, rng: np.random.Generator) -> tuple[Array, Post
             return theta[0], replaced(density, data, rng)
 
 
+def totals(problem: CalibrationProblem, theta: Array) -> Array:
+    """Expected sums ``(n, n_observations)`` of the series of counts."""
+    density = DENSITY_OF(problem)
+    values = density.quantities(theta)
+    slots, places = iter(density.slots), dict[str, list[int]]()
+    for observation in problem.observations:
+        for term, slot in zip(observation.terms, slots, strict=False):
+            if isinstance(term, Count) and term.use != "check" and observation.kind == "increments":
+                places.setdefault(observation.name, []).append(slot.start)
+    return np.stack([values[:, columns].sum(axis=1) for columns in places.values()], axis=1)
+
+
 def effects_of(case: Case, problem: CalibrationProblem) -> Callable[[Array], Array]:
     """Effects ``(n, n_effects)`` of parameters ``(n, k)``."""
     if case.effect is None:
-        experiments = problem.experiments
+        changed = [with_variant(problem, Variant("", "", Scenario("", dict(values)))) for values in case.without]
 
-        def by_experiments(theta: Array) -> Array:
-            base = totals(problem, (), theta, DENSITY_OF)
-            changed = [totals(problem, [experiment], theta, DENSITY_OF) - base for experiment in experiments]
-            return np.concatenate(changed, axis=1)
+        def without(theta: Array) -> Array:
+            base = totals(problem, theta)
+            return np.concatenate([totals(variant, theta) - base for variant in changed], axis=1)
 
-        return by_experiments
+        return without
     variable, moment, name, factor = case.effect
     value = reported(problem, Prediction("effect", ((variable, 1.0),), moment), choose("native"))
     place = problem.space.names.index(name)

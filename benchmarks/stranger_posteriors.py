@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import cipark_sd as cp
-from calibration.assess.evidence import log_evidence
+from calibration.assess.rivals import log_evidence
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.convergence import Criteria
 from calibration.sampling.draws import draw

@@ -99,10 +99,8 @@ def new_study(
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
-    | Iterable[
-        Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "information", "all"]
-    ] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "all"]
+    | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "all"]] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,

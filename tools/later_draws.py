@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from core_results import Array
 
-from calibration.assess.evidence import log_evidence
-from calibration.assess.rivals import with_variant
+from calibration.assess.rivals import log_evidence, with_variant
 from calibration.likelihood.posterior import On
 from calibration.likelihood.streams import named_streams
 from calibration.sampling.bridge import bridge

@@ -92,9 +92,8 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "cipark_sd/pages/disagreements.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
     "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
     "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
-    "cipark_sd/checks/extreme.py": (f"{_CHECKS}checks.py",),
-    "cipark_sd/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
     "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),
+    "cipark_sd/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
 BUDGET = 8.0

@@ -18,8 +18,7 @@ from core_results import Array
 from scipy.special import betaln, expit, gammaln, logsumexp
 from scipy.stats import gaussian_kde, norm, qmc
 
-from calibration.assess.evidence import log_evidence
-from calibration.assess.rivals import with_variant
+from calibration.assess.rivals import log_evidence, with_variant
 from calibration.likelihood.posterior import On
 from calibration.likelihood.streams import named_streams
 from calibration.sampling.bridge import log_evidence_of

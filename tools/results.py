@@ -65,7 +65,7 @@ Headlines = dict[str, list[Headline]]
 #: Write whole pages from kept results: of claims, knock-outs and loops; of the score, the later years and other parks.
 PAGE_MAKERS = (claims_page, later_pages)
 #: Tables of a catalogue that no kept result reads.
-APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": (), "measurements": ()} | {
+APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": ()} | {
     "robustness": None,
     "design": None,
 }
@@ -391,8 +391,8 @@ def same_runs(before: bytes, path: Path, folders: Sequence[Path]) -> dict[str, s
     """Digests of a model as it was and of its studies, each with that of today; an error where any number differs.
 
     Compared are all variables that both have, at every saved date, for the studies in ``folders`` that have the model:
-    over the likeliest 8 of :data:`PRIOR_DRAWS` draws of the priors, under the study's rivals, scenarios, experiments
-    and policies. Of all the draws the likelihoods are compared: one may differ only where it has no weight.
+    over the likeliest 8 of :data:`PRIOR_DRAWS` draws of the priors, under the study's rivals, scenarios and
+    policies. Of all the draws the likelihoods are compared: one may differ only where it has no weight.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / path.name).write_bytes(before)
@@ -409,7 +409,7 @@ def same_runs(before: bytes, path: Path, folders: Sequence[Path]) -> dict[str, s
         columns = {p.name: theta[:, i] for i, p in enumerate(study.space) if p.target == "model"}
         catalogue = study.folder / "policies.toml"
         policies = [p.scenario for p in read_catalogue(catalogue, new).policies] if catalogue.exists() else []
-        variants = [v.scenario for v in (*study.rivals, *study.scenarios, *study.experiments)]
+        variants = [v.scenario for v in (*study.rivals, *study.scenarios)]
         for scenario in (Scenario(), *variants, *policies):
             runs = [
                 ensemble(model, columns, save=names, scenario=study.scenario | scenario | FAR, workers=1)

@@ -1,1 +1,1 @@
-"""What follows a posterior: predictive checks, hold-out, rival structures, counterfactuals, forecasts, self-tests."""
+"""What follows a posterior: predictive checks, hold-out, rival structures, forecasts, self-tests."""

@@ -10,7 +10,6 @@ import pandas as pd
 
 from calibration.assess.bands import Band, bands
 from calibration.assess.contraction import Contraction, contractions
-from calibration.assess.counterfactuals import DRAWS, Effect, effects
 from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.groups import GroupValue, group_values
@@ -28,6 +27,8 @@ from calibration.study.variants import Variant
 from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool, Progress
 
+#: Draws of each rival, and of a mixture, of which forecasts are made.
+DRAWS = 1000
 #: Effective draws of a posterior at an origin, of which scores alone are read.
 ORIGIN = 2000.0
 #: Called with the name of a stage and how far it is.
@@ -62,7 +63,6 @@ class Assessment:
     rolling: RollingOrigin | None = None
     refuted: tuple[Refuted, ...] = ()
     comparison: tuple[Comparison, ...] = ()
-    effects: tuple[Effect, ...] = ()
     tested: SelfTest | None = None
     ranks: RankBand | None = None
     interrupted: bool = False
@@ -156,7 +156,6 @@ def assess(
         keep_rivals(problem, fits, rivals.refuted, comparison, folder / RIVALS)
     stacked = {line.name: line.stacking for line in comparison}
     weights = [stacked[fit.variant.name] for fit in fits]
-    worth = effects(problem, fits, weights, density_of, stream(Stage.EFFECTS)) if fits else []
     if fits:
         of_rivals = _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
         forecasts = joined([forecasts, *of_rivals])
@@ -167,7 +166,6 @@ def assess(
         rolling=rolling,
         refuted=tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
         comparison=tuple(comparison),
-        effects=tuple(worth),
         tested=tested,
         ranks=None if tested is None else judged(tested, seed),
         interrupted=interrupted,

@@ -8,6 +8,10 @@ out in earnest (:mod:`calibration.assess.left_out`), and under all structures, s
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
+
+How probable the data are under a structure and its priors: the marginal likelihood.
+
+Importance sampling has it as the mean of its weights. Chains are bridged to it.
 """
 
 import math
@@ -18,22 +22,41 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.assess.evidence import log_evidence
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.streams import Stage, named_streams, stage_numbers
+from calibration.sampling.bridge import log_evidence_of
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
+from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import NowherePossible
+from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
 from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error.
+
+    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
+    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
+    constants, and weights other than 1 leave no evidence to speak of.
+    """
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
+    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
+        return chains.evidence
+    logs = chains.log_density[:, chains.n_left_out :]
+    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
+
 
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
 STRUCTURE = 2000.0

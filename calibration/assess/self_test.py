@@ -4,8 +4,8 @@
 of these data is sampled. Where all is right, the true parameter's rank among the draws is uniform, and a central
 interval of any mass holds it at that rate. Bands around the ranks' distribution hold at all ranks together.
 
-What follows the fit is tested on the same data sets: whether the bands of forecasts hold the numbers that came later,
-and those of effects the effect that there was. Data may come from another problem than the one that is fitted, such as
+What follows the fit is tested on the same data sets: whether the bands of forecasts hold the numbers that came later.
+Data may come from another problem than the one that is fitted, such as
 a rival structure or a break in a rate; then the loss of coverage says what a wrong structure costs.
 
 Source: Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788; Säilynoja, Bürkner and Vehtari 2022,
@@ -18,7 +18,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.assess.counterfactuals import counted_observations, totals
 from calibration.assess.forecast import courses_ahead
 from calibration.assess.scores import quantiles
 from calibration.likelihood.posterior import DensityOf, Posterior
@@ -45,8 +44,6 @@ EFFORT = Effort(
     confirmed=False,
     effective=4 * RANKED,
 )
-#: How names of effects begin.
-EFFECT = "change of "
 #: Draws that foretell what comes after a synthetic data set.
 FORETOLD = 400
 #: Masses of the intervals whose coverage is counted.
@@ -78,21 +75,9 @@ class SelfTest:
     n_not_converged: int
     n_impossible: int
     interrupted: bool = False
-    #: What follows the fit: numbers to come and effects, and whether their central intervals hold them
-    #: ``(n, n_later, n_masses)``.
+    #: What follows the fit: numbers to come, and whether their central intervals hold them ``(n, n_later, n_masses)``.
     later: tuple[str, ...] = ()
     later_inside: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0, len(MASSES)), dtype=bool))
-
-    @property
-    def later_pooled(self) -> dict[str, Array]:
-        """Coverage ``(n_masses,)`` over all numbers to come, and over all effects, where there are any."""
-        is_effect = np.array([name.startswith(EFFECT) for name in self.later], dtype=bool)
-        parts = {"numbers to come": ~is_effect, "effects": is_effect}
-        return {
-            name: np.asarray(self.later_inside[:, chosen].mean(axis=(0, 1)))
-            for name, chosen in parts.items()
-            if chosen.any()
-        }
 
     @property
     def later_coverage(self) -> Array:
@@ -236,7 +221,7 @@ def _later(
     drawn: PosteriorDraws,
     rng: np.random.Generator,
 ) -> list[tuple[str, list[bool]]]:
-    """Numbers to come and effects by name, and whether the central interval of each of :data:`MASSES` holds them."""
+    """Numbers to come by name, and whether the central interval of each of :data:`MASSES` holds them."""
     came_seed, told_seed = (int(seed) for seed in rng.integers(2**62, size=2))
     maker = replace(maker, observations=synthetic.observations)
     theta = drawn.flat[np.linspace(0, len(drawn.flat) - 1, FORETOLD).round().astype(int)]
@@ -246,16 +231,6 @@ def _later(
     for truths, course in zip(came, foretold, strict=True):
         for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True):
             lines.append((f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value))))
-    counted = counted_observations(synthetic)
-    if not counted or not synthetic.experiments:
-        return lines
-    before = totals(maker, (), truth[None], density_of)[0], totals(synthetic, (), theta, density_of)
-    for experiment in synthetic.experiments:
-        effect = totals(maker, [experiment], truth[None], density_of)[0] - before[0]
-        effects = totals(synthetic, [experiment], theta, density_of) - before[1]
-        for i, observation in enumerate(counted):
-            label = f"{EFFECT}{observation.name} in '{experiment.name}'"
-            lines.append((label, _holds(effects[:, i], float(effect[i]))))
     return lines
 
 
@@ -265,7 +240,7 @@ def _holds(values: Array, truth: float) -> list[bool]:
     if not len(usable):
         return [False] * len(MASSES)
     ends = [quantiles(usable, [(1 - mass) / 2, (1 + mass) / 2]) for mass in MASSES]
-    # an effect that is the same in all draws is no interval: the truth is it, but for rounding
+    # a number that is the same in all draws is no interval: the truth is it, but for rounding
     slack = 1e-9 * max(abs(truth), 1.0)
     return [low - slack <= truth <= high + slack for low, high in ends]
 

@@ -26,7 +26,6 @@ class Stage(IntEnum):
     HOLDOUT = 102
     RIVALS = 103
     SELF_TEST = 104
-    EFFECTS = 105
     MIXTURES = 107
     GROUPS = 108
 

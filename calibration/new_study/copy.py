@@ -115,8 +115,8 @@ cipark policy {name}
    have: delete the file and its `[[observation]]`, and whatever `[[coding]]` only it used.
 4. **The priors** (`[[parameter]]`) and what is held (`[[fixed]]`): what was known of your case before the data, and in
    `why` from where. Parameters that no table of yours informs get `use = "PRI"`.
-5. **Rivals, scenarios, experiments and the report's questions** at the end of `problem.toml`; `policies.toml` (its
-   expectations cite what was written of `{source}`) and `sensitivity.toml` (bounds and reasons).
+5. **Rivals, scenarios and the report's questions** at the end of `problem.toml`; `policies.toml` (its expectations
+   cite what was written of `{source}`) and `sensitivity.toml` (bounds and reasons).
 6. **This page**: where each of your figures comes from, and what is judgement.
 
 ## Is it the same family?

@@ -7,7 +7,6 @@ import numpy as np
 
 from calibration.assess.assessment import Assessment
 from calibration.assess.contraction import SENSITIVE, Contraction
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error
@@ -144,10 +143,6 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
             f"The {len(study.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
             "attributed to one cause rather than another."
         ), []
-    points = [_cause(cause, assessment) for cause in study.questions.causes]
-    points += [
-        _experiment(name, assessment) for name in _experiments(assessment) if name not in _named(study.questions.causes)
-    ]
     close = near_best(assessment.comparison)
     text = (
         f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
@@ -155,6 +150,7 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
     )
     names = {line.name for line in close}
     tested = [cause for cause in study.questions.causes if _without(cause, assessment)]
+    points = [_cause(cause, _without(cause, assessment)) for cause in tested]
     spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, assessment))]
     needed = [cause.name for cause in tested if cause.name not in spared]
     if spared:
@@ -172,60 +168,17 @@ def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
     return [line for line in lines if line.elpd_behind <= max(SMALL, 2 * line.behind_error)]
 
 
-def _named(causes: Sequence[Cause]) -> set[str]:
-    return {cause.experiment for cause in causes}
-
-
-def _experiments(assessment: Assessment) -> list[str]:
-    return list(dict.fromkeys(effect.experiment for effect in assessment.effects))
-
-
 def _without(cause: Cause, assessment: Assessment) -> list[Comparison]:
     return [line for line in assessment.comparison if line.name in cause.without]
 
 
-def _cause(cause: Cause, assessment: Assessment) -> str:
-    text = f"{cause.name[:1].upper()}{cause.name[1:]}: {_worth(cause.experiment, assessment)}."
-    without = _without(cause, assessment)
-    if without:
-        behind = listed(
-            "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
-            for line in without
-        )
-        names = listed(f"{line.name} ({line.why})" for line in without)
-        text += f" Structures that do without it: {names}; log predictive density: {behind}."
-    return text
-
-
-def _experiment(name: str, assessment: Assessment) -> str:
-    return f"'{name}': {_worth(name, assessment)}."
-
-
-def _worth(experiment: str, assessment: Assessment) -> str:
-    """What an experiment changes in the structure that comes first, in all that are close, and in the mixture."""
-    main = main_effects(assessment.effects)
-    by_structure = {effect.structure: effect for effect in main if effect.experiment == experiment}
-    if not by_structure:
-        return "its effect was not computed"
-    first, mixed = next(iter(by_structure.values())), by_structure["mixture"]
-    close = [by_structure[line.name] for line in near_best(assessment.comparison) if line.name in by_structure]
-    least, most = min(close, key=lambda e: e.median), max(close, key=lambda e: e.median)
-    stacked = listed(f"{line.name} {line.stacking:.0%}" for line in assessment.comparison if line.stacking >= 0.005)
-    return (
-        f"in '{experiment}' {first.observation} changes by {_band(first)} under {first.structure}; at the median by "
-        f"{least.median:+.0f} ({least.structure}) to {most.median:+.0f} ({most.structure}) among the structures that "
-        f"predict about as well as the best; by {_band(mixed)} in the stacked mixture ({stacked})"
+def _cause(cause: Cause, without: Sequence[Comparison]) -> str:
+    behind = listed(
+        "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
+        for line in without
     )
-
-
-def _band(effect: Effect) -> str:
-    prior = "" if math.isnan(effect.prior_share) else f", {effect.prior_share:+.0%} by the priors alone"
-    return f"{effect.median:+.0f} (90 %: {effect.low:+.0f} to {effect.high:+.0f}; {effect.share:+.0%}{prior})"
-
-
-def main_effects(effects: Sequence[Effect]) -> list[Effect]:
-    """Those on the observation that the study lists first."""
-    return [effect for effect in effects if effect.observation == effects[0].observation]
+    names = listed(f"{line.name} ({line.why})" for line in without)
+    return f"Structures without {cause.name}: {names}; log predictive density: {behind}."
 
 
 def predicted(fit: Fit, assessment: Assessment) -> list[str]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.groups import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
@@ -99,39 +98,6 @@ def rivals_figure(lines: Sequence[Comparison]) -> "Figure":
     weights.set_xlim(left=0)
     weights.tick_params(axis="y", left=False)
     figure.legend(loc="outside upper right", ncols=2)
-    return figure
-
-
-@styled
-def effects_figure(effects: Sequence[Effect], order: Sequence[str]) -> "Figure":
-    """What each experiment changes under each structure (50 % point, 90 % line) and under their mixture, in black.
-
-    Parameters
-    ----------
-    effects : of one observation
-    order : names of the structures, best first
-    """
-    experiments = list(dict.fromkeys(effect.experiment for effect in effects))
-    rows = [name for name in ("mixture", *order) if any(effect.structure == name for effect in effects)]
-    columns = min(3, len(experiments))
-    figure, axes = panels(-(-len(experiments) // columns), columns, 0.8 + 0.13 * len(rows), share_y=True)
-    low = min(effect.low for effect in effects)
-    high = max(effect.high for effect in effects)
-    margin = 0.05 * (high - low)
-    for axis, experiment in zip(cells(axes, len(experiments)), experiments, strict=True):
-        axis.axvline(0, color=GREY, lw=0.8)
-        for effect in effects:
-            if effect.experiment != experiment or effect.structure not in rows:
-                continue
-            y = len(rows) - 1 - rows.index(effect.structure)
-            colour = DATA if effect.structure == "mixture" else MODEL
-            axis.hlines(y, effect.low, effect.high, color=colour, lw=2 if effect.structure == "mixture" else 1.2)
-            axis.plot(effect.median, y, "o", color=colour, ms=4 if effect.structure == "mixture" else 3)
-        axis.set_xlim(low - margin, high + margin)
-        axis.set_yticks(np.arange(len(rows))[::-1], rows, fontsize=6.5)
-        axis.set_ylim(-0.6, len(rows) - 0.4)
-        axis.set_title(wrapped(experiment, 34))
-    figure.supxlabel(f"change of {effects[0].observation}", fontsize=8)
     return figure
 
 

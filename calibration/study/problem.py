@@ -102,7 +102,7 @@ class CalibrationProblem(Stated):
     scenario : Scenario
         Fixed values and the time span; the parameters come on top of it.
     observations : tuple of Observation
-    rivals, scenarios, experiments : tuple of Variant
+    rivals, scenarios : tuple of Variant
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
@@ -116,7 +116,6 @@ class CalibrationProblem(Stated):
     observations: tuple[Observation, ...]
     rivals: tuple[Variant, ...] = ()
     scenarios: tuple[Variant, ...] = ()
-    experiments: tuple[Variant, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
 
@@ -217,9 +216,12 @@ def read_problem(
     holdout = holdout_section(top.table("holdout"), calendar)
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
     driven = read_drivers(top, folder, model, span, calendar, taken, allow_files)
-    rivals, scenarios, experiments = (read_variants(top, kind) for kind in ("rival", "scenario", "experiment"))
+    rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
+    if "experiment" in top:
+        top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
+        top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = read_questions(top.table("report"), [v.name for v in rivals], [v.name for v in experiments])
+    questions = read_questions(top.table("report"), [v.name for v in rivals])
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
@@ -237,7 +239,7 @@ def read_problem(
             resolve(model, scenario)
         except CiparkError as problem:
             problems.append(problem)
-    problems += variant_problems(model, span, (*rivals, *scenarios, *experiments), [p.name for p in parameters])
+    problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
     problems += prediction_problems(model, span, predictions, parameters)
     problems += time_problems(model, span, observations, holdout) if placed else []
     problems += counted_twice(observations, where=FILE)
@@ -257,7 +259,6 @@ def read_problem(
         calendar=calendar,
         rivals=with_own_structure(model, scenario, rivals),
         scenarios=scenarios,
-        experiments=experiments,
         questions=questions,
         predictions=predictions,
         groups=groups,
@@ -267,7 +268,7 @@ def read_problem(
 
 def _places(top: Section) -> dict[str, str]:
     """File and line of each table that has a name, by what messages call the table."""
-    kinds = ("observation", "parameter", "fixed", "prediction", "rival", "scenario", "experiment")
+    kinds = ("observation", "parameter", "fixed", "prediction", "rival", "scenario")
     named = [(f"{kind} {table['name']!r}", table) for kind in kinds for table in top.tables(kind)
              if isinstance(table, Mapping) and "name" in table]  # fmt: skip
     return {label: place(table, label) for label, table in named}

@@ -11,13 +11,11 @@ The table ``[report]`` of ``problem.toml`` is optional; everything in it is word
 
     [[report.cause]]
     name = "the reform of 2017"
-    experiment = "no reform in 2017"
     without = ["M6", "M9"]
 
 ``finding`` is the title of the page; ``known``, ``not_known`` and ``assumed`` go into the three lines below it. They
-are the authors' words, and the page says so. What a study leaves out is computed. A cause names the experiment that
-takes it away and the rival structures that do without it. Write no numbers of the fit here: they would not follow the
-next one.
+are the authors' words, and the page says so. What a study leaves out is computed. A cause names the rival
+structures that do without it. Write no numbers of the fit here: they would not follow the next one.
 """
 
 from collections.abc import Collection
@@ -29,10 +27,9 @@ from cipark_sd.section import Section
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that may explain the data: the experiment without it, and the rivals that do not have it."""
+    """Something that may explain the data, and the rivals that do not have it."""
 
     name: str
-    experiment: str
     without: tuple[str, ...]
 
 
@@ -58,26 +55,22 @@ class Questions:
     unknown: str = ""
 
 
-def read_questions(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Questions:
-    """The table ``[report]``; names of rivals and experiments are checked against those of the study."""
+def read_questions(section: Section, rivals: Collection[str]) -> Questions:
+    """The table ``[report]``; names of rivals are checked against those of the study."""
     texts = {
         field.name: section.text(field.name, field.default)
         for field in fields(Questions)
         if isinstance(field.default, str)
     }
-    causes = tuple(_cause(cause, rivals, experiments) for cause in section.sections("cause", label="report.cause"))
+    causes = tuple(_cause(cause, rivals) for cause in section.sections("cause", label="report.cause"))
     settle = section.names("settle")
     section.note_unread()
     return Questions(**texts, causes=causes, settle=settle)
 
 
-def _cause(section: Section, rivals: Collection[str], experiments: Collection[str]) -> Cause:
-    cause = Cause(section.title, section.text("experiment"), section.names("without"))
+def _cause(section: Section, rivals: Collection[str]) -> Cause:
+    cause = Cause(section.title, section.names("without"))
     section.note_unread()
-    if cause.experiment and cause.experiment not in experiments:
-        section.problems.append(
-            UnknownName(cause.experiment, sorted(experiments), kind="experiment", where=section.where)
-        )
     section.problems += [
         UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
         for rival in cause.without

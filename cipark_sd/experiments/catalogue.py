@@ -5,14 +5,13 @@
 
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.experiments.budget import balanced, base_cost
-from cipark_sd.experiments.contradictions import contradictions
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
@@ -27,7 +26,6 @@ from cipark_sd.experiments.definition import (
     KnockoutGroup,
     Knockouts,
     Lever,
-    Measurement,
     Outcome,
     Policy,
     Robustness,
@@ -38,8 +36,50 @@ from cipark_sd.experiments.extended import of_outcome, with_numbers
 from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
 from cipark_sd.model.respelling import respelled
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
+
+
+def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
+    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
+    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
+    # a lever is chosen and an uncertainty is not: one number cannot be both
+    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
+    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
+            yield InvalidValue(
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
+            )
+    for lever in catalogue.levers:
+        if lever.cost < 0:
+            expected = "0 or more; what saves money has its free value at the other end"
+            yield InvalidValue("cost", lever.cost, expected, where=f"lever {lever.id!r}")
+    for policy in catalogue.policies:
+        for expected_of in policy.expected:
+            if expected_of.than == policy.id and expected_of.factor == 1:
+                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
+
+
+def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
+    """Names that more than one table has; a whole variable is in the way of each of its elements."""
+    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, names in tables:
+        for name in dict.fromkeys(map(override_key, names)):
+            by_base[split_key(name)[0]].append((name, table))
+    for base, claims in by_base.items():
+        whole = any(name == base for name, _ in claims)
+        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
+        for key in keys:
+            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
+            if len(owners) > 1:
+                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
+
 
 HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
@@ -53,7 +93,7 @@ MOST = 1_000_000
 SERIES = "series"
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
-_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever, Measurement)
+_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever)
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
@@ -134,7 +174,6 @@ class _Reader(DecisionReader):
             strategies=self.read_all(top, "strategy", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            measurements=self.read_all(top, "measurement", self.measurement),
             robustness=self.table(top, "robustness", self.robustness),
             design=self.table(top, "design", self.design),
             knockouts=self.table(top, "knockouts", self.knockouts),
@@ -235,21 +274,6 @@ class _Reader(DecisionReader):
         if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
         return Lever(id_, title or id_, names, low, high, base, cost, free, source, about)
-
-    def measurement(self, section: Section) -> Measurement:
-        id_, title = section.text("id"), section.text("title")
-        variables = section.names("variables")
-        if not variables:
-            section.wrong("variables", "a name or a list of names")
-        for name in variables:
-            self.output(name, section.where)
-        times = self.times(section, "times")
-        increments = section.flag("increments")
-        error = section.number("error") if "error" in section else None
-        scenario = self.settings(section, "set", id_)
-        if error is not None and not error >= 0:
-            section.wrong("error", "0 or more: the standard deviation as a share of the value")
-        return Measurement(id_, title, variables, times, increments, scenario, error)
 
     def robustness(self, section: Section) -> Robustness:
         return Robustness(

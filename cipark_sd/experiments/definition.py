@@ -182,27 +182,6 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """Something that could be measured: ``variables`` at ``times``, in the model under ``scenario``.
-
-    Parameters
-    ----------
-    increments : bool
-        Whether what is measured are the increases between times.
-    error : float or None
-        The standard deviation of a normal error as a share of the value; None for Poisson counts.
-    """
-
-    id: str
-    title: str
-    variables: tuple[str, ...]
-    times: tuple[float, ...]
-    increments: bool
-    scenario: Scenario = Scenario()  # noqa: RUF009
-    error: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Robustness:
     """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold.
 
@@ -291,7 +270,6 @@ class Catalogue:
     strategies: tuple[Policy, ...] = ()
     uncertainties: tuple[Uncertainty, ...] = ()
     levers: tuple[Lever, ...] = ()
-    measurements: tuple[Measurement, ...] = ()
     robustness: Robustness | None = None
     design: Design | None = None
     knockouts: Knockouts | None = None

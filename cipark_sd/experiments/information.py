@@ -4,7 +4,6 @@ All values are in the unit of the outcome that the choice is made by: by how muc
 choice rises. Nothing can be worth more than perfect information, and what cannot change the choice is worth nothing.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ KNOTS = 6
 PENALTIES = tuple(10.0 ** np.arange(-4, 7))
 #: Parts of the futures: a rule for choosing is fitted to all but one of them and valued in that one.
 FOLDS = 10
-#: Summaries of a measurement that are kept: as many principal components.
-COMPONENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +30,12 @@ class Worth:
     error: float
 
 
-def perfect(utilities: Array, rng: np.random.Generator, *, resamples: int = 200) -> Worth:
-    """The expected value of perfect information of utilities ``(n_policies, n_futures)``.
-
-    Source: Raiffa and Schlaifer (1961), Applied statistical decision theory; the error is that of Efron's bootstrap.
-    """
-    utilities = _checked(utilities)
-
-    def worth(utilities_of_group: Array) -> float:
-        return float(utilities_of_group.max(axis=0).mean() - utilities_of_group.mean(axis=1).max())
-
-    n = utilities.shape[1]
-    again = [worth(utilities[:, rng.integers(n, size=n)]) for _ in range(resamples)]
-    return Worth(worth(utilities), float(np.std(again, ddof=1)))
-
-
 def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator) -> Worth:
-    """The expected value of knowing some inputs perfectly (EVPPI), or what some data tell.
+    """The expected value of knowing some inputs perfectly (EVPPI).
 
     The utility of each policy less that of the best is regressed on what is known; a rule chooses the policy with the
     best fitted utility, and is worth what it brings in futures that it was not fitted to (:data:`FOLDS` folds). So a
-    misfit makes a piece of knowledge worth less than it is and never more: it cannot pass :func:`perfect`, and what
-    does not help is worth nothing.
+    misfit makes a piece of knowledge worth less than it is and never more, and what does not help is worth nothing.
 
     Parameters
     ----------
@@ -156,34 +137,3 @@ def smooth(design: Array, penalty: Array, targets: Array, at: Array | None = Non
         better = score < best
         best[better], weights[:, better] = score[better], tried[:, better]
     return np.asarray((design if at is None else at) @ weights)
-
-
-def measured(
-    utilities: Array,
-    expected: Array,
-    rng: np.random.Generator,
-    *,
-    noise: Callable[[Array, np.random.Generator], Array] | None = None,
-) -> Worth:
-    """The expected value of a measurement (EVSI): counts with means ``expected : (n_futures, n_counts)``.
-
-    Parameters
-    ----------
-    noise : callable, optional
-        From means to data; without it counts are Poisson.
-
-    Source
-    ------
-    Strong, Oakley, Brennan and Breeze (2015), Medical Decision Making 35, 570-583: simulated data as what is known,
-    here as principal components of the square roots of the counts, whose noise is alike at all levels.
-    """
-    means = np.asarray(expected, dtype=float)
-    roots = np.sqrt(rng.poisson(np.maximum(means, 0.0))) if noise is None else noise(means, rng)
-    centred = roots - roots.mean(axis=0)
-    spread = centred.std(axis=0)
-    varying = spread > 0
-    if not varying.any():
-        return Worth(0.0, 0.0)
-    _, sizes, directions = np.linalg.svd(centred[:, varying], full_matrices=False)
-    use = min(COMPONENTS, int((sizes > 1e-9 * sizes[0]).sum()))
-    return partial(utilities, centred[:, varying] @ directions[:use].T, rng=rng)

@@ -11,11 +11,11 @@ from cipark_sd.exporters.arrays import of_whole_arrays, sayable, write_out_reduc
 from cipark_sd.exporters.expressions import Printer, element_token, token
 from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.exporters.held import held_otherwise
-from cipark_sd.exporters.inline_lookups import with_inline_lookups
 from cipark_sd.exporters.xmile_words import in_xmile_words
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, references
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
+from cipark_sd.model.readings import applied
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -26,8 +26,32 @@ from cipark_sd.model.variables import (
     StockPiece,
     Variable,
     expressions,
+    rewritten,
 )
 from cipark_sd.naming import one_name
+
+
+def with_inline_lookups(model: Model) -> Model:
+    """``model`` with the points of each lookup in the place of its name."""
+    tables = {
+        lookup.name: lookup.pieces[0].table
+        for lookup in model.lookups
+        if not lookup.dims and isinstance(lookup.pieces[0].table, Table)
+    }
+
+    def change(expr: Expr) -> Expr:
+        expr = rebuild(expr, change)
+        match expr:
+            case Apply(Ref(name, ()), argument, reading) if name in tables:
+                table = tables[name]
+                assert isinstance(table, Table)
+                return applied(table, argument, reading, where=model.name, variable=name)
+            case _:
+                return expr
+
+    variables = [v for v in model.variables if not (isinstance(v, Lookup) and v.name in tables)]
+    return replace(model, variables=tuple(rewritten(variable, change) for variable in variables))
+
 
 Tag = Literal["stock", "flow", "aux"]
 #: What is written of a variable: its equation, or one side of a stock.

@@ -1,29 +1,44 @@
 """A model as a Vensim file.
 
 Source: Vensim reference manual, ".mdl format"; equations are printed by :mod:`cipark_sd.model.printing`.
+
+Tables that hold or continue their values, as Vensim says it: a plain lookup that each call reads in that way.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
-from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.exporters.apart import Apart
+from cipark_sd.errors import CiparkError, EquationError, InvalidValue, UnsupportedFeature, raise_all
+from cipark_sd.exporters.apart import Apart, fresh
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
 from cipark_sd.exporters.held import held_otherwise
-from cipark_sd.exporters.vensim_readings import with_readings
 from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
-from cipark_sd.exporters.vensim_tables import tables_apart
-from cipark_sd.exporters.vensim_words import in_vensim_words
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Call, Const, Expr, If, Ref, Table, rebuild, replaced, walk
+from cipark_sd.model.expr import (
+    Apply,
+    Call,
+    Const,
+    Expr,
+    If,
+    Interpolation,
+    Ref,
+    Table,
+    rebuild,
+    references,
+    replaced,
+    walk,
+)
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import BROUGHT, equations, number, quoted
+from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import (
     Auxiliary,
     Lookup,
@@ -31,10 +46,158 @@ from cipark_sd.model.variables import (
     Series,
     StockPiece,
     Subscripts,
+    TablePiece,
     Variable,
     expressions,
+    rewritten,
     rewritten_by_piece,
 )
+from cipark_sd.naming import canonical, one_name
+
+
+def with_readings(model: Model) -> Model:
+    """The model in which every table joins its points by lines, and what says otherwise is the call.
+
+    Lookups whose elements differ in it stay as they are.
+    """
+    ways = {v.name: way for v in model.variables if isinstance(v, Lookup) and (way := _way(v)) is not None}
+    taken = {variable.name for variable in model.variables}
+    added: list[Lookup] = []
+
+    def own_lookup(table: Table, label: str) -> Ref:
+        title = fresh(one_name(label, "table"), taken)
+        plain = replace(table, interpolation="interpolate")
+        added.append(Lookup(name=canonical(title), label=title, pieces=(TablePiece(plain),)))
+        return Ref(canonical(title))
+
+    def points(table: Ref | Table, label: str) -> Table:
+        match table if isinstance(table, Table) else model.by_name[table.name]:
+            case Table() as read:
+                return read
+            case Lookup(dims=(), pieces=(TablePiece(table=Table() as read),)):
+                return read
+            case _:
+                reason = "takes Stella's inverse of an array of tables; give each its inverse as a table of its own"
+                raise EquationError(model.name, label, reason)
+
+    def changed(variable: Variable) -> Variable:
+        def change(expr: Expr) -> Expr:
+            expr = rebuild(expr, change)
+            match expr:
+                case Apply(table, argument, "inverse"):
+                    label = variable.label
+                    inverse = read_as(points(table, label), "inverse", where=model.name, variable=label)
+                    further: Interpolation | None = "extrapolate" if inverse.interpolation == "extrapolate" else None
+                    return Apply(own_lookup(inverse, label), argument, further)
+                case Apply(Ref(name) as table, argument, None) if name in ways:
+                    return Apply(table, argument, ways[name])
+                case Apply(Table(interpolation=way) as table, argument, None) if way != "interpolate":
+                    return Apply(own_lookup(table, variable.label), argument, way)
+                case _:
+                    return expr
+
+        match variable:
+            case Lookup(name=name, pieces=tables) if name in ways:
+                plain = (
+                    replace(p, table=replace(p.table, interpolation="interpolate"))
+                    for p in tables
+                    if isinstance(p.table, Table)
+                )
+                return replace(variable, pieces=tuple(plain))
+            case _:
+                return rewritten(variable, change)
+
+    variables = tuple(changed(variable) for variable in model.variables)
+    return replace(model, variables=(*variables, *added))
+
+
+def _way(lookup: Lookup) -> Interpolation | None:
+    """How all tables of a lookup are read, where it is not by lines alone."""
+    ways = {piece.table.interpolation for piece in lookup.pieces if isinstance(piece.table, Table)}
+    if len(ways) != 1 or any(not isinstance(piece.table, Table) for piece in lookup.pieces):
+        return None
+    (way,) = ways
+    return way if way != "interpolate" else None
+
+
+def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError], where: str) -> Iterator[Variable]:
+    """``variable`` after new variables, one for each table inside an expression; ``taken`` names grow with them."""
+    added: list[Variable] = []
+
+    def moved(table: Table, argument: Expr, piece: Piece | StockPiece) -> Expr:
+        if any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
+            problems.append(
+                UnsupportedFeature(
+                    "a table inside a sum over subscripts",
+                    variable=variable.label,
+                    where=where,
+                    alternative="give the table a variable with these subscripts, or use --flat",
+                )
+            )
+        label = fresh(one_name(variable.label, "table"), taken)
+        added.append(
+            Auxiliary(
+                name=canonical(label),
+                label=label,
+                doc=f"Table in the equation of {variable.label}",
+                dims=variable.dims,
+                group=variable.group,
+                pieces=(Piece(Apply(table, argument), piece.subscripts, piece.exceptions),),
+            )
+        )
+        return Ref(canonical(label), piece.subscripts)
+
+    def inside(expr: Expr, piece: Piece | StockPiece) -> Expr:
+        expr = rebuild(expr, lambda part: inside(part, piece))
+        match expr:
+            case Apply(Table() as table, argument):
+                return moved(table, argument, piece)
+            case _:
+                return expr
+
+    def whole(expr: Expr, piece: Piece | StockPiece) -> Expr:
+        match expr:
+            case Apply(Table() as table, argument) if isinstance(piece, Piece):
+                return Apply(table, inside(argument, piece))
+            case _:
+                return inside(expr, piece)
+
+    changed = rewritten_by_piece(variable, whole)
+    yield from added
+    yield changed
+
+
+def in_vensim_words(expr: Expr, model: Model, refuse: Callable[[str, str], None], subscripts: Subscripts) -> Expr:
+    """``expr`` with XMILE's own functions in Vensim's.
+
+    Parameters
+    ----------
+    model : Model
+        Pulses on the grid of its time keep their times.
+    refuse : callable
+        Takes a feature that Vensim lacks and its alternative.
+    subscripts : Subscripts
+        Of the left side: ``MIN`` and ``MAX`` of an array go over dimensions that are not among them, marked or not.
+    """
+    summed = [dimension.name for dimension in model.dimensions if dimension.name not in subscripts]
+    target = Target(model.time, summed, model.dimension_by_name)
+
+    def change(part: Expr) -> Expr:
+        part = rebuild(part, change)
+        match part:
+            case Call(function, arguments) if function in FUNCTIONS:
+                try:
+                    return FUNCTIONS[function].to_vensim(target, arguments)
+                except Refused as refused:
+                    refuse(refused.feature, refused.alternative)
+            case Apply(Table(interpolation=way), _) if way != "interpolate":
+                refuse(f"a table that is read {way!r}", "add points so that lines join them")
+            case _:
+                pass
+        return part
+
+    return change(expr)
+
 
 #: What keeps arrays from being written as arrays.
 _WRITTEN_OUT = "macros inside arrays, and limits in a circle, write subscripts out: do without those, or without it"

@@ -1,4 +1,4 @@
-"""Choices under uncertainty: boxes of failure, trade-off fronts, what knowing is worth."""
+"""Choices under uncertainty: boxes of failure and trade-off fronts."""
 
 import textwrap
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.design import Front
 from cipark_sd.experiments.discovery import Box, Restriction
-from cipark_sd.plotting.marks import bars, finished, new_figure
+from cipark_sd.plotting.marks import finished
 from cipark_sd.plotting.panels import with_unit
 from cipark_sd.plotting.paper import TINY
 from cipark_sd.plotting.runs import PALETTE
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Bins of an input along which the share of failures is drawn.
 BINS = 12
-#: What is worth less than this share of the largest is not drawn.
-NEXT_TO_NOTHING = 0.002
 
 
 def plot_box(
@@ -125,23 +123,3 @@ def _levers(axes: "Axes", front: Front, colours: "Colormap", time_units: str) ->
     titles = [textwrap.fill(lever.title, 12) for lever in front.levers]
     axes.set_xticks(range(len(low)), [f"{a}\n{b}" for a, b in zip(titles, ranges, strict=True)], fontsize=7)
     axes.set_yticks([0, 1], ["low", "high"])
-
-
-def plot_worth(
-    frame: "pd.DataFrame", title: str, at: float, units: str, *, caption: str = "", time_units: str = ""
-) -> "Figure":
-    """What each piece of knowledge is worth, with one standard error, beside knowing everything."""
-    shown = frame[frame["value"] > NEXT_TO_NOTHING * frame["value"].max()]
-    left_out = len(frame) - len(shown)
-    figure, axes = new_figure(7.6, 1.7 + 0.27 * len(shown))
-    colours = {"everything": "0.6", "input": PALETTE[0], "measurement": PALETTE[2]}
-    worth, errors = (shown[name].to_numpy() for name in ("value", "error"))
-    bars(axes, list(map(str, shown["what"])), worth, errors, color=[colours[str(kind)] for kind in shown["kind"]])
-    axes.set_xlabel(with_unit(f"rise of expected {title[:1].lower()}{title[1:]} {when(at, time_units)}", units))
-    axes.set_xlim(left=0)
-    for kind, colour in colours.items():
-        axes.barh([0], [0], color=colour, label=kind)
-    axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-    nothing = f"{left_out} worth next to nothing are left out. " if left_out else ""
-    words = f"Lines: one Monte Carlo standard error. {nothing}{caption}"
-    return finished(figure, [axes], "What it is worth to know before choosing", words)

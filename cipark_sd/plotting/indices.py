@@ -1,7 +1,7 @@
-"""Figures of indices: shares of variance over time, heat maps, convergence."""
+"""Figures of indices: shares of variance over time, heat maps."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +10,8 @@ from cipark_sd.plotting.panels import (
     REST,
     ROWS,
     SHOWN,
-    by_moment,
     colours,
     grid,
-    largest,
     made,
     names_of,
     note,
@@ -122,37 +120,4 @@ def heat_map(indices: "xr.Dataset") -> "Figure":
         figure.colorbar(mesh, ax=axes, shrink=0.9, label="total index")
     panels[-1, 0].set_xlabel(timed(panels[:, 0], indices, most=9))
     note(figure, f"Grey: no index, since the output does not vary yet. {made(indices)}")
-    return figure
-
-
-@styled
-def convergence(indices: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
-    """Total indices of the five strongest factors against the rows of the design, for each output and moment."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    n = indices["n"].to_numpy()
-
-    def drawn(axes: "Axes", at: "xr.Dataset") -> None:
-        shown = largest(at["ST"].to_numpy(), 5)
-        names = names_of(indices, shown)
-        for place, (i, (name, colour)) in enumerate(zip(shown, colours(names).items(), strict=True)):
-            total, width = (at[variable].to_numpy()[:, i] for variable in ("ST_at_n", "ST_conf_at_n"))
-            how: dict[str, Any] = {"markersize": 3, "linewidth": 1, "elinewidth": 0.8, "color": colour, "label": name}
-            axes.errorbar(n * 1.03 ** (place - 2), total, yerr=width, fmt="o-", **how)
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylim(bottom=0)
-        axes.legend(**_BESIDE)
-
-    figure, panels = by_moment(indices, moments, 1.7, drawn, sharex=True)
-    note(
-        figure,
-        "The five strongest constants; bars are 95 % intervals. With more rows of the same design the indices should "
-        f"stay in the intervals, and the intervals halve with four times the rows. {made(indices)}",
-    )
-    for axes in panels[-1]:
-        axes.set_xlabel("rows of the design")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("total index")
     return figure

@@ -211,19 +211,6 @@ def gaps(indices: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
     return undetermined
 
 
-def kept_at_half(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> tuple[int, int] | None:
-    """How many of the first factors were among the first at half the rows already, and of how many; None without."""
-    n = indices["n"].to_numpy()
-    if len(n) < 2:
-        return None
-    at = indices["ST_at_n"].sel(output=output).sel(time=moment.time, method="nearest").to_numpy()
-    count = min(count, at.shape[1])
-    if np.isnan(at[-2:]).any():
-        return None
-    before, now = (set(np.argsort(-row, kind="stable")[:count].tolist()) for row in at[-2:])
-    return len(before & now), count
-
-
 def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float = NEGLIGIBLE) -> list[str]:
     """Factors whose total index is under a bound for every output and moment, the upper end of its interval included.
 

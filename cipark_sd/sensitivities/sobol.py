@@ -1,26 +1,178 @@
 """Sobol indices of every output at every saved time, with intervals, from runs that are never all in memory."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import Failures, labels
 from cipark_sd.sensitivities.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivities.response import ModelResponse, Response, at_a_time, coordinates, for_design
-from cipark_sd.sensitivities.sums import SobolSums
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Progress = Callable[[int, int], None]
+#: Numbers that are multiplied with the weights at a time: few large products, since each one wakes all threads.
+SLAB = 1 << 22
 
+
+def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
+    """``(R + 1, n)`` times ``(n, k, C)``, ``(R + 1, k, C)``."""
+    n, k, size = values.shape
+    return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
+
+
+@dataclass(eq=False)
+class SobolSums:
+    """Weighted sums; ``C`` are outputs and times together, ``R + 1`` the estimate and its resamples.
+
+    Attributes
+    ----------
+    centre : (C,)
+        What outputs are taken relative to, so that sums of squares keep their digits.
+    weight : (R + 1,)
+        Of all rows.
+    base : (3, R + 1, C)
+        Count, sum and sum of squares of the two base samples.
+    first : (2, R + 1, k, C)
+        Sums of ``B (AB - A)`` and ``AB - A``.
+    total : (R + 1, k, C)
+        Sums of ``(AB - A)^2 / 2``.
+    count : (R + 1, k, C) or None
+        Weight of the rows that are complete; None as long as all are.
+    failed : (C,)
+        Runs without a finite value.
+    """
+
+    k: int
+    resamples: int
+    size: int
+    rows: int = 0
+    centre: Array = field(default_factory=lambda: np.empty(0))
+    spread: Array = field(default_factory=lambda: np.empty(0))
+    weight: Array = field(default_factory=lambda: np.empty(0))
+    base: Array = field(default_factory=lambda: np.empty(0))
+    first: Array = field(default_factory=lambda: np.empty(0))
+    total: Array = field(default_factory=lambda: np.empty(0))
+    count: Array | None = None
+    failed: Array = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        shape = (self.resamples + 1, self.size)
+        self.weight = np.zeros(self.resamples + 1)
+        self.base = np.zeros((3, *shape))
+        self.first = np.zeros((2, self.resamples + 1, self.k, self.size))
+        self.total = np.zeros((self.resamples + 1, self.k, self.size))
+        self.failed = np.zeros(self.size)
+        self.spread = np.zeros(self.size)
+
+    def add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
+        """Add rows.
+
+        Parameters
+        ----------
+        a, b : (n, C)
+        ab : (k, n, C)
+            The first sample with one column of the second.
+        weights : (R + 1, n)
+
+        A square beyond the largest number makes the variance infinite, which whoever asks for an index is told.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._add(a, b, ab, weights)
+
+    def _add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
+        if self.rows == 0:
+            finite = np.isfinite(a)
+            self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
+        self.spread = np.fmax(self.spread, np.fmax(np.fmax.reduce(np.abs(a)), np.fmax.reduce(np.abs(b))))
+        a, b, ab = (x - self.centre for x in (a, b, ab))
+        lost = [(~np.isfinite(x)).sum(axis=tuple(range(x.ndim - 1))) for x in (a, b, ab)]
+        self.failed += np.sum(lost, axis=0)
+        for sample in (a, b):
+            finite = np.isfinite(sample)
+            values = np.where(finite, sample, 0.0)
+            self.base[0] += weights @ finite
+            self.base[1] += weights @ values
+            self.base[2] += weights @ values**2
+        whole = np.isfinite(a) & np.isfinite(b)
+        some_failed, known_b, row_weight = bool(np.any(lost)), np.where(whole, b, 0.0), weights.sum(axis=1)
+        self._incomplete(some_failed)
+        slab = max(1, SLAB // a.size)
+        for start in range(0, self.k, slab):
+            block = slice(start, min(start + slab, self.k))
+            change = ab[block].transpose(1, 0, 2) - a[:, None]
+            counted = row_weight[:, None, None]
+            if some_failed:
+                complete = whole[:, None] & np.isfinite(change)
+                change, counted = np.where(complete, change, 0.0), _weighted(weights, complete)
+            self.first[0][:, block] += _weighted(weights, known_b[:, None] * change)
+            self.first[1][:, block] += _weighted(weights, change)
+            self.total[:, block] += _weighted(weights, change**2 / 2)
+            if self.count is not None:
+                self.count[:, block] += counted
+        self.weight += row_weight
+        self.rows += len(a)
+
+    def _incomplete(self, now: bool) -> None:
+        """From the first failed run on, complete rows are counted factor by factor."""
+        if now and self.count is None:
+            self.count = np.broadcast_to(self.weight[:, None, None], self.total.shape).copy()
+
+    @property
+    def negligible(self) -> Array:
+        """Where the variance is rounding, ``(C,)``: a standard deviation under 1e-9 of the largest value."""
+        with np.errstate(over="ignore"):
+            return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
+
+    @property
+    def variance(self) -> Array:
+        """``(R + 1, C)``, of the two base samples together."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            mean = self.base[1] / self.base[0]
+            return np.asarray(np.maximum(self.base[2] / self.base[0] - mean**2, 0.0))
+
+    @property
+    def mean(self) -> Array:
+        """``(C,)``."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            return np.asarray(self.centre + self.base[1, 0] / self.base[0, 0])
+
+    def indices(self) -> tuple[Array, Array]:
+        """First-order and total indices ``(k, R + 1, C)``.
+
+        Source: Saltelli et al. 2010, Computer Physics Communications 181, table 2, rows (b) and (f), the first with
+        the outputs relative to their mean.
+        """
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            # a resample may miss the few rows that vary; it has no index then
+            variance = np.where(np.logical_or(self.negligible, self.variance <= 0), np.nan, self.variance)
+            mean = self.base[1] / self.base[0]
+            count = self.weight[:, None, None] if self.count is None else self.count
+            first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
+            total = self.total / count / variance[:, None]
+        return first.swapaxes(0, 1), total.swapaxes(0, 1)
+
+    def arrays(self) -> dict[str, Array]:
+        """Everything by name, for a file."""
+        names = ("centre", "spread", "weight", "base", "first", "total", "failed", "count")
+        arrays = {name: getattr(self, name) for name in names}
+        return {"rows": np.array(self.rows), **{name: array for name, array in arrays.items() if array is not None}}
+
+    def restore(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Undoes :meth:`arrays`."""
+        for name, array in arrays.items():
+            setattr(self, name, int(array) if name == "rows" else np.array(array))
+
+
+Progress = Callable[[int, int], None]
 #: The name of the design, by which its failed runs are told.
 DESIGN = "sobol"
 #: Seconds between two writes of a design in progress.
@@ -29,25 +181,6 @@ SAVE_EVERY = 10.0
 Z95 = 1.959963984540054
 #: How many leading factors the stability of the ranking speaks of.
 LEADING = 5
-
-
-@dataclass(eq=False)
-class _Course:
-    """Indices at each power of two on the way."""
-
-    n: list[int] = field(default_factory=list)
-    first: list[Array] = field(default_factory=list)
-    total: list[Array] = field(default_factory=list)
-    first_conf: list[Array] = field(default_factory=list)
-    total_conf: list[Array] = field(default_factory=list)
-
-    def note(self, sums: SobolSums) -> None:
-        first, total, _ = sums.indices()
-        self.n.append(sums.rows)
-        self.first.append(first[:, 0])
-        self.total.append(total[:, 0])
-        self.first_conf.append(half_width(first))
-        self.total_conf.append(half_width(total))
 
 
 def half_width(resampled: Array) -> Array:
@@ -67,30 +200,20 @@ def sobol(
     n: int,
     seed: int,
     resamples: int = 100,
-    second_order: Sequence[str] = (),
-    until: float | None = None,
-    until_times: Sequence[float] | None = None,
-    most: int = 1 << 16,
     points: Points = "sobol",
     progress: Progress | None = None,
     checkpoints: Checkpoints = NOT_KEPT,
 ) -> "xr.Dataset":
-    """First-order, total and second-order indices over time.
+    """First-order and total indices over time.
 
     Parameters
     ----------
     n : int
-        Rows of the design, a power of two; it costs ``n (k + 2)`` runs, and ``n`` more for each factor that
-        ``second_order`` names.
+        Rows of the design, a power of two; it costs ``n (k + 2)`` runs.
     seed : int
         Of the design and of the bootstrap.
     resamples : int
         Of the bootstrap.
-    second_order : sequence of str
-        Factors among which all pairs have a second-order index.
-    until : float, optional
-        Double ``n`` until no interval of a first-order or total index is wider than this to either side (at
-        ``until_times``, without them at all times), or ``most`` rows are reached. Earlier runs are used again.
     points : {"sobol", "random"}
         Sobol's sequence is the more exact one, and the bootstrap, which knows nothing of its balance, then gives
         intervals on the wide side; with random points they are nominal.
@@ -103,71 +226,32 @@ def sobol(
     Returns
     -------
     xarray.Dataset
-        Dims ``parameter``, ``parameter_2``, ``output``, ``time`` and ``n``: ``S1``, ``S1_conf``, ``ST``, ``ST_conf``,
-        ``S2``, ``S2_conf``, ``leading`` (the share of resamples in which the factor is among the first five by ST),
-        ``variance``, ``mean``, ``n_failed``, ``reason`` (why an index is NaN), and ``S1_at_n``, ``ST_at_n`` and their
-        ``_conf`` for powers of two up to ``n``.
+        Dims ``parameter``, ``output`` and ``time``: ``S1``, ``S1_conf``, ``ST``, ``ST_conf``, ``leading`` (the share of
+        resamples in which the factor is among the first five by ST), ``variance``, ``mean``, ``n_failed`` and
+        ``reason`` (why an index is NaN).
 
     Raises
     ------
-    InvalidValue, UnknownName
+    InvalidValue
     """
     check_power_of_two(n, where="sobol")
     if resamples < 2:
         raise InvalidValue("the resamples", resamples, "at least 2", where="sobol")
-    pairs = _positions(response, second_order)
     k, size = len(response.names), len(response.outputs) * len(response.times)
     # a first block that is not full is summed by itself
-    design = checkpoints.within(response.signature, seed, points, resamples, pairs, min(n, BLOCK))
-    until_columns = _columns(response, until_times)
-
-    def reached(course: _Course, rows: int) -> bool:
-        return until is None or _widest(course, rows, until_columns) <= until
-
-    empty = SobolSums(k, pairs, resamples, size)
+    design = checkpoints.within(response.signature, seed, points, resamples, min(n, BLOCK))
     failures = Failures(labels(response.model)) if isinstance(response, ModelResponse) else None
-    sums, course, aim = _resume(design, n, n if until is None else most, empty, reached, failures)
-    while True:
-        _extend(response, sums, course, aim, seed, points, progress, _entry(design, aim), failures)
-        # the smaller designs are part of this one
-        for halvings in range(1, aim.bit_length()):
-            _entry(design, aim >> halvings).discard()
-        if reached(course, aim) or 2 * aim > most:
-            break
-        aim *= 2
-    result = _dataset(response, sums, course, seed)
-    if until is not None:
-        widest = _widest(course, aim, until_columns)
-        result.attrs |= {"until": until, "widest": widest, "until_reached": int(widest <= until)}
-    return result
-
-
-def _positions(response: Response, names: Sequence[str]) -> tuple[int, ...]:
-    for name in names:
-        if name not in response.names:
-            raise UnknownName(name, response.names, kind="uncertain constant", where="second_order")
-    return tuple(sorted({response.names.index(name) for name in names}))
-
-
-def _columns(response: Response, times: Sequence[float] | None) -> Array:
-    chosen = np.ones(len(response.times), dtype=bool)
-    if times is not None:
-        chosen = np.isin(response.times, np.asarray(times, dtype=float))
-        if not chosen.any():
-            raise InvalidValue("until_times", list(times), "times of the response", where="sobol")
-    return np.tile(chosen, len(response.outputs))
-
-
-def _widest(course: _Course, rows: int, columns: Array) -> float:
-    at = course.n.index(rows)
-    widths = np.concatenate([course.first_conf[at][:, columns], course.total_conf[at][:, columns]])
-    return float(np.nanmax(widths)) if np.isfinite(widths).any() else 0.0
+    sums = _resumed(design, n, SobolSums(k, resamples, size), failures)
+    _extend(response, sums, n, seed, points, progress, design.entry(DESIGN, n), failures)
+    # the smaller designs are part of this one
+    for halvings in range(1, n.bit_length()):
+        design.entry(DESIGN, n >> halvings).discard()
+    return _dataset(response, sums, seed)
 
 
 def _extend(
     response: Response,
     sums: SobolSums,
-    course: _Course,
     n: int,
     seed: int,
     points: Points,
@@ -177,7 +261,7 @@ def _extend(
 ) -> None:
     """Add rows up to ``n``."""
     k = sums.k
-    runs_per_row = k + 2 + len(sums.pairs)
+    runs_per_row = k + 2
     worlds = int(getattr(response, "n_scenarios", 1))
     at_once = max(1, at_a_time(response) // (runs_per_row * worlds * BLOCK))
     response = for_design(response, DESIGN, n * runs_per_row, failures)
@@ -193,9 +277,7 @@ def _extend(
             scores = values[start : start + runs_per_row * size].reshape(runs_per_row, size, -1)
             start += runs_per_row * size
             weights = bootstrap_weights(seed, first, size, sums.resamples)
-            sums.add(scores[0], scores[1], scores[2 : k + 2], scores[k + 2 :], weights)
-            if sums.rows >= 64 and not sums.rows & (sums.rows - 1) and sums.rows not in course.n:
-                course.note(sums)
+            sums.add(scores[0], scores[1], scores[2:], weights)
 
     planned, adding = blocks(2 * k, sums.rows, n, seed, points), None
     # sums of one call's runs are formed, in order, while those of the next are computed
@@ -206,13 +288,13 @@ def _extend(
                 last = piece[0] + len(piece[1])
                 if len(waiting) < at_once and last < n:
                     continue
-                values = _runs(response, waiting, sums.pairs)
+                values = _runs(response, waiting)
                 if failures is not None:
                     counts[last] = failures.arrays
                 if adding is not None:
                     adding.result()
                 if time.monotonic() - saved > SAVE_EVERY:
-                    entry.save(_arrays(sums, course, counts.get(sums.rows)))
+                    entry.save(_arrays(sums, counts.get(sums.rows)))
                     saved = time.monotonic()
                 adding, waiting = beside.submit(add, waiting, values), []
                 if progress is not None:
@@ -223,16 +305,14 @@ def _extend(
             if adding is not None:
                 adding.result()
             if sums.rows:
-                entry.save(_arrays(sums, course, counts.get(sums.rows)))
+                entry.save(_arrays(sums, counts.get(sums.rows)))
             raise
-    if sums.rows not in course.n:
-        course.note(sums)
-    entry.save(_arrays(sums, course, counts.get(sums.rows)))
+    entry.save(_arrays(sums, counts.get(sums.rows)))
 
 
-def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequence[int]) -> Array:
+def _runs(response: Response, pieces: Sequence[tuple[int, Array]]) -> Array:
     """Outputs of all runs of some blocks of rows, ``(n_runs, C)``, one block after another."""
-    scores = [_crossed(response, shares, pairs) for _, shares in pieces]
+    scores = [_crossed(response, shares) for _, shares in pieces]
     rows = [
         np.tile(np.arange(first, first + len(shares)), len(values_of_piece) // len(shares))
         for (first, shares), values_of_piece in zip(pieces, scores, strict=True)
@@ -241,8 +321,8 @@ def _runs(response: Response, pieces: Sequence[tuple[int, Array]], pairs: Sequen
     return response(stacked, np.concatenate(rows).astype(np.uint64)).reshape(len(stacked), -1)
 
 
-def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
-    """Scores of A, B, A with each column of B, and B with the columns of A that the pairs need; one after another."""
+def _crossed(response: Response, shares: Array) -> Array:
+    """Scores of A, B, and A with each column of B, one after another."""
     k = shares.shape[1] // 2
     a, b = response.scores(shares[:, :k]), response.scores(shares[:, k:])
     stacked = [a, b]
@@ -250,71 +330,37 @@ def _crossed(response: Response, shares: Array, pairs: Sequence[int]) -> Array:
         mixed = a.copy()
         mixed[:, i] = b[:, i]
         stacked.append(mixed)
-    for i in pairs:
-        mixed = b.copy()
-        mixed[:, i] = a[:, i]
-        stacked.append(mixed)
     return np.concatenate(stacked)
 
 
-def _entry(design: Checkpoints, rows: int) -> Checkpoint:
-    """The checkpoint of a design that is to have so many rows."""
-    return design.entry("sobol", rows)
-
-
-def _resume(
-    design: Checkpoints,
-    n: int,
-    most: int,
-    empty: SobolSums,
-    reached: Callable[[_Course, int], bool],
-    failures: Failures | None,
-) -> tuple[SobolSums, _Course, int]:
-    """The largest design kept that an undisturbed call would come through, and the rows to go on to, ``n`` or more.
-
-    Up to ``n`` rows that is any. Beyond, each doubling before it must have been noted, and have been too few rows.
-    """
-    rows = max(n, 1 << (most.bit_length() - 1))
+def _resumed(design: Checkpoints, n: int, empty: SobolSums, failures: Failures | None) -> SobolSums:
+    """The largest design of at most ``n`` rows that is kept, or an empty one."""
+    rows = n
     while rows:
-        stored = _entry(design, rows).load()
+        stored = design.entry(DESIGN, rows).load()
         if stored is not None:
-            sums, course = _restored(stored, empty)
-            doublings = [n << i for i in range(rows.bit_length()) if n << i < rows]
-            if all(before in course.n and not reached(course, before) for before in doublings):
-                if failures is not None:
-                    failures.restore(stored["failures"])
-                return sums, course, max(n, rows)
+            if failures is not None:
+                failures.restore(stored["failures"])
+            empty.restore({name: array for name, array in stored.items() if name != "failures"})
+            return empty
         rows //= 2
-    return empty, _Course(), n
+    return empty
 
 
-def _arrays(sums: SobolSums, course: _Course, failed: Array | None) -> Arrays:
-    noted = {f"course_{name}": np.array(getattr(course, name)) for name in course.__dataclass_fields__}
-    return {**sums.arrays(), **noted, **({} if failed is None else {"failures": failed})}
+def _arrays(sums: SobolSums, failed: Array | None) -> Arrays:
+    return {**sums.arrays(), **({} if failed is None else {"failures": failed})}
 
 
-def _restored(stored: Arrays, empty: SobolSums) -> tuple[SobolSums, _Course]:
-    """Undoes :func:`_arrays`."""
-    sums, course = SobolSums(empty.k, empty.pairs, empty.resamples, empty.size), _Course()
-    sums.restore({name: array for name, array in stored.items() if not name.startswith(("course_", "failures"))})
-    for name in course.__dataclass_fields__:
-        setattr(course, name, list(stored[f"course_{name}"]))
-    course.n = [int(rows) for rows in course.n]
-    return sums, course
-
-
-def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) -> "xr.Dataset":
+def _dataset(response: Response, sums: SobolSums, seed: int) -> "xr.Dataset":
     import xarray as xr
 
-    outputs, times, k = response.outputs, response.times, sums.k
-    cube = (len(outputs), len(times))
-    first, total, second = sums.indices()
+    cube = (len(response.outputs), len(response.times))
+    first, total = sums.indices()
 
     def over(array: Array) -> Array:
         return array.reshape(*array.shape[:-1], *cube)
 
     ot, pot = ("output", "time"), ("parameter", "output", "time")
-    noted = ("n", *pot)
     data: dict[str, Any] = {
         "S1": (pot, over(first[:, 0]), {"long_name": "first-order index"}),
         "S1_conf": (pot, over(half_width(first)), {"long_name": "half of the 95 % interval of S1"}),
@@ -325,36 +371,16 @@ def _dataset(response: Response, sums: SobolSums, course: _Course, seed: int) ->
         "variance": (ot, over(sums.variance[0])),
         "n_failed": (ot, over(sums.failed).astype(np.int64), {"long_name": "runs without a finite value"}),
         "reason": (ot, over(_reasons(sums)), {"long_name": "why there is no index"}),
-        "S1_at_n": (noted, over(np.array(course.first))),
-        "S1_conf_at_n": (noted, over(np.array(course.first_conf))),
-        "ST_at_n": (noted, over(np.array(course.total))),
-        "ST_conf_at_n": (noted, over(np.array(course.total_conf))),
-    }
-    if sums.pairs:
-        names = [response.names[i] for i in sums.pairs]
-        shape = (len(names), len(names), *cube)
-        data |= {"S2": (("pair", "parameter_2", *ot), np.full(shape, np.nan), {"long_name": "second-order index"})}
-        data |= {"S2_conf": (("pair", "parameter_2", *ot), np.full(shape, np.nan))}
-        widths = half_width(second)
-        for p, (i, j) in enumerate(sums.pair_list):
-            at = sums.pairs.index(i), sums.pairs.index(j)
-            for place in (at, at[::-1]):
-                data["S2"][1][place] = over(second[p, 0])
-                data["S2_conf"][1][place] = over(widths[p])
-    coords = coordinates(response) | {
-        "n": (("n",), course.n, {"long_name": "rows of the design"}),
     }
     attributes = {
         "format": "cipark_sd sobol 1",
         "seed": seed,
         "rows": sums.rows,
-        "runs": sums.rows * (k + 2 + len(sums.pairs)) * int(getattr(response, "n_scenarios", 1)),
+        "runs": sums.rows * (sums.k + 2) * int(getattr(response, "n_scenarios", 1)),
         "resamples": sums.resamples,
         "response": response.signature,
     }
-    if sums.pairs:
-        coords |= {"pair": names, "parameter_2": names}
-    return xr.Dataset(data, coords=coords, attrs=attributes)
+    return xr.Dataset(data, coords=coordinates(response), attrs=attributes)
 
 
 def _leading(total: Array) -> Array:

@@ -51,7 +51,6 @@ OPTIONS = {
     "runs of a design": (("ensemble", "--runs", HUGE), "is 1000000000000"),
     "runs that do not fit": (("ensemble", "--runs", 2**31, "-o", "all"), "is 2147483648"),
     "rows": (("sensitivity", "--rows", 2**40), "1099511627776 is not in the range"),
-    "rows at last": (("sensitivity", "--until", 0.1, "--most-rows", 2**40), "1099511627776 is not in the range"),
     "resamples": (("sensitivity", "--resamples", HUGE), "1000000000000 is not in the range"),
     "draws of loops": (("sensitivity", "--loops", HUGE), "1000000000000 is not in the range"),
     "workers": (("ensemble", "--workers", HUGE), "1000000000000 is not in the range"),

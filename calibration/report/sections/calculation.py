@@ -61,12 +61,13 @@ def _sentences(findings: Findings) -> Iterator[str]:
             f"ranks leave their band for {listed(assessed.ranks.outside, 'no parameter')}; {tested.n_not_converged} "
             "fits used up their effort."
         )
-        for name, coverage in tested.later_pooled.items():
+        if tested.later:
+            coverage = tested.later_coverage.mean(axis=0)
             rates = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, coverage, strict=True))
             yield (
-                f"After these fits central intervals of {name} held what came at the rates {rates}, given that the "
-                "study's own structure made the data. Another structure, or a break, costs coverage that this does not "
-                "show."
+                f"After these fits central intervals of numbers to come held what came at the rates {rates}, given "
+                "that the study's own structure made the data. Another structure, or a break, costs coverage that this "
+                "does not show."
             )
 
 

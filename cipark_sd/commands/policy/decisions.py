@@ -9,8 +9,14 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
-from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, rows_of, title_of
+from cipark_sd.commands.policy.decisions_shown import (
+    DecisionsFound,
+    decided,
+    further_tables,
+    outcome_table,
+    rows_of,
+    title_of,
+)
 from cipark_sd.commands.policy.knockouts import widened
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars

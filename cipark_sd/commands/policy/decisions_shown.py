@@ -2,19 +2,54 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
-from cipark_sd.experiments.decisions import Decision
-from cipark_sd.experiments.definition import BASE
+from cipark_sd.experiments.decisions import Decision, Decisions
+from cipark_sd.experiments.definition import BASE, Catalogue
 from cipark_sd.pages.blocks import Table
 from cipark_sd.wording import number, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class DecisionsFound:
+    """What alternatives do.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cipark_sd.experiments.alternatives.alternatives_table`.
+    costs : DataFrame
+        A row for each alternative that costs something: ``alternative``, ``median``, ``low``, ``high`` of what it has
+        cost by then.
+    rules : DataFrame
+        A row for each rule: ``alternative``, ``rule``, ``share`` of draws in which it was in force at all, ``median``,
+        ``low``, ``high`` of how long in these.
+    hangs_on, measurements : DataFrame
+        Of the functions of those names in :mod:`cipark_sd.experiments.alternatives`.
+    doubts : tuple of str
+        Sentences.
+    """
+
+    table: "pd.DataFrame"
+    costs: "pd.DataFrame"
+    rules: "pd.DataFrame"
+    hangs_on: "pd.DataFrame"
+    measurements: "pd.DataFrame"
+    doubts: tuple[str, ...]
+
+
+def decided(catalogue: Catalogue) -> Decisions:
+    """The decisions of a catalogue that has some."""
+    assert catalogue.decisions is not None, "the part is run only where the catalogue has them"
+    return catalogue.decisions
+
 
 #: Numbers in the table of what to measure.
 MEASURED = 8

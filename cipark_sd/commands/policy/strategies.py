@@ -1,4 +1,4 @@
-"""Strategies in futures: what robustness and the value of information are computed from."""
+"""Strategies in futures: what robustness is computed from."""
 
 from dataclasses import dataclass, replace
 

@@ -7,8 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.decisions_found import DecisionsFound, decided
-from cipark_sd.commands.policy.decisions_shown import further_tables, outcome_table, records, spread
+from cipark_sd.commands.policy.decisions_shown import (
+    DecisionsFound,
+    decided,
+    further_tables,
+    outcome_table,
+    records,
+    spread,
+)
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.words import first_of
 from cipark_sd.experiments.decisions import Decision

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.scenarios import override_key
+from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.sensitivities.designs import check_power_of_two
 from cipark_sd.sensitivities.question import Question
 
@@ -15,8 +14,7 @@ _WHERE = "sensitivity"
 
 def takes_fit(request: Request) -> bool:
     """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
-    of_sobol = request.until is not None or request.pairs
-    return request.draws is None and not of_sobol and all(method in _joint() for method in request.methods)
+    return request.draws is None and all(method in _joint() for method in request.methods)
 
 
 def contradictions(request: Request) -> Iterator[CiparkError]:
@@ -25,28 +23,14 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
         check_power_of_two(request.rows, where="--rows")
     except CiparkError as problem:
         yield problem
-    if len(request.pairs) == 1:
-        yield InvalidValue("--pairs", request.pairs[0], "two constants at least", where=_WHERE)
-    if request.until is not None and request.most_rows < request.rows:
-        yield InvalidValue(
-            "--most-rows", request.most_rows, f"as many as --rows, {request.rows}, or more", where=_WHERE
-        )
     wrong = [method for method in request.methods if method not in _joint()]
     if request.draws is not None and not request.prior and wrong:
         expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
         yield InvalidValue("--method", wrong[0], expected, where=f"{_WHERE} with --draws")
-    elif not request.wants_sobol:
-        refused = {"--until": request.until is not None, "--pairs": bool(request.pairs)}
-        for option in (name for name, some in refused.items() if some):
-            yield InvalidValue(option, "given without Sobol indices", "--method sobol beside it", where=_WHERE)
 
 
 def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
     """Options that do not go with what is asked about."""
-    known = {override_key(name) for name in question.factors.names}
-    for name in request.pairs:
-        if override_key(name) not in known:
-            yield UnknownName(name, question.factors.names, kind="uncertain constant", where="--pairs")
     if request.output is not None and str(request.output) in question.model and not request.output.exists():
         expected = f"the output folder; --variables {request.output} names an output to analyse"
         yield InvalidValue("--output", str(request.output), expected, where=_WHERE)

@@ -11,6 +11,8 @@ from cipark_sd.commands.sensitivity.request import Request
     "there is no option {} any more: interrupted runs resume; --fresh starts again",
     flag=True,
 )
+@options.refused("--until", "there is no option {} any more: double --rows until intervals are narrow; kept rows count")
+@options.refused("--pairs", "there is no option {} any more: SALib has second-order indices, on runs of cipark")
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
 @command_of(Request, short_help="Find the assumptions that drive the outputs, and when.")
@@ -26,7 +28,7 @@ def command(request: Request) -> Result:
     \b
     Examples:
       cipark sensitivity                                     the park: the drivers of residents and of a policy
-      cipark sensitivity --until 0.05                        as many runs as the intervals need
+      cipark sensitivity --rows 4096                         intervals half as wide as with 1024
       cipark sensitivity my.mdl --variables Population --range 0.3
       cipark sensitivity --draws prior                       which assumptions matter before the data
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other

@@ -87,7 +87,7 @@ def failed_sentences(findings: Findings) -> list[str]:
 
 
 def together(findings: Findings) -> "xr.Dataset | None":
-    """Indices of all methods in one Dataset with dims parameter, (parameter_2,) output, time; None without any.
+    """Indices of all methods in one Dataset with dims parameter, output, time; None without any.
 
     Each method has its own ``n_failed``.
     """

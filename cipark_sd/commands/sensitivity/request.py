@@ -49,21 +49,6 @@ class Request:
     rows: int = option(
         "--rows", type=_ROWS, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2."
     )
-    until: float | None = option(
-        "--until",
-        type=click.FloatRange(0, min_open=True),
-        help="Double the sample until 95 % intervals are within ± this.",
-    )
-    most_rows: int = option(
-        "--most-rows", type=_ROWS, default=1 << 16, show_default=True, help="Largest sample for --until."
-    )
-    pairs: tuple[str, ...] = option(
-        "--pairs",
-        shell_complete=completing.variables("constant"),
-        multiple=True,
-        metavar="NAME",
-        help="Second order among these constants (two at least).",
-    )
     moments: tuple[float, ...] = option(
         "--at", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable."
     )
@@ -102,8 +87,3 @@ class Request:
     def prior(self) -> bool:
         """Whether the priors are asked for by name, whatever has been fitted."""
         return self.draws == Path("prior")
-
-    @property
-    def wants_sobol(self) -> bool:
-        """Whether indices are computed, to which some options belong."""
-        return "sobol" in self.methods if self.methods else self.draws is None or self.prior

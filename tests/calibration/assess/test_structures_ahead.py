@@ -23,7 +23,6 @@ from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(effective=300.0, most_steps=200, least_steps=100)
 RIVALS = rival("A") + rival("B", "pace = 0.3") + rival("C", "pace = 0")
-MORE = RIVALS + '[[experiment]]\nname = "half pace"\nset = { pace = 0.1 }\n'
 
 
 def test_the_error_of_a_weight_is_its_spread_over_data_sets() -> None:
@@ -73,7 +72,9 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)
 
 
-def test_origins_of_a_whole_assessment_begin_with_its_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_assessment_has_all_structures_and_its_origins_begin_with_its_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
     begun: list[tuple[str, bool]] = []
@@ -83,9 +84,12 @@ def test_origins_of_a_whole_assessment_begin_with_its_draws(tmp_path: Path, monk
         "__call__",
         lambda self, tell: begun.append((self.forecaster, self.start is not None)) or called(self, tell),
     )
-    assess(drawn, On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
+    found = assess(drawn, On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
     # C is refuted by all data, so that it has no draws
     assert begun == [(MODEL, True), ("B", True), ("C", False)]
+    assert found.forecasts["structure"].unique().tolist() == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
+    assert found.discrepancies
+    assert all(line.stacking_error >= 0 for line in found.comparison)
 
 
 def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path: Path) -> None:
@@ -103,20 +107,6 @@ def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path
     assert last["both"]["mean"] == pytest.approx((last["own"]["mean"] + last["slow"]["mean"]) / 2)
     assert last["both"]["draws"] == 1000
     assert (rows["both"][QUANTILES] % 1 == 0).all(axis=None)
-
-
-def test_an_assessment_has_them_all(tmp_path: Path) -> None:
-    problem = replace(small_study(tmp_path, MORE), holdout=(5.0,))
-    drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
-    stages = Stages(holdout=True, rivals=True)
-    found = assess(drawn, On("native"), 1, stages, effort=EFFORT)
-    assert found.forecasts["structure"].unique().tolist() == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
-    assert found.discrepancies
-    assert all(line.stacking_error >= 0 for line in found.comparison)
-    effect = next(effect for effect in found.effects if effect.structure == "A")
-    # of the share the data know more than the prior, of an effect that is nearly everything little is left
-    assert effect.prior_share_low < effect.share_low < effect.share < effect.share_high
-    assert effect.prior_low < effect.low
 
 
 def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:

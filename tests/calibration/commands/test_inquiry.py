@@ -24,9 +24,6 @@ MORE += """
 [[scenario]]
 name = "late"
 set = { "pace" = 0.5 }
-[[experiment]]
-name = "half the pace"
-set = { "pace" = 0.5 }
 """
 
 
@@ -60,12 +57,6 @@ def test_the_page_holds_its_figures_and_names_what_is_missing(folder):
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     for words in ("What the data say", "What the theory adds", "What cannot be known", "missing"):
         assert words in page
-
-
-def test_an_experiment_lowers_the_count_under_every_structure(folder):
-    lines = rows(folder / "effects.csv")
-    assert [line["structure"] for line in lines] == ["base", "slow", "mixture"]
-    assert all(float(line["high"]) < 0 for line in lines if line["structure"] != "slow")
 
 
 def test_weights_of_rivals_add_up(folder):
@@ -164,9 +155,6 @@ def test_console_page_and_headlines_have_one_value_of_a_prediction(folder):
     )
     # what is computed over fewer draws says so
     records = read_page(folder).headlines
-    effect = next(one for one in records if one.estimand.startswith("change of left"))
-    mixed = next(line for line in rows(folder / "effects.csv") if line["structure"] == "mixture")
-    assert (effect.number, effect.basis.n) == (float(mixed["median"]), 1000)
     future = next(one for one in records if one.estimand == "observation left at 12, scenario late")
     lines = [line for line in rows(folder / "forecast.csv") if line["structure"] == "the study's own"]
     last = [line for line in lines if line["scenario"] == "late"][-1]

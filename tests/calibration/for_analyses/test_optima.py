@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
-from calibration.for_analyses.contradiction import CENTRAL, contradictions
 from calibration.for_analyses.optima import best_fits, optimum_of
+from calibration.for_analyses.study import CENTRAL, contradictions
 from calibration.likelihood.posterior import On
 from calibration.sampling.free_density import prior_draws
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints

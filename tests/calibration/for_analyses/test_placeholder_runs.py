@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from small_study import small_study
 
-from calibration.for_analyses.contradiction import contradictions
-from calibration.for_analyses.study import read
+from calibration.for_analyses.study import contradictions, read
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS

@@ -61,10 +61,6 @@ origins = ["5"]
 """
 STUDY += small_study.rival("M0") + small_study.rival("M1", "pace = 0.8")
 STUDY += """
-[[experiment]]
-name = "no haste"
-why = "half the pace"
-set = { pace = 0.5 }
 [[scenario]]
 name = "late"
 why = "slower from the start"
@@ -165,7 +161,7 @@ def test_a_calibration_is_the_same(results, name: str) -> None:
     names = {path.name for path in base.rglob("*.csv")}
     assert names == {path.name for path in other.rglob("*.csv")}
     assert {"summary.csv", "fitted.csv", "profiles.csv", "drawn_predictions.csv", "posterior.csv", "predictive.csv",
-            "holdout.csv", "holdout_summary.csv", "rivals.csv", "effects.csv", "forecast.csv", "self_test.csv",
+            "holdout.csv", "holdout_summary.csv", "rivals.csv", "forecast.csv", "self_test.csv",
             "contraction.csv", "weights.csv"} <= names  # fmt: skip
     for path in sorted(base.rglob("*.csv")):
         assert table(path) == table(other / path.relative_to(base)), path.name
@@ -231,17 +227,6 @@ def test_a_forecast_goes_on_from_the_last_fitted_row_of_its_series(results) -> N
                    if key.startswith("q"))  # fmt: skip
     text = json.dumps(json.loads((results("some") / "report.json").read_text()))
     assert "left continues from its own last fitted row, of time 7, 80 to 82." in text
-
-
-def test_effects_are_shares_of_the_last_value(results) -> None:
-    """Half the pace of a decaying stock, against the closed form at each structure's median."""
-    (row,) = [
-        row
-        for row in table(results("some") / "effects.csv")
-        if (row["structure"], row["observation"]) == ("M0", "left")
-    ]
-    assert -0.45 < float(row["share"]) < -0.2
-    assert -40 < float(row["median"]) < -15
 
 
 def test_a_check_between_the_windows_of_a_flow_is_refused(tmp_path: Path) -> None:

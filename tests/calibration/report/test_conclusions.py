@@ -12,7 +12,6 @@ from small_study import small_study
 
 from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
@@ -230,11 +229,6 @@ def test_chance_counts_the_fitted_numbers_that_have_a_residual(fit: Fit) -> None
     assert conclusions.chance_limit(replace(fit, rows=pd.concat([fit.rows, first]))) > limit
 
 
-def test_an_experiment_whose_effect_is_missing_is_said() -> None:
-    inquiry: Any = SimpleNamespace(effects=(), comparison=())
-    approved(conclusions._experiment("half the pace", inquiry))
-
-
 # --- causes -----------------------------------------------------------------------------------------------------------
 
 
@@ -242,24 +236,10 @@ def compared(name: str, behind: float, error: float, stacking: float) -> Any:
     return SimpleNamespace(name=name, why=f"why {name}", elpd_behind=behind, behind_error=error, stacking=stacking)
 
 
-def effect(structure: str, median: float, observation: str = "left") -> Effect:
-    return Effect(structure, "no pace", observation, median, median - 2, median + 2, -0.25, 1.0)
-
-
-def test_a_cause_is_its_effect_and_what_structures_without_it_predict() -> None:
+def test_a_cause_is_what_structures_without_it_predict() -> None:
     """Of one that is the best itself, of one that is one unit behind, and of one that is far behind."""
     lines = (compared("M0", 0.0, 0.0, 0.75), compared("M1", 1.0, 0.5, 0.25), compared("M2", 9.0, 1.0, 0.001))
-    effects = (effect("M0", -10.0), effect("M1", -8.0), effect("M2", -1.0), effect("mixture", -9.0))
-    assessment: Any = SimpleNamespace(comparison=lines, effects=effects)
-    words = conclusions._cause(Cause("the pace", "no pace", ("M0", "M1", "M2")), assessment)
-    approved(words)
-    without = conclusions._cause(Cause("the pace", "no pace", ()), assessment)
-    assert without == words.partition(" Structures that")[0]
-
-
-def test_effects_are_those_on_the_first_observation() -> None:
-    first, second, third = effect("M0", 1.0), effect("M0", 2.0, "right"), effect("M1", 3.0)
-    assert conclusions.main_effects([first, second, third]) == [first, third]
+    approved(conclusions._cause(Cause("the pace", ("M0", "M1", "M2")), lines))
 
 
 def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:

@@ -5,16 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from approved import approved
 from foretold import foretold
 
 from calibration.assess.assessment import NOTHING
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
 from calibration.assess.self_test import SelfTest
-from calibration.report import conclusions
-from calibration.report.sections import calculation, forecasts, posterior, questions, rivals
+from calibration.report.sections import calculation, forecasts, posterior, questions
 from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Table
 
@@ -45,15 +42,6 @@ def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:
     assert list(posterior.replicated(())) == []
 
 
-def test_an_effect_stands_as_share_beside_that_of_the_priors() -> None:
-    effect = Effect(
-        "M0", "without it", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.45, -0.9, -0.05,
-    )  # fmt: skip
-    (row,) = cells(rivals.share_table([effect]))
-    approved(row)
-    approved(conclusions._band(effect))
-
-
 @pytest.mark.parametrize(("structures", "n"), [((OWN,), 0), ((OWN, "A", EQUAL), 3)])
 def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n: int) -> None:
     rows = table_of(
@@ -70,14 +58,12 @@ def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n:
     assert set(forecasts.own_rows(rows)["structure"]) == {OWN}
 
 
-def test_the_coverage_of_forecasts_and_effects_is_told_apart() -> None:
+def test_the_coverage_of_forecasts_is_a_row_each() -> None:
     inside = np.array([[[0, 1, 1], [1, 1, 1]], [[0, 0, 1], [0, 1, 1]]], dtype=bool)
     tested = SelfTest(
         ("rate",), np.zeros((2, 1), dtype=np.intp), np.ones((2, 1, 3), dtype=bool), 0, 0, False,
-        ("left at 9", "change of left in 'half pace'"), inside,
+        ("left at 9", "left at 10"), inside,
     )  # fmt: skip
-    pooled = {name: rates.tolist() for name, rates in tested.later_pooled.items()}
-    assert pooled == {"numbers to come": [0.0, 0.5, 1.0], "effects": [0.5, 1.0, 1.0]}
     first, second = calculation._later(tested)
     assert first == {
         "quantity": "left at 9",

@@ -10,7 +10,6 @@ from foretold import foretold
 
 from calibration.assess import forecast
 from calibration.assess.contraction import Contraction
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
@@ -26,7 +25,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
 
-ALL = Pictures(frozenset({"holdout", "rivals", "effects", "posterior", "pairs", "pit", "forecast"}))
+ALL = Pictures(frozenset({"holdout", "rivals", "posterior", "pairs", "pit", "forecast"}))
 
 
 def entry(forecaster: str, origin: float, year: float, log_score: float) -> dict[str, object]:
@@ -42,14 +41,6 @@ ROLLING = RollingOrigin(
     (),
 )
 COMPARED = (Comparison("A", "as it is", True, -10.0, -12.0, 0.0, 0.0, 1, 0.75, -15.0, 0.1, 0.8, "importance", 0.2),)
-EFFECTS = (
-    Effect(
-        "A", "half pace", "left", -10.0, -20.0, -1.0, -0.5, 0.9, -0.8, -0.1, -9.0, -30.0, -1.0, -0.4, -0.9, -0.1,
-    ),
-    Effect("mixture", "half pace", "left", -11.0, -21.0, -2.0, -0.5, 0.9),
-)  # fmt: skip
-
-
 FORECASTS = forecast.table_of(
     [
         foretold(year, [10 * (year - 2020) + level for level in LEVELS], structure)
@@ -74,7 +65,7 @@ def findings(**assessed: Any) -> Any:
         calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
-    parts = {"rolling": None, "comparison": (), "refuted": (), "effects": [], "forecasts": forecast.table_of(())}
+    parts = {"rolling": None, "comparison": (), "refuted": (), "forecasts": forecast.table_of(())}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
 
@@ -132,39 +123,18 @@ def test_what_was_not_run_is_said_with_its_option_and_nothing_is_written_of_it()
     approved(list(Forecasts().not_run(without)))
 
 
-def test_rivals_are_compared_with_their_effects() -> None:
-    found = findings(comparison=COMPARED, effects=EFFECTS)
-    (compared, effects, shares), shown, _ = blocks(Rivals(), found)
+def test_rivals_are_compared() -> None:
+    found = findings(comparison=COMPARED)
+    (compared,), shown, _ = blocks(Rivals(), found)
     assert compared.head == (
         "structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7",
     )  # fmt: skip
     assert compared.rows == (("A: as it is", "-10.0", "0.0 ± 0.0", "0.75 ± 0.20", "-15.0 ± 0.1", "0.80", "1"),)
     approved(compared.caption)
-    assert effects.head == ("structure", "half pace")
-    assert effects.rows == (("A", "-10.0 (-20.0 to -1.0)"), ("mixture", "-11.0 (-21.0 to -2.0)"))
-    approved(effects.caption)
-    approved(shares.head)
-    approved(shares.caption)
     assert shown["rivals"].startswith("Left: leave-one-out log predictive density against the best, ± 2 standard")
-    assert shown["effects"].startswith("What experiments change under each structure (median and 90 %)")
-    assert [drawing.name for drawing in Rivals().drawings(found)] == ["rivals", "effects"]
-    assert Rivals().tables(found).keys() == {"rivals", "effects"}
+    assert [drawing.name for drawing in Rivals().drawings(found)] == ["rivals"]
+    assert Rivals().tables(found).keys() == {"rivals"}
     assert not list(Rivals().not_run(found))
-    # without experiments there is nothing to say of any
-    assert [table.head[0] for table in blocks(Rivals(), findings(comparison=COMPARED))[0]] == ["structure"]
-
-
-def test_the_effect_of_the_mixture_is_a_headline_and_that_of_one_structure_is_none(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "calibration.report.sections.rivals.record",
-        lambda findings, estimand, number, **more: (estimand, number, more["interval"], more["conditional_on"]),
-    )
-    ((estimand, number, ends, given),) = Rivals().headlines(findings(comparison=COMPARED, effects=EFFECTS))
-    assert (estimand, number) == ("change of left in the experiment 'half pace'", -11.0)
-    assert (ends.low, ends.high, ends.level) == (-21.0, -2.0, 0.9)
-    approved(given)
 
 
 def test_the_posterior_is_described_with_what_the_data_added() -> None:

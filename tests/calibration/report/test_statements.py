@@ -16,7 +16,6 @@ from calibration.assess import contraction as contraction_module
 from calibration.assess import self_test
 from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
-from calibration.assess.counterfactuals import Effect
 from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
@@ -24,7 +23,7 @@ from calibration.commands.settings import Settings
 from calibration.fit.optimise import Optimum
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
-from calibration.report.figures_assessment import effects_figure, forecast_figure, rivals_figure
+from calibration.report.figures_assessment import forecast_figure, rivals_figure
 from calibration.report.figures_fit import fit_figure, waterfall_figure
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
@@ -119,15 +118,11 @@ def test_near_the_best_is_within_two_errors_or_four(behind: float, error: float,
 
 
 def assessment(lines: list[Comparison], **more: object) -> SimpleNamespace:
-    effects = [
-        Effect(name, "without it", "left", -10.0 * i, -20.0, -1.0, -0.5, 0.9)
-        for i, name in enumerate([line.name for line in lines] + ["mixture"], start=1)
-    ]
-    return SimpleNamespace(**{"comparison": lines, "effects": effects, "refuted": (), "contractions": (), **more})
+    return SimpleNamespace(**{"comparison": lines, "refuted": (), "contractions": (), **more})
 
 
 def asked(fit: Fit, *without: str) -> SimpleNamespace:
-    causes = (Cause("a rush", "without it", without),)
+    causes = (Cause("a rush", without),)
     return SimpleNamespace(study=SimpleNamespace(rivals=("M0", "M1"), questions=Questions(causes=causes)))
 
 
@@ -291,11 +286,3 @@ def test_structures_are_drawn_with_twice_their_errors() -> None:
     (bars,) = [collection for collection in behind.collections if len(collection.get_segments()) == 2]
     assert bars.get_segments()[1][:, 0].tolist() == [-4.5 - 3.0, -4.5 + 3.0]
     assert [patch.get_width() for patch in weights.patches] == [0.7, 0.3, 0.25, 0.25]
-
-
-def test_effects_are_drawn_from_low_to_high_through_the_median() -> None:
-    found = [Effect(name, "without it", "left", -10.0, -20.0, -1.0, -0.5, 0.9) for name in ("M0", "mixture")]
-    (axis,) = effects_figure(found, ["M0"]).axes
-    assert [c.get_segments()[0][:, 0].tolist() for c in axis.collections] == [[-20.0, -1.0]] * 2
-    assert [line.get_xdata()[0] for line in axis.lines[1:]] == [-10.0, -10.0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["mixture", "M0"]

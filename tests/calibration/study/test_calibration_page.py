@@ -21,14 +21,14 @@ ASKED = re.compile(
     r"|(?:constants_set|times?_under)\((?:self\.)?section, \"(\w+)\"\)"
 )
 #: Keys that are no longer taken, whose message says what is.
-GONE = {"merge_over"}
+GONE = {"merge_over", "experiment"}
 
 
 def keys() -> set[str]:
     found = {key for path in READERS for match in ASKED.findall(path.read_text(encoding="utf-8")) for key in match}
     # keys that stand in tables of their own in the reader
     found |= {"from", "to", "step", "informed", "caused", "predicted", "settled", "supports", "theory", "unknown"}
-    found |= {"rival", "scenario", "experiment", DERIVED}
+    found |= {"rival", "scenario", DERIVED}
     for noise in registry.families():
         found |= {noise.spread, *(option.name for option in fields(noise))}
     return (found | {field.name for family in FAMILIES.values() for field in fields(family)}) - GONE - {""}

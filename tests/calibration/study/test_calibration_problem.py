@@ -243,6 +243,10 @@ WRONG = {
         PARAMETER + '[[parameter]]\nname = "s"\ntarget = "noise"\nbounds = [0, 1]\n',
     ),
     "a constant that is set once": (OBSERVATION, PARAMETER + '[[fixed]]\nname = "rate"\nvalue = 1\nwhy = "known"\n'),
+    r"an experiment is a \[\[policy\]\] in policies.toml": (
+        OBSERVATION,
+        PARAMETER + '[[experiment]]\nname = "e"\nset = {}\n',
+    ),
     "why is None": (OBSERVATION, PARAMETER + '[[fixed]]\nname = "Rate"\nvalue = 1\n'),
     "count the same events twice.*overlap": (
         OBSERVATION + OBSERVATION.replace('name = "members"', 'name = "again"'),

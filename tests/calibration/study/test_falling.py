@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.study.falling import cannot_fall
+from calibration.study.cumulative import cannot_fall
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.variables import Stock
 

@@ -9,10 +9,9 @@ from approved import approved
 
 from cipark_sd.checks.course import not_finite
 from cipark_sd.checks.definition import Checks
-from cipark_sd.checks.extreme import conditions
 from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.outcome import Outcome
-from cipark_sd.checks.run import run_checks
+from cipark_sd.checks.run import conditions, run_checks
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model

@@ -124,6 +124,13 @@ def test_no_pair_of_extremes_explodes(park: Model, ranges: Ranges) -> None:
         _largest(park, at_ends)
 
 
+def test_a_range_that_ends_where_the_park_explodes_is_met_by_the_pairs(park: Model, ranges: Ranges) -> None:
+    # land that is built in no time: the end of one range, which every part of the pairs has
+    at_low_ends = next(pairs_of_extremes(park, ranges | {"Land Build Time": (0.0, 2.0)}, every=12))
+    with pytest.raises(AssertionError):
+        _largest(park, at_low_ends)
+
+
 def test_each_gain_may_be_absent_and_none_is_made_strong_by_its_prior(study: CalibrationProblem) -> None:
     hold_gains_that_may_be_absent(study, ZERO_AT_MODE)
 

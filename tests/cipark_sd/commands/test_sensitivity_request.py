@@ -1,7 +1,5 @@
 """What a stranger asks of ``cipark sensitivity``: names, options, models with holes; and what is drawn beside."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +11,7 @@ from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import target_of
-from cipark_sd.errors import InvalidValue, Problems, UnknownName
+from cipark_sd.errors import Problems, UnknownName
 from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.output import drawn
 from cipark_sd.pages.page import read_page
@@ -110,13 +108,11 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
                 moments=(99.0,),
                 rows=100,
                 methods=("tornado",),
-                until=0.05,
             )
         )
     told = "\n".join(str(problem) for problem in caught.value.problems)
     for message in (
         "a power of two such as 64 or 128",
-        "--until is 'given without Sobol indices'",
         "did you mean 'Total'",
         "such as People[North]",
         "did you mean 'Migration'",
@@ -125,25 +121,12 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
         "one of the run, 0 to 20",
     ):
         assert message in told
-    assert len(caught.value.problems) == 8
+    assert len(caught.value.problems) == 7
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
     result = CliRunner().invoke(cli, ["sensitivity", str(strange), "--leave-out", "Rom"])
     assert isinstance(result.exception, UnknownName) or result.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"until": 0.1, "rows": 64, "most_rows": 32}, "as many as --rows, 64"),
-        ({"draws": Path("draws.nc"), "until": 0.1}, "--until is 'given without Sobol indices'"),
-        ({"methods": ("sample",), "pairs": ("Room", "Migration")}, "--pairs is 'given without Sobol indices'"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(strange, options, message):
-    with pytest.raises(InvalidValue, match=message):
-        target_of(Request(str(strange), **options))
 
 
 def test_without_an_output_the_elements_of_the_first_stocks_are_explained(strange):

@@ -9,7 +9,7 @@ from scipy import special, stats
 
 from cipark_sd.compiler.functions.chance import ROWS
 from cipark_sd.compiler.functions.row import Function
-from cipark_sd.compiler.on_arrays import ON_ARRAYS
+from cipark_sd.compiler.primitives import ON_ARRAYS
 from cipark_sd.errors import CiparkError
 from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
 from cipark_sd.exporters.xmile import write_xmile

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from exact import errors_in_last_places
 
-from cipark_sd.compiler.on_arrays import ON_ARRAYS
-from cipark_sd.compiler.primitives import MEANING, RECIPES, library
+from cipark_sd.compiler.primitives import MEANING, ON_ARRAYS, RECIPES, library
 from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario

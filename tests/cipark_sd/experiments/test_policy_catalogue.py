@@ -127,7 +127,6 @@ def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 2.5]\nwhole = true\n', "expected whole ends"),
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 3]\nwhole = 1\n', "expected true or false"),
         ('[headline]\noutcome = "profit"\nat = 2030\n', "has no outcome 'profit'"),
-        ('[[measurement]]\nid = "a"\ntitle = "x"\nvariables = "Residents[SOO]"\ntimes = [2012]\n', "SOE"),
         ('[design]\noutcome = "residents"\nat = 2030\nbudget = 1\n', "[[lever]]"),
         (
             '[robustness]\noutcome = "residents"\nat = 2030\nstrategies = ["E9"]\n',

@@ -13,7 +13,7 @@ from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncerta
 from cipark_sd.experiments.discovery import discover, plain_words, prim_box, quasi_p, restrictions
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
-from cipark_sd.experiments.information import measured, partial, perfect
+from cipark_sd.experiments.information import partial
 from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners, winners_by_group
 from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
@@ -201,23 +201,12 @@ def unit_loss(sd):
     return sd / math.sqrt(2 * math.pi)
 
 
-def test_perfect_information_has_its_closed_form():
-    _, _, utilities = normal_case(50_000)
-    assert perfect(utilities, np.random.default_rng(0)).value == pytest.approx(unit_loss(math.sqrt(5)), rel=0.02)
-
-
 def test_partial_information_has_its_closed_form():
     first, second, utilities = normal_case()
     rng = np.random.default_rng(0)
     for known, sd in ((first, 2.0), (second, 1.0)):
         found = partial(utilities, known, rng=rng)
         assert found.value == pytest.approx(unit_loss(sd), abs=4 * found.error + 0.03)
-
-
-def test_knowing_everything_is_worth_perfect_information():
-    first, second, utilities = normal_case()
-    found = partial(utilities, np.stack([first, second], axis=1), rng=np.random.default_rng(0))
-    assert found.value == pytest.approx(perfect(utilities, np.random.default_rng(0)).value, rel=1e-3)
 
 
 def test_what_has_nothing_to_do_with_the_choice_is_worth_next_to_nothing():
@@ -262,21 +251,9 @@ def test_nothing_is_worth_more_than_perfect_information_even_where_the_regressio
     rng = np.random.default_rng(8)
     x, y = rng.random(500), rng.random(500)
     utilities = np.stack([np.zeros(500), np.where((x > 0.5) == (y > 0.5), 30.0, -0.1) - 5 * x, 20 * x * y**4])
-    whole = perfect(utilities, rng).value
+    whole = float(utilities.max(axis=0).mean() - utilities.mean(axis=1).max())
     for known in (x, y, np.stack([x, y], axis=1), np.stack([x * y, x + y, y], axis=1)):
         assert 0 <= partial(utilities, known, rng=rng).value <= whole
-
-
-def test_a_noisy_measurement_has_its_closed_form():
-    """Seen with noise of sd 1.5 the choice is as good as the posterior mean: sd s1^2 / sqrt(s1^2 + 1.5^2)."""
-    first, _, utilities = normal_case()
-    found = measured(
-        utilities,
-        first[:, None] + 100,  # means are counts, never below zero
-        np.random.default_rng(0),
-        noise=lambda mean, rng: rng.normal(mean, 1.5),
-    )
-    assert found.value == pytest.approx(unit_loss(4 / math.sqrt(4 + 2.25)), abs=4 * found.error + 0.03)
 
 
 RIVALS = (Structure("M0", ""), Structure("M1", "", Scenario("", {"Founding Capability": 1})))

@@ -23,8 +23,7 @@ from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.plotting.description import describe
-from cipark_sd.plotting.files import save_figure
+from cipark_sd.plotting.files import describe, save_figure
 from cipark_sd.records import to_plain
 
 PIXEL = bytes.fromhex(

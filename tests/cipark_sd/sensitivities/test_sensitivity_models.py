@@ -8,13 +8,11 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
 from cipark_sd.sensitivities.ranking import (
     Moment,
     gaps,
-    kept_at_half,
     leaders,
     negligible,
     ranked,
@@ -23,7 +21,7 @@ from cipark_sd.sensitivities.ranking import (
     unranked,
 )
 from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sample import sample
+from cipark_sd.sensitivities.sample import measures, sample
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.study import find_study
 
@@ -253,12 +251,6 @@ def test_what_does_nothing_is_negligible_and_what_does_something_at_one_moment_i
     found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
     assert negligible(found, [Moment("before", 2.0), Moment("after", 4.0)]) == ["x3"]
     assert negligible(found, [Moment("after", 4.0)]) == ["x1", "x3"]
-
-
-def test_the_first_factors_at_half_the_rows_are_counted(response_of):
-    found = sobol(response_of(3, moving, times=(0.0, 1.0, 2.0, 3.0, 4.0)), n=256, seed=1)
-    assert kept_at_half(found, "y", Moment("after", 4.0), count=1) == (1, 1)
-    assert kept_at_half(found, "y", Moment("start", 0.0)) is None
 
 
 def test_the_park_study_has_all_its_uncertain_constants():

@@ -11,9 +11,8 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, near
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.behaviour import measures
 from cipark_sd.sensitivities.ranking import dated, strongest_names
-from cipark_sd.sensitivities.sample import fan, sample
+from cipark_sd.sensitivities.sample import fan, measures, sample
 from cipark_sd.wording import number
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Sobol indices: shares of the variance over time, single and total, and those of pairs."""
+"""Sobol indices: shares of the variance over time, single and total."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -19,13 +19,11 @@ from cipark_sd.commands.sensitivity.methods.base import (
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivities.ranking import (
     NEGLIGIBLE,
     Ranked,
     dated,
     gaps,
-    kept_at_half,
     negligible,
     ranked,
     sentences,
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _RANKED = 10
 #: Instants of a course in a cell.
 _COURSE = 5
-#: Pairs of constants that are told of for each output and moment.
-_PAIRS = 5
 
 
 class Sobol(Method):
@@ -55,35 +51,25 @@ class Sobol(Method):
     }
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
-        """Indices of a design that may be doubled until intervals are narrow, and gone on with after a stop."""
+        """Indices of a design that is kept, and continued after a stop or with more rows."""
         from cipark_sd.sensitivities.sobol import sobol
 
-        request, question = job.request, job.inputs.question
-        spelt = {override_key(name): name for name in question.factors.names}
-        times = job.response.times
-        near = [float(times[np.abs(times - moment.time).argmin()]) for moment in question.moments]
+        request = job.request
         indices = sobol(
             job.response,
             n=request.rows,
             seed=request.seed,
             resamples=request.resamples,
-            second_order=tuple(spelt[override_key(name)] for name in request.pairs),
-            until=request.until,
-            until_times=near if request.until else None,
-            most=request.most_rows,
             progress=job.progress,
             checkpoints=job.checkpoints,
         )
         return {"sobol": indices}
 
     def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
-        """First, total and second order."""
+        """First and total order."""
         indices = findings.results["sobol"]
         names = ["S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"]
         yield indices[names].rename(n_failed="n_failed_sobol")
-        if "S2" in indices:
-            second = indices[["S2", "S2_conf"]].rename(pair="parameter")
-            yield second.reindex(parameter=indices["parameter"])
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the total index of the strongest constant."""
@@ -99,10 +85,8 @@ class Sobol(Method):
                 yield findings.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
 
     def sentences(self, findings: Findings) -> Iterator[str]:
-        """Which assumptions matter, and whether intervals are as narrow as asked."""
-        indices = findings.results["sobol"]
-        yield from sentences(indices, findings.moments)
-        yield from _until_sentences(indices)
+        """Which assumptions matter."""
+        yield from sentences(findings.results["sobol"], findings.moments)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Rankings at the moments, and every index over time."""
@@ -117,20 +101,15 @@ class Sobol(Method):
             for row in ranked(indices, output, moment, count=_RANKED)
         ]
         over_time = indices[["S1", "S1_conf", "ST", "ST_conf", "leading"]].to_dataframe().reset_index()
-        result = {"ranking": pd.DataFrame(lines), "indices": over_time.drop(columns=["units"])}
-        if "S2" in indices:
-            pairs = indices[["S2", "S2_conf"]].to_dataframe().reset_index().dropna(subset=["S2"])
-            result["second_order"] = pairs[pairs["pair"] < pairs["parameter_2"]].drop(columns=["units"])
-        return result
+        return {"ranking": pd.DataFrame(lines), "indices": over_time.drop(columns=["units"])}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Indices over time, and how they settle."""
+        """Indices over time."""
         from cipark_sd.plotting import indices as plot
 
         indices = findings.results["sobol"]
         yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
         yield Drawing("heat-map", plot.heat_map, (indices,))
-        yield Drawing("convergence", plot.convergence, (indices, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""
@@ -152,12 +131,9 @@ class Sobol(Method):
         yield Section(OVER_TIME, blocks)
 
     def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
-        """Widths, convergence, and what is negligible."""
+        """Widths, and what is negligible."""
         indices = findings.results["sobol"]
-        yield Listing((*_width_sentences(findings, indices), *_until_sentences(indices)))
-        yield from pictures.show(
-            "convergence", "Total indices with fewer rows of the same design: they should stay in the intervals."
-        )
+        yield Listing(tuple(_width_sentences(findings, indices)))
         small, total = negligible(indices, findings.moments), indices.sizes["parameter"]
         if small:
             yield Paragraph(
@@ -188,7 +164,6 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
             f"{float(point['S1'].sum()):.0%} of the variance"
         )
         yield _ranking(rows, findings.of("tornado"), caption, dated(indices))
-    yield from _pairs(findings, indices)
 
 
 def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, date: Callable[[float], str]) -> Table:
@@ -213,34 +188,6 @@ def _course(row: Ranked, date: Callable[[float], str]) -> str:
     return f"{text}; most at {date(row.peak_time)} ({row.peak:.2f})"
 
 
-def _pairs(findings: Findings, indices: "xr.Dataset") -> Iterator[Table]:
-    """Second-order indices that are larger than their error, strongest first."""
-    if "S2" not in indices:
-        return
-    names = [str(name) for name in indices["pair"].to_numpy()]
-    upper = np.triu_indices(len(names), 1)
-    rows = []
-    for output, moment, point in over_outputs(findings, indices):
-        value, width = (point[name].transpose("pair", "parameter_2").to_numpy()[upper] for name in ("S2", "S2_conf"))
-        order = np.argsort(-np.nan_to_num(value, nan=-1.0), kind="stable")[:_PAIRS]
-        rows += [
-            (
-                f"{output}, {moment.label}",
-                names[upper[0][i]],
-                names[upper[1][i]],
-                f"{value[i]:.3f} ± {width[i]:.3f}",
-            )
-            for i in order
-            if value[i] > width[i]
-        ]
-    remark = "pairs that are not here explain less than the error" if rows else "none is larger than its error"
-    caption = (
-        f"Second-order indices with 95 % intervals: what pairs of {', '.join(names)} explain beyond what each of them "
-        f"explains alone; {remark}"
-    )
-    yield Table(("output", "constant", "and", "share of the variance"), tuple(rows), caption)
-
-
 def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
     spans = gaps(indices, output)
     if not spans:
@@ -250,26 +197,9 @@ def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
     return f"{output} has no indices {text}: a share of next to nothing would be a number without meaning."
 
 
-def _until_sentences(indices: "xr.Dataset") -> Iterator[str]:
-    """Whether the width that was asked for is reached."""
-    facts = indices.attrs
-    if "until" in facts:
-        reached = "reached" if facts["until_reached"] else "not reached"
-        yield (
-            f"Intervals of ±{facts['until']:g} {reached} with {facts['rows']} rows: the widest is "
-            f"±{facts['widest']:.3f}."
-        )
-
-
 def _width_sentences(findings: Findings, indices: "xr.Dataset") -> Iterator[str]:
     for output, moment, point in over_outputs(findings, indices):
         width = point["ST_conf"].to_numpy()
         if np.isnan(width).all():
             continue
-        in_common = kept_at_half(indices, output, moment)
-        stable = (
-            ""
-            if in_common is None
-            else f"; {in_common[0]} of its first {in_common[1]} were that at half the rows already"
-        )
-        yield f"{output}, {moment.label}: the widest interval of a total index is ±{np.nanmax(width):.3f}{stable}."
+        yield f"{output}, {moment.label}: the widest interval of a total index is ±{np.nanmax(width):.3f}."

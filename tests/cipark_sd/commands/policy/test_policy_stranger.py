@@ -44,7 +44,7 @@ def test_all_parts_run_without_a_study(everything):
     told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
     assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
     assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
-    for name in ("effects", "course", "attribution", "failures_base", "design", "information"):
+    for name in ("effects", "course", "attribution", "failures_base", "design"):
         assert (folder / f"{name}.svg").stat().st_size > 5_000, name
         assert not (folder / f"{name}.pdf").exists()
 
@@ -60,19 +60,6 @@ def test_words_say_where_a_strategy_fails(everything):
 
 def test_what_is_promised_is_the_gain_on_fresh_futures(everything):
     assert "only the second number is a promise" in everything[1].output
-
-
-def test_a_measurement_with_a_large_error_is_worth_less(everything, tmp_path):
-    text = (FISHERY / "policies.toml").read_text().replace("error = 0.2", "error = 100")
-    (tmp_path / "policies.toml").write_text(text)
-    shutil.copy(FISHERY / "fish.mdl", tmp_path)
-    run(tmp_path, "--part", "information", *DRAWS, "-o", tmp_path / "out")
-    worth = [
-        pd.read_csv(folder / "information.csv").set_index("kind").loc["measurement", "value"]
-        for folder in (everything[0], tmp_path / "out")
-    ]
-    # the stock spans three orders of magnitude, so that even a rough number tells something
-    assert worth[1] < 0.75 * worth[0]
 
 
 def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
@@ -99,9 +86,7 @@ def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
     shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
     assert shown.exit_code == 0
-    assert (
-        "Not run, since the catalogue has no table for it: knockouts, robustness, design, information" in shown.output
-    )
+    assert "Not run, since the catalogue has no table for it: knockouts, robustness, design" in shown.output
 
 
 def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
@@ -181,7 +166,7 @@ def test_a_part_without_its_package_is_left_out_with_a_sentence(
     package, part_name, purpose, extra, tmp_path, monkeypatch
 ):
     def small(*arguments):
-        return replace(read(*arguments), factors=(), measurements=())
+        return replace(read(*arguments), factors=())
 
     read = target.read_catalogue
     monkeypatch.setattr(target, "read_catalogue", small)
@@ -226,10 +211,6 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
     assert futures.number == measures.loc["quota", "mean"]
     # futures are of all structures
     assert futures.conditional_on == ("300 futures over 2 structures, each as often",)
-    worth = pd.read_csv(folder / "information.csv").set_index("kind").loc["everything"]
-    known = records["value of perfect information for Wealth at 2040"]
-    assert known.number == worth["value"]
-    assert known.interval.high - known.number == pytest.approx(1.959964 * worth["error"])
 
 
 KNOCK_OUT = """

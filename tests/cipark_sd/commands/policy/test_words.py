@@ -14,7 +14,7 @@ from cipark_sd.experiments.discovery import Restriction
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.pages.blocks import Table
-from cipark_sd.plotting.description import describe
+from cipark_sd.plotting.files import describe
 
 STUDY = "calibration/studies/great_stone/policies.toml"
 
