@@ -160,7 +160,9 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        expected = f"{kind} that this version wrote ({problem}); run the command again"
+        first, *others = str(problem).split("; ")
+        reason = f"{first}, and {len(others)} more" if others else first
+        expected = f"{kind} that this version wrote ({reason}); run the command again"
         raise InvalidValue(f"the {kind}", str(path), expected, where="cipark report") from None
 
 

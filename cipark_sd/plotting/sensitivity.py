@@ -86,7 +86,7 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
             axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
         axes.set_title(with_unit(output, at["units"].item()))
         axes.margins(x=0)
-    panels[0, 0].legend(loc="upper left", fontsize=9 if first else None)
+    panels[0, 0].legend(loc="best", fontsize=9 if first else None)
     panels[-1, 0].set_xlabel(timed(panels[:, 0], fans, most=7 if first else 9), fontsize=10 if first else None)
     if first:
         panels[0, 0].title.set_fontsize(10)

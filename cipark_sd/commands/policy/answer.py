@@ -9,6 +9,7 @@ from cipark_sd.commands.policy.classes import ORDER, EffectClass
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
+from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.policy.words import first_of, in_words
 from cipark_sd.experiments.effects import WEIGHTED, Claim
 from cipark_sd.headline import Headline, sentences
@@ -44,11 +45,16 @@ class First(Part[Findings]):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where nothing was found."""
-        records = [record for part in self.of for record in part.headlines(findings)]
+        decisions = page_of(findings)
+        records = [] if decisions else [record for part in self.of for record in part.headlines(findings)]
         summary = _summary(findings, records)
+        picture = next(pictures.show("answer", _caption(findings)), None)
         if summary is not None:
-            picture = next(pictures.show("answer", _caption(findings)), None)
             yield Section("In short", (first_screen(findings, summary, picture),))
+        elif decisions is not None:
+            subject, (known, not_known, assumed) = f"{decisions.name}: {decisions.subtitle}", decisions.lines
+            lines = (known[1], not_known[1], assumed[1], decisions.limits)
+            yield Section("In short", (FirstScreen(subject, decisions.title, *lines, picture=picture),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def write(
     next_page = what_next.page_of(findings)
     page = [] if next_page is None else [write_text(folder / FIRST, write_out(next_page, folder))]
     dates = calendar_years(about.catalogue.time_units)
-    heading = output.Heading(f"{about.catalogue.title}: policies", about.identity, about.label, dates)
+    heading = output.Heading(about.catalogue.title, about.identity, about.label, dates)
     # the first tells what all have found
     only = None if drawn is None else (every[0], drawn)
     return page + output.write(every, findings, folder, heading, only=only, for_print=for_print)

@@ -29,8 +29,9 @@ class First(Part[Findings]):
         """One block; nothing where no method gives a headline number or a reason for having none."""
         records = [record for part in self.of for record in part.headlines(findings)]
         indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)
+        doubtful = _doubtful(findings)
         ranges = list(map(_range, [r for r in records if r.kind == "median" and r.interval is not None][:OUTPUTS]))
-        reasons = list(_unranked(findings))
+        reasons = list(_unranked(findings))[:OUTPUTS]
         if not ranges and not indices and not reasons:
             return
         facts, unseen = findings.facts, findings.unseen
@@ -44,11 +45,11 @@ class First(Part[Findings]):
                     subject=f"Which assumptions matter: {facts.title}",
                     title=title(findings, indices, reasons),
                     known=" ".join(known) or "Nothing of the world: these numbers use no data.",
-                    not_known=" ".join(open_) or "Whether the equations are right.",
+                    not_known=" ".join([*open_, *(reasons if indices else [])]) or "Whether the equations are right.",
                     assumed=f"The equations, and how far each of {len(facts.constants)} constants may lie.",
-                    limits=" ".join([*([] if _doubtful(findings) else findings.rests_on[:1]), EQUATIONS]),
-                    cautions=tuple(findings.rests_on[:1]) if _doubtful(findings) else (),
-                    warnings=tuple(findings.rests_on[1:]),
+                    limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
+                    cautions=tuple(findings.rests_on[:1]) if doubtful else (),
+                    warnings=tuple(findings.rests_on[1:]) if doubtful else (),
                     picture=next(pictures.show("answer", f"How far it goes {findings.over}: median and bands."), None),
                 ),
             ),
@@ -62,7 +63,7 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
         for output in findings.facts.outputs:
             driver, marker, _ = name.partition(f" for {output.quantity} at ")
             if marker:
-                return f"{output.label} depends most on {driver}"
+                return f"{driver} moves {output.label} most"
     if reasons:
         return "Which assumption matters most is not known from so few runs"
     return f"How far {listed(dict.fromkeys(output.label for output in findings.facts.outputs))} can go"

@@ -203,7 +203,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     assert html.escape(str(median.interval)) in page
     # the answer comes first, in the numbers of the records
     box = re.sub(r"<[^>]*>", "", page[page.index('<section class="first"') : page.index('<details class="part"')])
-    assert f"Stock depends most on {first['name']}" in box
+    assert f"{first['name']} moves Stock most" in box
     assert f"{median.estimand}: {median.value} at the median, " in html.unescape(box)
     name = f"otal index of {first['name']} for Stock at 20"
     assert f"T{name}: {records[f't{name}', 'index'].value} (" in html.unescape(box)

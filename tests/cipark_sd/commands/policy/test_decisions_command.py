@@ -1,5 +1,6 @@
 """``cipark policy`` on the example of docs/how-to/what_next.md, from its files to its page."""
 
+import html
 import json
 import re
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from cipark_sd.commands.policy.findings import load
 from cipark_sd.commands.policy.output import kinds, write_again
 from cipark_sd.commands.policy.run import chosen_parts, usual
 from cipark_sd.errors import InvalidValue
+from cipark_sd.pages.page import read_page
 
 DOCUMENT = (ROOT / "docs" / "how-to" / "what_next.md").read_text(encoding="utf-8")
 
@@ -78,6 +80,13 @@ def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
 
 def first_screen(page):
     return page.partition("<details")[0]
+
+
+def test_the_report_of_decisions_alone_begins_with_their_finding(clinic):
+    screen = read_page(clinic[0] / "out").sections[0].blocks[0]
+    page = (clinic[0] / "out" / "what_next.html").read_text(encoding="utf-8")
+    assert screen.title == re.search(r"<h1>(.*?)</h1>", page)[1]
+    assert all(html.escape(text) in page for _, text in screen.lines)
 
 
 def test_doing_nothing_is_the_first_row_and_what_happens_is_the_last(clinic):
