@@ -243,7 +243,7 @@ def pattern(parts: list[tuple[str, str | None]], *, exact: bool) -> re.Pattern[s
         if number is not None:
             changing = r"[^|]+?" if " " in number else r"[^\s|]+?"
             text += "(" + (_words(number) if exact or isinstance(number, Label) else changing) + ")"
-    return re.compile(text + r"(?![\d.]*\d)")
+    return re.compile(text + r"(?<!\de)(?!e-\d|[\d.]*\d)")
 
 
 def _words(text: str) -> str:

@@ -321,3 +321,12 @@ def test_new_numbers_go_into_the_row_of_their_label(tmp_path: Path, monkeypatch:
     claim = {"each": "result[rows]", "text": "| {row[name]} | {row[class]} | {row[n]:d} |"}
     numbers.write_page({"file": "page.md", "claims": [claim]}, {"result": {"rows": rows}})
     assert page.read_text(encoding="utf-8") == "| Pool Size | new words | 10 |\n| Pool | built in | 20 |\n"
+
+
+def test_a_number_with_an_exponent_is_written_over_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbers, "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("in 643 columns simlin agrees to 8.4e-15. World3: 1.7e-16\n", encoding="utf-8")
+    claim = "in {result[n]} columns simlin agrees to {result[largest]:.1e}"
+    numbers.write_page({"file": "page.md", "claims": [claim]}, {"result": {"n": 645, "largest": 9.1e-15}})
+    assert page.read_text(encoding="utf-8") == "in 645 columns simlin agrees to 9.1e-15. World3: 1.7e-16\n"
