@@ -160,8 +160,8 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        first, *others = str(problem).split("; ")
-        reason = f"{first}, and {len(others)} more" if others else first
+        faults = str(problem).split("; ")
+        reason = faults[0] + (f", and {len(faults) - 1} more" if faults[1:] else "")
         expected = f"{kind} that this version wrote ({reason}); run the command again"
         raise InvalidValue(f"the {kind}", str(path), expected, where="cipark report") from None
 
