@@ -220,10 +220,12 @@ def _full_loops(full: Row) -> str:
     columns, alone = (full["prior"], *(facts["after"] for facts in full["spans"].values())), _alone(full)
     rows = []
     for name, gains in FULL_GAINS.items():
-        what = full["structures"][name]["why"].removeprefix("no other loop, and ")
+        mechanism = full["structures"][name]["why"].removeprefix("no other loop, and ")
         for gain in gains:
             bands = (_band(of[gain], 4 if gain == "Learning Per Entrant" else 2) for of in columns)
-            rows.append((*((f"{name}: {what}", f"{alone[name]:+.1f}") if gain == gains[0] else ("", "")), gain, *bands))
+            rows.append(
+                (*((f"{name}: {mechanism}", f"{alone[name]:+.1f}") if gain == gains[0] else ("", "")), gain, *bands)
+            )
     columns_of = ("loop", "alone, against none", "gain", "before", "rows to January 2020", "rows to January 2026")
     return table(columns_of, rows)
 

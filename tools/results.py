@@ -348,7 +348,7 @@ def keep_unchanged(names: Sequence[str], commit: str) -> None:
     for path in changed:
         before, file = at_commit(path), ROOT / path
         digests[hashlib.sha256(before).hexdigest()] = hashlib.sha256(file.read_bytes()).hexdigest()
-        digests |= next(same for end, same in compared.items() if path.endswith(end))(before, file)
+        digests |= next(compare for end, compare in compared.items() if path.endswith(end))(before, file)
     for name in names:
         file = KEPT / f"{name}.json"
         file.write_text(re.sub("[0-9a-f]{64}", lambda m: digests.get(m.group(), m.group()), file.read_text("utf-8")))
