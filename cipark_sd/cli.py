@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,16 @@ ORDER = (
     "report",
     "assist",
 )
+#: What an option may be called elsewhere -> what it is called here, where a command has it.
+_MEANT: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("--plot", "--plots", "--chart", "--graph"), ("--figure", "--diagram")),
+    **dict.fromkeys(("--out", "--outfile", "--outdir"), ("--output",)),
+    **dict.fromkeys(("--var", "--vars"), ("--variables", "--value")),
+    **dict.fromkeys(("--param", "--params", "--parameter"), ("--set",)),
+    **dict.fromkeys(("--end", "--stop"), ("--to",)),
+    **dict.fromkeys(("--cores", "--threads", "--jobs"), ("--workers",)),
+    "--dt": ("--step",),
+}
 #: With this variable set, an error that nobody foresaw shows its traceback.
 _DEBUG = "CIPARK_DEBUG"
 #: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
@@ -98,6 +108,8 @@ class _Commands(click.Group):
         except CiparkError as problem:
             raise UserError(str(problem)) from problem
         except click.ClickException as problem:
+            if isinstance(problem, click.NoSuchOption) and problem.option_name in _MEANT:
+                raise _renamed(problem) from problem
             if len(problem.message) <= LONGEST:
                 raise
             # click repeats what was given, however long it is
@@ -135,6 +147,14 @@ class _Commands(click.Group):
             rows.append((name, BUILT_IN[name][1] if command is None else command.get_short_help_str(limit=80)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _renamed(problem: click.NoSuchOption) -> click.NoSuchOption:
+    """The same error with the option that is meant, where letters alone would lead elsewhere."""
+    name, known = problem.option_name, problem.ctx.command.params if problem.ctx else ()
+    meant = next((there for there in _MEANT[name] if any(there in option.opts for option in known)), "")
+    message = f"No such option {name!r}." + (f" Did you mean {meant!r}?" if meant else "")
+    return click.NoSuchOption(name, message, ctx=problem.ctx)
 
 
 def load_command(name: str) -> click.Command | None:

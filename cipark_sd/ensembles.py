@@ -26,12 +26,13 @@ from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan, saved_mask
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Override, Resolved, Scenario, TimeSeries, split_key
+from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, split_key
 from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ SHARES = 8
 @answered
 def ensemble(
     model: Model | Path | str,
-    runs: "Sequence[Scenario | Mapping[str, Override]] | Mapping[str, ArrayLike] | pd.DataFrame",
+    runs: "Sequence[ScenarioLike] | Mapping[str, ArrayLike] | pd.DataFrame",
     *,
     save: Sequence[str] | None = None,
     reduce: Mapping[str, Reduction] | None = None,
     times: Sequence[float] | None = None,
-    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
     method: Method | None = None,
     seed: int = 0,
@@ -78,7 +79,7 @@ def ensemble(
     Parameters
     ----------
     model : Model or path
-    runs : sequence of Scenario, mapping of str to array, or DataFrame
+    runs : sequence of scenarios, mapping of str to array, or DataFrame
         One scenario a run; or draws by name (``Name`` or ``Name[element]``), each (n_runs,) or, for a variable with
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
     save : sequence of str, optional
@@ -127,9 +128,13 @@ def ensemble(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
-    model, scenario = as_model(model), Scenario.of(scenario)
+    model = as_model(model)
+    scenario = as_scenario(scenario, model)
     save = () if reduce and save is None else save
-    scenarios = [Scenario.of(values) for values in runs] if isinstance(runs, Sequence) else runs
+    if isinstance(runs, str | Path):
+        sentence = f"runs are a list of scenarios, or an array of draws by name, and not {str(runs)!r}"
+        raise UnusableInput(sentence, where=model.name)
+    scenarios = [as_scenario(values, model) for values in runs] if isinstance(runs, Sequence) else runs
     runner = choose(engine)
     if isinstance(runner, NativeEngine):
         runner = replace(runner, courses=True)
@@ -317,12 +322,12 @@ def _stacked(all_settings: Sequence[Settings]) -> Settings:
 def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
     """A table of draws on top of what all runs share."""
     problems: list[CiparkError] = []
-    sizes = {len(array) if array.ndim else -1 for array in columns.values()}
-    if len(sizes) != 1 or sizes & {-1, 0}:
-        raise InvalidValue(
-            "the draws", {n: a.shape for n, a in columns.items()}, "arrays of one length, at least 1", where=model.name
-        )
-    n_runs = sizes.pop()
+    lengths = {name: len(array) if array.ndim else None for name, array in columns.items()}
+    n_runs, *others = set(lengths.values()) or {0}
+    if not n_runs or others:
+        given = ", ".join(f"{n!r} has {'a single number' if k is None else k}" for n, k in lengths.items()) or "none"
+        sentence = f"draws are an array for each name, all of one length; here {given}"
+        raise UnusableInput(sentence, where=model.name)
     numbers, initials, series = dict(base.numbers), dict(base.initials), dict(base.series)
     for name, array in columns.items():
         try:

@@ -9,9 +9,10 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.engines.plan import plan
 from cipark_sd.errors import InvalidValue
+from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.scenarios import Scenario
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.response import ModelResponse
@@ -32,7 +33,7 @@ def sensitivity(
     times: Sequence[float] | None = None,
     n: int = 512,
     seed: int = 1,
-    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
 ) -> "xr.Dataset":
     """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
 
@@ -63,7 +64,8 @@ def sensitivity(
     ------
     UnknownName, InvalidValue, UnsupportedFeature, Problems
     """
-    model, scenario = as_model(model), Scenario.of(scenario)
+    model = as_model(model)
+    scenario = as_scenario(scenario, model)
     factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")

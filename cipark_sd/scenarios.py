@@ -180,15 +180,6 @@ class Scenario:
         controls = tuple(getattr(self, control) for control in CONTROL)
         return (Scenario, (self.name, dict(self.overrides), *controls))
 
-    @classmethod
-    def of(cls, values: "Scenario | Mapping[str, Override]") -> "Scenario":
-        """A scenario as it is; of a mapping, the scenario without a name that sets these values.
-
-        >>> Scenario.of({"Room Temperature": 5}) == Scenario("", {"room temperature": 5})
-        True
-        """
-        return values if isinstance(values, Scenario) else cls("", values)
-
     def renamed(self, name: str) -> "Scenario":
         """The same scenario under another name."""
         return replace(self, name=name)

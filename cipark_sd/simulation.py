@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
+from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.links import causes
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.scenarios import Scenario
 from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @answered
 def simulate(
     model: Model | Path | str,
-    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
     save: Sequence[str] | None = None,
     times: Sequence[float] | None = None,
@@ -42,8 +43,9 @@ def simulate(
     ----------
     model : Model or path
         A path is read first, see :func:`cipark_sd.read_model`.
-    scenario : Scenario or mapping
-        What differs from the file; a mapping of names to numbers is a scenario without a name.
+    scenario : Scenario, mapping or path
+        What differs from the file; a mapping of names to numbers is a scenario without a name, a path is that of a
+        scenario file (TOML, or Vensim's .cin).
     save : sequence of str, optional
         Variables by any spelling of their names; without it everything that can change in the run, so all but lookups
         and constants that keep their value.
@@ -112,7 +114,7 @@ class Course:
 
 def course(
     model: Model | Path | str,
-    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
     engine: str,
     save: Sequence[str] | None = None,
@@ -120,7 +122,8 @@ def course(
     method: Method | None = None,
 ) -> Course:
     """As :func:`simulate`, without the Dataset."""
-    model, scenario = as_model(model), Scenario.of(scenario)
+    model = as_model(model)
+    scenario = as_scenario(scenario, model)
     chosen = choose(engine)
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))

@@ -6,7 +6,7 @@ Runge-Kutta's ends at the time at which the next one begins: there a change begi
 nothing before it is to move.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,11 @@ import numpy as np
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import plan
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
-from cipark_sd.scenarios import Override, Scenario, TimeSeries, override_key, split_key
+from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import saved_indices
 from cipark_sd.words_elsewhere import answered
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @answered
 def start(
     model: Model | Path | str,
-    scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
     *,
     engine: str = "native",
     method: Method | None = None,
@@ -47,7 +48,7 @@ def start(
     Parameters
     ----------
     model : Model or path
-    scenario : Scenario or mapping
+    scenario : Scenario, mapping or path
         What differs from the file, its times included. That of an earlier run, ``run.scenario``, goes on from it.
     engine, method :
         As for :func:`cipark_sd.simulate`.
@@ -56,7 +57,8 @@ def start(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
     """
-    return Running(as_model(model), Scenario.of(scenario), engine, method)
+    model = as_model(model)
+    return Running(model, as_scenario(scenario, model), engine, method)
 
 
 class Running:

@@ -10,6 +10,7 @@ Sources: Nocedal and Wright 2006, Numerical Optimization, 2nd ed.: sections 18.2
 141, 135-163 (quasi-Newton steps across kinks, with a line search by bisection).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,7 +72,7 @@ class Curvature:
         return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
 
 
-def curvature(goal: Objective, point: Array) -> Curvature:
+def curvature(goal: Callable[[Array], Array], point: Array) -> Curvature:
     """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
     n = len(point)
     better, identity = np.full(n, 1e-4), np.eye(n)

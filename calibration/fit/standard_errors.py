@@ -10,6 +10,7 @@ Source: Seber and Wild 1989, Nonlinear Regression, sections 2.1 and 2.8; certifi
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from calibration.fit.box_search import FLAT, curvature
 from calibration.fit.diagnostics import interval_rule, standardised
-from calibration.fit.objective import Objective
+from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
@@ -25,6 +26,8 @@ from cipark_sd.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
 SINGULAR = 1e-12
+#: How often curvature is measured again where it cannot be inverted.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def _information(goal: Objective, theta: Array) -> Array:
     )
     model = np.flatnonzero([parameter.target == "model" for parameter in goal.space])
     if not measured or not len(model):
-        return observed.matrix
+        return _along_axes(goal, point, observed.matrix)
     slopes = _slopes(goal, theta, point, model, observed.steps)
     information = np.zeros_like(observed.matrix)
     information[np.ix_(model, model)] = slopes.T @ slopes
@@ -125,6 +128,35 @@ def _information(goal: Objective, theta: Array) -> Array:
     counted = model[goal.with_prior[goal.free[model]]]
     information[counted, counted] += prior_information(goal, point)[counted]
     return information
+
+
+def _along_axes(goal: Objective, point: Array, matrix: Array) -> Array:
+    """Curvature that cannot be inverted, measured again along its principal axes.
+
+    Quotients along pairs of parameters err by a share of the steepest direction, which may be more than the curvature
+    of the flattest; along the axes each direction has a step that suits it.
+    """
+    for _ in range(ROUNDS):
+        diagonal = np.diag(matrix)
+        if not (diagonal > FLAT).all():
+            break
+        scale = np.sqrt(diagonal)
+        values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+        if values.min() > SINGULAR * values.max():
+            break
+        axes = vectors / scale[:, None]
+        axes /= np.abs(axes).max(axis=0)
+        back = np.linalg.inv(axes)
+        turned = curvature(partial(_along, goal, point, axes), np.full(len(point), 0.5))
+        matrix = back.T @ turned.matrix @ back
+    return matrix
+
+
+def _along(goal: Objective, point: Array, axes: Array, moves: Array) -> Array:
+    """The objective at ``moves - 0.5`` along the axes, in columns; outside the box it is impossible."""
+    box = point + (moves - 0.5) @ axes.T
+    inside = ((box >= 0) & (box <= 1)).all(axis=1)
+    return np.where(inside, goal(np.clip(box, 0, 1)), IMPOSSIBLE)
 
 
 def _slopes(goal: Objective, theta: Array, point: Array, model: NDArray[np.intp], steps: Array) -> Array:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
-from calibration.for_analyses.optima import OnStructure, best_fits, misfit_of
+from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
 from calibration.for_analyses.study_draws import attributes as attributes_of
 from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
+from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
@@ -140,6 +141,11 @@ def _at_best(
     optima = best_fits(
         problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
     )
+    if (fit / FIT).is_file() and optimum_of(fit, On(request.engine)(problem)) is None:
+        notes.append(
+            f"The fit in {fit} is not of the rows that the study fits, as after calibrate --until, or of other priors "
+            "or another version of the model: this command has fitted all rows of the study again."
+        )
     subject = "" if len(rivals) == 1 else " of the structures"
     option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
     notes.append(

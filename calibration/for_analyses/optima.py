@@ -26,6 +26,8 @@ from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.inputs import MODEL_LIMIT, own_bytes
 
+#: What a calibration says of its fit, in its output folder.
+FIT = "fit.json"
 #: Searches of a structure that starts from the optimum of another.
 SEARCHES = 3
 #: How far the log likelihood of a fit on disk may be from that of its parameters now, relative to its size.
@@ -94,7 +96,7 @@ def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) ->
     log likelihood of its estimate was: only the same model with the same data gives it again.
     """
     try:
-        content = json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))
+        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
         parameters, likelihood = content["parameters"], float(content["log_likelihood"])
         theta = np.array([float(parameters[name]) for name in density.space.names])
         if estimate is not None and (content["estimate"] != estimate or content["interrupted"]):
@@ -108,7 +110,7 @@ def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) ->
 def misfit_of(folder: Path) -> str:
     """What a calibration in ``folder`` found that its model does not follow; empty where nothing is."""
     try:
-        return str(json.loads(own_bytes(folder, "fit.json", MODEL_LIMIT))["misfit"])
+        return str(json.loads(own_bytes(folder, FIT, MODEL_LIMIT))["misfit"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

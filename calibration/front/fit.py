@@ -3,7 +3,7 @@
 import contextlib
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,11 +33,12 @@ from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnknownName, UnusableInput
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.scenarios import Override, Scenario, override_key, split_key
+from cipark_sd.scenarios import Scenario, override_key, split_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,7 @@ class Fit(Calibration, Acting):
 
     def predict(
         self,
-        scenario: Scenario | Mapping[str, Override] = Scenario(),  # noqa: B008  (frozen, and neutral)
+        scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
         *,
         save: Sequence[str] = (),
         draws: int = DRAWS,
@@ -136,7 +137,7 @@ class Fit(Calibration, Acting):
 
         Parameters
         ----------
-        scenario : Scenario or mapping
+        scenario : Scenario, mapping or path
             What differs from the study, such as a policy or a later end; it wins over the draws.
         save : sequence of str
             Variables; without them those that were observed.
@@ -157,7 +158,7 @@ class Fit(Calibration, Acting):
         """
         problem, flat = self.problem, self._drawn().flat
         chosen = flat[np.linspace(0, len(flat) - 1, min(draws, len(flat))).round().astype(int)]
-        changed = Scenario.of(scenario)
+        changed = as_scenario(scenario, problem.model)
         columns = {
             parameter.name: values
             for parameter, values in zip(problem.space, chosen.T, strict=True)

@@ -4,6 +4,7 @@ What can fall and what cannot is a matter of the model's equations.
 """
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.model.variables import Stock
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
@@ -32,6 +34,8 @@ MOST_COUNTED = 100_000
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
 _SPAN = 3.0
+#: Units, and words of names, that say that something is a part of 1.
+_FRACTIONS = frozenset({"fraction", "share", "proportion", "probability"})
 #: Where in its period each point is.
 _SHARES: dict[Point, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 Shape = Literal["level", "flow", "increments"]
@@ -163,11 +167,24 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
-    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, others normal."""
+    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal."""
     observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
-    return Lognormal() if observed.min() > 0 and observed.max() > _SPAN * observed.min() else Normal()
+    spans = observed.min() > 0 and observed.max() > _SPAN * observed.min()
+    return Lognormal() if spans and not (kind == "level" and _fraction(data)) else Normal()
+
+
+def _fraction(data: Reading) -> bool:
+    """Whether numbers are fractions by unit, or by name where no unit is declared, that come near 1.
+
+    An error in proportion would lead beyond 1 there; small fractions, such as a prevalence, keep it.
+    """
+    variable = data.match.variable
+    units = variable.units.strip().casefold()
+    named = not _FRACTIONS.isdisjoint(re.findall(r"[a-z]+", variable.label.casefold()))
+    said = units in _FRACTIONS or (is_dimensionless(units) if units else named)
+    return said and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
 
 
 def _too_smooth(observed: Array) -> bool:

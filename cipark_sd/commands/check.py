@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Findings of one check that the table shows; a report file has them all.
 SHOWN = 10
+#: What many variables of a file may lack, by the check that looks for it: one line with this many names.
+_LACKING, _NAMED = {"documented": "documentation", "declared-units": "units"}, 3
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
         only = outcome.findings[0] if len(outcome.findings) == 1 else None
         rows.append([outcome.id, outcome.title, outcome.status, *_numbers(only)])
         if only is not None and only.passed:
+            continue
+        if (lack := _LACKING.get(outcome.id)) and len(listed) > _NAMED:
+            names = ", ".join(finding.claim.removesuffix(f" has no {lack}") for finding in listed[:_NAMED])
+            sentence = f"  {len(listed)} variables have no {lack}: {names} and {len(listed) - _NAMED} more"
+            rows.append(["", f"{sentence}; -o report.csv has them all", "", "", "", ""])
             continue
         for finding in listed[:SHOWN]:
             remark = f" ({finding.remark})" if finding.remark else ""

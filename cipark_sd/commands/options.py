@@ -15,7 +15,6 @@ from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
     from cipark_sd.model.model import Model
-    from cipark_sd.scenarios import Scenario
 
 C = TypeVar("C", bound=click.Command)
 
@@ -130,19 +129,6 @@ def refused(old: str, reason: str, *, flag: bool = False) -> Callable[[C], C]:
 def renamed(old: str, new: str) -> Callable[[C], C]:
     """An option of earlier versions, which is refused with the name that it has now."""
     return refused(old, f"the option {{}} is called {new} now")
-
-
-def scenario_of(path: Path, model: "Model") -> "Scenario":
-    """The scenario in a TOML file or in a changes file of Vensim's.
-
-    Raises
-    ------
-    InvalidValue, UnknownName, Problems
-    """
-    from cipark_sd.frontends.changes_files import SUFFIX, read_changes
-    from cipark_sd.scenarios import read_scenario
-
-    return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
 
 
 def split_names(texts: Sequence[str]) -> tuple[str, ...]:

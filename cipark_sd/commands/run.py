@@ -154,7 +154,9 @@ def shown_warnings() -> Iterator[None]:
 
 def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
     """The scenarios of files, later over earlier ones, and assignments over all of them."""
-    parts = [options.scenario_of(file, model) for file in files]
+    from cipark_sd.frontends.changes_files import as_scenario
+
+    parts = [as_scenario(file, model) for file in files]
     return functools.reduce(operator.or_, parts, Scenario()) | parse_assignments(assignments)
 
 
@@ -185,9 +187,11 @@ def _check_end(model: Model, text: str, end: float) -> None:
 
 def _compared(model: Model, first: Scenario, files: Sequence[Path]) -> dict[str, Scenario]:
     """The first scenario and those on top of it by name; the first is called ``base`` where it has none."""
+    from cipark_sd.frontends.changes_files import as_scenario
+
     scenarios = {first.name or "base": first}
     for file in files:
-        variant = options.scenario_of(file, model)
+        variant = as_scenario(file, model)
         if variant.name in scenarios:
             raise InvalidValue("the scenario", variant.name, "each one once, with a name of its own", where="--compare")
         scenarios[variant.name] = first | variant

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -18,9 +18,9 @@ from cipark_sd.files import csv_text
 from cipark_sd.library import located
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable, kind
+from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
 
-KINDS = ("stock", "auxiliary", "constant", "lookup", "series")
+KINDS = ("stock", "flow", "auxiliary", "constant", "lookup", "series")
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,18 @@ def command(request: Request) -> Result:
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
+    from cipark_sd.exporters.flows import kinds
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
     model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
-    chosen = [variable for variable in model if _matches(variable, request.kinds, request.search)]
-    records = [record(model, variable) for variable in chosen]
+    roles = kinds(model)
+    chosen = [
+        variable
+        for variable in model
+        if (not request.kinds or roles[variable.name] in request.kinds) and _matches(variable, request.search)
+    ]
+    records = [record(model, variable, roles[variable.name]) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
     trees = {key: _tree(model, name, key) for key in ("causes", "uses") if (name := getattr(request, key)) is not None}
     if request.diagram is not None:
@@ -93,7 +99,7 @@ def command(request: Request) -> Result:
             for line in equations(model, variable):
                 echo(line)
     else:
-        _print_variables(model, chosen)
+        _print_variables(model, chosen, roles)
     return Result(result)
 
 
@@ -144,9 +150,9 @@ def _program(model: Model, chosen: Sequence[Variable]) -> list[str]:
     return list(program_for(model, columns.flat, Settings()).listing())
 
 
-def _matches(variable: Variable, kinds: Sequence[str], search: str | None) -> bool:
+def _matches(variable: Variable, search: str | None) -> bool:
     text = " ".join((variable.label, variable.units, variable.group, variable.doc)).casefold()
-    return (not kinds or kind(variable) in kinds) and (search is None or search.casefold() in text)
+    return search is None or search.casefold() in text
 
 
 def value_text(model: Model, variable: Variable) -> str:
@@ -199,14 +205,14 @@ def limits_text(variable: Variable) -> str:
     return f"[{', '.join('?' if end is None else number(end) for end in variable.limits)}]"
 
 
-def record(model: Model, variable: Variable) -> dict[str, object]:
+def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
     """A variable as plain values, for JSON and CSV."""
     from cipark_sd.model.printing import equations
 
     low, high = variable.limits
     return {
         "name": variable.label,
-        "kind": kind(variable),
+        "kind": kind,
         "subscripts": [model.dimension_by_name[dim].label for dim in variable.dims],
         "units": variable.units,
         "value": value_text(model, variable),
@@ -230,7 +236,7 @@ def _echo_csv(records: Sequence[dict[str, object]]) -> None:
 _WIDE = 120
 
 
-def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
+def _print_variables(model: Model, variables: Sequence[Variable], roles: Mapping[str, str]) -> None:
     width = shutil.get_terminal_size().columns
     narrow = sys.stdout.isatty() and width < _WIDE
     rows = []
@@ -239,7 +245,7 @@ def _print_variables(model: Model, variables: Sequence[Variable]) -> None:
         name = variable.label + (f"[{', '.join(dims)}]" if dims else "")
         value = value_text(model, variable)
         short = value if len(value) <= 40 else value[:39] + "…"
-        facts = [kind(variable), variable.units, short, limits_text(variable)]
+        facts = [roles[variable.name], variable.units, short, limits_text(variable)]
         rows.append([name, *facts, variable.doc])
     if narrow:
         for name, *facts, doc in rows:

@@ -9,10 +9,19 @@ from cipark_sd.compiler.demands import Pending
 from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.passes import check_functions
 from cipark_sd.compiler.program import PER_STEP
-from cipark_sd.errors import UnsupportedFeature
+from cipark_sd.errors import UnsupportedFeature, UnusableInput
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, Piece
+from cipark_sd.wording import listed
+
+#: What a Vensim file says of each control variable.
+_LINES = {
+    "initial_time": "INITIAL TIME = 0",
+    "final_time": "FINAL TIME = 100",
+    "time_step": "TIME STEP = 1",
+    "saveper": "SAVEPER = TIME STEP",
+}
 
 
 def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
@@ -30,6 +39,8 @@ def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Ma
     ------
     UnsupportedFeature
         When one of them changes in the run.
+    UnusableInput
+        When the model lacks one.
     UnknownName, EquationError, Problems
         For functions that do not exist or have a wrong number of arguments.
     """
@@ -43,8 +54,13 @@ def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Ma
             if np.isfinite(value):
                 values[name] = value
     missing = [name for name in CONTROL if name not in values]
+    absent = [name for name in missing if name not in model.by_name]
+    if absent:
+        lines = " ".join(f"{_LINES[name]} ~ {model.time.units} ~ |" for name in absent)
+        sentence = f"the model has no {listed(_LINES[name].partition(' =')[0] for name in absent)}"
+        raise UnusableInput(f"{sentence}; add to the file, with your own numbers: {lines}", where=model.name)
     if missing:
-        label = model.by_name[missing[0]].label if missing[0] in model.by_name else missing[0]
+        label = model.by_name[missing[0]].label
         raise UnsupportedFeature(
             "an equation that has no number at the start",
             variable=label,

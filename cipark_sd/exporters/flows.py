@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.net_flow import terms as signed
-from cipark_sd.model.variables import Auxiliary, Constant, Stock
+from cipark_sd.model.variables import Auxiliary, Constant, Stock, kind
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,12 @@ def split(model: Model, stock: Stock) -> Flows | None:
         if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL or flow.dims != stock.dims:
             return None
     return Flows(tuple(name for sign, name in flows if sign > 0), tuple(name for sign, name in flows if sign < 0))
+
+
+def kinds(model: Model) -> dict[str, str]:
+    """What each variable is, by its name; an auxiliary that is a flow of a stock is a ``flow``."""
+    flows = {name for stock in model.stocks if (own := split(model, stock)) for name in (*own.inflows, *own.outflows)}
+    return {
+        variable.name: "flow" if isinstance(variable, Auxiliary) and variable.name in flows else kind(variable)
+        for variable in model.variables
+    }

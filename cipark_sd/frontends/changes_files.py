@@ -4,7 +4,7 @@ An entry is an equation without units and comment, on a line of its own, or on s
 end go on. Source: Vensim's reference manual, "Constant Input Files".
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -16,9 +16,30 @@ from cipark_sd.frontends.vensim.expressions import number, table
 from cipark_sd.frontends.vensim.tokens import tokens
 from cipark_sd.inputs import TOML_LIMIT, read_bytes
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Override, Scenario
+from cipark_sd.scenarios import Override, Scenario, read_scenario
 
 SUFFIX = ".cin"
+ScenarioLike = Scenario | Mapping[str, Override] | Path | str
+
+
+def as_scenario(given: ScenarioLike, model: Model) -> Scenario:
+    """A scenario as it is; the values of a mapping; what is in the file at a path, TOML or a changes file.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    match given:
+        case Scenario():
+            return given
+        case Mapping():
+            return Scenario("", given)
+        case Path() | str():
+            path = Path(given)
+            return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
+        case _:
+            expected = "a Scenario, a mapping of names to values, or the path of a scenario file"
+            raise InvalidValue("the scenario", given, expected, where=model.name)
 
 
 def read_changes(path: Path, model: Model) -> Scenario:

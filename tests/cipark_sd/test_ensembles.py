@@ -128,7 +128,9 @@ def test_only_the_times_asked_for_are_kept(model: Model) -> None:
     [
         ({"kk": [1.0]}, UnknownName, "did you mean 'k'"),
         ({"y": [1.0]}, InvalidValue, "a constant or a stock"),
-        ({"k": [1.0], "x": [1.0, 2.0]}, InvalidValue, "arrays of one length"),
+        ({"k": [1.0], "x": [1.0, 2.0]}, InvalidValue, "all of one length; here 'k' has 1, 'x' has 2$"),
+        ({"k": 1.0}, InvalidValue, "all of one length; here 'k' has a single number$"),
+        ({"k": []}, InvalidValue, "all of one length; here 'k' has 0$"),
         ({"k": [float("nan")]}, InvalidValue, "finite"),
         ({"x[Foreign]": [1.0]}, UnknownName, "no element"),
         ([Scenario("a"), Scenario("b", {"final time": 3})], InvalidValue, "share their times"),

@@ -47,6 +47,24 @@ def test_paths_and_mappings_mean_models_and_scenarios(path: Path) -> None:
         cp.simulate(cp.read_study("flu_1978"))  # type: ignore[arg-type]
 
 
+def test_the_path_of_a_scenario_file_means_what_is_in_it(path: Path, tmp_path: Path) -> None:
+    values, run = {"Growth Rate": 0.1}, cp.simulate(path, {"Growth Rate": 0.1})
+    toml, changes = tmp_path / "high.toml", tmp_path / "high.cin"
+    toml.write_text('[set]\n"Growth Rate" = 0.1\n')
+    changes.write_text("Growth Rate = 0.1\n")
+    for file in (toml, str(toml), changes):
+        np.testing.assert_array_equal(cp.simulate(path, file)["town_stock"], run["town_stock"])
+        assert cp.start(path, file).scenario.overrides == cp.Scenario("", values).overrides
+    many = cp.ensemble(path, [toml, {}], save=["Town Stock"], scenario=str(changes))
+    np.testing.assert_array_equal(many.cp["Town Stock"], np.stack([run["town_stock"]] * 2))
+    with pytest.raises(InvalidValue, match=r"hig\.toml does not exist; did you mean 'high\.toml'"):
+        cp.simulate(path, tmp_path / "hig.toml")
+    with pytest.raises(InvalidValue, match=r"the scenario is 3, expected .* or the path of a scenario file"):
+        cp.simulate(path, 3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="runs are a list of scenarios, or an array of draws by name, and not"):
+        cp.ensemble(path, str(toml))
+
+
 def test_variables_are_had_by_the_names_that_people_write(path: Path) -> None:
     run = cp.simulate(path)
     assert run.cp["Town Stock"].equals(run["town_stock"])

@@ -9,7 +9,7 @@ from small_study import POLICIES, STUDY, small_study
 
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
-from cipark_sd.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, raise_all
+from cipark_sd.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
@@ -260,6 +260,21 @@ def test_what_comes_up_after_reading_names_the_line_too(
 ) -> None:
     with pytest.raises(CiparkError, match=message):
         simulate(read_model(write_mdl(equations + "\n")), engine="numpy")
+
+
+def test_a_model_without_its_times_says_what_to_add(tmp_path: Path) -> None:
+    file, step = tmp_path / "pool.mdl", "SAVEPER = TIME STEP ~ Month ~ |\nTIME STEP = 1 ~ Month ~ |\n"
+    file.write_text("x = 1 ~ ~ |\nINITIAL TIME = 0 ~ Month ~ |\n" + step)
+    with pytest.raises(UnusableInput) as refused:
+        simulate(file)
+    line = "FINAL TIME = 100 ~ Month ~ |"
+    assert str(refused.value) == f"pool: the model has no FINAL TIME; add to the file, with your own numbers: {line}"
+    assert simulate(file, {"final time": 3})["time"].values[-1] == 3
+    file.write_text(file.read_text() + line)
+    assert simulate(file)["time"].values[-1] == 100
+    file.write_text("x = 1 ~ ~ |\n" + step)
+    with pytest.raises(UnusableInput, match=r"no INITIAL TIME and FINAL TIME; .*: INITIAL TIME = 0 ~  ~ | FINAL"):
+        simulate(file)
 
 
 def test_all_problems_of_a_file_name_their_lines(write_mdl: Callable[..., Path]) -> None:

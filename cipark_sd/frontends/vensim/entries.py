@@ -94,7 +94,7 @@ def split(text: str) -> VensimText:
     broken: list[tuple[int, str]] = []
     inside: MacroText | None = None
     group = ""
-    for at, fields in _fields(equations):
+    for at, fields in _fields(_CONTINUATION.sub(" ", equations)):
         head, begin, readable = fields[0], 0, True
         while readable:
             if ended := _END_OF_MACRO.match(head, begin):
@@ -137,26 +137,21 @@ def _fields(text: str) -> Iterator[tuple[int, list[str]]]:
         if mark == "{":
             end = ends.get(at) if len(fields) < 2 else None
             if end is not None:
-                parts += [_plain(text[start:at], fields), re.sub(r"[^\n]", " ", text[at:end])]
+                parts += [text[start:at], re.sub(r"[^\n]", " ", text[at:end])]
                 start = end
             position = end or at + 1
         elif mark == '"':
             quoted = None if fields else _QUOTED.match(text, at)
             position = quoted.end() if quoted else at + 1
         else:
-            fields.append("".join([*parts, _plain(text[start:at], fields)]))
+            fields.append("".join([*parts, text[start:at]]))
             parts, start, position = [], at + 1, at + 1
             if mark == "|":
                 yield begun, fields
                 fields, begun = [], position
-    remainder = "".join([*parts, _plain(text[start:], fields)])
+    remainder = "".join([*parts, text[start:]])
     if remainder.strip() or any(part.strip() for part in fields):
         yield begun, [*fields, remainder]
-
-
-def _plain(text: str, fields: Sequence[str]) -> str:
-    """Continuations in an equation become blanks; comments and units keep what they say."""
-    return text if fields else _CONTINUATION.sub(" ", text)
 
 
 def _comment_ends(text: str) -> dict[int, int]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
+from cipark_sd.exporters.flows import kinds
 from cipark_sd.model.links import causes
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Lookup, Variable, kind
+from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.native import digest, native_base
@@ -53,13 +54,13 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
 
 def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
     """Every variable that changes or is a constant: what it is, where its numbers are, and what it is computed from."""
-    outputs = _by_variable(made.plan.outputs)
+    outputs, roles = _by_variable(made.plan.outputs), kinds(model)
     constants = _by_variable(made.constants)
     return [
         {
             "name": variable.name,
             "label": variable.label,
-            "kind": _kind(model, variable),
+            "kind": roles[variable.name],
             "units": "" if is_dimensionless(variable.units) else variable.units,
             "doc": variable.doc,
             "outputs": outputs.get(variable.name, []),
@@ -76,19 +77,3 @@ def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
     for place, name in enumerate(flat):
         places.setdefault(split_key(name)[0], []).append(place)
     return places
-
-
-def _kind(model: Model, variable: Variable) -> str:
-    return "flow" if variable.name in flow_names(model) else kind(variable)
-
-
-def flow_names(model: Model) -> frozenset[str]:
-    """What stands in the net flow of a stock and can be a flow of its own."""
-    from cipark_sd.exporters.flows import split
-
-    neighbours: set[str] = set()
-    for stock in model.stocks:
-        flows = split(model, stock)
-        if flows is not None:
-            neighbours |= {*flows.inflows, *flows.outflows}
-    return frozenset(neighbours)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 from small_study import small_study
 
@@ -16,7 +17,9 @@ from calibration.fit.feasibility import Impossible, _rule, impossible_terms
 from calibration.likelihood.posterior import posterior
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.problem import read_problem, until
+from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
+from cipark_sd.errors import CiparkError
 
 LEVEL = [('kind = "increments"', 'kind = "level"'), ('variable = "left"', 'variable = "stock"'), ("start = 0.0\n", "")]
 
@@ -44,6 +47,20 @@ def test_a_level_that_falls_below_nothing_is_named_with_its_share(tmp_path: Path
     assert (line.n, line.at_file) == (200, False)
     # log(320 rate / size) is normal around log(0.64) with standard deviation 0.5 sqrt(2); bounds cut next to nothing
     assert line.share == pytest.approx(stats.norm.cdf(np.log(0.64) / np.sqrt(0.5)), abs=4 * np.sqrt(0.25 * 0.75 / 200))
+
+
+@pytest.mark.parametrize("falls", [True, False])
+def test_a_fit_says_it_before_any_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, falls: bool) -> None:
+    def no_search(*arguments: Any, **named: Any) -> None:
+        raise CiparkError("the searches begin")
+
+    named(tmp_path, LEVEL, ("stock * rate * pace", "40 * rate * pace") if falls else ("", ""))
+    monkeypatch.setattr("calibration.commands.pipeline.optimise", no_search)
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(cli, ["calibrate", str(tmp_path), "--engine", "numpy"]).output
+    warned, _, _ = said.partition("the searches begin")
+    assert warned != said
+    assert ("'left 8' impossible: a count is around no negative number" in warned) == falls
 
 
 def test_what_no_draw_makes_possible_is_so_at_the_medians_too(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
+from calibration.for_analyses.draws import find_draws
 from calibration.for_analyses.optima import best_fits, optimum_of
 from calibration.for_analyses.study import CENTRAL, contradictions
 from calibration.likelihood.posterior import On
 from calibration.sampling.free_density import prior_draws
+from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.scenarios import Scenario
+from cipark_sd.study import DrawRequest
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +73,22 @@ def test_the_optimum_of_another_fit_is_not_taken(problem, density, tmp_path):
     path.write_text("{}")
     assert optimum_of(tmp_path, density) is None
     assert optimum_of(tmp_path / "nowhere", density) is None
+
+
+@pytest.mark.parametrize("time", [8.0, 5.0])
+def test_a_fit_of_earlier_rows_is_not_taken_and_it_says_so(problem, tmp_path, monkeypatch, time):
+    monkeypatch.chdir(tmp_path)
+    fit = OUTPUT_FOLDER / problem.folder.resolve().name
+    fit.mkdir(parents=True)
+    theta = {"size": 120.0, "rate": 0.21}
+    likelihood = float(On("native")(until(problem, time)).log_likelihood(np.array([list(theta.values())]))[0])
+    record = {"parameters": theta, "log_likelihood": likelihood, "estimate": "map", "interrupted": False}
+    (fit / "fit.json").write_text(json.dumps(record))
+    request = DrawRequest(RIVALS[:1], "at hand", 5, 1, tmp_path / "out", "native")
+    found = find_draws(problem, request, Bars())
+    taken = float(found.draws["M0"].values["rate"].item()) == pytest.approx(0.21, rel=1e-12)
+    assert taken == (time == 8.0)
+    assert any("has fitted all rows of the study again" in note for note in found.notes) == (not taken)
 
 
 def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):

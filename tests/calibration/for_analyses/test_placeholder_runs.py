@@ -1,13 +1,19 @@
 """A program's own placeholders end no analysis: numbers that no noise is around, and runs that fail."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-from small_study import small_study
+import pytest
+from click.testing import CliRunner
+from small_study import POLICIES, small_study
 
 from calibration.for_analyses.study import contradictions, read
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
+from cipark_sd.cli import cli
+from cipark_sd.errors import CiparkError
 from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 
@@ -39,3 +45,31 @@ def test_placeholders_let_most_runs_fail(tmp_path: Path) -> None:
     assert read(tmp_path).allowed == ALLOWED
     changed(tmp_path / "problem.toml", ('name = "rate"\n', 'name = "rate"\nwhy = "placeholder: a guess"\n'))
     assert read(tmp_path).allowed == ALLOWED_OF_PLACEHOLDERS
+
+
+@pytest.mark.parametrize(
+    ("command", "made"), [("sensitivity", "sensitivity.compute._response"), ("policy", "policy.analysis.Analysis")]
+)
+@pytest.mark.parametrize(
+    ("why", "options", "allowed"),
+    [("a guess", [], ALLOWED), ("placeholder: a guess", [], ALLOWED_OF_PLACEHOLDERS),
+     ("placeholder: a guess", ["--allow-failed", "0.3"], 0.3)],
+)  # fmt: skip
+def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, made: str,
+    why: str, options: list[str], allowed: float,
+) -> None:  # fmt: skip
+    small_study(tmp_path)
+    (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    changed(tmp_path / "problem.toml", ('name = "rate"\n', f'name = "rate"\nwhy = "{why}"\n'))
+    asked = SimpleNamespace(allowed=None)
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        asked.allowed = named.get("allowed", arguments[-1])
+        raise CiparkError("enough")
+
+    monkeypatch.setattr(f"cipark_sd.commands.{made}", refuse)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, [command, str(tmp_path), "--draws", "prior", *options])
+    assert "enough" in done.output, done.output
+    assert asked.allowed == allowed

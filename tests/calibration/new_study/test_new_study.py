@@ -579,6 +579,27 @@ def test_percent_of_a_fraction_are_hundredths(
         assert read_problem(Path("o")).terms[0].lower == pytest.approx(first)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("label", "units", "cells", "noise"),
+    [
+        ("positivity", "Dmnl", "0.05,0.2,0.6,0.93", "normal"),
+        ("positivity", "fraction", "0.05,0.2,0.6,0.93", "normal"),
+        ("Share positive", "", "0.05,0.2,0.6,0.93", "normal"),
+        # far from 1, beyond it, or something else than a part of 1: the error is in proportion
+        ("positivity", "Dmnl", "0.005,0.02,0.06,0.093", "lognormal"),
+        ("positivity", "Dmnl", "0.05,0.2,0.6,1.3", "lognormal"),
+        ("positivity", "mg", "0.05,0.2,0.6,0.93", "lognormal"),
+        ("positivity", "", "0.05,0.2,0.6,0.93", "lognormal"),
+    ],
+)
+def test_the_error_of_a_fraction_near_one_is_not_in_proportion(
+    write_mdl: Write, label: str, units: str, cells: str, noise: str
+) -> None:
+    model = write_mdl(FULL.replace("occupancy", label).replace("{units}", units), final=6)
+    made = ask(model, f"t,{label}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1)))
+    assert [part.family.name for part in made.series] == [noise]
+
+
 def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:
     assert ask(sir, "day,infected\n0,0.1\n1,0.2\n2,0.4\n3,0.7\n").series
 

@@ -1,9 +1,12 @@
 """Which moments of draws settle, by distributions whose moments are known to exist or not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from calibration.report import collect
 from calibration.sampling.tails import heavy_tails, tail_shape
 
 
@@ -39,6 +42,20 @@ def test_both_kinds_are_one_sentence():
 
 def test_light_tails_are_seldom_called_heavy():
     assert sum(tail_shape(drawn(stats.t(4), seed)) > 0.5 for seed in range(40)) <= 1
+
+
+@pytest.mark.parametrize(("distribution", "more"), [(stats.cauchy(), " The mean and"), (stats.norm(), "")])
+def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribution, more):
+    monkeypatch.setattr(collect, "predict", lambda *arguments, **named: [])
+    monkeypatch.setattr(collect, "drawn_predictions", lambda draws: ())
+    monkeypatch.setattr(collect, "fan", lambda *arguments: None)
+    theta = drawn(distribution)[..., None]
+    sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=())
+    density = SimpleNamespace(space=SimpleNamespace(names=("rate",)))
+    draws = SimpleNamespace(theta=theta, flat=theta.reshape(-1, 1), density=density, sampled=sampled)
+    said = collect._posterior(draws, 1, None, "native").how
+    assert said.startswith(f"All converged.{more}")
+    assert ("settle" in said) is bool(more)
 
 
 def test_draws_that_are_all_the_same_have_no_tail():

@@ -263,8 +263,36 @@ def test_show_keeps_to_a_kind(teacup: Path) -> None:
     ]
 
 
+def test_what_flows_into_a_stock_or_out_of_it_is_a_flow(write_mdl: Callable[..., Path]) -> None:
+    text = """
+Pool = INTEG(filling - draining, 1) ~ firm ~ |
+Heap = INTEG(filling * 2, 1) ~ firm ~ |
+filling = draining ~ firm/Year ~ |
+draining = Pool * share ~ firm/Year ~ |
+share = 0.1 ~ 1/Year ~ |
+twice = filling * 2 ~ firm/Year ~ |
+"""
+    records = json.loads(cipark("show", write_mdl(text), "--format", "json").stdout)
+    kinds = {record["name"]: record["kind"] for record in records}
+    assert [kinds[name] for name in ("Pool", "filling", "draining", "share", "twice")] == [
+        *("stock", "flow", "flow", "constant", "auxiliary")
+    ]
+    lines = cipark("show", write_mdl(text), "--kind", "flow").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["Name", "filling", "draining", "2"]
+
+
+def test_what_many_variables_lack_is_one_line(write_mdl: Callable[..., Path]) -> None:
+    def lines(n: int) -> list[str]:
+        file = write_mdl("".join(f"x{i} = 1 ~ Dmnl ~ |\n" for i in range(n)))
+        return [line for line in cipark("check", file).stdout.splitlines() if "no documentation" in line]
+
+    assert [line.strip() for line in lines(3)] == [f"x{i} has no documentation" for i in range(3)]
+    (line,) = lines(5)
+    assert line.strip() == "5 variables have no documentation: x0, x1, x2 and 2 more; -o report.csv has them all"
+
+
 def test_show_prints_equations(teacup: Path) -> None:
-    lines = cipark("show", teacup, "--equations", "--kind", "stock", "--kind", "auxiliary").stdout.splitlines()
+    lines = cipark("show", teacup, "--equations", "--kind", "stock", "--kind", "flow").stdout.splitlines()
     assert lines[:2] == ["Cup = INTEG(-loss, 180)", "loss = (Cup - room) / cooling time"]
 
 
@@ -290,6 +318,12 @@ def test_show_gives_json_and_csv(teacup: Path) -> None:
         (["run", "teacup.mdl", "--set", "rom=5", "--set", "pool=1,2,3"], "has 2 problems"),
         (["run", "teacup.mdl", "--scenario", "gone.toml"], "gone.toml does not exist"),
         (["run", "teacup.mdl", "--scenario", "odd.toml"], "has no variable 'rom'; did you mean 'room'"),
+        (["run", "teacup.mdl", "--plot", "a.svg"], r"No such option '--plot'\. Did you mean '--figure'\?$"),
+        (["show", "teacup.mdl", "--plot", "a.svg"], r"No such option '--plot'\. Did you mean '--diagram'\?$"),
+        (["run", "teacup.mdl", "--out", "a.nc"], r"No such option '--out'\. Did you mean '--output'\?$"),
+        (["run", "teacup.mdl", "--var", "Cup"], r"No such option '--var'\. Did you mean '--variables'\?$"),
+        (["sensitivity", "teacup.mdl", "--plot", "a.svg"], r"No such option '--plot'\.$"),
+        (["run", "teacup.mdl", "--figur", "a.svg"], r"'--figur'.*Did you mean.*'--figure'"),
         (["run", "teacup.mdl", "--to", "soon"], "the time is 'soon', expected a number or a date such as"),
         (["run", "teacup.mdl", "--to", "-5"], "the final time is -5.0, expected at least the initial time 0"),
         (["run", "teacup.mdl", "--step", "0"], "the time step is 0.0, expected a positive number"),

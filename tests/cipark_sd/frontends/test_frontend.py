@@ -42,6 +42,14 @@ def test_units_limits_documentation_and_sector_are_kept(write_mdl: Write) -> Non
     assert (stock.units, stock.limits, stock.doc, stock.group) == ("people", (0.0, None), "The people, s.1", "People")
 
 
+def test_a_line_that_goes_on_leaves_no_backslash(write_mdl: Write) -> None:
+    file = write_mdl(
+        "x = 1 + \\\n\t2 ~ people/\\\n\t\tYear ~ Who take their patients \\\n\t\telsewhere, as C:\\x does |"
+    )
+    variable = read_model(file)["x"]
+    assert (variable.units, variable.doc) == ("people/ Year", "Who take their patients elsewhere, as C:\\x does")
+
+
 def test_exceptions_and_single_elements_stay_separate_pieces(write_mdl: Write) -> None:
     births = read_model(write_mdl(POPULATION))["births"]
     assert births.dims == ("region",)

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,42 @@ def test_a_lever_moves_the_curve_to_the_value_that_a_run_prints(browser: Browser
     browser.rest()
     assert browser.value == expected(sir.parent, {}, 60)
     assert "than" not in browser.find("number").text, "nothing is moved"
+
+
+def test_where_the_data_end_a_line_parts_the_figure(browser: Browser, sir: Path, flu: Path) -> None:
+    browser.open(sir)
+    assert "data end" not in browser.find("chart").text
+    browser.run("page.dataEnd = 30; return refresh()")
+    browser.rest()
+    assert {"data end", "all assumed"} <= set(browser.find("chart").text.splitlines())
+    edge, left, right = browser.run(
+        "const a = document.querySelector('#chart [stroke=\"#5a4590\"]'), b = document.querySelector('#chart line');"
+        "return [a, b, b].map((line, i) => Number(line.getAttribute(i === 2 ? 'x2' : 'x1')))"
+    )
+    assert edge == pytest.approx((left + right) / 2)
+    browser.open(flu)
+    # a table of 14 days
+    assert browser.run("return page.dataEnd") == 14
+
+
+def test_in_a_frame_there_is_one_title_and_one_scroll_bar(browser: Browser, sir: Path) -> None:
+    browser.open(sir)
+    title = "return document.querySelector('h1').getBoundingClientRect().width"
+    assert browser.run(title) > 20
+    outer = sir.with_name("outer.html")
+    outer.write_text(f"<h1>Outer</h1><iframe height=200 srcdoc='{escape(sir.read_text())}'></iframe>", encoding="utf-8")
+    browser.driver.get(outer.resolve().as_uri())
+    inner = "const f = document.querySelector('iframe'), d = f.contentDocument;"
+    browser.until(
+        f"{inner} return d.getElementById('page') && !d.getElementById('page').hidden && f.clientHeight > 300"
+    )
+    height, needed = browser.run(
+        f"{inner} return [f.clientHeight, d.querySelector('main').getBoundingClientRect().bottom]"
+    )
+    assert height >= needed
+    browser.driver.switch_to.frame(browser.driver.find_element("css selector", "iframe"))
+    assert browser.run(title) <= 1
+    browser.driver.switch_to.default_content()
 
 
 def test_keys_alone_move_a_lever_choose_an_output_and_pin(browser: Browser, sir: Path) -> None:
