@@ -47,6 +47,10 @@ def example() -> tuple[MeasurementFamily, str]:
 NUMBERS = [*registry.NUMBERS, StudentT(dof=2.5), NET, example()[0]]
 
 
+def named(family: object) -> str:
+    return repr(family).split("(")[0]
+
+
 def until(family: NumberFamily, value: float) -> float:
     """Probability of no more than ``value``."""
     return float(np.exp(family.log_interval(-np.inf, value, np.array([MEAN]), np.array([SPREAD])))[0])
