@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from places import ROOT
 from small_study import small_study
 
@@ -129,6 +130,24 @@ def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) ->
     (added,) = [part for part in names["_RESULTS"] if type(part).__name__ == "Misfits"]  # type: ignore[attr-defined]
     assert added.tables(found)["misfits"].iloc[0].tolist() == [largest.label, largest.residual]
     assert [type(p) for p in names["_RESULTS"] if p is not added] == [type(p) for p in sections._RESULTS]  # type: ignore[attr-defined]
+
+
+def test_the_option_of_the_recipe_is_offered_read_and_held_to_its_range(write_mdl) -> None:
+    module = ModuleType("cipark_sd.commands.final")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(blocks("An option of a command")[0], "extending.md", "exec"), module.__dict__)  # noqa: S102
+        model = write_mdl("s = INTEG(-r * s, 1) ~ ~ | r = 0.123 ~ ~ |", final=1, step=1)
+
+        def call(*words: str) -> Result:
+            return CliRunner().invoke(module.final, [str(model), *words])
+
+        assert call().output == "s: 0.877\n"
+        assert call("--digits", "1").output == "s: 0.9\n"
+        assert call("--digits", "0").exit_code == 2
+        assert "Of each number.  [default: 4; 1<=x<=17]" in " ".join(call("--help").output.split("\n"))
+    finally:
+        del sys.modules[module.__name__]
 
 
 @pytest.mark.parametrize("base", [ReportPart])

@@ -269,7 +269,7 @@ def test_a_share_has_masses_intervals_and_draws_of_its_distribution(family: Shar
 
 def test_families_are_values_with_names_of_their_own() -> None:
     families = registry.families()
-    assert len({family.name for family in families}) == len(families) == 10
+    assert len({family.name for family in families}) == len(families) >= 10
     for family in families:
         assert family == type(family)()
         assert set(family.kinds) <= set(KINDS)
@@ -305,18 +305,8 @@ def study(folder: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "family", "expected"),
     [
-        (
-            "increments",
-            "nromal",
-            "observation 'left' has no family 'nromal'; did you mean 'normal'? "
-            "(the kind increments takes poisson, nb1, nb2, negative-binomial, normal, lognormal, student-t)",
-        ),
-        (
-            "level",
-            "gaussian",
-            "observation 'left' has no family 'gaussian' "
-            "(the kind level takes poisson, nb1, nb2, negative-binomial, normal, lognormal, student-t)",
-        ),
+        ("increments", "nromal", "observation 'left' has no family 'nromal'; did you mean 'normal'?"),
+        ("level", "gaussian", "observation 'left' has no family 'gaussian'"),
     ],
 )
 def test_an_unknown_family_is_told_those_of_its_kind(tmp_path: Path, kind: str, family: str, expected: str) -> None:
@@ -326,7 +316,8 @@ def test_an_unknown_family_is_told_those_of_its_kind(tmp_path: Path, kind: str, 
     (tmp_path / "problem.toml").write_text(changed, encoding="utf-8")
     with pytest.raises(CiparkError) as raised:
         read_problem(tmp_path)
-    assert expected in str(raised.value)
+    names = ", ".join(entry.name for entry in registry.NUMBERS if kind in entry.kinds)
+    assert f"{expected} (the kind {kind} takes {names})" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -352,8 +343,7 @@ def test_options_reach_the_family(tmp_path: Path) -> None:
 
 def test_the_example_of_the_document_is_a_family_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     laplace, row = example()
-    names = [part.removesuffix("()") for part in re.findall(r"\w+\(\)", row)]
-    assert names == [*(named(family) for family in registry.NUMBERS), "Laplace"]
+    assert row == "NUMBERS += (Laplace(),)\n"
     monkeypatch.setattr(registry, "NUMBERS", (*registry.NUMBERS, laplace))
     study(tmp_path, 'family = "poisson"', 'family = "laplace"\nsd = 3.0\nautocorrelation = 0.3')
     density = posterior(read_problem(tmp_path), choose("native"))
