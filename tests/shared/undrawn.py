@@ -30,7 +30,7 @@ def _empty(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> 
 
 
 #: By method of a figure, what stands in its place.
-UNDRAWN: dict[str, Callable[..., None]] = {"savefig": _empty, "draw_without_rendering": lambda figure: None}
+UNDRAWN: dict[str, Callable[..., None]] = {"savefig": _empty, "get_layout_engine": lambda figure: None}
 
 
 def undraw(patch: "pytest.MonkeyPatch | None" = None) -> None:
