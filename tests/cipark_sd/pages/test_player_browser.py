@@ -177,7 +177,7 @@ def test_where_the_data_end_a_line_parts_the_figure(browser: Browser, sir: Path,
     assert "data end" not in browser.find("chart").text
     browser.run("page.dataEnd = 30; return refresh()")
     browser.rest()
-    assert {"data end", "all assumed"} <= set(browser.find("chart").text.splitlines())
+    assert {"data end", "forecast"} <= set(browser.find("chart").text.splitlines())
     edge, left, right = browser.run(
         "const a = document.querySelector('#chart [stroke=\"#5a4590\"]'), b = document.querySelector('#chart line');"
         "return [a, b, b].map((line, i) => Number(line.getAttribute(i === 2 ? 'x2' : 'x1')))"
