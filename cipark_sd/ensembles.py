@@ -323,10 +323,10 @@ def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settin
     """A table of draws on top of what all runs share."""
     problems: list[CiparkError] = []
     lengths = {name: len(array) if array.ndim else None for name, array in columns.items()}
-    n_runs, *others = set(lengths.values()) or {0}
-    if not n_runs or others:
-        given = ", ".join(f"{n!r} has {'a single number' if k is None else k}" for n, k in lengths.items()) or "none"
-        sentence = f"draws are an array for each name, all of one length; here {given}"
+    n_runs, *other_lengths = set(lengths.values()) or {0}
+    if not n_runs or other_lengths:
+        listed = ", ".join(f"{n!r} has {'a single number' if k is None else k}" for n, k in lengths.items()) or "none"
+        sentence = f"draws are an array for each name, all of one length; here {listed}"
         raise UnusableInput(sentence, where=model.name)
     numbers, initials, series = dict(base.numbers), dict(base.initials), dict(base.series)
     for name, array in columns.items():

@@ -79,12 +79,12 @@ def study_folder(folder: Path) -> Path | None:
 def _with_remedy(study: Path, printed: Path) -> bool:
     """Whether the first sentence asked for a smaller time step or another method, which the study has now."""
     first = " ".join(printed.read_text().split()[:80])
-    wanted = re.search(r"THE TIME STEP IS TOO COARSE.*: write (.+) under \[model\] in problem.toml", first)
-    if wanted is None:
+    advice = re.search(r"THE TIME STEP IS TOO COARSE.*: write (.+) under \[model\] in problem.toml", first)
+    if advice is None:
         return False
     problem = study / "problem.toml"
     text = problem.read_text()
-    for line in wanted[1].split(" and "):
+    for line in advice[1].split(" and "):
         text = re.sub(rf"(?m)^{line.split(' ')[0]} = .*\n", "", text, count=1)
         text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\n{line}", text, count=1)
     problem.write_text(text)

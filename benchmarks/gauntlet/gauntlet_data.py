@@ -71,13 +71,13 @@ def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Arr
     start, step, listed = json.loads(made.stdout.splitlines()[-1])
     courses = {name: np.array(course, dtype=float) for name, course in listed.items()}
     times = start + step * np.arange(len(next(iter(courses.values()))))
-    asked = folder / f"asked{case.model.suffix}"
-    asked.write_text(case.text(values or case.truth), encoding="utf-8")
-    _same(case, asked, step, courses)
+    as_saved = folder / f"asked{case.model.suffix}"
+    as_saved.write_text(case.text(values or case.truth), encoding="utf-8")
+    _raise_where_apart(case, as_saved, step, courses)
     return times, courses
 
 
-def _same(case: Case, path: Path, step: float, courses: dict[str, Array]) -> None:
+def _raise_where_apart(case: Case, path: Path, step: float, courses: dict[str, Array]) -> None:
     """Raise where the program and PySD run a file differently: one reads it wrongly, and a person must see which."""
     run = simulate(path, Scenario(time_step=step, saveper=step), save=sorted({name.split("[")[0] for name in courses}))
     apart = {name: float(np.abs(run.cp[name].values - course).max()) for name, course in courses.items()}

@@ -183,8 +183,8 @@ def _fraction(data: Reading) -> bool:
     variable = data.match.variable
     units = variable.units.strip().casefold()
     named = not _FRACTIONS.isdisjoint(re.findall(r"[a-z]+", variable.label.casefold()))
-    said = units in _FRACTIONS or (is_dimensionless(units) if units else named)
-    return said and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
+    is_fraction = units in _FRACTIONS or (is_dimensionless(units) if units else named)
+    return is_fraction and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
 
 
 def _too_smooth(observed: Array) -> bool:

@@ -44,7 +44,9 @@ def split(model: Model, stock: Stock) -> Flows | None:
 
 def kinds(model: Model) -> dict[str, str]:
     """What each variable is, by its name; an auxiliary that is a flow of a stock is a ``flow``."""
-    flows = {name for stock in model.stocks if (own := split(model, stock)) for name in (*own.inflows, *own.outflows)}
+    flows = {
+        name for stock in model.stocks if (parts := split(model, stock)) for name in (*parts.inflows, *parts.outflows)
+    }
     return {
         variable.name: "flow" if isinstance(variable, Auxiliary) and variable.name in flows else kind(variable)
         for variable in model.variables

@@ -22,24 +22,24 @@ SUFFIX = ".cin"
 ScenarioLike = Scenario | Mapping[str, Override] | Path | str
 
 
-def as_scenario(given: ScenarioLike, model: Model) -> Scenario:
+def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
     """A scenario as it is; the values of a mapping; what is in the file at a path, TOML or a changes file.
 
     Raises
     ------
     InvalidValue, UnknownName, Problems
     """
-    match given:
+    match scenario:
         case Scenario():
-            return given
+            return scenario
         case Mapping():
-            return Scenario("", given)
+            return Scenario("", scenario)
         case Path() | str():
-            path = Path(given)
+            path = Path(scenario)
             return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
         case _:
             expected = "a Scenario, a mapping of names to values, or the path of a scenario file"
-            raise InvalidValue("the scenario", given, expected, where=model.name)
+            raise InvalidValue("the scenario", scenario, expected, where=model.name)
 
 
 def read_changes(path: Path, model: Model) -> Scenario:
