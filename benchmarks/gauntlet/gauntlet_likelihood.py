@@ -243,9 +243,10 @@ def _drawn(fitted: Fitted, path: Path | None) -> Array:
     import xarray as xr
 
     with xr.open_datatree(path, engine="h5netcdf") as tree:
-        # a name with a slash would be a path in the tree
-        posterior = tree["posterior"].to_dataset()
-        of_names = [posterior[name].values.reshape(-1) for name in fitted.density.space.names]
+        # a slash is a path in a file of draws
+        of_names = [
+            tree["posterior"][name.replace("/", " per ")].values.reshape(-1) for name in fitted.density.space.names
+        ]
     theta = np.stack(of_names, axis=1)
     return theta[:: max(1, len(theta) // DRAWS)]
 
