@@ -18,8 +18,8 @@ Named = Iterable[str] | Mapping[str, object]
 def show(
     file: Model | Path | str | None = None,
     *,
-    kind: Literal["stock", "auxiliary", "constant", "lookup", "series"]
-    | Iterable[Literal["stock", "auxiliary", "constant", "lookup", "series"]] = ...,
+    kind: Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]
+    | Iterable[Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]] = ...,
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,

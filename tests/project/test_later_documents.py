@@ -66,7 +66,7 @@ def test_the_words_beside_the_decisions_are_those_of_the_kept_result() -> None:
     ahead = later_pages.kept_numbers("later_next")
     rows = {row["title"]: row for row in ahead["rows"]}
     assert rows["Plots taken back"]["working"][1] < 0 < rows["Lighter admission"]["working"][1]
-    assert ahead["title"].startswith("No option brings 5% more firms at work with a 90% chance.")
+    assert ahead["title"].startswith("No option has a 90% chance of 5% more firms at work; closest: Lighter admission")
     assert max(row["worst"] for row in rows.values()) < 0.9
     assert ahead["measure"]["input"] == "Land Per Firm"
 
