@@ -239,7 +239,9 @@ def _informed(findings: Findings) -> Iterator[str]:
         expected = in_words(first.expected, catalogue).replace(date, said_date(date))
         against = ", is false" if first.classified.side == "against" else ""
         policy = catalogue.policy_by_id[first.policy].title
-        yield f"{len(informed)} of {len(claims)} expectations of size: under '{policy}', {expected}{against}."
+        effects = findings.of(Effects)
+        built_in = " Its direction is assumed." if effects is not None and first.policy in effects.assumed else ""
+        yield f"{len(informed)} of {len(claims)} expectations: under '{policy}', {expected}{against}.{built_in}"
 
 
 def _assumed_beside(findings: Findings) -> Iterator[str]:
