@@ -104,7 +104,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         )
         yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
-        is_coarse = shift_at_half_the_step(optimum, settings.engine) > COARSE
+        shift = attempt("half step", lambda: shift_at_half_the_step(optimum, settings.engine), float("nan"))
+        is_coarse = shift > COARSE
         if settings.profiles and not is_coarse:
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)

@@ -185,16 +185,17 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     """
     if not choose(engine).compiled:
         return float("nan")
-    return _shift(optimum, optimum.goal.density.problem, engine)
+    return _shift(optimum.goal.density, optimum.theta, engine)
 
 
-def _shift(optimum: Optimum, problem: CalibrationProblem, engine: str) -> float:
-    """Of :func:`shift_at_half_the_step` for a ``problem`` whose model may be integrated otherwise than in the fit."""
+def _shift(density: Posterior, theta: Array, engine: str) -> float:
+    """Of :func:`shift_at_half_the_step` for a ``density`` whose model may be integrated otherwise than in the fit."""
     from calibration.fit.residuals import fitted
 
+    problem = density.problem
     half = resolve(problem.model, problem.scenario).time_step / 2
-    halved = replace(problem, scenario=problem.scenario | Scenario("", time_step=half))
-    before, after = (fitted(posterior(at, choose(engine)), optimum.theta) for at in (problem, halved))
+    finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
+    before, after = fitted(density, theta), fitted(finer, theta)
     judged = (before["use"] == "fit") & (before["sd"] > 0)
     shifts = ((after["expected"] - before["expected"]).abs() / before["sd"])[judged]
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
@@ -216,7 +217,8 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
         for halvings in range(1 + int(math.log2(affordable)) if affordable >= 1 else 0):
             at = step / 2.0**halvings
             scenario = problem.scenario | Scenario("", time_step=at)
-            if _shift(optimum, replace(otherwise, scenario=scenario), engine) <= COARSE:
+            tried = posterior(replace(otherwise, scenario=scenario), choose(engine))
+            if _shift(tried, optimum.theta, engine) <= COARSE:
                 return 'method = "rk4"' + (f" and step = {at:g}" if halvings else "")
     return f"step = {step / smaller:g}"
 

@@ -28,7 +28,7 @@ from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.files import draft_of, file_name
 from cipark_sd.frontends.external_files import external_names
 from cipark_sd.frontends.model_file import read_model
@@ -292,14 +292,12 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
 def _series(
     model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: NewStudyRequest, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
-    readings, problems = list[Reading](), list[CiparkError]()
-    for match in matched:
-        try:
-            readings.append(reading(sheet, axis, match, request.scale.get(match.column, 1.0)))
-        except Problems as several:
-            problems += several.problems
-        except CiparkError as problem:
-            problems.append(problem)
+    problems: list[CiparkError] = []
+
+    def numbers_of(match: Match) -> Reading | None:
+        return collected(problems, lambda: reading(sheet, axis, match, request.scale.get(match.column, 1.0)))
+
+    readings = [data for data in map(numbers_of, matched) if data is not None]
     raise_all(sheet.name, problems)
     moving = flows(model)
     shapes = [shape(data, model, moving) for data in readings]
