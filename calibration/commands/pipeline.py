@@ -11,7 +11,7 @@ from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.verification import COARSE, Replication, replication, shift_at_half_the_step
+from calibration.fit.verification import COARSE, UNSAMPLED, Replication, replication, shift_at_half_the_step
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -103,14 +103,16 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             on_progress=searched,
         )
         yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
+        made = replace(made, step_shift=_step_shift(optimum, settings))
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
-        shift = attempt("half step", lambda: shift_at_half_the_step(optimum, settings.engine), float("nan"))
-        is_coarse = shift > COARSE
+        is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
             yield made
-        if settings.posterior or problem.pools:
+        if is_coarse and (settings.posterior or problem.pools):
+            made = replace(made, unsampled=UNSAMPLED)
+        elif settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
         elif may_sample(problem, settings) and is_cheap(density) and not is_coarse:
             drawn = _sampled(density, settings, brief_effort(settings, density), bars)
@@ -123,6 +125,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
             yield made
+    # a profile may have reached a better optimum
+    if optimum.moved:
+        made = replace(made, step_shift=_step_shift(optimum, settings))
     yield (made := replace(made, replication=_replication(optimum, settings)))
     theta = None if made.draws is None else made.draws.flat
     allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
@@ -230,6 +235,11 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
     if not early.fitted_terms:
         raise InvalidValue("the date", settings.until, "one after the first row to fit", where="--until")
     return early
+
+
+def _step_shift(optimum: Optimum, settings: Settings) -> float:
+    """The largest move of an expected number at half the time step; NaN where it cannot be had."""
+    return attempt("half step", lambda: shift_at_half_the_step(optimum, settings.engine), float("nan"))
 
 
 def _replication(optimum: Optimum, settings: Settings) -> Replication:

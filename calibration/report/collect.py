@@ -17,7 +17,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.residuals import fitted
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
-from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible, shift_at_half_the_step
+from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
@@ -55,6 +55,9 @@ class Calibration:
     draws : PosteriorDraws, optional
     unsampled : str
         Why there are no draws where sampling was tried, and what to do.
+    step_shift : float
+        Largest move of an expected number at half the time step, in standard deviations of its noise; NaN where it was
+        not computed.
     reused : int
         Completed searches and profiles from an earlier run.
     """
@@ -67,6 +70,7 @@ class Calibration:
     failed: FailedDraws
     draws: PosteriorDraws | None = None
     unsampled: str = ""
+    step_shift: float = float("nan")
     reused: int = 0
 
     @property
@@ -92,7 +96,7 @@ class Calibration:
 def fit_findings(made: Calibration) -> Fit:
     """The findings of a calibration, but for what follows its posterior."""
     problem, optimum, density = made.problem, made.optimum, made.optimum.goal.density
-    shift = attempt("half step", lambda: shift_at_half_the_step(optimum, made.engine), float("nan"))
+    shift = made.step_shift
     profiles, predictions = made.profiles, made.predictions
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)

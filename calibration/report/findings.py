@@ -21,7 +21,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.threshold import Threshold
-from calibration.fit.verification import UNUSABLE, Replication
+from calibration.fit.verification import UNSAMPLED, UNUSABLE, Replication
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.failed_draws import FailedDraws
@@ -207,10 +207,10 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether all was done, each posterior has converged, PySD does not differ, and the time step is fine."""
+        """Whether all that was asked for was done, draws have converged, PySD agrees, and the time step is fine."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
-        stepped = not fit.step_shift > UNUSABLE
+        stepped = not fit.step_shift > UNUSABLE and fit.unsampled != UNSAMPLED
         return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and self.assessment.sound
 
 

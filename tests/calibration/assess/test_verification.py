@@ -242,6 +242,16 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
         assert json.loads((folder / "out" / "fit.json").read_text())["largest_shift_at_half_the_step"] <= COARSE
 
 
+@pytest.mark.parametrize(("step", "is_sampled"), [(0.125, True), (0.5, False)])
+def test_no_posterior_is_drawn_with_a_step_that_is_too_coarse(study, step: float, is_sampled: bool) -> None:
+    folder = study(DECAY, "stock", "55 30 17 9 5", step=step)
+    done = calibrate(folder, "--fast", "--no-player", "--posterior")
+    assert (folder / "out" / "draws.nc").exists() == is_sampled
+    assert done.return_value == int(not is_sampled)
+    why = "the posterior was not sampled (the time step is too coarse)"
+    assert (why in written(folder)[1]) == (not is_sampled)
+
+
 def test_twenty_seconds_are_the_limit(study, monkeypatch) -> None:
     assert (MOST_NUMBERS, TOLERANCE) == (300_000, 1e-9)
     problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))

@@ -27,7 +27,7 @@ PLAY = ("play", ".", "--draws", "prior", "-o", "p.html")
 FAILING = {
     "figure": ("calibration.report.figures_fit.waterfall_figure", FIT),
     "player": ("calibration.commands.play.report.contents_of", FIT),
-    "half step": ("calibration.report.collect.shift_at_half_the_step", FIT),
+    "half step": ("calibration.commands.pipeline.shift_at_half_the_step", FIT),
     "course errors": ("calibration.report.collect.course_errors", FIT),
     "model checks": ("calibration.report.model_checks.checks_at_estimate", FIT),
     "failed draws": ("calibration.commands.pipeline.failed_draws", FIT),
