@@ -11,7 +11,14 @@ from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.verification import COARSE, UNSAMPLED, Replication, replication, shift_at_half_the_step
+from calibration.fit.verification import (
+    COARSE,
+    UNSAMPLED,
+    UNUSABLE,
+    Replication,
+    replication,
+    shift_at_half_the_step,
+)
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -110,7 +117,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
             yield made
-        if is_coarse and (settings.posterior or problem.pools):
+        if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
         elif settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))

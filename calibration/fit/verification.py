@@ -36,7 +36,7 @@ TOLERANCE = 1e-9
 COARSE, UNUSABLE = 0.3, 1.0
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
-#: Why there are no draws then, though they were asked for.
+#: Why there are no draws of a fit of no use, though they were asked for.
 UNSAMPLED = "the time step is too coarse"
 #: The option that asks for the comparison whatever it takes.
 OPTION = "--compare-pysd"

@@ -260,8 +260,8 @@ class Fit(Calibration, Acting):
 
     def _drawn(self) -> PosteriorDraws:
         if self.draws is None:
-            reason = "the fit has no draws; fit with posterior=True"
-            raise UnusableInput(reason, where=self.problem.title)
+            why = self.findings.fit.unsampled or "fit with posterior=True"
+            raise UnusableInput(f"the fit has no draws: {why}", where=self.problem.title)
         return self.draws
 
     def _observed(self) -> tuple[str, ...]:
