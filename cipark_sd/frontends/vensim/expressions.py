@@ -7,12 +7,11 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from cipark_sd.compiler.functions.registry import IN_VENSIM
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
@@ -44,21 +43,9 @@ class Reader(Climber):
         Canonical names that stand for tables: ``name(x)`` applies them.
     """
 
-    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
-        ":OR:": (_OR, "or"),
-        ":AND:": (_AND, "and"),
-        "=": (_COMPARISON, "="),
-        "<>": (_COMPARISON, "<>"),
-        "<": (_COMPARISON, "<"),
-        "<=": (_COMPARISON, "<="),
-        ">": (_COMPARISON, ">"),
-        ">=": (_COMPARISON, ">="),
-        "+": (_SUM, "+"),
-        "-": (_SUM, "-"),
-        "*": (_PRODUCT, "*"),
-        "/": (_PRODUCT, "/"),
-        "^": (_POWER, "^"),
-    }
+    binary = binding(
+        {_OR: ":OR:", _AND: ":AND:", _COMPARISON: "= <> < <= > >=", _SUM: "+ -", _PRODUCT: "* /", _POWER: "^"}
+    )
     negation, sign, power, unchained = _NOT, _SIGN, _POWER, _COMPARISON
 
     def __init__(self, names: Names, lookups: Collection[str]) -> None:
@@ -116,9 +103,7 @@ class Reader(Climber):
         cursor.take("(")
         if cursor.accept(")"):
             return ()
-        arguments = [self.nested(cursor)]
-        while cursor.accept(","):
-            arguments.append(self.nested(cursor))
+        arguments = cursor.listed(self.nested)
         if cursor.token == ":":
             self._further_results(cursor, function, tuple(arguments))
         if cursor.token == "":
@@ -157,9 +142,7 @@ class Reader(Climber):
     def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
         """``[a, b!]`` in canonical names, the mark of a sum kept."""
         cursor.take("[")
-        subscripts = [self.subscript(cursor)]
-        while cursor.accept(","):
-            subscripts.append(self.subscript(cursor))
+        subscripts = cursor.listed(self.subscript)
         cursor.take("]", in_words="',' or ']'")
         return tuple(subscripts)
 
@@ -206,11 +189,7 @@ def drawn_range(cursor: Cursor) -> None:
     """``[(xmin, ymin)-(xmax, ymax), (x, y), …]``: pairs of numbers, of which nothing is kept."""
     cursor.take("[")
     while True:
-        cursor.take("(", in_words="a point (x, y) of the table's range")
-        number(cursor)
-        cursor.take(",")
-        number(cursor)
-        cursor.take(")")
+        _point(cursor, "a point (x, y) of the table's range")
         if cursor.token not in ("-", ","):
             break
         cursor.at += 1
@@ -219,19 +198,23 @@ def drawn_range(cursor: Cursor) -> None:
 
 def _pairs(cursor: Cursor) -> list[tuple[float, float]]:
     points = []
-    while cursor.accept("("):
-        x = number(cursor)
-        cursor.take(",")
-        points.append((x, number(cursor)))
-        cursor.take(")")
+    while cursor.token == "(":
+        points.append(_point(cursor))
         cursor.accept(",")
     return points
 
 
+def _point(cursor: Cursor, in_words: str = "") -> tuple[float, float]:
+    cursor.take("(", in_words=in_words)
+    x = number(cursor)
+    cursor.take(",")
+    y = number(cursor)
+    cursor.take(")")
+    return x, y
+
+
 def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
-    numbers = [number(cursor)]
-    while cursor.accept(","):
-        numbers.append(number(cursor))
+    numbers = cursor.listed(number)
     half = len(numbers) // 2
     if 2 * half != len(numbers) or half < 2:
         raise SyntaxProblem(

@@ -252,8 +252,7 @@ class Elements(SpecialStocks):
         cursor = Cursor(tokens(text))
         try:
             expr = self.reader.whole(cursor)
-            if cursor.token:
-                raise cursor.unexpected("an operator or the end of the equation")
+            cursor.end("an operator or the end of the equation")
             expr = self._of_slats(expr, label, line) if self.containers else expr
         except TooDeep as problem:
             reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
@@ -389,8 +388,4 @@ def _literal_array(text: str) -> Grid | None:
 
 
 def _is_literal(expr: Expr) -> bool:
-    match expr:
-        case Const() | Grid():
-            return True
-        case _:
-            return False
+    return isinstance(expr, Const | Grid)
