@@ -6,9 +6,10 @@ here first.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from cipark_sd.errors import CiparkError, ModelFileError, raise_all
+from cipark_sd.errors import CiparkError, ModelFileError, collected, raise_all
 from cipark_sd.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
 from cipark_sd.model.model import Macro
 from cipark_sd.model.variables import External, ExternalPiece, TablePiece, Variable
@@ -93,10 +94,7 @@ def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> 
     """
     problems: list[CiparkError] = []
     for file in files:
-        try:
-            located(path, file, allowed)
-        except CiparkError as problem:
-            problems.append(problem)
+        collected(problems, partial(located, path, file, allowed))
     raise_all(str(path), problems)
 
 

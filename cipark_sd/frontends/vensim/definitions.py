@@ -9,7 +9,7 @@ from itertools import chain
 
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS
-from cipark_sd.frontends.vensim.ranges import ToRange
+from cipark_sd.frontends.vensim.ranges import Range, ToRange
 from cipark_sd.frontends.vensim.tokens import is_name
 from cipark_sd.naming import plain_label
 
@@ -22,17 +22,6 @@ _KEYWORDS = {
 _NUMBERED = re.compile(r"(.*?)(\d+)$")
 #: More than any numbering has, and few enough to read.
 _MOST_DIGITS = 18
-
-
-@dataclass(frozen=True, slots=True)
-class RangeHead:
-    """``Region: north, south -> Target``, ``Second <-> First`` or a range that stands in a file."""
-
-    label: str
-    members: tuple[str, ...] = ()
-    copied: str = ""
-    external: tuple[str, ...] = ()
-    mappings: tuple[ToRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,7 @@ class TextHead:
     text: str
 
 
-Head = RangeHead | EquationHead | RealityCheck | TextHead
+Head = Range | EquationHead | RealityCheck | TextHead
 
 
 def head(tokens: list[str], names: Names) -> Head:
@@ -86,7 +75,7 @@ def head(tokens: list[str], names: Names) -> Head:
     if cursor.accept("<->"):
         copied = _name(cursor, "the range that is repeated")
         cursor.end("the end of the entry")
-        return RangeHead(plain_label(label), copied=copied)
+        return Range(plain_label(label), copied=copied)
     subscripts: tuple[str, ...] = ()
     exceptions: list[tuple[str, ...]] = []
     if cursor.token == "[":
@@ -134,7 +123,7 @@ def _bracket(cursor: Cursor, names: Names) -> tuple[str, ...]:
     return tuple(names[label] for label in labels)
 
 
-def _range(label: str, cursor: Cursor) -> RangeHead:
+def _range(label: str, cursor: Cursor) -> Range:
     members: list[list[str]] = []
     external: tuple[str, ...] = ()
     if is_name(cursor.token) and cursor.tokens[cursor.at + 1 : cursor.at + 2] == ["("]:
@@ -143,7 +132,7 @@ def _range(label: str, cursor: Cursor) -> RangeHead:
         members = cursor.listed(_members)
     mappings = cursor.listed(_mapping) if cursor.accept("->") else []
     cursor.end("the end of the entry")
-    return RangeHead(label, tuple(chain(*members)), external=external, mappings=tuple(mappings))
+    return Range(label, tuple(chain(*members)), external=external, mappings=tuple(mappings))
 
 
 def _external(cursor: Cursor) -> tuple[str, ...]:

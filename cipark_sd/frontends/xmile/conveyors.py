@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from cipark_sd.errors import CiparkError, UnsupportedFeature
+from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import tokens
 from cipark_sd.naming import canonical, plain_label
@@ -32,7 +32,7 @@ def roles(document: Document, nodes: list[Any]) -> Mapping[str, Role]:
     """
     named = {canonical(node.get("name") or ""): node for node in nodes}
     made: dict[str, Role] = {}
-    conveyors = [n for n in nodes if document.name(n) == "stock" and document.child(n, "conveyor") is not None]
+    conveyors = [node for node in nodes if document.is_stock(node, "conveyor")]
     for stock in conveyors:
         for name in flows_of(document, stock, "inflow"):
             made[name] = Role("enters", stock)
@@ -50,47 +50,43 @@ def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
 def split_outflows(document: Document, stock: Any, named: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The flow at the end and the leaks: marked as such, or all but the first where none is."""
     flows = flows_of(document, stock, "outflow")
-    marked = [name for name in flows if name in named and document.child(named[name], "leak") is not None]
+    marked = [name for name in flows if name in named and document.has(named[name], "leak")]
     leaks = marked or flows[1:]
     return [name for name in flows if name not in leaks], leaks
 
 
 def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterator[CiparkError]:
     """What a conveyor has that is not computed here, each part by its name; ``nodes`` are the model's, by name."""
-    conveyor = document.child(stock, "conveyor")
+    conveyor: Any = document.child(stock, "conveyor")
     label = plain_label(stock.get("name", "conveyor"))
 
     def problem(feature: str) -> CiparkError:
-        where = f"{document.path.name}:{stock.sourceline}"
-        return UnsupportedFeature(feature, variable=label, where=where, alternative=_CHAIN)
+        return document.refused(stock, label, feature, _CHAIN)
 
-    for part in () if conveyor is None else conveyor:
+    for part in conveyor:
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
-    if conveyor is not None and is_true(conveyor.get("discrete")):
-        waiting = (n for n in nodes.values() if document.name(n) == "stock" and document.child(n, "queue") is not None)
+    if is_true(conveyor.get("discrete")):
+        waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
         queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
         if not set(flows_of(document, stock, "inflow")) <= queued:
             yield problem("a discrete conveyor that something enters which comes from no queue")
-        elif document.child(conveyor, "in_limit") is not None or document.text(stock, "eqn") != "0":
+        elif document.has(conveyor, "in_limit") or document.text(stock, "eqn") != "0":
             yield problem("a discrete conveyor with an inflow limit, or with something on it at the start")
     leaving, leaks = split_outflows(document, stock, nodes)
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
-    exponential = conveyor is not None and is_true(conveyor.get("exponential_leak"))
+    exponential = is_true(conveyor.get("exponential_leak"))
     apart = len({zone(nodes[name])[0] for name in leaks if name in nodes}) > 1
-    if apart and conveyor is not None and is_true(conveyor.get("force_leak_fraction")):
+    if apart and is_true(conveyor.get("force_leak_fraction")):
         yield problem("a conveyor that forces its leak fractions, with zones that begin at different places")
-    for name in leaks:
-        node = nodes.get(name)
-        if node is None:
-            continue
-        if document.child(node, "leak_integers") is not None:
+    for node in (nodes[name] for name in leaks if name in nodes):
+        if document.has(node, "leak_integers"):
             yield problem("a conveyor that leaks whole units")
         if exponential and zone(node) != (0.0, 1.0):
             yield problem("a conveyor that leaks exponentially from a part of it")
         if not is_constant(document, leak_text(document, node), nodes, least=0.0):
-            if conveyor is not None and not is_constant(document, length_of(document, conveyor), nodes):
+            if not is_constant(document, length_of(document, conveyor), nodes):
                 yield problem("a leak fraction that changes on a conveyor whose transit time changes")
             if apart:
                 yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
@@ -104,15 +100,15 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     conveyed = {
         name
         for node in nodes.values()
-        if document.name(node) == "stock" and document.child(node, "conveyor") is not None
+        if document.is_stock(node, "conveyor")
         for name in flows_of(document, node, "outflow")
     }
     if arrests(document, stock) and not conveyed.isdisjoint(flows_of(document, stock, "inflow")):
         yield problem("a conveyor with <arrest> behind another one, which it would hold up")
-    text = "" if conveyor is None else length_of(document, conveyor)
+    text = length_of(document, conveyor)
     if not text or (_is_number(text) and not float(text) > 0):
         yield problem("a conveyor without a transit time above 0")
-    fifo = conveyor is not None and any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
+    fifo = any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
     if fifo and not is_constant(document, text, nodes):
         yield problem("a transit time that changes on a conveyor on which nothing passes what entered before")
 
@@ -190,10 +186,10 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
         if inside or not _is_name(token) or name in _FIXED:
             continue
         node = nodes.get(name)
-        if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
+        if node is None or document.name(node) != "aux" or document.has(node, "gf"):
             return False
         elsewhere = {key: element for key, element in nodes.items() if key != name}
-        parts = [p for p in (node, *document.children(node, "element")) if document.child(p, "eqn") is not None]
+        parts = [p for p in (node, *document.children(node, "element")) if document.has(p, "eqn")]
         if not parts or not all(is_constant(document, document.text(p, "eqn"), elsewhere, least=least) for p in parts):
             return False
     return True

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from cipark_sd.compiler.functions.batches import front
-from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
@@ -22,19 +21,14 @@ _NOTHING = Const(0.0)
 
 def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
     """The queue that each of the outflows of queues leaves, by the flow's canonical name."""
-    stocks = [node for node in nodes.values() if is_queue(document, node)]
+    stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
     return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
-
-
-def is_queue(document: Document, node: Any) -> bool:
-    """Whether a stock is a queue."""
-    return document.name(node) == "stock" and document.child(node, "queue") is not None
 
 
 def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Any | None:
     """The conveyor that a flow enters."""
-    entered = (n for n in nodes.values() if document.name(n) == "stock" and name in flows_of(document, n, "inflow"))
-    return next((node for node in entered if document.child(node, "conveyor") is not None), None)
+    conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+    return next((node for node in conveyors if name in flows_of(document, node, "inflow")), None)
 
 
 class Queue:
@@ -71,7 +65,7 @@ class Queue:
 
     def overflows(self, name: str) -> bool:
         """Whether a flow takes only what others are not let through."""
-        return name in self.nodes and self.document.child(self.nodes[name], "overflow") is not None
+        return name in self.nodes and self.document.has(self.nodes[name], "overflow")
 
     def wish(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
         """What the first outflow would take if nothing held it."""
@@ -94,9 +88,4 @@ class Queue:
         return Call("max", (_NOTHING, wish))
 
     def _refuse(self, feature: str, alternative: str) -> NoReturn:
-        raise UnsupportedFeature(
-            feature,
-            variable=plain_label(self.stock.get("name")),
-            where=f"{self.document.path.name}:{self.stock.sourceline}",
-            alternative=alternative,
-        )
+        raise self.document.refused(self.stock, plain_label(self.stock.get("name")), feature, alternative)
