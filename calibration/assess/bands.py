@@ -7,8 +7,7 @@ import numpy as np
 
 from calibration.assess.scores import LEVELS
 from calibration.likelihood.replicate import numbers
-from calibration.study.levels import Level
-from calibration.study.observations import Observation
+from calibration.study.observations import Level, Observation
 from cipark_sd.arrays import Array
 
 #: Kinds of observation whose numbers are counts or measurements over time.

@@ -17,8 +17,8 @@ from calibration.families.negative_binomial import NB1
 from calibration.families.normal import Normal
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
+from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
-from calibration.new_study.points import Point
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.arrays import Array

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from calibration.study.observations import Observation, Quantity
-from calibration.study.rows import Records
+from calibration.study.rows import Records, located, table_folder
 from calibration.study.sections import Fixed
-from calibration.study.tables import located, table_folder
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.expr import Expr, Grid, Ref, rebuild, references

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.frontends import vdf
+from cipark_sd.frontends.external_files import series_bytes, with_contents
 from cipark_sd.frontends.externals import read_externals, tags_of
-from cipark_sd.frontends.file_state import series_bytes, with_contents
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series

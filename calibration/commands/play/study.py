@@ -12,16 +12,14 @@ from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
 from calibration.commands.play.starts import start_of, with_starts
 from calibration.for_analyses.draws import rivals_in
-from calibration.for_analyses.fit_at_hand import posterior_in
 from calibration.for_analyses.optima import misfit_of, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
-from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
+from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
 from calibration.likelihood.posterior import On
 from calibration.likelihood.predicted import all_reported
 from calibration.readings.reporting import Reporting
-from calibration.study.levels import course_of, dated_levels
 from calibration.study.library import STUDIES
-from calibration.study.observations import ReadQuantity
+from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.variants import Variant

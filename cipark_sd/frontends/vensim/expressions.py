@@ -5,13 +5,14 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 262144, ``-2^2`` is -4 and ``:NOT: a > b`` negates the comparison.
 """
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cipark_sd.compiler.functions.registry import IN_VENSIM
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Grid, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
@@ -221,3 +222,50 @@ def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
             opened, f"a table of {len(numbers)} numbers is neither points (x, y) nor x, … and then y, …"
         )
     return list(zip(numbers[:half], numbers[half:], strict=True))
+
+
+def literal_array(cursor: Cursor, text: str) -> Grid | None:
+    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else."""
+    tokens = cursor.tokens
+    if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
+        return _tabbed(text, cursor.at)
+    remaining = tokens[cursor.at :]
+    if "," not in remaining and ";" not in remaining:
+        return None
+    start = cursor.at
+    try:
+        rows = [[number(cursor)]]
+    except SyntaxProblem:
+        cursor.at = start
+        return None
+    if cursor.token not in (",", ";"):
+        cursor.at = start
+        return None
+    while cursor.token:
+        if cursor.accept(";"):
+            if not cursor.token:
+                break
+            rows.append([])
+        elif not cursor.accept(","):
+            raise cursor.unexpected("',', ';' or the end of the equation")
+        rows[-1].append(number(cursor))
+    return _grid(rows, start)
+
+
+def _tabbed(text: str, at: int) -> Grid:
+    body = text.partition("(")[2].rpartition(")")[0]
+    lines = [line.replace("\\t", " ").split() for line in body.splitlines()]
+    rows = [line for line in lines if line]
+    try:
+        return _grid([[float(cell) for cell in row] for row in rows], at)
+    except ValueError as problem:
+        raise SyntaxProblem(at, f"TABBED ARRAY holds numbers only: {problem}") from None
+
+
+def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
+    if len({len(row) for row in rows}) != 1:
+        raise SyntaxProblem(at, "the rows of the array differ in length")
+    width = len(rows[0])
+    values = tuple(value for row in rows for value in row)
+    # a single row or column is a list
+    return Grid(values, (len(values),) if len(rows) == 1 or width == 1 else (len(rows), width))

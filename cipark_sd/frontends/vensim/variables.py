@@ -10,8 +10,7 @@ from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
 from cipark_sd.frontends.dimensions import SecondRanges, merged_dimensions
 from cipark_sd.frontends.vensim.definitions import EquationHead
 from cipark_sd.frontends.vensim.entries import Entry
-from cipark_sd.frontends.vensim.expressions import Reader, table
-from cipark_sd.frontends.vensim.lists import literal_array
+from cipark_sd.frontends.vensim.expressions import Reader, literal_array, table
 from cipark_sd.model.expr import (
     MISSING,
     Binary,
