@@ -128,10 +128,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     theta = None if made.draws is None else made.draws.flat
     allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
-        "failed draws",
-        lambda: failed_draws(density, theta, method.seed, allowed),
-        NOT_TRIED,
-        refused=TooManyFailed,
+        "failed draws", lambda: failed_draws(density, theta, method.seed, allowed), NOT_TRIED, refused=TooManyFailed
     )
     yield replace(made, failed=failed)
 
@@ -207,11 +204,7 @@ def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple
 
 
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
-    chosen = {
-        "seed": settings.seed,
-        "estimate": settings.estimate,
-        "level": settings.level,
-    }
+    chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
     if settings.level is not None and not 0 < settings.level < 1:
         raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]

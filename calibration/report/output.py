@@ -38,10 +38,7 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
 def write_fit(findings: Findings, folder: Path) -> list[Path]:
     """Write the record of the fit and the scenario of its estimate, which other commands take up."""
     text = json.dumps(record(findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return [
-        write_text(folder / "fit.json", text),
-        write_text(folder / "fitted.toml", fitted_scenario(findings.fit)),
-    ]
+    return [write_text(folder / "fit.json", text), write_text(folder / "fitted.toml", fitted_scenario(findings.fit))]
 
 
 write_again = output.again(FILE, load, write)

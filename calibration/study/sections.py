@@ -9,15 +9,7 @@ from typing import Literal
 
 from calibration.study.calendar import UNITS, Calendar
 from calibration.study.parameters import AIMS, Parameter, Target
-from calibration.study.priors import (
-    FAMILIES,
-    Beta,
-    LogitNormal,
-    Prior,
-    Scale,
-    Uniform,
-    distribution,
-)
+from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from calibration.study.time_units import unit_of
 from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.frontends.model_file import read_model

@@ -28,11 +28,7 @@ def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
 
 
 def player_of(
-    problem: CalibrationProblem,
-    folder: Path,
-    seed: int,
-    variables: tuple[str, ...] = (),
-    levers: tuple[str, ...] = (),
+    problem: CalibrationProblem, folder: Path, seed: int, variables: tuple[str, ...] = (), levers: tuple[str, ...] = ()
 ) -> str:
     """The page of the fit in a folder.
 

@@ -26,14 +26,7 @@ from cipark_sd.model.variables import Auxiliary, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
-_METHODS: Mapping[str, Method] = {
-    "0": "euler",
-    "1": "rk4_auto",
-    "2": "euler",
-    "3": "rk2_auto",
-    "4": "rk2",
-    "5": "rk4",
-}
+_METHODS: Mapping[str, Method] = {"0": "euler", "1": "rk4_auto", "2": "euler", "3": "rk2_auto", "4": "rk2", "5": "rk4"}
 
 
 #: What of a method is otherwise here. Source: Vensim's manual, integration.html.
