@@ -99,7 +99,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
     if settings.player:
-        from calibration.commands.play.report import write_player
+        from calibration.commands.play.page import write_player
         from cipark_sd.console import busy
 
         with busy("Making the page that runs the model"):

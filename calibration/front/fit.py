@@ -14,7 +14,7 @@ import numpy as np
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
-from calibration.commands.play.report import player_of
+from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers

@@ -11,6 +11,7 @@ from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
 from cipark_sd.frontends.xmile.conveyors import (
+    Queue,
     Role,
     by_slats,
     flows_of,
@@ -18,6 +19,7 @@ from cipark_sd.frontends.xmile.conveyors import (
     is_true,
     leak_text,
     length_of,
+    queues,
     roles,
     split_outflows,
     spread,
@@ -26,7 +28,6 @@ from cipark_sd.frontends.xmile.conveyors import (
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.frontends.xmile.queues import Queue, queues
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Ref, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
