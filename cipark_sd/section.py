@@ -115,6 +115,16 @@ class Section:
         self.wrong(key, "a finite number")
         return math.nan if default is None else default
 
+    def ends(self, key: str, default: tuple[float, float] | None = None) -> tuple[float, float]:
+        """A list of two numbers, the lower one first; required where there is no default."""
+        match self.raw(key):
+            case None if default is not None:
+                return default
+            case [int() | float() as low, int() | float() as high] if low < high:
+                return float(low), float(high)
+        self.wrong(key, "[low, high] with low below high")
+        return default or (0.0, 1.0)
+
     def number_or_name(
         self, key: str, expected: str, fits: Callable[[float], bool], default: float | None = None
     ) -> float | str:

@@ -210,12 +210,7 @@ def rolling_origin(
 
 
 def model_scores(
-    density: Posterior,
-    theta: Array,
-    origin: float,
-    rng: np.random.Generator,
-    *,
-    forecaster: str = MODEL,
+    density: Posterior, theta: Array, origin: float, rng: np.random.Generator, *, forecaster: str = MODEL
 ) -> pd.DataFrame:
     """Scores of the numbers held out.
 

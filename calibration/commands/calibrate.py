@@ -37,7 +37,7 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline
-    from calibration.report import console
+    from calibration.report.output import show
     from cipark_sd.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.optional import record_in
     from cipark_sd.pages.page import HTML
@@ -53,7 +53,7 @@ def calibrate(request: Settings) -> Result:
     record_in(folder)
     made = pipeline.calibrate(settings)
     findings = finish(settings, made, folder)
-    console.show(findings, folder / HTML)
+    show(findings, folder / HTML)
     return of_folder(folder, exit_code=0 if findings.sound else 1)
 
 
@@ -88,11 +88,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     if made.reused:
         echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
     pipeline.keep_draws(made, folder)
-    assessed = NOTHING
-    if made.draws is not None:
-        from calibration.commands import assess
-
-        assessed = assess.assessment(settings, made)
+    assessed = NOTHING if made.draws is None else pipeline.assessment(settings, made)
     checks = attempt(
         "model checks",
         lambda: tuple(checks_at_estimate(made.problem, made.optimum.theta, made.engine)),
@@ -103,7 +99,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
     if settings.player:
-        from calibration.commands.play.report import write_player
+        from calibration.commands.play.page import write_player
         from cipark_sd.console import busy
 
         with busy("Making the page that runs the model"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calibration.assess.assessment import Assessment, Stages, assess
 from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
@@ -19,7 +20,7 @@ from calibration.fit.verification import (
     replication,
     shift_at_half_the_step,
 )
-from calibration.likelihood.posterior import Posterior, posterior
+from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
@@ -37,7 +38,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.failures import ALLOWED, TooManyFailed
 from cipark_sd.optional import attempt
 from cipark_sd.results import load_what_writes
-from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.pool import Pool, Progress
 from cipark_sd.tasks.workers import Workers
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
@@ -139,10 +140,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     theta = None if made.draws is None else made.draws.flat
     allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
-        "failed draws",
-        lambda: failed_draws(density, theta, method.seed, allowed),
-        NOT_TRIED,
-        refused=TooManyFailed,
+        "failed draws", lambda: failed_draws(density, theta, method.seed, allowed), NOT_TRIED, refused=TooManyFailed
     )
     yield replace(made, failed=failed)
 
@@ -218,11 +216,7 @@ def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple
 
 
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
-    chosen = {
-        "seed": settings.seed,
-        "estimate": settings.estimate,
-        "level": settings.level,
-    }
+    chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
     if settings.level is not None and not 0 < settings.level < 1:
         raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
@@ -254,3 +248,39 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
     compare = False if settings.fast and settings.compare_pysd is None else settings.compare_pysd
     nothing = Replication("not compared", "the comparison failed")
     return attempt("pysd", lambda: replication(optimum, engine=settings.engine, compare=compare), nothing)
+
+
+def assessment(settings: Settings, made: Calibration) -> Assessment:
+    """What follows the posterior of a calibration; after a stop, what takes no fit.
+
+    Raises
+    ------
+    InvalidValue
+        Where it has no draws.
+    UnknownName
+        For a scenario that the study does not have.
+    """
+    problem, drawn = made.problem, made.draws
+    if drawn is None:
+        raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
+    effort = effort_of(settings, drawn.density)
+    # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
+    scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
+    stages = Stages(scenarios=scenarios)
+    if not made.interrupted:
+        stages = Stages(settings.holdout, settings.rivals, scenarios, settings.self_tests)
+    with progress_bars() as bars, pool_of(settings) as workers:
+
+        def show_stage(stage: str, now: Progress) -> None:
+            bars.show(stage, now.completed, now.total, ", ".join(now.running))
+
+        return assess(
+            drawn,
+            On(made.engine),
+            problem.method.seed,
+            stages,
+            effort=effort,
+            folder=settings.output,
+            workers=workers,
+            on_stage=show_stage,
+        )

@@ -8,6 +8,7 @@ windows of equal length.
 Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,12 +21,12 @@ from cipark_sd.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)
-class NB1(CountFamily):
-    """Negative binomial of the first kind: variance ``mean (1 + alpha)``, ``alpha`` the spread."""
+class GammaPoisson(CountFamily):
+    """Poisson's law under a rate that is gamma distributed with a ``size``; families differ in what that is."""
 
-    name: ClassVar[str] = "nb1"
-    meaning: ClassVar[str] = "counts with variance = mean * (1 + dispersion); poisson has no dispersion"
-    spread: ClassVar[str] = "dispersion"
+    @abstractmethod
+    def size(self, mean: Array, spread: Array) -> Array:
+        """The shape of the gamma distribution."""
 
     def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -33,11 +34,25 @@ class NB1(CountFamily):
 
     def density_of(self, value: Array) -> Density:
         log_density = negative_binomial_of(value)
-        return lambda mean, spread: log_density(mean, self._size(mean, spread))
+        return lambda mean, spread: log_density(mean, self.size(mean, spread))
+
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        size = self.size(mean, spread)
+        share = np.asarray(mean) / (mean + size)
+        return share, (size - 1) * share
+
+
+@dataclass(frozen=True, slots=True)
+class NB1(GammaPoisson):
+    """Negative binomial of the first kind: variance ``mean (1 + alpha)``, ``alpha`` the spread."""
+
+    name: ClassVar[str] = "nb1"
+    meaning: ClassVar[str] = "counts with variance = mean * (1 + dispersion); poisson has no dispersion"
+    spread: ClassVar[str] = "dispersion"
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         mean = np.asarray(mean, dtype=float)
-        size = np.where(mean > 0, mean, 1.0) / spread
+        size = self.size(mean, spread)
         by_mean, by_size = negative_binomial_slopes(value, mean, size)
         # where none are expected none came, and the log probability is a straight line of the mean
         none = -np.log1p(spread) / spread
@@ -46,10 +61,7 @@ class NB1(CountFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean * (1 + spread))
 
-    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
-        return _recurrence(mean, self._size(mean, spread))
-
-    def _size(self, mean: Array, spread: Array) -> Array:
+    def size(self, mean: Array, spread: Array) -> Array:
         # a mean of 0 would give size 0; the branch for it stands in negative_binomial_of
         return np.asarray(np.where(np.asarray(mean) > 0, mean, 1.0) / spread)
 
@@ -59,7 +71,7 @@ class NB1(CountFamily):
 
 
 @dataclass(frozen=True, slots=True)
-class NB2(CountFamily):
+class NB2(GammaPoisson):
     """Negative binomial of the second kind: variance ``mean + alpha mean²``, ``alpha`` the spread."""
 
     name: ClassVar[str] = "nb2"
@@ -67,30 +79,23 @@ class NB2(CountFamily):
     spread: ClassVar[str] = "dispersion"
     additive_over_windows: ClassVar[bool] = False
 
-    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        return negative_binomial(value, mean, 1.0 / np.asarray(spread, dtype=float))
-
-    def density_of(self, value: Array) -> Density:
-        log_density = negative_binomial_of(value)
-        return lambda mean, spread: log_density(mean, 1.0 / spread)
+    def size(self, mean: Array, spread: Array) -> Array:
+        return 1.0 / np.asarray(spread, dtype=float)
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
-        size = 1.0 / np.asarray(spread, dtype=float)
+        size = self.size(mean, spread)
         by_mean, by_size = negative_binomial_slopes(value, mean, size)
         return by_mean, -by_size * size * size
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + spread * mean**2)
 
-    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
-        return _recurrence(mean, 1.0 / np.asarray(spread, dtype=float))
-
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
 
 
 @dataclass(frozen=True, slots=True)
-class NegativeBinomial(CountFamily):
+class NegativeBinomial(GammaPoisson):
     """NB2 by mean and size, as Stan's ``neg_binomial_2``: variance ``mean + mean² / size``, ``size`` the spread."""
 
     name: ClassVar[str] = "negative-binomial"
@@ -98,11 +103,8 @@ class NegativeBinomial(CountFamily):
     spread: ClassVar[str] = "size"
     additive_over_windows: ClassVar[bool] = False
 
-    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
-        return negative_binomial(value, mean, np.asarray(spread, dtype=float))
-
-    def density_of(self, value: Array) -> Density:
-        return negative_binomial_of(value)
+    def size(self, mean: Array, spread: Array) -> Array:
+        return np.asarray(spread, dtype=float)
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         return negative_binomial_slopes(value, mean, np.asarray(spread, dtype=float))
@@ -110,27 +112,12 @@ class NegativeBinomial(CountFamily):
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + mean**2 / spread)
 
-    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
-        return _recurrence(mean, np.asarray(spread, dtype=float))
-
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(spread, 1 / spread))
 
 
-def _recurrence(mean: Array, size: Array) -> tuple[Array, Array]:
-    """Of :meth:`CountFamily.recurrence`, by mean and size."""
-    share = np.asarray(mean) / (mean + size)
-    return share, (size - 1) * share
-
-
-def negative_binomial(value: Array, mean: Array, size: Array) -> Array:
-    """Log probability under ``mean`` and ``size`` (variance ``mean + mean² / size``)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return negative_binomial_of(value)(mean, size)
-
-
 def negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
-    """:func:`negative_binomial` of one value, by mean and size, again and again."""
+    """The log probability of one value, or of several, by mean and size (variance ``mean + mean² / size``)."""
     from scipy.special import gammaln
 
     value = np.asarray(value)

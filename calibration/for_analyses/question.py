@@ -6,11 +6,12 @@ held fixed in the fit, and says which outputs are looked at, and when.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from calibration.study.priors import Prior, Triangular, Uniform, distribution
 from calibration.study.problem import CalibrationProblem
 from calibration.study.sections import read_prior
-from cipark_sd.errors import CiparkError, raise_all
+from cipark_sd.errors import CiparkError, collected, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.respelling import respelled
 from cipark_sd.scenarios import Scenario, override_key, resolve
@@ -74,7 +75,7 @@ def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
 
 def _factor(section: Section) -> Factor | None:
     why = section.text("why")
-    low, high = _bounds(section)
+    low, high = section.ends("bounds")
     mode = section.number("mode", float("nan"))
     prior = _prior(section, low, high, mode)
     section.note_unread()
@@ -84,15 +85,6 @@ def _factor(section: Section) -> Factor | None:
         except ValueError as fault:
             section.wrong("prior", str(fault))
     return None
-
-
-def _bounds(section: Section) -> tuple[float, float]:
-    match section.raw("bounds"):
-        case [int() | float() as low, int() | float() as high] if low < high:
-            return float(low), float(high)
-        case _:
-            section.wrong("bounds", "[low, high] with low below high")
-            return 0.0, 1.0
 
 
 def _prior(section: Section, low: float, high: float, mode: float) -> Prior | None:
@@ -128,25 +120,14 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
     variable = section.text("variable")
     label = section.text("label", variable or "?")
     without = section.raw("without")
-    reach = (-math.inf, math.inf)
-    match section.raw("range"):
-        case None:
-            pass
-        case [int() | float() as low, int() | float() as high] if low < high:
-            reach = (float(low), float(high))
-        case _:
-            section.wrong("range", "[low, high] with low below high")
+    reach = section.ends("range", (-math.inf, math.inf))
     section.note_unread()
     if without is None:
         return Output(label, variable, None, reach)
     if not isinstance(without, Mapping):
         section.wrong("without", 'a table such as { "SW CMG" = 0 }')
         return Output(label, variable)
-    try:
-        return Output(label, variable, Scenario("without", dict(without)), reach)
-    except CiparkError as problem:
-        problems.append(problem)
-        return Output(label, variable)
+    return Output(label, variable, collected(problems, partial(Scenario, "without", dict(without))), reach)
 
 
 def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:

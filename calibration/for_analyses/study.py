@@ -17,8 +17,8 @@ import numpy as np
 from calibration.assess.rival_draws import as_variant
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import argument_of, find_draws
-from calibration.for_analyses.fit_at_hand import after_fit
 from calibration.for_analyses.question import read_question
+from calibration.for_analyses.study_draws import after_fit
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.sampling.draws import problem_digest

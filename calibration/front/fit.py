@@ -14,16 +14,15 @@ import numpy as np
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
-from calibration.commands.play.report import player_of
+from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
-from calibration.report import console
 from calibration.report.collect import Calibration, fit_findings
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
 from calibration.report.model_checks import values_of
-from calibration.report.output import page, write_fit
+from calibration.report.output import page, show, write_fit
 from calibration.report.sections.answer import First
 from calibration.report.sections.registry import SECTIONS
 from calibration.sampling.draws import PosteriorDraws, tree
@@ -213,7 +212,7 @@ class Fit(Calibration, Acting):
         settings = replace(self.settings, **{name: getattr(request, name) for name in after})
         with contextlib.redirect_stdout(io.StringIO()) as printed, recorded(place):
             findings = finish(whole(settings, place), self, place)
-            console.show(findings, place / HTML)
+            show(findings, place / HTML)
         answer = of_folder(place, exit_code=0 if findings.sound else 1)
         return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
 

@@ -13,7 +13,7 @@ from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
 from calibration.study.library import FILE, shipped_studies
 from calibration.study.problem import read_problem
-from calibration.study.tables import table_folder
+from calibration.study.rows import table_folder
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.files import draft_of
 from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text

@@ -13,15 +13,12 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.choice import roles, view
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, plain, read_axis
-from calibration.new_study.dates import DateOrder, date_of
+from calibration.new_study.dates import DateOrder, Point, date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess
-from calibration.new_study.points import Point, point_in
-from calibration.new_study.scale import check_scales
-from calibration.new_study.series import Reading, Series, point, reading, series, shape
+from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, roles, view
+from calibration.new_study.series import Reading, Series, check_scales, point, reading, series, shape
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.library import FILE

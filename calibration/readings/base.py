@@ -68,12 +68,7 @@ class Reading(ABC):
 
     @abstractmethod
     def back(
-        self,
-        times: Array,
-        course: Array,
-        windows: Windows,
-        numbers: Mapping[str, Array],
-        by_windows: Array,
+        self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array], by_windows: Array
     ) -> tuple[Array, dict[str, Array]]:
         """Derivatives of something by the course ``(n, m)`` and, by their names, by the parameters ``(n,)``.
 

@@ -1,14 +1,14 @@
 """Metrics of a run as observed numbers: how high it rose, when, and when it first passed a threshold."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.readings.base import Reading, add_between, between
+from calibration.readings.base import Reading, Windows, add_between, between
 from cipark_sd.arrays import Array
 
 
@@ -23,19 +23,12 @@ class Metric(Reading):
     meaning: ClassVar[str]
     is_time: ClassVar[bool] = False
 
-    def read(
-        self, times: Array, course: Array, windows: Sequence[tuple[float, float]], numbers: Mapping[str, Array]
-    ) -> Array:
+    def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """Each window by itself."""
         return np.stack([self.of(*between(times, course, start, end)) for start, end in windows], axis=1)
 
     def back(
-        self,
-        times: Array,
-        course: Array,
-        windows: Sequence[tuple[float, float]],
-        numbers: Mapping[str, Array],
-        by_windows: Array,
+        self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array], by_windows: Array
     ) -> tuple[Array, dict[str, Array]]:
         """Of the values that decide the metric."""
         by_course = np.zeros_like(course)

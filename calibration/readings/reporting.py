@@ -263,12 +263,7 @@ class Reporting(Reading):
         return read
 
     def back(
-        self,
-        times: Array,
-        course: Array,
-        windows: Windows,
-        numbers: Mapping[str, Array],
-        by_windows: Array,
+        self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array], by_windows: Array
     ) -> tuple[Array, dict[str, Array]]:
         """From the last stop to the first: what waits at each of them carries the derivatives of all later releases."""
         share, rate = (_number(value, numbers, len(course)) for value in (self.share, self.rate))

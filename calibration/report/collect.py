@@ -27,8 +27,7 @@ from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import relative_efficiency
 from calibration.sampling.tails import heavy_tails
-from calibration.study.levels import course_of, dated_levels
-from calibration.study.observations import Observation, Quantity, ReadQuantity
+from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose

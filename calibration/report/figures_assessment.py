@@ -10,17 +10,7 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import LEVELS
 from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
-from calibration.report.drawing import (
-    DATA,
-    GREY,
-    MODEL,
-    OTHER,
-    cells,
-    panels,
-    plain_log,
-    whole_counts,
-    wrapped,
-)
+from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, wrapped
 from calibration.report.figures_fit import dated, draw_levels
 from calibration.study.calendar import Calendar
 from cipark_sd.plotting.paper import styled

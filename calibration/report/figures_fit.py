@@ -9,17 +9,7 @@ from calibration.fit.optimise import ARRIVED, Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
-from calibration.report.drawing import (
-    DATA,
-    GREY,
-    MODEL,
-    OTHER,
-    cells,
-    panels,
-    plain_log,
-    whole_counts,
-    wrapped,
-)
+from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, wrapped
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.paper import styled

@@ -5,18 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.bands import Band
-from calibration.assess.posterior_predictive import Predicted
-from calibration.report.drawing import (
-    GREY,
-    MODEL,
-    OTHER,
-    cells,
-    panels,
-    plain_log,
-    whole_counts,
-    wrapped,
-)
+from calibration.assess.posterior_predictive import Band, Predicted
+from calibration.report.drawing import GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, wrapped
 from calibration.report.figures_fit import draw_levels
 from calibration.report.study_facts import Observed
 from calibration.study.parameters import ParameterSpace

@@ -1,15 +1,26 @@
 """What ``cipark calibrate`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
-from calibration.report.findings import FILE, Findings, load
-from calibration.report.record import fitted_scenario, record
+from calibration.fit.conditions import conditions_record
+from calibration.fit.threshold import Threshold
+from calibration.fit.verdict import Verdict
+from calibration.report.conclusions import prediction_given
+from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
+from calibration.report.sections.answer import first_screen
+from calibration.report.sections.base import misfit
+from calibration.sampling.convergence import CONVERGED
+from calibration.study.placeholders import far_off
+from cipark_sd.console import say_lines
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.scenarios import override_key, split_key
 
 
 def page(findings: Findings, pictures: Pictures) -> Page:
@@ -27,10 +38,7 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
 def write_fit(findings: Findings, folder: Path) -> list[Path]:
     """Write the record of the fit and the scenario of its estimate, which other commands take up."""
     text = json.dumps(record(findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return [
-        write_text(folder / "fit.json", text),
-        write_text(folder / "fitted.toml", fitted_scenario(findings.fit)),
-    ]
+    return [write_text(folder / "fit.json", text), write_text(folder / "fitted.toml", fitted_scenario(findings.fit))]
 
 
 write_again = output.again(FILE, load, write)
@@ -42,3 +50,152 @@ def _identity(findings: Findings) -> str:
         f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, seed "
         f"{fit.seed}."
     )
+
+
+#: The keys of a scenario file's [time], by the names that scenarios have for them.
+TIME_KEYS = {"initial_time": "from", "final_time": "to", "time_step": "step", "saveper": "save_every"}
+
+
+def record(findings: Findings) -> dict[str, object]:
+    """What ``fit.json`` holds; what is not finite becomes null."""
+    fit = findings.fit
+    study, optimum = fit.study, fit.optimum
+    conditions = {held.name: held.value for held in prediction_given(fit)}
+    return {
+        "format": "cipark calibration 1",
+        "title": study.title,
+        "cipark_sd_version": fit.version,
+        "numpy_version": fit.numpy_version,
+        "model": study.model,
+        "model_digest": study.model_digest,
+        "study_digest": study.study_digest,
+        "scenario": json.loads(study.scenario),
+        "engine": fit.engine,
+        "integration_method": study.time_method,
+        "time_step": study.time_step,
+        "estimate": study.method.estimate,
+        "seed": fit.seed,
+        "searches": len(optimum.searches),
+        "searches_arrived": optimum.n_arrived,
+        "better_fits_of_profiles": optimum.moved,
+        "interrupted": optimum.interrupted,
+        "log_likelihood": _finite(optimum.log_likelihood),
+        "log_density": _finite(optimum.log_density),
+        "parameters": dict(zip(study.space.names, optimum.theta.tolist(), strict=True)),
+        "level": fit.level,
+        "interval_rule": optimum.rule.words,
+        "standard_errors": fit.errors.values,
+        "no_standard_error": fit.errors.why_not,
+        "residuals": [
+            {"observation": r.observation, "n": r.n, "sum_of_squares": _finite(r.squares), "sd": _finite(r.sd)}
+            for r in fit.errors.residuals
+        ],
+        "conditions": conditions_record(fit.conditions),
+        "misfit": misfit(findings),
+        "at_bound": list(optimum.at_bound),
+        "far_from_the_file": [line.name for line in far_off(fit.study.space, optimum.theta.tolist())],
+        "step_functions_of": list(optimum.stepwise),
+        "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
+        "directions_informed": fit.identifiability.n_informed,
+        "collinearity": _finite(fit.identifiability.collinearity),
+        "profiles": {
+            profile.name: {
+                "lower": profile.lower,
+                "upper": profile.upper,
+                "verdict": str(fit.conditions.of(profile.name)),
+                **_sides(profile.verdict, profile.threshold),
+            }
+            for profile in fit.profiles
+        },
+        "predictions": {
+            prediction.name: {
+                "estimate": _finite(prediction.estimate),
+                "lower": prediction.lower,
+                "upper": prediction.upper,
+                "verdict": prediction.verdict,
+                "conditional_on": conditions,
+                **_sides(prediction.sides, prediction.threshold),
+            }
+            for prediction in fit.predictions
+        },
+        "comparison_with_pysd": fit.replication.record(),
+        "converged_means": None if fit.posterior is None else str(CONVERGED),
+        "converged": None if fit.posterior is None else fit.posterior.converged,
+        "posterior": None if fit.posterior is None else _posterior(fit),
+        "largest_shift_at_half_the_step": _finite(fit.step_shift),
+    }
+
+
+def fitted_scenario(fit: Fit) -> str:
+    """A scenario file of the run at the estimate, for ``cipark run --scenario``: what the study holds, then what was
+    fitted.
+    """
+    content = json.loads(fit.study.scenario)
+    values: dict[str, object] = dict(content.get("set", {}))
+    at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
+    typical = {pool.typical.name: pool.name for pool in fit.study.pools}
+    added = {p.name for pool in fit.study.pools for p in pool.parameters[1:]}
+    of_file = [(typical.get(p.name, p.name), value) for p, value in at_estimate if p.target == "model"]
+    values |= {override_key(name): value for name, value in of_file if name not in added}
+    groups = set(fit.study.groups)
+    values = {name: value for name, value in values.items() if not groups & set(split_key(name)[1])}
+    time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
+    lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
+    lines += ['name = "fitted"', ""]
+    if fit.study.groups:
+        lines.insert(1, "# The typical group of [[group]]; what groups have for themselves is as the file has it.")
+    lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []
+    lines += ["[set]", *(f"{json.dumps(name)} = {_toml(value)}" for name, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    """A number, numbers or a table of them, as TOML has it."""
+    match value:
+        case dict():
+            return "{ " + ", ".join(f"{name} = {_toml(part)}" for name, part in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case str():
+            return json.dumps(value)
+        case _:
+            return repr(float(value))  # type: ignore[arg-type]
+
+
+def _posterior(fit: Fit) -> dict[object, dict[str, object]]:
+    rows = posterior_table(fit)
+    return {
+        row.pop("name"): {key: _finite(value) if isinstance(value, float) else value for key, value in row.items()}
+        for row in rows
+    }
+
+
+def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
+    """Each side of a profile for a program, and the rise at which an interval ends."""
+    sides = {
+        name: {"state": side.state, "at": _finite(side.at), "reason": side.reason}
+        for name, side in (("lower", verdict.lower), ("upper", verdict.upper))
+    }
+    return {
+        "sides": sides,
+        "interval": verdict.interval,
+        "gaps": [list(gap) for gap in verdict.gaps],
+        "at_other_optima": list(verdict.alternatives),
+        "threshold": _finite(rule.rise),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def show(findings: Findings, page: Path) -> None:
+    """Five lines, and one more for each thing that keeps the numbers from being used."""
+    say_lines(lines(findings, page))
+
+
+def lines(findings: Findings, page: Path) -> list[tuple[str, str]]:
+    """Each line with its name."""
+    screen = first_screen(findings)
+    title = screen.title if findings.fit.study.questions.finding else f"{screen.subject}: {screen.title}"
+    return replace(screen, title=title).ending(page)

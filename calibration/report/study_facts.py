@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields
 
 from calibration.readings.reporting import Reporting
 from calibration.sampling.draws import problem_digest
-from calibration.study.levels import NOT_YET, course_of, is_reported_later
-from calibration.study.observations import Observation, ReadQuantity
+from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.estimands import of_output, unit_of

@@ -13,7 +13,9 @@ from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_da
 Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 #: How many of the shorter units a day is.
-_A_DAY = {"second": 86400, "minute": 1440, "hour": 24}
+_A_DAY = {"second": 86400, "minute": 1440, "hour": 24, "day": 1}
+#: How many months the longer ones are.
+_OF_MONTHS = {"month": 1, "quarter": 3}
 #: Model time between a date and what its label says, up to which the label is the date.
 _NEAR = 0.01
 
@@ -100,16 +102,12 @@ class Calendar:
         if self.origin is None:
             raise ValueError("no origin")
         match self.unit:
-            case "second" | "minute" | "hour":
+            case "second" | "minute" | "hour" | "day":
                 return float((date - self.origin).days * _A_DAY[self.unit])
-            case "day":
-                return float((date - self.origin).days)
             case "week":
                 return (date - self.origin).days / 7
-            case "month":
-                return _months(date) - _months(self.origin)
-            case "quarter":
-                return (_months(date) - _months(self.origin)) / 3
+            case "month" | "quarter":
+                return (_months(date) - _months(self.origin)) / _OF_MONTHS[self.unit]
             case "year":
                 return decimal_year(date) - decimal_year(self.origin)
             case _:
@@ -135,16 +133,12 @@ class Calendar:
                     return CalendarYears().date_at(time) if self.model_unit in (None, "year") else None
                 case _ if origin is None:
                     return None
-                case "second" | "minute" | "hour":
+                case "second" | "minute" | "hour" | "day":
                     return origin + datetime.timedelta(days=round(time / _A_DAY[self.unit]))
-                case "day":
-                    return origin + datetime.timedelta(days=round(time))
                 case "week":
                     return origin + datetime.timedelta(days=round(7 * time))
-                case "month":
-                    return _after_months(_months(origin) + time)
-                case "quarter":
-                    return _after_months(_months(origin) + 3 * time)
+                case "month" | "quarter":
+                    return _after_months(_months(origin) + _OF_MONTHS[self.unit] * time)
                 case "year":
                     return end_of(decimal_year(origin) + time)
                 case _:

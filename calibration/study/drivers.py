@@ -24,8 +24,7 @@ from typing import Literal
 import numpy as np
 
 from calibration.study.calendar import Calendar
-from calibration.study.rows import Columns, Row, read_rows
-from calibration.study.tables import located, table_folder
+from calibration.study.rows import Columns, Row, located, read_rows, table_folder
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key

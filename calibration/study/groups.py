@@ -23,22 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from calibration.study.observations import Observation, Quantity
-from calibration.study.rows import Records
+from calibration.study.rows import Records, located, table_folder
 from calibration.study.sections import Fixed
-from calibration.study.tables import located, table_folder
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.expr import Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
-from cipark_sd.model.variables import (
-    Auxiliary,
-    Constant,
-    ExternalPiece,
-    Piece,
-    Stock,
-    Variable,
-    expressions,
-)
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section

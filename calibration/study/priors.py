@@ -5,10 +5,10 @@ Each family is a class, whose values :func:`distribution` turns into vectorised 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, assert_never
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from calibration.study.shapes import (
     Shape,
     Student,
     Triangle,
+    inverse_logit,
 )
 from cipark_sd.arrays import Array
 
@@ -221,60 +222,49 @@ class HalfCauchy(Prior, name="half-cauchy", natural="log", positive=("scale",)):
         return HalfCauchyShape.of(0.0, self.scale)
 
 
+def _zero(values: Array) -> Array:
+    return np.zeros(np.shape(values))
+
+
+#: To each scale; back; the logarithm of the slope of the way back, and that one's slope, both by the value.
+_TO: Mapping[Scale, Callable[[Array], Array]] = {
+    "identity": np.asarray,
+    "log": np.log,
+    "logit": lambda values: np.log(values) - np.log1p(-values),
+}
+_BACK: Mapping[Scale, Callable[[Array], Array]] = {"identity": np.asarray, "log": np.exp, "logit": inverse_logit}
+_LOG_SLOPE: Mapping[Scale, Callable[[Array], Array]] = {
+    "identity": _zero,
+    "log": np.log,
+    "logit": lambda values: np.log(values) + np.log1p(-values),
+}
+_SLOPE_OF_LOG: Mapping[Scale, Callable[[Array], Array]] = {
+    "identity": _zero,
+    "log": lambda values: np.ones(np.shape(values)),
+    "logit": lambda values: 1 - 2 * values,
+}
+
+
 def to_scale(values: Array, scale: Scale) -> Array:
     """``values`` on ``scale``; the ends of the scale become infinite."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        match scale:
-            case "identity":
-                return np.asarray(values, dtype=float)
-            case "log":
-                return np.asarray(np.log(values))
-            case "logit":
-                return np.asarray(np.log(values) - np.log1p(-np.asarray(values)))
-            case _:
-                assert_never(scale)
+        return np.asarray(_TO[scale](np.asarray(values, dtype=float)))
 
 
 def from_scale(scaled: Array, scale: Scale) -> Array:
     """The values whose image under :func:`to_scale` is ``scaled``."""
-    from scipy.special import expit
-
-    match scale:
-        case "identity":
-            return np.asarray(scaled, dtype=float)
-        case "log":
-            return np.asarray(np.exp(scaled))
-        case "logit":
-            return np.asarray(expit(scaled))
-        case _:
-            assert_never(scale)
+    return np.asarray(_BACK[scale](np.asarray(scaled, dtype=float)))
 
 
 def log_jacobian(values: Array, scale: Scale) -> Array:
     """``log |d value / d scaled|``, which turns a density of the value into one of the scaled value."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        match scale:
-            case "identity":
-                return np.zeros(np.shape(values))
-            case "log":
-                return np.asarray(np.log(values))
-            case "logit":
-                return np.asarray(np.log(values) + np.log1p(-np.asarray(values)))
-            case _:
-                assert_never(scale)
+        return np.asarray(_LOG_SLOPE[scale](np.asarray(values)))
 
 
 def log_jacobian_slope(values: Array, scale: Scale) -> Array:
     """Derivative of :func:`log_jacobian` by the scaled value."""
-    match scale:
-        case "identity":
-            return np.zeros(np.shape(values))
-        case "log":
-            return np.ones(np.shape(values))
-        case "logit":
-            return np.asarray(1 - 2 * values)
-        case _:
-            assert_never(scale)
+    return np.asarray(_SLOPE_OF_LOG[scale](np.asarray(values)))
 
 
 @dataclass(frozen=True, eq=False)

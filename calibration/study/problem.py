@@ -22,14 +22,7 @@ from calibration.study.cumulative import warn_of_levels
 from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
 from calibration.study.events import read_events, unused_events
-from calibration.study.groups import (
-    Group,
-    differing_names,
-    held_by,
-    observed_in_groups,
-    read_groups,
-    with_groups,
-)
+from calibration.study.groups import Group, differing_names, held_by, observed_in_groups, read_groups, with_groups
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace

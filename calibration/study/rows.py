@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import cast
 
 from calibration.study.calendar import Calendar
+from calibration.study.library import shipped_studies
 from calibration.study.observations import Use
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
-from cipark_sd.inputs import lines_of
+from cipark_sd.inputs import beneath, lines_of
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
 
@@ -232,3 +233,26 @@ class _Table:
             errors.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
         self.section.problems += errors
         return None if errors else row
+
+
+def table_folder(section: Section, folder: Path) -> Path | None:
+    """The folder of an observation's table: that of the study of the package which it names, else its own."""
+    if "study" not in section:
+        return folder
+    name, shipped = section.text("study"), shipped_studies()
+    if name not in shipped:
+        section.problems.append(
+            UnknownName(name, list(shipped), kind="study of the package", where=section.at("study"))
+        )
+    return shipped.get(name)
+
+
+def located(section: Section, folder: Path | None, table: str, allow_files: Sequence[Path]) -> Path | None:
+    """Where the table lies; None, with the problem noted, where it may not be read."""
+    if folder is None:
+        return None
+    try:
+        return beneath(folder, table, allow_files, where=section.where)
+    except CiparkError as problem:
+        section.problems.append(problem)
+        return None

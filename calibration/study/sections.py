@@ -9,15 +9,7 @@ from typing import Literal
 
 from calibration.study.calendar import UNITS, Calendar
 from calibration.study.parameters import AIMS, Parameter, Target
-from calibration.study.priors import (
-    FAMILIES,
-    Beta,
-    LogitNormal,
-    Prior,
-    Scale,
-    Uniform,
-    distribution,
-)
+from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from calibration.study.time_units import unit_of
 from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.frontends.model_file import read_model
@@ -128,14 +120,7 @@ def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Param
     target = section.choice("target", TARGETS, "model")
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
-    lower, upper = -math.inf, math.inf
-    bounds = section.raw("bounds")
-    if bounds is not None:
-        match bounds:
-            case [int() | float() as low, int() | float() as high] if low < high:
-                lower, upper = float(low), float(high)
-            case _:
-                section.wrong("bounds", "[low, high] with low below high")
+    lower, upper = section.ends("bounds", (-math.inf, math.inf))
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, prior.natural if prior else "identity")

@@ -23,6 +23,11 @@ def _special() -> Any:
     return special
 
 
+def inverse_logit(values: Array) -> Array:
+    """``1 / (1 + exp(-x))``."""
+    return np.asarray(_special().expit(values))
+
+
 @dataclass(frozen=True, eq=False)
 class Shape(ABC):
     """A standard distribution, moved by its ``location`` and stretched by its ``width``; asked within its support."""

@@ -11,8 +11,7 @@ from calibration.study.events import Event
 from calibration.study.kinds import numbers, splits
 from calibration.study.kinds.base import KINDS
 from calibration.study.observations import Observation, Use
-from calibration.study.rows import USES, read_rows
-from calibration.study.tables import located, table_folder
+from calibration.study.rows import USES, located, read_rows, table_folder
 from cipark_sd.section import Section
 
 #: The files of the kinds; a class enters itself into the table of kinds.

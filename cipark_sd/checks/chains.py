@@ -17,8 +17,8 @@ from cipark_sd.checks.outcome import Finding
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.model.expr import Binary, Const, Expr, Ref
+from cipark_sd.model.links import terms
 from cipark_sd.model.model import Model
-from cipark_sd.model.net_flow import terms
 from cipark_sd.model.variables import Stock, StockPiece
 
 #: Roundings over a run, as a share of the largest amount in the chain and of what moves in a step.

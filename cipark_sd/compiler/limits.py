@@ -19,8 +19,8 @@ from typing import TypeVar, cast
 from cipark_sd.compiler.functions.slats import NAME as SLATS
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, children, references
+from cipark_sd.model.links import terms
 from cipark_sd.model.model import Model
-from cipark_sd.model.net_flow import terms
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
 
 _M = TypeVar("_M", bound=Model)

@@ -6,8 +6,8 @@ stock's own subscripts, those variables are the flows; otherwise one flow of its
 
 from dataclasses import dataclass
 
+from cipark_sd.model.links import terms as signed
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.net_flow import terms as signed
 from cipark_sd.model.variables import Auxiliary, Constant, Stock, kind
 
 

@@ -101,14 +101,14 @@ def _changes(entry: str, model: Model, names: Names, where: str) -> dict[str, Ov
         cursor = Cursor(words, heading.start)
         if heading.kind == "(":
             points = table(cursor)
-            _end(cursor)
+            cursor.end("the end of the entry")
             return {heading.label: points}
         values = [number(cursor)]
         while cursor.token in (",", ";"):
             cursor.at += 1
             if cursor.token:
                 values.append(number(cursor))
-        _end(cursor)
+        cursor.end("the end of the entry")
     except SyntaxProblem as problem:
         expected = f"NAME = number or NAME(points) ({problem.reason})"
         raise InvalidValue("the entry", " ".join(entry.split()), expected, where=where) from None
@@ -130,8 +130,3 @@ def _by_element(heading: EquationHead, values: Sequence[float], model: Model, wh
         raise InvalidValue(f"the values of {heading.label!r}", list(values), f"1 or {len(places)} numbers", where=where)
     every = list(values) * (len(places) if len(values) == 1 else 1)
     return {f"{heading.name}[{','.join(at)}]": value for at, value in zip(places, every, strict=True)}
-
-
-def _end(cursor: Cursor) -> None:
-    if cursor.token:
-        raise cursor.unexpected("the end of the entry")

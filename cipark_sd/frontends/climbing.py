@@ -4,9 +4,9 @@ A language gives the tokens and says what its atoms are; how operators bind is o
 tokens of the form ``:AND:`` in either language.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar, get_args
 
 from cipark_sd.compiler.functions.registry import read
 from cipark_sd.compiler.functions.row import Reading, WrongCall
@@ -16,6 +16,7 @@ from cipark_sd.naming import canonical
 
 #: Deeper nesting than this no model needs; the passes behind the parser go down by recursion.
 DEEPEST = 300
+T = TypeVar("T")
 
 
 class SyntaxProblem(Exception):
@@ -64,6 +65,18 @@ class Cursor:
             return True
         return False
 
+    def end(self, expected: str) -> None:
+        """Refuse what stands behind the last thing that was read."""
+        if self.token:
+            raise self.unexpected(expected)
+
+    def listed(self, read: "Callable[[Cursor], T]") -> list[T]:
+        """One thing or several with commas between them."""
+        things = [read(self)]
+        while self.accept(","):
+            things.append(read(self))
+        return things
+
     def unexpected(self, expected: str) -> SyntaxProblem:
         """What to raise where something else was expected."""
         token = " ".join(self.token.split())
@@ -71,6 +84,17 @@ class Cursor:
             token = token.strip(":")
         complaint = f"{token!r} is not expected here" if token else "it ends too early"
         return SyntaxProblem(self.at, f"{complaint}; expected {expected}")
+
+
+def binding(levels: Mapping[int, str]) -> dict[str, tuple[int, Operator]]:
+    """For each operator's token how closely it binds, and what it is; of the tokens of each level.
+
+    >>> binding({1: ":OR:", 5: "+ -"})["-"]
+    (5, '-')
+    """
+    words: dict[str, Operator] = {":OR:": "or", ":AND:": "and", "//": "/", ":MOD:": "/"}
+    words |= {operator: operator for operator in get_args(Operator)}
+    return {token: (level, words[token]) for level, tokens in levels.items() for token in tokens.split()}
 
 
 class Climber:

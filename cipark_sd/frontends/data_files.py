@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.frontends import vdf
-from cipark_sd.frontends.externals import read_tagged, tags_of
-from cipark_sd.frontends.file_state import series_bytes, with_contents
+from cipark_sd.frontends.external_files import series_bytes, with_contents
+from cipark_sd.frontends.externals import read_externals, tags_of
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
@@ -53,7 +53,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
     tables = [Path(file) for file in files if not str(file).startswith("?")]
     contents, problems = [series_bytes(file, where=where) for file in tagged.values()], list[CiparkError]()
     if tagged:
-        model = read_tagged(model, tagged)
+        model = read_externals(model, tagged)
     points: _Points = {}
     n_subscripts = {variable.name: len(variable.dims) for variable in model.series}
     if tables and not n_subscripts:

@@ -6,11 +6,12 @@ here first.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from cipark_sd.errors import CiparkError, ModelFileError, raise_all
-from cipark_sd.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
-from cipark_sd.model.model import Macro
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, ModelFileError, collected, raise_all
+from cipark_sd.inputs import MODEL_LIMIT, TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.model.model import Macro, digest_of
 from cipark_sd.model.variables import External, ExternalPiece, TablePiece, Variable
 
 
@@ -93,10 +94,7 @@ def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> 
     """
     problems: list[CiparkError] = []
     for file in files:
-        try:
-            located(path, file, allowed)
-        except CiparkError as problem:
-            problems.append(problem)
+        collected(problems, partial(located, path, file, allowed))
     raise_all(str(path), problems)
 
 
@@ -112,3 +110,44 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
         target = located(path, file, allowed)
         if target.is_file():
             yield read_bytes(target, TABLE_LIMIT)
+
+
+VENSIM_SUFFIXES = (".mdl",)
+XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
+
+
+def with_contents(digest: str, contents: Sequence[bytes]) -> str:
+    """The digest of a model together with what the files hold that its data variables were given."""
+    return digest_of(digest.encode(), *contents) if contents else digest
+
+
+def series_bytes(file: Path, *, where: str) -> bytes:
+    """What a table with values of data variables holds.
+
+    Raises
+    ------
+    InvalidValue
+        When there is none, or it cannot be read.
+    """
+    try:
+        return read_bytes(file, TABLE_LIMIT)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(file, where=where) from None
+    except OSError as problem:
+        raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
+
+
+def model_bytes(path: Path) -> bytes:
+    """What a model file holds.
+
+    Raises
+    ------
+    ModelFileError
+        When it cannot be read: a folder, a pipe, a device, a file beyond all size.
+    """
+    try:
+        return read_bytes(path, MODEL_LIMIT)
+    except IsADirectoryError:
+        raise ModelFileError(path, "is a folder, not a model file") from None
+    except OSError as problem:
+        raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None

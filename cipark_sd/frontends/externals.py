@@ -6,13 +6,14 @@ The reading is PySD's own, so that addresses, named ranges and missing values me
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
+from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, collected, raise_all
 from cipark_sd.frontends.external_files import check_separator, external_names, located
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
@@ -21,8 +22,14 @@ from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup,
 _InFiles = Constant | Lookup | Series
 
 
-def read_externals(model: Model) -> Model:
+def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Model:
     """``model`` with numbers, tables and series in the place of the files they stand in.
+
+    Parameters
+    ----------
+    model : Model
+    tags : mapping of str to Path, optional
+        Read what stands behind these tags alone, each a file that the user named.
 
     Raises
     ------
@@ -30,13 +37,9 @@ def read_externals(model: Model) -> Model:
         When a file, sheet or cell cannot be read.
     """
     problems: list[CiparkError] = []
-    variables: list[Variable] = []
-    for variable in model.variables:
-        try:
-            variables.append(_read(model, variable))
-        except CiparkError as problem:
-            problems.append(problem)
+    read = [collected(problems, partial(_read, model, variable, tags)) for variable in model.variables]
     raise_all(model.name, problems)
+    variables = [variable for variable in read if variable is not None]
     if all(new is old for new, old in zip(variables, model.variables, strict=True)):
         return model
     return replace(model, variables=tuple(variables))
@@ -48,25 +51,7 @@ def tags_of(model: Model) -> list[str]:
     return [name for name in names if name.startswith("?")]
 
 
-def read_tagged(model: Model, tags: Mapping[str, Path]) -> Model:
-    """``model`` with what stands behind these tags, each a file that the user named.
-
-    Raises
-    ------
-    EquationError, Problems
-    """
-    problems: list[CiparkError] = []
-    variables: list[Variable] = []
-    for variable in model.variables:
-        try:
-            variables.append(_read(model, variable, tags))
-        except CiparkError as problem:
-            problems.append(problem)
-    raise_all(model.name, problems)
-    return replace(model, variables=tuple(variables))
-
-
-def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None = None) -> Variable:
+def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> Variable:
     """A variable with the numbers of all its files, or of those with these tags alone."""
 
     def source_of(piece: Piece | TablePiece | ExternalPiece) -> External | None:

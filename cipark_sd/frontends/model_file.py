@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cipark_sd.errors import ModelFileError, UnusableInput
 from cipark_sd.frontends.data_files import with_series
-from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
+from cipark_sd.frontends.external_files import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
 from cipark_sd.library import located
 from cipark_sd.model.model import Model
 

@@ -39,21 +39,8 @@ from cipark_sd.model.variables import (
 from cipark_sd.naming import bare
 
 #: How strongly operators bind; a sign stands between ``*`` and ``^``.
-_STRENGTH: Mapping[str, int] = {
-    "or": 1,
-    "and": 2,
-    "=": 3,
-    "<>": 3,
-    "<": 3,
-    "<=": 3,
-    ">": 3,
-    ">=": 3,
-    "+": 4,
-    "-": 4,
-    "*": 5,
-    "/": 5,
-    "^": 7,
-}
+_LEVELS = {1: "or", 2: "and", 3: "= <> < <= > >=", 4: "+ -", 5: "* /", 7: "^"}
+_STRENGTH = {operator: level for level, operators in _LEVELS.items() for operator in operators.split()}
 #: What Vensim calls a reading of a table that is not the table's own.
 READINGS: Mapping[TableReading, str] = {
     "interpolate": "LOOKUP",
@@ -175,9 +162,8 @@ class _Printer:
         if function in ("smooth", "delay") and len(arguments) == 4 and arguments[3] in (Const(1.0), Const(3.0)):
             order = number(arguments[3].value) if isinstance(arguments[3], Const) else ""
             own_start = arguments[2] != arguments[0]
-            shown = (
-                f"{function.upper()}{'' if (function, order) == ('smooth', '1') else order}{'I' if own_start else ''}"
-            )
+            order = "" if (function, order) == ("smooth", "1") else order
+            shown = f"{function.upper()}{order}{'I' if own_start else ''}"
             arguments = arguments[: 3 if own_start else 2]
         else:
             shown = function.removeprefix("xmile_").replace("_", " ").upper()

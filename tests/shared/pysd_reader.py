@@ -10,7 +10,7 @@ from pysd_parse import parsed_vensim, parsed_xmile
 from pysd_xmile import completed, declared_dimensions
 
 from cipark_sd.errors import ModelFileError
-from cipark_sd.frontends.file_state import VENSIM_SUFFIXES, model_bytes
+from cipark_sd.frontends.external_files import VENSIM_SUFFIXES, model_bytes
 from cipark_sd.frontends.vensim.encoding import decoded
 from cipark_sd.frontends.vensim.reader import vensim_method, vensim_synonyms
 from cipark_sd.frontends.xmile.reader import xmile_groups, xmile_method, xmile_synonyms

@@ -2,12 +2,15 @@
 
 import functools
 import operator
+import tempfile
 from pathlib import Path
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
 from calibration.commands.play.request import Request, Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.basis import UNSEEN
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import split_names, variable_names
 from cipark_sd.console import busy
@@ -16,6 +19,7 @@ from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import located
+from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
@@ -101,3 +105,36 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
             allow_files=settings.allow_files,
         )
     )
+
+
+def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
+    """Write the page of a fit into its output folder, which has ``fit.json`` and, after a posterior, ``draws.nc``.
+
+    Raises
+    ------
+    CiparkError
+        Where the model has what a page cannot run, or nothing that moves what was observed.
+    """
+    path = folder / PLAYER
+    # a page of another fit is none of this one
+    path.unlink(missing_ok=True)
+    write_text(path, player_of(problem, folder, seed))
+
+
+def player_of(
+    problem: CalibrationProblem, folder: Path, seed: int, variables: tuple[str, ...] = (), levers: tuple[str, ...] = ()
+) -> str:
+    """The page of the fit in a folder.
+
+    Raises
+    ------
+    CiparkError
+        As :func:`write_player`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Request(problem.folder, Path(scratch), variables, levers, seed=seed, fit=folder)
+        contents = contents_of_study(request, problem)
+        basis = contents.structures[0].basis
+        if basis is not None and basis.origin in UNSEEN:
+            raise InvalidValue("the fit", str(folder), "one of this study as it is now", where="player")
+        return render(contents)

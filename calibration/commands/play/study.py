@@ -1,7 +1,7 @@
 """What a page shows of a study: levers of its policies or its fit, draws of its posterior, and what was counted."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,32 +10,32 @@ import numpy as np
 from calibration.assess.drawn_predictions import DRAWS, quantiles, thinned
 from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
-from calibration.commands.play.starts import start_of, with_starts
 from calibration.for_analyses.draws import rivals_in
-from calibration.for_analyses.fit_at_hand import posterior_in
 from calibration.for_analyses.optima import misfit_of, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
-from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior
+from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
 from calibration.likelihood.posterior import On
 from calibration.likelihood.predicted import all_reported
 from calibration.readings.reporting import Reporting
-from calibration.study.levels import course_of, dated_levels
 from calibration.study.library import STUDIES
-from calibration.study.observations import ReadQuantity
+from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import InvalidValue, ModelFileError
+from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
-from cipark_sd.model.model import Model
+from cipark_sd.model.expr import Const, Ref
+from cipark_sd.model.model import Model, digest_of
+from cipark_sd.model.variables import Constant, Piece, Stock
+from cipark_sd.naming import canonical, one_name
 from cipark_sd.optional import attempt
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure, Waiting
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
@@ -403,3 +403,39 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
     # a stock and its start are spelt alike
     at_start = override_key(title) != override_key(name)
     return Lever(f"{title} at the start" if at_start else title, (name,), ends[0], ends[1])
+
+
+def start_of(model: Model, name: str) -> str:
+    """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
+    variable = model.by_name.get(split_key(override_key(name))[0])
+    return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
+
+
+def with_starts(model: Model, names: Iterable[str]) -> Model:
+    """The model in which the starts of the stocks among ``names`` are constants, spelt as the stocks are.
+
+    A run that sets such a constant is that of a run which sets the start of the stock, bit for bit.
+
+    Raises
+    ------
+    UnsupportedFeature
+        For a stock with subscripts.
+    """
+    started = dict.fromkeys(split_key(override_key(name))[0] for name in names)
+    stocks = [variable for name in started if isinstance(variable := model.by_name.get(name), Stock)]
+    for stock in stocks:
+        if stock.dims:
+            raise UnsupportedFeature(
+                "a start that was fitted, with subscripts",
+                variable=stock.label,
+                where="play",
+                alternative="give the start by a constant and fit that",
+            )
+        constant = start_of(model, stock.name)
+        pieces = tuple(replace(piece, initial=Ref(constant)) for piece in stock.pieces)
+        variables = [replace(stock, pieces=pieces) if v.name == stock.name else v for v in model.variables]
+        # what it is in the file is not asked: each run sets it
+        start = Constant(name=constant, label=stock.label, units=stock.units, pieces=(Piece(Const(0.0)),))
+        digest = digest_of(model.digest.encode(), constant.encode())
+        model = replace(model, variables=(*variables, start), digest=digest)
+    return model

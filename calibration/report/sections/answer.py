@@ -1,6 +1,6 @@
 """The first screen of the page: the finding, its figure, what is known, not known and assumed, and one line of limits.
 
-The console ends with the same lines (:mod:`calibration.report.console`).
+The console ends with the same lines (:mod:`calibration.report.output`).
 """
 
 import math

@@ -5,10 +5,11 @@ The right side of an equation stays tokens: which names are tables is known only
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS
-from cipark_sd.frontends.vensim.ranges import ToRange
+from cipark_sd.frontends.vensim.ranges import Range, ToRange
 from cipark_sd.frontends.vensim.tokens import is_name
 from cipark_sd.naming import plain_label
 
@@ -21,17 +22,6 @@ _KEYWORDS = {
 _NUMBERED = re.compile(r"(.*?)(\d+)$")
 #: More than any numbering has, and few enough to read.
 _MOST_DIGITS = 18
-
-
-@dataclass(frozen=True, slots=True)
-class RangeHead:
-    """``Region: north, south -> Target``, ``Second <-> First`` or a range that stands in a file."""
-
-    label: str
-    members: tuple[str, ...] = ()
-    copied: str = ""
-    external: tuple[str, ...] = ()
-    mappings: tuple[ToRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +54,7 @@ class TextHead:
     text: str
 
 
-Head = RangeHead | EquationHead | RealityCheck | TextHead
+Head = Range | EquationHead | RealityCheck | TextHead
 
 
 def head(tokens: list[str], names: Names) -> Head:
@@ -84,16 +74,14 @@ def head(tokens: list[str], names: Names) -> Head:
         return _range(plain_label(label), cursor)
     if cursor.accept("<->"):
         copied = _name(cursor, "the range that is repeated")
-        _end(cursor)
-        return RangeHead(plain_label(label), copied=copied)
+        cursor.end("the end of the entry")
+        return Range(plain_label(label), copied=copied)
     subscripts: tuple[str, ...] = ()
     exceptions: list[tuple[str, ...]] = []
     if cursor.token == "[":
         subscripts = _bracket(cursor, names)
         if cursor.accept(":EXCEPT:"):
-            exceptions.append(_bracket(cursor, names))
-            while cursor.accept(","):
-                exceptions.append(_bracket(cursor, names))
+            exceptions = cursor.listed(lambda at: _bracket(at, names))
     named = (plain_label(label), names[label])
     right = (subscripts, tuple(exceptions))
     if cursor.token in (":THE CONDITION:", ":TEST INPUT:"):
@@ -104,7 +92,7 @@ def head(tokens: list[str], names: Names) -> Head:
         if text[:1] != "'" or subscripts:
             raise cursor.unexpected("a text in single quotes, of a variable without subscripts")
         cursor.at += 1
-        _end(cursor)
+        cursor.end("the end of the entry")
         return TextHead(names[label], text[1:-1])
     if keyword:
         cursor.at += 1
@@ -128,36 +116,23 @@ def _name(cursor: Cursor, expected: str) -> str:
     return plain_label(token)
 
 
-def _end(cursor: Cursor) -> None:
-    if cursor.token:
-        raise cursor.unexpected("the end of the entry")
-
-
 def _bracket(cursor: Cursor, names: Names) -> tuple[str, ...]:
     cursor.take("[")
-    subscripts = [names[_name(cursor, "a subscript range or an element")]]
-    while cursor.accept(","):
-        subscripts.append(names[_name(cursor, "a subscript range or an element")])
+    labels = cursor.listed(lambda at: _name(at, "a subscript range or an element"))
     cursor.take("]", in_words="',' or ']'")
-    return tuple(subscripts)
+    return tuple(names[label] for label in labels)
 
 
-def _range(label: str, cursor: Cursor) -> RangeHead:
-    members: list[str] = []
+def _range(label: str, cursor: Cursor) -> Range:
+    members: list[list[str]] = []
     external: tuple[str, ...] = ()
     if is_name(cursor.token) and cursor.tokens[cursor.at + 1 : cursor.at + 2] == ["("]:
         external = _external(cursor)
     else:
-        members += _members(cursor)
-        while cursor.accept(","):
-            members += _members(cursor)
-    mappings: list[ToRange] = []
-    if cursor.accept("->"):
-        mappings.append(_mapping(cursor))
-        while cursor.accept(","):
-            mappings.append(_mapping(cursor))
-    _end(cursor)
-    return RangeHead(label, tuple(members), external=external, mappings=tuple(mappings))
+        members = cursor.listed(_members)
+    mappings = cursor.listed(_mapping) if cursor.accept("->") else []
+    cursor.end("the end of the entry")
+    return Range(label, tuple(chain(*members)), external=external, mappings=tuple(mappings))
 
 
 def _external(cursor: Cursor) -> tuple[str, ...]:
@@ -204,8 +179,6 @@ def _mapping(cursor: Cursor) -> ToRange:
         return ToRange(_name(cursor, "the range that is mapped to"))
     target = _name(cursor, "the range that is mapped to")
     cursor.take(":")
-    members = [_name(cursor, "an element of the range that is mapped to")]
-    while cursor.accept(","):
-        members.append(_name(cursor, "an element of the range that is mapped to"))
+    members = cursor.listed(lambda at: _name(at, "an element of the range that is mapped to"))
     cursor.take(")")
     return ToRange(target, tuple(members))

@@ -5,14 +5,14 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 262144, ``-2^2`` is -4 and ``:NOT: a > b`` negates the comparison.
 """
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from cipark_sd.compiler.functions.registry import IN_VENSIM
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.frontends.vensim.tokens import is_name, is_number
-from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Operator, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Grid, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
@@ -44,21 +44,9 @@ class Reader(Climber):
         Canonical names that stand for tables: ``name(x)`` applies them.
     """
 
-    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
-        ":OR:": (_OR, "or"),
-        ":AND:": (_AND, "and"),
-        "=": (_COMPARISON, "="),
-        "<>": (_COMPARISON, "<>"),
-        "<": (_COMPARISON, "<"),
-        "<=": (_COMPARISON, "<="),
-        ">": (_COMPARISON, ">"),
-        ">=": (_COMPARISON, ">="),
-        "+": (_SUM, "+"),
-        "-": (_SUM, "-"),
-        "*": (_PRODUCT, "*"),
-        "/": (_PRODUCT, "/"),
-        "^": (_POWER, "^"),
-    }
+    binary = binding(
+        {_OR: ":OR:", _AND: ":AND:", _COMPARISON: "= <> < <= > >=", _SUM: "+ -", _PRODUCT: "* /", _POWER: "^"}
+    )
     negation, sign, power, unchained = _NOT, _SIGN, _POWER, _COMPARISON
 
     def __init__(self, names: Names, lookups: Collection[str]) -> None:
@@ -116,9 +104,7 @@ class Reader(Climber):
         cursor.take("(")
         if cursor.accept(")"):
             return ()
-        arguments = [self.nested(cursor)]
-        while cursor.accept(","):
-            arguments.append(self.nested(cursor))
+        arguments = cursor.listed(self.nested)
         if cursor.token == ":":
             self._further_results(cursor, function, tuple(arguments))
         if cursor.token == "":
@@ -157,9 +143,7 @@ class Reader(Climber):
     def subscripts(self, cursor: Cursor) -> tuple[str, ...]:
         """``[a, b!]`` in canonical names, the mark of a sum kept."""
         cursor.take("[")
-        subscripts = [self.subscript(cursor)]
-        while cursor.accept(","):
-            subscripts.append(self.subscript(cursor))
+        subscripts = cursor.listed(self.subscript)
         cursor.take("]", in_words="',' or ']'")
         return tuple(subscripts)
 
@@ -206,11 +190,7 @@ def drawn_range(cursor: Cursor) -> None:
     """``[(xmin, ymin)-(xmax, ymax), (x, y), …]``: pairs of numbers, of which nothing is kept."""
     cursor.take("[")
     while True:
-        cursor.take("(", in_words="a point (x, y) of the table's range")
-        number(cursor)
-        cursor.take(",")
-        number(cursor)
-        cursor.take(")")
+        _point(cursor, "a point (x, y) of the table's range")
         if cursor.token not in ("-", ","):
             break
         cursor.at += 1
@@ -219,22 +199,73 @@ def drawn_range(cursor: Cursor) -> None:
 
 def _pairs(cursor: Cursor) -> list[tuple[float, float]]:
     points = []
-    while cursor.accept("("):
-        x = number(cursor)
-        cursor.take(",")
-        points.append((x, number(cursor)))
-        cursor.take(")")
+    while cursor.token == "(":
+        points.append(_point(cursor))
         cursor.accept(",")
     return points
 
 
+def _point(cursor: Cursor, in_words: str = "") -> tuple[float, float]:
+    cursor.take("(", in_words=in_words)
+    x = number(cursor)
+    cursor.take(",")
+    y = number(cursor)
+    cursor.take(")")
+    return x, y
+
+
 def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
-    numbers = [number(cursor)]
-    while cursor.accept(","):
-        numbers.append(number(cursor))
+    numbers = cursor.listed(number)
     half = len(numbers) // 2
     if 2 * half != len(numbers) or half < 2:
         raise SyntaxProblem(
             opened, f"a table of {len(numbers)} numbers is neither points (x, y) nor x, … and then y, …"
         )
     return list(zip(numbers[:half], numbers[half:], strict=True))
+
+
+def literal_array(cursor: Cursor, text: str) -> Grid | None:
+    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else."""
+    tokens = cursor.tokens
+    if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
+        return _tabbed(text, cursor.at)
+    remaining = tokens[cursor.at :]
+    if "," not in remaining and ";" not in remaining:
+        return None
+    start = cursor.at
+    try:
+        rows = [[number(cursor)]]
+    except SyntaxProblem:
+        cursor.at = start
+        return None
+    if cursor.token not in (",", ";"):
+        cursor.at = start
+        return None
+    while cursor.token:
+        if cursor.accept(";"):
+            if not cursor.token:
+                break
+            rows.append([])
+        elif not cursor.accept(","):
+            raise cursor.unexpected("',', ';' or the end of the equation")
+        rows[-1].append(number(cursor))
+    return _grid(rows, start)
+
+
+def _tabbed(text: str, at: int) -> Grid:
+    body = text.partition("(")[2].rpartition(")")[0]
+    lines = [line.replace("\\t", " ").split() for line in body.splitlines()]
+    rows = [line for line in lines if line]
+    try:
+        return _grid([[float(cell) for cell in row] for row in rows], at)
+    except ValueError as problem:
+        raise SyntaxProblem(at, f"TABBED ARRAY holds numbers only: {problem}") from None
+
+
+def _grid(rows: Sequence[Sequence[float]], at: int) -> Grid:
+    if len({len(row) for row in rows}) != 1:
+        raise SyntaxProblem(at, "the rows of the array differ in length")
+    width = len(rows[0])
+    values = tuple(value for row in rows for value in row)
+    # a single row or column is a list
+    return Grid(values, (len(values),) if len(rows) == 1 or width == 1 else (len(rows), width))

@@ -10,6 +10,8 @@ from cipark_sd.frontends.external_files import in_any_case
 from cipark_sd.model.model import Dimension
 from cipark_sd.naming import canonical, plain_label
 
+_WITHIN_ITSELF = "contains itself; every name means one thing"
+
 
 @dataclass(frozen=True, slots=True)
 class ToRange:
@@ -21,18 +23,22 @@ class ToRange:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A definition of a range as it stands in the file.
+    """A definition of a range as it stands in the file: ``Region: north, south -> Target`` or ``Second <-> First``.
 
     ``members`` are labels of elements or of other ranges; ``copied`` names the range that this one repeats;
     ``external`` holds file, tab, first cell, last cell and prefix of a range that stands in a spreadsheet.
     """
 
     label: str
-    where: str
     members: tuple[str, ...] = ()
     copied: str = ""
     external: tuple[str, ...] = ()
     mappings: tuple[ToRange, ...] = ()
+    where: str = ""
+
+    def wrong(self, reason: str) -> EquationError:
+        """What to say of it."""
+        return EquationError(self.where, plain_label(self.label), reason)
 
 
 @dataclass
@@ -57,9 +63,7 @@ class _Ranges:
             return self.elements[name]
         definition = self.defined[name]
         if name in inside:
-            raise EquationError(
-                definition.where, plain_label(definition.label), "contains itself; every name means one thing"
-            )
+            raise definition.wrong(_WITHIN_ITSELF)
         if definition.external:
             members = self._from_file(definition)
         elif definition.copied:
@@ -73,11 +77,7 @@ class _Ranges:
             for member in definition.members:
                 spelled = canonical(member)
                 if spelled == name:
-                    raise EquationError(
-                        definition.where,
-                        plain_label(definition.label),
-                        "contains itself; every name means one thing",
-                    )
+                    raise definition.wrong(_WITHIN_ITSELF)
                 listed += self.flat(spelled, (*inside, name)) if spelled in self.defined else (spelled,)
             members = tuple(listed)
         self.elements[name] = members
@@ -107,7 +107,7 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
         for label in (*definition.members, *([definition.copied] if definition.copied else [])):
             ranges.spell(label)
         if name in ranges.defined:
-            problems.append(EquationError(definition.where, plain_label(definition.label), "is defined twice"))
+            problems.append(definition.wrong("is defined twice"))
         ranges.defined[name] = definition
     made: list[Dimension] = []
     for name, definition in ranges.defined.items():

@@ -13,7 +13,7 @@ from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.vensim.definitions import EquationHead, RangeHead, RealityCheck, TextHead, head
+from cipark_sd.frontends.vensim.definitions import EquationHead, RealityCheck, TextHead, head
 from cipark_sd.frontends.vensim.encoding import MASK, decoded
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
@@ -26,14 +26,7 @@ from cipark_sd.model.variables import Auxiliary, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 
 #: Fourth number of Vensim's settings line ``15:``: Euler, RK4 auto, difference, RK2 auto, RK2, RK4.
-_METHODS: Mapping[str, Method] = {
-    "0": "euler",
-    "1": "rk4_auto",
-    "2": "euler",
-    "3": "rk2_auto",
-    "4": "rk2",
-    "5": "rk4",
-}
+_METHODS: Mapping[str, Method] = {"0": "euler", "1": "rk4_auto", "2": "euler", "3": "rk2_auto", "4": "rk2", "5": "rk4"}
 
 
 #: What of a method is otherwise here. Source: Vensim's manual, integration.html.
@@ -210,11 +203,11 @@ class _Section:
             try:
                 heading = head(words, self.names)
             except SyntaxProblem as problem:
-                self._note(entry, words, problem)
+                self.problems.append(self._unreadable(entry, words, problem))
                 continue
             match heading:
-                case RangeHead(label, members, copied, external, mappings):
-                    self.ranges.append(Range(label, self._where(entry.at), members, copied, external, mappings))
+                case Range():
+                    self.ranges.append(replace(heading, where=self._where(entry.at)))
                 case EquationHead(label, name):
                     definition = self.definitions.setdefault(name, Definition(label))
                     definition.equations.append(Equation(entry, heading, words))
@@ -239,8 +232,6 @@ class _Section:
             try:
                 sides = [self._side(equation, reader) for equation in definition.equations]
                 variables.extend(variables_of(definition, sides, made, seconds, self.where, first.group))
-            except _Noted:
-                continue
             except CiparkError as problem:
                 self.problems.append(problem)
         for name, many in Counter(variable.name for variable in variables).items():
@@ -254,20 +245,15 @@ class _Section:
         try:
             return right_side(equation, reader)
         except SyntaxProblem as problem:
-            self._note(equation.entry, equation.tokens, problem)
-            raise _Noted from None
+            raise self._unreadable(equation.entry, equation.tokens, problem) from None
 
     def _where(self, at: int) -> str:
         return f"{self.where}:{self.file.place(at)}"
 
-    def _note(self, entry: Entry, words: Sequence[str], problem: SyntaxProblem) -> None:
+    def _unreadable(self, entry: Entry, words: Sequence[str], problem: SyntaxProblem) -> EquationError:
         at = entry.at + place(entry.equation, problem.index)
         label = plain_label(words[0]) if words else "?"
         reason = f"cannot be read: {problem.reason}"
         if isinstance(problem, TooDeep):
             reason = too_deep(entry.equation) if problem.reason == TOO_DEEP else problem.reason
-        self.problems.append(EquationError(self._where(at), label, reason))
-
-
-class _Noted(Exception):
-    """The problem is in the list already."""
+        return EquationError(self._where(at), label, reason)

@@ -10,8 +10,7 @@ from cipark_sd.frontends.climbing import Cursor, SyntaxProblem
 from cipark_sd.frontends.dimensions import SecondRanges, merged_dimensions
 from cipark_sd.frontends.vensim.definitions import EquationHead
 from cipark_sd.frontends.vensim.entries import Entry
-from cipark_sd.frontends.vensim.expressions import Reader, table
-from cipark_sd.frontends.vensim.lists import literal_array
+from cipark_sd.frontends.vensim.expressions import Reader, literal_array, table
 from cipark_sd.model.expr import (
     MISSING,
     Binary,
@@ -143,8 +142,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
 def _end(cursor: Cursor) -> None:
     if cursor.token == ")":
         raise SyntaxProblem(cursor.at, "')' closes nothing")
-    if cursor.token:
-        raise cursor.unexpected("an operator or the end of the equation")
+    cursor.end("an operator or the end of the equation")
 
 
 def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
@@ -308,36 +306,22 @@ def _series(
 
 def _is_data(side: _Right) -> bool:
     """Whether a right side is data over time: in a file, or missing."""
-    match side:
-        case _Missing() | _Source("data", _):
-            return True
-        case _:
-            return False
+    return isinstance(side, _Missing) or (isinstance(side, _Source) and side.kind == "data")
 
 
 def _is_file(side: _Right) -> bool:
     """Whether a right side is numbers in a file."""
-    match side:
-        case _Source("constants", _):
-            return True
-        case _:
-            return False
+    return isinstance(side, _Source) and side.kind == "constants"
 
 
 def _is_literal(side: _Right) -> bool:
-    match side:
-        case Const() | Grid() | Neg(Const()):
-            return True
-        case _:
-            return False
+    return isinstance(side, Const | Grid) or (isinstance(side, Neg) and isinstance(side.operand, Const))
 
 
 def _literal(side: _Right, span: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> Piece | ExternalPiece:
-    match side:
-        case _Source(_, external):
-            return ExternalPiece(external, span, exceptions)
-        case _:
-            return Piece(cast(Expr, side), span, exceptions)
+    if isinstance(side, _Source):
+        return ExternalPiece(side.external, span, exceptions)
+    return Piece(cast(Expr, side), span, exceptions)
 
 
 def _described(

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from cipark_sd.errors import CiparkError, UnsupportedFeature
+from cipark_sd.compiler.functions.batches import front
+from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import tokens
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 from cipark_sd.naming import canonical, plain_label
 
 #: Names that stand for the same number throughout a run.
@@ -32,7 +34,7 @@ def roles(document: Document, nodes: list[Any]) -> Mapping[str, Role]:
     """
     named = {canonical(node.get("name") or ""): node for node in nodes}
     made: dict[str, Role] = {}
-    conveyors = [n for n in nodes if document.name(n) == "stock" and document.child(n, "conveyor") is not None]
+    conveyors = [node for node in nodes if document.is_stock(node, "conveyor")]
     for stock in conveyors:
         for name in flows_of(document, stock, "inflow"):
             made[name] = Role("enters", stock)
@@ -50,47 +52,43 @@ def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
 def split_outflows(document: Document, stock: Any, named: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The flow at the end and the leaks: marked as such, or all but the first where none is."""
     flows = flows_of(document, stock, "outflow")
-    marked = [name for name in flows if name in named and document.child(named[name], "leak") is not None]
+    marked = [name for name in flows if name in named and document.has(named[name], "leak")]
     leaks = marked or flows[1:]
     return [name for name in flows if name not in leaks], leaks
 
 
 def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterator[CiparkError]:
     """What a conveyor has that is not computed here, each part by its name; ``nodes`` are the model's, by name."""
-    conveyor = document.child(stock, "conveyor")
+    conveyor: Any = document.child(stock, "conveyor")
     label = plain_label(stock.get("name", "conveyor"))
 
     def problem(feature: str) -> CiparkError:
-        where = f"{document.path.name}:{stock.sourceline}"
-        return UnsupportedFeature(feature, variable=label, where=where, alternative=_CHAIN)
+        return document.refused(stock, label, feature, _CHAIN)
 
-    for part in () if conveyor is None else conveyor:
+    for part in conveyor:
         if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
             yield problem(f"a conveyor with <{document.name(part)}>")
-    if conveyor is not None and is_true(conveyor.get("discrete")):
-        waiting = (n for n in nodes.values() if document.name(n) == "stock" and document.child(n, "queue") is not None)
+    if is_true(conveyor.get("discrete")):
+        waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
         queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
         if not set(flows_of(document, stock, "inflow")) <= queued:
             yield problem("a discrete conveyor that something enters which comes from no queue")
-        elif document.child(conveyor, "in_limit") is not None or document.text(stock, "eqn") != "0":
+        elif document.has(conveyor, "in_limit") or document.text(stock, "eqn") != "0":
             yield problem("a discrete conveyor with an inflow limit, or with something on it at the start")
     leaving, leaks = split_outflows(document, stock, nodes)
     if len(leaving) != 1:
         yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
-    exponential = conveyor is not None and is_true(conveyor.get("exponential_leak"))
+    exponential = is_true(conveyor.get("exponential_leak"))
     apart = len({zone(nodes[name])[0] for name in leaks if name in nodes}) > 1
-    if apart and conveyor is not None and is_true(conveyor.get("force_leak_fraction")):
+    if apart and is_true(conveyor.get("force_leak_fraction")):
         yield problem("a conveyor that forces its leak fractions, with zones that begin at different places")
-    for name in leaks:
-        node = nodes.get(name)
-        if node is None:
-            continue
-        if document.child(node, "leak_integers") is not None:
+    for node in (nodes[name] for name in leaks if name in nodes):
+        if document.has(node, "leak_integers"):
             yield problem("a conveyor that leaks whole units")
         if exponential and zone(node) != (0.0, 1.0):
             yield problem("a conveyor that leaks exponentially from a part of it")
         if not is_constant(document, leak_text(document, node), nodes, least=0.0):
-            if conveyor is not None and not is_constant(document, length_of(document, conveyor), nodes):
+            if not is_constant(document, length_of(document, conveyor), nodes):
                 yield problem("a leak fraction that changes on a conveyor whose transit time changes")
             if apart:
                 yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
@@ -104,15 +102,15 @@ def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterato
     conveyed = {
         name
         for node in nodes.values()
-        if document.name(node) == "stock" and document.child(node, "conveyor") is not None
+        if document.is_stock(node, "conveyor")
         for name in flows_of(document, node, "outflow")
     }
     if arrests(document, stock) and not conveyed.isdisjoint(flows_of(document, stock, "inflow")):
         yield problem("a conveyor with <arrest> behind another one, which it would hold up")
-    text = "" if conveyor is None else length_of(document, conveyor)
+    text = length_of(document, conveyor)
     if not text or (_is_number(text) and not float(text) > 0):
         yield problem("a conveyor without a transit time above 0")
-    fifo = conveyor is not None and any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
+    fifo = any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
     if fifo and not is_constant(document, text, nodes):
         yield problem("a transit time that changes on a conveyor on which nothing passes what entered before")
 
@@ -190,10 +188,10 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
         if inside or not _is_name(token) or name in _FIXED:
             continue
         node = nodes.get(name)
-        if node is None or document.name(node) != "aux" or document.child(node, "gf") is not None:
+        if node is None or document.name(node) != "aux" or document.has(node, "gf"):
             return False
         elsewhere = {key: element for key, element in nodes.items() if key != name}
-        parts = [p for p in (node, *document.children(node, "element")) if document.child(p, "eqn") is not None]
+        parts = [p for p in (node, *document.children(node, "element")) if document.has(p, "eqn")]
         if not parts or not all(is_constant(document, document.text(p, "eqn"), elsewhere, least=least) for p in parts):
             return False
     return True
@@ -201,3 +199,78 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
 
 def _is_name(token: str) -> bool:
     return token[:1].isalpha() or token[:1] in ('"', "_")
+
+
+_NOTHING = Const(0.0)
+
+
+def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The queue that each of the outflows of queues leaves, by the flow's canonical name."""
+    stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
+    return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
+
+
+def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Any | None:
+    """The conveyor that a flow enters."""
+    conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+    return next((node for node in conveyors if name in flows_of(document, node, "inflow")), None)
+
+
+class Queue:
+    """A queue of one model of a file.
+
+    Parameters
+    ----------
+    document : Document
+    stock : Element
+    nodes : mapping
+        The elements of the model by name.
+    """
+
+    def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
+        self.document, self.stock, self.nodes = document, stock, nodes
+        self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
+        self.behind = conveyor_behind(document, self.outflows[0], nodes)
+        belt = None if self.behind is None else document.child(self.behind, "conveyor")
+        single = None if belt is None else belt.get("one_at_a_time")
+        self.alone = belt is not None and (single is None or is_true(single))
+        self.whole = belt is not None and is_true(belt.get("batch_integrity"))
+        if self.whole and not self.alone:
+            self._refuse("whole batches of a queue, several at a time", "let the conveyor take one at a time")
+        if self.alone and len(self.inflows) > 1:
+            self._refuse(
+                "batches of several inflows of a queue, one at a time", "let one flow enter, or take several at a time"
+            )
+        for name in self.outflows[1:]:
+            if conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
+                self._refuse(
+                    "a queue with several outflows, of which one enters a conveyor",
+                    "mark all but the first as <overflow/> and let them leave the conveyors alone",
+                )
+
+    def overflows(self, name: str) -> bool:
+        """Whether a flow takes only what others are not let through."""
+        return name in self.nodes and self.document.has(self.nodes[name], "overflow")
+
+    def wish(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
+        """What the first outflow would take if nothing held it."""
+        if self.alone:
+            leaving: Expr = outflows[0]
+            for flow in outflows[1:]:
+                leaving = Binary("+", leaving, flow)
+            return front(entering, stock, leaving)
+        return Call("max", (_NOTHING, Binary("+", Binary("/", stock, Ref("time_step")), entering)))
+
+    def leaving(self, name: str, wish: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
+        """An outflow; ``admitted`` is what a conveyor behind takes of ``wish``."""
+        place = self.outflows.index(name)
+        if place == 0:
+            return If(Binary("<", admitted, wish), _NOTHING, wish) if self.whole else admitted
+        if self.overflows(name) and self.behind is None:
+            return _NOTHING
+        for flow in outflows[:place]:
+            wish = Binary("-", wish, flow)
+        return Call("max", (_NOTHING, wish))
+
+    def _refuse(self, feature: str, alternative: str) -> NoReturn:
+        raise self.document.refused(self.stock, plain_label(self.stock.get("name")), feature, alternative)

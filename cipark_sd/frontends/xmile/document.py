@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.errors import ModelFileError
+from cipark_sd.errors import ModelFileError, UnsupportedFeature
 from cipark_sd.frontends.xml_tree import xml_tree
 
 
@@ -28,6 +28,19 @@ class Document:
     def child(self, node: Any, name: str) -> Any | None:
         """The first child of that name."""
         return next(self.children(node, name), None)
+
+    def has(self, node: Any, *names: str) -> bool:
+        """Whether a node has a child with one of these names."""
+        return next(self.children(node, *names), None) is not None
+
+    def is_stock(self, node: Any, kind: str) -> bool:
+        """Whether a node is a stock of that kind, a conveyor or a queue."""
+        return self.name(node) == "stock" and self.has(node, kind)
+
+    def refused(self, node: Any, label: str, feature: str, alternative: str) -> UnsupportedFeature:
+        """What to say of a part of a variable that is not computed here."""
+        where = f"{self.path.name}:{node.sourceline}"
+        return UnsupportedFeature(feature, variable=label, where=where, alternative=alternative)
 
     def text(self, node: Any, name: str) -> str:
         """The text of the first child of that name, on one line; empty where there is none."""

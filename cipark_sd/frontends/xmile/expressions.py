@@ -7,10 +7,9 @@ From loosest to tightest (XMILE 1.0, section 3.3.1): ``OR``, ``AND``, ``= <>``, 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED, of_arrays
-from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, meant
+from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
 from cipark_sd.model.model import Dimension
@@ -128,23 +127,10 @@ class Scope:
 class Reader(Climber):
     """Expressions of one model of a file."""
 
-    binary: ClassVar[Mapping[str, tuple[int, Operator]]] = {
-        ":OR:": (_OR, "or"),
-        ":AND:": (_AND, "and"),
-        "=": (_EQUALITY, "="),
-        "<>": (_EQUALITY, "<>"),
-        "<": (_ORDER, "<"),
-        "<=": (_ORDER, "<="),
-        ">": (_ORDER, ">"),
-        ">=": (_ORDER, ">="),
-        "+": (_SUM, "+"),
-        "-": (_SUM, "-"),
-        "*": (_PRODUCT, "*"),
-        "/": (_PRODUCT, "/"),
-        "//": (_PRODUCT, "/"),
-        ":MOD:": (_PRODUCT, "/"),
-        "^": (_POWER, "^"),
-    }
+    binary = binding(
+        {_OR: ":OR:", _AND: ":AND:", _EQUALITY: "= <>", _ORDER: "< <= > >=", _SUM: "+ -", _PRODUCT: "* / // :MOD:"}
+        | {_POWER: "^"}
+    )
     negation, sign, power = _SIGN, _SIGN, _POWER
 
     def __init__(self, names: Names, scope: Scope) -> None:
@@ -274,11 +260,7 @@ class Reader(Climber):
         outside, self.reductions = self.reductions, int(summing)
         opened = cursor.at
         cursor.take("(")
-        arguments: list[Expr] = []
-        if cursor.token != ")":
-            arguments.append(self.nested(cursor))
-            while cursor.accept(","):
-                arguments.append(self.nested(cursor))
+        arguments = [] if cursor.token == ")" else cursor.listed(self.nested)
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take(")", in_words="an operator, ',' or ')'")

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cipark_sd.errors import CiparkError, ModelFileError, UnsupportedFeature
+from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.xmile.conveyors import refused
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.modules import KINDS
@@ -41,7 +41,7 @@ def refusals(document: Document) -> Iterator[CiparkError]:
         kind = document.name(holder)
         yield from _parts(document, holder, plain_label(holder.get("name", kind)), _REFUSED[kind])
         if holder.get("filter"):
-            yield _problem(document, holder, holder.get("name", kind), "a macro that is an option filter", "remove it")
+            yield document.refused(holder, holder.get("name", kind), "a macro that is an option filter", "remove it")
         nodes = list(document.children(document.variables(holder), *KINDS, *of_variables))
         named = {canonical(node.get("name") or ""): node for node in nodes}
         for node in nodes:
@@ -54,8 +54,8 @@ def refusals(document: Document) -> Iterator[CiparkError]:
                     tag = document.name(part) if isinstance(part.tag, str) else ""
                     if tag and tag not in _OF_ELEMENTS:
                         feature = f"<{tag}> of a single element of an array"
-                        yield _problem(document, part, label, feature, f"write <{tag}> once, for the whole array")
-            if document.name(node) == "stock" and document.child(node, "conveyor") is not None:
+                        yield document.refused(part, label, feature, f"write <{tag}> once, for the whole array")
+            if document.is_stock(node, "conveyor"):
                 yield from refused(document, node, named)
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"
@@ -68,17 +68,13 @@ def _parts(document: Document, holder: Any, label: str, ways: Mapping[str, str])
 
 
 def _of_part(document: Document, node: Any, label: str, tag: str, ways: Mapping[str, str]) -> CiparkError:
-    return _problem(document, node, label, f"the XMILE part <{tag}>", ways[tag])
-
-
-def _problem(document: Document, node: Any, label: str, feature: str, alternative: str) -> CiparkError:
-    where = f"{document.path.name}:{node.sourceline}"
-    return UnsupportedFeature(feature, variable=label, where=where, alternative=alternative)
+    return document.refused(node, label, f"the XMILE part <{tag}>", ways[tag])
 
 
 def say_settings(document: Document, variables: Sequence[Variable]) -> None:
     """Warn of what Stella keeps beside the equations and uses in a run: values of input devices, imports, stops."""
-    numbers = {v.name: _number(v) for v in variables}
+    pieces = {v.name: v.pieces[0] for v in variables if isinstance(v, Constant)}
+    numbers = {n: p.expr.value for n, p in pieces.items() if isinstance(p, Piece) and isinstance(p.expr, Const)}
     devices = [
         (plain_label(node.get("name", "")), node.get("value", ""))
         for node in document.root.iter()
@@ -88,10 +84,8 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
     if devices:
         named = ", ".join(f"{name} = {value}" for name, value in devices[:_NAMED])
         unnamed = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
-        _say(
-            document,
-            f"its input devices hold {named}{unnamed}; here the equations count (--set 'NAME=VALUE' to change)",
-        )
+        reason = f"its input devices hold {named}{unnamed}; here the equations count"
+        _say(document, f"{reason} (--set 'NAME=VALUE' to change)")
     data = document.child(document.root, "data")
     for node in () if data is None else document.children(data, "import"):
         if node.get("enabled", "true") != "false" and node.get("frequency") != "on_demand":
@@ -104,14 +98,6 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
 
 def _say(document: Document, reason: str) -> None:
     warnings.warn(f"{document.path.name}: {reason}", stacklevel=2)
-
-
-def _number(variable: Variable) -> float | None:
-    match variable:
-        case Constant(pieces=(Piece(Const(value), ()),)):
-            return value
-        case _:
-            return None
 
 
 def _differs(text: str, number: float | None) -> bool:

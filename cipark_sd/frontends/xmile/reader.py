@@ -58,10 +58,6 @@ def xmile_groups(root: Any, space: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-#: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
-_SAVE_INTERVAL = "save_interval"
-
-
 def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """The model in an XMILE file that holds ``raw``.
 
@@ -158,7 +154,7 @@ def _variables(
     table_arrays = frozenset(
         name
         for name, node in by_name.items()
-        if name not in lookups and any(document.child(e, "gf") is not None for e in document.children(node, "element"))
+        if name not in lookups and any(document.has(element, "gf") for element in document.children(node, "element"))
     )
     names = Names()
     every: list[tuple[Elements, list[Any]]] = []
@@ -181,10 +177,10 @@ def _variables(
             instance,
             Reader(names, scope),
             dimensions,
+            lambda name: whole.get(name, ()),
+            {canonical(node.get("name")): node for node in nodes},
             _non_negative(document, instance),
             groups,
-            lambda name: whole.get(name, ()),
-            {canonical(node.get("name") or ""): node for node in nodes},
         )
         for node in nodes:
             try:
@@ -233,15 +229,10 @@ def _non_negative(document: Document, instance: Instance) -> NonNegative:
     """What ``<behavior>`` says of all stocks and flows, of the model or of the file."""
     defaults: dict[Literal["stock", "flow"], bool] = {"stock": False, "flow": False}
     for holder in (document.root, instance.node):
-        behavior = document.child(holder, "behavior")
-        if behavior is None:
-            continue
-        kinds: tuple[Literal["stock", "flow"], ...] = ("stock", "flow")
-        for kind in kinds:
-            element = document.child(behavior, kind)
-            defaults[kind] |= document.child(behavior, "non_negative") is not None or (
-                element is not None and document.child(element, "non_negative") is not None
-            )
+        for behavior in document.children(holder, "behavior"):
+            for kind in defaults:
+                parts = (behavior, *document.children(behavior, kind))
+                defaults[kind] |= any(document.has(part, "non_negative") for part in parts)
     return defaults
 
 
@@ -249,10 +240,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
     """The control variables of ``<sim_specs>``, under Vensim's names."""
     units = specs.get("time_units", "")
     scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
-    instance = Instance(document.root, "", "")
-    elements = Elements(
-        document, instance, Reader(Names(), scope), (), {"stock": False, "flow": False}, {}, lambda name: (), {}
-    )
+    elements = Elements(document, Instance(document.root, "", ""), Reader(Names(), scope))
     made: list[Variable] = []
     for label, tag, doc in (
         ("INITIAL TIME", "start", "The initial time for the simulation."),
@@ -310,12 +298,11 @@ def _control(label: str, units: str, doc: str, expr: Expr) -> Variable:
 
 
 def _save_period(document: Document, specs: Any, problems: list[CiparkError]) -> Expr:
-    interval = next((value for key, value in specs.attrib.items() if key.rpartition("}")[2] == _SAVE_INTERVAL), None)
-    interval = interval or next((value for key, value in specs.attrib.items() if key == f"isee:{_SAVE_INTERVAL}"), None)
-    if interval is None:
-        return Ref("time_step")
+    # Stella's attribute, for which the standard has no place
+    spelled = {key.rpartition("}")[2].removeprefix("isee:"): value for key, value in specs.attrib.items()}
+    interval = spelled.get("save_interval")
     try:
-        return Const(float(interval))
+        return Ref("time_step") if interval is None else Const(float(interval))
     except ValueError:
         problems.append(InvalidValue("the save interval", interval, "a number", where=document.path.name))
         return Ref("time_step")
@@ -354,16 +341,8 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
         local = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
         lookups = frozenset(canonical(n.get("name")) for n in nodes if is_table(document, n))
         scope = Scope(lambda name: name, {}, lookups, local, {}, {})
-        elements = Elements(
-            document,
-            Instance(node, "", ""),
-            Reader(Names(), scope),
-            (),
-            {"stock": False, "flow": False},
-            {},
-            lambda name: (),
-            {canonical(node.get("name") or ""): node for node in nodes},
-        )
+        by_name = {canonical(node.get("name")): node for node in nodes}
+        elements = Elements(document, Instance(node, "", ""), Reader(Names(), scope), nodes=by_name)
         variables: list[Variable] = []
         try:
             equation = document.child(node, "eqn")

@@ -11,6 +11,7 @@ from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
 from cipark_sd.frontends.xmile.conveyors import (
+    Queue,
     Role,
     by_slats,
     flows_of,
@@ -18,6 +19,7 @@ from cipark_sd.frontends.xmile.conveyors import (
     is_true,
     leak_text,
     length_of,
+    queues,
     roles,
     split_outflows,
     spread,
@@ -26,7 +28,6 @@ from cipark_sd.frontends.xmile.conveyors import (
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.frontends.xmile.queues import Queue, is_queue, queues
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Ref, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
@@ -78,11 +79,7 @@ class SpecialStocks(ABC):
         self.conveyors: Mapping[str, Role] = roles(document, list(nodes.values()))
         self.queues = queues(document, nodes)
         stocks = [node for node in nodes.values() if document.name(node) == "stock" and not dims_of(self._full(node))]
-        self.containers = {
-            self._full(node): node
-            for node in stocks
-            if next(document.children(node, "conveyor", "queue"), None) is not None
-        }
+        self.containers = {self._full(node): node for node in stocks if document.has(node, "conveyor", "queue")}
         #: Levels that leaks need beside the variables of the file.
         self.levels: list[Stock] = []
 
@@ -127,28 +124,23 @@ class SpecialStocks(ABC):
         leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
         belts = [(self._belt(span, role.conveyor, label), span) for _, span in self._parts(role.conveyor, label, dims)]
         if role.way == "leaves":
-            many = len(belts[0][0].memories())
+            by_belt = ([(*memory, span) for memory in belt.memories()] for belt, span in belts)
             memories = [
-                self._level(
-                    {**described, "units": "1"},
-                    f"{label} memory {i + 1}",
-                    [(*belt.memories()[i], span) for belt, span in belts],
-                )
-                for i in range(many)
+                self._level({**described, "units": "1"}, f"{label} memory {i}", changes)
+                for i, changes in enumerate(zip(*by_belt, strict=True), start=1)
             ]
             flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
             return Auxiliary(**described, pieces=tuple(flows))
         place = leaks.index(name)
         if belts[0][0].exponential:
-            return Auxiliary(
-                **described, pieces=tuple(Piece(belt.leaking(place, Ref(stock, s)), s) for belt, s in belts)
-            )
+            leaking = [Piece(belt.leaking(place, Ref(stock, span)), span) for belt, span in belts]
+            return Auxiliary(**described, pieces=tuple(leaking))
         # what leaks is a level: each step adds what entered the zone and takes off what left it
         level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
         if not belts[0][0].leaks[place].changes:
             return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
-        times = [(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
-        return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in times))
+        times = [Piece(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        return Auxiliary(**described, pieces=tuple(times))
 
     def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
         """The name of a level that a flow needs beside the variables of the file."""
@@ -209,12 +201,8 @@ class SpecialStocks(ABC):
     ) -> tuple[Expr, Expr]:
         """The flow at the end of the conveyor that a leak comes from, and the leak's rate."""
         if any(source is conveyor for conveyor in behind):
-            raise UnsupportedFeature(
-                "conveyors that leak into each other, each at the place where it was in the other",
-                variable=label,
-                where=f"{self.where}:{source.sourceline}",
-                alternative="let one of the leaks enter at the beginning",
-            )
+            feature = "conveyors that leak into each other, each at the place where it was in the other"
+            raise self.document.refused(source, label, feature, "let one of the leaks enter at the beginning")
         if self.dims_of(self._full(source)) != self.dims_of(self._full(behind[-1])):
             raise EquationError(self.where, label, "is spread by its source, a conveyor that has other dimensions")
         belt = self._belt(span, source, label, behind)
@@ -233,7 +221,7 @@ class SpecialStocks(ABC):
         # what a conveyor says of itself is read with the others out of the way
         stock, containers, self.containers = Ref(name), self.containers, {}
         node = containers[name]
-        belt = None if is_queue(self.document, node) else self._belt((), node, label)
+        belt = None if self.document.is_stock(node, "queue") else self._belt((), node, label)
         self.containers = containers
         of_all = function in ("xmile_size", "xmile_mean")
         if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):

@@ -3,18 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from cipark_sd.errors import EquationError, UnknownName, UnsupportedFeature
+from cipark_sd.errors import EquationError, UnknownName
 from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.frontends.xmile.queues import is_queue
 from cipark_sd.frontends.xmile.special import SpecialStocks, is_unfinished
 from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table, rebuild
 from cipark_sd.model.model import Dimension
@@ -60,11 +60,11 @@ class Elements(SpecialStocks):
         document: Document,
         instance: Instance,
         reader: Reader,
-        dimensions: Sequence[Dimension],
-        non_negative: NonNegative,
-        groups: Mapping[str, str],
-        dims_of: Callable[[str], Subscripts],
-        nodes: Mapping[str, Any],
+        dimensions: Sequence[Dimension] = (),
+        dims_of: Callable[[str], Subscripts] = lambda name: (),
+        nodes: Mapping[str, Any] = MappingProxyType({}),
+        non_negative: NonNegative = MappingProxyType({"stock": False, "flow": False}),
+        groups: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(document, instance, reader, dimensions, dims_of, nodes)
         self.non_negative, self.groups = non_negative, groups
@@ -76,7 +76,7 @@ class Elements(SpecialStocks):
         ------
         EquationError
         """
-        name = self.name(node)
+        name, alone = self.name(node), canonical(node.get("name"))
         label = self.instance.title + plain_label(node.get("name"))
         self.document.lines[label] = node.sourceline
         dims = self.dims_of(name)
@@ -89,18 +89,18 @@ class Elements(SpecialStocks):
             "doc": self.document.text(node, "doc"),
             "limits": self._limits(node, label),
             "dims": dims,
-            "group": self.groups.get(canonical(node.get("name")), ""),
+            "group": self.groups.get(alone, ""),
         }
-        if (source := self.instance.inputs.get(canonical(node.get("name")))) is not None:
+        if (source := self.instance.inputs.get(alone)) is not None:
             return Auxiliary(**described, pieces=(Piece(Ref(source, dims), dims),))
         kind = self.document.name(node)
         if kind == "stock":
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
-        if (queue := self.queues.get(canonical(node.get("name")))) is not None:
+        if (queue := self.queues.get(alone)) is not None:
             return self._dispatched(node, described, queue)
-        role = self.conveyors.get(canonical(node.get("name")))
+        role = self.conveyors.get(alone)
         if role is not None and role.way != "enters":
             return self._conveyed(node, described, role)
         if self._is_unfinished(node):
@@ -120,7 +120,7 @@ class Elements(SpecialStocks):
 
     def _is_unfinished(self, node: Any) -> bool:
         """Whether a variable has no equation yet; a table or limit needs one."""
-        if self.document.child(node, "gf") is not None or self.document.child(node, "element") is not None:
+        if self.document.has(node, "gf", "element"):
             return False
         if self.document.name(node) == "flow" and self._is_non_negative(node, "flow"):
             return False
@@ -136,12 +136,8 @@ class Elements(SpecialStocks):
         if element is None:
             return expr
         if with_table:
-            raise UnsupportedFeature(
-                "an initial equation beside a graphical function",
-                variable=label,
-                where=f"{self.where}:{element.sourceline}",
-                alternative="give the graphical function a variable of its own",
-            )
+            feature = "an initial equation beside a graphical function"
+            raise self.document.refused(element, label, feature, "give the graphical function a variable of its own")
         # there is nothing before the start
         self.reader.itself = None
         return Call("active_initial", (expr, self.read("".join(element.itertext()), label, element.sourceline)))
@@ -151,7 +147,7 @@ class Elements(SpecialStocks):
 
         A dimension in the equation of one of its elements is that element.
         """
-        has_equation = self.document.child(part, "eqn") is not None or self.document.name(part) == "eqn"
+        has_equation = self.document.has(part, "eqn") or self.document.name(part) == "eqn"
         expr = self._equation(part if has_equation else node, label, itself)
         graphical = self.document.child(part, "gf")
         if graphical is None:
@@ -252,8 +248,7 @@ class Elements(SpecialStocks):
         cursor = Cursor(tokens(text))
         try:
             expr = self.reader.whole(cursor)
-            if cursor.token:
-                raise cursor.unexpected("an operator or the end of the equation")
+            cursor.end("an operator or the end of the equation")
             expr = self._of_slats(expr, label, line) if self.containers else expr
         except TooDeep as problem:
             reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
@@ -345,8 +340,7 @@ class Elements(SpecialStocks):
 
     def _limits_flows(self, stock: Any) -> bool:
         """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
-        special = self.document.child(stock, "conveyor") is not None or is_queue(self.document, stock)
-        return self._is_non_negative(stock, "stock") and not special
+        return self._is_non_negative(stock, "stock") and not self.document.has(stock, "conveyor", "queue")
 
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])
@@ -368,12 +362,10 @@ def is_table(document: Document, node: Any) -> bool:
     """Whether an element is a graphical function and no equation uses it in place."""
     if document.name(node) == "gf":
         return True
-    if document.name(node) not in ("aux", "flow"):
-        return False
-    if document.child(node, "eqn") is not None:
+    if document.name(node) not in ("aux", "flow") or document.has(node, "eqn"):
         return False
     holders = list(document.children(node, "element")) or [node]
-    return all(document.child(h, "gf") is not None and document.child(h, "eqn") is None for h in holders)
+    return all(document.has(holder, "gf") and not document.has(holder, "eqn") for holder in holders)
 
 
 def _literal_array(text: str) -> Grid | None:
@@ -389,8 +381,4 @@ def _literal_array(text: str) -> Grid | None:
 
 
 def _is_literal(expr: Expr) -> bool:
-    match expr:
-        case Const() | Grid():
-            return True
-        case _:
-            return False
+    return isinstance(expr, Const | Grid)

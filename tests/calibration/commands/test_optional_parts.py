@@ -26,7 +26,7 @@ PLAY = ("play", ".", "--draws", "prior", "-o", "p.html")
 #: By part: what fails, and the command that needs it.
 FAILING = {
     "figure": ("calibration.report.figures_fit.waterfall_figure", FIT),
-    "player": ("calibration.commands.play.report.contents_of", FIT),
+    "player": ("calibration.commands.play.page.contents_of_study", FIT),
     "half step": ("calibration.commands.pipeline.shift_at_half_the_step", FIT),
     "course errors": ("calibration.report.collect.course_errors", FIT),
     "model checks": ("calibration.report.model_checks.checks_at_estimate", FIT),
@@ -136,7 +136,7 @@ def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_full_disk_is_no_fault_of_the_page_that_runs_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calibration.commands.play.report.write_player", full)
+    monkeypatch.setattr("calibration.commands.play.page.write_player", full)
     monkeypatch.setattr("cipark_sd.pages.output.draw", lambda drawing, folder: [])
     done = cipark(*FIT)
     assert (done.exit_code, done.output.count("No space left on device")) == (2, 1)

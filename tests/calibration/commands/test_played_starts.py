@@ -6,8 +6,7 @@ import numpy as np
 from small_study import STUDY, small_study
 
 from calibration.commands.play.request import Request
-from calibration.commands.play.starts import start_of, with_starts
-from calibration.commands.play.study import contents_of
+from calibration.commands.play.study import contents_of, start_of, with_starts
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.page import as_json
 from cipark_sd.simulation import simulate

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from small_study import small_study
 from undrawn import undraw
 
-from calibration.commands.play.report import write_player
+from calibration.commands.play.page import write_player
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.cli import UserError, cli

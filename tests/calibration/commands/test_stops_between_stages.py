@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_study import small_study
 
-from calibration.commands import assess, pipeline
+from calibration.commands import pipeline
 from calibration.fit import profiling
 from calibration.fit.optimise import Optimum
 from calibration.report.collect import Calibration, fit_findings
@@ -89,6 +89,6 @@ def test_a_stop_at_any_call_keeps_what_the_stages_before_have_made(tmp_path: Pat
         assert (stopped.replication.status == "agrees") == (name == "failed_draws"), at
     assert stopped is not None
     # what follows the posterior is not begun any more, and no page says that all draws ran
-    assert assess.assessment(settings_of(tmp_path), stopped).rolling is None
+    assert pipeline.assessment(settings_of(tmp_path), stopped).rolling is None
     (sentence,) = fit_findings(stopped).failed.sentences
     assert "was not computed" in sentence

@@ -15,11 +15,10 @@ from calibration.fit import in_step
 from calibration.fit.in_step import Answer, Request
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
-from calibration.new_study.choice import MOVES, STARTS, STEPS, View, roles
 from calibration.new_study.columns import read_axis
 from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
-from calibration.new_study.parameters import Candidate
+from calibration.new_study.parameters import MOVES, STARTS, STEPS, Candidate, View, roles
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem

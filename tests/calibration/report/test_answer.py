@@ -15,11 +15,10 @@ from small_study import rival, small_study
 from calibration.assess.discrepancies import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.report import console
+from calibration.report import output
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings, Fit
-from calibration.report.output import page, write
-from calibration.report.record import fitted_scenario, record
+from calibration.report.output import fitted_scenario, page, record, write
 from calibration.report.sections import answer
 from calibration.report.sections.base import misfit
 from calibration.report.study_facts import study_facts
@@ -70,7 +69,7 @@ def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
     assert places == sorted(places)
     assert text.index("Limits.") < text.index('<details class="part">')
     assert (tmp_path / "answer.svg").is_file()
-    console.show(findings, tmp_path / "report.html")
+    output.show(findings, tmp_path / "report.html")
     printed = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert printed == {"Finding": f"{found.subject}: {found.title}", **dict(found.lines),
                        "Read next": str(tmp_path / "report.html")}  # fmt: skip

@@ -30,8 +30,7 @@ from calibration.fit.shares import Shares
 from calibration.fit.verdict import Side, Verdict
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
-from calibration.report.output import page, write
-from calibration.report.record import record
+from calibration.report.output import page, record, write
 from calibration.study.constants import without_scale
 from calibration.study.cumulative import StudyWarning, counted, cumulative_levels
 from calibration.study.observations import Count, Quantity

@@ -21,7 +21,7 @@ from calibration.fit.profiling import predictions
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.walk import SPENT
-from calibration.report import console
+from calibration.report import output
 from calibration.report.collect import Calibration, fit_findings
 from calibration.report.findings import Findings
 from calibration.report.output import write
@@ -67,7 +67,7 @@ def test_every_estimand_has_one_number_everywhere(
     findings: Findings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(findings, tmp_path)
-    console.show(findings, tmp_path / "report.html")
+    output.show(findings, tmp_path / "report.html")
     (tmp_path / "calibrate.txt").write_text(capsys.readouterr().out, encoding="utf-8")
     approved((tmp_path / "calibrate.txt").read_text(encoding="utf-8"))
     records = read_page(tmp_path).headlines
