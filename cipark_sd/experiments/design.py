@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,63 +18,13 @@ from cipark_sd.experiments.definition import Better, Lever, Outcome
 from cipark_sd.experiments.futures import Futures
 from cipark_sd.experiments.run import Setup
 
-#: What is sought, in the order of columns: each is made as large as it gets (cost and regret with their sign turned).
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of scores: mean, mean of the worst share, regret against the best known of each future, and cost.
 GOALS = ("mean", "tail", "regret", "cost")
 #: Settings that are tried before the search, to know what each future allows.
 SCOUTS = 128
-#: How close to an end of its range a lever counts as being there, as a share of the range.
-AT_END = 0.02
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Of settings ``(n,)``: mean, mean of the worst share, regret against the best known of each future, cost."""
-
-    mean: Array
-    tail: Array
-    regret: Array
-    cost: Array
-
-    def matrix(self, better: Better) -> Array:
-        """``(n, 4)``, less is better."""
-        sign = -1.0 if better == "more" else 1.0
-        return np.stack([sign * self.mean, sign * self.tail, self.regret, self.cost], axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Front:
-    """Settings of which none is better in all goals, and how they do on the futures of the search and on fresh ones.
-
-    Parameters
-    ----------
-    levers : tuple of Lever
-    settings : (n, n_levers)
-    searched, fresh : Scores
-        On the futures that the search saw, and on others.
-    base_searched, base_fresh : Scores
-        Of the base settings, each (1,).
-    """
-
-    levers: tuple[Lever, ...]
-    settings: Array
-    searched: Scores
-    fresh: Scores
-    base_searched: Scores
-    base_fresh: Scores
-
-    def gain(self, better: Better) -> tuple[float, float]:
-        """By how much the setting of the best mean is above the base's mean: in the search, and on fresh futures."""
-        sign = 1 if better == "more" else -1
-        best = int(np.argmax(sign * self.searched.mean))
-        searched = sign * (self.searched.mean[best] - self.base_searched.mean[0])
-        return float(searched), float(sign * (self.fresh.mean[best] - self.base_fresh.mean[0]))
-
-    def at_ends(self) -> dict[str, int]:
-        """By lever id: in how many settings of the front it stands at an end of its range."""
-        low, high = bounds(self.levers)
-        share = (self.settings - low) / (high - low)
-        ends = ((share < AT_END) | (share > 1 - AT_END)).sum(axis=0)
-        return {lever.id: int(count) for lever, count in zip(self.levers, ends, strict=True)}
 
 
 def bounds(levers: Sequence[Lever]) -> tuple[Array, Array]:
@@ -118,13 +68,13 @@ class Evaluator:
                 values[:, places[number]] = answer["values"][0, :, 0].reshape(n, -1)
         return values
 
-    def scores(self, settings: Array, ideal: Array, share: float) -> Scores:
+    def scores(self, settings: Array, ideal: Array, share: float) -> Array:
         """``ideal : (n_futures,)`` is the best known outcome of each future; ``share`` the worst part of the tail."""
         return score(self(settings), cost(self.levers, settings), ideal, share, self.outcome.better)
 
 
-def score(values: Array, costs: Array, ideal: Array, share: float, better: Better) -> Scores:
-    """Scores of outcomes ``(n, n_futures)``; a run that failed counts as the worst outcome of all.
+def score(values: Array, costs: Array, ideal: Array, share: float, better: Better) -> Array:
+    """:data:`GOALS` of outcomes ``(n, n_futures)``, as ``(n, 4)``; a run that failed counts as the worst of all.
 
     The tail is the mean of the worst ``share`` of the futures (conditional value at
     risk, Rockafellar and Uryasev 2000); regret is the 90 % quantile over futures.
@@ -137,7 +87,7 @@ def score(values: Array, costs: Array, ideal: Array, share: float, better: Bette
     tail = np.sort(good, axis=1)[:, :count].mean(axis=1)
     # the mean of regret would be the mean outcome over again
     lost = np.quantile(np.maximum(sign * ideal - good, 0.0), 0.9, axis=1)
-    return Scores(sign * good.mean(axis=1), sign * tail, lost, costs)
+    return np.stack([sign * good.mean(axis=1), sign * tail, lost, costs], axis=1)
 
 
 def search(
@@ -150,8 +100,10 @@ def search(
     generations: int,
     rng: np.random.Generator,
     on_generation: Callable[[int, int], None] | None = None,
-) -> Front:
-    """The front of the levers under a budget.
+) -> "pd.DataFrame":
+    """Settings under a budget of which none is better in all goals, after the base settings in the first row.
+
+    Columns are the ids of the levers, :data:`GOALS` on the futures of the search, and the same ``fresh``.
 
     Parameters
     ----------
@@ -167,14 +119,18 @@ def search(
     InvalidValue
         When no setting can be paid.
     """
+    import pandas as pd
+
     nsga3, minimise, problem_class, directions = _pymoo(population)
     levers = evaluator.levers
     low, high = bounds(levers)
     base = np.array([[lever.base for lever in levers]])
     scouts = _affordable(levers, budget, rng)
-    values = evaluator(np.concatenate([base, scouts]))
-    best_of = np.nanmax if evaluator.outcome.better == "more" else np.nanmin
-    ideal = best_of(values, axis=0)
+    more = evaluator.outcome.better == "more"
+    best_of = np.nanmax if more else np.nanmin
+    ideal = best_of(evaluator(np.concatenate([base, scouts])), axis=0)
+    # of regret and cost less is better, and of what is to be made large less of its negative
+    turned = np.array([-1.0, -1.0, 1.0, 1.0] if more else [1.0, 1.0, 1.0, 1.0])
 
     class _Search(problem_class):  # type: ignore[misc, valid-type]
         def __init__(self) -> None:
@@ -182,8 +138,8 @@ def search(
 
         def _evaluate(self, x: Array, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
             scores = evaluator.scores(x, ideal, share)
-            out["F"] = scores.matrix(evaluator.outcome.better)
-            out["G"] = (scores.cost - budget)[:, None]
+            out["F"] = turned * scores
+            out["G"] = scores[:, 3:] - budget
 
     def report(algorithm: Any) -> None:
         if on_generation is not None:
@@ -196,16 +152,11 @@ def search(
         raise InvalidValue("the budget", budget, "one that some setting of the levers keeps", where="[design]")
     settings = np.unique(np.atleast_2d(result.X), axis=0)
     settings = settings[np.argsort(-evaluator(settings).mean(axis=1), kind="stable")]
+    every = np.concatenate([base, settings])
     # on fresh futures the best known is that of the front and the base
-    fresh_ideal = best_of(fresh(np.concatenate([base, settings])), axis=0)
-    return Front(
-        levers,
-        settings,
-        evaluator.scores(settings, ideal, share),
-        fresh.scores(settings, fresh_ideal, share),
-        evaluator.scores(base, ideal, share),
-        fresh.scores(base, fresh_ideal, share),
-    )
+    scores = evaluator.scores(every, ideal, share), fresh.scores(every, best_of(fresh(every), axis=0), share)
+    names = [lever.id for lever in levers] + [f"{goal}{when}" for when in ("", " fresh") for goal in GOALS]
+    return pd.DataFrame(np.concatenate([every, *scores], axis=1), columns=names)
 
 
 def _affordable(levers: Sequence[Lever], budget: float, rng: np.random.Generator) -> Array:
@@ -218,9 +169,8 @@ def _affordable(levers: Sequence[Lever], budget: float, rng: np.random.Generator
     dear = np.array([lever.cost > 0 for lever in levers])
     least = cost(levers, np.where(dear, free, low)[None])[0]
     if least > budget:
-        raise InvalidValue(
-            "the budget", budget, f"at least {least:g}, the cost of the cheapest setting", where="[design]"
-        )
+        expected = f"at least {least:g}, the cost of the cheapest setting"
+        raise InvalidValue("the budget", budget, expected, where="[design]")
     costs = cost(levers, settings)
     factor = np.where(costs > budget, budget / np.maximum(costs, 1e-12), 1.0)[:, None]
     return np.asarray(np.where(dear, free + factor * (settings - free), settings))
