@@ -53,14 +53,14 @@ def _picks(result: DesignFindings, about: About) -> Table:
     """The base and the ends of the front."""
     front, settings, sign = result.front, _settings(about.catalogue), _sign(about)
     kinds = {"best mean": -sign * front["mean"], "best tail": -sign * front["tail"]}
-    kinds |= {"least regret": front["regret"], "cheapest": front["cost"]}
+    kinds["cheapest"] = front["cost"]
     picks = {"base": 0} | {name: 1 + int(np.argmin(column[1:].to_numpy())) for name, column in kinds.items()}
-    goals = [f"{goal}{when}" for goal in ("mean", "tail", "regret") for when in ("", " fresh")]
+    goals = ("mean", "mean fresh", "tail", "tail fresh", "cost")
     rows = []
     for name, i in picks.items():
         row = front.iloc[i]
         levers = [(of.title, of.shown(float(row[of.id]), about.catalogue.time_units)) for of in about.catalogue.levers]
-        scores = [(goal.replace(" fresh", ", fresh"), grouped(float(row[goal]))) for goal in (*goals, "cost")]
+        scores = [(goal.replace(" fresh", ", fresh"), grouped(float(row[goal]))) for goal in goals]
         rows.append([("setting", name), *levers, *scores])
     caption = (
         f"{about.titled(settings.outcome)} {about.catalogue.when(settings.at)}, at most {result.budget:.6g} "
@@ -78,8 +78,7 @@ def _in_words(result: DesignFindings, about: About) -> Iterator[str]:
         "better in fresh ones, which it was not chosen for: only the second number is a promise."
     )
     yield (
-        f"Tail: mean of the worst {settings.tail:.0%} of the futures. Regret: what nine futures in ten stay under. "
-        "Fresh: in futures that the search has not seen."
+        f"Tail: mean of the worst {settings.tail:.0%} of the futures. Fresh: in futures that the search has not seen."
     )
     places = {lever.title: (result.front[lever.id][1:] - lever.low) / (lever.high - lever.low) for lever in levers}
     half = [title for title, of in places.items() if ((of < AT_END) | (of > 1 - AT_END)).mean() > 0.5]
