@@ -10,9 +10,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from cipark_sd.failures import Failures
+    from cipark_sd.sensitivities.factors import Factors
 
 # before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
 # has compiled is there for the others, which the process that starts them gives its environment
@@ -66,9 +71,31 @@ class FunctionResponse:
     time_units: str = ""
     signature: str = "function"
 
+    n_scenarios: int = 1
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(f"x{i + 1}" for i in range(self.k))
+
+    @property
+    def at_a_time(self) -> int:
+        from cipark_sd.sensitivities import response
+
+        return response.RUNS_AT_A_TIME
+
+    @property
+    def factors(self) -> "Factors":
+        from cipark_sd.sensitivities.factors import Factor, Factors
+
+        return Factors(tuple(Factor(name, np.asarray) for name in self.names))
+
+    def no_failures(self) -> "Failures":
+        from cipark_sd.failures import Failures
+
+        return Failures(())
+
+    def for_design(self, label: str, n: int, counted: "Failures | None" = None) -> "FunctionResponse":
+        return self
 
     def scores(self, shares: np.ndarray) -> np.ndarray:
         return shares

@@ -23,16 +23,8 @@ from cipark_sd.scenarios import Scenario, resolve
 FAR = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One constant at one value, all of its elements alike."""
-
-    name: str
-    scenario: Scenario
-
-
-def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Condition, ...]:
-    """The runs to make: for the named constants, or for all that have limits.
+def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Scenario, ...]:
+    """The runs to make, each with one constant at one value: of the named constants, or of all that have limits.
 
     The lower end is the lower limit, or 0 where there is none and the constant is positive; the upper end is the upper
     limit, or ten times the largest value where there is none. A value that the constant has anyway is left out.
@@ -58,7 +50,7 @@ def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Co
     return tuple(condition for constant in chosen for condition in _ends(model, constant))
 
 
-def _ends(model: Model, constant: Constant) -> Iterator[Condition]:
+def _ends(model: Model, constant: Constant) -> Iterator[Scenario]:
     size = model.n_elements(constant)
     values = _values(constant)
     lower, upper = constant.limits
@@ -70,7 +62,7 @@ def _ends(model: Model, constant: Constant) -> Iterator[Condition]:
         if end is None or set(values) == {end}:
             continue
         name = f"{constant.label} = {end:g}"
-        yield Condition(name, Scenario(name, {constant.name: end if not constant.dims else (end,) * size}))
+        yield Scenario(name, {constant.name: end if not constant.dims else (end,) * size})
 
 
 def _values(constant: Constant) -> tuple[float, ...]:
@@ -334,7 +326,7 @@ def _check_outcome(model: Model, check: Check, results: Mapping[str, xr.Dataset 
 def _extreme_outcome(
     model: Model,
     builtin: BuiltIn,
-    extremes: Sequence[Condition],
+    extremes: Sequence[Scenario],
     simulate: Simulate,
     saved: Sequence[str],
     progress: Callable[[str], None],
@@ -342,7 +334,7 @@ def _extreme_outcome(
     findings: list[Finding] = []
     for condition in extremes:
         progress(condition.name)
-        result = _made(model, condition.scenario, simulate, saved)
+        result = _made(model, condition, simulate, saved)
         if isinstance(result, RunFailed):
             broken = [Finding("the run reaches its end", False, result.time, remark=str(result))]
         else:

@@ -260,7 +260,11 @@ def measurements(
     known = inputs[fine]
     rows = [
         _measured(
-            str(name), partial(utilities, known[[name]], rng=rng), known[name].to_numpy(), better[:, fine], options
+            str(name),
+            partial(utilities, known[name].to_numpy(), rng=rng),
+            known[name].to_numpy(),
+            better[:, fine],
+            options,
         )
         for name in known.columns
         if np.ptp(known[name].to_numpy())

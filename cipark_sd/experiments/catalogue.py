@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
-from cipark_sd.experiments.budget import balanced, base_cost
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
@@ -83,8 +82,6 @@ def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iter
 
 HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
-#: How often rivals come in futures: each as often as the others, or by their weights.
-RIVALS = ("equal", "weighted")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
 #: Futures, draws and settings of a search.
@@ -283,9 +280,6 @@ class _Reader(DecisionReader):
             self.tables(section, "criteria", "[robustness] criterion", self.criterion),
             section.whole("futures", 500, least=20, most=MOST),
             section.whole("seed", 1),
-            section.text("balance", ""),
-            section.number("budget") if "budget" in section else None,
-            section.choice("rivals", RIVALS, "equal") == "weighted",
         )
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
@@ -347,7 +341,6 @@ class _Reader(DecisionReader):
             references += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
             known = policies + [strategy.id for strategy in catalogue.strategies]
             self.known(robust.strategies, known, "strategy", "[robustness]")
-            self.budget(catalogue)
         if catalogue.knockouts is not None:
             for group in catalogue.knockouts.groups:
                 where = f"[knockouts] {group.title!r}"
@@ -365,20 +358,3 @@ class _Reader(DecisionReader):
 
     def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
         self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]
-
-    def budget(self, catalogue: Catalogue) -> None:
-        """Whether the strategies can all be made to cost the same."""
-        robust = catalogue.robustness
-        if robust is None or not robust.balance:
-            return
-        levers = [lever.id for lever in catalogue.levers]
-        if robust.balance not in levers:
-            self.known([robust.balance], levers, "lever", "[robustness], balance")
-            return
-        known = {policy.id for policy in (*catalogue.policies, *catalogue.strategies)}
-        chosen = catalogue.chosen([strategy for strategy in robust.strategies if strategy in known])
-        budget = base_cost(catalogue.levers) if robust.budget is None else robust.budget
-        try:
-            balanced(chosen, catalogue.levers, robust.balance, budget)
-        except CiparkError as problem:
-            self.problems.append(problem)

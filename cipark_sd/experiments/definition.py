@@ -164,6 +164,10 @@ class Lever:
     source: str = ""
     about: str = ""
 
+    def price(self, value: float) -> float:
+        """What a value costs: its distance from what is free, times the price of one unit."""
+        return self.cost * abs(value - self.free)
+
     def shown(self, value: float, time_units: str) -> str:
         """A value as people write it: a date where all constants that take it are called one."""
         if self.names and all(name.casefold().endswith("date") for name in self.names):
@@ -183,17 +187,7 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold.
-
-    Parameters
-    ----------
-    balance : str
-        The lever that takes what a strategy leaves of the budget, so that all cost the same; empty for none.
-    budget : float or None
-        What each strategy costs then; None for what the levers cost at their base.
-    weighted : bool
-        Whether rivals come as often as their weights say, and not each as often as the others.
-    """
+    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold."""
 
     outcome: str
     at: float
@@ -201,9 +195,6 @@ class Robustness:
     criteria: tuple[Criterion, ...]
     futures: int
     seed: int
-    balance: str = ""
-    budget: float | None = None
-    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

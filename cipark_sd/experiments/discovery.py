@@ -1,14 +1,13 @@
-"""Scenario discovery: in which futures does a policy fail, in words.
+"""Scenario discovery: in which futures does a policy fail.
 
 The box is found by PRIM (Friedman and Fisher 1999, Statistics and Computing 9, 123-143) as the EMA workbench has it
 (Kwakkel 2017, Environmental Modelling & Software 96, 239-250; extra ``ema``); Bryant and Lempert (2010, Technological
-Forecasting and Social Change 77, 34-49) describe coverage, density, quasi-p and resampling.
+Forecasting and Social Change 77, 34-49) describe coverage, density and quasi-p.
 """
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.errors import MissingPackage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,112 +25,29 @@ Flags = NDArray[np.bool_]
 LIKELY = 0.05
 #: A box is looked for where at least so many futures fail and so many do not.
 FEWEST = 10
+#: Of a box: a side (``among`` for an input that is none of numbers), its quasi-p, and what holds for the whole box.
+COLUMNS = ("input", "low", "high", "among", "quasi_p", "coverage", "density", "mass")
 
 
-@dataclass(frozen=True)
-class Restriction:
-    """One side of a box.
+def discover(inputs: "pd.DataFrame", fails: Flags) -> "pd.DataFrame":
+    """The box of inputs in which ``fails : (n_futures,)`` is most often true, a row of :data:`COLUMNS` for each side.
 
-    Parameters
-    ----------
-    name : str
-    low, high : float or None
-        The limits, None where the box is open.
-    among : tuple of str
-        The categories in the box, for an input that is none of numbers.
-    quasi_p : float
-        Of the binomial test that the input does not matter given the others.
-    reproduced : float
-        Share of half samples of the futures in which the box restricts it too.
-    """
-
-    name: str
-    low: float | None
-    high: float | None
-    among: tuple[str, ...]
-    quasi_p: float
-    reproduced: float
-
-    def __str__(self) -> str:
-        if self.among:
-            # ids that are numbered, in the order of their numbers
-            *first, last = sorted(self.among, key=lambda text: (len(text), text))
-            return f"{self.name} is {', '.join(first)}{' or ' if first else ''}{last}"
-        if self.low is None:
-            return f"{self.name} is under {_short(self.high)}"
-        if self.high is None:
-            return f"{self.name} is over {_short(self.low)}"
-        return f"{self.name} is between {_short(self.low)} and {_short(self.high)}"
-
-
-def _short(value: float | None) -> str:
-    return "open" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-@dataclass(frozen=True)
-class Box:
-    """Futures in which most of the failures lie.
-
-    ``coverage`` is the share of all failures that lie in it, ``density`` the share of the futures in it that fail,
-    ``mass`` the share of all futures that lie in it, ``failing`` the share of all futures that fail.
-    """
-
-    restrictions: tuple[Restriction, ...]
-    coverage: float
-    density: float
-    mass: float
-    failing: float
-
-    def __str__(self) -> str:
-        where = " and ".join(map(str, self.restrictions)) or "anywhere"
-        return (
-            f"fails where {where}: {self.density:.0%} of such futures fail (of all futures {self.failing:.0%}), "
-            f"and {self.coverage:.0%} of all failures lie there"
-        )
-
-
-def discover(inputs: "pd.DataFrame", fails: Flags, rng: np.random.Generator, *, resamples: int = 10) -> Box | None:
-    """The box of inputs in which ``fails : (n_futures,)`` is most often true; None where there is none to find.
-
-    Of the boxes that PRIM peels off, that with the largest harmonic mean of coverage and density is taken. It is none
-    where fewer than :data:`FEWEST` futures fail or do not fail, or where no side of a box makes failure likelier.
+    Of the boxes that PRIM peels off, that with the largest harmonic mean of coverage and density is taken: the share of
+    all failures that lie in it, and the share of its futures that fail. There is no row where fewer than :data:`FEWEST`
+    futures fail or do not fail, or where no side of a box makes failure likelier.
 
     Raises
     ------
     MissingPackage
         Without the EMA workbench.
-    InvalidValue
-        When inputs and failures differ in number.
     """
-    fails = np.asarray(fails, dtype=bool)
-    if len(inputs) != len(fails):
-        raise InvalidValue("the futures", (len(inputs), len(fails)), "as many inputs as failures", where="discover")
-    if fails.sum() < FEWEST or (~fails).sum() < FEWEST:
-        return None
-    peeled = _peeled(inputs, fails)
-    if peeled is None:
-        return None
-    limits, chances, (coverage, density, mass) = peeled
-    counts = dict.fromkeys(limits, 0)
-    for _ in range(resamples):
-        half = rng.choice(len(fails), len(fails) // 2, replace=False)
-        again = _peeled(inputs.iloc[half].reset_index(drop=True), fails[half])
-        for name in counts:
-            counts[name] += again is not None and name in again[0]
-    sides = tuple(
-        Restriction(name, *limit, chances.get(name, float("nan")), counts[name] / max(resamples, 1))
-        for name, limit in limits.items()
-    )
-    return Box(sides, coverage, density, mass, float(fails.mean()))
+    import pandas as pd
+
+    enough = min(fails.sum(), (~fails).sum()) >= FEWEST
+    return pd.DataFrame(list(_sides(inputs, fails)) if enough else [], columns=list(COLUMNS))
 
 
-_Limits = tuple[float | None, float | None, tuple[str, ...]]
-
-
-def _peeled(
-    inputs: "pd.DataFrame", fails: Flags
-) -> tuple[dict[str, _Limits], dict[str, float], tuple[float, float, float]] | None:
-    """Limits by input, quasi-p by input, and coverage, density and mass of the box that is taken."""
+def _sides(inputs: "pd.DataFrame", fails: Flags) -> Iterator[dict[str, object]]:
     # a quiet library: it logs each step, and pandas warns of what it does inside
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -140,19 +56,18 @@ def _peeled(
         steps = box.peeling_trajectory
         coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         with np.errstate(invalid="ignore", divide="ignore"):
-            balance = np.nan_to_num(2 * coverage * density / (coverage + density))
-        taken = int(balance.argmax())
+            taken = int(np.nan_to_num(2 * coverage * density / (coverage + density)).argmax())
         if not steps["res_dim"].iloc[taken]:
-            return None
+            return
         # a side that may be there by chance is given up, the weakest first
         while (weakest := _weakest(quasi_p(box)[taken])) is not None:
             box.drop_restriction(weakest, taken)
             taken = len(box.box_lims) - 1
-        steps = box.peeling_trajectory
-        coverage, density = steps["coverage"].to_numpy(float), steps["density"].to_numpy(float)
         limits = restrictions(box.box_lims[taken], inputs)
         chances = {str(name): _least(values) for name, values in quasi_p(box)[taken].items()}
-    return limits, chances, (float(coverage[taken]), float(density[taken]), float(steps["mass"].iloc[taken]))
+        whole = {name: float(box.peeling_trajectory[name].iloc[taken]) for name in ("coverage", "density", "mass")}
+    for name, (low, high, among) in limits.items():
+        yield {"input": name, "low": low, "high": high, "among": among, "quasi_p": chances.get(name, np.nan), **whole}
 
 
 def prim_box(inputs: "pd.DataFrame", fails: Flags, *, peel_alpha: float, mass_min: float) -> Any:
@@ -170,25 +85,20 @@ def quasi_p(box: Any) -> Sequence[Mapping[str, Any]]:
     return steps
 
 
-def restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, _Limits]:
-    """The sides of a box of the library, by input: those that leave out some of the futures."""
-    limits: dict[str, _Limits] = {}
-    for name in inputs.columns:
+def restrictions(box: Any, inputs: "pd.DataFrame") -> dict[str, tuple[float, float, str]]:
+    """The sides of a box of the library, by input: those that leave out some of the futures; NaN where it is open."""
+    limits: dict[str, tuple[float, float, str]] = {}
+    for name in map(str, inputs.columns):
         column = inputs[name]
         if column.dtype.kind in "fiub":
             low, high = (float(value) for value in box[name].to_list())
-            limit_low = low if low > float(column.min()) else None
-            limit_high = high if high < float(column.max()) else None
-            if limit_low is not None or limit_high is not None:
-                limits[str(name)] = (limit_low, limit_high, ())
-        else:
-            inside = set(box[name].iloc[0])
-            if inside < set(column):
-                limits[str(name)] = (
-                    None,
-                    None,
-                    tuple(category for category in dict.fromkeys(column) if category in inside),
-                )
+            low, high = (low if low > column.min() else np.nan), (high if high < column.max() else np.nan)
+            if np.isfinite([low, high]).any():
+                limits[name] = (low, high, "")
+        elif set(box[name].iloc[0]) < set(column):
+            # ids that are numbered, in the order of their numbers
+            among = sorted(map(str, box[name].iloc[0]), key=lambda text: (len(text), text))
+            limits[name] = (np.nan, np.nan, ", ".join(among))
     return limits
 
 
@@ -219,30 +129,3 @@ def _prim() -> Any:
         except ImportError:
             raise MissingPackage("ema-workbench", "ema", "scenario discovery") from None
     return prim
-
-
-def plain_words(
-    box: Box | None, title: str, shares: Mapping[str, float], names: Mapping[str, str] | None = None
-) -> list[str]:
-    """What a box says, sentence by sentence.
-
-    Parameters
-    ----------
-    shares : mapping
-        ``failing``: the share of the futures in which the policy fails.
-    names : mapping of str to str, optional
-        What inputs are called in words.
-    """
-    failing = shares["failing"]
-    if box is None:
-        return [f"{title} fails in {failing:.0%} of the futures; no range of the inputs sets these apart."]
-    titles = dict(names or {})
-    box = replace(box, restrictions=tuple(replace(r, name=titles.get(r.name, r.name)) for r in box.restrictions))
-    sentences = [f"{title} {box}."]
-    weak = [r.name for r in box.restrictions if not r.quasi_p <= LIKELY]
-    if weak:
-        sentences.append(f"May be there by chance (quasi-p over {LIKELY:g}): {', '.join(weak)}.")
-    shaky = [r.name for r in box.restrictions if r.reproduced < 0.5]
-    if shaky:
-        sentences.append(f"Found again in fewer than half of the half samples: {', '.join(shaky)}.")
-    return sentences

@@ -73,27 +73,15 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
         nan = float("nan")
         return Summary(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, 0)
     shares = np.full(n, 1 / n) if weights is None else weights[fine] / weights[fine].sum()
-    if weights is None:
-        low90, low50, median, high50, high90 = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-    else:
-        low90, low50, median, high50, high90 = weighted_quantiles(values, shares, [0.05, 0.25, 0.5, 0.75, 0.95])
+    at = (0.05, 0.25, 0.5, 0.75, 0.95)
+    quantiles = np.quantile(values, at) if weights is None else weighted_quantiles(values, shares, at)
+    low90, low50, median, high50, high90 = quantiles.tolist()
     mean = float(shares @ values)
-    above_zero, below_zero = float(shares @ (values > 0)), float(shares @ (values < 0))
+    above, below = float(shares @ (values > 0)), float(shares @ (values < 0))
     size = 1 / float(shares @ shares)
-    spread = float(shares @ (values - mean) ** 2)
-    return Summary(
-        mean,
-        float(median),
-        float(low50),
-        float(high50),
-        float(low90),
-        float(high90),
-        above_zero,
-        below_zero,
-        float(np.sqrt(spread / max(size - 1, 1))),
-        float(np.sqrt(max(above_zero * (1 - above_zero), 0.0) / size)),
-        n,
-    )
+    error = float(np.sqrt(float(shares @ (values - mean) ** 2) / max(size - 1, 1)))
+    of_share = float(np.sqrt(max(above * (1 - above), 0.0) / size))
+    return Summary(mean, median, low50, high50, low90, high90, above, below, error, of_share, n)
 
 
 def weighted_quantiles(values: Array, weights: Array, shares: Sequence[float]) -> Array:

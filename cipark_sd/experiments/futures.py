@@ -29,14 +29,11 @@ class Futures:
         Position of the structure that is true.
     draws : Draws
         A value of every parameter and uncertainty in each future.
-    varied : tuple of str
-        Names of the inputs that differ, as people write them.
     """
 
     rivals: tuple[Structure, ...]
     rival: NDArray[np.intp]
     draws: Draws
-    varied: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.rival)
@@ -47,16 +44,19 @@ class Futures:
             if len(members := np.flatnonzero(self.rival == position)):
                 yield rival, members
 
-    @property
-    def inputs(self) -> "pd.DataFrame":
-        """One row for each future: the rival's id where there are several, and all inputs that differ."""
+    def inputs(self, names: Mapping[str, str]) -> "pd.DataFrame":
+        """One row for each future: the rival's id where there are several, and all inputs that differ.
+
+        Parameters
+        ----------
+        names : mapping of str to str
+            Of inputs as people write them, by override key.
+        """
         import pandas as pd
 
-        columns: dict[str, object] = {}
-        if len(self.rivals) > 1:
-            columns["rival"] = [self.rivals[position].id for position in self.rival]
-        columns |= {name: self.draws.values[override_key(name)] for name in self.varied}
-        return pd.DataFrame(columns)
+        several = {"rival": [self.rivals[position].id for position in self.rival]} if len(self.rivals) > 1 else {}
+        differing = {names.get(key, key): of for key, of in self.draws.values.items() if np.ptp(of) > 0}
+        return pd.DataFrame({**several, **differing})
 
 
 def sample_futures(
@@ -65,35 +65,24 @@ def sample_futures(
     uncertainties: Sequence[Uncertainty],
     n: int,
     rng: np.random.Generator,
-    *,
-    labels: Mapping[str, str] | None = None,
 ) -> Futures:
-    """``n`` futures: rivals by their weights (equally often without), draws of each at random, uncertainties by a Latin
-    hypercube.
+    """``n`` futures: rivals equally often, draws of each at random, uncertainties by a Latin hypercube.
 
-    ``labels`` are names of parameters as people write them, by override key.
+    Stacking weights are of predictions, and leave out structures that the data do not refute: they are not used here.
     """
-    weights = np.array([draws[rival.id].weight for rival in rivals])
-    shares = weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else None
-    rival = rng.permutation(np.arange(n) % len(rivals)) if shares is None else rng.choice(len(rivals), n, p=shares)
+    rival = rng.permutation(np.arange(n) % len(rivals))
     names = list(draws[rivals[0].id].values)
     values = {name: np.empty(n) for name in names}
     for position, structure in enumerate(rivals):
         members = np.flatnonzero(rival == position)
         of_rival = draws[structure.id]
         # without repetition as long as there are enough
-        chosen = np.concatenate(
-            [rng.permutation(len(of_rival)) for _ in range(-(-max(len(members), 1) // len(of_rival)))]
-        )
+        rounds = -(-max(len(members), 1) // len(of_rival))
+        chosen = np.concatenate([rng.permutation(len(of_rival)) for _ in range(rounds)])
         for name in names:
             values[name][members] = of_rival.values[name][chosen[: len(members)]]
-    values |= latin_hypercube(
-        {override_key(uncertainty.name): uncertainty.quantile for uncertainty in uncertainties}, n, rng
-    )
-    titles = dict(labels or {})
-    shown = [titles.get(name, name) for name in names] + [uncertainty.name for uncertainty in uncertainties]
-    differing = tuple(dict.fromkeys(name for name in shown if np.ptp(values[override_key(name)]) > 0))
-    return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values), differing)
+    values |= latin_hypercube({override_key(number.name): number.quantile for number in uncertainties}, n, rng)
+    return Futures(tuple(rivals), rival, replace(draws[rivals[0].id], rival="futures", values=values))
 
 
 def latin_hypercube(
@@ -114,17 +103,13 @@ def run_futures(
     futures: Futures,
     outcomes: Sequence[Outcome],
     times: Sequence[float],
-    failures: Failures | None = None,
+    failures: Failures,
     progress: OnProgress | None = None,
 ) -> Array:
     """Outcomes of all policies in all futures, ``(n_outcomes, n_policies, n_futures, n_times)``.
 
-    Later settings win: those of the setup, draw and uncertainty, rival, policy.
-
-    Parameters
-    ----------
-    failures : Failures, optional
-        Where failed runs are counted.
+    Later settings win: those of the setup, draw and uncertainty, rival, policy. Runs that fail are counted in
+    ``failures``.
     """
     task, nearest = setup.tasks(times, outcomes)
     check_memory(len(futures), 8 * len(policies) * len(outcomes) * len(times))
@@ -138,6 +123,5 @@ def run_futures(
     answers = answers_of(setup.pool, tasks, len(policies) * len(futures), progress)
     for (number, members), answer in zip(places, answers, strict=True):
         values[:, number, members] = answer["values"][..., places_of(nearest)]
-        if failures is not None:
-            failures.add(answer)
+        failures.add(answer)
     return values

@@ -5,15 +5,11 @@ choice rises. Nothing can be worth more than perfect information, and what canno
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
 KNOTS = 6
@@ -30,8 +26,8 @@ class Worth:
     error: float
 
 
-def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.Generator) -> Worth:
-    """The expected value of knowing some inputs perfectly (EVPPI).
+def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> Worth:
+    """The expected value of knowing an input perfectly (EVPPI).
 
     The utility of each policy less that of the best is regressed on what is known; a rule chooses the policy with the
     best fitted utility, and is worth what it brings in futures that it was not fitted to (:data:`FOLDS` folds). So a
@@ -40,19 +36,19 @@ def partial(utilities: Array, known: "pd.DataFrame | Array", *, rng: np.random.G
     Parameters
     ----------
     utilities : (n_policies, n_futures)
-    known : DataFrame or (n_futures, n_columns)
-        Columns of numbers are smoothed, columns of texts are taken as groups; effects of columns add up.
+    known : (n_futures,)
+        Smoothed, where it takes more than a few values.
 
     Source
     ------
-    The regression: Strong, Oakley and Brennan (2014), Medical Decision Making 34, 311-326, with additive penalised
-    splines for their generalised additive model; the penalty by generalised cross-validation (Craven and Wahba 1979).
+    The regression: Strong, Oakley and Brennan (2014), Medical Decision Making 34, 311-326, with penalised splines for
+    their generalised additive model; the penalty by generalised cross-validation (Craven and Wahba 1979).
     They take the mean of the largest fitted utility, which a misfit can raise above perfect information; the rule is
     valued on other futures instead.
     """
     utilities = _checked(utilities)
     n = utilities.shape[1]
-    design, penalty = _basis(known, n)
+    design, penalty = _basis(known)
     best = int(utilities.mean(axis=1).argmax())
     # differences to the best policy vary less than utilities, and the regression with them
     gained = utilities - utilities[best]
@@ -73,35 +69,21 @@ def _checked(utilities: Array) -> Array:
     return utilities
 
 
-def _basis(known: "pd.DataFrame | Array", n: int) -> tuple[Array, Array]:
-    """Columns of the regression ``(n, n_columns)`` and its penalty ``(n_columns, n_columns)``."""
-    import pandas as pd
+def _basis(known: Array) -> tuple[Array, Array]:
+    """Columns of the regression ``(n, n_columns)`` and its penalty ``(n_columns, n_columns)``.
 
-    frame = known if isinstance(known, pd.DataFrame) else pd.DataFrame(np.asarray(known).reshape(n, -1))
-    if len(frame) != n:
-        raise InvalidValue("what is known", len(frame), f"a row for each of {n} futures", where="value of information")
-    blocks, penalties = [np.ones((n, 1))], [np.zeros((1, 1))]
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype.kind in "fiub":
-            values = column.to_numpy(float)
-            if np.unique(values).size < KNOTS:
-                column = column.astype(str)
-            else:
-                block, roughness = _spline(values)
-                blocks.append(block)
-                penalties.append(roughness)
-                continue
-        groups = pd.get_dummies(column, dtype=float).to_numpy()[:, 1:]
-        blocks.append(groups - groups.mean(axis=0))
-        penalties.append(1e-9 * np.eye(groups.shape[1]))
-    total = sum(block.shape[1] for block in blocks)
-    penalty = np.zeros((total, total))
-    at = 0
-    for roughness in penalties:
-        penalty[at : at + len(roughness), at : at + len(roughness)] = roughness
-        at += len(roughness)
-    return np.concatenate(blocks, axis=1), penalty
+    A number that takes few values has a column for each of them but one.
+    """
+    texts = known.astype(str)
+    names = sorted(set(texts))
+    if len(names) < KNOTS:
+        groups = np.array([texts == name for name in names[1:]], dtype=float).T
+        block, roughness = groups - groups.mean(axis=0), 1e-9 * np.eye(groups.shape[1])
+    else:
+        block, roughness = _spline(known)
+    penalty = np.zeros((1 + len(roughness),) * 2)
+    penalty[1:, 1:] = roughness
+    return np.concatenate([np.ones((len(known), 1)), block], axis=1), penalty
 
 
 def _spline(values: Array) -> tuple[Array, Array]:

@@ -1,7 +1,7 @@
 """Which policy does well whatever is true: several measures side by side, since they can name different winners."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Better
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Flags = NDArray[np.bool_]
 #: The measures in the order of tables, with what they are and whether more of them is better.
@@ -90,52 +93,44 @@ def winners(by_measure: Mapping[str, Array], better: Better = "more") -> dict[st
     return {name: int(np.argmax(goodness(name, column, better))) for name, column in by_measure.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class Stability:
-    """How sure a measure's ranking is.
-
-    Parameters
-    ----------
-    wins : (n_policies,)
-        Share of resamples of the futures in which the policy is the best by the measure.
-    low, high : (n_policies,)
-        Ranks (1 is best) that hold in nine resamples of ten.
-    """
-
-    wins: Array
-    low: Array
-    high: Array
-
-
 def stability(
     values: Array,
     satisfied: Flags | None,
-    name: str,
+    rivals: Sequence[str],
     rng: np.random.Generator,
     *,
     better: Better = "more",
-    resamples: int = 500,
-) -> Stability:
-    """Ranks by one measure over resamples of the futures, drawn with repetition (Efron's bootstrap)."""
-    n_policies, n = np.shape(values)
-    ranks = np.empty((resamples, n_policies))
-    for row in range(resamples):
-        chosen = rng.integers(n, size=n)
+    resamples: int = 200,
+) -> "pd.DataFrame":
+    """How sure the winner of each measure is.
+
+    Parameters
+    ----------
+    rivals : (n_futures,)
+        The structure that is true in each future.
+    resamples : int
+        Of the futures, with repetition (Efron's bootstrap).
+
+    Returns
+    -------
+    DataFrame
+        By ``measure``: the position of the ``best`` policy, the share of ``resamples`` in which it is, and the
+        structures under which ``another`` one is.
+    """
+    import pandas as pd
+
+    names = np.asarray(rivals)
+
+    def best(chosen: "NDArray[np.intp] | Flags") -> dict[str, int]:
         flags = None if satisfied is None else satisfied[:, chosen]
-        good = goodness(name, measures(values[:, chosen], flags, better)[name], better)
-        ranks[row, np.argsort(-good, kind="stable")] = np.arange(1, n_policies + 1)
-    low, high = np.quantile(ranks, [0.05, 0.95], axis=0)
-    return Stability((ranks == 1).mean(axis=0), low, high)
+        return winners(measures(values[:, chosen], flags, better), better)
 
-
-def winners_by_group(
-    values: Array, satisfied: Flags | None, groups: Sequence[str], better: Better = "more"
-) -> dict[str, dict[str, int]]:
-    """The winners within each group of futures, such as those of one rival."""
-    names = np.asarray(groups)
-    by_group = {}
-    for group in dict.fromkeys(groups):
-        members = names == group
-        flags = None if satisfied is None else satisfied[:, members]
-        by_group[group] = winners(measures(values[:, members], flags, better), better)
-    return by_group
+    n = len(names)
+    by_rival = {rival: best(names == rival) for rival in dict.fromkeys(rivals)}
+    again = [best(rng.integers(n, size=n)) for _ in range(resamples)]
+    rows = [
+        {"measure": name, "best": i, "resamples": float(np.mean([resample[name] == i for resample in again])),
+         "another": ", ".join(rival for rival, of in by_rival.items() if of[name] != i)}
+        for name, i in best(np.arange(n)).items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

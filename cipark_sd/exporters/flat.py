@@ -5,13 +5,11 @@ PySD runs a flat model some forty times faster than the subscripted one, since s
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.exporters.arrays import vector_calls
-from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.frontends.externals import read_externals
 from cipark_sd.model.expr import Apply, Expr, Ref, rebuild
 from cipark_sd.model.model import Model
@@ -31,14 +29,6 @@ class Flat:
     """
 
     model: Model
-    names: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class FlatFile:
-    """A flat model on disk; ``names`` as in :class:`Flat`."""
-
-    path: Path
     names: Mapping[str, str]
 
 
@@ -74,19 +64,6 @@ def flat_model(model: Model) -> Flat:
     variables = tuple(_renamed(variable, names, labels[variable.name]) for variable in written_out.variables)
     # the picture shows the variables with subscripts, so the flat model has none
     return Flat(replace(written_out, variables=variables, drawing="", origin=None), names)
-
-
-def flat_model_file(model: Model, folder: Path) -> FlatFile:
-    """Write the flat model into ``folder`` as ``<name>_flat.mdl``, the format for which PySD has more functions.
-
-    Raises
-    ------
-    UnsupportedFeature, Problems, InvalidValue, ModelFileError
-    """
-    flat = flat_model(model)
-    path = Path(folder) / f"{model.name}_flat.mdl"
-    write_mdl(flat.model, path)
-    return FlatFile(path, flat.names)
 
 
 def _labels(model: Model, flat: Model) -> dict[str, str]:

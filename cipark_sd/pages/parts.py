@@ -42,12 +42,6 @@ class Pictures:
         if name in self.names:
             yield Picture(f"{name}.svg", caption)
 
-    def show_all(self, start: str, caption: str) -> Iterator[Picture]:
-        """All pictures whose names begin so, in order."""
-        for name in sorted(self.names):
-            if name.startswith(start):
-                yield Picture(f"{name}.svg", caption)
-
 
 class Part(ABC, Generic[F]):
     """One analysis as people meet it; findings that lack the analysis give nothing.

@@ -29,7 +29,7 @@ def describe(figure: "Figure") -> str:
     """The numbers of a figure, in words.
 
     Of lines where they begin and end, and what lies beyond; of clouds of points and of histograms where nine tenths of
-    them are; of named rows their bar or point, of a map of cells the largest.
+    them are; of named rows their bar or point.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def describe(figure: "Figure") -> str:
 
 def _panel(axes: "Axes") -> Iterator[str]:
     names = [label.get_text() for label in axes.get_yticklabels()]
-    parts = list(_cells(axes, names)) or list(_rows(axes, names) if _named(names) else _lines(axes))
+    parts = list(_rows(axes, names) if _named(names) else _lines(axes))
     if parts:
         below = "" if _named(names) else axes.get_xlabel()
         # a label of axes is drawn nowhere: who draws a panel without words beside it says here what it is of
@@ -62,24 +62,6 @@ def _axes_label(axes: "Axes") -> str:
     """The label of axes, but for those that matplotlib makes itself."""
     label = _plain(str(axes.get_label()))
     return "" if label.startswith("<") else label
-
-
-def _cells(axes: "Axes", names: list[str]) -> Iterator[str]:
-    """Of a map of cells the largest, with its row and its column where both have names or numbers."""
-    from matplotlib.collections import QuadMesh
-
-    maps = [*axes.images, *(entry for entry in axes.collections if isinstance(entry, QuadMesh))]
-    for drawn in maps[:1]:
-        values: Array = np.ma.filled(np.ma.asarray(drawn.get_array(), dtype=float), np.nan)
-        if values.ndim != 2 or not np.isfinite(values).any():
-            continue
-        row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
-        heads = [label.get_text() for label in axes.get_xticklabels()]
-        where = f" in {_plain(names[row])}" if len(names) == values.shape[0] else ""
-        where += f", {_plain(heads[column])}" if where and len(heads) == values.shape[1] else ""
-        size = f"{values.shape[0]} rows of {values.shape[1]} cells"
-        least, most = (number(float(end(values)), digits=2) for end in (np.nanmin, np.nanmax))
-        yield f"{size} from {least} to {most}{where}"
 
 
 def _named(names: list[str]) -> bool:
@@ -105,8 +87,6 @@ def _lines(axes: "Axes") -> Iterator[str]:
             yield _cloud(label, axes, x, y)
         else:
             yield _course(label, axes, x, y)
-    for cloud in () if drawn or unlabelled else _clouds(axes):
-        yield _cloud("", axes, *cloud)
     if not axes.lines:
         yield from _histograms(axes)
 
@@ -138,17 +118,6 @@ def _cloud(label: str, axes: "Axes", x: Array, y: Array) -> str:
     varies = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
     rank = f", rank correlation {float(spearmanr(x, y).statistic):+.2f}" if varies else ""
     return f"{label} {len(x)} points, nine tenths in {' and '.join(ways)}{rank}".strip()
-
-
-def _clouds(axes: "Axes") -> Iterator[tuple[Array, Array]]:
-    from matplotlib.collections import PathCollection
-
-    for collection in axes.collections:
-        if isinstance(collection, PathCollection):
-            x, y = np.ma.filled(np.ma.asarray(collection.get_offsets(), dtype=float), np.nan).T
-            known = np.isfinite(x) & np.isfinite(y)
-            if known.sum() > 1:
-                yield x[known], y[known]
 
 
 def _histograms(axes: "Axes") -> Iterator[str]:

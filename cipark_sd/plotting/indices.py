@@ -1,4 +1,4 @@
-"""Figures of indices: shares of variance over time, heat maps."""
+"""Figures of indices: shares of variance over time."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,6 @@ import numpy as np
 from cipark_sd.plotting.marks import stacked
 from cipark_sd.plotting.panels import (
     REST,
-    ROWS,
     SHOWN,
     colours,
     grid,
@@ -94,30 +93,3 @@ def _bands(axes: "Axes", at: "xr.Dataset", index: str, shown: Sequence[int], pal
         axes.plot(times, total[i], color=palette[name], linewidth=1.6, label=name)
         ends = np.maximum(total[i] - width[i], 0), total[i] + width[i]
         axes.fill_between(times, *ends, color=palette[name], alpha=0.2, linewidth=0)
-
-
-@styled
-def heat_map(indices: "xr.Dataset") -> "Figure":
-    """Total indices of the strongest factors of each output over time; grey where there is none."""
-    import matplotlib as mpl
-
-    outputs, times = outputs_of(indices), indices["time"].to_numpy()
-    rows = min(ROWS, indices.sizes["parameter"])
-    figure, panels = grid(len(outputs), 1, 0.7 + (0.4 + 0.15 * rows) * len(outputs), sharex=True)
-    ramp = mpl.colormaps["cividis"].with_extremes(bad=REST)
-    half = np.diff(times, prepend=2 * times[0] - times[1] if len(times) > 1 else times[0] - 1) / 2
-    edges = np.append(times - half, times[-1] + half[-1])
-    for axes, output in zip(panels[:, 0], outputs, strict=True):
-        at = indices.sel(output=output).transpose("parameter", "time", ...)
-        shown = strongest(at, "ST", rows)
-        values = np.ma.masked_invalid(at["ST"].to_numpy()[shown])
-        # up to what is there: on a scale to one most of a map would be dark
-        top = min(1.0, max(0.1, float(np.ma.filled(values, 0.0).max())))
-        mesh = axes.pcolormesh(edges, np.arange(rows + 1), values, cmap=ramp, vmin=0, vmax=top, rasterized=True)
-        axes.set_yticks(np.arange(rows) + 0.5, names_of(indices, shown), fontsize=TINY)
-        axes.invert_yaxis()
-        axes.set_title(output, loc="left")
-        figure.colorbar(mesh, ax=axes, shrink=0.9, label="total index")
-    panels[-1, 0].set_xlabel(timed(panels[:, 0], indices, most=9))
-    note(figure, f"Grey: no index, since the output does not vary yet. {made(indices)}")
-    return figure

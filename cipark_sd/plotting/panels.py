@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
 #: Factors that have a colour of their own in a panel; the others are shown together.
 SHOWN = 6
-#: Rows of a heat map and of a tornado.
+#: Rows of a tornado.
 ROWS = 14
 REST = "0.82"
 _NOTE: Any = {"fontsize": TINY, "color": "0.35"}

@@ -1,12 +1,10 @@
-"""Figures of a sensitivity analysis besides indices: tornado, fan, scatter matrix, Shapley effects."""
+"""Figures of a sensitivity analysis besides indices: tornado, fan, Shapley effects."""
 
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.arrays import Array
 from cipark_sd.plotting.marks import bars
 from cipark_sd.plotting.panels import (
     ROWS,
@@ -20,7 +18,7 @@ from cipark_sd.plotting.panels import (
     timed,
     with_unit,
 )
-from cipark_sd.plotting.paper import SMALL, TINY, styled
+from cipark_sd.plotting.paper import TINY, styled
 from cipark_sd.plotting.runs import PALETTE
 from cipark_sd.sensitivities.ranking import Moment
 
@@ -100,58 +98,6 @@ def _tint(depth: float) -> tuple[float, ...]:
     from matplotlib.colors import to_rgb
 
     return tuple(1 - depth * (1 - part) for part in to_rgb(PALETTE[0]))
-
-
-@styled
-def scatter_matrix(drawn: "xr.Dataset", names: Sequence[str], output: str, moment: Moment) -> "Figure":
-    """The output against each factor (top row) and pairs of factors coloured by the output below."""
-    at = drawn.sel(output=output).sel(time=moment.time, method="nearest")
-    source = "constants" if "constants" in drawn else "shares"
-    columns = [drawn[source].sel(parameter=name).to_numpy() for name in names]
-    values = at["values"].to_numpy()
-    finite = np.isfinite(values)
-    few = np.flatnonzero(finite)[:1000]
-    n = len(names)
-    figure, panels = grid(n, n, 0.5 + 1.6 * n, sharex="col")
-    low, high = np.percentile(values[finite], [2, 98]) if finite.any() else (0.0, 1.0)
-    points: Any = None
-    for j in range(n):
-        panels[0, j].plot(columns[j][few], values[few], ".", markersize=2, color=PALETTE[0], alpha=0.5, rasterized=True)
-        panels[0, j].plot(*_running_mean(columns[j][finite], values[finite]), color="black", linewidth=1.3)
-        panels[0, j].set_title(names[j], fontsize=SMALL)
-        panels[0, j].set_label(f"{names[j]} (across) and {output} (up)")
-        for i in range(1, n):
-            axes = panels[i, j]
-            if j >= i:
-                axes.set_axis_off()
-                continue
-            how = {"s": 2, "cmap": "cividis", "vmin": low, "vmax": high, "rasterized": True}
-            points = axes.scatter(columns[j][few], columns[i][few], c=values[few], **how)
-            axes.set_label(f"{names[j]} (across) and {names[i]} (up)")
-            if j == 0:
-                axes.set_ylabel(names[i], fontsize=SMALL)
-    for axes in panels.ravel():
-        axes.tick_params(labelsize=TINY, labelbottom=True)
-        axes.locator_params(axis="x", nbins=4)
-    panels[0, 0].set_ylabel(with_unit(textwrap.fill(output, 24), at["units"].item()), fontsize=SMALL)
-    if points is not None:
-        # below the last constant nothing is drawn
-        bar = panels[1, -1].inset_axes([0.3, 0.0, 0.1, 1.0])
-        figure.colorbar(points, cax=bar).set_label(at["units"].item(), fontsize=SMALL)
-        bar.tick_params(labelsize=TINY)
-    figure.suptitle(f"{output}, {moment.label}", fontsize=8)
-    note(
-        figure,
-        "Top row: the output against each constant, black: mean in twenty slices. Below: pairs of constants, coloured "
-        "by the output.",
-    )
-    return figure
-
-
-def _running_mean(x: Array, y: Array, slices: int = 20) -> tuple[Array, Array]:
-    order = np.argsort(x)
-    parts = np.array_split(order, slices)
-    return np.array([x[p].mean() for p in parts]), np.array([y[p].mean() for p in parts])
 
 
 @styled

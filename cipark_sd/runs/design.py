@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,29 +34,6 @@ MOST_RUNS: Mapping[Kind, int] = {"lhs": 2**31, "sobol": 2**30, "random": 10**12}
 TABLE_LIMIT = 256 * MEGABYTE
 #: Keeps the streams of random numbers that one seed gives apart.
 _ORDER, _PLACE = 11, 12
-
-
-class Design(Protocol):
-    """Values of constants by run."""
-
-    @property
-    def n(self) -> int:
-        """How many runs."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The constants, in order."""
-
-    @property
-    def identity(self) -> str:
-        """A digest of all values."""
-
-    @property
-    def sentence(self) -> str:
-        """What it is."""
-
-    def rows(self, first: int, last: int) -> Array:
-        """The values of some runs, ``(last - first, n_constants)``."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +174,10 @@ class Listed:
     def rows(self, first: int, last: int) -> Array:
         """The values of some runs, ``(last - first, n_constants)``."""
         return self.values[first:last]
+
+
+#: Values of constants by run: ``rows(first, last)`` gives those of some runs.
+Design = Drawn | Listed
 
 
 def read_design(path: Path) -> Listed:

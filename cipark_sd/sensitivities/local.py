@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.sensitivities.response import Response, coordinates, for_design
+from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr.Dataset":
+def tornado(response: ModelResponse, *, low: float = 0.05, high: float = 0.95) -> "xr.Dataset":
     """Each factor at a low and a high quantile while all others stay at their medians.
 
     Returns
@@ -25,7 +25,7 @@ def tornado(response: Response, *, low: float = 0.05, high: float = 0.95) -> "xr
     shares = np.full((2 * k + 1, k), 0.5)
     for i in range(k):
         shares[1 + i, i], shares[1 + k + i, i] = low, high
-    response = for_design(response, "tornado", len(shares))
+    response = response.for_design("tornado", len(shares))
     values = response(response.scores(shares), np.zeros(2 * k + 1, dtype=np.uint64))
     dims = ("parameter", "output", "time")
     data: dict[str, Any] = {

@@ -154,16 +154,6 @@ def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count
     return lines
 
 
-def strongest_names(effects: "xr.Dataset", output: str, moment: Moment, *, count: int) -> list[str]:
-    """The factors with the largest total indices or Shapley effects, whichever the Dataset has."""
-    values = effects["ST" if "ST" in effects else "Sh"]
-    at = values.sel(output=output).sel(time=moment.time, method="nearest").to_numpy()
-    if np.isnan(at).all():
-        return []
-    names = effects["parameter"].to_numpy()
-    return [str(names[i]) for i in np.argsort(-np.nan_to_num(at, nan=-1.0), kind="stable")[:count]]
-
-
 def leaders(effects: "xr.Dataset", output: str, *, least: float = 0.5) -> list[tuple[float, float, str]]:
     """Which factor is the strongest when: start, end and name of spans of at least so much time.
 

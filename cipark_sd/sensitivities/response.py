@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -25,46 +25,9 @@ RUNS_AT_A_TIME = 16384
 PIECE = 1024
 
 
-class Response(Protocol):
-    """A function of the unit cube, in two steps so that a cross design computes each coordinate's score once."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the factors."""
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Labels."""
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Of the outputs."""
-
-    @property
-    def times(self) -> Array:
-        """``(n_times,)``."""
-
-    @property
-    def time_units(self) -> str:
-        """Of the times."""
-
-    @property
-    def signature(self) -> str:
-        """What decides the values; equal signatures may share runs."""
-
-    def scores(self, shares: Array) -> Array:
-        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
-
-    def __call__(self, scores: Array, rows: Rows) -> Array:
-        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``; NaN where a run failed.
-
-        ``rows : (n,)`` number the runs for a model's random functions: runs of one number draw the same.
-        """
-
-
 @dataclass(frozen=True, eq=False)
 class ModelResponse:
-    """Outputs of a model.
+    """Outputs of a model as a function of the unit cube, in two steps: a cross design computes each score once.
 
     Parameters
     ----------
@@ -140,9 +103,24 @@ class ModelResponse:
         """How many runs one point of a design costs."""
         return self.evaluation.n_worlds
 
+    @property
+    def at_a_time(self) -> int:
+        """Runs that a call should have so that all who compute are busy."""
+        return RUNS_AT_A_TIME if self.pool is None else max(RUNS_AT_A_TIME, PIECE * self.pool.room)
+
+    def no_failures(self) -> Failures:
+        """A count that has begun."""
+        return Failures(labels(self.model))
+
     def for_design(self, label: str, n: int, counted: Failures | None = None) -> "ModelResponse":
-        """The response for the ``n`` runs of one design, whose failures are counted."""
-        self.failures[label] = Failures(labels(self.model)) if counted is None else counted
+        """The response for the ``n`` runs of one design, whose failures are counted.
+
+        Parameters
+        ----------
+        counted : Failures, optional
+            What failed of the runs before, which are among the ``n``.
+        """
+        self.failures[label] = self.no_failures() if counted is None else counted
         return replace(self, _design=(label, n))
 
     def scores(self, shares: Array) -> Array:
@@ -150,7 +128,9 @@ class ModelResponse:
         return self.factors.scores(shares)
 
     def __call__(self, scores: Array, rows: Rows) -> Array:
-        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``.
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``; NaN where a run failed.
+
+        ``rows : (n,)`` number the runs for a model's random functions: runs of one number draw the same.
 
         Raises
         ------
@@ -200,24 +180,7 @@ class _Piece:
         return self.evaluation(self.values, self.rows)
 
 
-def for_design(response: Response, label: str, n: int, counted: Failures | None = None) -> Response:
-    """The response for the ``n`` runs of one design; a function that is no model has nothing to count.
-
-    Parameters
-    ----------
-    counted : Failures, optional
-        What failed of the runs before, which are among the ``n``.
-    """
-    return response.for_design(label, n, counted) if isinstance(response, ModelResponse) else response
-
-
-def at_a_time(response: Response) -> int:
-    """Runs that a call should have so that all who compute are busy."""
-    pool = response.pool if isinstance(response, ModelResponse) else None
-    return RUNS_AT_A_TIME if pool is None else max(RUNS_AT_A_TIME, PIECE * pool.room)
-
-
-def coordinates(response: Response) -> dict[str, Any]:
+def coordinates(response: ModelResponse) -> dict[str, Any]:
     """Of a Dataset over factors, outputs and times, with the units of the outputs and of time."""
     return {
         "parameter": list(response.names),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.sensitivities.designs import check_power_of_two
-from cipark_sd.sensitivities.response import ModelResponse, Response, at_a_time, coordinates, for_design
+from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +80,7 @@ PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 
 
 def sample(
-    response: Response,
+    response: ModelResponse,
     *,
     n: int,
     seed: int,
@@ -96,8 +96,8 @@ def sample(
     Returns
     -------
     xarray.Dataset
-        ``values`` with dims run, output, time; ``shares`` (place in the unit cube) and, for a model, ``constants``
-        with dims run, parameter. Correlated factors are drawn as they depend on each other.
+        ``values`` with dims run, output, time; ``shares`` (place in the unit cube) and ``constants`` with dims run,
+        parameter. Correlated factors are drawn as they depend on each other.
 
     Raises
     ------
@@ -108,10 +108,9 @@ def sample(
 
     check_power_of_two(n, where="sample")
     shares = qmc.LatinHypercube(len(response.names), rng=np.random.default_rng(seed)).random(n)
-    if isinstance(response, ModelResponse):
-        shares = response.factors.joint(shares)
-    scores = response.scores(shares)
-    response, at_once = for_design(response, "sample", n), at_a_time(response)
+    shares = response.factors.joint(shares)
+    scores, at_once = response.scores(shares), response.at_a_time
+    response = response.for_design("sample", n)
     values = np.empty((n, len(response.outputs), len(response.times)))
     for start in range(0, n, at_once):
         part = slice(start, min(n, start + at_once))
@@ -122,9 +121,8 @@ def sample(
         "values": (("run", "output", "time"), values),
         "shares": (("run", "parameter"), shares),
         "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
+        "constants": (("run", "parameter"), response.factors.values(scores)),
     }
-    if isinstance(response, ModelResponse):
-        data["constants"] = (("run", "parameter"), response.factors.values(scores))
     return xr.Dataset(
         data, coords=coordinates(response), attrs={"format": "cipark_sd sample 1", "seed": seed, "runs": n}
     )

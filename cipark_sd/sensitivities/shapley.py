@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import Response, coordinates, for_design
+from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,7 +22,7 @@ _ORDER = 4
 
 
 def shapley(
-    response: Response,
+    response: ModelResponse,
     *,
     n: int,
     seed: int,
@@ -69,7 +69,7 @@ def shapley(
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
     per_row = runs_of_a_row(k, orders)
-    response = for_design(response, "shapley", n * per_row)
+    response = response.for_design("shapley", n * per_row)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
         normal = ndtri(np.clip(shares, 1e-12, 1 - 1e-12)).reshape(rows, 2, k) @ np.linalg.cholesky(matrix).T
@@ -109,10 +109,8 @@ def shapley(
     )
 
 
-def _correlation(response: Response, correlation: Array | None, k: int) -> Array:
-    source = (
-        correlation if correlation is not None else getattr(getattr(response, "factors", None), "correlation", None)
-    )
+def _correlation(response: ModelResponse, correlation: Array | None, k: int) -> Array:
+    source = response.factors.correlation if correlation is None else correlation
     if source is None:
         return np.eye(k)
     matrix = np.asarray(source, dtype=float)

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
+from cipark_sd.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import Failures, labels
+from cipark_sd.failures import Failures
 from cipark_sd.sensitivities.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import ModelResponse, Response, at_a_time, coordinates, for_design
+from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -195,7 +195,7 @@ def half_width(resampled: Array) -> Array:
 
 
 def sobol(
-    response: Response,
+    response: ModelResponse,
     *,
     n: int,
     seed: int,
@@ -240,7 +240,7 @@ def sobol(
     k, size = len(response.names), len(response.outputs) * len(response.times)
     # a first block that is not full is summed by itself
     design = checkpoints.within(response.signature, seed, points, resamples, min(n, BLOCK))
-    failures = Failures(labels(response.model)) if isinstance(response, ModelResponse) else None
+    failures = response.no_failures()
     sums = _resumed(design, n, SobolSums(k, resamples, size), failures)
     _extend(response, sums, n, seed, points, progress, design.entry(DESIGN, n), failures)
     # the smaller designs are part of this one
@@ -250,25 +250,25 @@ def sobol(
 
 
 def _extend(
-    response: Response,
+    response: ModelResponse,
     sums: SobolSums,
     n: int,
     seed: int,
     points: Points,
     progress: Progress | None,
     entry: Checkpoint,
-    failures: Failures | None,
+    failures: Failures,
 ) -> None:
     """Add rows up to ``n``."""
     k = sums.k
     runs_per_row = k + 2
-    worlds = int(getattr(response, "n_scenarios", 1))
-    at_once = max(1, at_a_time(response) // (runs_per_row * worlds * BLOCK))
-    response = for_design(response, DESIGN, n * runs_per_row, failures)
+    worlds = response.n_scenarios
+    at_once = max(1, response.at_a_time // (runs_per_row * worlds * BLOCK))
+    response = response.for_design(DESIGN, n * runs_per_row, failures)
     saved = time.monotonic()
     waiting: list[tuple[int, Array]] = []
     # what failed of the rows that are in the sums, and of those that are on their way into them
-    counts = {} if failures is None else {sums.rows: failures.arrays}
+    counts = {sums.rows: failures.arrays}
 
     def add(pieces: list[tuple[int, Array]], values: Array) -> None:
         start = 0
@@ -289,12 +289,11 @@ def _extend(
                 if len(waiting) < at_once and last < n:
                     continue
                 values = _runs(response, waiting)
-                if failures is not None:
-                    counts[last] = failures.arrays
+                counts[last] = failures.arrays
                 if adding is not None:
                     adding.result()
                 if time.monotonic() - saved > SAVE_EVERY:
-                    entry.save(_arrays(sums, counts.get(sums.rows)))
+                    entry.save(sums.arrays() | {"failures": counts[sums.rows]})
                     saved = time.monotonic()
                 adding, waiting = beside.submit(add, waiting, values), []
                 if progress is not None:
@@ -305,12 +304,12 @@ def _extend(
             if adding is not None:
                 adding.result()
             if sums.rows:
-                entry.save(_arrays(sums, counts.get(sums.rows)))
+                entry.save(sums.arrays() | {"failures": counts[sums.rows]})
             raise
-    entry.save(_arrays(sums, counts.get(sums.rows)))
+    entry.save(sums.arrays() | {"failures": counts[sums.rows]})
 
 
-def _runs(response: Response, pieces: Sequence[tuple[int, Array]]) -> Array:
+def _runs(response: ModelResponse, pieces: Sequence[tuple[int, Array]]) -> Array:
     """Outputs of all runs of some blocks of rows, ``(n_runs, C)``, one block after another."""
     scores = [_crossed(response, shares) for _, shares in pieces]
     rows = [
@@ -321,7 +320,7 @@ def _runs(response: Response, pieces: Sequence[tuple[int, Array]]) -> Array:
     return response(stacked, np.concatenate(rows).astype(np.uint64)).reshape(len(stacked), -1)
 
 
-def _crossed(response: Response, shares: Array) -> Array:
+def _crossed(response: ModelResponse, shares: Array) -> Array:
     """Scores of A, B, and A with each column of B, one after another."""
     k = shares.shape[1] // 2
     a, b = response.scores(shares[:, :k]), response.scores(shares[:, k:])
@@ -333,25 +332,20 @@ def _crossed(response: Response, shares: Array) -> Array:
     return np.concatenate(stacked)
 
 
-def _resumed(design: Checkpoints, n: int, empty: SobolSums, failures: Failures | None) -> SobolSums:
+def _resumed(design: Checkpoints, n: int, empty: SobolSums, failures: Failures) -> SobolSums:
     """The largest design of at most ``n`` rows that is kept, or an empty one."""
     rows = n
     while rows:
         stored = design.entry(DESIGN, rows).load()
         if stored is not None:
-            if failures is not None:
-                failures.restore(stored["failures"])
+            failures.restore(stored["failures"])
             empty.restore({name: array for name, array in stored.items() if name != "failures"})
             return empty
         rows //= 2
     return empty
 
 
-def _arrays(sums: SobolSums, failed: Array | None) -> Arrays:
-    return {**sums.arrays(), **({} if failed is None else {"failures": failed})}
-
-
-def _dataset(response: Response, sums: SobolSums, seed: int) -> "xr.Dataset":
+def _dataset(response: ModelResponse, sums: SobolSums, seed: int) -> "xr.Dataset":
     import xarray as xr
 
     cube = (len(response.outputs), len(response.times))
@@ -376,7 +370,7 @@ def _dataset(response: Response, sums: SobolSums, seed: int) -> "xr.Dataset":
         "format": "cipark_sd sobol 1",
         "seed": seed,
         "rows": sums.rows,
-        "runs": sums.rows * (sums.k + 2) * int(getattr(response, "n_scenarios", 1)),
+        "runs": sums.rows * (sums.k + 2) * response.n_scenarios,
         "resamples": sums.resamples,
         "response": response.signature,
     }

@@ -88,8 +88,7 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     if built:
         names = dict.fromkeys(_title(claim, about) for claim in built)
         blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
-    tables = (_table(claims, about), *([_by_structure(claims, about)] if about.several else []))
-    return [*blocks, Folded("Every expectation, with its probabilities", tables)]
+    return [*blocks, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
 
 
 def _summary(claims: Sequence[Claim]) -> str:
@@ -158,31 +157,6 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
         )
     )
     return Table.of(rows, caption)
-
-
-def _by_structure(claims: Sequence[Claim], about: About) -> Table:
-    """Probabilities before and after the fit under each structure."""
-
-    def cell(claim: Claim, position: int) -> str:
-        evidence = claim.evidence[position]
-        if about.unseen:
-            return "no effect" if evidence.idle else f"{evidence.prior.share:.2f}"
-        after = "-" if evidence.posterior is None else f"{evidence.posterior.share:.2f}"
-        return "no effect" if evidence.idle else f"{evidence.prior.share:.2f}, {after}"
-
-    rows = tuple(
-        (
-            _title(claim, about),
-            in_words(claim.expected, about.catalogue),
-            *(cell(claim, position) for position in range(len(about.rivals))),
-        )
-        for claim in claims
-        if claim.classified.kind != "built in"
-    )
-    head = ("policy", "expected", *(rival.id for rival in about.rivals))
-    fitted = "under the priors, after the fit " if not about.unseen else ""
-    caption = f"The same under each structure: probability {fitted}({about.of_draws})"
-    return Table(head, rows, caption)
 
 
 def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":

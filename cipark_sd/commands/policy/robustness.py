@@ -1,77 +1,33 @@
 """Robust strategies: measures side by side, how stable they are, and where strategies fail."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
+from cipark_sd.arrays import Array
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.decisions_shown import records
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.commands.policy.strategies import (
-    NEEDS,
-    StrategyOutcomes,
-    caption,
-    demanded,
-    heading,
-    over_futures,
-    settings_of,
-    try_strategies,
-)
 from cipark_sd.console import Bars
 from cipark_sd.errors import MissingPackage
-from cipark_sd.experiments.budget import lever_cost, lever_value, policy_cost
-from cipark_sd.experiments.definition import Catalogue
-from cipark_sd.experiments.discovery import Box, discover, missing, plain_words
-from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability, winners, winners_by_group
+from cipark_sd.experiments.definition import Catalogue, Lever, Policy, Robustness
+from cipark_sd.experiments.discovery import LIKELY, discover, missing
+from cipark_sd.experiments.futures import run_futures
+from cipark_sd.experiments.robustness import MEASURES, SHARES, measures, stability
+from cipark_sd.experiments.run import time_position
+from cipark_sd.failures import Failures, labels
 from cipark_sd.headline import Headline, output
-from cipark_sd.pages.blocks import Block, Listing, Paragraph, Picture, Section, Table
-from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.records import columns
-from cipark_sd.wording import grouped
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.parts import Pictures
+from cipark_sd.scenarios import override_key
+from cipark_sd.wording import grouped, listed, number
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Resamples of the futures over which a winner stays one.
-_RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The best strategy by a measure, and how stable that is.
-
-    Parameters
-    ----------
-    strategy : int
-        Its position.
-    wins : float
-        Share of resamples of the futures in which it is the best.
-    low, high : float
-        Its ranks in nine resamples of ten.
-    others : tuple of str
-        The rivals under which another one is.
-    """
-
-    measure: str
-    strategy: int
-    wins: float
-    low: float
-    high: float
-    dissenting: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Where a strategy misses a demand: ``fails`` says in which futures, ``inputs`` has what the box restricts."""
-
-    strategy: int
-    box: Box | None
-    inputs: Mapping[str, NDArray[Any]]
-    fails: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -80,161 +36,119 @@ class RobustnessFindings:
 
     Parameters
     ----------
-    titles : tuple of str
-        Of the strategies.
-    costs : tuple of tuple of float
-        Of each strategy: what each priced lever costs, what else, and all; empty where nothing has a price.
     measures : DataFrame
-        A row for each strategy, its id and all measures.
-    futures, groups : int
-        How many, and how many structures are true in some of them.
+        A row for each strategy: its id, its title, what it costs, and all measures.
+    stability : DataFrame
+        Of :func:`cipark_sd.experiments.robustness.stability`.
+    boxes : DataFrame
+        Where strategies miss a demand: ``strategy``, ``failing`` (the share of all futures), and the sides of a box
+        with the columns of :func:`cipark_sd.experiments.discovery.discover`.
+    futures : int
+        How many.
     """
 
-    titles: tuple[str, ...]
-    costs: tuple[tuple[float, ...], ...]
     measures: "pd.DataFrame"
-    winners: tuple[Winner, ...]
-    failures: tuple[Failure, ...]
+    stability: "pd.DataFrame"
+    boxes: "pd.DataFrame"
     futures: int
-    groups: int
     doubts: tuple[str, ...]
 
 
-def _costs(about: About, ran: StrategyOutcomes) -> tuple[tuple[float, ...], ...]:
-    levers = [lever for lever in about.catalogue.levers if lever.cost]
-    if not levers and not any(policy.cost for policy in ran.strategies):
-        return ()
-    return tuple(
-        (
-            *(lever_cost(lever, lever_value(lever, policy.scenario)) for lever in levers),
-            policy.cost,
-            policy_cost(policy, about.catalogue.levers),
-        )
-        for policy in ran.strategies
-    )
+def settings_of(catalogue: Catalogue) -> Robustness:
+    """What strategies are compared by."""
+    assert catalogue.robustness is not None, "the part is run only where the catalogue has them"
+    return catalogue.robustness
 
 
-def _winners(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Winner, ...]:
-    rng = np.random.default_rng(ran.settings.seed)
-    groups = [ran.futures.rivals[position].id for position in ran.futures.rival]
-    by_rival = winners_by_group(ran.values, ran.met, groups, ran.better)
-    made = []
-    for name, i in best.items():
-        sure = stability(ran.values, ran.met, name, rng, better=ran.better, resamples=_RESAMPLES)
-        dissenting = tuple(rival for rival, positions in by_rival.items() if positions[name] != i)
-        made.append(Winner(name, i, float(sure.wins[i]), float(sure.low[i]), float(sure.high[i]), dissenting))
-    return tuple(made)
+def _cost(policy: Policy, levers: tuple[Lever, ...]) -> float:
+    """What a policy costs: its levers, which stay at their base where it leaves them alone, and what it says beside."""
+    total = policy.cost
+    for lever in levers:
+        values = (policy.scenario.overrides.get(override_key(name)) for name in lever.names)
+        total += lever.price(next((value for value in values if isinstance(value, float)), lever.base))
+    return total
 
 
-def _failures(ran: StrategyOutcomes, best: dict[str, int]) -> tuple[Failure, ...]:
-    """Of the best by its demands and of the first strategy."""
-    if not ran.settings.criteria:
-        return ()
-    inputs, made = ran.futures.inputs, []
-    for i in dict.fromkeys((best["satisfied"], 0)):
-        fails = ~ran.satisfied[i]
-        box = discover(inputs, fails, np.random.default_rng(ran.settings.seed))
-        names = [] if box is None else [restriction.name for restriction in box.restrictions]
-        made.append(Failure(i, box, columns(inputs[names]), fails))
-    return tuple(made)
-
-
-def _stem(result: RobustnessFindings, failure: Failure) -> str:
-    return f"failures_{str(result.measures['strategy'][failure.strategy]).replace(' ', '_')}"
-
-
-def _box_frame(box: Box | None) -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = [] if box is None else [
-        {"input": r.name, "low": r.low, "high": r.high, "among": " ".join(r.among), "quasi_p": r.quasi_p,
-         "reproduced": r.reproduced, "coverage": box.coverage, "density": box.density, "mass": box.mass,
-         "failing": box.failing}
-        for r in box.restrictions
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def _equal(result: RobustnessFindings, about: About) -> str:
-    unit, balance = about.catalogue.money, settings_of(about.catalogue).balance
-    totals = [costs[-1] for costs in result.costs]
-    titles = {lever.id: lever.title for lever in about.catalogue.levers}
-    if np.ptp(totals) < 1e-6 * max(map(abs, totals)):
-        if not balance:
-            return f"All strategies cost the same, {totals[0]:.0f} {unit}."
-        return (
-            f"All strategies cost the same, {totals[0]:.0f} {unit}: what one saves goes into "
-            f"'{titles[balance]}', so that none is better by its money alone."
-        )
-    return f"Strategies cost {min(totals):.0f} to {max(totals):.0f} {unit}: what parts them can be their money."
-
-
-def _cost_table(result: RobustnessFindings, about: About) -> Table:
-    """What each strategy costs, by lever."""
-    levers = [lever.title for lever in about.catalogue.levers if lever.cost]
-    beside = any(costs[-2] for costs in result.costs)
-    rows = []
-    for title, costs in zip(result.titles, result.costs, strict=True):
-        cells = list(zip((*levers, "beside", "all"), (f"{cost:.1f}" for cost in costs), strict=True))
-        rows.append([("strategy", title), *(cells if beside else (*cells[:-2], cells[-1]))])
-    unit = f" [{about.catalogue.money}]" if about.catalogue.money else ""
-    return Table.of(rows, f"What each strategy costs{unit}")
+def _over(about: About, n: int) -> str:
+    """What ``n`` futures are sampled over."""
+    return f"{n} futures" + (f" over {len(about.rivals)} structures, each as often" if about.several else "")
 
 
 def _measure_table(result: RobustnessFindings, about: About) -> Table:
-    best = {winner.measure: winner.strategy for winner in result.winners}
-    columns = {str(name): result.measures[name].to_numpy() for name in result.measures.columns[1:]}
-    rows = tuple(
-        (title, *(f"{_cell(name, column[i])}{' *' if best[name] == i else '  '}" for name, column in columns.items()))
-        for i, title in enumerate(result.titles)
-    )
-    head = ("strategy", *(name.replace("_", " ") for name in columns))
+    best = dict(zip(result.stability["measure"], result.stability["best"], strict=True))
+    settings, rows = settings_of(about.catalogue), []
+    for i, row in enumerate(records(result.measures)):
+        cells = [("strategy", row["title"])]
+        if result.measures["cost"].any():
+            cells.append((f"cost [{about.catalogue.money}]".replace(" []", ""), f"{row['cost']:.1f}"))
+        for name in best:
+            text = f"{row[name]:.0%}" if name in SHARES else grouped(float(row[name]))
+            cells.append((str(name).replace("_", " "), f"{text}{' *' if best[name] == i else '  '}"))
+        rows.append(cells)
+    title, when = about.titled(settings.outcome), about.catalogue.when(settings.at)
     over = f"over {result.futures} futures ({about.of_draws}; * the best by that measure)"
-    return Table(head, rows, f"{heading(about)} {over}")
-
-
-def _cell(name: str, value: float) -> str:
-    return f"{value:.0%}" if name in SHARES else grouped(float(value))
+    return Table.of(rows, f"{title} {when} {over}")
 
 
 def _winner(result: RobustnessFindings) -> str:
     """In words: which strategies are best by some measure, and by which."""
-    by: dict[int, list[str]] = {}
-    for winner in result.winners:
-        by.setdefault(winner.strategy, []).append(winner.measure.replace("_", " "))
+    titles, by = result.measures["title"], result.stability.groupby("best", sort=False)["measure"]
     if len(by) == 1:
-        return f"'{result.titles[next(iter(by))]}' is the best by every measure."
-    parts = [f"'{result.titles[i]}' by {', '.join(names)}" for i, names in by.items()]
+        return f"'{titles[result.stability['best'][0]]}' is the best by every measure."
+    parts = [f"'{titles[i]}' by {', '.join(names).replace('_', ' ')}" for i, names in by]
     return "Measures name different winners: " + "; ".join(parts) + "."
 
 
 def _stability_table(result: RobustnessFindings, about: About) -> Table:
     """Whether the winner of a measure stays so: over resamples of the futures, and under each rival."""
-    n, order = result.groups, [rival.id for rival in about.rivals]
     rows = []
-    for winner in result.winners:
-        row = [("by", winner.measure.replace("_", " ")), ("the best", result.titles[winner.strategy])]
-        row += [("in resamples", f"{winner.wins:.2f}"), ("rank, 90 %", f"{winner.low:.0f} to {winner.high:.0f}")]
-        dissenting = ", ".join(sorted(winner.dissenting, key=order.index))
-        agreeing = f"{n - len(winner.dissenting)}/{n}"
-        rows.append([*row, ("structures", agreeing), ("another one under", dissenting)] if n > 1 else row)
+    for row in records(result.stability):
+        best = str(result.measures["title"][row["best"]])
+        cells = [("by", row["measure"].replace("_", " ")), ("the best", best)]
+        cells.append(("in resamples", f"{row['resamples']:.2f}"))
+        rows.append([*cells, ("another one under", str(row["another"]))] if about.several else cells)
     return Table.of(rows, f"How stable that is ({about.of_draws})")
 
 
-def _failure_blocks(result: RobustnessFindings, about: About, pictures: Pictures) -> list[Block]:
-    if not result.failures:
-        return []
+def _side(row: dict[str, Any], names: dict[str, str]) -> str:
+    """One side of a box in words."""
+    low, high, name = row["low"], row["high"], names.get(row["input"], row["input"])
+    low_text, high_text = (f"{end:,.0f}" if abs(end) >= 1000 else f"{end:.3g}" for end in (low, high))
+    if row["among"]:
+        *first, last = row["among"].split(", ")
+        return f"{name} is {', '.join(first)}{' or ' if first else ''}{last}"
+    if np.isnan(low):
+        return f"{name} is under {high_text}"
+    return f"{name} is over {low_text}" if np.isnan(high) else f"{name} is between {low_text} and {high_text}"
+
+
+def failures_in_words(result: RobustnessFindings, about: About) -> Iterator[str]:
+    """Where each strategy that was looked at misses a demand."""
+    titles = dict(zip(result.measures["strategy"], result.measures["title"], strict=True))
     names = {**about.inputs, "rival": "the structure"}
-    lines: list[str] = []
-    boxes: list[Picture] = []
-    for failure in result.failures:
-        title = result.titles[failure.strategy]
-        lines += plain_words(failure.box, f"'{title}'", {"failing": float(failure.fails.mean())}, names)
-        if failure.box is not None:
-            caption_of = f"Futures in which '{title}' does not meet the demands."
-            boxes += pictures.show(_stem(result, failure), caption_of)
-    demands = demanded(about.catalogue)
-    return [Paragraph(f"A strategy fails where it misses a demand: {demands}."), Listing(tuple(lines)), *boxes]
+    for strategy, box in result.boxes.groupby("strategy", sort=False):
+        rows = list(records(box.dropna(subset="input")))
+        title, failing = f"'{titles[strategy]}' fails", f"{box['failing'].iloc[0]:.0%}"
+        if not rows:
+            yield f"{title} in {failing} of the futures; no range of the inputs sets these apart."
+            continue
+        where = " and ".join(_side(row, names) for row in rows)
+        yield (
+            f"{title} where {where}: {rows[0]['density']:.0%} of such futures fail (of all futures {failing}), and "
+            f"{rows[0]['coverage']:.0%} of all failures lie there."
+        )
+        if weak := [names.get(row["input"], row["input"]) for row in rows if not row["quasi_p"] <= LIKELY]:
+            yield f"May be there by chance (quasi-p over {LIKELY:g}): {', '.join(weak)}."
+
+
+def demanded(catalogue: Catalogue) -> str:
+    """All demands on a strategy; empty for none."""
+    demands = (
+        f"{catalogue.outcome_by_id[criterion.outcome].title} {catalogue.when(criterion.at)} {criterion.how} than "
+        f"{number(criterion.value)}"
+        for criterion in settings_of(catalogue).criteria
+    )
+    return listed(demands, none="")
 
 
 class RobustnessPart(PolicyPart[RobustnessFindings]):
@@ -242,7 +156,7 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
 
     name: ClassVar[str] = "robustness"
     kind: ClassVar[type[RobustnessFindings]] = RobustnessFindings
-    needs = NEEDS
+    needs = ("robustness", "[robustness]", "a table with outcome, at and strategies")
 
     def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
         """The library of scenario discovery, where there are demands that strategies may fail."""
@@ -252,66 +166,80 @@ class RobustnessPart(PolicyPart[RobustnessFindings]):
         """Run the strategies in the futures; measure, resample, and look for boxes of failures."""
         import pandas as pd
 
-        ran = try_strategies(analysis, bars)
-        by_measure = measures(ran.values, ran.met, ran.better)
-        best = winners(by_measure, ran.better)
+        catalogue, settings = analysis.catalogue, settings_of(analysis.catalogue)
+        strategies, futures = catalogue.chosen(settings.strategies), analysis.futures(settings.futures, settings.seed)
+        failures, rng = Failures(labels(analysis.model)), np.random.default_rng(settings.seed)
+        runs_of = (strategies, futures, catalogue.outcomes, catalogue.times)
+        runs = run_futures(analysis.setup, *runs_of, failures, bars.counter("strategies"))
+        failures.check(f"{analysis.model.name}, strategies", failures.total, analysis.allowed)
+        ids, times = [outcome.id for outcome in catalogue.outcomes], catalogue.times
+
+        def values_of(outcome: str, at: float) -> Array:
+            return np.asarray(runs[ids.index(outcome), :, :, time_position(at, times)])
+
+        values = values_of(settings.outcome, settings.at)
+        fine: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=0))
+        satisfied = np.ones_like(values, dtype=bool)
+        for criterion in settings.criteria:
+            levels = values_of(criterion.outcome, criterion.at)
+            satisfied &= levels > criterion.value if criterion.how == "more" else levels < criterion.value
+        values, satisfied = values[:, fine], satisfied[:, fine]
+        met, better = satisfied if settings.criteria else None, catalogue.outcome_by_id[settings.outcome].better
+        rivals = [futures.rivals[position].id for position in futures.rival[fine]]
+        stable = stability(values, met, rivals, rng, better=better)
+        facts = {
+            "strategy": [policy.id for policy in strategies],
+            "title": [policy.title for policy in strategies],
+            "cost": [_cost(policy, catalogue.levers) for policy in strategies],
+        }
+        boxes, inputs = [], futures.inputs(analysis.names)[fine].reset_index(drop=True)
+        # of the best by its demands and of the first strategy
+        best = int(stable.set_index("measure")["best"].get("satisfied", 0))
+        for i in dict.fromkeys((best, 0)) if settings.criteria else ():
+            box = discover(inputs, ~satisfied[i])
+            box = box if len(box) else box.reindex([0])
+            boxes.append(box.assign(strategy=strategies[i].id, failing=float((~satisfied[i]).mean())))
+        lost = int((~fine).sum())
         return RobustnessFindings(
-            titles=tuple(policy.title for policy in ran.strategies),
-            costs=_costs(analysis.about, ran),
-            measures=pd.DataFrame({"strategy": [policy.id for policy in ran.strategies], **by_measure}),
-            winners=_winners(ran, best),
-            failures=_failures(ran, best),
-            futures=ran.values.shape[1],
-            groups=len(np.unique(ran.futures.rival)),
-            doubts=ran.doubts,
+            pd.DataFrame(facts | measures(values, met, better)),
+            stable,
+            pd.concat(boxes, ignore_index=True) if boxes else pd.DataFrame({"strategy": [], "input": []}),
+            int(fine.sum()),
+            (f"{lost} futures are left out, since a run in them fails.",) if lost else (),
         )
 
     def tables_of(self, result: RobustnessFindings, about: About) -> "dict[str, pd.DataFrame]":
-        """Every measure of every strategy, and each box of failures."""
-        boxes = {_stem(result, failure): _box_frame(failure.box) for failure in result.failures}
-        return {"robustness": result.measures, **boxes}
-
-    def drawings_of(self, result: RobustnessFindings, about: About) -> Iterator[Drawing]:
-        """Each box of failures."""
-        import pandas as pd
-
-        from cipark_sd.plotting.choices import plot_box
-
-        below = caption(about, result.futures)
-        for failure in result.failures:
-            if failure.box is not None:
-                title = result.titles[failure.strategy]
-                box = partial(plot_box, title=title, caption=below, names={**about.inputs, "rival": "structure"})
-                yield Drawing(_stem(result, failure), box, (pd.DataFrame(failure.inputs), failure.fails, failure.box))
+        """Every measure of every strategy, how sure the winners are, and each box of failures."""
+        boxes = {"failures": result.boxes} if len(result.boxes) else {}
+        return {"robustness": result.measures, "stability": result.stability, **boxes}
 
     def headlines_of(self, result: RobustnessFindings, about: About) -> Iterator[Headline]:
         """The mean outcome of each strategy over the futures."""
         settings = settings_of(about.catalogue)
-        for title, mean in zip(result.titles, result.measures["mean"], strict=True):
+        quantity = output(about.quantities[settings.outcome], settings.at)
+        for title, mean in zip(result.measures["title"], result.measures["mean"], strict=True):
             yield from about.record(
-                f"{output(about.quantities[settings.outcome], settings.at)}, with the strategy '{title}'",
+                f"{quantity}, with the strategy '{title}'",
                 float(mean),
                 unit=about.units[settings.outcome],
                 kind="mean",
                 of="futures",
-                conditions=(over_futures(about, result.futures),),
+                conditions=(_over(about, result.futures),),
             )
 
     def sections_of(self, result: RobustnessFindings, about: About, pictures: Pictures) -> Iterator[Section]:
-        """Costs, measures, winners and their stability; where strategies fail."""
-        meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, result.measures.columns[1:])]
-        meanings += [f"demands: {demands}"] if (demands := demanded(about.catalogue)) else []
-        costs: list[Block] = [Paragraph(_equal(result, about)), _cost_table(result, about)] if result.costs else []
-        blocks: list[Block] = [
-            *map(Paragraph, result.doubts),
-            *costs,
-            Paragraph(_winner(result)),
-            _measure_table(result, about),
-            Listing(tuple(meanings)),
-            _stability_table(result, about),
-        ]
-        yield Section("Robust strategies", tuple(blocks))
-        yield Section("Scenario discovery: where the strategy fails", tuple(_failure_blocks(result, about, pictures)))
+        """Measures, winners and their stability; where strategies fail."""
+        demands = demanded(about.catalogue)
+        meanings = [f"{name.replace('_', ' ')}: {MEASURES[name][0]}" for name in map(str, result.stability["measure"])]
+        meanings += [f"demands: {demands}"] if demands else []
+        tables = (_measure_table(result, about), Listing(tuple(meanings)), _stability_table(result, about))
+        yield Section("Robust strategies", (*map(Paragraph, (*result.doubts, _winner(result))), *tables))
+        failures: tuple[Block, ...] = (
+            Paragraph(f"A strategy fails where it misses a demand: {demands}."),
+            Listing(tuple(failures_in_words(result, about))),
+        )
+        title = "Scenario discovery: where the strategy fails"
+        yield Section(title, failures if len(result.boxes) else ())
 
 
 PART = RobustnessPart()

@@ -30,11 +30,6 @@ def band(low: float, high: float) -> str:
     return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
 
 
-def share(value: float, whole: float) -> str:
-    """A part of a whole in per cent, or a dash where there is no whole."""
-    return f"{value / whole:.0%}" if whole > 0 else "-"
-
-
 def as_expected(claim: Claim) -> str:
     """An expectation in one or two words, and its class."""
     expected = claim.expected

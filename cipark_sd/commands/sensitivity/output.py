@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cipark_sd.commands.sensitivity.answer import First
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
@@ -13,11 +12,7 @@ from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures
-from cipark_sd.results import write_netcdf
 from cipark_sd.timegrid import calendar_years
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 class _Rests(Part[Findings]):
@@ -86,25 +81,11 @@ def failed_sentences(findings: Findings) -> list[str]:
     return [sentence for failed in findings.facts.failed if (sentence := failed.sentence)]
 
 
-def together(findings: Findings) -> "xr.Dataset | None":
-    """Indices of all methods in one Dataset with dims parameter, output, time; None without any.
-
-    Each method has its own ``n_failed``.
-    """
-    import xarray as xr
-
-    parts = [part for method in _methods(findings) for part in method.together(findings)]
-    return xr.merge(parts, compat="no_conflicts", join="exact", combine_attrs="drop") if parts else None
-
-
 def write(findings: Findings, folder: Path, workers: int = 1, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
-    basis, written = findings.facts.basis, []
-    indices = together(findings)
-    if indices is not None:
-        written.append(write_netcdf(indices.assign_attrs(basis=basis.sentence), folder / "all_indices.nc"))
+    basis = findings.facts.basis
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
-    written.append(write_text(folder / "summary.txt", text))
+    written = [write_text(folder / "summary.txt", text)]
     title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
     heading = output.Heading(title, _identity(findings), basis.label, dates)
     return written + output.write(parts(findings), findings, folder, heading, workers=workers, for_print=for_print)

@@ -72,8 +72,8 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(everything):
     names = {path.name for path in everything.iterdir()}
     assert {"sobol.nc", "sample.nc", "shapley.nc", "tornado.nc"} <= names
     assert {"ranking.csv", "indices.csv", "fan.csv", "measures.csv"} <= names
-    assert {"indices.svg", "fan.svg", "shapley.svg", "scatter_stock_at_the_end.svg"} <= names
-    assert {"report.json", "report.html", "tornado.svg", "heat-map.svg"} <= names
+    assert {"indices.svg", "fan.svg", "shapley.svg", "tornado.svg"} <= names
+    assert {"report.json", "report.html"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (everything / "summary.txt").read_text(encoding="utf-8")
     assert "\nStock, at the end: Room (" in text
@@ -86,14 +86,7 @@ def test_a_dataset_has_the_dims_that_are_documented(everything):
         assert found["reason"].sel(time=0.0).item() == ""
 
 
-def test_one_dataset_has_the_indices_of_all_methods(everything):
-    with (
-        xr.open_dataset(everything / "all_indices.nc", engine="h5netcdf") as found,
-        xr.open_dataset(everything / "sobol.nc", engine="h5netcdf") as sobol,
-    ):
-        assert found["ST"].equals(sobol["ST"])
-        assert found["ST"].dims == found["Sh"].dims == ("parameter", "output", "time")
-        assert {"n_failed_sobol", "variance", "S1_conf"} <= set(found)
+def test_a_ranking_says_where_the_output_goes_with_each_constant(everything):
     blocks = [block for section in read_page(everything).sections for block in section.blocks]
     tables = [block for block in blocks if isinstance(block, Table)]
     ranked = next(table for table in tables if "output with it low, high" in table.head)
@@ -176,7 +169,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         made = CliRunner().invoke(cli, ["report", "--print", str(again), "-o", str(tmp_path / "all.html")])
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
-    assert {"report.html", "summary.txt", "measures.csv", "all_indices.nc", "fan.svg"} <= names
+    assert {"report.html", "summary.txt", "measures.csv", "fan.svg"} <= names
     print_too = {
         name.removesuffix(".svg") + ending for name in names if name.endswith(".svg") for ending in (".png", ".pdf")
     }

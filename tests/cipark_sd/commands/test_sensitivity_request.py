@@ -187,8 +187,8 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
     page = read_page(tmp_path / "out")
     (section,) = (section for section in page.sections if section.title.startswith("Leading feedback loops"))
     assert any(isinstance(block, Picture) and block.file.startswith("loops.") for block in section.blocks)
-    leading = pd.read_csv(tmp_path / "out" / "loop_leads.csv")
-    assert set(leading["share_of_draws"]) <= {0.0, 0.5, 1.0}
+    bands = pd.read_csv(tmp_path / "out" / "loop_bands.csv")
+    assert set(bands["leads"]) <= {0.0, 0.5, 1.0}
     over_time = pd.read_csv(tmp_path / "out" / "loops.csv")
     assert over_time.groupby("run")["time"].nunique().nunique() == 1
     assert over_time["run"].nunique() == 3

@@ -3,22 +3,25 @@
 import math
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cipark_sd.commands.policy.robustness import RobustnessFindings, failures_in_words
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Structure, Uncertainty
-from cipark_sd.experiments.discovery import discover, plain_words, prim_box, quasi_p, restrictions
+from cipark_sd.experiments.discovery import COLUMNS, discover, prim_box, quasi_p, restrictions
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.futures import run_futures, sample_futures
 from cipark_sd.experiments.information import partial
-from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners, winners_by_group
+from cipark_sd.experiments.robustness import MEASURES, measures, regret, stability, winners
 from cipark_sd.experiments.run import Setup, run_policies
+from cipark_sd.failures import Failures, labels
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, override_key
 
 #: Stocks, bonds, money market when interest rates rise, stay or fall: the textbook case of regret, whose minimax
 #: regret choice is bonds with 5.
@@ -59,23 +62,6 @@ def test_low_and_high_regret_are_what_nine_futures_in_ten_keep():
         assert words in MEASURES[name][0]
 
 
-def test_ranks_of_resamples_are_ninety_per_cent_intervals(monkeypatch):
-    """Policies that take turns at every rank: five per cent of the ranks are cut off at each end."""
-    n = 21
-    values = np.zeros((n, n))
-    shift = iter(range(n))
-
-    def turned(values, satisfied=None, better="more"):
-        return {"mean": -np.roll(np.arange(n, dtype=float), next(shift))}
-
-    monkeypatch.setattr("cipark_sd.experiments.robustness.measures", turned)
-    sure = stability(values, None, "mean", np.random.default_rng(0), resamples=n)
-    # each policy has each rank from 1 to 21 once: 5 and 95 % are ranks 2 and 20
-    assert sure.low.tolist() == [2] * n
-    assert sure.high.tolist() == [20] * n
-    assert sure.wins == pytest.approx([1 / n] * n)
-
-
 def test_the_best_policy_of_each_future_has_no_regret():
     values = np.random.default_rng(0).normal(size=(5, 200))
     lost = regret(values)
@@ -100,16 +86,14 @@ def test_outcomes_that_are_no_numbers_are_refused():
 def test_a_clear_winner_stays_the_winner_in_resamples():
     rng = np.random.default_rng(2)
     values = rng.normal(size=(3, 300)) + np.array([[0.0], [2.0], [0.0]])
-    found = stability(values, None, "mean", rng, resamples=100)
-    assert found.wins.tolist() == [0, 1, 0]
-    assert (found.low[1], found.high[1]) == (1, 1)
-    assert found.high[0] - found.low[0] == 1
+    found = stability(values, None, ["M0"] * 300, rng, resamples=100).set_index("measure")
+    assert (found.loc["mean", "best"], found.loc["mean", "resamples"]) == (1, 1.0)
 
 
 def test_winners_may_differ_between_groups():
     values = np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]])
-    found = winners_by_group(values, None, ["M0", "M0", "M1", "M1"])
-    assert (found["M0"]["mean"], found["M1"]["mean"]) == (0, 1)
+    found = stability(values, None, ["M0", "M0", "M1", "M1"], np.random.default_rng(0)).set_index("measure")
+    assert (found.loc["mean", "best"], found.loc["mean", "another"]) == (0, "M1")
 
 
 @pytest.fixture(scope="module")
@@ -123,30 +107,28 @@ def space():
 
 def test_a_planted_box_is_found(space):
     fails = ((space["pool"] < 0.4) & (space["reform"] > 0.5) & (space["rival"] != "M2")).to_numpy()
-    box = discover(space, fails, np.random.default_rng(0), resamples=4)
-    sides = {one.name: one for one in box.restrictions}
-    assert set(sides) == {"pool", "reform", "rival"}
-    assert sides["pool"].high == pytest.approx(0.4, abs=0.02)
-    assert sides["reform"].low == pytest.approx(0.5, abs=0.02)
-    assert set(sides["rival"].among) == {"M0", "M1"}
-    assert box.coverage > 0.9
-    assert box.density > 0.9
-    assert all(one.quasi_p < 1e-6 and one.reproduced > 0.8 for one in box.restrictions)
+    box = discover(space, fails).set_index("input")
+    assert set(box.index) == {"pool", "reform", "rival"}
+    assert box["high"]["pool"] == pytest.approx(0.4, abs=0.02)
+    assert box["low"]["reform"] == pytest.approx(0.5, abs=0.02)
+    assert box["among"]["rival"] == "M0, M1"
+    assert (box["coverage"] > 0.9).all()
+    assert (box["density"] > 0.9).all()
+    assert (box["quasi_p"] < 1e-6).all()
 
 
 def test_coverage_and_density_are_those_of_the_box_that_is_told(space):
     fails = ((space["pool"] < 0.4) & (space["reform"] > 0.5)).to_numpy() | (np.arange(1500) % 17 == 0)
-    box = discover(space, fails, np.random.default_rng(0), resamples=2)
+    box = discover(space, fails)
     inside = np.ones(1500, dtype=bool)
-    for one in box.restrictions:
-        column = space[one.name]
+    for one in box.itertuples():
+        column = space[one.input]
         if one.among:
-            inside &= column.isin(one.among).to_numpy()
-        inside &= True if one.low is None else (column >= one.low).to_numpy()
-        inside &= True if one.high is None else (column <= one.high).to_numpy()
-    assert box.coverage == pytest.approx(fails[inside].sum() / fails.sum())
-    assert box.density == pytest.approx(fails[inside].mean())
-    assert box.mass == pytest.approx(inside.mean())
+            inside &= column.isin(one.among.split(", ")).to_numpy()
+        inside &= True if np.isnan(one.low) else (column >= one.low).to_numpy()
+        inside &= True if np.isnan(one.high) else (column <= one.high).to_numpy()
+    (whole,) = box[["coverage", "density", "mass"]].drop_duplicates().to_numpy().tolist()
+    assert whole == pytest.approx([fails[inside].sum() / fails.sum(), fails[inside].mean(), inside.mean()])
 
 
 def test_the_published_box_of_biofuel_costs_is_found():
@@ -161,10 +143,10 @@ def test_the_published_box_of_biofuel_costs_is_found():
     assert (step["coverage"], step["density"], step["mass"]) == pytest.approx((0.752809, 0.770115, 0.098639), abs=5e-7)
     limits = {name: limit[:2] for name, limit in restrictions(box.box_lims[21], inputs).items()}
     assert limits == {
-        "Total biomass": (None, pytest.approx(755.8, abs=0.01)),
-        "Demand elasticity": (pytest.approx(-0.422, abs=1e-6), None),
-        "Biomass backstop price": (pytest.approx(150.05, abs=0.01), None),
-        "Cellulosic cost": (pytest.approx(72.65, abs=0.01), None),
+        "Total biomass": pytest.approx((np.nan, 755.8), abs=0.01, nan_ok=True),
+        "Demand elasticity": pytest.approx((-0.422, np.nan), abs=1e-6, nan_ok=True),
+        "Biomass backstop price": pytest.approx((150.05, np.nan), abs=0.01, nan_ok=True),
+        "Cellulosic cost": pytest.approx((72.65, np.nan), abs=0.01, nan_ok=True),
     }
     assert min(quasi_p(box)[21]["Cellulosic cost"], key=abs) == pytest.approx(0.157413, abs=1e-6)
 
@@ -172,22 +154,39 @@ def test_the_published_box_of_biofuel_costs_is_found():
 def test_of_the_published_box_the_side_that_may_be_chance_is_given_up():
     package = pytest.importorskip("ema_workbench")
     data = pd.read_csv(Path(package.__file__).parent / "examples" / "data" / "bryant et al 2010 data.csv")
-    box = discover(data.iloc[:, 2:11], data.iloc[:, 15].to_numpy(bool), np.random.default_rng(0), resamples=4)
-    assert {r.name for r in box.restrictions} == {"Total biomass", "Demand elasticity", "Biomass backstop price"}
-    assert min(box.coverage, box.density) > 0.7
-
-
-def test_the_words_say_where_a_policy_fails(space):
-    fails = (space["pool"] < 0.4).to_numpy()
-    box = discover(space, fails, np.random.default_rng(0), resamples=2)
-    (sentence, *_) = plain_words(box, "Early operator", {"failing": float(fails.mean())})
-    assert sentence.startswith("Early operator fails where pool is under 0.39")
+    box = discover(data.iloc[:, 2:11], data.iloc[:, 15].to_numpy(bool))
+    assert set(box["input"]) == {"Total biomass", "Demand elasticity", "Biomass backstop price"}
+    assert (box[["coverage", "density"]] > 0.7).all(axis=None)
 
 
 def test_without_failures_there_is_no_box(space):
-    assert discover(space, np.zeros(1500, dtype=bool), np.random.default_rng(0)) is None
-    (sentence,) = plain_words(None, "Early operator", {"failing": 0.0})
-    assert "fails in 0%" in sentence
+    assert discover(space, np.zeros(1500, dtype=bool)).empty
+
+
+def told(boxes):
+    """The words of boxes of failures, of the strategy ``early``."""
+    found = RobustnessFindings(
+        pd.DataFrame({"strategy": ["early"], "title": ["Early operator"]}), pd.DataFrame(), boxes, 1500, ()
+    )
+    return list(failures_in_words(found, SimpleNamespace(inputs={"pool": "The pool"})))
+
+
+def test_structures_of_a_box_are_listed_in_the_order_of_their_numbers():
+    space = pd.DataFrame({"rival": np.repeat(["M10", "M2", "M3", "M0"], 100)})
+    box = discover(space, space["rival"].isin(["M10", "M2", "M0"]).to_numpy()).assign(strategy="early", failing=0.75)
+    (sentence,) = told(box)
+    assert sentence.startswith("'Early operator' fails where the structure is M0, M2 or M10: 100% of such futures")
+
+
+def test_a_strategy_without_a_box_and_a_side_that_may_be_chance_are_told():
+    (sentence,) = told(pd.DataFrame(columns=COLUMNS, index=[0]).assign(strategy="early", failing=0.01))
+    assert sentence == "'Early operator' fails in 1% of the futures; no range of the inputs sets these apart."
+    row = ("pool", 1200.0, np.nan, "", 0.2, 0.9, 0.8, 0.1)
+    sentences = told(pd.DataFrame([row], columns=COLUMNS).assign(strategy="early", failing=0.1))
+    assert sentences[0].startswith(
+        "'Early operator' fails where The pool is over 1,200: 80% of such futures fail (of all"
+    )
+    assert sentences[1] == "May be there by chance (quasi-p over 0.05): The pool."
 
 
 def normal_case(n=4000, s1=2.0, s2=1.0):
@@ -216,9 +215,9 @@ def test_what_has_nothing_to_do_with_the_choice_is_worth_next_to_nothing():
 
 
 def test_a_group_is_worth_what_its_members_means_tell():
-    groups = np.repeat(["a", "b"], 500)
-    utilities = np.stack([np.zeros(1000), np.where(groups == "a", 3.0, -3.0)])
-    found = partial(utilities, pd.DataFrame({"g": groups}), rng=np.random.default_rng(0))
+    groups = np.repeat([0.0, 1.0], 500)
+    utilities = np.stack([np.zeros(1000), np.where(groups == 0, 3.0, -3.0)])
+    found = partial(utilities, groups, rng=np.random.default_rng(0))
     assert found.value == pytest.approx(1.5, rel=1e-6)
 
 
@@ -252,7 +251,7 @@ def test_nothing_is_worth_more_than_perfect_information_even_where_the_regressio
     x, y = rng.random(500), rng.random(500)
     utilities = np.stack([np.zeros(500), np.where((x > 0.5) == (y > 0.5), 30.0, -0.1) - 5 * x, 20 * x * y**4])
     whole = float(utilities.max(axis=0).mean() - utilities.mean(axis=1).max())
-    for known in (x, y, np.stack([x, y], axis=1), np.stack([x * y, x + y, y], axis=1)):
+    for known in (x, y, x * y, x + y):
         assert 0 <= partial(utilities, known, rng=rng).value <= whole
 
 
@@ -265,20 +264,11 @@ EXIT = Uncertainty("exit", "", "Base Exit Rate", 0.0, 0.06)
 
 def test_futures_take_every_rival_equally_often_and_fill_the_ranges():
     found = sample_futures(RIVALS, BY_RIVAL, (SHOCK, EXIT), 100, np.random.default_rng(0))
-    inputs = found.inputs
+    inputs = found.inputs({override_key(number.name): number.name for number in (SHOCK, EXIT)})
     assert inputs["rival"].value_counts().to_dict() == {"M0": 50, "M1": 50}
     assert inputs["SW Pandemic"].value_counts().to_dict() == {0.0: 50, 1.0: 50}
     counts, _ = np.histogram(inputs["Base Exit Rate"], bins=np.linspace(0, 0.06, 101))
     assert (counts == 1).all()
-
-
-def test_futures_follow_the_weights_of_the_rivals():
-    weighted = {
-        "M0": Draws("M0", {"Pool Scale": POOL}, "prior", 1.0),
-        "M1": Draws("M1", {"Pool Scale": POOL}, "prior", 0.0),
-    }
-    found = sample_futures(RIVALS, weighted, (), 30, np.random.default_rng(0))
-    assert set(found.inputs["rival"]) == {"M0"}
 
 
 def test_a_run_in_futures_equals_the_same_run_over_draws():
@@ -286,7 +276,7 @@ def test_a_run_in_futures_equals_the_same_run_over_draws():
     futures = sample_futures(RIVALS, BY_RIVAL, (), 12, np.random.default_rng(0))
     outcome = Outcome("residents", "", "Total Residents")
     policy = Policy("E1", "", Scenario("", {"SW CMG": 0}))
-    found = run_futures(Setup(park), (policy,), futures, [outcome], [2019.9])[0, 0, :, 0]
+    found = run_futures(Setup(park), (policy,), futures, [outcome], [2019.9], Failures(labels(park)))[0, 0, :, 0]
     told = run_policies(Setup(park), (policy,), RIVALS, BY_RIVAL, [outcome], [2019.9])["residents"].to_numpy()[
         0, :, :, 0
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.robustness import MEASURES, SHARES, goodness, measures, stability, winners, winners_by_group
+from cipark_sd.experiments.robustness import MEASURES, SHARES, goodness, measures, stability, winners
 
 VALUES = np.array([[4.0, 0.0, 8.0, 4.0], [3.0, 3.0, 3.0, 3.0]])
 MET = np.array([[True, False, True, True], [True, True, False, False]])
@@ -74,36 +74,31 @@ def test_what_is_no_table_of_numbers_is_refused(values: np.ndarray) -> None:
         measures(values)
 
 
-def test_ranks_begin_with_one_and_wins_are_shares_of_resamples() -> None:
+def sure(values, satisfied=None, rivals=None, better="more", resamples=2000):
+    rivals = ["M0"] * values.shape[1] if rivals is None else rivals
+    found = stability(values, satisfied, rivals, np.random.default_rng(1), better=better, resamples=resamples)
+    return found.set_index("measure")
+
+
+def test_wins_are_shares_of_resamples() -> None:
     values = np.array([[1.0, 1.0, 1.0], [3.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
-    found = stability(values, None, "mean", np.random.default_rng(1), resamples=20)
-    assert (found.wins.tolist(), found.low.tolist(), found.high.tolist()) == ([0, 1, 0], [3, 1, 2], [3, 1, 2])
-    turned = stability(values, None, "mean", np.random.default_rng(1), better="less", resamples=20)
-    assert turned.wins.tolist() == [1, 0, 0]
-    # of two policies of which one wins in a future of three: never drawn in (2/3)^3 of the resamples
-    shaky = stability(
-        np.array([[9.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), None, "worst", np.random.default_rng(2), resamples=2000
-    )
-    assert shaky.wins[0] == pytest.approx(1 / 27, abs=0.015)
-    assert (shaky.low.tolist(), shaky.high.tolist()) == ([2, 1], [2, 1])
-    even = stability(
-        np.array([[9.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), None, "mean", np.random.default_rng(2), resamples=2000
-    )
-    assert even.wins[0] == pytest.approx(1 - 8 / 27, abs=0.04)
-    assert (even.low.tolist(), even.high.tolist()) == ([1, 1], [2, 2])
+    assert sure(values, resamples=20).loc["mean", ["best", "resamples"]].tolist() == [1, 1.0]
+    assert sure(values, better="less", resamples=20).loc["mean", ["best", "resamples"]].tolist() == [0, 1.0]
+    # of two policies of which one wins in a future of three: that one is never drawn in (2/3)^3 of the resamples
+    shaky = sure(np.array([[9.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    assert shaky.loc["worst", ["best", "resamples"]].tolist() == [1, pytest.approx(1 - 1 / 27, abs=0.015)]
+    assert shaky.loc["mean", ["best", "resamples"]].tolist() == [0, pytest.approx(1 - 8 / 27, abs=0.04)]
 
 
 def test_demands_are_resampled_with_their_futures() -> None:
-    found = stability(VALUES, MET, "satisfied", np.random.default_rng(3), resamples=2000)
-    whole = stability(VALUES, ~MET, "satisfied", np.random.default_rng(3), resamples=2000)
-    assert found.wins[0] > 0.7 > 0.5 > whole.wins[0]
-    assert stability(VALUES, None, "best", np.random.default_rng(3)).wins.sum() == pytest.approx(1)
+    found, turned = sure(VALUES, MET), sure(VALUES, ~MET)
+    assert (found.loc["satisfied", "best"], turned.loc["satisfied", "best"]) == (0, 1)
+    assert 0.7 < found.loc["satisfied", "resamples"] < 1
 
 
-def test_groups_are_judged_alone_and_with_their_own_demands() -> None:
-    found = winners_by_group(VALUES, MET, ["M0", "M1", "M0", "M1"])
-    assert list(found) == ["M0", "M1"]
-    assert found["M0"] == winners(measures(VALUES[:, [0, 2]], MET[:, [0, 2]]))
-    assert found["M1"] == winners(measures(VALUES[:, [1, 3]], MET[:, [1, 3]]))
-    assert (found["M0"]["mean"], found["M1"]["mean"]) == (0, 1)
-    assert winners_by_group(VALUES, None, ["M0"] * 4, "less")["M0"]["mean"] == 1
+def test_rivals_are_judged_alone_and_with_their_own_demands() -> None:
+    found = sure(VALUES, MET, ["M0", "M1", "M0", "M1"], resamples=1)
+    by_rival = {name: winners(measures(VALUES[:, of], MET[:, of])) for name, of in (("M0", [0, 2]), ("M1", [1, 3]))}
+    for measure, row in found.iterrows():
+        assert row["another"] == ", ".join(name for name, best in by_rival.items() if best[measure] != row["best"])
+    assert found.loc["mean", "another"] == "M1"

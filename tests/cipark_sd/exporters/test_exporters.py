@@ -13,7 +13,7 @@ from stella import stella
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
 from cipark_sd.exporters.files import write_whole
-from cipark_sd.exporters.flat import flat_model, flat_model_file
+from cipark_sd.exporters.flat import flat_model
 from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
@@ -105,8 +105,9 @@ def test_pysd_gives_the_same_for_the_vensim_file_and_its_exports(write_mdl: Writ
 def test_the_flat_model_is_the_subscripted_one_in_pysd(write_mdl: Write, tmp_path: Path, title: str) -> None:
     source = write_mdl(MODELS[title])
     model = read_model(source)
-    flat = flat_model_file(model, tmp_path)
-    found = exported.by_pysd(flat.path).rename(columns={new: old for old, new in flat.names.items()})
+    flat = flat_model(model)
+    save_mdl(flat.model, tmp_path / "flat.mdl")
+    found = exported.by_pysd(tmp_path / "flat.mdl").rename(columns={new: old for old, new in flat.names.items()})
     assert exported.differing(found, exported.by_pysd(source)) == []
 
 
@@ -203,14 +204,15 @@ def test_the_park_is_valid_and_drawn_sector_by_sector() -> None:
 @pytest.mark.slow
 def test_pysd_runs_the_park_in_both_formats_and_flat_alike(tmp_path: Path) -> None:
     model, until = read_model(exported.coarse_park(tmp_path)), 2016.0  # by then most has begun
-    flat = flat_model_file(model, tmp_path)
-    write_xmile(flat_model(model).model, tmp_path / "flat.xmile", inline_lookups=True)
+    flat = flat_model(model)
+    save_mdl(flat.model, tmp_path / "flat.mdl")
+    write_xmile(flat.model, tmp_path / "flat.xmile", inline_lookups=True)
     write_xmile(model, tmp_path / "cipark.xmile", inline_lookups=True)
     back = {new: old for old, new in flat.names.items()}
     # PySD takes longest to read; that the flat model is one in both formats is pysimlin's to say
-    a, b = exported.by_simlin(flat.path), exported.by_simlin(tmp_path / "flat.xmile")
+    a, b = exported.by_simlin(tmp_path / "flat.mdl"), exported.by_simlin(tmp_path / "flat.xmile")
     assert exported.differing(b, a.drop(columns="saveper", errors="ignore")) == []
-    by_mdl = exported.by_pysd(flat.path, until).drop(columns="saveper")
+    by_mdl = exported.by_pysd(tmp_path / "flat.mdl", until).drop(columns="saveper")
     by_xmile = exported.by_pysd(tmp_path / "cipark.xmile", until).loc[by_mdl.index]
     # a balance of counts that is nothing but rounding, which sums in another order round otherwise
     by_mdl = by_mdl.rename(columns=back)

@@ -13,7 +13,6 @@ from cipark_sd.sensitivities.loops import (
     bands,
     common_leads,
     leading,
-    leads,
     loop_dominance,
     read_loops,
     takeovers,
@@ -61,18 +60,6 @@ def test_in_logistic_growth_the_balancing_loop_takes_over_at_half_the_room(logis
 def test_a_draw_moves_the_takeover(logistic):
     found = loop_dominance(logistic, NAMES, draws=[{"Rate": 2.0}])
     assert crossing(found, 1) == pytest.approx(half_full(logistic, 2.0), abs=2 / 16)
-
-
-def test_each_loop_leads_until_the_other_takes_over_and_draws_say_when(logistic):
-    rates = (0.8, 1.0, 1.25)
-    found = leads(loop_dominance(logistic, NAMES, draws=[{"Rate": rate} for rate in rates]))
-    assert [lead.name for lead in found] == ["growth", "crowding"]
-    growth, crowding = found
-    assert growth.spans[0][1] == crowding.spans[0][0] == pytest.approx(half_full(logistic, 1.0), abs=2 / 16)
-    assert crowding.share == growth.share == 1.0
-    begins = np.percentile([half_full(logistic, rate) for rate in rates], (10, 50, 90))
-    np.testing.assert_allclose(crowding.begins, begins, atol=2 / 16)
-    assert crowding.largest == pytest.approx(1.0, abs=0.01)
 
 
 def test_shares_of_a_small_model_add_up_to_one(logistic):

@@ -72,10 +72,6 @@ class Method(Part[Findings]):
     def compute(self, job: Job) -> "Mapping[str, xr.Dataset]":
         """Results by name, each of which becomes a file ``NAME.nc``; without one of its own name nothing is written."""
 
-    def together(self, findings: Findings) -> "Iterable[xr.Dataset]":
-        """What of the results stands in the one Dataset of all indices, with dims parameter, output and time."""
-        return ()
-
     def sentences(self, findings: Findings) -> Iterable[str]:
         """What the console and ``summary.txt`` say; by default nothing."""
         return ()

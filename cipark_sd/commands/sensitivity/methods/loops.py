@@ -7,14 +7,13 @@ import numpy as np
 
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.loops import (
     CommonLead,
     bands,
     common_leads,
     leading,
-    leads,
     loop_dominance,
     read_loops,
     takeovers,
@@ -55,26 +54,11 @@ class Loops(Method):
             yield f"In most of {draws} draws the leading loop is: {common or 'none for long'}."
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
-        """Scores over time, and spans in which each loop leads."""
-        import pandas as pd
+        """Scores over time, and in which share of the draws each loop leads."""
 
         scores = findings.results["loops"]
-        date = dated(scores)
-        rows = [
-            {
-                "loop": lead.name,
-                "leads": "; ".join(f"{date(start)} to {date(end)}" for start, end in lead.spans),
-                "largest": lead.largest,
-                "at": lead.at,
-                "share_of_draws": lead.share,
-                "begins_10": lead.begins[0],
-                "begins_50": lead.begins[1],
-                "begins_90": lead.begins[2],
-            }
-            for lead in leads(scores)
-        ]
         over_time = scores[["reinforcing", "balancing"]].to_dataframe().reset_index()
-        return {"loops": over_time, "loop_leads": pd.DataFrame(rows), "loop_bands": _bands_frame(scores)}
+        return {"loops": over_time, "loop_bands": _bands_frame(scores)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Loops over time."""
@@ -84,7 +68,7 @@ class Loops(Method):
         yield Drawing("loops", plot_loops, (scores,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Leads, and loops over time."""
+        """Who leads when, and loops over time."""
         scores = findings.results["loops"]
         blocks: list[Block] = [
             Paragraph(
@@ -92,8 +76,7 @@ class Loops(Method):
                 "says which loop bends the behaviour, not how much it moves an output. A loop leads while its score is "
                 "the largest, for half a unit of time at least."
             ),
-            *map(Paragraph, list(self.sentences(findings))[1:]),
-            _leads_table(scores),
+            *map(Paragraph, self.sentences(findings)),
         ]
         if not bool(np.asarray(scores["complete"]).all()):
             blocks.append(Paragraph("In some runs the search for loops did not see all of them.", warning=True))
@@ -112,34 +95,7 @@ def _bands_frame(scores: "xr.Dataset") -> "pd.DataFrame":
     """For each loop and time the median and 90 % of its share over the draws, and in how many of them it leads."""
     import pandas as pd
 
-    low, middle, high = bands(scores)
-    shares, times = leading(scores), scores["time"].to_numpy()
-    frames = [
-        pd.DataFrame(
-            {
-                "loop": str(name),
-                "time": times,
-                "low90": low[i],
-                "median": middle[i],
-                "high90": high[i],
-                "leads": shares[i],
-            }
-        )
-        for i, name in enumerate(scores["loop"].to_numpy())
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _leads_table(scores: "xr.Dataset") -> Table:
-    draws, date = scores.sizes["run"] - 1, dated(scores)
-    rows = []
-    for lead in leads(scores):
-        spans = "; ".join(f"{date(start)} to {date(end)}" for start, end in lead.spans)
-        largest = f"{lead.largest:.0%} at {date(lead.at)}" if lead.largest >= 0.005 else "none"
-        row = [("loop", lead.name), ("leads", spans or "never"), ("largest share", largest)]
-        if draws:
-            low, middle, high = lead.begins
-            begins = f"{date(middle)} ({date(low)} to {date(high)})" if lead.share > 0 else ""
-            row += [("leads in draws", f"{lead.share:.0%}"), ("longest lead begins (80 % of these draws)", begins)]
-        rows.append(row)
-    return Table.of(rows, f"The file's own constants, and {draws} draws")
+    columns = dict(zip(("low90", "median", "high90", "leads"), (*bands(scores), leading(scores)), strict=True))
+    index = pd.MultiIndex.from_product([map(str, scores["loop"].to_numpy()), scores["time"].to_numpy()])
+    frame = pd.DataFrame({name: values.reshape(-1) for name, values in columns.items()}, index=index)
+    return frame.rename_axis(["loop", "time"]).reset_index()

@@ -11,7 +11,7 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, near
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import dated, strongest_names
+from cipark_sd.sensitivities.ranking import dated
 from cipark_sd.sensitivities.sample import fan, measures, sample
 from cipark_sd.wording import number
 
@@ -57,24 +57,12 @@ class Sample(Method):
         return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _measured(runs)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The fan, and outputs against their four strongest constants."""
-        from cipark_sd.files import file_name
+        """The fan."""
         from cipark_sd.plotting import sensitivity as plot
 
         runs = findings.results["sample"]
         yield Drawing("answer", plot.fan_chart, (fan(runs),), {"first": True})
         yield Drawing("fan", plot.fan_chart, (fan(runs), findings.moments))
-        sobol, shapley = findings.of("sobol"), findings.of("shapley")
-        leading = sobol if sobol is not None else shapley
-        for output in outputs(leading) if leading is not None else ():
-            for moment in findings.moments:
-                assert leading is not None  # else there is no output
-                names = strongest_names(leading, output, moment, count=4)
-                if len(names) > 1:
-                    near = float(runs["time"].sel(time=moment.time, method="nearest"))
-                    part = runs.sel(output=[output], time=[near], parameter=names)
-                    name = f"scatter_{file_name(output)}_{file_name(moment.label)}"
-                    yield Drawing(name, plot.scatter_matrix, (part, names, output, moment))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures."""
@@ -82,7 +70,6 @@ class Sample(Method):
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
             _measures_table(_measured(runs), runs.sizes["run"], dated(runs)),
-            *pictures.show_all("scatter_", "The output against its four strongest constants, and these in pairs."),
         )
         yield Section("How far the outputs can go", blocks)
 

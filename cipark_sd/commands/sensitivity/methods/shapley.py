@@ -48,11 +48,6 @@ class Shapley(Method):
         effects = shapley(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)
         return {"shapley": effects}
 
-    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
-        """Effects."""
-        effects = findings.results["shapley"]
-        yield effects[["Sh", "Sh_conf", "n_failed"]].rename(n_failed="n_failed_shapley")
-
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The effect of the strongest constant on each output at each moment."""
         effects = findings.results["shapley"]

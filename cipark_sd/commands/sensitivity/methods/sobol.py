@@ -65,12 +65,6 @@ class Sobol(Method):
         )
         return {"sobol": indices}
 
-    def together(self, findings: Findings) -> "Iterator[xr.Dataset]":
-        """First and total order."""
-        indices = findings.results["sobol"]
-        names = ["S1", "S1_conf", "ST", "ST_conf", "leading", "variance", "mean", "reason", "n_failed"]
-        yield indices[names].rename(n_failed="n_failed_sobol")
-
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the total index of the strongest constant."""
         indices = findings.results["sobol"]
@@ -109,7 +103,6 @@ class Sobol(Method):
 
         indices = findings.results["sobol"]
         yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
-        yield Drawing("heat-map", plot.heat_map, (indices,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""
@@ -125,7 +118,6 @@ class Sobol(Method):
                 "with 95 % intervals, which are wide where an output has just begun to move and a few runs carry its "
                 "variance.",
             ),
-            *pictures.show("heat-map", "Total indices over time of the constants that are strongest on the whole."),
             Listing(tuple(_gap_sentence(indices, output) for output in outputs(indices))),
         )
         yield Section(OVER_TIME, blocks)

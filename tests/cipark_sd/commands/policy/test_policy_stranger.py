@@ -44,7 +44,7 @@ def test_all_parts_run_without_a_study(everything):
     told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
     assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
     assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
-    for name in ("effects", "course", "attribution", "failures_base", "design"):
+    for name in ("effects", "course", "attribution"):
         assert (folder / f"{name}.svg").stat().st_size > 5_000, name
         assert not (folder / f"{name}.pdf").exists()
 
@@ -121,7 +121,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         "report.html",
         "report.json",
         "what_next.html",
-        "failures_base.svg",
+        "failures.csv",
     } <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):

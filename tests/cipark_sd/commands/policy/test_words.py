@@ -10,7 +10,6 @@ from cipark_sd.commands.policy import attribution
 from cipark_sd.commands.policy.words import band, in_words
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Expected, Lever
-from cipark_sd.experiments.discovery import Restriction
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.pages.blocks import Table
@@ -40,12 +39,6 @@ def test_a_lever_that_is_a_date_is_written_as_one():
     assert (entry.shown(2015.33, "Year"), entry.shown(2015.33, "Week")) == ("2015-04-30", "2015.33")
     share = Lever("share", "Share", ("CMG Share Taken",), 0.02, 0.4, 0.2)
     assert share.shown(0.31186, "Year") == "0.3119"
-
-
-def test_structures_of_a_box_are_listed_in_their_order():
-    box = Restriction("the structure", None, None, ("M2", "M10", "M0"), 0.01, 1.0)
-    assert str(box) == "the structure is M0, M2 or M10"
-    assert str(Restriction("a", None, None, ("M2",), 0.01, 1.0)) == "a is M2"
 
 
 def test_an_interval_of_differences_reads_as_others_do():
