@@ -4,6 +4,8 @@ const page = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [], why: "" };
 const kept = new Map(), summaries = new WeakMap();
+/* So many runs are made at each move; of more every second one, and all of them when the lever rests. */
+const FEW = 101;
 /* `turn` counts the moves; what was begun for an older one goes no further. */
 let kernel, workers = null, turn = 0, waiting = false, speaking = 0, explaining = 0;
 
@@ -26,9 +28,18 @@ function bytesOf(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
-/** What has draws: a structure, or the priors of one. */
-function holderOf(place, prior) {
-  return prior ? page.structures[place].prior : page.structures[place];
+/** What has draws, `of` "all": a structure; of its "prior"; of "some", every second draw of a structure. */
+function holderOf(place, of) {
+  const structure = page.structures[place];
+  if (of === "some") return (structure.some ??= thinned(structure));
+  return of === "prior" ? structure.prior : structure;
+}
+
+/** Every second draw and the estimate. */
+function thinned(structure) {
+  const last = structure.runs - 1, runs = Math.ceil(last / 2) + 1, draws = Object.entries(drawsOf(structure));
+  const columns = draws.map(([name, values]) => [name, Float64Array.from({ length: runs }, (_, run) => values[Math.min(2 * run, last)])]);
+  return { ...structure, runs, columns: Object.fromEntries(columns) };
 }
 
 /** Draws by constant, and of numbers of the noise by name; the estimate last. */
@@ -41,16 +52,16 @@ function drawsOf(holder) {
 }
 
 /** The constants of a structure's runs with levers. */
-function valuesOf(levers, place, prior = false) {
-  const holder = holderOf(place, prior), values = { ...page.structures[place].set };
+function valuesOf(levers, place, of = "all") {
+  const holder = holderOf(place, of), values = { ...page.structures[place].set };
   for (const name of holder.drawn) values[name] = drawsOf(holder)[name];
   for (const lever of page.levers)
     if (lever.id in levers) for (const name of lever.names) values[name] = levers[lever.id];
   return values;
 }
 
-function keyOf(levers, place, last, prior = false) {
-  return JSON.stringify([place, last, prior, levers]);
+function keyOf(levers, place, last, of = "all") {
+  return JSON.stringify([place, last, of, levers]);
 }
 
 function keep(key, found) {
@@ -62,8 +73,8 @@ function keep(key, found) {
 }
 
 /** The part of the base runs, which are kept whole, up to a time. */
-function baseUntil(place, last, prior) {
-  const { runs } = holderOf(place, prior), whole = runsOf({}, place, page.last, prior), times = page.last + 1, outputs = kernel.about.outputs.length;
+function baseUntil(place, last, of) {
+  const { runs } = holderOf(place, of), whole = runsOf({}, place, page.last, of), times = page.last + 1, outputs = kernel.about.outputs.length;
   const found = new Float64Array(outputs * (last + 1) * runs);
   for (let output = 0; output < outputs; output++)
     found.set(whole.subarray(output * times * runs, (output * times + last + 1) * runs), output * (last + 1) * runs);
@@ -71,27 +82,27 @@ function baseUntil(place, last, prior) {
 }
 
 /** All outputs of a structure's runs with levers up to a time, output by output, in each time by time, in each run by run. */
-function runsOf(levers, place, last = page.last, prior = false) {
-  const key = keyOf(levers, place, last, prior);
+function runsOf(levers, place, last = page.last, of = "all") {
+  const key = keyOf(levers, place, last, of);
   if (kept.has(key)) return kept.get(key);
-  if (last < page.last && !moved(levers)) return keep(key, baseUntil(place, last, prior));
-  return keep(key, kernel.run(valuesOf(levers, place, prior), holderOf(place, prior).runs, { last }));
+  if (last < page.last && !moved(levers)) return keep(key, baseUntil(place, last, of));
+  return keep(key, kernel.run(valuesOf(levers, place, of), holderOf(place, of).runs, { last }));
 }
 
 /**
- * Have runs kept, `[levers, structure, last time, of the priors]` each, before they are read. With the move that they are
+ * Have runs kept, `[levers, structure, last time, of which draws]` each, before they are read. With the move that they are
  * `asked` for it ends as soon as there is a newer one, whose turn it is, and resolves to false.
  */
 async function ahead(wanted, asked = null) {
   const stale = () => asked !== null && asked !== turn;
-  for (const [levers, place, last, prior = false] of wanted) {
-    const until = moved(levers) ? last : page.last, key = keyOf(levers, place, until, prior);
+  for (const [levers, place, last, of = "all"] of wanted) {
+    const until = moved(levers) ? last : page.last, key = keyOf(levers, place, until, of);
     if (!kept.has(key)) {
       try {
-        if (workers) keep(key, await workers.run(valuesOf(levers, place, prior), holderOf(place, prior).runs, until));
+        if (workers) keep(key, await workers.run(valuesOf(levers, place, of), holderOf(place, of).runs, until));
         else {
           await breath();
-          if (!stale()) runsOf(levers, place, until, prior);
+          if (!stale()) runsOf(levers, place, until, of);
         }
       } catch (problem) {
         // who reads these runs meets it again
@@ -141,11 +152,11 @@ function shownUntil() {
 }
 
 /** Five quantiles of an outcome at each time over the draws, or its one line, and the run at the estimate. */
-function coursesOf(levers, place, outcome, last = shownUntil(), prior = false) {
-  const values = runsOf(levers, place, last, prior);
+function coursesOf(levers, place, outcome, last = shownUntil(), of = "all") {
+  const values = runsOf(levers, place, last, of);
   if (!summaries.has(values)) summaries.set(values, new Map());
   const byOutcome = summaries.get(values);
-  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, prior), outcome, last, moved(levers) || prior));
+  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, of), outcome, last, moved(levers) || of === "prior"));
   return byOutcome.get(outcome);
 }
 
@@ -230,11 +241,13 @@ function whenSaid(at) {
 }
 
 /** At the time of reading: the draws now, and the difference of each draw to itself. */
-function readingOf(levers, place, outcome, last = shownUntil(), prior = false) {
-  const now = coursesOf(levers, place, outcome, last, prior), base = coursesOf({}, place, outcome, last, prior), at = state.at;
-  const { runs } = holderOf(place, prior), n = now.fan ? runs - 1 : 1;
+function readingOf(levers, place, outcome, last = shownUntil(), of = "all") {
+  // there are base runs of all draws, also beside some of a moved lever
+  const whole = of === "some" ? "all" : of, every = holderOf(place, whole).runs, stride = of === "some" ? 2 : 1;
+  const now = coursesOf(levers, place, outcome, last, of), base = coursesOf({}, place, outcome, last, whole), at = state.at;
+  const { runs } = holderOf(place, of), n = now.fan ? runs - 1 : 1;
   const draws = Float64Array.from({ length: n }, (_, run) => now.curves[at * runs + run]);
-  const differences = draws.map((value, run) => value - base.curves[at * runs + run]);
+  const differences = draws.map((value, run) => value - base.curves[at * every + stride * run]);
   const levels = now.courses.length > 1 ? now.courses.map((course) => course[at]) : summary(draws).levels;
   const difference = summary(differences).levels, change = moved(levers);
   return {
@@ -306,11 +319,11 @@ async function classify(reading, outcome, asked) {
   const pairs = [], medians = [];
   let prior = null;
   for (let place = 0; place < page.structures.length; place++) {
-    const wanted = [true, false].flatMap((of) => [[{}, place, last, of], [levers, place, last, of]]);
+    const wanted = ["prior", "all"].flatMap((of) => [[{}, place, last, of], [levers, place, last, of]]);
     if (!(await ahead(wanted, asked))) return false;
     if (!proof(place)) return fatal(mismatch(place));
     try {
-      const [before, after] = [true, false].map((of) => readingOf(levers, place, outcome, last, of));
+      const [before, after] = ["prior", "all"].map((of) => readingOf(levers, place, outcome, last, of));
       pairs.push([before.draws, after.draws]);
       if (place === own) prior = before.levels;
       else medians.push(after.levels[2]);
@@ -366,9 +379,8 @@ async function overStructures(reading, outcome, asked) {
 
 // --- the figure ---------------------------------------------------------------------------------------------------------
 
-function view(levers = state.levers) {
-  const outcome = page.outcomes[state.outcome], reading = readingOf(levers, state.structure, outcome);
-  const to = shownUntil();
+function view(levers = state.levers, of = "all") {
+  const to = shownUntil(), outcome = page.outcomes[state.outcome], reading = readingOf(levers, state.structure, outcome, to, of);
   const pins = state.pins.map((pin, place) => ({ label: pin.name, place, course: coursesOf(pin.levers, pin.structure, outcome).middle }));
   const structure = page.structures[state.structure];
   return {
@@ -380,10 +392,10 @@ function view(levers = state.levers) {
   };
 }
 
-function show(levers, asked) {
+function show(levers, asked, of, pause = 250) {
   let shown;
   try {
-    shown = view(levers);
+    shown = view(levers, of);
   } catch (problem) {
     if (!(problem instanceof KernelError)) throw problem;
     // no number of another setting stays in its place
@@ -410,7 +422,12 @@ function show(levers, asked) {
   // after the frame in which this is painted, and not where another move has come meanwhile
   requestAnimationFrame(() => { explaining = setTimeout(() => !waiting && explain(inView), 0); });
   clearTimeout(speaking);
-  speaking = setTimeout(() => atRest(shown, asked), 250);
+  speaking = setTimeout(() => (of === "some" ? completed(levers, asked) : atRest(shown, asked)), pause);
+}
+
+/** The same of all draws, when a lever rests. */
+async function completed(levers, asked) {
+  if (await ahead([[levers, state.structure, shownUntil()]], asked)) show(levers, asked, "all", 0);
 }
 
 const inView = new Set();
@@ -476,7 +493,10 @@ async function atRest(shown, asked) {
 async function draw() {
   for (let drawn = null; drawn !== turn;) {
     const { structure, pins } = state, last = shownUntil();
-    const wanted = [[state.levers, structure, last], [{}, structure, last], ...pins.map((pin) => [pin.levers, pin.structure, last])];
+    // the draws that are left out follow when the lever rests
+    const whole = !moved() || page.structures[structure].runs <= FEW || kept.has(keyOf(state.levers, structure, last));
+    const of = whole ? "all" : "some";
+    const wanted = [[state.levers, structure, last, of], [{}, structure, last], ...pins.map((pin) => [pin.levers, pin.structure, last])];
     const made = !workers || wanted.every((run) => kept.has(keyOf(...run))), asked = turn;
     if (made) await new Promise(requestAnimationFrame);
     // a move that came within the frame is for the workers too
@@ -484,7 +504,7 @@ async function draw() {
     drawn = turn;
     const levers = { ...state.levers };
     if (!made) await ahead(wanted);
-    show(levers, drawn);
+    show(levers, drawn, of);
   }
   waiting = false;
 }
@@ -886,7 +906,7 @@ function build() {
   $("proof").textContent = `At load this page ran the model and compared all ${count} numbers with those of the native engine, by their ` +
     `SHA-256 digest ${page.structures[0].digest.slice(0, 12)}…: equal to the last bit${page.structures.length > 1 ? ", and so for each structure before any number of it is shown" : ""}. Model ${page.model}, digest ${page.model_digest.slice(0, 12)}, ` +
     `cipark_sd ${page.version}. Nothing is sent or loaded; the draws are in this file.` +
-      (page.structures[0].basis ? ` Bands and differences are of ${page.structures[0].runs - 1} ${page.structures[0].basis.name}.` : "");
+      (page.structures[0].basis ? ` Bands and differences are of ${page.structures[0].runs - 1} ${page.structures[0].basis.name}${page.structures[0].runs > FEW ? "; while a lever moves, of every second one" : ""}.` : "");
   $("when").max = page.last;
   $("wholelabel").hidden = page.until >= page.last;
   $("when").addEventListener("input", () => {

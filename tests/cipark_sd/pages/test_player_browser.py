@@ -463,6 +463,25 @@ def test_with_workers_the_page_itself_runs_nothing_and_the_last_of_many_moves_st
     assert browser.run("return own.length") > 0
 
 
+def test_a_lever_that_moves_shows_every_second_draw_and_all_at_rest(browser: Browser, folder: Path) -> None:
+    path = folder / "many.html"
+    contents = contents_of_study(Request(STUDIES / "flu_1978", folder / "scratch", draws="prior", runs=200))
+    path.write_text(render(contents), encoding="utf-8")
+    browser.open(path)
+    browser.run(
+        "window.shown = []; const before = show; window.show = (levers, asked, of, pause) => {"
+        "before(levers, asked, of, pause); const { draws, base } = view(levers, of).reading;"
+        "shown.push([of, [...draws], [...base.middle]]); }"
+    )
+    browser.move(0, browser.run("return (page.levers[0].low + 2 * page.levers[0].high) / 3"))
+    # what was drawn may be drawn once more where the answer changed its height
+    (some, half, base), *_, (every, draws, base_at_rest) = browser.run("return shown")
+    assert (some, every) == ("some", "all")
+    assert len(draws) == 200 and half == draws[::2]
+    assert base == base_at_rest
+    assert browser.value == browser.run("return view().reading.levels[2]")
+
+
 def test_where_workers_are_refused_the_page_gives_the_same_numbers(browser: Browser, flu: Path, folder: Path) -> None:
     path = folder / "alone.html"
     text = flu.read_text(encoding="utf-8")
