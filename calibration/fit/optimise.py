@@ -122,7 +122,11 @@ class Optimum(Reached):
 
     def better(self, theta: Array) -> "Optimum":
         """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
-        reached = local_search(self.goal, self.goal.box(theta), self.stepwise)
+        point = self.goal.box(theta)
+        reached = local_search(self.goal, point)
+        if self.stepwise and reached.log_density > self.log_density + ARRIVED:
+            # another optimum, at which the steps were not scanned
+            reached = max(reached, local_search(self.goal, point, self.stepwise), key=lambda end: end.log_density)
         if not reached.log_density > self.log_density + BETTER:
             return self
         likelihood = float(self.goal.density.log_likelihood(reached.theta[None, :])[0])

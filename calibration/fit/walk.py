@@ -57,6 +57,11 @@ TOLERANCE, STALL = 1e-7, 1e-4
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
+#: How many times that share grows each time that a side goes on from a lower place: along jumps there always is one.
+PATIENCE = 4.0
+#: The share of the threshold from which on a rise that jumps over it is an end: a level of 91 % within, for 95 %. The
+#: same of a side that has used up its points, where it lies between two places this share of its distance apart.
+NEARLY, APART = 0.75, 0.1
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
@@ -115,10 +120,13 @@ class Walk:
         self.places: list[Place] = []
         self.most = most_asked(goal.density)
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
+        # of each side the last place above the threshold, and the share of it that another search has to be lower by
+        self.outside: dict[float, Place] = {}
+        self.lower = dict.fromkeys(SIDES, LOWER)
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
-        self.goal, around = measured(self.goal, point)
+        self.goal, around = yield from measured(self.goal, point)
         self.matrix = around.positive
         cost, cost_slopes = yield from ask(self.goal, point)
         at, self.slopes = self.goal.of_quantity(self.quantity, point)
@@ -163,7 +171,30 @@ class Walk:
             return (yield from within(self._side(direction), self.allowances[direction]))
         except Spent:
             farthest = max(self.places, key=lambda place: direction * place.at)
-            return Side("not found", farthest.at, f"{SPENT} after {self.most:,} points")
+            side = yield from self._between(direction)
+            return Side("not found", farthest.at, f"{SPENT} after {self.most:,} points") if side is None else side
+
+    def _between(self, direction: float) -> Search[Side | None]:
+        """The end between the last places within and outside, where they leave little room for it."""
+        within_it = [place for place in self.places if place.cost - self.least <= self.threshold]
+        inside, outside = max(within_it, key=lambda place: direction * place.at), self.outside.get(direction)
+        if outside is None or outside.cost - self.least <= self.threshold or not self._nearly(inside):
+            return None
+        if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
+            return None
+        low, high = root(inside.cost - self.least), root(outside.cost - self.least)
+        share = (math.sqrt(self.threshold) - low) / (high - low)
+        return (yield from self._end(inside, inside.at + share * (outside.at - inside.at)))
+
+    def _nearly(self, place: Place) -> bool:
+        """Whether the rise at a place is enough for an end that no place meets exactly."""
+        return place.cost - self.least >= NEARLY * self.threshold
+
+    def _end(self, place: Place, at: float) -> Search[Side]:
+        """The side that ends beside a place."""
+        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        return Side("closed" if names else "bounded", at, ", ".join(names))
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""
@@ -190,9 +221,12 @@ class Walk:
             if pace.too_far(low, high):
                 pace.shorten(current.at, ahead, high)
                 if step <= max(ROUNDING * self.reach, RESOLUTION * abs(current.at - self.centre.at)):
+                    if self._nearly(current) and place.cost < IMPOSSIBLE:
+                        return (yield from self._end(current, current.at))
                     return Side("not found", current.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
+                self.outside[direction] = place
                 side, place = yield from self._crossed(current, place)
                 if side is not None:
                     return side
@@ -253,7 +287,7 @@ class Walk:
         if inside.cost - self.least > self.threshold:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
-        direction = outside.at - inside.at
+        direction = math.copysign(1.0, outside.at - inside.at)
         for _ in range(MOST_CROSSINGS):
             place, at_threshold = yield from self._crossing(inside, outside)
             if math.isinf(self.ends[0]):
@@ -267,20 +301,19 @@ class Walk:
             else:
                 first = outside
                 second = yield from self._again(outside, place)
-            if not second.minimum.value < first.minimum.value - LOWER * self.threshold:
+            if not second.minimum.value < first.minimum.value - self.lower[direction] * self.threshold:
                 break
             if second.cost - self.least <= self.threshold:
+                self.lower[direction] *= PATIENCE
                 self._add(second)
                 return None, second
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
         self._add(place)
-        if not at_threshold:
+        if not at_threshold and not (self._nearly(place) and outside.cost < IMPOSSIBLE):
             return Side("not found", place.at, jumped(outside.cost)), place
-        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
-        return Side("closed" if names else "bounded", place.at, ", ".join(names)), place
+        return (yield from self._end(place, place.at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
         """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
