@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.box_search import Minimum, descending, measured, minimising
-from calibration.fit.downhill import nearing, settling
+from calibration.fit.downhill import Kinks, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
@@ -57,11 +57,13 @@ TOLERANCE, STALL = 1e-7, 1e-4
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
-#: How many times that share grows each time that a side goes on from a lower place: along jumps there always is one.
-PATIENCE = 4.0
-#: The share of the threshold from which on a rise that jumps over it is an end: a level of 91 % within, for 95 %. The
-#: same of a side that has used up its points, where it lies between two places this share of its distance apart.
-NEARLY, APART = 0.75, 0.1
+#: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
+#: longer for nothing, and the most of it: along jumps there always is a place that is a little lower.
+PATIENCE, MOST_LOWER = 4.0, 0.1
+#: A rise that jumps over the threshold has its end there where it misses it by no more than this share on either side:
+#: levels of 91 and 97 % for 95 %. So has a side that has used up its points, between two places this share of its
+#: distance apart.
+NEARLY, APART = 0.25, 0.1
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
@@ -116,13 +118,12 @@ class Walk:
     ) -> None:
         self.goal, self.quantity, self.threshold, self.ends = goal, quantity, threshold, ends
         self.watch, self.floor = watch, math.inf
-        self.stall = STALL * min(threshold, FLAT_RISE)
         self.places: list[Place] = []
         self.most = most_asked(goal.density)
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
-        # of each side the last place above the threshold, and the share of it that another search has to be lower by
+        #: Of each side the last place above the threshold.
         self.outside: dict[float, Place] = {}
-        self.lower = dict.fromkeys(SIDES, LOWER)
+        self.lower, self.kinks = LOWER, Kinks()
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
@@ -144,6 +145,11 @@ class Walk:
             self.watch(place)
 
     @property
+    def stall(self) -> float:
+        """What the last steps of a search have to gain for it to go on."""
+        return STALL * self.lower / LOWER * min(self.threshold, FLAT_RISE)
+
+    @property
     def least(self) -> float:
         """The least objective that is known."""
         return min(self.floor, *(place.cost for place in self.places))
@@ -153,17 +159,30 @@ class Walk:
         self.floor = floor
         if not self.reach > 0:
             return Side("open", self.centre.at), Side("open", self.centre.at)
+        ends: tuple[Side | None, Side | None] = (None, None)
         while True:
             least = self.least
             low, high = yield from gather([self._affordable_side(direction) for direction in SIDES])
             yield from gather([self._levelled(direction) for direction in SIDES])
             spent = min(allowance.left for allowance in self.allowances.values()) < 0
-            if spent or self.least >= least - LOWER * self.threshold / 10:
-                return low, high
+            if spent or self.least >= least - self.lower * self.threshold / 10:
+                return self._kept(low, ends[0]), self._kept(high, ends[1])
+            ends = low, high
+            self._grow_patient()
             # a better fit than the centre lies on the way: its surroundings are the new centre
             best = min(self.places, key=lambda place: place.cost)
-            centre = yield from settling(self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall)
+            centre = yield from settling(
+                self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks
+            )
             yield from self.begin(centre.point)
+
+    @staticmethod
+    def _kept(side: Side, before: Side | None) -> Side:
+        """A side, or its end above a fit that was not as good where there is none above the better one."""
+        return before if before is not None and before.state == "bounded" and side.state == "not found" else side
+
+    def _grow_patient(self) -> None:
+        self.lower = min(PATIENCE * self.lower, MOST_LOWER)
 
     def _affordable_side(self, direction: float) -> Search[Side]:
         """What closes a side, or how far its allowance led."""
@@ -178,7 +197,7 @@ class Walk:
         """The end between the last places within and outside, where they leave little room for it."""
         within_it = [place for place in self.places if place.cost - self.least <= self.threshold]
         inside, outside = max(within_it, key=lambda place: direction * place.at), self.outside.get(direction)
-        if outside is None or outside.cost - self.least <= self.threshold or not self._nearly(inside):
+        if outside is None or not self._nearly(inside, outside):
             return None
         if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
             return None
@@ -186,9 +205,10 @@ class Walk:
         share = (math.sqrt(self.threshold) - low) / (high - low)
         return (yield from self._end(inside, inside.at + share * (outside.at - inside.at)))
 
-    def _nearly(self, place: Place) -> bool:
-        """Whether the rise at a place is enough for an end that no place meets exactly."""
-        return place.cost - self.least >= NEARLY * self.threshold
+    def _nearly(self, inside: Place, outside: Place) -> bool:
+        """Whether the rises of two places leave little doubt of an end between them that no place meets exactly."""
+        low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
+        return 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY
 
     def _end(self, place: Place, at: float) -> Search[Side]:
         """The side that ends beside a place."""
@@ -221,8 +241,6 @@ class Walk:
             if pace.too_far(low, high):
                 pace.shorten(current.at, ahead, high)
                 if step <= max(ROUNDING * self.reach, RESOLUTION * abs(current.at - self.centre.at)):
-                    if self._nearly(current) and place.cost < IMPOSSIBLE:
-                        return (yield from self._end(current, current.at))
                     return Side("not found", current.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
@@ -287,7 +305,7 @@ class Walk:
         if inside.cost - self.least > self.threshold:
             # the walk met a better fit; both sides are walked again from there
             return Side("not found", inside.at, "a better fit lies on the way"), inside
-        direction = math.copysign(1.0, outside.at - inside.at)
+        direction = outside.at - inside.at
         for _ in range(MOST_CROSSINGS):
             place, at_threshold = yield from self._crossing(inside, outside)
             if math.isinf(self.ends[0]):
@@ -301,17 +319,17 @@ class Walk:
             else:
                 first = outside
                 second = yield from self._again(outside, place)
-            if not second.minimum.value < first.minimum.value - self.lower[direction] * self.threshold:
+            if not second.minimum.value < first.minimum.value - self.lower * self.threshold:
                 break
             if second.cost - self.least <= self.threshold:
-                self.lower[direction] *= PATIENCE
+                self._grow_patient()
                 self._add(second)
                 return None, second
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
         self._add(place)
-        if not at_threshold and not (self._nearly(place) and outside.cost < IMPOSSIBLE):
+        if not at_threshold and not self._nearly(place, outside):
             return Side("not found", place.at, jumped(outside.cost)), place
         return (yield from self._end(place, place.at)), place
 
@@ -374,9 +392,11 @@ class Walk:
         matrix = self._model(start, self.centre if near is None else near, sigma)
         minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=rough * self.stall)
         # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-        doubtful = minimum.promised > rough * LOWER * min(self.threshold, FLAT_RISE)
-        if doubtful and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall)
+        least_fall = rough * self.lower * min(self.threshold, FLAT_RISE)
+        if minimum.promised > least_fall and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks)
+            if not second.value < minimum.value - least_fall:
+                self._grow_patient()
             minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
