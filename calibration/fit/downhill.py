@@ -4,7 +4,7 @@ Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4 
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
 
+#: Times that least squares stick before a walk does without: each takes a thousand runs.
+KINKED = 2
 #: Steps that a direction is made from, and the longest first one, as share of a search range.
 MEMORY, FIRST = 20, 0.1
 
@@ -73,15 +75,29 @@ def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[
     return np.where(held, 0.0, step)
 
 
-def settling(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
+@dataclass
+class Kinks:
+    """How often least squares have stuck on one walk."""
+
+    met: int = 0
+
+
+def settling(
+    goal: Objective, start: Array, *, tolerance: float, stall: float | None = None, kinks: Kinks | None = None
+) -> Search[Minimum]:
     """The minimum beside ``start : (n_free,)``, to a promised fall of ``tolerance``.
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
-    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`.
+    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that share
+    ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times.
     """
-    minimum = polished(goal, start, tolerance=tolerance)
+    minimum = None
+    if kinks is None or kinks.met < KINKED:
+        minimum = polished(goal, start, tolerance=tolerance)
     if minimum is not None and minimum.converged:
         return minimum
+    if kinks is not None and minimum is not None:
+        kinks.met += 1
     point = start if minimum is None else minimum.point
     second = yield from minimising(goal, point, tolerance=tolerance, stall=stall)
     return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)

@@ -11,6 +11,7 @@ differences elsewhere. At a kink, as of a MIN, an exact slope is that of one sid
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -48,6 +49,9 @@ class Answer:
     priors: Array
     prior_slopes: Array
 
+
+#: Whether there are slopes, as was found for each density.
+_SLOPES: WeakKeyDictionary[Posterior, bool] = WeakKeyDictionary()
 
 Search = Generator[list[Request], list[Answer], T]
 
@@ -109,7 +113,7 @@ def within(search: Search[T], allowance: Allowance) -> Search[T]:
 
 def run(search: Search[T], density: Posterior) -> T:
     """What a search finds whose requests are of objectives with that density."""
-    exact = _has_slopes(density)
+    exact = has_slopes(density)
     try:
         requests = next(search)
         while True:
@@ -135,13 +139,16 @@ def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
     return (float(total), slope) if total < IMPOSSIBLE else (IMPOSSIBLE, np.zeros(len(point)))
 
 
-def _has_slopes(density: Posterior) -> bool:
+def has_slopes(density: Posterior) -> bool:
     """Whether the engine differentiates the model."""
-    try:
-        log_likelihood_and_gradient(density, density.space.medians[None, :])
-    except (UnsupportedFeature, InvalidValue):
-        return False
-    return True
+    if density not in _SLOPES:
+        try:
+            log_likelihood_and_gradient(density, density.space.medians[None, :])
+        except (UnsupportedFeature, InvalidValue):
+            _SLOPES[density] = False
+        else:
+            _SLOPES[density] = True
+    return _SLOPES[density]
 
 
 def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> list[Answer]:

@@ -46,6 +46,8 @@ MOST_SCANS = 8
 WIDER, FURTHER = (0.5625, 0.0), 3
 #: Searches from likely places, and the share of searches that have to have arrived for there to be none.
 LIKELY, AGREED = 8, 1 / 3
+#: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
+SCANNED = 1.0
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
@@ -122,7 +124,11 @@ class Optimum(Reached):
 
     def better(self, theta: Array) -> "Optimum":
         """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
-        reached = local_search(self.goal, self.goal.box(theta), self.stepwise)
+        point = self.goal.box(theta)
+        reached = local_search(self.goal, point)
+        if self.stepwise and reached.log_density > self.log_density + SCANNED:
+            # far from where the steps were scanned
+            reached = max(reached, local_search(self.goal, point, self.stepwise), key=lambda end: end.log_density)
         if not reached.log_density > self.log_density + BETTER:
             return self
         likelihood = float(self.goal.density.log_likelihood(reached.theta[None, :])[0])

@@ -155,7 +155,7 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
                 raise BetterFit(full)
 
         walk = Walk(inner, held, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
-        centre = yield from settling(inner, inner.box(theta), tolerance=TOLERANCE, stall=walk.stall)
+        centre = yield from settling(inner, inner.box(theta), tolerance=TOLERANCE, stall=walk.stall, kinks=walk.kinks)
         yield from walk.begin(centre.point)
         return walk
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.box_search import Minimum, descending, measured, minimising
-from calibration.fit.downhill import nearing, settling
+from calibration.fit.downhill import Kinks, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
@@ -57,6 +57,13 @@ TOLERANCE, STALL = 1e-7, 1e-4
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
+#: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
+#: longer for nothing, and the most of it: along jumps there always is a place that is a little lower.
+PATIENCE, MOST_LOWER = 4.0, 0.1
+#: A rise that jumps over the threshold has its end there where it misses it by no more than this share on either side:
+#: levels of 91 and 97 % for 95 %. So has a side that has used up its points, between two places this share of its
+#: distance apart.
+NEARLY, APART = 0.25, 0.1
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
@@ -111,14 +118,16 @@ class Walk:
     ) -> None:
         self.goal, self.quantity, self.threshold, self.ends = goal, quantity, threshold, ends
         self.watch, self.floor = watch, math.inf
-        self.stall = STALL * min(threshold, FLAT_RISE)
         self.places: list[Place] = []
         self.most = most_asked(goal.density)
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
+        #: Of each side the last place above the threshold.
+        self.outside: dict[float, Place] = {}
+        self.lower, self.kinks = LOWER, Kinks()
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
-        self.goal, around = measured(self.goal, point)
+        self.goal, around = yield from measured(self.goal, point)
         self.matrix = around.positive
         cost, cost_slopes = yield from ask(self.goal, point)
         at, self.slopes = self.goal.of_quantity(self.quantity, point)
@@ -136,6 +145,11 @@ class Walk:
             self.watch(place)
 
     @property
+    def stall(self) -> float:
+        """What the last steps of a search have to gain for it to go on."""
+        return STALL * self.lower / LOWER * min(self.threshold, FLAT_RISE)
+
+    @property
     def least(self) -> float:
         """The least objective that is known."""
         return min(self.floor, *(place.cost for place in self.places))
@@ -145,17 +159,30 @@ class Walk:
         self.floor = floor
         if not self.reach > 0:
             return Side("open", self.centre.at), Side("open", self.centre.at)
+        ends: tuple[Side | None, Side | None] = (None, None)
         while True:
             least = self.least
             low, high = yield from gather([self._affordable_side(direction) for direction in SIDES])
             yield from gather([self._levelled(direction) for direction in SIDES])
             spent = min(allowance.left for allowance in self.allowances.values()) < 0
-            if spent or self.least >= least - LOWER * self.threshold / 10:
-                return low, high
+            if spent or self.least >= least - self.lower * self.threshold / 10:
+                return self._kept(low, ends[0]), self._kept(high, ends[1])
+            ends = low, high
+            self._grow_patient()
             # a better fit than the centre lies on the way: its surroundings are the new centre
             best = min(self.places, key=lambda place: place.cost)
-            centre = yield from settling(self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall)
+            centre = yield from settling(
+                self.goal, best.minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks
+            )
             yield from self.begin(centre.point)
+
+    @staticmethod
+    def _kept(side: Side, before: Side | None) -> Side:
+        """A side, or its end above a fit that was not as good where there is none above the better one."""
+        return before if before is not None and before.state == "bounded" and side.state == "not found" else side
+
+    def _grow_patient(self) -> None:
+        self.lower = min(PATIENCE * self.lower, MOST_LOWER)
 
     def _affordable_side(self, direction: float) -> Search[Side]:
         """What closes a side, or how far its allowance led."""
@@ -163,7 +190,31 @@ class Walk:
             return (yield from within(self._side(direction), self.allowances[direction]))
         except Spent:
             farthest = max(self.places, key=lambda place: direction * place.at)
-            return Side("not found", farthest.at, f"{SPENT} after {self.most:,} points")
+            side = yield from self._between(direction)
+            return Side("not found", farthest.at, f"{SPENT} after {self.most:,} points") if side is None else side
+
+    def _between(self, direction: float) -> Search[Side | None]:
+        """The end between the last places within and outside, where they leave little room for it."""
+        within_it = [place for place in self.places if place.cost - self.least <= self.threshold]
+        inside, outside = max(within_it, key=lambda place: direction * place.at), self.outside.get(direction)
+        if outside is None or not self._nearly(inside, outside):
+            return None
+        if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
+            return None
+        low, high = root(inside.cost - self.least), root(outside.cost - self.least)
+        share = (math.sqrt(self.threshold) - low) / (high - low)
+        return (yield from self._end(inside, inside.at + share * (outside.at - inside.at)))
+
+    def _nearly(self, inside: Place, outside: Place) -> bool:
+        """Whether the rises of two places leave little doubt of an end between them that no place meets exactly."""
+        low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
+        return 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY
+
+    def _end(self, place: Place, at: float) -> Search[Side]:
+        """The side that ends beside a place."""
+        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        return Side("closed" if names else "bounded", at, ", ".join(names))
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""
@@ -193,6 +244,7 @@ class Walk:
                     return Side("not found", current.at, jumped(place.cost))
                 continue
             if moved > 0 and place.cost - self.least > self.threshold:
+                self.outside[direction] = place
                 side, place = yield from self._crossed(current, place)
                 if side is not None:
                     return side
@@ -267,20 +319,19 @@ class Walk:
             else:
                 first = outside
                 second = yield from self._again(outside, place)
-            if not second.minimum.value < first.minimum.value - LOWER * self.threshold:
+            if not second.minimum.value < first.minimum.value - self.lower * self.threshold:
                 break
             if second.cost - self.least <= self.threshold:
+                self._grow_patient()
                 self._add(second)
                 return None, second
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
         self._add(place)
-        if not at_threshold:
+        if not at_threshold and not self._nearly(place, outside):
             return Side("not found", place.at, jumped(outside.cost)), place
-        goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
-        return Side("closed" if names else "bounded", place.at, ", ".join(names)), place
+        return (yield from self._end(place, place.at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
         """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
@@ -341,9 +392,11 @@ class Walk:
         matrix = self._model(start, self.centre if near is None else near, sigma)
         minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=rough * self.stall)
         # a prediction's place need not be met exactly, and one that looks like a jump is searched again
-        doubtful = minimum.promised > rough * LOWER * min(self.threshold, FLAT_RISE)
-        if doubtful and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
-            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall)
+        least_fall = rough * self.lower * min(self.threshold, FLAT_RISE)
+        if minimum.promised > least_fall and minimum.value < IMPOSSIBLE and not math.isinf(self.ends[0]):
+            second = yield from settling(goal, minimum.point, tolerance=TOLERANCE, stall=self.stall, kinks=self.kinks)
+            if not second.value < minimum.value - least_fall:
+                self._grow_patient()
             minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
