@@ -114,11 +114,11 @@ class Scope:
     """
 
     resolve: Callable[[str], str]
-    whole: Mapping[str, tuple[str, ...]]
-    lookups: frozenset[str]
-    local: frozenset[str]
-    tables: Mapping[str, Table]
-    dimensions: Mapping[str, Dimension]
+    whole: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lookups: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
     beyond: float = 0.0
     table_arrays: frozenset[str] = frozenset()
     parts: SecondRanges = field(default_factory=lambda: SecondRanges(set()))
