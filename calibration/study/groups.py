@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.study.observations import Observation, Quantity
-from calibration.study.rows import Records, located, table_folder
+from calibration.study.rows import Records, Tables
 from calibration.study.sections import Fixed
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
@@ -105,14 +105,13 @@ def observed_in_groups(
     groups: Sequence[Group],
     differing: Collection[str],
     observe: Callable[[Section], Observation],
-    folder: Path,
-    allow_files: Sequence[Path],
+    tables: Tables,
 ) -> tuple[Observation, ...]:
     """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
     if "group" not in section:
         return (observe(section),)
     observations: list[Observation] = []
-    for content, group in _tables_of_groups(section, groups, folder, allow_files):
+    for content, group in _tables_of_groups(section, groups, tables):
         inner = Section.titled(content, "observation", section.problems)
         observation = observe(inner)
         observations.append(observation if group is None else of_group(observation, group, differing))
@@ -122,9 +121,7 @@ def observed_in_groups(
     return tuple(observations)
 
 
-def _tables_of_groups(
-    section: Section, groups: Sequence[Group], folder: Path, allow_files: Sequence[Path]
-) -> list[tuple[object, Group | None]]:
+def _tables_of_groups(section: Section, groups: Sequence[Group], tables: Tables) -> list[tuple[object, Group | None]]:
     """The table of an observation once for each group that has rows.
 
     A row whose group is not one of the study's is a problem: a misspelt name would drop it.
@@ -134,7 +131,7 @@ def _tables_of_groups(
     if not groups:
         section.wrong("group", "nothing in a study without [[group]]")
         return []
-    path = located(section, table_folder(section, folder), section.text("table"), allow_files)
+    path = tables.path(section)
     rows = [] if path is None else _rows(path)
     if path is None or not rows:
         # the reader of the observation tells what is wrong with a table that cannot be read
