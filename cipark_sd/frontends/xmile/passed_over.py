@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.xmile.conveyors import refused
+from cipark_sd.frontends.xmile.conveyors import Conveyor
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.modules import KINDS
 from cipark_sd.model.expr import Const
@@ -56,7 +56,7 @@ def refusals(document: Document) -> Iterator[CiparkError]:
                         feature = f"<{tag}> of a single element of an array"
                         yield document.refused(part, label, feature, f"write <{tag}> once, for the whole array")
             if document.is_stock(node, "conveyor"):
-                yield from refused(document, node, named)
+                yield from Conveyor(document, node, named).refusals()
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"
                 yield ModelFileError(document.path, f"has a {element} without a name")
