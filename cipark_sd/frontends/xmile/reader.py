@@ -173,7 +173,7 @@ def _variables(
             document,
             instance,
             Reader(names, scope),
-            dimensions,
+            scope.dimensions,
             lambda name: whole.get(name, ()),
             {canonical(node.get("name")): node for node in nodes},
             _non_negative(document, instance),

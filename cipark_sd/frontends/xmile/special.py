@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, cast
 
@@ -28,10 +28,12 @@ def is_unfinished(text: str) -> bool:
     return re.sub(r"\{[^{}]*\}", "", text).strip() in UNFINISHED
 
 
+_KINDS = ("conveyor", "queue")
 #: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
 _CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
 
 
+@dataclass(eq=False)
 class SpecialStocks(ABC):
     """The conveyors and queues of one model of a file.
 
@@ -42,30 +44,26 @@ class SpecialStocks(ABC):
         The model and where it stands.
     reader : Reader
         Of its expressions.
-    dimensions : sequence of Dimension
+    dimensions : mapping of str to Dimension
     dims_of : callable
         The dimensions of a variable by its full name.
     nodes : mapping
         The elements of the model by name.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        instance: Instance,
-        reader: Reader,
-        dimensions: Sequence[Dimension],
-        dims_of: Callable[[str], Subscripts],
-        nodes: Mapping[str, Any],
-    ) -> None:
-        self.document, self.instance, self.reader = document, instance, reader
-        self.dimensions = {dimension.name: dimension for dimension in dimensions}
-        self.dims_of, self.nodes = dims_of, nodes
+    document: Document
+    instance: Instance
+    reader: Reader
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    dims_of: Callable[[str], Subscripts] = lambda name: ()
+    nodes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         #: What flows are to conveyors and queues, by the flow's name.
-        self.conveyors: Mapping[str, Role] = roles(document, nodes)
-        self.queues = queues(document, nodes)
-        stocks = [node for node in nodes.values() if document.name(node) == "stock" and not dims_of(self._full(node))]
-        self.containers = {self._full(node): node for node in stocks if document.has(node, "conveyor", "queue")}
+        self.conveyors = roles(self.document, self.nodes)
+        self.queues = queues(self.document, self.nodes)
+        special = (n for n in self.nodes.values() if any(self.document.is_stock(n, kind) for kind in _KINDS))
+        self.containers = {name: node for node in special if not self.dims_of(name := self._full(node))}
         #: Levels that leaks need beside the variables of the file.
         self.levels: list[Stock] = []
 
