@@ -7,6 +7,7 @@ what does not fit (``batch_integrity``), and an overflow takes what the first on
 Sources: XMILE 1.0, sections 3.7.3 and 4.2; isee systems' help, "Queue Computation".
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,7 @@ from cipark_sd.compiler.functions.batches import front
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import tokens
+from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 from cipark_sd.naming import canonical, plain_label
 
@@ -126,7 +128,7 @@ class Conveyor:
         conveyed = {name for node in others for name in flows_of(document, node, "outflow")}
         if self.arrests and not conveyed.isdisjoint(self.inflows):
             yield "a conveyor with <arrest> behind another one, which it would hold up"
-        if not (text := self.text("len")) or (_is_number(text) and not float(text) > 0):
+        if not (text := self.text("len")) or number_in(text) <= 0:
             yield "a conveyor without a transit time above 0"
         fifo = any("fifo" in key.lower() and is_true(value) for key, value in self.element.attrib.items())
         if fifo and self.varies:
@@ -159,14 +161,6 @@ def is_true(text: str | None) -> bool:
     return (text or "").strip().lower() in ("true", "1", "yes")
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def leak_text(document: Document, node: Any) -> str:
     """The fraction of a leak: what ``<leak>`` holds, else the flow's equation."""
     leak = document.child(node, "leak")
@@ -181,13 +175,9 @@ def spread(node: Any) -> str:
 
 def zone(node: Any) -> tuple[float, float]:
     """From where to where of its length, seen from the entry, a conveyor leaks into a flow."""
-    ends: list[float] = []
-    for key, default in (("leak_start", 0.0), ("leak_end", 1.0)):
-        try:
-            ends.append(min(max(float(node.get(key, default)), 0.0), 1.0))
-        except ValueError:
-            ends.append(default)
-    return ends[0], ends[1]
+    ends = ((number_in(node.get("leak_start")), 0.0), (number_in(node.get("leak_end")), 1.0))
+    start, end = (default if math.isnan(place) else min(max(place, 0.0), 1.0) for place, default in ends)
+    return start, end
 
 
 def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:

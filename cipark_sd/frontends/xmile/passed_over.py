@@ -9,6 +9,7 @@ from cipark_sd.errors import CiparkError, ModelFileError
 from cipark_sd.frontends.xmile.conveyors import Conveyor
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.modules import KINDS
+from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
@@ -80,7 +81,7 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
         for node in document.root.iter()
         if node.tag.rpartition("}")[2].rpartition(":")[2] == "control" and node.get("value")
     ]
-    devices = [(name, value) for name, value in devices if _differs(value, numbers.get(canonical(name)))]
+    devices = [(name, value) for name, value in devices if number_in(value) != numbers.get(canonical(name))]
     if devices:
         named = ", ".join(f"{name} = {value}" for name, value in devices[:_NAMED])
         unnamed = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
@@ -98,10 +99,3 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
 
 def _say(document: Document, reason: str) -> None:
     warnings.warn(f"{document.path.name}: {reason}", stacklevel=2)
-
-
-def _differs(text: str, number: float | None) -> bool:
-    try:
-        return float(text) != number
-    except ValueError:
-        return True
