@@ -20,7 +20,7 @@ import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from calibration.study.observations import Observation, Quantity
 from calibration.study.rows import Records, Tables
@@ -29,7 +29,7 @@ from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.expr import Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
-from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions, rewritten
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
@@ -233,31 +233,20 @@ def with_groups(
 
 
 def _ranged(variable: Variable, changed: Callable[[Expr], Expr], n: int) -> Variable:
-    dims = (RANGE, *variable.dims)
-
-    def spanned(subscripts: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
-        ranged = tuple((RANGE, *exception) for exception in exceptions)
-        return {"subscripts": (RANGE, *subscripts), "exceptions": ranged}
-
+    pieces: list[Any]
     match variable:
-        case Auxiliary(pieces=equations):
-            pieces = tuple(replace(p, expr=changed(p.expr), **spanned(p.subscripts, p.exceptions)) for p in equations)
-            return replace(variable, dims=dims, pieces=pieces)
-        case Stock(pieces=levels):
-            stocks = tuple(
-                replace(p, flow=changed(p.flow), initial=changed(p.initial), **spanned(p.subscripts, p.exceptions))
-                for p in levels
-            )
-            return replace(variable, dims=dims, pieces=stocks)
-        case Constant(pieces=numbers):
-            repeated_ = tuple(
-                replace(p, expr=_for_each(p.expr, n), **spanned(p.subscripts, p.exceptions))
-                for p in numbers
-                if isinstance(p, Piece)
-            )
-            return replace(variable, dims=dims, pieces=repeated_)
+        case Auxiliary() | Stock():
+            pieces = [*rewritten(variable, changed).pieces]
+        case Constant():
+            pieces = [replace(p, expr=_for_each(p.expr, n)) for p in variable.pieces if isinstance(p, Piece)]
         case _:
             return variable
+    spanned = [
+        replace(p, subscripts=(RANGE, *p.subscripts), exceptions=tuple((RANGE, *parts) for parts in p.exceptions))
+        for p in pieces
+    ]
+    whole: Variable = replace(cast(Any, variable), dims=(RANGE, *variable.dims), pieces=tuple(spanned))
+    return whole
 
 
 def _for_each(literal: Expr, n: int) -> Expr:
