@@ -261,9 +261,7 @@ class Reader(Climber):
         opened = cursor.at
         cursor.take("(")
         arguments = [] if cursor.token == ")" else cursor.listed(self.nested)
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take(")", in_words="an operator, ',' or ')'")
+        self.close(cursor, opened, in_words="an operator, ',' or ')'")
         self.reductions = outside
         return tuple(arguments)
 
@@ -280,9 +278,7 @@ class Reader(Climber):
             subscripts.append(self._subscript(cursor, dim) if index is None else "")
             if not cursor.accept(","):
                 break
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take("]", in_words="',' or ']'")
+        self.close(cursor, opened, "]", "',' or ']'")
         return tuple(subscripts), tuple(indices)
 
     def _index(self, cursor: Cursor) -> Expr | None:
