@@ -5,6 +5,7 @@ first line is understood. Each of them is refused here, before it is opened or b
 """
 
 import errno
+import math
 import os
 import re
 import stat
@@ -175,6 +176,18 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     OSError, UnicodeDecodeError
     """
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def number_in(text: str | None) -> float:
+    """The number that a cell or an attribute is; NaN where it is none.
+
+    >>> number_in(" 2.5"), number_in("two"), number_in(None)
+    (2.5, nan, nan)
+    """
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
 
 
 def lines_of(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
-from cipark_sd.inputs import check_netcdf
+from cipark_sd.inputs import check_netcdf, number_in
 
 #: Points of a distribution that is known by its quantiles.
 POINTS = 1000
@@ -116,7 +116,7 @@ def _chosen(scenario: str | None, known: Sequence[str], path: Path) -> str:
 
 def _of_table(path: Path, scenario: str | None) -> list[Forecaster]:
     records = Records(path)
-    levels = sorted(float(name[1:]) for name in records.header if name[:1] == "q" and _is_level(name[1:]))
+    levels = sorted(float(name[1:]) for name in records.header if name[:1] == "q" and 0 < number_in(name[1:]) < 1)
     lacking = [name for name in ("structure", "scenario", "observation", "date") if name not in records.header]
     if lacking or len(levels) < 2:
         expected = "a forecast.csv of cipark calibrate, with structure, scenario, observation, date and quantiles"
@@ -137,18 +137,8 @@ def _of_table(path: Path, scenario: str | None) -> list[Forecaster]:
     ]
 
 
-def _is_level(text: str) -> bool:
-    try:
-        return 0 < float(text) < 1
-    except ValueError:
-        return False
-
-
 def _number(text: str | None, column: str, where: str) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
+    value = number_in(text)
     if not math.isfinite(value):
         raise InvalidValue(column, text or "", "a number", where=where)
     return value

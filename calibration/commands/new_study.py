@@ -158,13 +158,11 @@ def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
 
 def _factors(items: Sequence[str]) -> dict[str, float]:
     from cipark_sd.errors import InvalidValue
+    from cipark_sd.inputs import number_in
 
     factors = {}
     for column, text in _pairs(items, "--scale").items():
-        try:
-            factors[column] = float(text)
-        except ValueError:
-            factors[column] = 0.0
+        factors[column] = number_in(text)
         if not 0 < factors[column] < float("inf"):
             raise InvalidValue("--scale", f"{column}={text}", "COLUMN=FACTOR with a positive number", where="new-study")
     return factors

@@ -15,7 +15,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.inputs import check_netcdf
+from cipark_sd.inputs import check_netcdf, number_in
 from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
@@ -252,10 +252,7 @@ def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, flo
     weights: dict[str, float] = {}
     for number, row in enumerate(rows, 2):
         where = f"{path}, line {number}"
-        try:
-            weight = float(row.get("weight") or "nan")
-        except ValueError:
-            weight = float("nan")
+        weight = number_in(row.get("weight"))
         if not 0 <= weight < float("inf"):
             problems.append(InvalidValue("weight", row.get("weight"), "a number, at least 0", where=where))
         if row.get("rival") not in ids:

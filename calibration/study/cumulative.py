@@ -19,6 +19,7 @@ from typing import assert_never
 
 import numpy as np
 
+from calibration.study.event_times import is_constant
 from calibration.study.observations import Count, Observation
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row
@@ -103,7 +104,7 @@ class _Signs:
             return True
         if isinstance(part, Binary) and part.operator == "/" and whole == Const(1.0):
             whole, part = part.right, part.left
-        return part == Ref(self.stock.name) and self._is_constant(whole)
+        return part == Ref(self.stock.name) and is_constant(self.model, whole)
 
     def _depends(self, expr: Expr, beyond: frozenset[str]) -> bool:
         """Whether an expression reads the stock, itself or through auxiliaries."""
@@ -116,16 +117,6 @@ class _Signs:
                 if any(self._depends(inner, further) for inner in expressions(variable)):
                     return True
         return False
-
-    def _is_constant(self, expr: Expr) -> bool:
-        for ref in references(expr):
-            variable = self.model.by_name.get(ref.name)
-            if isinstance(variable, Auxiliary):
-                if ref.name == self.stock.name or not all(map(self._is_constant, expressions(variable))):
-                    return False
-            elif not isinstance(variable, Constant):
-                return False
-        return True
 
     def _variable(self, name: str) -> bool:
         if name not in self._known:

@@ -119,8 +119,9 @@ def _overlap(first: Term, second: Term) -> str | None:
         case Count(), Count():
             shared = _shared(first.quantities, second.quantities)
             a, b = first.quantity, second.quantity
-            if _metric(a) is not None or _metric(b) is not None:
-                return f"both say the {_metric_name(a)} of {shared}" if a == b else None
+            metric = _metric(a)
+            if metric is not None or _metric(b) is not None:
+                return f"both say the {metric.name} of {shared}" if metric is not None and a == b else None
             # a ratio says nothing about the size of its parts
             if not shared or _ratio_of(first) != _ratio_of(second):
                 return None
@@ -153,11 +154,6 @@ def _overlap(first: Term, second: Term) -> str | None:
 def _metric(quantity: Quantity) -> Metric | None:
     reading = quantity.reading if isinstance(quantity, ReadQuantity) else None
     return reading if isinstance(reading, Metric) else None
-
-
-def _metric_name(quantity: Quantity) -> str:
-    metric = _metric(quantity)
-    return "" if metric is None else metric.name
 
 
 def _ratio_of(count: Count) -> object:

@@ -18,13 +18,11 @@ Source: Homer 2012, System Dynamics Review 28(3), 281-294 (partial-model testing
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from calibration.study.calendar import Calendar
-from calibration.study.rows import Columns, Row, located, read_rows, table_folder
+from calibration.study.rows import Columns, Row, Tables, read_rows
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
@@ -35,15 +33,7 @@ Kind = Literal["increments", "level"]
 KINDS: tuple[Kind, ...] = ("increments", "level")
 
 
-def read_drivers(
-    top: Section,
-    folder: Path,
-    model: Model,
-    span: Scenario,
-    calendar: Calendar,
-    taken: Sequence[str],
-    allow_files: Sequence[Path] = (),
-) -> Scenario:
+def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, taken: Sequence[str]) -> Scenario:
     """What the ``[[driver]]`` tables of a study put in the place of equations.
 
     Parameters
@@ -55,7 +45,7 @@ def read_drivers(
     owned = {split_key(override_key(name))[0] for name in taken}
     for section in top.sections("driver", by="variable"):
         variable = section.text("variable")
-        course = _course(section, folder, model, span, calendar, allow_files)
+        course = _course(section, tables, model, span)
         if override_key(variable) in map(override_key, courses):
             section.wrong("variable", "each variable once")
         if split_key(override_key(variable))[0] in owned:
@@ -65,18 +55,15 @@ def read_drivers(
     return Scenario("driven", courses)
 
 
-def _course(
-    section: Section, folder: Path, model: Model, span: Scenario, calendar: Calendar, allow_files: Sequence[Path]
-) -> TimeSeries | None:
+def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> TimeSeries | None:
     kind = section.choice("kind", KINDS)
-    path = located(section, table_folder(section, folder), section.text("table"), allow_files)
     use = section.text("use") if "use" in section else ""
     columns = Columns(time=section.text("time", "time"), value=section.text("value", "value"), use=use)
     looked_at = section.names("check_at")
     first = section.number("start") if kind == "increments" else math.nan
     factor = section.number("factor", 1.0)
     section.text("why", "")
-    rows = [row for row in read_rows(section, path, columns, calendar, None, looked_at) if row.use != "check"]
+    rows = [row for row in read_rows(section, tables, columns, None, looked_at) if row.use != "check"]
     section.note_unread()
     rows.sort(key=lambda row: row.time)
     problems_before = len(section.problems)

@@ -38,6 +38,11 @@ def event_times(model: Model) -> frozenset[str]:
     return _Search(model).names()
 
 
+def is_constant(model: Model, expr: Expr) -> bool:
+    """Whether an expression is made of constants alone, directly or through auxiliaries."""
+    return _Search(model).made_of(expr) is not None
+
+
 class _Search:
     """The constants of one model; what an auxiliary is made of is looked up once."""
 
@@ -92,9 +97,9 @@ class _Search:
 
     def _of(self, parts: Sequence[Expr]) -> frozenset[str]:
         """The constants in parts that nothing else makes."""
-        return frozenset().union(*(self._made_of(part) or () for part in parts))
+        return frozenset().union(*(self.made_of(part) or () for part in parts))
 
-    def _made_of(self, expr: Expr) -> frozenset[str] | None:
+    def made_of(self, expr: Expr) -> frozenset[str] | None:
         """The constants that an expression is made of; None where something in it may change in a run."""
         names: set[str] = set()
         for ref in references(expr):
@@ -114,7 +119,7 @@ class _Search:
             return None
         if name not in self._constants:
             self._constants[name] = None  # of a loop, which changes in a run
-            parts = [self._made_of(expr) for expr in expressions(variable)]
+            parts = [self.made_of(expr) for expr in expressions(variable)]
             unchanging = [part for part in parts if part is not None]
             self._constants[name] = frozenset().union(*unchanging) if len(unchanging) == len(parts) else None
         return self._constants[name]
@@ -128,13 +133,13 @@ class _Search:
                 return self._is_clock(operand)
             case Binary("+" | "-", left, right):
                 pairs = ((left, right), (right, left))
-                return any(self._is_clock(a) and self._made_of(b) is not None for a, b in pairs)
+                return any(self._is_clock(a) and self.made_of(b) is not None for a, b in pairs)
             case Binary("*" | "/", left, Const()):
                 return self._is_clock(left)
             case Binary("*", Const(), right):
                 return self._is_clock(right)
             case Call(function, (first, *constants)) if function in _KEEP_CLOCK:
-                return self._is_clock(first) and all(self._made_of(constant) is not None for constant in constants)
+                return self._is_clock(first) and all(self.made_of(constant) is not None for constant in constants)
             case _:
                 return False
 

@@ -20,16 +20,16 @@ import csv
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from calibration.study.observations import Observation, Quantity
-from calibration.study.rows import Records, located, table_folder
+from calibration.study.rows import Records, Tables
 from calibration.study.sections import Fixed
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.expr import Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
-from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions, rewritten
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
@@ -105,14 +105,13 @@ def observed_in_groups(
     groups: Sequence[Group],
     differing: Collection[str],
     observe: Callable[[Section], Observation],
-    folder: Path,
-    allow_files: Sequence[Path],
+    tables: Tables,
 ) -> tuple[Observation, ...]:
     """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
     if "group" not in section:
         return (observe(section),)
     observations: list[Observation] = []
-    for content, group in _tables_of_groups(section, groups, folder, allow_files):
+    for content, group in _tables_of_groups(section, groups, tables):
         inner = Section.titled(content, "observation", section.problems)
         observation = observe(inner)
         observations.append(observation if group is None else of_group(observation, group, differing))
@@ -122,9 +121,7 @@ def observed_in_groups(
     return tuple(observations)
 
 
-def _tables_of_groups(
-    section: Section, groups: Sequence[Group], folder: Path, allow_files: Sequence[Path]
-) -> list[tuple[object, Group | None]]:
+def _tables_of_groups(section: Section, groups: Sequence[Group], tables: Tables) -> list[tuple[object, Group | None]]:
     """The table of an observation once for each group that has rows.
 
     A row whose group is not one of the study's is a problem: a misspelt name would drop it.
@@ -134,7 +131,7 @@ def _tables_of_groups(
     if not groups:
         section.wrong("group", "nothing in a study without [[group]]")
         return []
-    path = located(section, table_folder(section, folder), section.text("table"), allow_files)
+    path = tables.path(section)
     rows = [] if path is None else _rows(path)
     if path is None or not rows:
         # the reader of the observation tells what is wrong with a table that cannot be read
@@ -236,31 +233,20 @@ def with_groups(
 
 
 def _ranged(variable: Variable, changed: Callable[[Expr], Expr], n: int) -> Variable:
-    dims = (RANGE, *variable.dims)
-
-    def spanned(subscripts: tuple[str, ...], exceptions: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
-        ranged = tuple((RANGE, *exception) for exception in exceptions)
-        return {"subscripts": (RANGE, *subscripts), "exceptions": ranged}
-
+    pieces: list[Any]
     match variable:
-        case Auxiliary(pieces=equations):
-            pieces = tuple(replace(p, expr=changed(p.expr), **spanned(p.subscripts, p.exceptions)) for p in equations)
-            return replace(variable, dims=dims, pieces=pieces)
-        case Stock(pieces=levels):
-            stocks = tuple(
-                replace(p, flow=changed(p.flow), initial=changed(p.initial), **spanned(p.subscripts, p.exceptions))
-                for p in levels
-            )
-            return replace(variable, dims=dims, pieces=stocks)
-        case Constant(pieces=numbers):
-            repeated_ = tuple(
-                replace(p, expr=_for_each(p.expr, n), **spanned(p.subscripts, p.exceptions))
-                for p in numbers
-                if isinstance(p, Piece)
-            )
-            return replace(variable, dims=dims, pieces=repeated_)
+        case Auxiliary() | Stock():
+            pieces = [*rewritten(variable, changed).pieces]
+        case Constant():
+            pieces = [replace(p, expr=_for_each(p.expr, n)) for p in variable.pieces if isinstance(p, Piece)]
         case _:
             return variable
+    spanned = [
+        replace(p, subscripts=(RANGE, *p.subscripts), exceptions=tuple((RANGE, *parts) for parts in p.exceptions))
+        for p in pieces
+    ]
+    whole: Variable = replace(cast(Any, variable), dims=(RANGE, *variable.dims), pieces=tuple(spanned))
+    return whole
 
 
 def _for_each(literal: Expr, n: int) -> Expr:

@@ -6,7 +6,7 @@ that is wrong with it is reported together, with the model's own names as sugges
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from calibration.study.calendar import Calendar
@@ -29,7 +29,7 @@ from calibration.study.parameters import ParameterSpace
 from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.questions import Questions, read_questions
-from calibration.study.rows import COLUMN_KEYS
+from calibration.study.rows import COLUMN_KEYS, Tables
 from calibration.study.sections import (
     Fixed,
     Method,
@@ -42,7 +42,7 @@ from calibration.study.sections import (
 )
 from calibration.study.terms import read_observation
 from calibration.study.variants import Variant, read_variants, variant_problems, with_own_structure
-from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, raise_all
+from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.model.respelling import respelled
@@ -182,6 +182,7 @@ def read_problem(
     calendar = calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems
+    tables = Tables(folder, calendar, allow_files)
     codings, events, groups = read_codings(top), read_events(top, calendar), read_groups(top, model)
     read = [parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
@@ -189,13 +190,13 @@ def read_problem(
 
     def observe(section: Section) -> Observation:
         use: Use | None = "fit" if section.title in fit_also else None
-        return read_observation(section, folder, calendar, codings, events, use=use, allow_files=allow_files)
+        return read_observation(section, tables, codings, events, use)
 
     labels: list[str] = []
     observations: tuple[Observation, ...] = ()
     for section in top.sections("observation"):
         labels.append(section.title)
-        observations += observed_in_groups(section, groups, differing, observe, folder, allow_files)
+        observations += observed_in_groups(section, groups, differing, observe, tables)
     problems += [
         UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
     ]
@@ -208,7 +209,7 @@ def read_problem(
     method = method_section(top.table("method"))
     holdout = holdout_section(top.table("holdout"), calendar)
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
-    driven = read_drivers(top, folder, model, span, calendar, taken, allow_files)
+    driven = read_drivers(top, tables, model, span, taken)
     rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
@@ -228,10 +229,7 @@ def read_problem(
     scenario = span
     if not problems:
         scenario = span | driven | Scenario("fixed", {item.name: item.value for item in fixed})
-        try:
-            resolve(model, scenario)
-        except CiparkError as problem:
-            problems.append(problem)
+        collected(problems, partial(resolve, model, scenario))
     problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
     problems += prediction_problems(model, span, predictions, parameters)
     problems += time_problems(model, span, observations, holdout) if placed else []

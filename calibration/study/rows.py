@@ -4,13 +4,14 @@ import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from calibration.study.calendar import Calendar
 from calibration.study.library import shipped_studies
 from calibration.study.observations import Use
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.inputs import beneath, lines_of
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
@@ -66,10 +67,9 @@ class Columns:
 
 def read_rows(
     section: Section,
-    path: Path | None,
+    tables: "Tables",
     columns: Columns,
-    calendar: Calendar,
-    every: Use | None,
+    every: Use | None = None,
     looked_at: Sequence[str] = (),
     *,
     as_number: Callable[[str], float] = float,
@@ -78,14 +78,14 @@ def read_rows(
 
     ``every`` is the use of all others, without it that of the column. ``as_number`` reads what was seen.
     """
-    where_ = section.raw("where")
+    path, where_ = tables.path(section), section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
     if where_ is not None and not chosen:
         section.wrong("where", "a table of column = value")
     if path is None:
         return []
     try:
-        return list(_Table(section, path, columns, calendar, every, looked_at, as_number).rows(chosen))
+        return list(_Table(section, path, columns, tables.calendar, every, looked_at, as_number).rows(chosen))
     except CiparkError as problem:
         section.problems.append(problem)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
@@ -247,12 +247,17 @@ def table_folder(section: Section, folder: Path) -> Path | None:
     return shipped.get(name)
 
 
-def located(section: Section, folder: Path | None, table: str, allow_files: Sequence[Path]) -> Path | None:
-    """Where the table lies; None, with the problem noted, where it may not be read."""
-    if folder is None:
-        return None
-    try:
-        return beneath(folder, table, allow_files, where=section.where)
-    except CiparkError as problem:
-        section.problems.append(problem)
-        return None
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the tables of a study share: its folder, the calendar of their dates, and where else they may lie."""
+
+    folder: Path
+    calendar: Calendar
+    allow_files: Sequence[Path] = ()
+
+    def path(self, section: Section) -> Path | None:
+        """Where the table that a section names lies; None, with the problem noted, where it may not be read."""
+        folder, table = table_folder(section, self.folder), section.text("table")
+        if folder is None:
+            return None
+        return collected(section.problems, partial(beneath, folder, table, self.allow_files, where=section.where))

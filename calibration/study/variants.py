@@ -11,8 +11,9 @@ Both are constants set by name::
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.errors import CiparkError, InvalidValue, collected
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
@@ -108,8 +109,5 @@ def setting_problems(
     problems: list[CiparkError] = [
         InvalidValue(key, name, expected, where=where) for name in changes.overrides if override_key(name) in estimated
     ]
-    try:
-        resolve(model, scenario | changes)
-    except CiparkError as problem:
-        problems.append(problem)
+    collected(problems, partial(resolve, model, scenario | changes))
     return problems

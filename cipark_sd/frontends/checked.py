@@ -1,7 +1,9 @@
 """The last step of every reader: each name is checked, and the parts become one model."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.compiler.functions.refused import REFUSED
@@ -19,43 +21,37 @@ from cipark_sd.frontends.lines import placed
 from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, levels, references, walk
 from cipark_sd.model.macro_sizes import check_macro_sizes
-from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin, TimeSpec, digest_of
+from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, StockPiece, Variable, expressions
 from cipark_sd.naming import spelling
 
 
-def checked_model(
-    path: Path,
-    source_format: Format,
-    *,
-    variables: tuple[Variable, ...],
-    dimensions: tuple[Dimension, ...],
-    macros: tuple[Macro, ...],
-    raw: bytes,
-    method: Method,
-    drawing: str,
-    unit_synonyms: tuple[tuple[str, ...], ...],
-    range_files: tuple[str, ...] = (),
-    allowed: tuple[Path, ...] = (),
-    problems: list[CiparkError],
-    lines: Mapping[str, int],
-) -> Model:
-    """The model of what a reader found; ``problems`` are those met so far.
+def unchecked_time(method: Method) -> TimeSpec:
+    """The times of a model whose equations for them are not looked at yet."""
+    return TimeSpec(math.nan, math.nan, math.nan, math.nan, method)
+
+
+def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkError]) -> Model:
+    """The model of what a reader found, with its times and its digest.
 
     Parameters
     ----------
-    range_files : tuple of str
-        Files in which elements of its subscript ranges stand.
-    allowed : tuple of Path
-        Folders in which its files may lie, beside its own.
-    lines : mapping
-        Where each variable begins, by its name as it is written.
+    path : Path
+        Its file.
+    draft : Model
+        What the reader found, with the :func:`unchecked_time` and where it was read from.
+    raw : bytes
+        What the file holds.
+    problems : list of CiparkError
+        Those met so far.
 
     Raises
     ------
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
         All problems together.
     """
+    assert draft.origin is not None
+    variables, dimensions, macros, lines = draft.variables, draft.dimensions, draft.macros, draft.origin.lines
     problems += _too_deep(path.name, variables)
     for macro in macros:
         problems += _too_deep(f"{path.name}, macro {macro.name}", macro.variables)
@@ -69,8 +65,8 @@ def checked_model(
     problems += unknown_references(path.name, variables, dimensions, (), macro_names, text)
     names = [variable.name for variable in variables]
     for macro in macros:
-        # inside a macro a dollar marks a variable of the model itself
-        extra = (*macro.parameters, *(f"{name}$" for name in (*names, "time", *_GIVEN)), *_GIVEN)
+        # inside a macro a dollar marks a variable of the model itself; it may use the times without being given them
+        extra = (*macro.parameters, *(f"{name}$" for name in (*names, "time", *CONTROL)), *CONTROL)
         where = f"{path.name}, macro {macro.name}"
         defaults = (
             Auxiliary(name=name, label=name, pieces=(Piece(expr),))
@@ -81,34 +77,17 @@ def checked_model(
     raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
-    time = TimeSpec(
-        initial=_control_value(by_name, "initial_time"),
-        final=_control_value(by_name, "final_time"),
-        step=_control_value(by_name, "time_step"),
-        saveper=_control_value(by_name, "saveper"),
-        method=method,
-        units=next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), ""),
-    )
-    return Model(
-        name=path.stem,
-        variables=variables,
-        time=time,
-        dimensions=dimensions,
-        macros=macros,
-        digest=digest_of(raw, *external_contents(path, external_names(variables, macros, range_files), allowed)),
-        drawing=drawing,
-        unit_synonyms=unit_synonyms,
-        range_files=range_files,
-        origin=Origin(path.resolve(), source_format, allowed, lines=lines),
-    )
+    initial, final, step, saveper = (_control_value(by_name, name) for name in CONTROL)
+    units = next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), "")
+    named = external_contents(path, external_names(variables, macros, draft.range_files), draft.origin.allowed)
+    time = TimeSpec(initial, final, step, saveper, draft.time.method, units)
+    return replace(draft, time=time, digest=digest_of(raw, *named))
 
 
 #: Expressions inside one another in one equation; operations in a row, as the terms of a sum, count as one.
 MOST_LEVELS = 300
 #: Expressions inside one another, each operation of a row counted.
 MOST_TERMS = 2_000
-#: Control variables that a macro may use without being given them.
-_GIVEN = ("time_step", "initial_time", "final_time", "saveper")
 
 
 def _too_deep(where: str, variables: Iterable[Variable]) -> Iterator[CiparkError]:

@@ -194,11 +194,11 @@ class Climber:
         self.close(cursor, opened)
         return inner
 
-    def close(self, cursor: Cursor, opened: int) -> None:
+    def close(self, cursor: Cursor, opened: int, mark: str = ")", in_words: str = "an operator or ')'") -> None:
         """The bracket that closes the one at ``opened``."""
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take(")", in_words="an operator or ')'")
+        cursor.take(mark, in_words=in_words)
 
 
 def negated(expr: Expr) -> Expr:

@@ -17,6 +17,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.frontends import vdf
 from cipark_sd.frontends.external_files import series_bytes, with_contents
 from cipark_sd.frontends.externals import read_externals, tags_of
+from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import ExternalPiece, Series
@@ -200,10 +201,7 @@ def _key(label: str, n_subscripts: Mapping[str, int]) -> tuple[str, tuple[str, .
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    return math.isfinite(number_in(text))
 
 
 def _number(text: str, quantity: str, file: Path) -> float:

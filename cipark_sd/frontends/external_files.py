@@ -12,7 +12,7 @@ from pathlib import Path
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, ModelFileError, collected, raise_all
 from cipark_sd.inputs import MODEL_LIMIT, TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
 from cipark_sd.model.model import Macro, digest_of
-from cipark_sd.model.variables import External, ExternalPiece, TablePiece, Variable
+from cipark_sd.model.variables import External, ExternalPiece, Piece, StockPiece, TablePiece, Variable
 
 
 def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range_files: Iterable[str]) -> list[str]:
@@ -22,13 +22,17 @@ def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range
     """
     files = set(range_files)
     for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
-        for piece in variable.pieces:
-            match piece:
-                case ExternalPiece(source=External(file)) | TablePiece(table=External(file)):
-                    files.add(file)
-                case _:
-                    pass
+        files |= {source.file for piece in variable.pieces if (source := outside(piece)) is not None}
     return sorted(files)
+
+
+def outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External | None:
+    """Where a piece's numbers stand, of one that has them in a file."""
+    match piece:
+        case ExternalPiece(source=External() as source) | TablePiece(table=External() as source):
+            return source
+        case _:
+            return None
 
 
 def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:

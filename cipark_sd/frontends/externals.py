@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, collected, raise_all
-from cipark_sd.frontends.external_files import check_separator, external_names, located
+from cipark_sd.frontends.external_files import check_separator, external_names, located, outside
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, External, ExternalPiece, Lookup, Piece, Series, TablePiece, Variable
@@ -55,7 +55,7 @@ def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> 
     """A variable with the numbers of all its files, or of those with these tags alone."""
 
     def source_of(piece: Piece | TablePiece | ExternalPiece) -> External | None:
-        source = _outside(piece)
+        source = outside(piece)
         return source if tags is None or (source is not None and source.file in tags) else None
 
     match variable:
@@ -70,15 +70,6 @@ def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> 
             return changed
         case _:
             return variable
-
-
-def _outside(piece: Piece | TablePiece | ExternalPiece) -> External | None:
-    """Where a piece's numbers stand, if not in the model file."""
-    match piece:
-        case ExternalPiece(source=External() as source) | TablePiece(table=External() as source):
-            return source
-        case _:
-            return None
 
 
 def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, named: bool) -> Iterator[Any]:

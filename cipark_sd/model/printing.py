@@ -25,15 +25,13 @@ from cipark_sd.model.expr import (
 )
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
-    Auxiliary,
-    Constant,
     External,
     ExternalPiece,
-    Lookup,
     Piece,
     Series,
-    Stock,
+    StockPiece,
     Subscripts,
+    TablePiece,
     Variable,
 )
 from cipark_sd.naming import bare
@@ -194,31 +192,23 @@ def equations(model: Model, variable: Variable) -> Iterator[str]:
         yield head + _right_side(printer, variable, piece)
 
 
-def _right_side(printer: _Printer, variable: Variable, piece: object) -> str:
-    match variable:
-        case Stock(pieces=pieces):
-            (stock,) = (candidate for candidate in pieces if candidate is piece)
-            text = f" = INTEG({printer.text(stock.flow)}, {printer.text(stock.initial)})"
-            return text + (" (never negative)" if stock.non_negative else "")
-        case Lookup(pieces=tables):
-            (entry,) = (candidate for candidate in tables if candidate is piece)
-            if isinstance(entry.table, External):
-                return f" = {_external('LOOKUPS', entry.table)}"
-            kind = "" if entry.table.interpolation == "interpolate" else f" ({entry.table.interpolation})"
-            return f"({points(entry.table)}){kind}"
-        case Constant() | Auxiliary() | Series():
-            match piece:
-                case Piece(expr):
-                    return f" = {printer.text(expr)}"
-                case ExternalPiece(None):
-                    return BROUGHT
-                case ExternalPiece(Table() as values):
-                    return f" (data: {points(values)})"
-                case ExternalPiece(External() as source):
-                    return f" = {_external('DATA' if isinstance(variable, Series) else 'CONSTANTS', source)}"
-            raise TypeError(f"{variable.name} has a piece of type {type(piece).__name__}")
+def _right_side(printer: _Printer, variable: Variable, piece: Piece | StockPiece | TablePiece | ExternalPiece) -> str:
+    match piece:
+        case Piece(expr):
+            return f" = {printer.text(expr)}"
+        case StockPiece(flow, initial):
+            never = " (never negative)" if piece.non_negative else ""
+            return f" = INTEG({printer.text(flow)}, {printer.text(initial)}){never}"
+        case TablePiece(Table() as table):
+            return f"({points(table)})" + ("" if table.interpolation == "interpolate" else f" ({table.interpolation})")
+        case TablePiece(External() as source):
+            return f" = {_external('LOOKUPS', source)}"
+        case ExternalPiece(External() as source):
+            return f" = {_external('DATA' if isinstance(variable, Series) else 'CONSTANTS', source)}"
+        case ExternalPiece(Table() as values):
+            return f" (data: {points(values)})"
         case _:
-            assert_never(variable)
+            return BROUGHT
 
 
 def _external(kind: str, source: External) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from pysd_elements import section_variables
 
 from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.checked import checked_model, unchecked_time
 from cipark_sd.frontends.external_files import check_located
-from cipark_sd.model.model import Dimension, Format, Macro, Method, Model
+from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Variable
 from cipark_sd.naming import canonical, plain_label
 
@@ -54,21 +54,18 @@ def assemble(
         )
         for section in macro_sections
     )
-    return checked_model(
-        path,
-        source_format,
+    draft = Model(
+        name=path.stem,
         variables=variables,
+        time=unchecked_time(method),
         dimensions=dimensions,
         macros=macros,
-        raw=raw,
-        method=method,
         drawing=drawing,
         unit_synonyms=unit_synonyms,
         range_files=range_files,
-        allowed=allowed,
-        problems=problems,
-        lines={},
+        origin=Origin(path.resolve(), source_format, allowed),
     )
+    return checked_model(path, draft, raw, problems)
 
 
 def _macro_results(section: Any) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TypedDict
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from calibration.report.findings import Findings, Fit, Posterior
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
 from calibration.report.study_facts import Reported
-from cipark_sd.basis import Basis
-from cipark_sd.claims import Kind as Class
-from cipark_sd.headline import Bounds, Headline, Kind
+from cipark_sd.headline import Bounds, Details, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import beside, interval, number, percent, rounded
@@ -30,19 +27,12 @@ class Predictions(ReportPart):
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
         details = _by_draws(drawn) if drawn is not None and drawn.predictions else _by_profiles(fit)
-        for reported, (value, kind) in zip(fit.study.predictions, details, strict=False):
+        for reported, (value, known) in zip(fit.study.predictions, details, strict=False):
             if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
-                yield record(
-                    findings,
-                    reported.estimand,
-                    value,
-                    unit=reported.unit,
-                    conditional_on=(*conditions, *beyond),
-                    title=reported.title,
-                    reported=reported_number(fit, reported),
-                    **kind,
-                )
+                known |= {"unit": reported.unit, "conditional_on": (*conditions, *beyond)}
+                known |= {"title": reported.title, "reported": reported_number(fit, reported)}
+                yield record(findings, reported.estimand, value, **known)
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each prediction over the draws, at the optimum with its profile, and for each point of that."""
@@ -102,41 +92,23 @@ class Predictions(ReportPart):
         yield Section("Profiles of the headline numbers", blocks)
 
 
-class _Kind(TypedDict):
-    """What is known of a prediction by draws or by a profile."""
-
-    kind: Kind
-    interval: Bounds
-    prior: Bounds | None
-    basis: Basis | None
-    judged: Class | None
-
-
-def _by_draws(drawn: Posterior) -> Iterator[tuple[float, _Kind]]:
-    """Medians with the central 90 % of the draws and of the priors."""
+def _by_draws(drawn: Posterior) -> Iterator[tuple[float, Details]]:
+    """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval."""
     for line in drawn.predictions:
         low, _, median, _, high = line.quantiles
         ends = [(low, high), (line.prior_low, line.prior_high)]
         ours, alone = (
             Bounds(*pair, LEVEL, "central draws") if all(map(math.isfinite, pair)) else None for pair in ends
         )
-        if ours is None:
-            yield math.nan, {"kind": "median", "interval": _NONE, "prior": None, "basis": None, "judged": None}
-        else:
-            basis, kind = drawn.basis, line.kind
-            yield median, {"kind": "median", "interval": ours, "prior": alone, "basis": basis, "judged": kind}
+        known: Details = {"unit": "", "kind": "median", "interval": ours, "prior": alone}
+        yield math.nan if ours is None else median, known | {"basis": drawn.basis, "judged": line.kind}
 
 
-#: No interval, of a number that there is not.
-_NONE = Bounds(None, None, LEVEL, "central draws", ("none", "none"))
-
-
-def _by_profiles(fit: Fit) -> Iterator[tuple[float, _Kind]]:
+def _by_profiles(fit: Fit) -> Iterator[tuple[float, Details]]:
     """Values at the optimum with their profiles."""
     for profile in fit.predictions:
         bounds, prior = profile_bounds(fit, profile), prior_bounds(profile)
-        kind = kind_of(fit)
-        yield profile.estimate, {"kind": kind, "interval": bounds, "prior": prior, "basis": None, "judged": None}
+        yield profile.estimate, {"unit": "", "kind": kind_of(fit), "interval": bounds, "prior": prior}
 
 
 def _columns(line: DrawnPrediction) -> dict[str, object]:

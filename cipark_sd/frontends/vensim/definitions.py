@@ -40,6 +40,11 @@ class EquationHead:
     exceptions: tuple[tuple[str, ...], ...] = ()
     keyword: str = ""
 
+    @property
+    def at(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """The elements that it is for."""
+        return self.subscripts, self.exceptions
+
 
 @dataclass(frozen=True, slots=True)
 class RealityCheck:

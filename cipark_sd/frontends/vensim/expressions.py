@@ -107,9 +107,7 @@ class Reader(Climber):
         arguments = cursor.listed(self.nested)
         if cursor.token == ":":
             self._further_results(cursor, function, tuple(arguments))
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take(")", in_words="an operator, ',' or ')'")
+        self.close(cursor, opened, in_words="an operator, ',' or ')'")
         return tuple(arguments)
 
     def _further_results(self, cursor: Cursor, macro: str, arguments: tuple[Expr, ...]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
-from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.checked import checked_model, unchecked_time
 from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
@@ -21,7 +21,7 @@ from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.tokens import place, tokens
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
-from cipark_sd.model.model import Dimension, Macro, Method, Model
+from cipark_sd.model.model import Dimension, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Auxiliary, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 
@@ -96,22 +96,18 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
     say_method(path.name, text)
-    variables, macros = (*variables, *further), (*macros, *more_macros)
-    return checked_model(
-        path,
-        "vensim",
-        variables=variables,
+    draft = Model(
+        name=path.stem,
+        variables=(*variables, *further),
+        time=unchecked_time(vensim_method(text)),
         dimensions=(*made, *seconds.made.values()),
-        macros=macros,
-        raw=raw,
-        method=vensim_method(text),
+        macros=(*macros, *more_macros),
         drawing=file.drawing,
         unit_synonyms=vensim_synonyms(text),
         range_files=range_files,
-        allowed=allowed,
-        problems=problems,
-        lines=main.lines,
+        origin=Origin(path.resolve(), "vensim", allowed, lines=main.lines),
     )
+    return checked_model(path, draft, raw, problems)
 
 
 def _macro(

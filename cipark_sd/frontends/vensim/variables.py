@@ -196,7 +196,7 @@ def _source(expr: Expr, reader: Reader) -> _Right:
             return expr
 
 
-_At = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
+_Sides = Sequence[tuple[EquationHead, _Right]]
 
 
 def variables_of(
@@ -222,62 +222,45 @@ def variables_of(
     label = definition.label
     if len(set(spans)) < len(spans):
         raise EquationError(where, label, "is defined twice; keep one of the equations")
-    described = _described(definition, dimensions, seconds, where, group)
-    places = [(head.subscripts, head.exceptions) for head in heads]
+    described, both = _described(definition, dimensions, seconds, where, group), list(zip(heads, sides, strict=True))
     if all(equation.is_table for equation in equations):
-        tables = [side.external if isinstance(side, _Source) else cast(Table, side) for side in sides]
-        return (Lookup(**described, pieces=tuple(TablePiece(t, *at) for t, at in zip(tables, places, strict=True))),)
+        tables = [(side.external if isinstance(side, _Source) else cast(Table, side), head.at) for head, side in both]
+        return (Lookup(**described, pieces=tuple(TablePiece(table, *at) for table, at in tables)),)
     if any(equation.is_table for equation in equations):
         raise EquationError(where, label, "is a table for some subscripts only; give the others a name of their own")
     if all(isinstance(side, _Level) for side in sides):
-        levels = [cast(_Level, side) for side in sides]
-        pieces = tuple(StockPiece(v.flow, v.initial, *at) for v, at in zip(levels, places, strict=True))
-        return (Stock(**described, pieces=pieces),)
+        return (_stock(described, both),)
     if all(_is_data(side) for side in sides):
-        return (_series(described, heads, sides, places),)
+        return (_series(described, both),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
-        return (Constant(**described, pieces=tuple(_literal(s, *at) for s, at in zip(sides, places, strict=True))),)
-    for head, side in zip(heads, sides, strict=True):
+        return (_constant(described, both),)
+    for head, side in both:
         if head.keyword in ("hold_backward", "look_forward") and not (_is_data(side) or _is_literal(side)):
             keyword = f":{head.keyword.upper().replace('_', ' ')}:"
             reason = f"marks what it computes as {keyword}; put the keyword at the data that it reads instead"
             raise EquationError(where, label, reason)
-    return _mixed(described, heads, sides, places, where)
+    return _mixed(described, both, where)
 
 
-def _mixed(
-    described: Mapping[str, Any],
-    heads: Sequence[EquationHead],
-    sides: Sequence[_Right],
-    places: Sequence[_At],
-    where: str,
-) -> tuple[Variable, ...]:
+def _mixed(described: Mapping[str, Any], sides: _Sides, where: str) -> tuple[Variable, ...]:
     """An auxiliary, after the series, the constant and the stock that hold what some of its pieces are."""
     label = str(described["label"])
-    read: dict[str, list[tuple[EquationHead, _Right, _At]]] = {"data": [], "constants": [], "level": []}
+    read: dict[str, list[tuple[EquationHead, _Right]]] = {kind: [] for kind in _MADE_OF}
     pieces = []
-    for head, side, at in zip(heads, sides, places, strict=True):
+    for head, side in sides:
         kind = "data" if _is_data(side) else "constants" if _is_file(side) else ""
         kind = "level" if isinstance(side, _Level) else kind
         if kind:
-            read[kind].append((head, side, at))
-            pieces.append(Piece(Ref(canonical(f"{label} {kind}"), at[0]), *at))
+            read[kind].append((head, side))
+            pieces.append(Piece(Ref(canonical(f"{label} {kind}"), head.subscripts), *head.at))
             continue
         computed = _computed(cast(Expr, side), label, where)
-        pieces.append(Piece(Call("raw_data", (computed,)) if head.keyword == "raw" else computed, *at))
-    parts: list[Variable] = []
-    for kind, entries in read.items():
-        described_part = {**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}
-        at_heads, at_sides, at_places = zip(*entries, strict=True) if entries else ((), (), ())
-        if kind == "data" and entries:
-            parts.append(_series(described_part, at_heads, at_sides, at_places))
-        elif kind == "level" and entries:
-            levels = ((cast(_Level, side), at) for side, at in zip(at_sides, at_places, strict=True))
-            stocks = tuple(StockPiece(level.flow, level.initial, *at) for level, at in levels)
-            parts.append(Stock(**described_part, pieces=stocks))
-        elif entries:
-            made = tuple(_literal(s, *at) for s, at in zip(at_sides, at_places, strict=True))
-            parts.append(Constant(**described_part, pieces=made))
+        pieces.append(Piece(Call("raw_data", (computed,)) if head.keyword == "raw" else computed, *head.at))
+    parts = [
+        _MADE_OF[kind]({**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}, entries)
+        for kind, entries in read.items()
+        if entries
+    ]
     return (*parts, Auxiliary(**described, pieces=tuple(pieces)))
 
 
@@ -292,16 +275,24 @@ def _computed(expr: Expr, label: str, where: str) -> Expr:
     return expr
 
 
-def _series(
-    described: Mapping[str, Any], heads: Sequence[EquationHead], sides: Sequence[_Right], places: Sequence[_At]
-) -> Variable:
-    sources = [side.external if isinstance(side, _Source) else None for side in sides]
-    keyword = next((head.keyword for head in heads if head.keyword), "interpolate")
-    return Series(
-        **described,
-        pieces=tuple(ExternalPiece(s, *at) for s, at in zip(sources, places, strict=True)),
-        interpolation=cast(Interpolation, keyword),
-    )
+def _series(described: Mapping[str, Any], sides: _Sides) -> Variable:
+    sources = [(side.external if isinstance(side, _Source) else None, head.at) for head, side in sides]
+    keyword = next((head.keyword for head, _ in sides if head.keyword), "interpolate")
+    pieces = tuple(ExternalPiece(source, *at) for source, at in sources)
+    return Series(**described, pieces=pieces, interpolation=cast(Interpolation, keyword))
+
+
+def _stock(described: Mapping[str, Any], sides: _Sides) -> Variable:
+    levels = [(cast(_Level, side), head.at) for head, side in sides]
+    return Stock(**described, pieces=tuple(StockPiece(level.flow, level.initial, *at) for level, at in levels))
+
+
+def _constant(described: Mapping[str, Any], sides: _Sides) -> Variable:
+    return Constant(**described, pieces=tuple(_literal(side, *head.at) for head, side in sides))
+
+
+#: What holds the pieces of an array that are read or accumulated, by the word that its name ends with.
+_MADE_OF = {"data": _series, "constants": _constant, "level": _stock}
 
 
 def _is_data(side: _Right) -> bool:

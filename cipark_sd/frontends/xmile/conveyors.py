@@ -1,6 +1,14 @@
-"""Conveyors as a file has them: their flows, what each is to them, and what of them is not computed."""
+"""Conveyors as a file has them, with what of them is not computed, and queues.
 
-from collections.abc import Iterator, Mapping
+A queue is never full, and its outflows take all that is there, the first one first, unless a conveyor behind has no
+room or a limit. Then the first outflow takes of the first batch alone or of all (``one_at_a_time``), a part or none of
+what does not fit (``batch_integrity``), and an overflow takes what the first one was not let through.
+
+Sources: XMILE 1.0, sections 3.7.3 and 4.2; isee systems' help, "Queue Computation".
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NoReturn
@@ -9,6 +17,7 @@ from cipark_sd.compiler.functions.batches import front
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import tokens
+from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 from cipark_sd.naming import canonical, plain_label
 
@@ -19,119 +28,137 @@ _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 _KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
 
 
-@dataclass(frozen=True)
-class Role:
-    """What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way."""
-
-    way: Literal["enters", "leaves", "leaks"]
-    conveyor: Any
-
-
-def roles(document: Document, nodes: list[Any]) -> Mapping[str, Role]:
-    """The flows of the conveyors among ``nodes``, by canonical name.
-
-    A flow that leaves one conveyor for another is known by the first, which decides on its value.
-    """
-    named = {canonical(node.get("name") or ""): node for node in nodes}
-    made: dict[str, Role] = {}
-    conveyors = [node for node in nodes if document.is_stock(node, "conveyor")]
-    for stock in conveyors:
-        for name in flows_of(document, stock, "inflow"):
-            made[name] = Role("enters", stock)
-    for stock in conveyors:
-        leaving, leaks = split_outflows(document, stock, named)
-        made |= {name: Role("leaves", stock) for name in leaving} | {name: Role("leaks", stock) for name in leaks}
-    return made
-
-
 def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
     """Canonical names of a stock's inflows or outflows, in order."""
     return [canonical("".join(flow.itertext())) for flow in document.children(stock, tag)]
 
 
-def split_outflows(document: Document, stock: Any, named: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The flow at the end and the leaks: marked as such, or all but the first where none is."""
-    flows = flows_of(document, stock, "outflow")
-    marked = [name for name in flows if name in named and document.has(named[name], "leak")]
-    leaks = marked or flows[1:]
-    return [name for name in flows if name not in leaks], leaks
+class Conveyor:
+    """A conveyor of one model of a file.
+
+    Parameters
+    ----------
+    document : Document
+    stock : Element
+    nodes : mapping
+        The elements of the model by name.
+    """
+
+    def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
+        self.document, self.stock, self.nodes = document, stock, nodes
+        self.name = canonical(stock.get("name") or "")
+        self.line: int = stock.sourceline
+        self.element: Any = document.child(stock, "conveyor")
+        self.inflows, outflows = (flows_of(document, stock, tag) for tag in ("inflow", "outflow"))
+        # leaks are marked as such, or are all but the first where none is
+        marked = [name for name in outflows if name in nodes and document.has(nodes[name], "leak")]
+        self.leaks = marked or outflows[1:]
+        self.leaving = [name for name in outflows if name not in self.leaks]
+
+    def says(self, attribute: str) -> bool:
+        """Whether an attribute of ``<conveyor>`` says yes."""
+        return is_true(self.element.get(attribute))
+
+    def text(self, part: str) -> str:
+        """What a part of ``<conveyor>`` holds; empty where there is none."""
+        return self.document.text(self.element, part)
+
+    def is_constant(self, text: str, *, least: float | None = None) -> bool:
+        """Of :func:`is_constant`, among the elements of the model."""
+        return is_constant(self.document, text, self.nodes, least=least)
+
+    @property
+    def varies(self) -> bool:
+        """Whether its transit time changes in a run."""
+        return not self.is_constant(self.text("len"))
+
+    @property
+    def arrests(self) -> bool:
+        """Whether it may stand still."""
+        return self.text("arrest") not in ("", "0")
+
+    @property
+    def by_slats(self) -> bool:
+        """Whether it matters where things lie: inflows are spread, leaks keep their places elsewhere, all may stop."""
+        spread_in = any(spread(node) != "beginning" for node in self._known(self.inflows))
+        return self.arrests or spread_in or any(spread(node) == "source" for node in self._known(self.leaks))
+
+    def _known(self, names: Iterable[str]) -> list[Any]:
+        return [self.nodes[name] for name in names if name in self.nodes]
+
+    def refusals(self) -> Iterator[CiparkError]:
+        """What it has that is not computed here, each part by its name."""
+        label = plain_label(self.stock.get("name", "conveyor"))
+        return (self.document.refused(self.stock, label, feature, _CHAIN) for feature in self._not_computed())
+
+    def _not_computed(self) -> Iterator[str]:
+        document, nodes = self.document, self.nodes
+        for part in self.element:
+            if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
+                yield f"a conveyor with <{document.name(part)}>"
+        if self.says("discrete"):
+            waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
+            queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
+            if not set(self.inflows) <= queued:
+                yield "a discrete conveyor that something enters which comes from no queue"
+            elif document.has(self.element, "in_limit") or document.text(self.stock, "eqn") != "0":
+                yield "a discrete conveyor with an inflow limit, or with something on it at the start"
+        if len(self.leaving) != 1:
+            yield f"a conveyor with {len(self.leaving)} outflows that do not leak instead of 1"
+        leaks, exponential = self._known(self.leaks), self.says("exponential_leak")
+        apart = len({zone(node)[0] for node in leaks}) > 1
+        if apart and self.says("force_leak_fraction"):
+            yield "a conveyor that forces its leak fractions, with zones that begin at different places"
+        for node in leaks:
+            if document.has(node, "leak_integers"):
+                yield "a conveyor that leaks whole units"
+            if exponential and zone(node) != (0.0, 1.0):
+                yield "a conveyor that leaks exponentially from a part of it"
+            if not self.is_constant(leak_text(document, node), least=0.0):
+                if self.varies:
+                    yield "a leak fraction that changes on a conveyor whose transit time changes"
+                if apart:
+                    yield "a leak fraction that changes on a conveyor whose leak zones begin at different places"
+        for way in dict.fromkeys(map(spread, self._known([*self.inflows, *self.leaks]))):
+            if way not in ("beginning", "even", "source"):
+                yield f"a conveyor whose inflow is spread ({way})"
+        if self.leaks and not exponential and self.by_slats:
+            yield "a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly"
+        others = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+        conveyed = {name for node in others for name in flows_of(document, node, "outflow")}
+        if self.arrests and not conveyed.isdisjoint(self.inflows):
+            yield "a conveyor with <arrest> behind another one, which it would hold up"
+        if not (text := self.text("len")) or number_in(text) <= 0:
+            yield "a conveyor without a transit time above 0"
+        fifo = any("fifo" in key.lower() and is_true(value) for key, value in self.element.attrib.items())
+        if fifo and self.varies:
+            yield "a transit time that changes on a conveyor on which nothing passes what entered before"
 
 
-def refused(document: Document, stock: Any, nodes: Mapping[str, Any]) -> Iterator[CiparkError]:
-    """What a conveyor has that is not computed here, each part by its name; ``nodes`` are the model's, by name."""
-    conveyor: Any = document.child(stock, "conveyor")
-    label = plain_label(stock.get("name", "conveyor"))
+@dataclass(frozen=True)
+class Role:
+    """What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way."""
 
-    def problem(feature: str) -> CiparkError:
-        return document.refused(stock, label, feature, _CHAIN)
+    way: Literal["enters", "leaves", "leaks"]
+    conveyor: Conveyor
 
-    for part in conveyor:
-        if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
-            yield problem(f"a conveyor with <{document.name(part)}>")
-    if is_true(conveyor.get("discrete")):
-        waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
-        queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
-        if not set(flows_of(document, stock, "inflow")) <= queued:
-            yield problem("a discrete conveyor that something enters which comes from no queue")
-        elif document.has(conveyor, "in_limit") or document.text(stock, "eqn") != "0":
-            yield problem("a discrete conveyor with an inflow limit, or with something on it at the start")
-    leaving, leaks = split_outflows(document, stock, nodes)
-    if len(leaving) != 1:
-        yield problem(f"a conveyor with {len(leaving)} outflows that do not leak instead of 1")
-    exponential = is_true(conveyor.get("exponential_leak"))
-    apart = len({zone(nodes[name])[0] for name in leaks if name in nodes}) > 1
-    if apart and is_true(conveyor.get("force_leak_fraction")):
-        yield problem("a conveyor that forces its leak fractions, with zones that begin at different places")
-    for node in (nodes[name] for name in leaks if name in nodes):
-        if document.has(node, "leak_integers"):
-            yield problem("a conveyor that leaks whole units")
-        if exponential and zone(node) != (0.0, 1.0):
-            yield problem("a conveyor that leaks exponentially from a part of it")
-        if not is_constant(document, leak_text(document, node), nodes, least=0.0):
-            if not is_constant(document, length_of(document, conveyor), nodes):
-                yield problem("a leak fraction that changes on a conveyor whose transit time changes")
-            if apart:
-                yield problem("a leak fraction that changes on a conveyor whose leak zones begin at different places")
-    ends = [*flows_of(document, stock, "inflow"), *leaks]
-    ways = {name: spread(nodes[name]) for name in ends if name in nodes}
-    for way in dict.fromkeys(ways.values()):
-        if way not in ("beginning", "even", "source"):
-            yield problem(f"a conveyor whose inflow is spread ({way})")
-    if leaks and not exponential and by_slats(document, stock, nodes):
-        yield problem("a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly")
-    conveyed = {
-        name
-        for node in nodes.values()
-        if document.is_stock(node, "conveyor")
-        for name in flows_of(document, node, "outflow")
-    }
-    if arrests(document, stock) and not conveyed.isdisjoint(flows_of(document, stock, "inflow")):
-        yield problem("a conveyor with <arrest> behind another one, which it would hold up")
-    text = length_of(document, conveyor)
-    if not text or (_is_number(text) and not float(text) > 0):
-        yield problem("a conveyor without a transit time above 0")
-    fifo = any("fifo" in key.lower() and is_true(v) for key, v in conveyor.attrib.items())
-    if fifo and not is_constant(document, text, nodes):
-        yield problem("a transit time that changes on a conveyor on which nothing passes what entered before")
+
+def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
+    """The flows of the conveyors among ``nodes``, by canonical name.
+
+    A flow that leaves one conveyor for another is known by the first, which decides on its value.
+    """
+    conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
+    made = {name: Role("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
+    for conveyor in conveyors:
+        made |= {name: Role("leaves", conveyor) for name in conveyor.leaving}
+        made |= {name: Role("leaks", conveyor) for name in conveyor.leaks}
+    return made
 
 
 def is_true(text: str | None) -> bool:
     """Whether an attribute says yes."""
     return (text or "").strip().lower() in ("true", "1", "yes")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def length_of(document: Document, conveyor: Any) -> str:
-    """The transit time of a ``<conveyor>`` as it is written."""
-    length = document.child(conveyor, "len")
-    return "" if length is None else "".join(length.itertext()).strip()
 
 
 def leak_text(document: Document, node: Any) -> str:
@@ -146,29 +173,11 @@ def spread(node: Any) -> str:
     return next((value for key, value in node.attrib.items() if "spreadflow" in key), "beginning")
 
 
-def by_slats(document: Document, stock: Any, nodes: Mapping[str, Any]) -> bool:
-    """Whether where things lie matters: an inflow is spread, what leaks keeps its place elsewhere, or all may stop."""
-    leaks = split_outflows(document, stock, nodes)[1]
-    if arrests(document, stock):
-        return True
-    enters = any(spread(nodes[name]) != "beginning" for name in flows_of(document, stock, "inflow") if name in nodes)
-    return enters or any(spread(nodes[name]) == "source" for name in leaks if name in nodes)
-
-
-def arrests(document: Document, stock: Any) -> bool:
-    """Whether a conveyor may stand still."""
-    return document.text(document.child(stock, "conveyor"), "arrest") not in ("", "0")
-
-
 def zone(node: Any) -> tuple[float, float]:
     """From where to where of its length, seen from the entry, a conveyor leaks into a flow."""
-    ends: list[float] = []
-    for key, default in (("leak_start", 0.0), ("leak_end", 1.0)):
-        try:
-            ends.append(min(max(float(node.get(key, default)), 0.0), 1.0))
-        except ValueError:
-            ends.append(default)
-    return ends[0], ends[1]
+    ends = ((number_in(node.get("leak_start")), 0.0), (number_in(node.get("leak_end")), 1.0))
+    start, end = (default if math.isnan(place) else min(max(place, 0.0), 1.0) for place, default in ends)
+    return start, end
 
 
 def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:
@@ -210,10 +219,11 @@ def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
 
 
-def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Any | None:
+def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
     """The conveyor that a flow enters."""
     conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
-    return next((node for node in conveyors if name in flows_of(document, node, "inflow")), None)
+    entered = (node for node in conveyors if name in flows_of(document, node, "inflow"))
+    return next((Conveyor(document, node, nodes) for node in entered), None)
 
 
 class Queue:
@@ -231,10 +241,9 @@ class Queue:
         self.document, self.stock, self.nodes = document, stock, nodes
         self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
         self.behind = conveyor_behind(document, self.outflows[0], nodes)
-        belt = None if self.behind is None else document.child(self.behind, "conveyor")
-        single = None if belt is None else belt.get("one_at_a_time")
-        self.alone = belt is not None and (single is None or is_true(single))
-        self.whole = belt is not None and is_true(belt.get("batch_integrity"))
+        belt = self.behind
+        self.alone = belt is not None and (belt.element.get("one_at_a_time") is None or belt.says("one_at_a_time"))
+        self.whole = belt is not None and belt.says("batch_integrity")
         if self.whole and not self.alone:
             self._refuse("whole batches of a queue, several at a time", "let the conveyor take one at a time")
         if self.alone and len(self.inflows) > 1:

@@ -114,11 +114,11 @@ class Scope:
     """
 
     resolve: Callable[[str], str]
-    whole: Mapping[str, tuple[str, ...]]
-    lookups: frozenset[str]
-    local: frozenset[str]
-    tables: Mapping[str, Table]
-    dimensions: Mapping[str, Dimension]
+    whole: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lookups: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
     beyond: float = 0.0
     table_arrays: frozenset[str] = frozenset()
     parts: SecondRanges = field(default_factory=lambda: SecondRanges(set()))
@@ -261,9 +261,7 @@ class Reader(Climber):
         opened = cursor.at
         cursor.take("(")
         arguments = [] if cursor.token == ")" else cursor.listed(self.nested)
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take(")", in_words="an operator, ',' or ')'")
+        self.close(cursor, opened, in_words="an operator, ',' or ')'")
         self.reductions = outside
         return tuple(arguments)
 
@@ -280,9 +278,7 @@ class Reader(Climber):
             subscripts.append(self._subscript(cursor, dim) if index is None else "")
             if not cursor.accept(","):
                 break
-        if cursor.token == "":
-            raise SyntaxProblem(opened, "this bracket is never closed")
-        cursor.take("]", in_words="',' or ']'")
+        self.close(cursor, opened, "]", "',' or ']'")
         return tuple(subscripts), tuple(indices)
 
     def _index(self, cursor: Cursor) -> Expr | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.xmile.conveyors import refused
+from cipark_sd.frontends.xmile.conveyors import Conveyor
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.modules import KINDS
+from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
@@ -56,7 +57,7 @@ def refusals(document: Document) -> Iterator[CiparkError]:
                         feature = f"<{tag}> of a single element of an array"
                         yield document.refused(part, label, feature, f"write <{tag}> once, for the whole array")
             if document.is_stock(node, "conveyor"):
-                yield from refused(document, node, named)
+                yield from Conveyor(document, node, named).refusals()
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"
                 yield ModelFileError(document.path, f"has a {element} without a name")
@@ -80,7 +81,7 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
         for node in document.root.iter()
         if node.tag.rpartition("}")[2].rpartition(":")[2] == "control" and node.get("value")
     ]
-    devices = [(name, value) for name, value in devices if _differs(value, numbers.get(canonical(name)))]
+    devices = [(name, value) for name, value in devices if number_in(value) != numbers.get(canonical(name))]
     if devices:
         named = ", ".join(f"{name} = {value}" for name, value in devices[:_NAMED])
         unnamed = f" and {len(devices) - _NAMED} more" if len(devices) > _NAMED else ""
@@ -98,10 +99,3 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
 
 def _say(document: Document, reason: str) -> None:
     warnings.warn(f"{document.path.name}: {reason}", stacklevel=2)
-
-
-def _differs(text: str, number: float | None) -> bool:
-    try:
-        return float(text) != number
-    except ValueError:
-        return True

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue, ModelFileError
-from cipark_sd.frontends.checked import checked_model
+from cipark_sd.frontends.checked import checked_model, unchecked_time
 from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
 from cipark_sd.frontends.xmile.document import Document, parse
@@ -16,7 +16,7 @@ from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
 from cipark_sd.frontends.xmile.passed_over import refusals, say_settings
 from cipark_sd.frontends.xmile.variables import Elements, NonNegative, is_table
 from cipark_sd.model.expr import Binary, Const, Expr, Ref, Table
-from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model
+from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
 from cipark_sd.timegrid import SLACK
@@ -86,20 +86,17 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     declared = {variable.name: variable for variable in variables if variable.name in CONTROL}
     controls = [_described(control, declared.get(control.name)) for control in controls]
     views = [view for model in document.children(document.root, "model") for view in document.children(model, "views")]
-    return checked_model(
-        path,
-        "xmile",
+    draft = Model(
+        name=path.stem,
         variables=(*(v for v in variables if v.name not in CONTROL), *controls),
+        time=unchecked_time(xmile_method(document.root, space, path)),
         dimensions=(*dimensions, *seconds.made.values()),
         macros=_macros(document, problems),
-        raw=raw,
-        method=xmile_method(document.root, space, path),
         drawing="".join(etree.tostring(view, encoding="unicode") for view in views),
         unit_synonyms=xmile_synonyms(document.root, space),
-        allowed=allowed,
-        problems=problems,
-        lines=document.lines,
+        origin=Origin(path.resolve(), "xmile", allowed, lines=document.lines),
     )
+    return checked_model(path, draft, raw, problems)
 
 
 def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimension, ...]:
@@ -176,7 +173,7 @@ def _variables(
             document,
             instance,
             Reader(names, scope),
-            dimensions,
+            scope.dimensions,
             lambda name: whole.get(name, ()),
             {canonical(node.get("name")): node for node in nodes},
             _non_negative(document, instance),
@@ -239,8 +236,7 @@ def _non_negative(document: Document, instance: Instance) -> NonNegative:
 def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> list[Variable]:
     """The control variables of ``<sim_specs>``, under Vensim's names."""
     units = specs.get("time_units", "")
-    scope = Scope(lambda name: name, {}, frozenset(), frozenset(), {}, {})
-    elements = Elements(document, Instance(document.root, "", ""), Reader(Names(), scope))
+    elements = Elements(document, Instance(document.root, "", ""), Reader(Names(), Scope(lambda name: name)))
     made: list[Variable] = []
     for label, tag, doc in (
         ("INITIAL TIME", "start", "The initial time for the simulation."),
@@ -340,7 +336,7 @@ def _macros(document: Document, problems: list[CiparkError]) -> tuple[Macro, ...
         nodes = [n for n in every if canonical(n.get("name")) not in parameters]
         local = frozenset((*parameters, *(canonical(n.get("name")) for n in nodes)))
         lookups = frozenset(canonical(n.get("name")) for n in nodes if is_table(document, n))
-        scope = Scope(lambda name: name, {}, lookups, local, {}, {})
+        scope = Scope(lambda name: name, lookups=lookups, local=local)
         by_name = {canonical(node.get("name")): node for node in nodes}
         elements = Elements(document, Instance(node, "", ""), Reader(Names(), scope), nodes=by_name)
         variables: list[Variable] = []

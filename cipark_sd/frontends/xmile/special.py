@@ -3,28 +3,14 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, cast
 
 from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
 from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.frontends.xmile.belts import Belt, Leak, admitted, while_moving
-from cipark_sd.frontends.xmile.conveyors import (
-    Queue,
-    Role,
-    by_slats,
-    flows_of,
-    is_constant,
-    is_true,
-    leak_text,
-    length_of,
-    queues,
-    roles,
-    split_outflows,
-    spread,
-    zone,
-)
+from cipark_sd.frontends.xmile.conveyors import Conveyor, Queue, Role, leak_text, queues, roles, spread, zone
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader
 from cipark_sd.frontends.xmile.modules import Instance
@@ -42,10 +28,12 @@ def is_unfinished(text: str) -> bool:
     return re.sub(r"\{[^{}]*\}", "", text).strip() in UNFINISHED
 
 
+_KINDS = ("conveyor", "queue")
 #: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
 _CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
 
 
+@dataclass(eq=False)
 class SpecialStocks(ABC):
     """The conveyors and queues of one model of a file.
 
@@ -56,30 +44,26 @@ class SpecialStocks(ABC):
         The model and where it stands.
     reader : Reader
         Of its expressions.
-    dimensions : sequence of Dimension
+    dimensions : mapping of str to Dimension
     dims_of : callable
         The dimensions of a variable by its full name.
     nodes : mapping
         The elements of the model by name.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        instance: Instance,
-        reader: Reader,
-        dimensions: Sequence[Dimension],
-        dims_of: Callable[[str], Subscripts],
-        nodes: Mapping[str, Any],
-    ) -> None:
-        self.document, self.instance, self.reader = document, instance, reader
-        self.dimensions = {dimension.name: dimension for dimension in dimensions}
-        self.dims_of, self.nodes = dims_of, nodes
+    document: Document
+    instance: Instance
+    reader: Reader
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    dims_of: Callable[[str], Subscripts] = lambda name: ()
+    nodes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         #: What flows are to conveyors and queues, by the flow's name.
-        self.conveyors: Mapping[str, Role] = roles(document, list(nodes.values()))
-        self.queues = queues(document, nodes)
-        stocks = [node for node in nodes.values() if document.name(node) == "stock" and not dims_of(self._full(node))]
-        self.containers = {self._full(node): node for node in stocks if document.has(node, "conveyor", "queue")}
+        self.conveyors = roles(self.document, self.nodes)
+        self.queues = queues(self.document, self.nodes)
+        special = (n for n in self.nodes.values() if any(self.document.is_stock(n, kind) for kind in _KINDS))
+        self.containers = {name: node for node in special if not self.dims_of(name := self._full(node))}
         #: Levels that leaks need beside the variables of the file.
         self.levels: list[Stock] = []
 
@@ -118,11 +102,11 @@ class SpecialStocks(ABC):
         """A flow that a conveyor decides on: what leaves it, and what leaks."""
         name, label = canonical(node.get("name")), str(described["label"])
         dims = cast(Subscripts, described["dims"])
-        stock = self.instance.prefix + canonical(role.conveyor.get("name"))
+        stock = self._full_name(role.conveyor)
         if self.dims_of(stock) != dims:
             raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
-        leaks = split_outflows(self.document, role.conveyor, self.nodes)[1]
-        belts = [(self._belt(span, role.conveyor, label), span) for _, span in self._parts(role.conveyor, label, dims)]
+        parts = self._parts(role.conveyor.stock, label, dims)
+        belts = [(self._belt(span, role.conveyor, label), span) for _, span in parts]
         if role.way == "leaves":
             by_belt = ([(*memory, span) for memory in belt.memories()] for belt, span in belts)
             memories = [
@@ -131,7 +115,7 @@ class SpecialStocks(ABC):
             ]
             flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
             return Auxiliary(**described, pieces=tuple(flows))
-        place = leaks.index(name)
+        place = role.conveyor.leaks.index(name)
         if belts[0][0].exponential:
             leaking = [Piece(belt.leaking(place, Ref(stock, span)), span) for belt, span in belts]
             return Auxiliary(**described, pieces=tuple(leaking))
@@ -150,16 +134,15 @@ class SpecialStocks(ABC):
         self.levels.append(Stock(**{**described, **fields, "limits": (None, None)}, pieces=pieces))
         return canonical(label)
 
-    def _belt(self, span: Subscripts, conveyor: Any, label: str, behind: tuple[Any, ...] = ()) -> Belt:
+    def _belt(self, span: Subscripts, conveyor: Conveyor, label: str, behind: tuple[Conveyor, ...] = ()) -> Belt:
         """The conveyor of an element; what it says of its transit time has been looked at before.
 
         ``behind`` are those that it leaks into, where that is looked for.
         """
-        element: Any = self.document.child(conveyor, "conveyor")
-        line, bound = conveyor.sourceline, dict(zip(self.dims_of(self._full(conveyor)), span, strict=True))
+        line, bound = conveyor.line, dict(zip(self.dims_of(self._full_name(conveyor)), span, strict=True))
         beginning: list[tuple[str, bool]] = []
         placed: list[tuple[Expr, Expr]] = []
-        for name in flows_of(self.document, conveyor, "inflow"):
+        for name in conveyor.inflows:
             way, role = spread(self.nodes[name]) if name in self.nodes else "beginning", self.conveyors.get(name)
             inflow = [(self.reader.scope.resolve(name), True)]
             if way == "even":
@@ -169,45 +152,44 @@ class SpecialStocks(ABC):
             else:
                 beginning += inflow
         leaks = []
-        for name in split_outflows(self.document, conveyor, self.nodes)[1]:
+        for name in conveyor.leaks:
             text = leak_text(self.document, self.nodes[name]) if name in self.nodes else ""
             # a leak whose fraction is not known yet leaks nothing
             fraction = Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, line), bound)
-            changes = text not in UNFINISHED and not is_constant(self.document, text, self.nodes, least=0.0)
+            changes = text not in UNFINISHED and not conveyor.is_constant(text, least=0.0)
             leaks.append(Leak(fraction, changes, *zone(self.nodes[name])) if name in self.nodes else Leak(fraction))
-        transit = bound_to(self.read(self.document.text(element, "len"), label, line), bound)
-        if (sample := self.document.text(element, "sample")) not in UNFINISHED:
+        transit = bound_to(self.read(conveyor.text("len"), label, line), bound)
+        if (sample := conveyor.text("sample")) not in UNFINISHED:
             when = bound_to(self.read(sample, label, line), bound)
             transit = Call("sample_if_true", (when, transit, transit))
         return Belt(
             self._net(beginning, bound, label),
             transit,
-            Ref(self._full(conveyor), span),
+            Ref(self._full_name(conveyor), span),
             tuple(leaks),
-            exponential=is_true(element.get("exponential_leak")),
-            varies=not is_constant(self.document, length_of(self.document, element), self.nodes),
-            by_slats=by_slats(self.document, conveyor, self.nodes),
+            exponential=conveyor.says("exponential_leak"),
+            varies=conveyor.varies,
+            by_slats=conveyor.by_slats,
             stopped=self._stopped(conveyor, bound, label),
             spread=tuple(placed),
         )
 
-    def _stopped(self, conveyor: Any, bound: Mapping[str, str], label: str) -> Expr:
+    def _stopped(self, conveyor: Conveyor, bound: Mapping[str, str], label: str) -> Expr:
         """Whether a conveyor stands still, as its ``<arrest>`` says."""
-        text = self.document.text(self.document.child(conveyor, "conveyor"), "arrest")
-        return Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, conveyor.sourceline), bound)
+        text = conveyor.text("arrest")
+        return Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, conveyor.line), bound)
 
     def _source(
-        self, flow: str, span: Subscripts, source: Any, label: str, behind: tuple[Any, ...]
+        self, flow: str, span: Subscripts, source: Conveyor, label: str, behind: tuple[Conveyor, ...]
     ) -> tuple[Expr, Expr]:
         """The flow at the end of the conveyor that a leak comes from, and the leak's rate."""
-        if any(source is conveyor for conveyor in behind):
+        if any(source.stock is conveyor.stock for conveyor in behind):
             feature = "conveyors that leak into each other, each at the place where it was in the other"
-            raise self.document.refused(source, label, feature, "let one of the leaks enter at the beginning")
-        if self.dims_of(self._full(source)) != self.dims_of(self._full(behind[-1])):
+            raise self.document.refused(source.stock, label, feature, "let one of the leaks enter at the beginning")
+        if self.dims_of(self._full_name(source)) != self.dims_of(self._full_name(behind[-1])):
             raise EquationError(self.where, label, "is spread by its source, a conveyor that has other dimensions")
         belt = self._belt(span, source, label, behind)
-        place = split_outflows(self.document, source, self.nodes)[1].index(flow)
-        return belt.leaving([]), belt.leaks[place].fraction
+        return belt.leaving([]), belt.leaks[source.leaks.index(flow)].fraction
 
     def _of_slats(self, expr: Expr, label: str, line: int) -> Expr:
         """An equation with functions of arrays that take a conveyor by its slats (XMILE 1.0, section 3.7.1)."""
@@ -221,7 +203,8 @@ class SpecialStocks(ABC):
         # what a conveyor says of itself is read with the others out of the way
         stock, containers, self.containers = Ref(name), self.containers, {}
         node = containers[name]
-        belt = None if self.document.is_stock(node, "queue") else self._belt((), node, label)
+        is_queue = self.document.is_stock(node, "queue")
+        belt = None if is_queue else self._belt((), Conveyor(self.document, node, self.nodes), label)
         self.containers = containers
         of_all = function in ("xmile_size", "xmile_mean")
         if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
@@ -238,28 +221,28 @@ class SpecialStocks(ABC):
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))
 
-    def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Any) -> Expr:
+    def _full_name(self, conveyor: Conveyor) -> str:
+        return self.instance.prefix + conveyor.name
+
+    def _entering(self, node: Any, expr: Expr, span: Subscripts, label: str, conveyor: Conveyor) -> Expr:
         """An inflow of a conveyor as far as it is admitted; of several the first comes first."""
-        element = self.document.child(conveyor, "conveyor")
-        bound = dict(zip(self.dims_of(self._full(conveyor)), span, strict=False))
+        stock, inflows = self._full_name(conveyor), conveyor.inflows
+        bound = dict(zip(self.dims_of(stock), span, strict=False))
         limits = {
-            key: bound_to(self.read(self.document.text(element, key), label, conveyor.sourceline), bound)
+            key: bound_to(self.read(conveyor.text(key), label, conveyor.line), bound)
             for key in ("capacity", "in_limit")
-            if self.document.text(element, key) not in UNFINISHED
+            if conveyor.text(key) not in UNFINISHED
         }
         stopped = self._stopped(conveyor, bound, label)
         if not limits:
             return while_moving(expr, stopped)
-        stock = self._full(conveyor)
         if len(self.dims_of(stock)) != len(span):
             raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
-        inflows = flows_of(self.document, conveyor, "inflow")
         # those that another conveyor decides on enter whatever room there is
         certain = [name for name in inflows if name in self.conveyors and self.conveyors[name].way != "enters"]
         earlier = inflows[: inflows.index(canonical(node.get("name")))]
         inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
-        leaving, _ = split_outflows(self.document, conveyor, self.nodes)
-        out = Ref(self.reader.scope.resolve(leaving[0]), span)
+        out = Ref(self.reader.scope.resolve(conveyor.leaving[0]), span)
         before = [Ref(name, span) for name in inflows_before]
         return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
 

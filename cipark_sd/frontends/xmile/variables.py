@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -13,11 +13,9 @@ from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
-from cipark_sd.frontends.xmile.expressions import Reader, table_name, tokens
-from cipark_sd.frontends.xmile.modules import Instance
+from cipark_sd.frontends.xmile.expressions import table_name, tokens
 from cipark_sd.frontends.xmile.special import SpecialStocks, is_unfinished
 from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Interpolation, Ref, Table, rebuild
-from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -42,6 +40,7 @@ _LITERAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 NonNegative = Mapping[Literal["stock", "flow"], bool]
 
 
+@dataclass(eq=False)
 class Elements(SpecialStocks):
     """Turns the elements of one model of a file into variables.
 
@@ -55,19 +54,8 @@ class Elements(SpecialStocks):
         The group of a variable by its name.
     """
 
-    def __init__(
-        self,
-        document: Document,
-        instance: Instance,
-        reader: Reader,
-        dimensions: Sequence[Dimension] = (),
-        dims_of: Callable[[str], Subscripts] = lambda name: (),
-        nodes: Mapping[str, Any] = MappingProxyType({}),
-        non_negative: NonNegative = MappingProxyType({"stock": False, "flow": False}),
-        groups: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(document, instance, reader, dimensions, dims_of, nodes)
-        self.non_negative, self.groups = non_negative, groups
+    non_negative: NonNegative = field(default_factory=lambda: {"stock": False, "flow": False})
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def variable(self, node: Any) -> Variable:
         """The variable of an element.
