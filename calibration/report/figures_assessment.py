@@ -23,8 +23,7 @@ from calibration.report.drawing import (
 )
 from calibration.report.figures_fit import dated, draw_levels
 from calibration.study.calendar import Calendar
-from cipark_sd.plotting.paper import styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:

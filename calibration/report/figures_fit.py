@@ -22,8 +22,7 @@ from calibration.report.drawing import (
 )
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
-from cipark_sd.plotting.paper import styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.wording import percent
 

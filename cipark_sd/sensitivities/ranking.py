@@ -34,8 +34,7 @@ class Ranked:
     """One factor at one moment.
 
     ``low`` and ``high`` are the 95 % interval of the total index; ``leading`` is the share of bootstrap resamples in
-    which it is among the first five; ``course`` is its total index at some times and ``peak_time`` when that is
-    largest.
+    which it is among the first five; ``peak_time`` is when its total index is largest.
     """
 
     place: int
@@ -50,7 +49,6 @@ class Ranked:
     leading: float
     peak_time: float
     peak: float
-    course: tuple[tuple[float, float], ...]
 
 
 def dated(dataset: "xr.Dataset") -> Callable[[float], str]:
@@ -68,7 +66,6 @@ def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
         return []
     order = np.argsort(-total, kind="stable")[:count]
     times = indices["time"].to_numpy()
-    shown = times[np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))]
     rows = []
     for place, i in enumerate(order, start=1):
         course = at["ST"].to_numpy()[i]
@@ -90,7 +87,6 @@ def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
                 float(at_moment["leading"][i]),
                 float(times[peak]),
                 float(course[peak]),
-                tuple((float(t), float(course[np.argmin(np.abs(times - t))])) for t in shown),
             )
         )
     return rows

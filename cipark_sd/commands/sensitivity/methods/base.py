@@ -80,7 +80,7 @@ class Method(Part[Findings]):
         """Sections of the page; of a method that writes files alone none."""
         return ()
 
-    def sureness(self, findings: Findings, pictures: Pictures) -> Iterable[Block]:
+    def sureness(self, findings: Findings) -> Iterable[Block]:
         """How sure the results are, where that does not stand beside them."""
         return ()
 
