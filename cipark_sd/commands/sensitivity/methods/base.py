@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section
 from cipark_sd.pages.parts import Part, Pictures
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from cipark_sd.commands.sensitivity.inputs import Inputs
+    from cipark_sd.commands.sensitivity.draws import Inputs
     from cipark_sd.commands.sensitivity.request import Request
     from cipark_sd.sensitivities.ranking import Moment
     from cipark_sd.sensitivities.response import ModelResponse
@@ -108,6 +109,18 @@ def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[s
     for output in outputs(dataset):
         for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
+
+
+def strongest(findings: Findings, effects: "xr.Dataset", share: str) -> Iterator[Headline]:
+    """Of each output at each moment the ``share`` of the constant with the largest one."""
+    from cipark_sd.sensitivities.ranking import ranked, unranked
+
+    basis = findings.over_runs(int(effects.attrs["rows"]))
+    for label, moment, point in over_outputs(findings, effects):
+        for row in [] if unranked(point) else ranked(effects, label, moment, count=1):
+            estimand = f"{share} of {row.name} for {findings.output(label).at(row.time)}"
+            bounds = Bounds(row.low, row.high, 0.95, "bootstrap")
+            yield findings.record(estimand, row.total, unit="", kind="index", interval=bounds, basis=basis)
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -15,8 +15,9 @@ from cipark_sd.commands.sensitivity.methods.base import (
     leader_sentences,
     outputs,
     over_outputs,
+    strongest,
 )
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.ranking import (
@@ -65,16 +66,7 @@ class Sobol(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the total index of the strongest constant."""
-        indices = findings.results["sobol"]
-        basis = findings.over_runs(int(indices.attrs["rows"]))
-        for label, moment, point in over_outputs(findings, indices):
-            estimand = findings.output(label).at(float(point["time"]))
-            for row in [] if unranked(point) else ranked(indices, label, moment, count=1):
-                index, bounds = (
-                    f"total index of {row.name} for {estimand}",
-                    Bounds(row.low, row.high, 0.95, "bootstrap"),
-                )
-                yield findings.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
+        return strongest(findings, findings.results["sobol"], "total index")
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Which assumptions matter."""
@@ -165,7 +157,7 @@ def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, dat
             point = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
             line.append(("output with it low, high", f"{float(point['low']):.3g}, {float(point['high']):.3g}"))
         line += [("first index", f"{row.first:.2f}"), ("in the first five", f"{row.leading:.0%} of resamples")]
-        cells.append([*line, ("most at", f"{date(row.peak_time)} ({row.peak:.2f})")])
+        cells.append([*line, ("largest in", row.largest(date))])
     return Table.of(cells, caption)
 
 
