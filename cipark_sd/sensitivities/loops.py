@@ -237,8 +237,8 @@ def _elements(subscript: str) -> tuple[str, ...]:
 
 def _total(dominance: "xr.Dataset") -> Array:
     """Shares of both polarities together, ``(run, loop, time)``."""
-    both = dominance["reinforcing"] + dominance["balancing"]
-    return np.asarray(both.transpose("run", "loop", "time").to_numpy())
+    shares = dominance["reinforcing"] + dominance["balancing"]
+    return np.asarray(shares.transpose("run", "loop", "time").to_numpy())
 
 
 def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:

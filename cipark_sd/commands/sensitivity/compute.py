@@ -10,8 +10,9 @@ from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.chosen import chosen_methods
-from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
+from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, FailedRuns, Findings, save
+from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS
 from cipark_sd.commands.sensitivity.output import sentences, write
