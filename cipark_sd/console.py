@@ -6,15 +6,17 @@ clipboard or turn the order of letters round.
 
 import codecs
 import json
+import math
 import os
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -50,6 +52,27 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True, head: str = "") 
 def as_json(value: object, *, indent: int | None = None) -> str:
     """Strict JSON for standard output: letters beyond ASCII where the stream is UTF-8, else their escapes."""
     return json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
+
+
+def plain(value: object) -> Any:
+    """Numbers and arrays of NumPy, paths and non-finite numbers as what JSON has.
+
+    >>> plain({"a": (1.5, float("nan")), "b": Path("x")})
+    {'a': [1.5, 'nan'], 'b': 'x'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (str, bool)) or value is None:
+        return value
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Sequence):
+        return [plain(entry) for entry in value]
+    return value
 
 
 def _is_utf8(stream: object) -> bool:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.paper import WIDTH
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,7 @@ from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
 from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, wrapped
 from calibration.report.figures_fit import dated, draw_levels
 from calibration.study.calendar import Calendar
-from cipark_sd.plotting.paper import styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:

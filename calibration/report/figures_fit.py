@@ -12,8 +12,7 @@ from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.report.drawing import DATA, GREY, MODEL, OTHER, cells, panels, plain_log, whole_counts, wrapped
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
-from cipark_sd.plotting.paper import styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.wording import percent
 

@@ -4,12 +4,11 @@ Columns that are nothing but what rounding leaves of larger numbers, such as a c
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from cipark_sd.arrays import Array
 from cipark_sd.certificates.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.console import plain
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, row, walk
@@ -109,16 +109,17 @@ class Difference:
     """One column on two sides.
 
     ``largest`` is a share of the column's scale, infinite where one side has a number and the other has none, at the
-    time ``at``. ``apart`` is the first time at which it is beyond the tolerance, ``None`` when it never is; ``values``
-    are those of the two sides then, or at ``at``.
+    time ``at``. ``apart_from`` is the first time at which it is beyond the tolerance, ``None`` when it never is;
+    ``left`` and ``right`` are the values of the two sides then, or at ``at``.
     """
 
     column: str
     largest: float
     at: float
-    apart: float | None
-    values: tuple[float, float]
-    same_bits: bool
+    apart_from: float | None
+    left: float
+    right: float
+    equal_bits: bool
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Pair:
     @property
     def apart(self) -> tuple[Difference, ...]:
         """The columns beyond the tolerance."""
-        return tuple(difference for difference in self.differences if difference.apart is not None)
+        return tuple(difference for difference in self.differences if difference.apart_from is not None)
 
     @property
     def worst(self) -> Difference | None:
@@ -146,7 +147,7 @@ class Pair:
         """In one word or two."""
         if self.apart:
             return "differ"
-        return "equal bits" if all(difference.same_bits for difference in self.differences) else "agree"
+        return "equal bits" if all(difference.equal_bits for difference in self.differences) else "agree"
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ def _compare(question: Question, left: Side, right: Side, scales: Mapping[str, f
                 float(shares[at]),
                 float(times[at]),
                 None if first is None else float(times[first]),
-                (float(a[shown]), float(b[shown])),
+                float(a[shown]),
+                float(b[shown]),
                 bool(np.array_equal(a, b, equal_nan=True) and zeros),
             )
         )
@@ -281,7 +283,7 @@ def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
 
 def _first(question: Question, differences: Sequence[Difference]) -> tuple[str, ...]:
     """Of the columns that part first, those of variables whose inputs at the same time have not parted by then."""
-    apart = {difference.column: difference.apart for difference in differences if difference.apart is not None}
+    apart = {d.column: d.apart_from for d in differences if d.apart_from is not None}
     earliest = min(apart.values(), default=0.0)
     columns = [column for column, time in apart.items() if time == earliest]
     owners = {question.labels[column][0] for column in columns}
@@ -295,58 +297,47 @@ def _first(question: Question, differences: Sequence[Difference]) -> tuple[str, 
     return tuple(column for column in columns if question.labels[column][0] in (roots or owners))
 
 
-def as_json(certificate: Certificate) -> dict[str, object]:
+def as_json(certificate: Certificate) -> dict[str, Any]:
     """Everything that a certificate says, in types that JSON has; an infinite difference is the text ``"inf"``."""
     question = certificate.question
     labels = {column: label for column, (_, label) in question.labels.items()}
-    return {
-        "format": "cipark_sd certificate 2",
-        "certified": certificate.certified,
-        "model": question.model.name,
-        "model_digest": question.model.digest,
-        "scenario": json.loads(question.scenario.to_json()),
-        "integration_method": question.method or question.model.time.method,
-        "time_step": question.grid.step,
-        "saved_times": len(question.grid.saved_times),
-        "cipark_sd_version": version(),
-        "sides": [
-            {"name": s.name, "version": s.version, "columns": len(s.columns), "remarks": list(s.remarks)}
-            for s in certificate.sides
-        ],
-        "left_out": [
-            {"name": side.name, "reason": side.reason, "failed": side.failed} for side in certificate.left_out
-        ],
-        "round_off": [
-            {"column": labels[column], "compared_on_the_scale_of_its_terms": scale}
-            for column, scale in certificate.rounded.items()
-        ],
-        "pairs": [
-            {
-                "left": pair.left,
-                "right": pair.right,
-                "verdict": pair.verdict,
-                "tolerance": pair.tolerance,
-                "columns": len(pair.differences),
-                "apart": len(pair.apart),
-                "part_first_in": [labels[column] for column in pair.first],
-                "differences": [
-                    {
-                        "column": labels[difference.column],
-                        "scale": certificate.scales[difference.column],
-                        "largest": _plain(difference.largest),
-                        "at": difference.at,
-                        "apart_from": difference.apart,
-                        "left": _plain(difference.values[0]),
-                        "right": _plain(difference.values[1]),
-                        "equal_bits": difference.same_bits,
-                    }
-                    for difference in pair.differences
-                ],
-            }
-            for pair in certificate.pairs
-        ],
-    }
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+    facts: dict[str, Any] = plain(
+        {
+            "format": "cipark_sd certificate 2",
+            "certified": certificate.certified,
+            "model": question.model.name,
+            "model_digest": question.model.digest,
+            "scenario": json.loads(question.scenario.to_json()),
+            "integration_method": question.method or question.model.time.method,
+            "time_step": question.grid.step,
+            "saved_times": len(question.grid.saved_times),
+            "cipark_sd_version": version(),
+            "sides": [
+                {"name": s.name, "version": s.version, "columns": len(s.columns), "remarks": list(s.remarks)}
+                for s in certificate.sides
+            ],
+            "left_out": [asdict(side) for side in certificate.left_out],
+            "round_off": [
+                {"column": labels[column], "compared_on_the_scale_of_its_terms": scale}
+                for column, scale in certificate.rounded.items()
+            ],
+            "pairs": [
+                {
+                    "left": pair.left,
+                    "right": pair.right,
+                    "verdict": pair.verdict,
+                    "tolerance": pair.tolerance,
+                    "columns": len(pair.differences),
+                    "apart": len(pair.apart),
+                    "part_first_in": [labels[column] for column in pair.first],
+                    "differences": [
+                        asdict(difference)
+                        | {"column": labels[difference.column], "scale": certificate.scales[difference.column]}
+                        for difference in pair.differences
+                    ],
+                }
+                for pair in certificate.pairs
+            ],
+        }
+    )
+    return facts

@@ -1,12 +1,12 @@
 """What came out of the checks: values for tables and files."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from cipark_sd.console import plain
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import write_table, write_text
 
@@ -81,19 +81,6 @@ def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
             raise InvalidValue("the report", path.name, "a name that ends in .csv or .json", where="-o")
 
 
-def as_json(outcomes: Sequence[Outcome]) -> list[object]:
+def as_json(outcomes: Sequence[Outcome]) -> Any:
     """One object a check, in types that JSON has."""
-    return [_plain(asdict(item)) for item in outcomes]
-
-
-def _plain(value: object) -> object:
-    """``value`` with what JSON has no number for as text."""
-    match value:
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case _:
-            return value
+    return plain([asdict(item) for item in outcomes])

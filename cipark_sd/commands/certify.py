@@ -123,7 +123,7 @@ def _show(certificate: "Certificate", *, everything: bool) -> None:
         echo(f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them")
     for pair in certificate.pairs:
         if pair.first:
-            first = min(d.apart for d in pair.apart if d.apart is not None)
+            first = min(d.apart_from for d in pair.apart if d.apart_from is not None)
             where = ", ".join(labels[column] for column in pair.first[:5])
             surplus = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
             echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}")
@@ -138,7 +138,7 @@ def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
         pair.right,
         str(len(pair.differences)),
         "" if worst is None else f"{worst.largest:.1e}",
-        "" if worst is None or worst.same_bits else labels[worst.column],
+        "" if worst is None or worst.equal_bits else labels[worst.column],
         f"{pair.tolerance:g}",
         ("nothing in common" if worst is None else pair.verdict) + apart,
     ]
@@ -146,16 +146,14 @@ def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
 
 def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> None:
     """One row a column: the two sides that differ most in it."""
+    every = [(difference, pair) for pair in certificate.pairs for difference in pair.differences]
+    # beyond its tolerance comes before within it, however large
+    every.sort(key=lambda entry: (entry[0].apart_from is None, -entry[0].largest))
     largest: dict[str, tuple[Difference, Pair]] = {}
-    for pair in certificate.pairs:
-        for difference in pair.differences:
-            known = largest.get(difference.column)
-            # beyond its tolerance comes before within it, however large
-            rank = (difference.apart is not None, difference.largest)
-            if known is None or rank > (known[0].apart is not None, known[0].largest):
-                largest[difference.column] = (difference, pair)
-    ordered = sorted(largest.values(), key=lambda entry: (entry[0].apart is None, -entry[0].largest))
-    unequal = [entry for entry in ordered if not entry[0].same_bits]
+    for difference, pair in every:
+        largest.setdefault(difference.column, (difference, pair))
+    ordered = list(largest.values())
+    unequal = [entry for entry in ordered if not entry[0].equal_bits]
     shown = ordered if everything else unequal[:SHOWN]
     rows = [
         [
@@ -163,8 +161,8 @@ def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, every
             f"{difference.largest:.1e}",
             f"{pair.left}, {pair.right}",
             f"{difference.at:.10g}",
-            "never" if difference.apart is None else f"{difference.apart:.10g}",
-            *(f"{value:.10g}" for value in difference.values),
+            "never" if difference.apart_from is None else f"{difference.apart_from:.10g}",
+            *(f"{value:.10g}" for value in (difference.left, difference.right)),
         ]
         for difference, pair in shown
     ]

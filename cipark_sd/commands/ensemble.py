@@ -16,13 +16,12 @@ from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import echo, progress_bars, say
 from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import ALLOWED
+from cipark_sd.failures import ALLOWED, Failures
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.runs.stored import Tally
     from cipark_sd.tasks.pool import Pool
 
 #: How far constants vary unless the user says otherwise, and how many runs there are.
@@ -125,13 +124,14 @@ def command(request: Request) -> Result:
             store.begin(about, part)
             allowed = ALLOWED if request.allow_failed is None else request.allow_failed
             try:
-                tally = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
+                failures = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
             except KeyboardInterrupt:
                 progress = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
                 echo(f"stopped: {progress}; the same command resumes", err=True)
                 sys.exit(130)
-        _say(tally, place, design.sentence)
-    return Result({"store": place, "design": design.sentence, **tally.as_json()})
+        _say(failures, design.n, place, design.sentence)
+    counts = {"completed": failures.total, "runs": design.n, "failed": failures.failed, "reasons": failures.lines()}
+    return Result({"store": place, "design": design.sentence, **counts})
 
 
 def pool_of(dask: str | None, workers: int | None) -> "Pool":
@@ -146,12 +146,12 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
     return Threads(workers or processors())
 
 
-def _say(tally: "Tally", store: Path, design: str) -> None:
-    say(f"{tally.completed:,} of {tally.total:,} runs are in {store}: {design}.")
+def _say(failures: Failures, n: int, store: Path, design: str) -> None:
+    say(f"{failures.total:,} of {n:,} runs are in {store}: {design}.")
     say(f"xarray.open_mfdataset('{store}/*.nc') opens them; each file alone is a result.")
-    if tally.failed:
-        say(f"{tally.failed:,} runs failed, {tally.share:.3%} of those that are done:")
-        for line in tally.reasons:
+    if failures.failed:
+        say(f"{failures.failed:,} runs failed, {failures.share:.3%} of those that are done:")
+        for line in failures.lines():
             say(f"  {line}")
     else:
         say("No run failed.")

@@ -2,16 +2,14 @@
 
 import contextlib
 import functools
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from cipark_sd.console import as_json, echo, say_lines
+from cipark_sd.console import as_json, echo, plain, say_lines
 
 _KEY = "cipark_sd.json"
 #: Key of a context whose command returns its :class:`Result` and not its exit code.
@@ -86,27 +84,6 @@ def text_of(command: str, result: Result) -> str:
 
     common = dict(zip(COMMON, (command, importlib.metadata.version("cipark-sd"), result.exit_code), strict=True))
     return as_json(common | plain(result.facts))
-
-
-def plain(value: object) -> Any:
-    """Numbers and arrays of NumPy, paths and non-finite numbers as what JSON has.
-
-    >>> plain({"a": (1.5, float("nan")), "b": Path("x")})
-    {'a': [1.5, 'nan'], 'b': 'x'}
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (str, bool)) or value is None:
-        return value
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Sequence):
-        return [plain(entry) for entry in value]
-    return value
 
 
 def ended(folder: Path) -> Result:

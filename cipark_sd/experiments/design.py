@@ -147,7 +147,7 @@ def search(
     settings = np.unique(np.atleast_2d(result.X), axis=0)
     settings = settings[np.argsort(evaluator.scores(settings, share)[:, 0] * sign, kind="stable")]
     every = np.concatenate([base[None], settings])
-    scores = [each.scores(every, share) for each in (evaluator, fresh)]
+    scores = [futures.scores(every, share) for futures in (evaluator, fresh)]
     names = [lever.id for lever in levers] + [f"{goal}{when}" for when in ("", " fresh") for goal in GOALS]
     return pd.DataFrame(np.concatenate([every, *scores], axis=1), columns=names)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.errors import MissingPackage
+from cipark_sd.experiments.ema import workbench
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def _sides(inputs: "pd.DataFrame", fails: Flags) -> Iterator[dict[str, object]]:
 
 def prim_box(inputs: "pd.DataFrame", fails: Flags, *, peel_alpha: float, mass_min: float) -> Any:
     """The library's box with all the steps that led to it, in its versions 2 and 3."""
-    prim = _prim().Prim
+    prim = workbench("scenario discovery", "ema_workbench.analysis.prim").Prim
     # version 2 wants to know above which density a box counts; here the choice among the steps says so
     options = {"threshold": 0.1} if "threshold" in signature(prim).parameters else {}
     return prim(inputs, fails, peel_alpha=peel_alpha, mass_min=mass_min, **options).find_box()
@@ -118,14 +119,3 @@ def _least(values: Any) -> float:
 def missing() -> MissingPackage | None:
     """The package of :func:`discover`, where it is not installed."""
     return None if find_spec("ema_workbench") else MissingPackage("ema-workbench", "ema", "scenario discovery")
-
-
-def _prim() -> Any:
-    with warnings.catch_warnings():
-        # it warns of optional parallel back ends that nothing here uses
-        warnings.simplefilter("ignore")
-        try:
-            from ema_workbench.analysis import prim
-        except ImportError:
-            raise MissingPackage("ema-workbench", "ema", "scenario discovery") from None
-    return prim

@@ -16,6 +16,7 @@ Versions 2.5 and 3 of the workbench are supported; 3 needs Python 3.12.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from cipark_sd.experiments.run import SettingsTask, at_steps
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 
+#: What needs the package.
+_MODELS = "the EMA workbench's models"
 #: A variable at a time, or, with None for the time, its whole course as the model saves it.
 Wanted = tuple[str, float | None]
 
@@ -112,7 +115,7 @@ def ema_model(
     UnknownName, InvalidValue, Problems
         For parameters or outcomes that the model does not have.
     """
-    ema = _workbench()
+    ema = workbench(_MODELS)
     function = Function(model, outputs, scenario, engine)
     first = {parameter.name: parameter.lower_bound for parameter in (*uncertainties, *levers)}
     # names are checked here and not in the first of many runs
@@ -138,7 +141,7 @@ def ensemble_evaluator(models: Any) -> Any:
     ------
     MissingPackage
     """
-    _workbench()
+    workbench(_MODELS)
     from ema_workbench.em_framework.evaluators import BaseEvaluator
     from ema_workbench.em_framework.points import experiment_generator
 
@@ -179,12 +182,17 @@ def _run(models: Sequence[Any], experiments: Sequence[Any], callback: Callable[.
             callback(experiment, outcomes)
 
 
-def _workbench() -> Any:
+def workbench(purpose: str, module: str = "ema_workbench") -> Any:
+    """A module of the EMA workbench.
+
+    Raises
+    ------
+    MissingPackage
+    """
     with warnings.catch_warnings():
         # it warns of optional parallel back ends that nothing here uses
         warnings.simplefilter("ignore")
         try:
-            import ema_workbench
+            return import_module(module)
         except ImportError:
-            raise MissingPackage("ema-workbench", "ema", "the EMA workbench's models") from None
-    return ema_workbench
+            raise MissingPackage("ema-workbench", "ema", purpose) from None

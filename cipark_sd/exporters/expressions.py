@@ -18,24 +18,9 @@ from cipark_sd.compiler.functions.row import Refused
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.arrays import VENSIM_NAMED
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
-from cipark_sd.model.printing import READINGS, number
+from cipark_sd.model.printing import READINGS, STRENGTH, number
 from cipark_sd.naming import bare
 
-_STRENGTH: Mapping[str, int] = {
-    "or": 1,
-    "and": 2,
-    "=": 4,
-    "<>": 4,
-    "<": 4,
-    "<=": 4,
-    ">": 4,
-    ">=": 4,
-    "+": 5,
-    "-": 5,
-    "*": 6,
-    "/": 6,
-    "^": 7,
-}
 _NOT = 3
 _SIGN = 5
 _ATOM = 9
@@ -147,14 +132,14 @@ class Printer:
 
     def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
         """An operation after the text of its left side."""
-        operator, strength = operation.operator, _STRENGTH[operation.operator]
+        operator, strength = operation.operator, STRENGTH[operation.operator]
         if operator in ("and", "or"):
             least, most = (strength if _is(side, operator) else _NOT for side in (operation.left, operation.right))
         elif operator == "^":
             least = most = _ATOM
         else:
             # arithmetic folds from the left, comparisons do not chain
-            least, most = (strength if strength > _STRENGTH["="] else strength + 1), strength + 1
+            least, most = (strength if strength > STRENGTH["="] else strength + 1), strength + 1
         shown = left if left_strength >= least else f"({left})"
         sign = operator.upper() if operator in ("and", "or") else operator
         return f"{shown} {sign} {self._inside(operation.right, most)}", strength

@@ -20,23 +20,17 @@ def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]
     if target == "xmile" and not model.of_vensim:
         return
     translated = model.of_vensim != (target == "vensim")
-    for variable in model.variables if translated else ():
-        if call := _of_other_stages(variable, model):
-            yield UnsupportedFeature(
-                f"{call}, of which Vensim has other stages",
-                variable=variable.label,
-                where=model.name,
-                alternative="give it a constant time of more steps than stages, or write the stages as stocks",
-            )
     functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if translated else set[str]()
-    for variable in model.variables if model.time.method != "euler" else ():
-        if feature := _held(variable, functions, data=model.of_vensim):
-            yield UnsupportedFeature(
-                f"{feature} under Runge-Kutta, over whose steps Vensim holds it",
-                variable=variable.label,
-                where=model.name,
-                alternative="let the model run by Euler's method",
-            )
+    for variable in model.variables:
+        problems: list[tuple[str, str]] = []
+        if translated and (call := _of_other_stages(variable, model)):
+            way = "give it a constant time of more steps than stages, or write the stages as stocks"
+            problems.append((f"{call}, of which Vensim has other stages", way))
+        if model.time.method != "euler" and (feature := _held(variable, functions, data=model.of_vensim)):
+            way = "let the model run by Euler's method"
+            problems.append((f"{feature} under Runge-Kutta, over whose steps Vensim holds it", way))
+        for text, way in problems:
+            yield UnsupportedFeature(text, variable=variable.label, where=model.name, alternative=way)
 
 
 def _calls(variable: Variable) -> Iterator[Call]:

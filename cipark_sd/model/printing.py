@@ -36,9 +36,9 @@ from cipark_sd.model.variables import (
 )
 from cipark_sd.naming import bare
 
-#: How strongly operators bind; a sign stands between ``*`` and ``^``.
-_LEVELS = {1: "or", 2: "and", 3: "= <> < <= > >=", 4: "+ -", 5: "* /", 7: "^"}
-_STRENGTH = {operator: level for level, operators in _LEVELS.items() for operator in operators.split()}
+#: How strongly operators bind; a sign stands beside ``+`` in XMILE, here between ``*`` and ``^``.
+STRENGTH: dict[str, int] = {"or": 1, "and": 2, **dict.fromkeys(("=", "<>", "<", "<=", ">", ">="), 4)}
+STRENGTH |= {"+": 5, "-": 5, "*": 6, "/": 6, "^": 8}
 #: What Vensim calls a reading of a table that is not the table's own.
 READINGS: Mapping[TableReading, str] = {
     "interpolate": "LOOKUP",
@@ -49,8 +49,8 @@ READINGS: Mapping[TableReading, str] = {
     # Stella's, which no Vensim file has
     "inverse": "LOOKUPINV",
 }
-_SIGN = 6
-_ATOM = 8
+_SIGN = 7
+_ATOM = 9
 _WORDS = {"and": ":AND:", "or": ":OR:"}
 _PLAIN_NAME = re.compile(r"[^\W\d][\w $']*")
 #: What stands in the place of an equation that has none.
@@ -131,7 +131,7 @@ class _Printer:
             case If(condition, then, otherwise):
                 return f"IF THEN ELSE({', '.join(self.text(part) for part in (condition, then, otherwise))})", _ATOM
             case Call("not", (operand,)):
-                return f":NOT: {self._inside(operand, _ATOM)}", _STRENGTH["and"]
+                return f":NOT: {self._inside(operand, _ATOM)}", STRENGTH["and"]
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
             case Apply(table, argument, reading):
@@ -145,13 +145,13 @@ class _Printer:
 
     def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
         """An operation after the text of its left side."""
-        strength = _STRENGTH[operation.operator]
+        strength = STRENGTH[operation.operator]
         # all fold from the left but the power
         leans = (strength + 1, strength) if operation.operator == "^" else (strength, strength + 1)
         if operation.operator == "or":
             # PySD takes mixed logic from the left, whatever binds more strongly
             alike = isinstance(operation.left, Binary) and operation.left.operator == "or"
-            leans = (strength if alike else 3, 3)
+            leans = (strength if alike else STRENGTH["="], STRENGTH["="])
         sign = _WORDS.get(operation.operator, operation.operator)
         shown = left if left_strength >= leans[0] else f"({left})"
         return f"{shown} {sign} {self._inside(operation.right, leans[1])}", strength

@@ -1,12 +1,8 @@
 """What a command leaves in its folder: the tables, figures and page that its parts make of its findings."""
 
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
 F = TypeVar("F")
 #: The page that runs the model, where a command has left one.
 PLAYER = "player.html"
-#: From so many figures on, others draw as well: a process takes about as long to start as three figures to draw.
-_MANY = 10
 
 
 def page_of(
@@ -76,7 +70,6 @@ def write(
     folder: Path,
     heading: Heading,
     *,
-    workers: int = 1,
     only: Iterable[Part[F]] | None = None,
     for_print: bool = False,
 ) -> list[Path]:
@@ -86,8 +79,6 @@ def write(
 
     Parameters
     ----------
-    workers : int
-        Processes that draw; they change no byte.
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
     for_print : bool
@@ -97,14 +88,13 @@ def write(
 
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
-    drawings = [drawing for part in writing for drawing in part.drawings(findings)]
-    with drawn(drawings, folder, workers, FOR_PRINT if for_print else ON_PAGE) as figures:
-        written = [
-            write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
-            for part in writing
-            for name, table in part.tables(findings).items()
-        ]
-        files = figures()
+    written = [
+        write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
+        for part in writing
+        for name, table in part.tables(findings).items()
+    ]
+    for drawing in (drawing for part in writing for drawing in part.drawings(findings)):
+        written += _tried(drawing, folder, partial(draw, drawing, folder, FOR_PRINT if for_print else ON_PAGE))
     names = frozenset(
         drawing.name
         for part in parts
@@ -113,7 +103,7 @@ def write(
     )
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
     page = page_of(parts, findings, pictures, heading.title, heading.identity, left_out(folder))
-    return [*written, *files, *write_page(page, folder)]
+    return [*written, *write_page(page, folder)]
 
 
 #: Columns of model times, and what their dates are called.
@@ -155,26 +145,6 @@ def again(
     return write_again
 
 
-@contextmanager
-def drawn(
-    drawings: Sequence[Drawing], folder: Path, workers: int, endings: Sequence[str]
-) -> "Iterator[Callable[[], list[Path]]]":
-    """Draw while the body does other things; what it gets waits for the figures and gives their files in order."""
-    if workers < 2 or len(drawings) < _MANY:
-        yield lambda: [
-            path for drawing in drawings for path in _tried(drawing, folder, partial(draw, drawing, folder, endings))
-        ]
-        return
-    # a process of its own memory: one that is copied from this may wait for locks of threads that it does not have
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_uninterrupted) as pool:
-        waiting = [pool.submit(draw, drawing, folder, endings) for drawing in drawings]
-        try:
-            pairs = list(zip(drawings, waiting, strict=True))
-            yield lambda: [path for drawing, future in pairs for path in _tried(drawing, folder, future.result)]
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> list[Path]:
     """The files of a figure; those of an earlier call that it did not write again go, all where it fails."""
     from cipark_sd.plotting.files import FOR_PRINT
@@ -184,11 +154,6 @@ def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> li
     for path in {folder / f"{drawing.name}{ending}" for ending in FOR_PRINT}.difference(paths):
         path.unlink(missing_ok=True)
     return paths
-
-
-def _uninterrupted() -> None:
-    """Ctrl-C is for the process that waits; it ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:

@@ -66,3 +66,14 @@ class Part(ABC, Generic[F]):
     @abstractmethod
     def sections(self, findings: F, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page; those of several parts that have one title become one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words(Part[F]):
+    """A part of sections alone, which a function of the findings makes."""
+
+    make: Callable[[F], Iterable[Section]]
+
+    def sections(self, findings: F, pictures: Pictures) -> Iterable[Section]:
+        """What the function says."""
+        return self.make(findings)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.errors import InvalidValue
-from cipark_sd.plotting.runs import PALETTE
-from cipark_sd.plotting.time_axis import of_units
+from cipark_sd.plotting.panels import timed
+from cipark_sd.plotting.paper import PALETTE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,9 +59,7 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
         units = str(course.attrs.get("units", ""))
         axes.set_ylabel(str(course.attrs.get("long_name", name)) + (f" [{units}]" if units else ""))
     panels[0].legend(frameon=False, fontsize=8)
-    axis = of_units(runs["time"].attrs.get("units"))
-    for axes in panels:
-        panels[-1].set_xlabel(axis.on(axes, float(times[0]), float(times[-1])))
+    panels[-1].set_xlabel(timed(panels, runs, most=9))
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     return figure

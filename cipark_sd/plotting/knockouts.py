@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cipark_sd.plotting.marks import interval
 from cipark_sd.plotting.panels import note
-from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, SMALL, TINY, WIDTH, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,7 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.plotting.paper import SMALL, TINY, WIDTH
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, SMALL, TINY, WIDTH
 from cipark_sd.plotting.time_axis import of_units
 from cipark_sd.sensitivities.ranking import Moment
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+#: Okabe and Ito's palette (2008), which people with colour-vision deficiencies can tell apart; black is for the data.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 #: Inches across two columns of a journal's page.
 WIDTH = 7.2
 #: Letters in points, for print at that width.

@@ -10,7 +10,7 @@ from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
 from cipark_sd.plotting.marks import ENDS, bands, finished, interval, new_figure
 from cipark_sd.plotting.panels import timed
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE
 from cipark_sd.timegrid import when
 
 if TYPE_CHECKING:

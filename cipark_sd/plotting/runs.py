@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
 from cipark_sd.plotting.observed import Observed
-from cipark_sd.plotting.time_axis import of_units
+from cipark_sd.plotting.panels import timed
+from cipark_sd.plotting.paper import PALETTE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Panels below each other that a figure has room for.
 MOST_PANELS = 8
-#: Okabe and Ito's palette (2008), which people with colour-vision deficiencies can tell apart; black is for the data.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 _STYLES = ("-", "--", "-.", ":")
 
 
@@ -71,10 +70,7 @@ def plot_run(
             axes, result, names, units, [series for series in observations if canonical(series.variable) in names]
         )
     figure.align_ylabels(list(panels))
-    time = result["time"].to_numpy()
-    axis = of_units(result["time"].attrs.get("units"))
-    for axes in panels:
-        panels[-1].set_xlabel(axis.on(axes, float(time[0]), float(time[-1])))
+    panels[-1].set_xlabel(timed(panels, result, most=9))
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     figure.supxlabel(_caption(result) if caption is None else caption, fontsize=7, color="0.35", x=0.02, ha="left")

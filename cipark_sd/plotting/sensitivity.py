@@ -18,8 +18,7 @@ from cipark_sd.plotting.panels import (
     timed,
     with_unit,
 )
-from cipark_sd.plotting.paper import TINY, styled
-from cipark_sd.plotting.runs import PALETTE
+from cipark_sd.plotting.paper import PALETTE, TINY, styled
 from cipark_sd.sensitivities.ranking import Moment
 
 if TYPE_CHECKING:

@@ -43,33 +43,6 @@ class NoStore(CiparkError):
 
 
 @dataclass(frozen=True)
-class Tally:
-    """How far a store is.
-
-    Parameters
-    ----------
-    completed, total, failed : int
-        Runs.
-    reasons : tuple of str
-        What the failed ones failed of, the most frequent first.
-    """
-
-    completed: int
-    total: int
-    failed: int
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def share(self) -> float:
-        """Of the runs that are done, those that failed."""
-        return self.failed / self.completed if self.completed else 0.0
-
-    def as_json(self) -> dict[str, object]:
-        """The counts and reasons by name."""
-        return {"completed": self.completed, "runs": self.total, "failed": self.failed, "reasons": self.reasons}
-
-
-@dataclass(frozen=True)
 class RunStore:
     """The folder of an ensemble.
 
@@ -208,8 +181,8 @@ class RunStore:
         part: tuple[int, int] = (1, 1),
         allowed: float = ALLOWED,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Tally:
-        """Compute what is not there yet.
+    ) -> Failures:
+        """Compute what is not there yet; all runs that are done, counted.
 
         Parameters
         ----------
@@ -255,7 +228,7 @@ class RunStore:
                 failures.check(str(self.path), self.n_runs, allowed, remedy=_REMEDY)
         # what other jobs have written meanwhile
         look()
-        return Tally(failures.total, self.n_runs, failures.failed, tuple(failures.lines()))
+        return failures
 
     def _tasks(self, waiting: list[int], begun: list[int]) -> Iterator[ChunkTask]:
         for number in waiting:

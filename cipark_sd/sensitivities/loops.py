@@ -235,9 +235,15 @@ def _elements(subscript: str) -> tuple[str, ...]:
     return tuple(canonical(part) for part in subscript.split(","))
 
 
+def _total(dominance: "xr.Dataset") -> Array:
+    """Shares of both polarities together, ``(run, loop, time)``."""
+    shares = dominance["reinforcing"] + dominance["balancing"]
+    return np.asarray(shares.transpose("run", "loop", "time").to_numpy())
+
+
 def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
     """Which name has the largest share when, in a run: start, end and name, for spans of at least so much time."""
-    total = (dominance["reinforcing"] + dominance["balancing"]).isel(run=run).transpose("loop", "time").to_numpy()
+    total = _total(dominance)[run]
     times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
     return spans(np.where(active, total.argmax(axis=0), -1), times, names, least)
@@ -245,7 +251,7 @@ def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> l
 
 def leading(dominance: "xr.Dataset") -> Array:
     """In which share of the draws each name has the largest share of scores, ``(loop, time)``; NaN without draws."""
-    total = (dominance["reinforcing"] + dominance["balancing"]).transpose("run", "loop", "time").to_numpy()[1:]
+    total = _total(dominance)[1:]
     if not len(total):
         return np.full(total.shape[1:], np.nan)
     first = np.where(total.sum(axis=1) > 0, total.argmax(axis=1), -1)
@@ -254,7 +260,7 @@ def leading(dominance: "xr.Dataset") -> Array:
 
 def bands(dominance: "xr.Dataset") -> Array:
     """:data:`BAND` of each name's share over the draws, ``(3, loop, time)``; of run 0 where there are none."""
-    total = (dominance["reinforcing"] + dominance["balancing"]).transpose("run", "loop", "time").to_numpy()
+    total = _total(dominance)
     return np.asarray(np.quantile(total[1:] if len(total) > 1 else total, BAND, axis=0))
 
 

@@ -33,9 +33,9 @@ class Moment:
 class Ranked:
     """One factor at one moment.
 
-    ``low`` and ``high`` are the 95 % interval of the total index; ``leading`` is the share of bootstrap resamples in
-    which it is among the first five; ``course`` is its total index at some times and ``peak_time`` when that is
-    largest.
+    ``low`` and ``high`` are the 95 % interval of its share, ``total``; ``leading`` is the part of bootstrap
+    resamples in which it is among the first five; ``peak`` is its largest share that is known well, NaN where none is.
+    Shapley effects have no ``first`` and ``leading``.
     """
 
     place: int
@@ -50,7 +50,10 @@ class Ranked:
     leading: float
     peak_time: float
     peak: float
-    course: tuple[tuple[float, float], ...]
+
+    def largest(self, date: Callable[[float], str]) -> str:
+        """When its share is largest, and how large; empty where that is not known."""
+        return f"{date(self.peak_time)} ({self.peak:.2f})" if np.isfinite(self.peak) else ""
 
 
 def dated(dataset: "xr.Dataset") -> Callable[[float], str]:
@@ -59,40 +62,24 @@ def dated(dataset: "xr.Dataset") -> Callable[[float], str]:
     return lambda time: time_label(float(time), units)
 
 
-def ranked(indices: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
-    """The factors with the highest total indices; empty where there is no index at that time."""
-    at = indices.sel(output=output)
+def ranked(effects: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
+    """The factors with the highest total indices or Shapley effects; empty where there are none at that time."""
+    index = "ST" if "ST" in effects else "Sh"
+    at = effects.sel(output=output).transpose("parameter", "time", ...)
     at_moment = at.sel(time=moment.time, method="nearest")
-    total = at_moment["ST"].to_numpy()
+    total, times, names = (x.to_numpy() for x in (at_moment[index], at["time"], at["parameter"]))
     if np.isnan(total).all():
         return []
-    order = np.argsort(-total, kind="stable")[:count]
-    times = indices["time"].to_numpy()
-    shown = times[np.unique(np.linspace(0, len(times) - 1, 9).round().astype(int))]
     rows = []
-    for place, i in enumerate(order, start=1):
-        course = at["ST"].to_numpy()[i]
+    for place, i in enumerate(np.argsort(-total, kind="stable")[:count], start=1):
         # an index above one is an estimate from a few runs that carry all of a tiny variance
-        sure = at["ST_conf"].to_numpy()[i] < WIDEST
-        peak = int(np.nanargmax(np.where(sure, course, np.nan))) if (sure & np.isfinite(course)).any() else -1
-        width = float(at_moment["ST_conf"][i])
-        rows.append(
-            Ranked(
-                place,
-                output,
-                moment.label,
-                float(at_moment["time"]),
-                str(indices["parameter"].to_numpy()[i]),
-                float(total[i]),
-                max(0.0, float(total[i]) - width),
-                float(total[i]) + width,
-                float(at_moment["S1"][i]),
-                float(at_moment["leading"][i]),
-                float(times[peak]),
-                float(course[peak]),
-                tuple((float(t), float(course[np.argmin(np.abs(times - t))])) for t in shown),
-            )
-        )
+        course = np.where(at[f"{index}_conf"].to_numpy()[i] < WIDEST, at[index].to_numpy()[i], np.nan)
+        peak = int(np.nan_to_num(course, nan=-1.0).argmax())
+        share, width = float(total[i]), float(at_moment[f"{index}_conf"][i])
+        first, leading = (float(at_moment[name][i]) if name in at else np.nan for name in ("S1", "leading"))
+        of = (place, output, moment.label, float(at_moment["time"]), str(names[i]))
+        ends = (share, max(0.0, share - width), share + width)
+        rows.append(Ranked(*of, *ends, first, leading, float(times[peak]), float(course[peak])))
     return rows
 
 
@@ -111,23 +98,26 @@ def unranked(point: "xr.Dataset") -> str:
     )
 
 
-def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
+def sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
     """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
-    lines, date = [], dated(indices)
-    for output in map(str, indices["output"].to_numpy()):
+    lines, date = [], dated(effects)
+    for output in map(str, effects["output"].to_numpy()):
         for moment in moments:
-            at = indices.sel(output=output).sel(time=moment.time, method="nearest")
+            at = effects.sel(output=output).sel(time=moment.time, method="nearest")
             if why := unranked(at):
                 lines.append(f"{output}, {moment.label}: no ranking, since {why}.")
                 continue
-            rows = ranked(indices, output, moment, count=count)
+            rows = ranked(effects, output, moment, count=count)
+            if "Sh" in effects:
+                parts = [f"{row.name} ({row.total:.2f} ± {row.high - row.total:.2f})" for row in rows]
+                lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
+                continue
             # one at least, since otherwise nothing is said
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
-            parts = [
-                f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}; most at {date(row.peak_time)} with "
-                f"{row.peak:.2f})"
-                for row in rows
-            ]
+            parts = []
+            for row in rows:
+                most = f"; most at {date(row.peak_time)} with {row.peak:.2f}" if np.isfinite(row.peak) else ""
+                parts.append(f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}{most})")
             sure = sum(row.leading >= 0.95 for row in rows)
             stable = f"{sure} of these {len(rows)} are among the first five in at least 95 % of the resamples; "
             alone = float(at["S1"].sum())
@@ -135,22 +125,6 @@ def sentences(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
                 f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"
                 f"{'single' if len(at['ST']) > 5 else 'Single'} effects make up {alone:.0%} of the variance."
             )
-    return lines
-
-
-def shapley_sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
-    """For each output and moment, the constants with the largest Shapley effects."""
-    lines = []
-    for output in map(str, effects["output"].to_numpy()):
-        for moment in moments:
-            at = effects.sel(output=output).sel(time=moment.time, method="nearest")
-            share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
-            if why := unranked(at):
-                lines.append(f"{output}, {moment.label}: no ranking, since {why}.")
-                continue
-            names = at["parameter"].to_numpy()
-            parts = [f"{names[i]} ({share[i]:.2f} ± {width[i]:.2f})" for i in np.argsort(-share, kind="stable")[:count]]
-            lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
     return lines
 
 

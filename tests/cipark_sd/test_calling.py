@@ -52,7 +52,7 @@ def test_a_function_gives_the_facts_of_the_command(
 ) -> None:
     monkeypatch.chdir(path.parent)
     answer = getattr(cp, name)(cp.read_model(path), **options)
-    from cipark_sd.commands.result import plain
+    from cipark_sd.console import plain
 
     printed = CliRunner().invoke(cli, [name, str(path), *words, "--json"])
     facts = json.loads(printed.output)

@@ -83,8 +83,8 @@ def _in_words(result: DesignFindings, about: About) -> Iterator[str]:
     places = {lever.title: (result.front[lever.id][1:] - lever.low) / (lever.high - lever.low) for lever in levers}
     half = [title for title, of in places.items() if ((of < AT_END) | (of > 1 - AT_END)).mean() > 0.5]
     if half:
-        verb, its, it = ("stands", "its range", "it") if len(half) == 1 else ("stand", "their ranges", "them")
-        yield (f"{listed(half)} {verb} at an end of {its} in most settings: nothing in the model holds {it} back.")
+        verb, ranges, back = ("stands", "its range", "it") if len(half) == 1 else ("stand", "their ranges", "them")
+        yield (f"{listed(half)} {verb} at an end of {ranges} in most settings: nothing in the model holds {back} back.")
 
 
 class DesignPart(PolicyPart[DesignFindings]):
@@ -105,8 +105,8 @@ class DesignPart(PolicyPart[DesignFindings]):
         base = sum(lever.price(lever.base) for lever in levers)
         budget = base if settings.budget is None else settings.budget
         searched, fresh = (
-            search.Evaluator(analysis.setup, levers, analysis.futures(n, settings.seed + more), outcome, settings.at)
-            for more, n in enumerate((settings.draws, 4 * settings.draws))
+            search.Evaluator(analysis.setup, levers, analysis.futures(n, settings.seed + i), outcome, settings.at)
+            for i, n in enumerate((settings.draws, 4 * settings.draws))
         )
         front = search.search(
             searched,

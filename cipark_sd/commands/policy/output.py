@@ -13,47 +13,37 @@ from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.pages.parts import Part, Words
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import write_out
 from cipark_sd.timegrid import calendar_years
 
 
-class _Basis(Part[Findings]):
+def _basis(findings: Findings) -> Iterator[Section]:
     """What the draws are, and what a comparison is."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        about = findings.about
-        note = (about.catalogue.note,) if about.catalogue.note else ()
-        compared = (
-            "A policy is compared with the base draw by draw: the same parameters, the same structure, other settings. "
-            "Effects are those of expected numbers, without the noise of counts."
-        )
-        first = Paragraph(f"{about.basis}.", warning=about.doubtful)
-        yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
+    about = findings.about
+    note = (about.catalogue.note,) if about.catalogue.note else ()
+    compared = (
+        "A policy is compared with the base draw by draw: the same parameters, the same structure, other settings. "
+        "Effects are those of expected numbers, without the noise of counts."
+    )
+    first = Paragraph(f"{about.basis}.", warning=about.doubtful)
+    yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
 
 
-class _Rivals(Part[Findings]):
-    """What each structure says and what its draws are."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        yield Section("The structures", tuple(_rivals(findings.about)))
-
-
-class _Limits(Part[Findings]):
-    """What no reading of the page may take for knowledge, and what was not computed."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        items = _limits(findings.about)
-        yield Section("Limitations", (Listing(tuple(items)),) if items else ())
-        left = [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
-        yield Section("Not run", (Paragraph(" ".join(left)),) if left else ())
+def _end(findings: Findings) -> Iterator[Section]:
+    """What each structure says, what no reading of the page may take for knowledge, and what was not computed."""
+    yield Section("The structures", tuple(_rivals(findings.about)))
+    items = _limits(findings.about)
+    yield Section("Limitations", (Listing(tuple(items)),) if items else ())
+    left = [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
+    yield Section("Not run", (Paragraph(" ".join(left)),) if left else ())
 
 
 def parts() -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
     of = tuple(map(part, PARTS))
-    return (First(of), _Basis(), *of, _Rivals(), _Limits())
+    return (First(of), Words(_basis), *of, Words(_end))
 
 
 def write(

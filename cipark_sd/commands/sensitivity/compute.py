@@ -20,7 +20,6 @@ from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.console import echo, progress_bars
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.ensembles import processors
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.optional import record_in
 from cipark_sd.results import version
@@ -66,7 +65,7 @@ def answer(request: Request) -> Result:
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         findings = replace(findings, facts=replace(findings.facts, failed=_failed(response)))
         save(findings, folder)
-        write(findings, folder, request.workers or processors())
+        write(findings, folder)
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""

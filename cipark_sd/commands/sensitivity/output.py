@@ -1,7 +1,6 @@
 """What ``cipark sensitivity`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.commands.sensitivity.answer import First
@@ -11,53 +10,38 @@ from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.pages.parts import Part, Words
 from cipark_sd.timegrid import calendar_years
 
 
-class _Rests(Part[Findings]):
+def _rests(findings: Findings) -> Iterator[Section]:
     """What the draws are; set apart for all but those of chains that have converged."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        basis = findings.facts.basis
-        sure = basis.origin == "posterior" and bool(basis.converged)
-        first, *notes = findings.rests_on
-        yield Section("Basis and assumptions", (Paragraph(first, warning=not sure), *map(Paragraph, notes)))
+    basis = findings.facts.basis
+    sure = basis.origin == "posterior" and bool(basis.converged)
+    first, *notes = findings.rests_on
+    yield Section("Basis and assumptions", (Paragraph(first, warning=not sure), *map(Paragraph, notes)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sureness(Part[Findings]):
-    """How sure the results of the methods ``of`` are, and failed runs."""
-
-    of: tuple[Method, ...]
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        blocks: list[Block] = [block for method in self.of for block in method.sureness(findings, pictures)]
-        failed = failed_sentences(findings)
-        yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
+def _sureness(findings: Findings) -> Iterator[Section]:
+    """How sure the results of the methods are, and failed runs."""
+    blocks: list[Block] = [block for method in _methods(findings) for block in method.sureness(findings)]
+    failed = failed_sentences(findings)
+    yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
 
 
-class _Constants(Part[Findings]):
+def _constants(findings: Findings) -> Iterator[Section]:
     """What each constant is thought to be."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        constants = findings.facts.constants
-        rows = tuple((c.name, f"{c.low:.4g}", f"{c.middle:.4g}", f"{c.high:.4g}", c.why) for c in constants)
-        table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
-        yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
+    constants = findings.facts.constants
+    rows = tuple((c.name, f"{c.low:.4g}", f"{c.middle:.4g}", f"{c.high:.4g}", c.why) for c in constants)
+    table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
+    yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sources(Part[Findings]):
-    """How the results of the methods ``of`` were computed."""
-
-    of: tuple[Method, ...]
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        sources = tuple(
-            source for method in self.of for name, source in method.sources.items() if name in findings.results
-        )
-        yield Section("How it was computed", (Listing(sources),))
+def _sources(findings: Findings) -> Iterator[Section]:
+    """How the results of the methods were computed."""
+    sources = (method.sources for method in _methods(findings))
+    texts = tuple(source for of in sources for name, source in of.items() if name in findings.results)
+    yield Section("How it was computed", (Listing(texts),))
 
 
 def _methods(findings: Findings) -> tuple[Method, ...]:
@@ -67,7 +51,7 @@ def _methods(findings: Findings) -> tuple[Method, ...]:
 def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
     methods = _methods(findings)
-    return (First(methods), _Rests(), *methods, _Sureness(methods), _Constants(), _Sources(methods))
+    return (First(methods), Words(_rests), *methods, *map(Words, (_sureness, _constants, _sources)))
 
 
 def sentences(findings: Findings) -> list[str]:
@@ -81,14 +65,14 @@ def failed_sentences(findings: Findings) -> list[str]:
     return [sentence for failed in findings.facts.failed if (sentence := failed.sentence)]
 
 
-def write(findings: Findings, folder: Path, workers: int = 1, *, for_print: bool = False) -> list[Path]:
+def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
     basis = findings.facts.basis
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written = [write_text(folder / "summary.txt", text)]
     title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
     heading = output.Heading(title, _identity(findings), basis.label, dates)
-    return written + output.write(parts(findings), findings, folder, heading, workers=workers, for_print=for_print)
+    return written + output.write(parts(findings), findings, folder, heading, for_print=for_print)
 
 
 write_again = output.again(FILE, load, write)

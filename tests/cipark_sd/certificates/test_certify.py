@@ -98,7 +98,7 @@ def test_one_wrong_recorded_value_is_found_with_its_place_and_time(
     assert not certificate.certified
     pair = certificate.pairs[_only(certificate, "native", "recorded.csv")]
     assert pair.first == ("people[west]",)
-    assert [(d.column, d.apart, d.at) for d in pair.apart] == [("people[west]", 4.25, 4.25)]
+    assert [(d.column, d.apart_from, d.at) for d in pair.apart] == [("people[west]", 4.25, 4.25)]
     assert certificate.pairs[_only(certificate, "native", "numpy")].verdict == "equal bits"
 
 

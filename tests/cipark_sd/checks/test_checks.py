@@ -272,7 +272,7 @@ def test_extreme_conditions_are_the_limits_and_what_stands_in_for_open_ones(writ
     ends = conditions(model, ("weight",))
     assert [condition.name for condition in ends] == ["Weight = 0", "Weight = 30"]
     # all elements of an array, and a number by itself
-    assert [condition.scenario.overrides for condition in ends] == [{"weight": (0.0, 0.0)}, {"weight": (30.0, 30.0)}]
+    assert [condition.overrides for condition in ends] == [{"weight": (0.0, 0.0)}, {"weight": (30.0, 30.0)}]
     assert conditions(model, ("rate",))[0].overrides == {"rate": 0.0}
     with pytest.raises(InvalidValue, match="extreme is 'Total', expected constants only"):
         conditions(model, ("total",))

@@ -13,17 +13,10 @@ from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import target_of
 from cipark_sd.errors import Problems, UnknownName
 from cipark_sd.pages.blocks import Picture
-from cipark_sd.pages.output import drawn
 from cipark_sd.pages.page import read_page
-from cipark_sd.pages.parts import Drawing
-from cipark_sd.plotting.files import FOR_PRINT
-from cipark_sd.plotting.sensitivity import fan_chart, tornado_bars
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.local import tornado
-from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sample import fan, sample
 
 STRANGE = """
 Region: North, South ~ ~ |
@@ -153,29 +146,6 @@ def test_an_output_that_fails_takes_no_other_with_it(strange):
     assert np.isfinite(values[:, 0]).all()
     assert np.isnan(values[0, 1]).all()
     assert np.isfinite(values[1, 1]).all()
-
-
-def test_processes_draw_the_same_figures_as_one(strange, tmp_path, monkeypatch):
-    from cipark_sd.frontends.model_file import read_model
-
-    factors = Factors((Factor("Room", lambda shares: 900 + 200 * shares),))
-    response = model_response(read_model(strange), factors, [Output("total", "Total")])
-    moments = (Moment("at the end", 20.0),)
-    asked = [
-        Drawing("fan", fan_chart, (fan(sample(response, n=32, seed=1)), moments)),
-        Drawing("tornado", tornado_bars, (tornado(response), moments)),
-    ]
-    monkeypatch.setattr("cipark_sd.pages.output._MANY", 2)
-    files = {}
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        with drawn(asked, folder, workers, FOR_PRINT) as wait:
-            files[workers] = [(path.name, path.read_bytes()) for path in wait()]
-    assert [name for name, _ in files[1]] == [
-        f"{name}.{kind}" for name in ("fan", "tornado") for kind in ("svg", "png", "pdf")
-    ]
-    assert files[1] == files[2]
 
 
 def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path):

@@ -18,11 +18,11 @@ import xarray as xr
 
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import TooManyFailed
+from cipark_sd.failures import Failures, TooManyFailed
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.results import load
 from cipark_sd.runs.design import Drawn, Listed
-from cipark_sd.runs.stored import ABOUT, NoStore, RunStore, Tally, check_room, remove, store_of
+from cipark_sd.runs.stored import ABOUT, NoStore, RunStore, check_room, remove, store_of
 from cipark_sd.runs.work import Work, chunk_size
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.tasks.threads import Threads
@@ -55,7 +55,7 @@ def work(model_file: Path) -> Work:
 @pytest.fixture(scope="module")
 def never_stopped(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "pool"
-    assert run(work, path).completed == N
+    assert run(work, path).total == N
     return path
 
 
@@ -64,7 +64,7 @@ def copied(never_stopped: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(never_stopped, tmp_path / "s"))
 
 
-def run(work: Work, path: Path, n: int = 2, *, chunk: int = CHUNK, **more: object) -> Tally:
+def run(work: Work, path: Path, n: int = 2, *, chunk: int = CHUNK, **more: object) -> Failures:
     store = store_of(work, path, chunk=chunk)
     store.begin({})
     with Threads(n) as pool:
@@ -132,14 +132,14 @@ def test_what_was_stopped_tells_what_is_complete_and_goes_on_with_the_rest(
         run(work, path, progress=stop_at(100))
     assert 96 <= store_of(work, path, chunk=CHUNK).n_complete() < N
     files = {file: file.stat().st_mtime_ns for file in path.glob("*.nc")}
-    assert run(work, path).completed == N
+    assert run(work, path).total == N
     assert all(file.stat().st_mtime_ns == before for file, before in files.items())
     assert bits(path) == bits(never_stopped)
 
 
 def test_parts_make_up_the_whole(work: Work, never_stopped: Path, tmp_path: Path) -> None:
     path = tmp_path / "s"
-    done = [run(work, path, part=(k, 3)).completed for k in (1, 2, 3)]
+    done = [run(work, path, part=(k, 3)).total for k in (1, 2, 3)]
     assert done[0] < done[1] < done[2] == N
     assert bits(path) == bits(never_stopped)
 
@@ -155,7 +155,7 @@ def test_what_another_job_writes_meanwhile_is_counted_and_not_computed_twice(
             for file in sorted(never_stopped.glob("*.nc"))[2:]:
                 shutil.copy(file, path)
 
-    assert run(work, path, 1, progress=copied).completed == N
+    assert run(work, path, 1, progress=copied).total == N
     assert counts == [0, CHUNK, 2 * CHUNK]
 
 
@@ -212,8 +212,8 @@ def test_too_many_failed_runs_are_an_error_with_their_causes_and_what_is_done_st
     with pytest.raises(TooManyFailed):
         run(work, tmp_path / "s", 1)
     for done in (run(work, tmp_path / "s", allowed=0.1), run(work, tmp_path / "s", allowed=0.1)):
-        assert (done.completed, done.failed, done.share) == (N, 30, 0.1)
-        assert done.reasons == ("30 runs: level[b] is not a finite number, earliest at time 0.5",)
+        assert (done.total, done.failed, done.share) == (N, 30, 0.1)
+        assert done.lines() == ["30 runs: level[b] is not a finite number, earliest at time 0.5"]
     assert (together(tmp_path / "s")["run_failed"].to_numpy() == (lives < 0)).all()
 
 
@@ -300,7 +300,7 @@ def test_a_folder_of_something_else_is_not_written_to_and_an_empty_one_is(work: 
     with pytest.raises(NoStore, match="it is no run store"):
         run(work, tmp_path / "letter.txt")
     (tmp_path / "empty").mkdir()
-    assert run(work, tmp_path / "empty").completed == N
+    assert run(work, tmp_path / "empty").total == N
 
 
 def test_removing_a_store_leaves_the_files_of_others(copied: Path) -> None:

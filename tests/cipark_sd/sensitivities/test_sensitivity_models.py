@@ -17,7 +17,6 @@ from cipark_sd.sensitivities.ranking import (
     negligible,
     ranked,
     sentences,
-    shapley_sentences,
     unranked,
 )
 from cipark_sd.sensitivities.response import model_response
@@ -224,8 +223,7 @@ def test_a_share_that_is_not_known_ranks_nothing_and_is_not_printed(index, share
     why = unranked(found.sel(output="y", time=1.0))
     assert (why == "") == ranks
     if not ranks:
-        said = sentences if index == "ST" else shapley_sentences
-        (line,) = said(found, [Moment("the end", 1.0)])
+        (line,) = sentences(found, [Moment("the end", 1.0)])
         assert why in line
         assert "x1" in why
         assert "--rows" in why

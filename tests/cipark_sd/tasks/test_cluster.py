@@ -145,7 +145,7 @@ def test_an_ensemble_on_a_cluster_has_the_bits_of_threads_and_goes_on_when_a_wor
                 first.send_signal(signal.SIGKILL)
 
         there.begin({})
-        assert there.fill(cluster, progress=progress).completed == 4096
+        assert there.fill(cluster, progress=progress).total == 4096
     assert killed
     for number in range(here.n_chunks):
         assert here.file(number).read_bytes() == there.file(number).read_bytes()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section
 from cipark_sd.pages.parts import Part, Pictures
 
@@ -80,7 +81,7 @@ class Method(Part[Findings]):
         """Sections of the page; of a method that writes files alone none."""
         return ()
 
-    def sureness(self, findings: Findings, pictures: Pictures) -> Iterable[Block]:
+    def sureness(self, findings: Findings) -> Iterable[Block]:
         """How sure the results are, where that does not stand beside them."""
         return ()
 
@@ -108,6 +109,18 @@ def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[s
     for output in outputs(dataset):
         for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
+
+
+def strongest(findings: Findings, effects: "xr.Dataset", share: str) -> Iterator[Headline]:
+    """Of each output at each moment the ``share`` of the constant with the largest one."""
+    from cipark_sd.sensitivities.ranking import ranked, unranked
+
+    basis = findings.over_runs(int(effects.attrs["rows"]))
+    for label, moment, point in over_outputs(findings, effects):
+        for row in [] if unranked(point) else ranked(effects, label, moment, count=1):
+            estimand = f"{share} of {row.name} for {findings.output(label).at(row.time)}"
+            bounds = Bounds(row.low, row.high, 0.95, "bootstrap")
+            yield findings.record(estimand, row.total, unit="", kind="index", interval=bounds, basis=basis)
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -14,19 +14,17 @@ from cipark_sd.commands.sensitivity.methods.base import (
     interval,
     leader_sentences,
     over_outputs,
+    strongest,
 )
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import WIDEST, dated, shapley_sentences, unranked
+from cipark_sd.sensitivities.ranking import dated, ranked, sentences, unranked
 from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-#: Constants in a table.
-_SHOWN = 5
 
 
 class Shapley(Method):
@@ -50,21 +48,12 @@ class Shapley(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The effect of the strongest constant on each output at each moment."""
-        effects = findings.results["shapley"]
-        basis = findings.over_runs(int(effects.attrs["rows"]))
-        for label, _, point in over_outputs(findings, effects):
-            share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
-            if not unranked(point):
-                i = int(np.nanargmax(share))
-                bounds = Bounds(float(max(0.0, share[i] - width[i])), float(share[i] + width[i]), 0.95, "bootstrap")
-                name, estimand = point["parameter"].to_numpy()[i], findings.output(label).at(float(point["time"]))
-                index = f"Shapley effect of {name} for {estimand}"
-                yield findings.record(index, float(share[i]), unit="", kind="index", interval=bounds, basis=basis)
+        return strongest(findings, findings.results["shapley"], "Shapley effect")
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """The strongest constants."""
         effects = findings.results["shapley"]
-        yield from shapley_sentences(effects, findings.moments)
+        yield from sentences(effects, findings.moments)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
@@ -98,21 +87,14 @@ class Shapley(Method):
 
 
 def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
-    times, date = effects["time"].to_numpy(), dated(effects)
     for output, moment, point in over_outputs(findings, effects):
-        share, width = point["Sh"].to_numpy(), point["Sh_conf"].to_numpy()
         if why := unranked(point):
             yield Paragraph(f"{output}, {moment.label}: no ranking, since {why}.", warning=True)
             continue
-        of = effects.sel(output=output).transpose("parameter", "time", ...)
-        course = of["Sh"].where(of["Sh_conf"] < WIDEST).to_numpy()
-        rows = []
-        for place, i in enumerate(np.argsort(-share, kind="stable")[:_SHOWN], start=1):
-            peak = int(np.argmax(np.nan_to_num(course[i], nan=-1.0)))
-            text = interval(share[i], max(0.0, share[i] - width[i]), share[i] + width[i])
-            name = str(point["parameter"].to_numpy()[i])
-            largest = f"{date(times[peak])} ({course[i, peak]:.2f})" if np.isfinite(course[i, peak]) else ""
-            rows.append((str(place), name, text, largest))
+        rows = [
+            (str(row.place), row.name, interval(row.total, row.low, row.high), row.largest(dated(effects)))
+            for row in ranked(effects, output, moment)
+        ]
         deviation = float(np.sqrt(point["variance"]))
         spread = with_unit(f"{deviation:.3g}", str(point["units"].item()))
         caption = f"{output}, {moment.label}, {findings.over}: standard deviation {spread}"

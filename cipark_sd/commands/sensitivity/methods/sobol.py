@@ -15,8 +15,9 @@ from cipark_sd.commands.sensitivity.methods.base import (
     leader_sentences,
     outputs,
     over_outputs,
+    strongest,
 )
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.ranking import (
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 #: Lines of a ranking in its table as a file.
 _RANKED = 10
-#: Instants of a course in a cell.
-_COURSE = 5
 
 
 class Sobol(Method):
@@ -67,16 +66,7 @@ class Sobol(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the total index of the strongest constant."""
-        indices = findings.results["sobol"]
-        basis = findings.over_runs(int(indices.attrs["rows"]))
-        for label, moment, point in over_outputs(findings, indices):
-            estimand = findings.output(label).at(float(point["time"]))
-            for row in [] if unranked(point) else ranked(indices, label, moment, count=1):
-                index, bounds = (
-                    f"total index of {row.name} for {estimand}",
-                    Bounds(row.low, row.high, 0.95, "bootstrap"),
-                )
-                yield findings.record(index, row.total, unit="", kind="index", interval=bounds, basis=basis)
+        return strongest(findings, findings.results["sobol"], "total index")
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Which assumptions matter."""
@@ -87,15 +77,14 @@ class Sobol(Method):
         import pandas as pd
 
         indices = findings.results["sobol"]
-        date = dated(indices)
-        lines = [
-            asdict(row) | {"course": "; ".join(f"{date(t)}: {v:.2f}" for t, v in row.course)}
+        rows = [
+            asdict(row)
             for output in outputs(indices)
             for moment in findings.moments
             for row in ranked(indices, output, moment, count=_RANKED)
         ]
         over_time = indices[["S1", "S1_conf", "ST", "ST_conf", "leading"]].to_dataframe().reset_index()
-        return {"ranking": pd.DataFrame(lines), "indices": over_time.drop(columns=["units"])}
+        return {"ranking": pd.DataFrame(rows), "indices": over_time.drop(columns=["units"])}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
@@ -122,7 +111,7 @@ class Sobol(Method):
         )
         yield Section(OVER_TIME, blocks)
 
-    def sureness(self, findings: Findings, pictures: Pictures) -> Iterator[Block]:
+    def sureness(self, findings: Findings) -> Iterator[Block]:
         """Widths, and what is negligible."""
         indices = findings.results["sobol"]
         yield Listing(tuple(_width_sentences(findings, indices)))
@@ -159,7 +148,7 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
 
 
 def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, date: Callable[[float], str]) -> Table:
-    """Indices with intervals and course, and where the output goes with each constant."""
+    """Indices with intervals, and where the output goes with each constant."""
     cells = []
     for row in rows:
         line = [("", str(row.place)), ("constant", row.name)]
@@ -168,16 +157,8 @@ def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, dat
             point = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
             line.append(("output with it low, high", f"{float(point['low']):.3g}, {float(point['high']):.3g}"))
         line += [("first index", f"{row.first:.2f}"), ("in the first five", f"{row.leading:.0%} of resamples")]
-        cells.append([*line, ("total index over time", _course(row, date))])
+        cells.append([*line, ("largest in", row.largest(date))])
     return Table.of(cells, caption)
-
-
-def _course(row: Ranked, date: Callable[[float], str]) -> str:
-    """The index at some instants at which there is one, and at its largest."""
-    known = [(time, value) for time, value in row.course if np.isfinite(value)]
-    shown = sorted({round(i) for i in np.linspace(0, len(known) - 1, min(_COURSE, len(known)))})
-    text = ", ".join(f"{date(known[i][0])}: {known[i][1]:.2f}" for i in shown)
-    return f"{text}; most at {date(row.peak_time)} ({row.peak:.2f})"
 
 
 def _gap_sentence(indices: "xr.Dataset", output: str) -> str:
