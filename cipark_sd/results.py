@@ -173,9 +173,7 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
     cannot close, and takes the process down at its end.
     """
-    made = netcdf_bytes(content) if isinstance(content, xr.Dataset) else content.to_netcdf(engine="h5netcdf")
-    assert made is not None
-    return write_bytes(path, made)
+    return write_bytes(path, netcdf_bytes(content))
 
 
 def without_slashes(result: xr.Dataset) -> xr.Dataset:

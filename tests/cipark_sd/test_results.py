@@ -112,6 +112,25 @@ def test_a_run_is_written_without_xarray_and_pandas_to_the_same_bytes(
     assert [path.read_bytes() for path in files] == expected
 
 
+def test_a_tree_comes_back_as_xarray_would_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {
+        "/": xr.Dataset(attrs={"format": "a tree"}),
+        "/draws": xr.Dataset({"rate": (("chain", "draw"), np.eye(2, 3), {"units": "1/Year"})}, {"chain": [0, 1]}),
+        "/seen": xr.Dataset(
+            {"used": ("draw", [True, False]), "label": ("draw", ["East", "Größe"]), "at": 2019.5}, {"draw": [4, 7]}
+        ),
+    }
+    tree = xr.DataTree.from_dict(groups)
+    tree.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    monkeypatch.delattr(xr.DataTree, "to_netcdf")
+    write_netcdf(tree, tmp_path / "ours.nc")
+    ours, theirs = (xr.open_datatree(tmp_path / name, engine="h5netcdf").load() for name in ("ours.nc", "theirs.nc"))
+    assert ours.identical(theirs)
+    for path, node in theirs.subtree_with_keys:
+        for name, variable in node.dataset.variables.items():
+            assert ours[path].dataset[name].dtype == variable.dtype
+
+
 def test_a_command_that_writes_one_run_loads_neither_xarray_nor_pandas(tmp_path: Path) -> None:
     code = (
         "import sys; from cipark_sd.cli import cli; cli(sys.argv[1:], standalone_mode=False); "
