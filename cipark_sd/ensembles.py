@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd import results
+from cipark_sd import described, results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
@@ -32,6 +32,7 @@ from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
+from cipark_sd.netcdf import Described
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, split_key
 from cipark_sd.words_elsewhere import answered
 
@@ -177,7 +178,7 @@ def ensemble(
         n_done += count
         if progress is not None:
             progress(n_done, n_runs)
-    attributes = results.run_attributes(
+    attributes = described.run_attributes(
         model,
         engine=runner.name,
         method=fixed_method(planned.integration),
@@ -186,9 +187,7 @@ def ensemble(
         seed=seed,
     )
     reductions_read = dict(zip(reductions, reduced, strict=True))
-    coords: dict[str, results.Described] = (
-        {} if isinstance(runs, Sequence) else _inputs(model, runs, {*arrays, *reductions})
-    )
+    coords: dict[str, Described] = {} if isinstance(runs, Sequence) else _inputs(model, runs, {*arrays, *reductions})
     if failures == "warn":
         coords |= _failed(columns, n_runs, grid.times[saved], arrays, reductions_read)
         arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
@@ -385,18 +384,18 @@ def _dataset(
     reduced: Mapping[str, NDArray[np.float64]],
     labels: tuple[str, ...],
     attributes: Mapping[str, str | int | float],
-    coords_of_runs: Mapping[str, results.Described],
+    coords_of_runs: Mapping[str, Described],
 ) -> "xr.Dataset":
-    coords: dict[str, results.Described] = {
+    coords: dict[str, Described] = {
         "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
         "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
     }
     if labels:
         coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
-    data: dict[str, results.Described] = {}
+    data: dict[str, Described] = {}
     for name, array in arrays.items():
         variable = model.by_name[name]
-        data[name] = (("run", "time", *variable.dims), array, results.variable_attributes(variable))
+        data[name] = (("run", "time", *variable.dims), array, described.variable_attributes(variable))
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
@@ -407,12 +406,12 @@ def _dataset(
 
 def _inputs(
     model: Model, runs: "Mapping[str, ArrayLike] | pd.DataFrame", names: Collection[str]
-) -> dict[str, results.Described]:
+) -> dict[str, Described]:
     """What was drawn, as coordinates by name; an element of a subscripted variable has its own.
 
     ``names`` are those of what is kept.
     """
-    coords: dict[str, results.Described] = {}
+    coords: dict[str, Described] = {}
     for name, values in runs.items():
         key = model.key(str(name))
         base, elements = split_key(key)
@@ -432,7 +431,7 @@ def _failed(
     times: NDArray[np.float64],
     arrays: Mapping[str, NDArray[np.float64]],
     reduced: Mapping[str, NDArray[np.float64]],
-) -> dict[str, results.Described]:
+) -> dict[str, Described]:
     """Coordinates that say which runs left the numbers, and where; a warning says how many."""
     never = len(times)
     first = np.full(n_runs, never)

@@ -4,56 +4,102 @@ Sources: NetCDF File Format Specifications, "The NetCDF-4 Format" (dimension sca
 ``coordinates``. Texts, truths and coordinates are written as xarray reads them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
-from typing import Any
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 
 
-def netcdf_bytes(content: xr.Dataset) -> memoryview:
-    """The bytes of a file with all variables of a Dataset.
+#: A variable: its dimensions, values, attributes.
+Described = tuple[tuple[str, ...], NDArray[Any], Mapping[str, str]]
+
+
+def netcdf_bytes(content: "xr.Dataset | xr.DataTree") -> memoryview:
+    """The bytes of a file with all variables of a Dataset, or of those of a tree, each a group.
 
     Raises
     ------
     TypeError
         For values or attributes that HDF5 has no type for.
     """
+    nodes: dict[str, Any] = {"/": content}
+    if hasattr(content, "subtree"):
+        nodes = {node.path: node.to_dataset(inherit=False) for node in content.subtree}
+    return _bytes_of({path: _parts(dataset) for path, dataset in nodes.items()})
+
+
+def file_bytes(
+    sizes: Mapping[str, int], variables: Mapping[str, Described], coords: Sequence[str], attributes: Mapping[str, Any]
+) -> memoryview:
+    """The same of the sizes of dimensions, all variables, the names of those that are coordinates, and attributes."""
+    return _bytes_of({"/": (sizes, variables, coords, attributes)})
+
+
+#: What a group holds: arguments of :func:`file_bytes`.
+_Group = tuple[Mapping[str, int], Mapping[str, Described], Sequence[str], Mapping[Any, Any]]
+
+
+def _parts(dataset: "xr.Dataset") -> _Group:
+    variables = {
+        str(name): (tuple(map(str, variable.dims)), np.asarray(variable.values), variable.attrs)
+        for name, variable in dataset.variables.items()
+    }
+    sizes = {str(dim): size for dim, size in dataset.sizes.items()}
+    return sizes, variables, list(map(str, dataset.coords)), dataset.attrs
+
+
+def _bytes_of(groups: Mapping[str, _Group]) -> memoryview:
     import h5py
 
-    buffer = BytesIO()
+    buffer, numbers = BytesIO(), count()
     with h5py.File(buffer, "w", track_order=True) as file:
-        scales: dict[str, Any] = {}
-        for number, (dim, size) in enumerate(content.sizes.items()):
-            name = str(dim)
-            if name in content.variables:
-                scale, title = _created(file, name, content.variables[name]), name
-            else:
-                scale, title = file.create_dataset(name, shape=(size,), dtype=">f4"), f"{_NO_VARIABLE}{size:10d}"
-            scale.make_scale(title)
-            scale.attrs["_Netcdf4Dimid"] = np.int32(number)
-            scales[name] = scale
-        for key, variable in content.variables.items():
-            if str(key) not in scales:
-                made = _created(file, str(key), variable)
-                for place, dim in enumerate(variable.dims):
-                    made.dims[place].attach_scale(scales[str(dim)])
-        _describe(file, content.attrs)
-        # a name of several words cannot be told from several names
-        named = [str(name) for name in content.coords if str(name) not in scales and " " not in str(name)]
-        if named:
-            file.attrs["coordinates"] = " ".join(named)
+        for path, group in groups.items():
+            _fill(file if path == "/" else file.create_group(path, track_order=True), *group, numbers)
     return buffer.getbuffer()
 
 
-def _created(file: Any, name: str, variable: xr.Variable) -> Any:
+def _fill(
+    place: Any,
+    sizes: Mapping[str, int],
+    variables: Mapping[str, Described],
+    coords: Sequence[str],
+    attributes: Mapping[Any, Any],
+    numbers: Iterator[int],
+) -> None:
+    """Write a group; dimensions are numbered through all of a file."""
+    scales: dict[str, Any] = {}
+    for name, size in sizes.items():
+        if name in variables:
+            scale, title = _created(place, name, variables[name]), name
+        else:
+            scale, title = place.create_dataset(name, shape=(size,), dtype=">f4"), f"{_NO_VARIABLE}{size:10d}"
+        scale.make_scale(title)
+        scale.attrs["_Netcdf4Dimid"] = np.int32(next(numbers))
+        scales[name] = scale
+    for name, variable in variables.items():
+        if name not in scales:
+            made = _created(place, name, variable)
+            for axis, dim in enumerate(variable[0]):
+                made.dims[axis].attach_scale(scales[dim])
+    _describe(place, attributes)
+    # a name of several words cannot be told from several names
+    named = [name for name in coords if name not in scales and " " not in name]
+    if named:
+        place.attrs["coordinates"] = " ".join(named)
+
+
+def _created(file: Any, name: str, variable: Described) -> Any:
     import h5py
 
-    values: NDArray[Any] = np.asarray(variable.values)
+    _, values, about = variable
     if values.dtype.kind == "b":
         made = file.create_dataset(name, data=values.astype(np.int8))
         made.attrs["dtype"] = "bool"
@@ -61,7 +107,7 @@ def _created(file: Any, name: str, variable: xr.Variable) -> Any:
         made = file.create_dataset(name, data=values.astype(object), dtype=h5py.string_dtype())
     else:
         made = file.create_dataset(name, data=values)
-    _describe(made, variable.attrs)
+    _describe(made, about)
     return made
 
 

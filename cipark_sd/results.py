@@ -5,12 +5,9 @@ runs. Variables go by canonical name and carry ``long_name`` (the modeller's nam
 Dataset's attributes say which model, scenario, engine, method, step and version made it.
 """
 
-import importlib.metadata
-import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,87 +17,14 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
+from cipark_sd.described import FORMAT, SUFFIXES, check_writable, unwritable, without_slash, write_about
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
-from cipark_sd.files import remove_abandoned, whole, write_bytes, write_text
+from cipark_sd.files import whole, write_bytes
 from cipark_sd.inputs import check_netcdf
-from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Variable, kind
 from cipark_sd.naming import canonical, protected_among
-from cipark_sd.netcdf import netcdf_bytes
-from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.netcdf import Described, netcdf_bytes
+from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.spreadsheets import write_workbook
-
-FORMAT = "cipark_sd result 1"
-
-
-@cache
-def version() -> str:
-    """The version of this package."""
-    return importlib.metadata.version("cipark-sd")
-
-
-def variable_attributes(variable: Variable) -> dict[str, str]:
-    """What a result says about one variable."""
-    described = {"long_name": variable.label}
-    if variable.units:
-        described["units"] = variable.units
-    described["kind"] = kind(variable)
-    if variable.doc:
-        described["description"] = variable.doc
-    return described
-
-
-def run_attributes(
-    model: Model, *, engine: str, method: str, time_step: float, **extra: str | int | float
-) -> dict[str, str | int | float]:
-    """What a result says about its making."""
-    return {
-        "format": FORMAT,
-        "model": model.name,
-        "model_digest": model.digest,
-        "engine": engine,
-        "integration_method": method,
-        "time_step": time_step,
-        "cipark_sd_version": version(),
-        **extra,
-    }
-
-
-def build(
-    model: Model,
-    times: NDArray[np.float64],
-    values: Mapping[str, NDArray[np.float64]],
-    *,
-    scenario: Scenario,
-    engine: str,
-    method: str,
-    time_step: float,
-    **extra: str | int | float,
-) -> xr.Dataset:
-    """The result of one run.
-
-    Parameters
-    ----------
-    times : (n_times,)
-        Saved times, in the model's unit of time.
-    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
-    """
-    data: dict[str, Described] = {}
-    coords: dict[str, Described] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
-    for name, array in values.items():
-        variable = model.by_name[name]
-        data[name] = (("time", *variable.dims), array, variable_attributes(variable))
-        for dim in variable.dims:
-            dimension = model.dimension_by_name[dim]
-            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
-    attributes = run_attributes(
-        model, engine=engine, method=method, time_step=time_step, scenario=scenario.to_json(), **extra
-    )
-    return dataset(data, coords, attributes)
-
-
-#: A variable as xarray takes it: dimensions, values, attributes.
-Described = tuple[tuple[str, ...], NDArray[Any], Mapping[str, str]]
 
 
 def dataset(
@@ -151,15 +75,20 @@ _KEPT, _SMALL = 64, 2**15
 def _index(name: str, values: NDArray[Any]) -> PandasIndex:
     """The index of a coordinate; pandas takes longer to make one than some models take to run."""
     if values.nbytes > _SMALL or values.dtype == object:
-        return PandasIndex(values, name, coord_dtype=values.dtype)
+        return _made_index(name, values)
     return _kept_index(name, values.dtype.str, values.tobytes())
 
 
 @lru_cache(maxsize=_KEPT)
 def _kept_index(name: str, dtype: str, content: bytes) -> PandasIndex:
     # a frombuffer view cannot be written to, and an index never is
-    values = np.frombuffer(content, dtype=dtype)
-    return PandasIndex(values, name, coord_dtype=values.dtype)
+    return _made_index(name, np.frombuffer(content, dtype=dtype))
+
+
+def _made_index(name: str, values: NDArray[Any]) -> PandasIndex:
+    # xarray asks dask about an array, which takes longer to load than a run; an index of pandas is none of dask's
+    index = pd.Index(values, dtype=object if values.dtype == object else None)
+    return PandasIndex(index, name, coord_dtype=values.dtype)
 
 
 @xr.register_dataset_accessor("cp")  # type: ignore[no-untyped-call]
@@ -198,30 +127,8 @@ class Labelled:
         return array
 
 
-#: The endings of files that :func:`save` writes.
-SUFFIXES = (".nc", ".csv", ".xlsx")
 #: What a sheet of a workbook holds (Excel specifications and limits, Microsoft).
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
-
-
-def check_writable(path: Path | str, *, role: str = "the output file", endings: Sequence[str], where: str) -> None:
-    """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
-
-    What killed processes have left unfinished in its folder is removed.
-
-    Raises
-    ------
-    InvalidValue
-        For another ending, a folder that does not exist or cannot be written to, or a folder in the file's place.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in endings:
-        raise InvalidValue(role, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
-    if not path.parent.is_dir():
-        raise UnusableInput(f"{path} cannot be written, since there is no folder {str(path.parent)!r}", where=where)
-    if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise InvalidValue(role, str(path), "a file that can be written", where=where)
-    remove_abandoned(path.parent)
 
 
 def save(result: xr.Dataset, path: Path | str) -> None:
@@ -248,8 +155,7 @@ def save(result: xr.Dataset, path: Path | str) -> None:
     try:
         _write(result, path)
     except OSError as problem:
-        expected = f"a file that can be written ({problem.strerror or problem})"
-        raise InvalidValue("the output file", str(path), expected, where="save") from None
+        raise unwritable(path, problem) from None
 
 
 def load_what_writes() -> None:
@@ -267,14 +173,12 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
     cannot close, and takes the process down at its end.
     """
-    made = netcdf_bytes(content) if isinstance(content, xr.Dataset) else content.to_netcdf(engine="h5netcdf")
-    assert made is not None
-    return write_bytes(path, made)
+    return write_bytes(path, netcdf_bytes(content))
 
 
 def without_slashes(result: xr.Dataset) -> xr.Dataset:
-    """A Dataset for :func:`write_netcdf`: "/" separates groups in NetCDF; U+2215 looks the same, and is turned back."""
-    return result.rename({name: str(name).replace("/", "\u2215") for name in result.variables if "/" in str(name)})
+    """A Dataset for :func:`write_netcdf`, see :func:`without_slash`."""
+    return result.rename({name: without_slash(str(name)) for name in result.variables if "/" in str(name)})
 
 
 def read_netcdf(path: Path) -> xr.Dataset:
@@ -303,8 +207,7 @@ def _write(result: xr.Dataset, path: Path) -> None:
         return
     with whole(path) as partial:
         table.to_csv(partial, lineterminator="\n")
-    about_it = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "notes": [_attributes(result)]}
-    write_text(path.with_name(f"{path.name}-metadata.json"), json.dumps(about_it, indent=2, ensure_ascii=False) + "\n")
+    write_about(path, _attributes(result))
 
 
 def _attributes(result: xr.Dataset) -> dict[str, object]:
@@ -350,9 +253,10 @@ def to_table(result: xr.Dataset) -> pd.DataFrame:
         if "time" not in array.dims:
             array = array.expand_dims(time=result["time"])
         if not subscripts:
-            columns[label] = array.to_numpy()
+            # to_numpy() loads dask where it is installed
+            columns[label] = array.values
             continue
         stacked = array.stack(_column=subscripts).transpose("time", "_column")
         for position, key in enumerate(stacked["_column"].to_index()):
             columns[f"{label}[{','.join(str(part) for part in key)}]"] = stacked.to_numpy()[:, position]
-    return pd.DataFrame(columns, index=pd.Index(result["time"].to_numpy(), name="time"))
+    return pd.DataFrame(columns, index=pd.Index(result["time"].values, name="time"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.described import Content, content, run_attributes
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
@@ -94,22 +95,27 @@ class Course:
     first_non_finite: str
     ends_without_numbers: bool
 
+    @property
+    def content(self) -> Content:
+        """The run as its Dataset is made of it and its files are written of it."""
+        extra = {"first_non_finite": self.first_non_finite} if self.first_non_finite else {}
+        attributes = run_attributes(
+            self.model,
+            engine=self.engine,
+            method=self.method,
+            time_step=self.time_step,
+            scenario=self.scenario.to_json(),
+            **extra,
+        )
+        return content(self.model, self.times, self.values, attributes)
+
     def dataset(self) -> "xr.Dataset":
         """The run as :func:`simulate` gives it."""
         # xarray takes longer to come than most runs take to be made
         from cipark_sd import results
 
-        extra = {"first_non_finite": self.first_non_finite} if self.first_non_finite else {}
-        return results.build(
-            self.model,
-            self.times,
-            self.values,
-            scenario=self.scenario,
-            engine=self.engine,
-            method=self.method,
-            time_step=self.time_step,
-            **extra,
-        )
+        made = self.content
+        return results.dataset(made.data, made.coords, made.attributes)
 
 
 def course(

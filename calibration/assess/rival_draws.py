@@ -14,11 +14,12 @@ from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.described import version
 from cipark_sd.errors import CiparkError, UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import write_table
 from cipark_sd.inputs import MODEL_LIMIT, lines_of, read_text
-from cipark_sd.results import version, write_netcdf
+from cipark_sd.results import write_netcdf
 from cipark_sd.tasks.pool import Progress
 from cipark_sd.tasks.workers import Workers
 

@@ -30,9 +30,9 @@ from calibration.sampling.tails import heavy_tails
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
+from cipark_sd.described import version
 from cipark_sd.engines.registry import choose
 from cipark_sd.optional import attempt
-from cipark_sd.results import version
 from cipark_sd.scenarios import resolve
 
 #: Draws of a fan.

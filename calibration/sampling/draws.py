@@ -30,7 +30,8 @@ from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoint, Checkpoints, stream
-from cipark_sd.results import version, write_netcdf
+from cipark_sd.described import version
+from cipark_sd.results import write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -17,12 +17,12 @@ from cipark_sd.arrays import Array
 from cipark_sd.certificates.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.console import plain
+from cipark_sd.described import version
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, row, walk
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable, expressions
-from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the

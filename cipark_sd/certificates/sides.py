@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.described import version as own_version
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import missing_as_nan
@@ -36,7 +37,6 @@ from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup, Variable, expressions
 from cipark_sd.naming import canonical, override_key, split_key
-from cipark_sd.results import version as own_version
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import SLACK, TimeGrid, nearest_indices

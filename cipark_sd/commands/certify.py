@@ -71,10 +71,10 @@ def command(request: Request) -> Result:
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
     from cipark_sd.certificates.certificate import TOLERANCE, as_json, certify
+    from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
-    from cipark_sd.results import check_writable
 
     output = request.output
     if output is not None:

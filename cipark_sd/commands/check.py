@@ -56,9 +56,9 @@ def command(request: Request) -> Result:
     from cipark_sd.checks.definition import Checks
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.outcome import as_json, write_report
+    from cipark_sd.described import check_writable
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.library import located
-    from cipark_sd.results import check_writable
 
     output, only = request.output, request.only
     if output is not None:

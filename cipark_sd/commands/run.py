@@ -127,9 +127,7 @@ def command(request: Request) -> Result:
             echo(message, err=True)
         files = [str(path) for path in (output, figure_file) if path]
         if output:
-            from cipark_sd.results import save as write
-
-            write(_joined(runs), output)
+            _save(runs, output)
             echo(f"saved {output}")
         if figure_file:
             _draw(_joined(runs), drawn, observed, display.title, figure_file)
@@ -231,6 +229,18 @@ def _joined(runs: "Mapping[str, Course]") -> "xr.Dataset":
     return joined.assign_attrs(first_non_finite=broken) if broken else joined
 
 
+def _save(runs: "Mapping[str, Course]", path: Path) -> None:
+    """Write runs to a file; of one run only a workbook needs a Dataset."""
+    if len(runs) == 1 and path.suffix.lower() != ".xlsx":
+        from cipark_sd.described import save as write_one
+
+        write_one(next(iter(runs.values())).content, path)
+    else:
+        from cipark_sd.results import save
+
+        save(_joined(runs), path)
+
+
 def _settings(runs: "Mapping[str, Course]") -> Any:
     """What the runs were given, by name where there are several."""
     settings = {name: json.loads(run.scenario.to_json()) for name, run in runs.items()}
@@ -266,7 +276,7 @@ def time_of(model: Model, text: str, where: str) -> float:
 def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bool) -> None:
     """Complain about files that cannot be written before the run, not after it."""
     if output:
-        from cipark_sd.results import SUFFIXES, check_writable
+        from cipark_sd.described import SUFFIXES, check_writable
 
         check_writable(output, endings=SUFFIXES, where="--output")
     if figure_file:

@@ -133,9 +133,9 @@ def _branches(tree: Tree, key: str, depth: int = 0) -> Iterator[str]:
 
 
 def _write_diagram(model: Model, path: Path) -> Path:
+    from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
     from cipark_sd.pages.diagram import svg
-    from cipark_sd.results import check_writable
 
     check_writable(path, role="the diagram", endings=(".svg",), where="--diagram")
     return write_text(path, svg(model))

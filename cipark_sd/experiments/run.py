@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd import results
+from cipark_sd import described
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest
 from cipark_sd.engines.columns import Columns
@@ -471,7 +471,7 @@ def _dataset(
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
     }
     step = resolve(model, Scenario()).time_step
-    facts = results.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
+    facts = described.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import assert_never
 
 from cipark_sd.console import is_text
+from cipark_sd.described import version
 from cipark_sd.errors import UnusableInput
 from cipark_sd.files import write_text
 from cipark_sd.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
@@ -36,7 +37,6 @@ from cipark_sd.pages.first_screen import rendered, unbroken
 from cipark_sd.pages.glossary import Glossary
 from cipark_sd.pages.player.shell import is_page, policy, style, stylesheet
 from cipark_sd.records import from_plain, of_this_version, to_plain
-from cipark_sd.results import version
 from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.arrays import Array
+from cipark_sd.described import check_writable
 from cipark_sd.files import write_bytes
-from cipark_sd.results import check_writable
 from cipark_sd.wording import number
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd import results
+from cipark_sd import described, results
 from cipark_sd.checkpoints import Arrays, program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
@@ -36,6 +36,7 @@ from cipark_sd.failures import (
 )
 from cipark_sd.failures import lowest as lowest_values
 from cipark_sd.model.model import Method, Model
+from cipark_sd.netcdf import Described
 from cipark_sd.runs.design import Design
 from cipark_sd.scenarios import Scenario
 from cipark_sd.tasks.shared import MadeOnce
@@ -139,10 +140,8 @@ class Work(MadeOnce):
     def result(self, first: int, computed: Arrays) -> "xr.Dataset":
         """What :meth:`compute` gave for the runs from ``first`` on, as a result with coordinates."""
         model, n = self.model, len(computed[REASON])
-        data: dict[str, results.Described] = {
-            DRAWS: (("run", "parameter"), computed[DRAWS], {"long_name": "what was set"})
-        }
-        coords: dict[str, results.Described] = {
+        data: dict[str, Described] = {DRAWS: (("run", "parameter"), computed[DRAWS], {"long_name": "what was set"})}
+        coords: dict[str, Described] = {
             "run": (("run",), np.arange(first, first + n), {"long_name": "run"}),
             "time": (("time",), self.saved_times, {"long_name": "time", "units": model.time.units}),
             "parameter": (("parameter",), np.array(self.design.names), {}),
@@ -153,11 +152,11 @@ class Work(MadeOnce):
         }
         for name in self.save:
             variable = model.by_name[name]
-            data[name] = (("run", "time", *variable.dims), computed[name], results.variable_attributes(variable))
+            data[name] = (("run", "time", *variable.dims), computed[name], described.variable_attributes(variable))
             for dim in variable.dims:
                 dimension = model.dimension_by_name[dim]
                 coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
-        attributes = results.run_attributes(
+        attributes = described.run_attributes(
             model,
             engine=choose(self.engine).name,
             method=fixed_method(self._plan.integration),

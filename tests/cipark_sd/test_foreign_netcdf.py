@@ -13,10 +13,11 @@ import xarray as xr
 from cipark_sd.commands.findings import FORMAT as OF_FINDINGS
 from cipark_sd.commands.sensitivity import findings
 from cipark_sd.commands.sensitivity.draws import _read
+from cipark_sd.described import FORMAT
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import UnreadableFile, check_netcdf
 from cipark_sd.records import write_record
-from cipark_sd.results import FORMAT, load
+from cipark_sd.results import load
 
 SECRET = 4711.0
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +14,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from cipark_sd.described import save as save_content
 from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.results import load, read_netcdf, save, to_table, write_netcdf
 from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulation import course, simulate
 
 Write = Callable[..., Path]
 
@@ -91,6 +94,51 @@ def test_plain_pandas_opens_the_table(model: Model, tmp_path: Path) -> None:
         "R&D/cost share",
     ]
     pd.testing.assert_frame_equal(table, to_table(run), check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["run.csv", "run.nc"])
+def test_a_run_is_written_without_xarray_and_pandas_to_the_same_bytes(
+    write_mdl: Write, tmp_path: Path, name: str
+) -> None:
+    # missing and infinite values, a name with a comma
+    model = read_model(write_mdl(EQUATIONS + 'odd = LN(Time - 5) ~~|\n"a, b" = 1 / odd ~~|\n'))
+    run = course(model, engine="native")
+    save(run.dataset(), tmp_path / name)
+    files = sorted(tmp_path.glob(f"{name}*"))
+    expected = [path.read_bytes() for path in files]
+    assert np.isnan(run.values["odd"]).any()
+    assert np.isinf(run.values["odd"]).any()
+    save_content(run.content, tmp_path / name)
+    assert [path.read_bytes() for path in files] == expected
+
+
+def test_a_tree_comes_back_as_xarray_would_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = {
+        "/": xr.Dataset(attrs={"format": "a tree"}),
+        "/draws": xr.Dataset({"rate": (("chain", "draw"), np.eye(2, 3), {"units": "1/Year"})}, {"chain": [0, 1]}),
+        "/seen": xr.Dataset(
+            {"used": ("draw", [True, False]), "label": ("draw", ["East", "Größe"]), "at": 2019.5}, {"draw": [4, 7]}
+        ),
+    }
+    tree = xr.DataTree.from_dict(groups)
+    tree.to_netcdf(tmp_path / "theirs.nc", engine="h5netcdf")
+    monkeypatch.delattr(xr.DataTree, "to_netcdf")
+    write_netcdf(tree, tmp_path / "ours.nc")
+    ours, theirs = (xr.open_datatree(tmp_path / name, engine="h5netcdf").load() for name in ("ours.nc", "theirs.nc"))
+    assert ours.identical(theirs)
+    for path, node in theirs.subtree_with_keys:
+        for name, variable in node.dataset.variables.items():
+            assert ours[path].dataset[name].dtype == variable.dtype
+
+
+def test_a_command_that_writes_one_run_loads_neither_xarray_nor_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys; from cipark_sd.cli import cli; cli(sys.argv[1:], standalone_mode=False); "
+        "assert not {'xarray', 'pandas'} & set(sys.modules)"
+    )
+    for ending in ("csv", "nc"):
+        run = ["run", "core", "-o", str(tmp_path / f"run.{ending}")]
+        subprocess.run([sys.executable, "-c", code, *run], check=True, capture_output=True)
 
 
 def test_how_a_table_was_made_stands_beside_it(model: Model, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd import results
+from cipark_sd import described
 from cipark_sd.engines.base import Values, fixed_method
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import CompiledEngine
@@ -134,7 +134,7 @@ def _arrays(parameters: Mapping[str, ArrayLike], model: Model) -> dict[str, NDAr
 
 
 def _attributes(model: Model, engine: CompiledEngine, planned: RunPlan, scenario: Scenario) -> Mapping[str, Any]:
-    return results.run_attributes(
+    return described.run_attributes(
         model,
         engine=engine.name,
         method=fixed_method(planned.integration),

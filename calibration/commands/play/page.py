@@ -14,6 +14,7 @@ from cipark_sd.basis import UNSEEN
 from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import split_names, variable_names
 from cipark_sd.console import busy
+from cipark_sd.described import check_writable
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
@@ -24,7 +25,6 @@ from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
 from cipark_sd.plotting.observed import read_observed
-from cipark_sd.results import check_writable
 from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
 from cipark_sd.study import find_folder
 

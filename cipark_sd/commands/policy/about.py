@@ -7,9 +7,9 @@ from typing import Literal, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.described import version
 from cipark_sd.experiments.definition import BASE, Catalogue, Structure
 from cipark_sd.headline import Details, Headline, Provenance
-from cipark_sd.results import version
 from cipark_sd.wording import labelled
 
 

@@ -16,6 +16,7 @@ from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.target import Target, chosen_rivals, draw_source, read_target
 from cipark_sd.console import Bars
+from cipark_sd.described import version
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
@@ -26,7 +27,6 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.optional import attempt, record_in
-from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.study import DrawRequest, Study, find_folder
 from cipark_sd.tasks.pool import Pool

@@ -16,6 +16,7 @@ from cipark_sd.compiler.program import CONSTANT, Order, Program
 from cipark_sd.compiler.specialized import tabulated, with_numbers
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.described import version
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times
 from cipark_sd.engines.compiled import by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan, plan
@@ -25,7 +26,6 @@ from cipark_sd.engines.wasm.compiling import LANES, compiled
 from cipark_sd.engines.wasm.linking import description, with_description
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind
-from cipark_sd.results import version
 from cipark_sd.scenarios import Scenario
 
 if TYPE_CHECKING:

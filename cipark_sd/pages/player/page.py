@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
+from cipark_sd.described import version
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
@@ -25,7 +26,6 @@ from cipark_sd.pages.player.native import digest, native_base
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import trace
 from cipark_sd.pages.player.waiting import counted
-from cipark_sd.results import version
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
 from cipark_sd.wording import is_counted, with_unit

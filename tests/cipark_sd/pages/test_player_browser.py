@@ -477,7 +477,8 @@ def test_a_lever_that_moves_shows_every_second_draw_and_all_at_rest(browser: Bro
     # what was drawn may be drawn once more where the answer changed its height
     (some, half, base), *_, (every, draws, base_at_rest) = browser.run("return shown")
     assert (some, every) == ("some", "all")
-    assert len(draws) == 200 and half == draws[::2]
+    assert len(draws) == 200
+    assert half == draws[::2]
     assert base == base_at_rest
     assert browser.value == browser.run("return view().reading.levels[2]")
 

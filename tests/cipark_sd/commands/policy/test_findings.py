@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from cipark_sd import results
+from cipark_sd import described, results
 from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, PARTS, UNDER_PRIORS
@@ -45,7 +45,7 @@ class Everything:
 
 def dataset(value: float) -> xr.Dataset:
     data = {"a/b": ("x", np.array([value, np.nan]))}
-    return xr.Dataset(data, {"x": ["p", "q"]}, attrs={"format": results.FORMAT})
+    return xr.Dataset(data, {"x": ["p", "q"]}, attrs={"format": described.FORMAT})
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""A result as arrays, and files of one: the same bytes as of its Dataset, without xarray and pandas.
+
+Both take longer to load than most runs take to be made.
+"""
+
+import csv
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.errors import InvalidValue, UnusableInput
+from cipark_sd.files import remove_abandoned, whole, write_bytes, write_text
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Variable, kind
+from cipark_sd.netcdf import Described, file_bytes
+
+FORMAT = "cipark_sd result 1"
+
+
+@cache
+def version() -> str:
+    """The version of this package."""
+    return importlib.metadata.version("cipark-sd")
+
+
+def variable_attributes(variable: Variable) -> dict[str, str]:
+    """What a result says about one variable."""
+    described = {"long_name": variable.label}
+    if variable.units:
+        described["units"] = variable.units
+    described["kind"] = kind(variable)
+    if variable.doc:
+        described["description"] = variable.doc
+    return described
+
+
+def run_attributes(
+    model: Model, *, engine: str, method: str, time_step: float, **extra: str | int | float
+) -> dict[str, str | int | float]:
+    """What a result says about its making."""
+    return {
+        "format": FORMAT,
+        "model": model.name,
+        "model_digest": model.digest,
+        "engine": engine,
+        "integration_method": method,
+        "time_step": time_step,
+        "cipark_sd_version": version(),
+        **extra,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a Dataset of one run is made of: variables, coordinates, each of one dimension of its name, attributes."""
+
+    data: Mapping[str, Described]
+    coords: Mapping[str, Described]
+    attributes: Mapping[str, str | int | float]
+
+
+def content(
+    model: Model,
+    times: NDArray[np.float64],
+    values: Mapping[str, NDArray[np.float64]],
+    attributes: Mapping[str, str | int | float],
+) -> Content:
+    """The result of one run.
+
+    Parameters
+    ----------
+    times : (n_times,)
+        Saved times, in the model's unit of time.
+    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
+    """
+    data: dict[str, Described] = {}
+    coords: dict[str, Described] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
+    for name, array in values.items():
+        variable = model.by_name[name]
+        data[name] = (("time", *variable.dims), array, variable_attributes(variable))
+        for dim in variable.dims:
+            dimension = model.dimension_by_name[dim]
+            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
+    return Content(data, coords, attributes)
+
+
+#: The endings of files that :func:`save` writes.
+SUFFIXES = (".nc", ".csv", ".xlsx")
+
+
+def check_writable(path: Path | str, *, role: str = "the output file", endings: Sequence[str], where: str) -> None:
+    """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
+
+    What killed processes have left unfinished in its folder is removed.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending, a folder that does not exist or cannot be written to, or a folder in the file's place.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise InvalidValue(role, path.name, f"a name that ends in {' or '.join(endings)}", where=where)
+    if not path.parent.is_dir():
+        raise UnusableInput(f"{path} cannot be written, since there is no folder {str(path.parent)!r}", where=where)
+    if path.is_dir() or not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise InvalidValue(role, str(path), "a file that can be written", where=where)
+    remove_abandoned(path.parent)
+
+
+def without_slash(name: str) -> str:
+    """A name for NetCDF, where "/" separates groups: U+2215 looks the same, and is turned back when it is read."""
+    return name.replace("/", "\u2215")
+
+
+def write_about(path: Path, attributes: Mapping[str, object]) -> None:
+    """What a result says of itself, beside its table."""
+    about_it = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "notes": [attributes]}
+    write_text(path.with_name(f"{path.name}-metadata.json"), json.dumps(about_it, indent=2, ensure_ascii=False) + "\n")
+
+
+def save(run: Content, path: Path) -> None:
+    """Write one run as NetCDF (``.nc``) or a wide table (``.csv``), as ``results.save`` writes its Dataset.
+
+    Raises
+    ------
+    InvalidValue
+        Where the file cannot be written.
+    """
+    try:
+        if path.suffix.lower() == ".nc":
+            write_bytes(path, _netcdf(run))
+        else:
+            _write_table(run, path)
+            write_about(path, dict(run.attributes))
+    except OSError as problem:
+        raise unwritable(path, problem) from None
+
+
+def unwritable(path: Path, problem: OSError) -> InvalidValue:
+    """What is wrong with a file that cannot be written after all."""
+    expected = f"a file that can be written ({problem.strerror or problem})"
+    return InvalidValue("the output file", str(path), expected, where="save")
+
+
+def _netcdf(run: Content) -> memoryview:
+    named = {
+        without_slash(name): (tuple(map(without_slash, dims)), values, about)
+        for name, (dims, values, about) in {**run.data, **run.coords}.items()
+    }
+    sizes = {without_slash(name): len(values) for name, (_, values, _) in run.coords.items()}
+    return file_bytes(sizes, named, list(sizes), run.attributes)
+
+
+def _write_table(run: Content, path: Path) -> None:
+    """The rows that pandas writes of the same columns."""
+    columns = {"time": run.coords["time"][1]} | dict(_columns(run))
+    with whole(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        # a missing value is an empty cell
+        writer.writerows([value if value == value else "" for value in row] for row in rows)
+
+
+def _columns(run: Content) -> Iterator[tuple[str, NDArray[Any]]]:
+    for dims, values, about in run.data.values():
+        label = about["long_name"]
+        if len(dims) == 1:
+            yield label, values
+            continue
+        parts = [run.coords[dim][1] for dim in dims[1:]]
+        for place in np.ndindex(*values.shape[1:]):
+            elements = ",".join(str(part[at]) for part, at in zip(parts, place, strict=True))
+            yield f"{label}[{elements}]", values[(slice(None), *place)]
