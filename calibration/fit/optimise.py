@@ -246,13 +246,14 @@ def maximise(
     if not searches:
         raise KeyboardInterrupt
     try:
+        tops = list[Array]()
         for weight in WIDER if len(further) and not interrupted else ():
             ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
             if interrupted:
                 break
             # a bound has no slope inwards on every scale
-            point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
-            again = local_search(goal, point, stepwise)
+            tops.append(np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE))
+        for again in run(gather([searching(goal, point, stepwise) for point in tops]), goal.density):
             if again.log_density > searches[0].log_density + BETTER:
                 searches.insert(0, again)
         if warmed and not interrupted and _disagree(searches):
