@@ -165,7 +165,7 @@ class Walk:
             yield from gather([self._levelled(direction) for direction in SIDES])
             spent = min(allowance.left for allowance in self.allowances.values()) < 0
             if spent or self.least >= least - self.lower * self.threshold / 10:
-                return self._kept(low, ends[0]), self._kept(high, ends[1])
+                return self._or_before(low, ends[0]), self._or_before(high, ends[1])
             ends = low, high
             self._grow_patient()
             # a better fit than the centre lies on the way: its surroundings are the new centre
@@ -176,7 +176,7 @@ class Walk:
             yield from self.begin(centre.point)
 
     @staticmethod
-    def _kept(side: Side, before: Side | None) -> Side:
+    def _or_before(side: Side, before: Side | None) -> Side:
         """A side, or its end above a fit that was not as good where there is none above the better one."""
         return before if before is not None and before.state == "bounded" and side.state == "not found" else side
 

@@ -485,9 +485,9 @@ def test_a_side_without_points_left_ends_between_two_places_that_leave_little_ro
 
 def test_an_end_stays_where_a_better_fit_leaves_too_few_points_for_another() -> None:
     spent, before = Side("not found", 2.0, "given up"), Side("bounded", 3.0)
-    assert Walk._kept(spent, before) is before
-    assert Walk._kept(spent, None) is spent
-    assert Walk._kept(Side("open", 9.0), before).state == "open"
+    assert Walk._or_before(spent, before) is before
+    assert Walk._or_before(spent, None) is spent
+    assert Walk._or_before(Side("open", 9.0), before).state == "open"
 
 
 def test_places_above_one_further_out_are_searched_from_there() -> None:
