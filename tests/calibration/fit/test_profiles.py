@@ -511,7 +511,8 @@ def test_places_above_one_further_out_are_searched_from_there() -> None:
 
 
 def test_a_side_has_so_many_points_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as are enough, and one fewer than the dearest side needs."""
+    """As many as are enough, and one fewer than the dearest side needs, where no end lies between near places."""
+    monkeypatch.setattr(walking, "APART", 0.0)
     problem = study(tmp_path, BOXBOD, wide(BOXBOD, 1e4, "log"), sd=BOXBOD.residual_sd)
     optimum = nearby(problem, BOXBOD.estimates)
     whole, asked = profile(optimum, "a", level=0.95), dict[float, int]()
