@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
-from calibration.fit.in_step import Search, ask
+from calibration.fit.in_step import Search, ask, gather
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from cipark_sd.arrays import Array
@@ -88,8 +88,8 @@ def settling(
     """The minimum beside ``start : (n_free,)``, to a promised fall of ``tolerance``.
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
-    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that share
-    ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times.
+    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that
+    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times.
     """
     minimum = None
     if kinks is None or kinks.met < KINKED:
@@ -159,15 +159,21 @@ class _Scan:
     def along(self, point: Array) -> Search[tuple[dict[float, tuple[Array, float]], float]]:
         """All places with where their searches ended, and the best place."""
         first = float(point[self.column])
-        minimum = {first: (yield from self.solve(point, first))}
+        amid = yield from self.solve(point, first)
         grid = (np.arange(PLACES) + 0.5) / PLACES
-        for places in (grid[grid > first], grid[grid < first][::-1]):
-            latest = minimum[first][0]
-            for at in places.tolist():
-                minimum[at] = yield from self.solve(latest, at)
-                # from where the model is possible
-                latest = minimum[at][0] if minimum[at][1] < IMPOSSIBLE else latest
+        ways = (grid[grid > first], grid[grid < first][::-1])
+        ahead, behind = yield from gather([self._one_way(amid[0], places) for places in ways])
+        minimum = {first: amid} | ahead | behind
         return minimum, min(minimum, key=lambda at: minimum[at][1])
+
+    def _one_way(self, latest: Array, places: Array) -> Search[dict[float, tuple[Array, float]]]:
+        """The same of places on one side, each from where its neighbour's search ended."""
+        minimum = dict[float, tuple[Array, float]]()
+        for at in places.tolist():
+            minimum[at] = yield from self.solve(latest, at)
+            # from where the model is possible
+            latest = minimum[at][0] if minimum[at][1] < IMPOSSIBLE else latest
+        return minimum
 
     def closed_in(self, minimum: dict[float, tuple[Array, float]], at: float) -> Search[tuple[Array, float]]:
         """The best point between the neighbours of the best place."""

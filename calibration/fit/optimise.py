@@ -73,7 +73,7 @@ class Search:
     """One local search.
 
     ``log_density`` is that of the objective at the end, ``first`` at the start; ``theta`` and ``start`` are full
-    vectors.
+    vectors; ``prior_weight`` is the objective's.
     """
 
     start: Array
@@ -83,6 +83,7 @@ class Search:
     evaluations: int
     converged: bool
     message: str
+    prior_weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,14 +218,14 @@ def maximise(
     total, best_so_far, n_before = len(points) + len(WIDER) * len(further), -np.inf, 0
 
     def searched(
-        goal: Objective, points: Array, kind: str, scanned: tuple[str, ...] = stepwise
+        points: Array, kind: str, scanned: tuple[str, ...] = stepwise, weights: tuple[float, ...] = (goal.prior_weight,)
     ) -> tuple[list[Search], bool]:
-        """Searches from all points, best first."""
+        """Searches from all points, best first, with the log priors weighed once in each way."""
         nonlocal best_so_far, n_before
         shared, before = SharedGoal.of(goal), n_before
         groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
         tasks = [
-            RecordTask(SearchesFrom(shared, group, scanned), kind, (number, len(group)))
+            RecordTask(SearchesFrom(shared, group, weights, scanned), kind, (number, len(group)))
             for number, group in enumerate(groups, start=1)
         ]
         n_done = before
@@ -238,27 +239,26 @@ def maximise(
                 on_progress(n_done, total, best_so_far)
 
         ended, interrupted = records(Searches, tasks, checkpoints, pool, tell)
-        n_before = before + len(points)
+        n_before = before + len(weights) * len(points)
         made = [search for searches in ended if searches is not None for search in searches.made]
         return sorted(made, key=lambda search: -search.log_density), interrupted
 
-    searches, interrupted = searched(goal, points, "search")
+    searches, interrupted = searched(points, "search")
     if not searches:
         raise KeyboardInterrupt
     try:
-        for weight in WIDER if len(further) and not interrupted else ():
-            ends, interrupted = searched(replace(goal, prior_weight=weight), further, f"search {weight:g}")
-            if interrupted:
-                break
+        if len(further) and not interrupted:
+            ends, interrupted = searched(further, "wider", weights=WIDER)
+            best_of = [next(end.theta for end in ends if end.prior_weight == weight) for weight in WIDER if ends]
             # a bound has no slope inwards on every scale
-            point = np.clip(goal.box(ends[0].theta), INSIDE, 1 - INSIDE)
-            again = local_search(goal, point, stepwise)
-            if again.log_density > searches[0].log_density + BETTER:
-                searches.insert(0, again)
+            tops = [np.clip(goal.box(theta), INSIDE, 1 - INSIDE) for theta in best_of]
+            for again in run(gather([searching(goal, point, stepwise) for point in tops]), goal.density):
+                if again.log_density > searches[0].log_density + BETTER:
+                    searches.insert(0, again)
         if warmed and not interrupted and _disagree(searches):
             likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
             total += len(likely)
-            made, interrupted = searched(goal, likely, "likely", ())
+            made, interrupted = searched(likely, "likely", ())
             searches = sorted([*searches, *made], key=lambda search: -search.log_density)
     except KeyboardInterrupt:
         interrupted = True
@@ -286,16 +286,21 @@ class Searches:
 
 @dataclass(frozen=True, eq=False)
 class SearchesFrom:
-    """Searches in step from ``points : (n, n_free)`` of the box; ``stepwise`` parameters are scanned."""
+    """Searches in step from ``points : (n, n_free)`` of the box, with each weight of the log priors in turn.
+
+    ``stepwise`` parameters are scanned.
+    """
 
     shared: SharedGoal
     points: Array
+    weights: tuple[float, ...]
     stepwise: tuple[str, ...] = ()
 
     def __call__(self) -> Searches:
         """The searches."""
-        goal = self.shared.goal
-        return Searches(tuple(run(gather([searching(goal, p, self.stepwise) for p in self.points]), goal.density)))
+        goals = [replace(self.shared.goal, prior_weight=weight) for weight in self.weights]
+        every = [searching(goal, point, self.stepwise) for goal in goals for point in self.points]
+        return Searches(tuple(run(gather(every), self.shared.goal.density)))
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
@@ -385,4 +390,4 @@ def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searc
     message = "no step promises a fall" if converged else "no step leads further down"
     theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
-    return Search(start, theta, first, last, evaluations, converged, message)
+    return Search(start, theta, first, last, evaluations, converged, message, goal.prior_weight)

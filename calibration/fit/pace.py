@@ -22,8 +22,6 @@ AT_THRESHOLD = 1e-6
 #: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
 #: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
 JUMP, FINEST = 1e-2, 1e-4
-#: Searches of a crossing after which it is good to the first of these shares: on a smooth profile secants need five.
-MANY = 8
 
 
 class HasCost(Protocol):
@@ -114,11 +112,8 @@ def crossing(
     if gap(inside) > 0:
         # a better fit was met on the way here, above which the place inside lies already
         return inside, False
-    width, best, searches = 1.0, min(inside, outside, key=lambda place: abs(gap(place))), 0
+    width, best = 1.0, min(inside, outside, key=lambda place: abs(gap(place)))
     while gap(best) and high[0] - low[0] > FINEST:
-        if searches >= MANY and abs(best.cost - least - threshold) <= JUMP * threshold:
-            break
-        searches += 1
         below, above = gap(low[1]), gap(high[1])
         share = low[0] + (high[0] - low[0]) * min(0.95, max(0.05, below / (below - above)))
         if high[0] - low[0] > width / 2:

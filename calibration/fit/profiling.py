@@ -25,7 +25,7 @@ from cipark_sd.tasks.records import RecordTask, records
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10
 #: Parameters whose profiles are walked in step, whatever the number of workers.
-TOGETHER = 16
+TOGETHER = 32
 #: Times that the optimum goes to a better fit that a profile has met.
 MOST_TURNS = 5
 #: Draws of the priors that show what a prediction would be without data.

@@ -60,9 +60,8 @@ LOWER = 1e-3
 #: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
 #: longer for nothing, and the most of it: along jumps there always is a place that is a little lower.
 PATIENCE, MOST_LOWER = 4.0, 0.1
-#: A rise that jumps over the threshold has its end there where it misses it by no more than this share on either side:
-#: levels of 91 and 97 % for 95 %. So has a side that has used up its points, between two places this share of its
-#: distance apart.
+#: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
+#: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.
 NEARLY, APART = 0.25, 0.1
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
@@ -166,7 +165,7 @@ class Walk:
             yield from gather([self._levelled(direction) for direction in SIDES])
             spent = min(allowance.left for allowance in self.allowances.values()) < 0
             if spent or self.least >= least - self.lower * self.threshold / 10:
-                return self._kept(low, ends[0]), self._kept(high, ends[1])
+                return self._or_before(low, ends[0]), self._or_before(high, ends[1])
             ends = low, high
             self._grow_patient()
             # a better fit than the centre lies on the way: its surroundings are the new centre
@@ -177,7 +176,7 @@ class Walk:
             yield from self.begin(centre.point)
 
     @staticmethod
-    def _kept(side: Side, before: Side | None) -> Side:
+    def _or_before(side: Side, before: Side | None) -> Side:
         """A side, or its end above a fit that was not as good where there is none above the better one."""
         return before if before is not None and before.state == "bounded" and side.state == "not found" else side
 
@@ -196,19 +195,15 @@ class Walk:
     def _between(self, direction: float) -> Search[Side | None]:
         """The end between the last places within and outside, where they leave little room for it."""
         within_it = [place for place in self.places if place.cost - self.least <= self.threshold]
-        inside, outside = max(within_it, key=lambda place: direction * place.at), self.outside.get(direction)
-        if outside is None or not self._nearly(inside, outside):
+        inside = max(within_it, key=lambda place: direction * place.at)
+        outside = self.outside.get(direction, inside)
+        low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
+        if not 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY:
             return None
         if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
             return None
-        low, high = root(inside.cost - self.least), root(outside.cost - self.least)
-        share = (math.sqrt(self.threshold) - low) / (high - low)
+        share = (1 - root(low)) / (root(high) - root(low))
         return (yield from self._end(inside, inside.at + share * (outside.at - inside.at)))
-
-    def _nearly(self, inside: Place, outside: Place) -> bool:
-        """Whether the rises of two places leave little doubt of an end between them that no place meets exactly."""
-        low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
-        return 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY
 
     def _end(self, place: Place, at: float) -> Search[Side]:
         """The side that ends beside a place."""
@@ -329,7 +324,7 @@ class Walk:
                 break
             outside = second
         self._add(place)
-        if not at_threshold and not self._nearly(place, outside):
+        if not at_threshold:
             return Side("not found", place.at, jumped(outside.cost)), place
         return (yield from self._end(place, place.at)), place
 
@@ -369,7 +364,10 @@ class Walk:
 
         def solve(share: float, before: Place) -> Search[Place]:
             aimed = first + share * (outside.aimed - first)
-            return self._solve(before.minimum.point, aimed, outside.sigma, before)
+            place = yield from self._solve(before.minimum.point, aimed, outside.sigma, before)
+            if place.cost - self.least > self.threshold:
+                self.outside[math.copysign(1.0, outside.at - inside.at)] = place
+            return place
 
         return (yield from crossing(inside, outside, self.least, self.threshold, solve))
 

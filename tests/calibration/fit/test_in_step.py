@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from small_study import small_study
 
-from calibration.fit.box_search import Minimum, _along, descending
+from calibration.fit import box_search, downhill
+from calibration.fit.box_search import Minimum, _along, curvature, descending, measured
 from calibration.fit.downhill import going_down, nearing
-from calibration.fit.in_step import Answer, Search, ask, gather, run
+from calibration.fit.in_step import Answer, Search, ask, gather, has_slopes, run
 from calibration.fit.objective import InRange, Objective, Pull, objective
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -118,3 +119,35 @@ def test_steps_cross_kinks() -> None:
         assert end.value < 1e-4
         np.testing.assert_allclose(end.point, [0.3, 0.09], atol=1e-4)
         assert least(nearing(valley, np.array(start))).value > 10 * end.value
+
+
+def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where runs are dear, which these are not, slopes take the place of mixed differences."""
+    point = np.linspace(0.4, 0.6, len(goal.free))
+    whole = curvature(goal, point)
+    if not has_slopes(goal.density):
+        pytest.skip("this engine has no slopes")
+    monkeypatch.setattr(box_search, "COSTLY", 0)
+    of_slopes = run(measured(goal, point), goal.density)[1]
+    scale = np.sqrt(np.abs(np.diag(whole.matrix)))
+    assert of_slopes.matrix.tobytes() != whole.matrix.tobytes()
+    np.testing.assert_allclose(
+        of_slopes.matrix / np.outer(scale, scale), whole.matrix / np.outer(scale, scale), atol=1e-3
+    )
+
+
+def test_least_squares_that_stick_are_left_out(goal: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = np.full(len(goal.free), 0.5)
+    tried: list[object] = []
+
+    def polished(*of: object, tolerance: float) -> Minimum:
+        tried.append(of)
+        return Minimum(point, 0.0, point, np.eye(len(point)), False, 1)
+
+    monkeypatch.setattr(downhill, "polished", polished)
+    kinks = downhill.Kinks()
+    for _ in range(downhill.KINKED + 2):
+        run(downhill.settling(goal, point, tolerance=1e-6, kinks=kinks), goal.density)
+    assert len(tried) == downhill.KINKED
+    run(downhill.settling(goal, point, tolerance=1e-6), goal.density)
+    assert len(tried) == downhill.KINKED + 1

@@ -1,5 +1,6 @@
 """Profile intervals against exact ones, the levels they have, what closes a side, and published regressions."""
 
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -24,7 +25,7 @@ from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold, threshold
 from calibration.fit.verdict import Side, SideState, Verdict
-from calibration.fit.walk import Walk
+from calibration.fit.walk import LOWER, PATIENCE, Walk
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
@@ -417,6 +418,25 @@ def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:
     return cast(tuple[Place, bool], outcome(crossing(inside, outside, 0.0, 2.0, solve)))
 
 
+@dataclass(frozen=True)
+class Pulled:
+    """An objective of which a search sees the pull alone."""
+
+    pull: object = None
+
+
+def walking_place(at: float, cost: float) -> walking.Place:
+    """A place with its minimum there."""
+    nothing = np.zeros(1)
+    return walking.Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
+
+
+def ended(result: object) -> Search[Any]:
+    """A search that asks for nothing and has the result."""
+    yield []
+    return result
+
+
 def outcome(search: Search[Any]) -> object:
     """What a search returns that asks for nothing."""
     while True:
@@ -434,14 +454,45 @@ def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
     assert place.cost == pytest.approx(2, rel=1e-3)
 
 
+def walk_with(places: list[tuple[float, float]], outside: tuple[float, float], threshold: float) -> Walk:
+    """A walk of a parameter with its centre at 0 that has come to places (where, cost) and to one outside."""
+    walk = cast("Any", Walk.__new__(Walk))
+    walk.threshold, walk.floor, walk.ends, walk.watch = threshold, math.inf, (-1.0, 9.0), None
+    walk.places = [walking_place(0.0, 0.0), *(walking_place(at, cost) for at, cost in places)]
+    walk.goal, walk.quantity, walk.centre = Pulled(), None, walk.places[0]
+    walk.outside = {1.0: walking_place(*outside)}
+    return cast(Walk, walk)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "end"),
+    [
+        ((3.0, 1.9), (3.1, 2.1), 3.05),
+        ((3.0, 1.4), (3.1, 2.1), None),
+        ((3.0, 1.9), (3.1, 2.6), None),
+        ((3.0, 1.9), (3.5, 2.1), None),
+    ],
+)
+def test_a_side_without_points_left_ends_between_two_places_that_leave_little_room(
+    monkeypatch: pytest.MonkeyPatch, inside: tuple[float, float], outside: tuple[float, float], end: float | None
+) -> None:
+    """Not where the rise is far from the threshold of 2 at either, nor where they are far from each other."""
+    monkeypatch.setattr(walking, "obstacles", lambda *of: ended([]))
+    walk = walk_with([inside], outside, 2.0)
+    side = cast("Side | None", outcome(walk._between(1.0)))
+    assert (side and side.at) == (end and pytest.approx(end, abs=1e-3))
+
+
+def test_an_end_stays_where_a_better_fit_leaves_too_few_points_for_another() -> None:
+    spent, before = Side("not found", 2.0, "given up"), Side("bounded", 3.0)
+    assert Walk._or_before(spent, before) is before
+    assert Walk._or_before(spent, None) is spent
+    assert Walk._or_before(Side("open", 9.0), before).state == "open"
+
+
 def test_places_above_one_further_out_are_searched_from_there() -> None:
     """A rise that falls again on the way out is that of a search that has stuck, where a lower one exists."""
-
-    def place(at: float, cost: float) -> walking.Place:
-        nothing = np.zeros(1)
-        return walking.Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
-
-    walk = Walk.__new__(Walk)
+    walk, place = Walk.__new__(Walk), walking_place
     walk.threshold, walk.centre = 2.0, place(0.0, 0.0)
     walk.places = [walk.centre, *(place(at, cost) for at, cost in [(1, 1.5), (2, 1.6), (3, 1.0), (-1, 1.2), (-2, 1.9)])]
     tried: list[float] = []
@@ -460,7 +511,8 @@ def test_places_above_one_further_out_are_searched_from_there() -> None:
 
 
 def test_a_side_has_so_many_points_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as are enough, and one fewer than the dearest side needs."""
+    """As many as are enough, and one fewer than the dearest side needs, where no end lies between near places."""
+    monkeypatch.setattr(walking, "APART", 0.0)
     problem = study(tmp_path, BOXBOD, wide(BOXBOD, 1e4, "log"), sd=BOXBOD.residual_sd)
     optimum = nearby(problem, BOXBOD.estimates)
     whole, asked = profile(optimum, "a", level=0.95), dict[float, int]()
@@ -491,31 +543,13 @@ def test_a_larger_model_has_fewer_points(n_operations: int | None, most: int) ->
     assert walking.most_asked(cast("Any", density)) == most
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """An objective of which a search sees the pull alone."""
-
-    pull: object = None
-
-
 @pytest.mark.parametrize(("of_moved", "state"), [(0.5, None), (2.0, "bounded")])
 def test_an_end_is_searched_from_the_best_fit_with_the_parameter_alone_moved(
     monkeypatch: pytest.MonkeyPatch, of_moved: float, state: SideState | None
 ) -> None:
     """A walk that has followed one valley up to the threshold goes on in another one, where that search ends lower."""
-
-    def place(at: float, cost: float) -> walking.Place:
-        nothing = np.zeros(1)
-        return walking.Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
-
-    def ended(result: object) -> Search[Any]:
-        yield []
-        return result
-
-    walk, moved = cast("Any", Walk.__new__(Walk)), place(3.0, of_moved)
-    walk.threshold, walk.floor, walk.ends, walk.watch, walk.quantity = 2.0, 0.0, (-1.0, 9.0), None, None
-    walk.goal, walk.centre = Pulled(), place(0.0, 0.0)
-    walk.places = [walk.centre]
+    walk, place, moved = cast("Any", walk_with([], (9.0, 9.0), 2.0)), walking_place, walking_place(3.0, of_moved)
+    walk.lower = LOWER
     walk._crossing = lambda inside, outside: ended((place(3.0, 2.0), True))
     walk._solve = lambda *of: ended(place(3.0, 2.0))
     walk._moved = lambda end: ended(moved)
@@ -523,3 +557,4 @@ def test_an_end_is_searched_from_the_best_fit_with_the_parameter_alone_moved(
     side, on_from = cast("Any", outcome(walk._crossed(place(2.0, 1.5), place(4.0, 5.0))))
     assert (side and side.state) == state
     assert (on_from is moved) == (state is None)
+    assert walk.lower == (LOWER if state else PATIENCE * LOWER)

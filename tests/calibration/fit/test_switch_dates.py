@@ -1,19 +1,23 @@
 """A date at which a rate switches: the likelihood is a step function of it, known in closed form."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from regression_problems import BOXBOD, MISRA1A, Range, fitted, study
 
+from calibration.fit import optimise as optimisation
 from calibration.fit.diagnostics import identifiability
-from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.objective import Objective
+from calibration.fit.optimise import Optimum, Search, optimise
 from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.threshold import Threshold
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 
 #: Yearly counts, fewer from the eighteenth year on; a second, shallow optimum lies at the end.
@@ -43,6 +47,23 @@ def switched(tmp_path_factory: pytest.TempPathFactory) -> Optimum:
     )
     density = posterior(read_problem(folder), choose("native"))
     return optimise(density, starts=3, rng=np.random.default_rng(1), estimate="ml")
+
+
+@pytest.mark.parametrize(("gain", "scanned"), [(0.5, [()]), (2.0, [(), ("switch year",)])])
+def test_a_fit_that_is_a_little_better_is_not_scanned_for_anew(
+    switched: Optimum, monkeypatch: pytest.MonkeyPatch, gain: float, scanned: list[tuple[str, ...]]
+) -> None:
+    """A scan takes seven hundred points after each other, and profiles meet several such fits."""
+    tried: list[tuple[str, ...]] = []
+
+    def searched(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
+        tried.append(stepwise)
+        return replace(switched.searches[0], log_density=switched.log_density + gain)
+
+    monkeypatch.setattr(optimisation, "local_search", searched)
+    after = switched.better(switched.theta)
+    assert (tried, after.moved) == (scanned, 1)
+    assert after.log_density == switched.log_density + gain
 
 
 def closed_form() -> tuple[int, float, float]:
