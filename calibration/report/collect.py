@@ -217,4 +217,5 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         tuple(predicted),
         drawn_predictions(draws),
         fan(draws, shown, engine),
+        "" if sampled.converged else sampled.obstacle,
     )

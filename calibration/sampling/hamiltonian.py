@@ -33,9 +33,14 @@ LEAPS, JITTER = 5, 0.2
 SHORTER, SHORTEST = 0.25, 0.1
 #: Steps shorter than this share of the others are careful: a move that breaks down with them is a divergence.
 CAREFUL = 1 / 3
-#: What share of moves is to be accepted, and constants of the dual averaging: steps change a third as fast as Hoffman
-#: and Gelman have it, since what is learnt at a time is a mean of many chains.
-ACCEPTED, GAMMA, DELAY, KAPPA = 0.93, 0.15, 10.0, 0.75
+#: What share of moves is to be accepted of a smooth density, the least where it jumps, and constants of the dual
+#: averaging: steps change a third as fast as Hoffman and Gelman have it, since what is learnt at a time is a mean of
+#: many chains.
+ACCEPTED, LEAST_ACCEPTED, GAMMA, DELAY, KAPPA = 0.93, 0.65, 0.15, 10.0, 0.75
+#: How much longer other steps are than careful ones, as a geometric mean; the share of chains, those that accept least,
+#: that are left out where both are compared; and the power of the step with which a density that jumps rejects moves,
+#: at most: of a normal it is 3.
+LONGER, LEFT_OUT, JUMPS = 5.0, 0.1, 1.5
 #: Draws of each chain for which there is room at first.
 ROOM = 256
 #: Where chains are.
@@ -186,14 +191,48 @@ class Chains:
 
 
 def adapted(
-    target: Sloped, start: tuple[Array, Array, Array], step: float, reach: float, n_moves: int, rng: np.random.Generator
+    target: Sloped,
+    start: tuple[Array, Array, Array],
+    step: float,
+    reach: float,
+    n_moves: int,
+    rng: np.random.Generator,
+    accepted: float = ACCEPTED,
 ) -> tuple[Chains, float]:
     """Chains of so many moves, and the step size that was found on the way; ``reach`` as of :meth:`Chains.move`."""
     chains = Chains(start, rng)
-    averaging = _Averaging(step)
+    averaging = _Averaging(step, accepted)
     while chains.n_draws < n_moves:
         averaging.learn(chains.move(target, averaging.step, reach))
     return chains, math.exp(averaging.mean)
+
+
+def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float]:
+    """The share of moves to accept at which chains go farthest for their gradients, and about the step for it.
+
+    What a smooth density rejects falls with a high power of the step. What it rejects at a kink or a jump, as where a
+    whole delay changes by a step of the model, is as often met as a path is long: shorter steps lose time and nothing
+    else. Moves with careful steps beside the others tell the power. A chain goes straight for as long as it keeps its
+    momentum and no move is rejected, so that its speed is the step times that length, as far as moves are accepted.
+    """
+    by_chain = drawn.accepted.mean(axis=1)
+    # a chain in a corner too narrow for any step says nothing of the others, nor does a wall
+    counts = (by_chain >= np.quantile(by_chain, LEFT_OUT))[:, None] & ~drawn.walled
+    short, long = (1 - drawn.accepted[counts & of_them] for of_them in (drawn.careful, ~drawn.careful))
+    lost, lost_in_short = (float(share.mean()) if share.size else 0.0 for share in (long, short))
+    if not 0 < lost_in_short < lost:
+        return ACCEPTED, step
+    power = math.log(lost / lost_in_short) / math.log(LONGER)
+    if power > JUMPS:
+        return ACCEPTED, step
+    # no farther than a power law that is known about the step can be trusted
+    longer = np.geomspace(0.25, 4.0, 101)
+    accepts = np.maximum(1 - lost * longer**power, 0.0)
+    speed = longer * accepts**2 / (1 / reach + (1 - accepts) / (LEAPS * step * longer))
+    best = int(np.argmax(np.where(accepts >= LEAST_ACCEPTED, speed, 0.0)))
+    if accepts[best] >= ACCEPTED:
+        return ACCEPTED, step
+    return float(accepts[best]), float(step * longer[best])
 
 
 class _Averaging:
@@ -202,7 +241,8 @@ class _Averaging:
     One for each chain would let a chain that begins where the density is narrow hold all others back.
     """
 
-    def __init__(self, step: float) -> None:
+    def __init__(self, step: float, accepted: float) -> None:
+        self.accepted = accepted
         self.centre, self.step, self.mean = math.log(2 * step), step, math.log(step)
         self.n_learnt, self.lack = 0, 0.0
 
@@ -210,7 +250,7 @@ class _Averaging:
         """From the share that a move accepted."""
         self.n_learnt += 1
         weight = 1 / (self.n_learnt + DELAY)
-        self.lack = (1 - weight) * self.lack + weight * (ACCEPTED - share)
+        self.lack = (1 - weight) * self.lack + weight * (self.accepted - share)
         log = self.centre - math.sqrt(self.n_learnt) / GAMMA * self.lack
         self.mean += self.n_learnt**-KAPPA * (log - self.mean)
         self.step = math.exp(log)

@@ -58,6 +58,8 @@ class Warming:
         Those that come from other tops than the highest of their group.
     step, reach : float
         As of :meth:`calibration.sampling.hamiltonian.Chains.move`.
+    accepted : float
+        The share of moves that the step is to accept.
     n_moves, n_moved : int
         Moves of each chain so far, and how often one was lost and put where another one stood.
     """
@@ -71,7 +73,7 @@ class Warming:
         self.target = replace(flat, centre=best.place, factor=best.factor)
         self.at = np.concatenate([starts(scores, group, rng) for group in hills])
         self.apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in hills])
-        self.step, self.reach = 0.3 * k**-0.25, 1.0
+        self.step, self.reach, self.accepted = 0.3 * k**-0.25, 1.0, hamiltonian.ACCEPTED
         self.chains = self._moved_on(0)
 
     def window(self, n_moves: int) -> bool:
@@ -84,6 +86,7 @@ class Warming:
         self.n_moved += int(lost.sum())
         self._put(_instead(lost, self.n_groups, self.rng))
         self.apart &= ~lost
+        self.accepted, self.step = hamiltonian.suited(self.chains.draws(n_moves // 3), self.step, self.reach)
         self._learn(drawn)
         return settled
 
@@ -109,7 +112,9 @@ class Warming:
     def _moved_on(self, n_moves: int) -> hamiltonian.Chains:
         points = self.target.points_of(self.at)
         start = points, *self.target(points)
-        chains, self.step = hamiltonian.adapted(self.target, start, self.step, self.reach, n_moves, self.rng)
+        chains, self.step = hamiltonian.adapted(
+            self.target, start, self.step, self.reach, n_moves, self.rng, self.accepted
+        )
         self.at, self.logs = self.target.scores_of(chains.stand[0]), chains.stand[1]
         self.n_moves += n_moves
         return chains

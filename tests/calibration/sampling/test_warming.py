@@ -1,5 +1,6 @@
 """Chains on their way from tops to where a posterior is heavy: draws anew by weights, and a posterior of two hills."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 
 from calibration.sampling import sloped_scores, warming
+from calibration.sampling.hamiltonian import ACCEPTED
 from calibration.sampling.summits import Summit
-from calibration.sampling.warming import anew, warmed
+from calibration.sampling.warming import WINDOW, Warming, anew, warmed
 from cipark_sd.arrays import Array
 
 
@@ -48,6 +50,10 @@ def _hills(monkeypatch: pytest.MonkeyPatch, far: float) -> Any:
         slope = (np.exp(logs - total[:, None]) * ([-far, far] - points[:, :1])).sum(axis=1) / 0.3**2
         return total, np.column_stack([slope, np.zeros(len(points))])
 
+    return _scores(monkeypatch, likelihood)
+
+
+def _scores(monkeypatch: pytest.MonkeyPatch, likelihood: Callable[[Array], tuple[Array, Array]]) -> Any:
     scores = SimpleNamespace(
         theta=lambda points: points,
         log_prior=lambda points: -0.5 * (points**2).sum(axis=-1),
@@ -57,6 +63,23 @@ def _hills(monkeypatch: pytest.MonkeyPatch, far: float) -> Any:
     )
     monkeypatch.setattr(sloped_scores, "log_likelihood_and_gradient", lambda _, theta: likelihood(theta))
     return scores
+
+
+def test_a_likelihood_that_jumps_is_warmed_with_longer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer moves are accepted then; of a smooth one as many as ever."""
+
+    def jumping(points: Array) -> tuple[Array, Array]:
+        return -height * (np.floor(points * 4).sum(axis=1) % 2), np.zeros_like(points)
+
+    scores, top = _scores(monkeypatch, jumping), Summit(np.zeros(2), 0.0, np.eye(2))
+    accepted = {}
+    for height in (0.0, 2.5):
+        warming = Warming(scores, [[top]] * 2, np.random.default_rng(1))
+        warming.rise()
+        warming.window(WINDOW)
+        accepted[height] = warming.accepted
+    assert accepted[0.0] == ACCEPTED
+    assert 0.6 < accepted[2.5] < 0.85
 
 
 def test_hills_between_which_no_chain_goes_get_chains_by_their_weight(monkeypatch: pytest.MonkeyPatch) -> None:
