@@ -31,8 +31,8 @@ GRADIENT_SHARE = 2e-3
 FLAT = 1e-3
 #: Least eigenvalue of a curvature whose diagonal is 1.
 SINGULAR = 1e-10
-#: Parameters and operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes, each
-#: at six runs. Of 13 both would cost the same.
+#: Parameters and operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes,
+#: each at six runs. Of 13 both would cost the same.
 MANY, COSTLY = 25, 40_000_000
 #: Quasi-Newton steps from one measured curvature, and points of one line search.
 MOST_STEPS, MOST_TRIALS = 120, 40
