@@ -31,8 +31,9 @@ GRADIENT_SHARE = 2e-3
 FLAT = 1e-3
 #: Least eigenvalue of a curvature whose diagonal is 1.
 SINGULAR = 1e-10
-#: Operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes, at 5 runs each.
-COSTLY = 40_000_000
+#: Parameters and operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes,
+#: each at six runs. Of 13 both would cost the same.
+MANY, COSTLY = 25, 40_000_000
 #: Quasi-Newton steps from one measured curvature, and points of one line search.
 MOST_STEPS, MOST_TRIALS = 120, 40
 #: A step lowers the objective by this share of what its slope promises, and leaves at most this share of the slope.
@@ -131,7 +132,8 @@ def _along_axes(
 def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Curvature]]:
     """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
     n, cost = len(point), cost_of_a_run(goal.density)
-    if cost is not None and n * (n - 1) * cost > COSTLY and has_slopes(goal.density):
+    is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
+    if is_costly and has_slopes(goal.density):
         hessian = yield from _of_slopes(goal, point)
     else:
         hessian = curvature(goal, point)

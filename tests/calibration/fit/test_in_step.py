@@ -127,6 +127,8 @@ def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: p
     whole = curvature(goal, point)
     if not has_slopes(goal.density):
         pytest.skip("this engine has no slopes")
+    monkeypatch.setattr(box_search, "MANY", 0)
+    assert run(measured(goal, point), goal.density)[1].matrix.tobytes() == whole.matrix.tobytes()
     monkeypatch.setattr(box_search, "COSTLY", 0)
     of_slopes = run(measured(goal, point), goal.density)[1]
     scale = np.sqrt(np.abs(np.diag(whole.matrix)))
