@@ -214,4 +214,5 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         tuple(predicted),
         drawn_predictions(draws),
         fan(draws, shown, engine),
+        "" if sampled.converged else sampled.obstacle,
     )

@@ -118,6 +118,8 @@ class Posterior:
         Numbers that the study reports, in its order; empty where they were not computed.
     fan : Fan or None
         Of the observation that the first screen shows.
+    obstacle : str
+        Why they have not converged, where they have not.
     """
 
     theta: Array
@@ -128,6 +130,7 @@ class Posterior:
     predicted: tuple[Predicted, ...]
     predictions: tuple[DrawnPrediction, ...] = ()
     fan: Fan | None = None
+    obstacle: str = ""
 
     @property
     def flat(self) -> Array:

@@ -34,6 +34,8 @@ PATIENCE = 1.25
 SAVING = 5.0
 #: Steps over which a walker is looked at, and the probability of a normal posterior so far down that it counts as lost.
 LOOK, LOST = 100, 1e-6
+#: How many times as many steps are advised at least where chains have not converged.
+LONGER = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,13 @@ class Chains:
         )
 
     @property
+    def obstacle(self) -> str:
+        """What stands in the way of printing numbers, for draws that have not converged."""
+        if self.n_stranded:
+            return f"{self.n_stranded} walkers stay far below the others"
+        return slow(poorest(self.lines), self.n_steps)
+
+    @property
     def n_steps(self) -> int:
         """Of each walker, warm-up included."""
         return int(self.position.shape[1])
@@ -107,6 +116,18 @@ class Chains:
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
         return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded
+
+
+def slow(worst: Convergence, n_steps: int) -> str:
+    """That a parameter mixes too slowly, and with how many steps it may not."""
+    size = min(worst.ess_bulk, worst.ess_tail)
+    needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
+    known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
+    words = f"chains move slowly in {worst.name} ({known})"
+    if not math.isfinite(needed):
+        return words
+    steps = 1000 * math.ceil(max(needed, LONGER) * n_steps / 1000)
+    return f"{words}: --steps {steps} may be enough, or a narrower prior of it"
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:

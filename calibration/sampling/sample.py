@@ -16,7 +16,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import CONVERGED, Convergence, Criteria
+from calibration.sampling.convergence import CONVERGED, Convergence, Criteria, poorest
 from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.importance import RELIABLE, smoothed
@@ -83,6 +83,13 @@ class ImportanceDraws:
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
         return self.pareto_k <= RELIABLE and all(line.reaches(criteria) for line in self.lines)
+
+    @property
+    def obstacle(self) -> str:
+        """What stands in the way of printing numbers, for draws that have not converged."""
+        if self.pareto_k > RELIABLE:
+            return f"Pareto k of the weights is {self.pareto_k:.2f}, above {RELIABLE:g}"
+        return str(poorest(self.lines))
 
     @property
     def sentence(self) -> str:

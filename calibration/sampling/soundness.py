@@ -76,6 +76,15 @@ class Soundness:
         return self.few_diverged and not self.apart
 
     @property
+    def obstacle(self) -> str:
+        """Why draws are not to be trusted whatever R-hat says; empty where nothing is."""
+        if not self.few_diverged:
+            return self._of_divergences().rstrip(".")
+        if self.apart:
+            return f"{self.n_apart} chains stay at other optima, apart in {self.apart}, whose weight is not known"
+        return ""
+
+    @property
     def sentences(self) -> list[str]:
         """One for each thing that is not as it should be, or that all is."""
         words = []
@@ -88,8 +97,8 @@ class Soundness:
             )
         if self.groups_apart and not self.apart:
             words.append(
-                f"The groups of chains lie in different places of {self.groups_apart}: the posterior has several "
-                "modes between which chains seldom move. More steps may not be enough; a narrower prior of it would be."
+                f"The groups of chains lie in different places of {self.groups_apart}: chains have not gone through "
+                "all of the posterior. More steps, or a narrower prior of it, bring them together."
             )
         if not words:
             words = ["No move with short steps diverged."]

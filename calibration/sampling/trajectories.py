@@ -11,6 +11,7 @@ reach, and it is said where they went.
 import math
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -19,12 +20,12 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling import hamiltonian
-from calibration.sampling.chains import PATIENCE, SAVING, Chains
-from calibration.sampling.convergence import Convergence, Criteria, convergence, poorest
+from calibration.sampling.chains import PATIENCE, SAVING, Chains, slow
+from calibration.sampling.convergence import CONVERGED, Convergence, Criteria, convergence, poorest
 from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.hamiltonian import LEAPS
-from calibration.sampling.modes import weighed
+from calibration.sampling.modes import settled, weighed
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
@@ -38,6 +39,8 @@ from cipark_sd.errors import InvalidValue
 LEAST = 4
 #: Draws of each chain that are kept, evenly spaced: as many as a file of draws holds, so that both say the same.
 KEPT = 78
+#: Draws of each chain that the evidence of a mode is computed from, at most.
+DENSE = 800
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,13 @@ class TrajectoryDraws(Chains):
     def reaches(self, criteria: Criteria) -> bool:
         """As for ensembles, and sound."""
         return self.soundness.sound and all(line.reaches(criteria) for line in self.lines)
+
+    @property
+    def obstacle(self) -> str:
+        """As of ensembles, where trajectories are sound."""
+        several = "there are several modes, within which " if self.soundness.modes else ""
+        steps = self.n_gradients // max(self.soundness.n_chains, 1)
+        return self.soundness.obstacle or several + slow(poorest(self.lines), steps)
 
     @property
     def sentence(self) -> str:
@@ -120,9 +130,9 @@ def follow(
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
     chains, most = course.chains, max(LEAST, (effort.most_steps - course.n_adapting) // LEAPS)
-    looks = _looks(chains.n_draws, effort)
+    looks, n_needed, result = _looks(chains.n_draws, effort), 2 if effort.confirmed else 1, None
     try:
-        while n_draws < most and n_reached < (2 if effort.confirmed else 1):
+        while n_draws < most and n_reached < n_needed:
             # chains that are taken up may have gone on for longer than this budget
             look = min(next(looks), most)
             while chains.n_draws < look:
@@ -131,9 +141,15 @@ def follow(
                     whole, last = course.arrays(), time.monotonic()
                     saved.save(whole)
             whole, n_draws = course.arrays(), look
-            theta = scores.theta(course.target.scores_of(_judged(chains, n_draws).points))
-            lines = convergence(density.space.names, _by_ensemble(theta, effort.ensembles))
-            n_reached = n_reached + 1 if all(line.reaches(effort.criteria) for line in lines) else 0
+            at = course.target.scores_of(_judged(chains, n_draws).points)
+            theta, names = scores.theta(at), density.space.names
+            lines = convergence(names, _by_ensemble(theta, effort.ensembles))
+            mixed, result = all(line.reaches(effort.criteria) for line in lines), None
+            n_reached = n_reached + 1 if mixed or settled(at, theta, names, effort.criteria) else 0
+            if n_reached >= n_needed and not mixed:
+                # it takes as long as some hundred moves, and may show that a weight is not known well
+                result = _result(density, course, n_draws, lines, effort.ensembles, deepcopy(weighing))
+                n_reached -= not result.reaches(effort.criteria)
             if on_block is not None:
                 on_block(course.n_adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
@@ -142,9 +158,9 @@ def follow(
         interrupted = True
     finally:
         saved.save(whole)
-    return replace(
-        _result(density, course, n_draws, lines, effort.ensembles, weighing), interrupted=interrupted, reason=reason
-    )
+    if result is None:
+        result = _result(density, course, n_draws, lines, effort.ensembles, weighing)
+    return replace(result, interrupted=interrupted, reason=reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +232,10 @@ def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
         look = following
 
 
+def _worst(lines: tuple[Convergence, ...]) -> float:
+    return max((line.r_hat for line in lines), default=math.inf)
+
+
 def _judged(chains: hamiltonian.Chains, n_draws: int) -> hamiltonian.Trajectories:
     """Those of the first draws that are judged and kept."""
     every = math.ceil(n_draws / KEPT)
@@ -252,8 +272,10 @@ def _result(
         n_moves=n_draws,
         n_gradients=(course.n_adapting + LEAPS * n_draws) * n_chains,
     )
-    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng)
-    if modes is None:
+    closer = course.chains.draws(0, n_draws, math.ceil(n_draws / DENSE))
+    dense = target.scores_of(closer.points), closer.log_density
+    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng, dense)
+    if modes is None or _worst(modes.lines) > max(_worst(lines), CONVERGED.r_hat):
         return result
     # one walker an ensemble: draws of modes in their shares are no steps of a chain
     return replace(

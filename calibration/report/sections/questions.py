@@ -49,7 +49,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     if not fit.replication.sound:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
-        yield "The posterior has not converged, so no band is drawn: raise --steps."
+        yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
     left = [p.name for p in fit.profiles if any(SPENT in s.reason for s in (p.verdict.lower, p.verdict.upper))]
     if left:
         names = listed([*left[:3], *([f"{len(left) - 3} more"] if len(left) > 3 else [])])

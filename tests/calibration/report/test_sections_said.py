@@ -18,6 +18,7 @@ from calibration.assess.scores import COLUMNS, table_of
 from calibration.report.sections.forecasts import Forecasts
 from calibration.report.sections.holdout import Holdout
 from calibration.report.sections.posterior import Posterior
+from calibration.report.sections.questions import cautions
 from calibration.report.sections.rivals import Rivals
 from calibration.sampling.convergence import Convergence
 from calibration.study.calendar import Calendar
@@ -68,6 +69,27 @@ def findings(**assessed: Any) -> Any:
     parts = {"rolling": None, "comparison": (), "refuted": (), "forecasts": forecast.table_of(())}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
     return SimpleNamespace(fit=fit, assessment=everything, bands=True)
+
+
+@pytest.mark.parametrize(
+    ("converged", "words"),
+    [
+        (True, []),
+        (False, ["The posterior has not converged, so no band is drawn: 9 chains stay at other optima."]),
+    ],
+)
+def test_what_stands_in_the_way_of_a_posterior_is_the_caution(converged: bool, words: list[str]) -> None:
+    obstacle = "9 chains stay at other optima"
+    drawn = SimpleNamespace(converged=converged, interrupted=False, obstacle=obstacle)
+    fit = SimpleNamespace(
+        optimum=SimpleNamespace(interrupted=False),
+        conditions=SimpleNamespace(first=""),
+        replication=SimpleNamespace(sound=True),
+        posterior=drawn,
+        profiles=(),
+    )
+    shown: Any = SimpleNamespace(fit=fit, draws=drawn, assessment=SimpleNamespace(interrupted=False))
+    assert list(cautions(shown)) == words
 
 
 def blocks(part: Any, found: Any) -> tuple[list[Table], dict[str, str], str]:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from calibration.sampling import sample, trajectories
 from calibration.sampling.convergence import Criteria, convergence
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import EFFORT, LEAST_STEPS, MOST_STEPS, UNSAVED, Effort, affordable_steps
-from calibration.sampling.hamiltonian import Chains, Sloped, Trajectories, adapted
+from calibration.sampling.hamiltonian import ACCEPTED, LEAPS, Chains, Sloped, Trajectories, adapted, suited
 from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
@@ -132,6 +133,45 @@ def test_a_wall_on_the_way_leaves_the_step_as_it_is() -> None:
 
     start = np.zeros((32, 2))
     assert adapted(narrow, (start, *narrow(start)), 0.3, 1.5, 60, np.random.default_rng(1))[1] < 1e-3
+
+
+def test_jumps_let_fewer_moves_be_accepted_and_a_smooth_density_does_not() -> None:
+    """Shorter steps meet a jump as often a length of path; longer ones go farther for as many gradients."""
+    smooth = normal(np.eye(8))
+
+    def jumping(points: Array) -> tuple[Array, Array]:
+        logs, slopes = smooth(points)
+        return logs - 2.5 * (np.floor(points * 2).sum(axis=1) % 2), slopes
+
+    speeds = {}
+    for name, target in (("smooth", smooth), ("jumping", jumping)):
+        rng = np.random.default_rng(5)
+        start = rng.standard_normal((64, 8))
+        chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 120, rng)
+        accepted, longer = suited(chains.draws(40), step, 1.5)
+        if name == "smooth":
+            assert (accepted, longer) == (ACCEPTED, step)
+            continue
+        assert 0.6 < accepted < 0.85
+        for share in (ACCEPTED, accepted):
+            before, step = adapted(target, chains.stand, step, 1.5, 120, rng, share)
+            away = draws(Chains(before.stand, rng), target, step, 20).points
+            speeds[share] = float(((away[:, -1] - away[:, 0]) ** 2).mean())
+    assert speeds[accepted] > 1.3 * speeds[ACCEPTED]
+
+
+def test_a_wall_and_a_chain_that_sticks_do_not_lengthen_steps() -> None:
+    """Both reject moves of any length."""
+    target = normal(np.eye(4))
+    start = np.random.default_rng(1).standard_normal((64, 4))
+    chains, step = adapted(target, (start, *target(start)), 0.3, 1.5, 120, np.random.default_rng(2))
+    drawn = chains.draws(40)
+    assert suited(drawn, step, 1.5) == (ACCEPTED, step)
+    sticking = np.arange(64)[:, None] < 4
+    assert suited(replace(drawn, accepted=np.where(sticking, 0.1, drawn.accepted)), step, 1.5) == (ACCEPTED, step)
+    walled = np.random.default_rng(3).random(drawn.walled.shape) < 0.2
+    met = replace(drawn, accepted=np.where(walled, 0.0, drawn.accepted), walled=walled)
+    assert suited(met, step, 1.5) == (ACCEPTED, step)
 
 
 def test_chains_that_accept_little_are_found() -> None:
@@ -272,6 +312,27 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
     assert "(importance sampling was tried first: k is 0.9)" in drawn.because("k is 0.9").sentence
 
 
+def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_not_sound(
+    drawn: TrajectoryDraws,
+) -> None:
+    first = drawn.lines[0]
+    lines = tuple(replace(line, r_hat=1.0, ess_bulk=900.0, ess_tail=900.0) for line in drawn.lines[1:])
+    steps = drawn.n_gradients // drawn.soundness.n_chains
+    slow = replace(drawn, lines=(replace(first, r_hat=1.004, ess_bulk=50.0, ess_tail=900.0), *lines))
+    assert slow.obstacle == (
+        f"chains move slowly in {first.name} (R-hat 1.004, 50 of 400 effective draws): "
+        f"--steps {1000 * -(-8 * steps // 1000)} may be enough, or a narrower prior of it"
+    )
+    apart = replace(slow, lines=(replace(first, r_hat=1.2, ess_bulk=50.0, ess_tail=900.0), *lines))
+    assert f"--steps {1000 * -(-20 * steps // 1000)} " in apart.obstacle
+    modes = replace(slow, soundness=replace(drawn.soundness, modes="The posterior has 2 modes."))
+    assert modes.obstacle.startswith(f"there are several modes, within which chains move slowly in {first.name} ")
+    elsewhere = replace(slow, soundness=replace(drawn.soundness, n_apart=8, apart="a"))
+    assert elsewhere.obstacle == "8 chains stay at other optima, apart in a, whose weight is not known"
+    diverged = replace(slow, soundness=Soundness(diverged=0.05, n_chains=64))
+    assert "too many to trust the draws" in diverged.obstacle
+
+
 def test_trajectories_are_followed_where_weights_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order: weights first, then trajectories, ensembles where there is no gradient."""
     density = posterior(small_study(tmp_path), choose("native"))
@@ -305,6 +366,31 @@ def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: Traje
         assert np.array_equal(steps(effort, saved)[1], expected)
     # a budget that the adaptation has used up leaves as many draws as can be judged
     assert steps(replace(never, most_steps=1))[1].shape[1] == LEAST
+
+
+def test_modes_that_mix_worse_than_all_chains_are_no_help(
+    drawn: TrajectoryDraws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    density = posterior(small_study(tmp_path), choose("native"))
+    worse = SimpleNamespace(lines=[replace(line, r_hat=1.5) for line in drawn.lines])
+    monkeypatch.setattr(trajectories, "weighed", lambda *_: worse)
+    assert np.array_equal(draw(density, np.random.default_rng(1), effort=SHORT).sampled.position, drawn.position)
+
+
+@pytest.mark.parametrize(("settled", "known"), [(False, True), (True, False), (True, True)])
+def test_chains_end_where_each_mode_has_settled_and_its_weight_is_known(
+    settled: bool, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the second look, whatever R-hat is over all; else the budget ends them."""
+    density = posterior(small_study(tmp_path), choose("native"))
+    never = replace(SHORT, criteria=Criteria(r_hat=1.0001, ess=1e9), most_steps=3200)
+    monkeypatch.setattr(trajectories, "settled", lambda *_: settled)
+    monkeypatch.setattr(TrajectoryDraws, "reaches", lambda *_: known)
+    looks: list[int] = []
+    drawn = draw(density, np.random.default_rng(1), effort=never, on_block=lambda n, *_: looks.append(n)).sampled
+    assert isinstance(drawn, TrajectoryDraws)
+    assert (len(looks) == 2) is (settled and known)
+    assert (looks[-1] >= 3200 - LEAPS) is not (settled and known)
 
 
 def test_a_larger_model_affords_fewer_steps(tmp_path: Path) -> None:
