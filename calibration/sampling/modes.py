@@ -30,6 +30,8 @@ LEAST, LEAST_DRAWS, LEAST_SHARE, PROPOSED = 2, 50, 0.01, 16_000
 #: side; the share of the variance of the sides that chains explain from which on they seldom cross, and of that on a
 #: side that they explain at most, or chains are slow and there is no valley; intervals in which draws are counted.
 DEEP, STAYS, SELDOM, SLOW, INTERVALS = 0.2, 0.9, 0.3, 0.5, 24
+#: Draws of a mode that its evidence is computed from, at most.
+CROSSING = 10_000
 #: Parts of a mode's draws that are compared.
 GROUPS = 4
 
@@ -179,6 +181,7 @@ def weighed(
     names: Sequence[str],
     n_groups: int,
     rng: np.random.Generator,
+    dense: tuple[Array, Array] | None = None,
 ) -> Modes | None:
     """Draws of the modes by their weights; None where there is one, or too few draws to tell.
 
@@ -190,24 +193,15 @@ def weighed(
         Draws of each chain, and the parameters that they stand for.
     logs : (n, n_draws)
         Their log densities.
+    dense : (n, n_more, k) and (n, n_more), optional
+        More draws of the chains and their log densities, for the evidence: a light mode has few of the others.
     """
     regions = boxes(scores) if scores.shape[1] >= LEAST_DRAWS else []
     if len(regions) < 2:
         return None
-    flat_scores, flat, flat_logs = scores.reshape(-1, len(names)), theta.reshape(-1, len(names)), logs.ravel()
+    flat_scores, flat = scores.reshape(-1, len(names)), theta.reshape(-1, len(names))
     inside = [np.flatnonzero(region.holds(flat_scores)) for region in regions]
-    evidences, errors = np.array(
-        [
-            log_evidence_of(
-                partial(_within, densities, region),
-                _grouped(flat_scores[its]),
-                _grouped(flat_logs[its, None])[..., 0],
-                PROPOSED,
-                rng,
-            )
-            for region, its in zip(regions, inside, strict=True)
-        ]
-    ).T
+    evidences, errors = np.array([_evidence(densities, box, *(dense or (scores, logs)), rng) for box in regions]).T
     log_evidence = float(np.logaddexp.reduce(evidences))
     weights = np.exp(evidences - log_evidence)
     places, of_places = [], []
@@ -237,6 +231,17 @@ def weighed(
     apart = names[int(np.argmax(away))]
     evidence = log_evidence, float(np.hypot.reduce(weights * errors))
     return Modes(drawn, lines, weights[order], errors[order], evidence, apart)
+
+
+def _evidence(
+    densities: Densities, region: Box, scores: Array, logs: Array, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Log evidence of a region and its standard error, from draws there, evenly spaced."""
+    inside = np.flatnonzero(region.holds(scores).ravel())
+    chosen = inside[:: math.ceil(len(inside) / CROSSING)]
+    points, heights = scores.reshape(-1, scores.shape[-1])[chosen], logs.ravel()[chosen, None]
+    target = partial(_within, densities, region)
+    return log_evidence_of(target, _grouped(points), _grouped(heights)[..., 0], PROPOSED, rng)
 
 
 def _within(densities: Densities, region: Box, scores: Array) -> Array:

@@ -39,6 +39,8 @@ from cipark_sd.errors import InvalidValue
 LEAST = 4
 #: Draws of each chain that are kept, evenly spaced: as many as a file of draws holds, so that both say the same.
 KEPT = 78
+#: Draws of each chain that the evidence of a mode is computed from, at most.
+DENSE = 800
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +272,9 @@ def _result(
         n_moves=n_draws,
         n_gradients=(course.n_adapting + LEAPS * n_draws) * n_chains,
     )
-    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng)
+    closer = course.chains.draws(0, n_draws, math.ceil(n_draws / DENSE))
+    dense = target.scores_of(closer.points), closer.log_density
+    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng, dense)
     if modes is None or _worst(modes.lines) > max(_worst(lines), CONVERGED.r_hat):
         return result
     # one walker an ensemble: draws of modes in their shares are no steps of a chain

@@ -72,6 +72,27 @@ def test_a_mode_that_has_not_converged_is_not_passed_off() -> None:
     assert max(line.r_hat for line in modes.lines) > 1.1
 
 
+def test_more_draws_make_the_evidence_of_a_light_mode_known() -> None:
+    """Of 50 draws of each chain, a bent mode that few chains are in has too few for a proposal that fits it."""
+
+    class Bent(TwoNormals):
+        def log_likelihood(self, scores: Array) -> Array:
+            straight = scores.copy()
+            straight[:, 1] -= np.where(scores[:, 0] > 0, 2 * (scores[:, 0] - 3.0) ** 2, 0.0)
+            return super().log_likelihood(straight)
+
+    target, many = Bent(), chains(24, 3)
+    many[24:, :, 1] += 2 * (many[24:, :, 0] - 3.0) ** 2
+    logs = target.log_likelihood(many.reshape(-1, 2)).reshape(many.shape[:2])
+    few, of_few = many[:, ::4], logs[:, ::4]
+    args = (target, few, few, of_few, ("a", "b"), 4)
+    alone, helped = (weighed(*args, np.random.default_rng(2), dense) for dense in (None, (many, logs)))
+    assert alone is not None
+    assert helped is not None
+    assert helped.errors.max() < 0.8 * alone.errors.max()
+    assert helped.weights == pytest.approx(WEIGHTS, abs=0.04)
+
+
 def test_a_mode_that_has_not_converged_counts_by_its_weight() -> None:
     """Chains of the second mode stay in either half of it."""
     drawn = chains(24, 8)
