@@ -222,24 +222,24 @@ def variables_of(
     label = definition.label
     if len(set(spans)) < len(spans):
         raise EquationError(where, label, "is defined twice; keep one of the equations")
-    described, both = _described(definition, dimensions, seconds, where, group), list(zip(heads, sides, strict=True))
+    described, paired = _described(definition, dimensions, seconds, where, group), list(zip(heads, sides, strict=True))
     if all(equation.is_table for equation in equations):
-        tables = [(side.external if isinstance(side, _Source) else cast(Table, side), head.at) for head, side in both]
+        tables = [(side.external if isinstance(side, _Source) else cast(Table, side), head.at) for head, side in paired]
         return (Lookup(**described, pieces=tuple(TablePiece(table, *at) for table, at in tables)),)
     if any(equation.is_table for equation in equations):
         raise EquationError(where, label, "is a table for some subscripts only; give the others a name of their own")
     if all(isinstance(side, _Level) for side in sides):
-        return (_stock(described, both),)
+        return (_stock(described, paired),)
     if all(_is_data(side) for side in sides):
-        return (_series(described, both),)
+        return (_series(described, paired),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
-        return (_constant(described, both),)
-    for head, side in both:
+        return (_constant(described, paired),)
+    for head, side in paired:
         if head.keyword in ("hold_backward", "look_forward") and not (_is_data(side) or _is_literal(side)):
             keyword = f":{head.keyword.upper().replace('_', ' ')}:"
             reason = f"marks what it computes as {keyword}; put the keyword at the data that it reads instead"
             raise EquationError(where, label, reason)
-    return _mixed(described, both, where)
+    return _mixed(described, paired, where)
 
 
 def _mixed(described: Mapping[str, Any], sides: _Sides, where: str) -> tuple[Variable, ...]:

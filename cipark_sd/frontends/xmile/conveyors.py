@@ -124,8 +124,8 @@ class Conveyor:
                 yield f"a conveyor whose inflow is spread ({way})"
         if self.leaks and not exponential and self.by_slats:
             yield "a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly"
-        others = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
-        conveyed = {name for node in others for name in flows_of(document, node, "outflow")}
+        conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+        conveyed = {name for node in conveyors for name in flows_of(document, node, "outflow")}
         if self.arrests and not conveyed.isdisjoint(self.inflows):
             yield "a conveyor with <arrest> behind another one, which it would hold up"
         if not (text := self.text("len")) or number_in(text) <= 0:
