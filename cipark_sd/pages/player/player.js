@@ -4,8 +4,9 @@ const page = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { levers: {}, outcome: 0, at: page.at, structure: 0, whole: page.until >= page.last, pins: [], why: "" };
 const kept = new Map(), summaries = new WeakMap();
-/* So many runs are made at each move; of more every second one, and all of them when the lever rests. */
+/* So many runs are made as a lever moves; of more every second one, and all of them when it rests. */
 const FEW = 101;
+let moving = false;
 /* `turn` counts the moves; what was begun for an older one goes no further. */
 let kernel, workers = null, turn = 0, waiting = false, speaking = 0, explaining = 0;
 
@@ -427,6 +428,8 @@ function show(levers, asked, of, pause = 250) {
 
 /** The same of all draws, when a lever rests. */
 async function completed(levers, asked) {
+  if (turn !== asked) return;
+  moving = false;
   if (await ahead([[levers, state.structure, shownUntil()]], asked)) show(levers, asked, "all", 0);
 }
 
@@ -494,7 +497,7 @@ async function draw() {
   for (let drawn = null; drawn !== turn;) {
     const { structure, pins } = state, last = shownUntil();
     // the draws that are left out follow when the lever rests
-    const whole = !moved() || page.structures[structure].runs <= FEW || kept.has(keyOf(state.levers, structure, last));
+    const whole = !moving || !moved() || page.structures[structure].runs <= FEW || kept.has(keyOf(state.levers, structure, last));
     const of = whole ? "all" : "some";
     const wanted = [[state.levers, structure, last, of], [{}, structure, last], ...pins.map((pin) => [pin.levers, pin.structure, last])];
     const made = !workers || wanted.every((run) => kept.has(keyOf(...run))), asked = turn;
@@ -676,6 +679,7 @@ function leverRow(lever, place) {
   slider.addEventListener("input", () => {
     put(atStep(Number(slider.value), lever.step));
     dress(false);
+    moving = true;
     update();
   });
   box.addEventListener("input", () => {
@@ -865,6 +869,7 @@ let rows = [];
 
 /** Everything as the state has it. */
 function refresh() {
+  moving = false;
   const structure = page.structures[state.structure];
   rows.forEach(({ dress }) => dress());
   $("structure").value = String(state.structure);

@@ -213,6 +213,8 @@ def test_a_lever_within_the_report_moves_the_number_and_the_link_restores_it(dri
     before = driver.find_element("id", "number").text
     driver.find_element("css selector", "#levers input[type=range]").send_keys(Keys.END)
     WebDriverWait(driver, 20).until(lambda _: driver.find_element("id", "number").text != before)
+    # while a lever moves the number is of half the draws
+    WebDriverWait(driver, 20).until(lambda _: driver.execute_script("return !waiting && !speaking"))
     after = driver.find_element("id", "number").text
     driver.switch_to.default_content()
     WebDriverWait(driver, 20).until(lambda _: "set=" in driver.current_url)
