@@ -22,6 +22,7 @@ from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.threshold import Threshold
 from calibration.fit.verification import UNSAMPLED, UNUSABLE, Replication
+from calibration.fit.walk import SPENT
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.failed_draws import FailedDraws
@@ -180,6 +181,18 @@ class Fit:
         """Of all intervals."""
         return self.study.method.level
 
+    @property
+    def unfound(self) -> tuple[str, ...]:
+        """Parameters of which an end of the profile was not found within the budget of its searches."""
+        return tuple(
+            p.name for p in self.profiles if any(SPENT in s.reason for s in (p.verdict.lower, p.verdict.upper))
+        )
+
+    @property
+    def mostly_unfound(self) -> bool:
+        """Whether these are more than half of the profiles, and no draws give their intervals."""
+        return self.posterior is None and 2 * len(self.unfound) > len(self.profiles)
+
 
 @dataclass(frozen=True, eq=False)
 class Findings:
@@ -210,11 +223,12 @@ class Findings:
 
     @property
     def sound(self) -> bool:
-        """Whether all that was asked for was done, draws have converged, PySD agrees, and the time step is fine."""
+        """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
         stepped = not fit.step_shift > UNUSABLE and fit.unsampled != UNSAMPLED
-        return not fit.optimum.interrupted and fit.replication.sound and stepped and drawn and self.assessment.sound
+        whole = stepped and drawn and not fit.optimum.interrupted and not fit.mostly_unfound
+        return whole and fit.replication.sound and self.assessment.sound
 
 
 def posterior_table(fit: Fit) -> list[dict[str, object]]:

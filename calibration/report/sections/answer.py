@@ -74,7 +74,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     known = " ".join(filter(None, [_sentence(questions.known), _sentence(known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=NO_FINDING if fit.conditions.first else questions.finding or title_words(records),
+        title=NO_FINDING if fit.conditions.first else questions.finding or _unfound_words(fit) or title_words(records),
         known=known or _sentence(nothing),
         not_known=_sentence(questions.not_known or not_known_words(fit, records)),
         assumed=_sentence(questions.assumed or assumed_words(fit, records)),
@@ -111,6 +111,13 @@ def _width_left(record: Headline) -> float:
 
 def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
     return [record for record in records if record.standing == standing]
+
+
+def _unfound_words(fit: Fit) -> str:
+    """The finding where the searches for intervals ended too early; empty where they did not."""
+    if not fit.mostly_unfound:
+        return ""
+    return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
 
 
 def title_words(records: Sequence[Headline]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from calibration.fit.walk import SPENT
 from calibration.report import conclusions
 from calibration.report.findings import Findings
 from calibration.report.model_checks import verdict
@@ -65,10 +64,10 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
         yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
-    left = [p.name for p in fit.profiles if any(SPENT in s.reason for s in (p.verdict.lower, p.verdict.upper))]
-    if left:
+    if left := fit.unfound:
         names = listed([*left[:3], *([f"{len(left) - 3} more"] if len(left) > 3 else [])])
-        yield f"An end of the interval of {names} was not found within the budget of its searches."
+        remedy = "" if drawn is not None else ": --posterior gives it by draws"
+        yield f"An end of the interval of {names} was not found within the budget of its searches{remedy}."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

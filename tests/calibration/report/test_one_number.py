@@ -210,5 +210,14 @@ def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(
         cautions = first_screen(replace(findings, fit=replace(findings.fit, profiles=(walked,)))).cautions
         assert len(cautions) == len(said)
         assert all(caution.startswith(start) for caution, start in zip(cautions, said, strict=True))
+        alone = replace(findings, fit=replace(findings.fit, profiles=(walked,), posterior=None))
+        screen = first_screen(alone)
+        assert alone.sound == (not said)
+        assert (screen.title == "The intervals of 1 of 1 fitted constants were not found") == bool(said)
+        assert [caution.endswith(": --posterior gives it by draws.") for caution in screen.cautions] == [True] * len(
+            said
+        )
+        bounded = replace(walked, verdict=Verdict(Side("bounded", 1.0), Side("bounded", 2.0)))
+        assert replace(alone, fit=replace(alone.fit, profiles=(walked, bounded))).sound
     assert first_screen(findings).cautions == ()
     assert isinstance(first_screen(findings).numbers[0].interval, Bounds)

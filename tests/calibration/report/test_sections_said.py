@@ -86,7 +86,7 @@ def test_what_stands_in_the_way_of_a_posterior_is_the_caution(converged: bool, w
         conditions=SimpleNamespace(first=""),
         replication=SimpleNamespace(sound=True),
         posterior=drawn,
-        profiles=(),
+        unfound=(),
     )
     shown: Any = SimpleNamespace(fit=fit, draws=drawn, assessment=SimpleNamespace(interrupted=False))
     assert list(cautions(shown)) == words
