@@ -334,22 +334,30 @@ def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not(
 @pytest.mark.parametrize(
     ("failing", "codes", "said"),
     [
-        (("exits", "converged"), {"calibrate": 0, "posterior": 1}, True),
-        (("exits", "converged"), {"calibrate": 0, "posterior": -1}, False),
-        (("exits", "converged"), {"calibrate": 1, "posterior": 1}, False),
-        (("exits", "converged", "posterior"), {"calibrate": 0, "posterior": 1}, False),
-        (("exits",), {"calibrate": 0, "posterior": 1}, True),
-        (("converged",), {"calibrate": 0, "posterior": 0}, False),
-        ((), {"calibrate": 0, "posterior": 0}, False),
+        ({"exits": "", "converged": ""}, (0, 1), True),
+        ({"exits": "", "converged": ""}, (0, -1), False),
+        ({"exits": "", "converged": ""}, (1, 0), False),
+        ({"exits": "", "converged": "", "posterior": "a, truth 1"}, (0, 1), False),
+        ({"exits": "", "converged": "", "posterior": "no draws"}, (0, 1), True),
+        ({"exits": "", "informs": "", "sides": "a above (not found)"}, (1, 0), True),
+        ({"exits": "", "informs": "", "sides": "a above (open)"}, (1, 0), False),
+        ({"exits": "", "informs": "", "sides": "a above (not found)"}, (0, 1), False),
+        ({"exits": "", "inside": ""}, (1, 1), False),
+        ({"exits": ""}, (0, 1), True),
+        ({"exits": ""}, (0, 70), False),
+        ({"converged": ""}, (0, 0), False),
+        ({}, (0, 0), False),
     ],
 )
-def test_a_case_that_lacks_convergence_alone_and_says_so_is_counted(
-    failing: tuple[str, ...], codes: dict[str, int], said: bool
+def test_a_case_that_says_rightly_what_it_lacks_is_counted(
+    failing: dict[str, str], codes: tuple[int, int], said: bool
 ) -> None:
-    checks = [{"question": q, "passed": q not in failing, "hits": 0, "of": 0} for q in ("exits", "converged", "inside")]
-    checks.append({"question": "posterior", "passed": True, "hits": 0 if "posterior" in failing else 9, "of": 9})
-    steps = [{"name": name, "exit": code} for name, code in codes.items()]
-    assert gauntlet_page.lacks_convergence_alone([{"steps": steps, "checks": checks}]) is said
+    plain = ("exits", "converged", "inside", "informs")
+    checks = [{"question": q, "passed": q not in failing, "words": "", "hits": 0, "of": 0} for q in plain]
+    rates = ("posterior", "sides")
+    checks += [{"question": q, "words": failing.get(q, ""), "hits": 0 if q in failing else 9, "of": 9} for q in rates]
+    steps = [{"name": name, "exit": code} for name, code in zip(("calibrate", "posterior"), codes, strict=True)]
+    assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
 
 
 @pytest.fixture(scope="module")
