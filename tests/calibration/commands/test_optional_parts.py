@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,6 @@ from cipark_sd.cli import cli
 from cipark_sd.optional import LOG, PARTS, attempt, left_out, recorded
 from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
-from cipark_sd.plotting.files import ON_PAGE
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
@@ -129,9 +129,10 @@ def full(*_: Any, **__: Any) -> None:
 def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the command, as for every other file that cannot be written."""
     monkeypatch.setattr("cipark_sd.plotting.files.write_bytes", full)
-    with recorded(tmp_path), output.drawn([Drawing("f", Figure, ())], tmp_path, 1, ON_PAGE) as figures:
+    drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure, ())], tables=lambda _: {})
+    with recorded(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
-            figures()
+            output.write([drawn], None, tmp_path, output.Heading("a", ""))
         assert not (tmp_path / LOG).exists()
 
 
