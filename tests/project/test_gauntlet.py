@@ -341,6 +341,8 @@ def test_rates_are_pooled_over_the_data_sets_of_a_case_and_other_checks_are_not(
         ({"exits": "", "converged": "", "posterior": "no draws"}, (0, 1), True),
         ({"exits": "", "informs": "", "sides": "a above (not found)"}, (1, 0), True),
         ({"exits": "", "informs": "", "sides": "a above (open)"}, (1, 0), False),
+        ({"exits": "", "informs": "", "intervals": "no interval"}, (1, 0), True),
+        ({"exits": "", "informs": "", "intervals": "a 1 to 2, truth 3"}, (1, 0), False),
         ({"exits": "", "informs": "", "sides": "a above (not found)"}, (0, 1), False),
         ({"exits": "", "inside": ""}, (1, 1), False),
         ({"exits": ""}, (0, 1), True),
@@ -354,7 +356,7 @@ def test_a_case_that_says_rightly_what_it_lacks_is_counted(
 ) -> None:
     plain = ("exits", "converged", "inside", "informs")
     checks = [{"question": q, "passed": q not in failing, "words": "", "hits": 0, "of": 0} for q in plain]
-    rates = ("posterior", "sides")
+    rates = ("posterior", "sides", "intervals")
     checks += [{"question": q, "words": failing.get(q, ""), "hits": 0 if q in failing else 9, "of": 9} for q in rates]
     steps = [{"name": name, "exit": code} for name, code in zip(("calibrate", "posterior"), codes, strict=True)]
     assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
