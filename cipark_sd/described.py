@@ -3,13 +3,13 @@
 Both take longer to load than most runs take to be made.
 """
 
-import csv
 import importlib.metadata
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.files import remove_abandoned, whole, write_bytes, write_text
+from cipark_sd.files import csv_text_of, remove_abandoned, write_bytes, write_text
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 from cipark_sd.netcdf import Described, file_bytes
@@ -163,12 +163,10 @@ def _netcdf(run: Content) -> memoryview:
 def _write_table(run: Content, path: Path) -> None:
     """The rows that pandas writes of the same columns."""
     columns = {"time": run.coords["time"][1]} | dict(_columns(run))
-    with whole(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-        # a missing value is an empty cell
-        writer.writerows([value if value == value else "" for value in row] for row in rows)
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    # a missing value is an empty cell
+    cells = ([value if value == value else "" for value in row] for row in rows)
+    write_text(path, csv_text_of(chain([list(columns)], cells)))
 
 
 def _columns(run: Content) -> Iterator[tuple[str, NDArray[Any]]]:

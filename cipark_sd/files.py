@@ -186,8 +186,8 @@ def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None
     return text.getvalue()
 
 
-def csv_text_of(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of texts as CSV."""
+def csv_text_of(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of texts and numbers as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
