@@ -23,8 +23,8 @@ from calibration.sampling.densities import Densities, log_density
 from calibration.sampling.weighted import drawn_apart, weighted_convergence
 from cipark_sd.arrays import Array
 
-#: Chains that stay in a mode and draws of each chain at least, the share of draws in it, and draws of the proposal that
-#: the bridge of a mode crosses to.
+#: Chains that stay in a mode, draws of each chain and draws in a mode at least, the share of draws in it, and draws of
+#: the proposal that the bridge of a mode crosses to.
 LEAST, LEAST_DRAWS, LEAST_SHARE, PROPOSED = 2, 50, 0.01, 16_000
 #: How low draws lie in a valley, as a share of the lesser hill; what share of its draws a chain that stays has on one
 #: side; the share of the variance of the sides that chains explain from which on they seldom cross, and of that on a
@@ -170,7 +170,8 @@ def _deepest(values: Array) -> tuple[float, float]:
     place = int(lowest[len(lowest) // 2])
     at = float((edges[place] + edges[place + 1]) / 2)
     fewest = min((values > at).sum(), (values <= at).sum())
-    return (float(depth[place]), at) if fewest > LEAST_SHARE * len(values) else (1.0, at)
+    # of fewer draws neither convergence nor evidence can be told
+    return (float(depth[place]), at) if fewest > max(LEAST_SHARE * len(values), LEAST_DRAWS) else (1.0, at)
 
 
 def weighed(

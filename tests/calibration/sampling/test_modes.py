@@ -144,3 +144,13 @@ def test_three_modes_are_told_apart() -> None:
     regions = boxes(drawn)
     assert len(regions) == 3
     assert sorted(int(region.holds(drawn).sum()) for region in regions) == [2000] * 3
+
+
+def test_a_handful_of_draws_is_no_mode_of_its_own() -> None:
+    """Two modes in the first coordinate; a draw of two chains each of the one lies by the other, apart in the second."""
+    rng = np.random.default_rng(1)
+    scores = rng.normal(size=(6, 60, 2))
+    scores[:3, :, 0] -= 20
+    scores[:2, 0] = np.array([0.0, 20.0]) + rng.normal(size=(2, 2))
+    assert len(boxes(scores)) == 2
+    assert not settled(scores, scores, ("a", "b"), CONVERGED)
