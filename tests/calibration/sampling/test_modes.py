@@ -147,7 +147,7 @@ def test_three_modes_are_told_apart() -> None:
 
 
 def test_a_handful_of_draws_is_no_mode_of_its_own() -> None:
-    """Two modes in the first coordinate; a draw of two chains each of the one lies by the other, apart in the second."""
+    """Two modes in the first coordinate; a draw each of two chains of one is by the other, and far in the second."""
     rng = np.random.default_rng(1)
     scores = rng.normal(size=(6, 60, 2))
     scores[:3, :, 0] -= 20
