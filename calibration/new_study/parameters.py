@@ -30,6 +30,9 @@ from cipark_sd.sensitivities.factors import constant_values
 SIGMA = 1.5
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
+#: Value from which on a number without a unit may be a multiplier above 1, unless an equation or its name makes it a
+#: fraction: a file's numbers are often wrong by three times.
+MULTIPLIER = 1 / 3
 _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
 #: Words for numbers without a unit that may well be above 1.
 _UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
@@ -156,9 +159,10 @@ class Guess:
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
         """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.
 
-        A fraction lies between 0 and 1: by its range in the file, since the model takes it from 1, or as a number
-        below 1 without a unit that is no exponent and has no name of what may be above 1. A number that is negative,
-        or may be by its range, is normal with a standard deviation in proportion to it. Any other is positive.
+        A fraction lies between 0 and 1: by its range in the file, since the model takes it from 1, by its name, or as a
+        number below :data:`MULTIPLIER` without a unit that is no exponent and has no name of what may be above 1. A
+        number that is negative, or may be by its range, is normal with a standard deviation in proportion to it. Any
+        other is positive.
         """
         if value < 0 or -math.inf < limits[0] < 0:
             return Normal(value, self.sigma * abs(value))
@@ -167,7 +171,8 @@ class Guess:
         named = set(words(name.replace("_", " ")))
         bare = is_dimensionless(units) or units.strip().casefold() in _SHARES
         unbounded = name in self._exponents or bool(_UNBOUNDED & named) or 1 < limits[1] < math.inf
-        fraction = name in self._complements or bool(_SHARES & named) or (bool(units.strip()) and not unbounded)
+        small = bool(units.strip()) and value < MULTIPLIER and not unbounded
+        fraction = name in self._complements or bool(_SHARES & named) or small
         if 0 < value < 1 and bare and fraction:
             return LogitNormal(value, self.sigma)
         return LogNormal(value, self.sigma)
