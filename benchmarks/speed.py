@@ -209,13 +209,19 @@ COMMANDS: tuple[tuple[str, str, str, str], ...] = (
 
 
 def commands(tools: Tools) -> list[Row]:
-    """Processor seconds and peak memory of whole commands, the second call of each: kernels are on disk then."""
+    """Processor seconds and peak memory of whole commands, the second call of each: kernels are on disk then.
+
+    In a folder of its own, or it would go on with what the first has kept.
+    """
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for line, measure, goal, memory in COMMANDS if tools.repeats > 1 else COMMANDS[:2]:
-            words = [word.replace("OUT", folder).replace("WORLD3", str(CASES["world3"].path)) for word in line.split()]
-            spent(words)
-            cpu, peak = spent(words)
+            first, second = (
+                line.replace("OUT/", out).replace("WORLD3", str(CASES["world3"].path)).split()
+                for out in (f"{folder}/first-", f"{folder}/second-")
+            )
+            spent(first)
+            cpu, peak = spent(second)
             rows.append(Row(measure, cpu, goal))
             if memory:
                 rows.append(Row(f"peak memory of `{line.split()[0]}`, MB", peak, memory))
