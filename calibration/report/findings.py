@@ -21,7 +21,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.threshold import Threshold
-from calibration.fit.verification import UNSAMPLED, UNUSABLE, Replication
+from calibration.fit.verification import UNUSABLE, Replication
 from calibration.fit.walk import SPENT
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
@@ -226,7 +226,7 @@ class Findings:
         """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
         fit, posterior = self.fit, self.fit.posterior
         drawn = posterior is None or (posterior.converged and not posterior.interrupted)
-        stepped = not fit.step_shift > UNUSABLE and fit.unsampled != UNSAMPLED
+        stepped = not fit.step_shift > UNUSABLE
         whole = stepped and drawn and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 
