@@ -11,10 +11,11 @@ from itertools import combinations
 import numpy as np
 
 from calibration.fit.box_search import curvature
+from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum
-from calibration.fit.threshold import Threshold, threshold
 from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Breakdown, Count, Share
+from calibration.study.parameters import ParameterSpace
 from calibration.study.priors import to_scale
 from cipark_sd.arrays import Array
 
@@ -101,45 +102,6 @@ def identifiability(optimum: Optimum) -> Identifiability:
     )
 
 
-def interval_rule(optimum: Optimum, level: float) -> Threshold:
-    """How far the profile of a parameter of the model may rise: F has n less the directions that the data see."""
-    rule = threshold(optimum.goal, level)
-    return replace(rule, dof=rule.n - _rank(optimum)) if rule.n else rule
-
-
-def _rank(optimum: Optimum) -> int:
-    """Directions of the free parameters of the model in which the fitted numbers move; each step function counts."""
-    goal, density = optimum.goal, optimum.goal.density
-    free = [
-        column
-        for column, i in enumerate(goal.free)
-        if density.space.parameters[i].target == "model" and density.space.names[i] not in optimum.stepwise
-    ]
-    n_steps, m = len(optimum.stepwise), len(free)
-    if not m:
-        return n_steps
-    point, steps = goal.box(optimum.theta), np.full(m, 1e-4)
-    for _ in range(3):
-        moves = np.zeros((m, len(point)))
-        moves[np.arange(m), free] = steps
-        centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * moves, 1 - 2 * moves)
-        theta = goal.theta(np.vstack([centre + k * moves for k in (-2, -1, 1, 2)]))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = standardised(density, optimum.theta, density.by_term(theta)).reshape(4, m, -1)
-        columns = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * steps[:, None])
-        norms = np.linalg.norm(columns, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            steps = np.where(np.isfinite(norms), np.clip(5e-3 / norms, 1e-10, 1e-4), steps / 100)
-    if not np.isfinite(columns).all():
-        return n_steps + m
-    directions_seen = columns[norms > 0] / norms[norms > 0][:, None]
-    return n_steps + (
-        int(np.linalg.matrix_rank(directions_seen, tol=SAME * np.linalg.norm(directions_seen, 2)))
-        if len(directions_seen)
-        else 0
-    )
-
-
 def _moved(point: Array, position: int, by: float) -> Array:
     moved = point.copy()
     moved[position] = np.clip(moved[position] + by, 0.0, 1.0)
@@ -154,13 +116,35 @@ def prior_sd(optimum: Optimum, position: int, place: int) -> float:
     return float((high - low) / 2 / (end - start))
 
 
+def prior_information(goal: Objective, point: Array) -> Array:
+    """Minus the second derivative of each parameter's log prior on its scale ``(n_free,)``."""
+    step = 1e-3
+    centre = np.clip(point, step, 1 - step)
+    low, middle, high = (
+        _each_prior(goal.space, goal.space.from_box((centre + side * step)[None, :])[0]) for side in (-1, 0, 1)
+    )
+    return np.asarray((2 * middle - low - high) / step**2)
+
+
+def _each_prior(space: ParameterSpace, values: Array) -> Array:
+    return np.array(
+        [float(ParameterSpace((p,)).log_prior_scaled(np.array([[v]]))[0]) for p, v in zip(space, values, strict=True)]
+    )
+
+
 def collinearity_index(normalised: Array) -> float:
     least = np.linalg.svd(normalised, compute_uv=False)[-1] if normalised.shape[0] >= normalised.shape[1] else 0.0
     return float(1 / least) if least > 1e-12 else float("inf")
 
 
 def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array:
-    """Expected observations over the standard deviation of their noise at ``theta : (k,)``, ``(n, n_rows)``.
+    """Expected observations over the standard deviation of their noise at ``theta : (k,)``, ``(n, n_rows)``."""
+    rows = standardised_rows(density, theta, values)
+    return np.stack([row for block in rows.values() for row in block], axis=-1)
+
+
+def standardised_rows(density: Posterior, theta: Array, values: list[Array]) -> dict[int, list[Array]]:
+    """The same by the position of their term.
 
     Autocorrelated ones less what those before them say, so that the rows are independent.
     """
@@ -197,7 +181,7 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
             mean, variance = alone.conditional(scores, np.repeat(density.phi(series, theta), len(scores)))
             for i, column in zip(fitted, ((scores - mean) / np.sqrt(variance)).T, strict=True):
                 rows[i] = [column]
-    return np.stack([row for block in rows.values() for row in block], axis=-1)
+    return rows
 
 
 def identifiability_words(identified: Identifiability) -> list[str]:

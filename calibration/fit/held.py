@@ -22,7 +22,8 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.fit.diagnostics import COLLINEAR, ONE_SD, collinearity_index, interval_rule, standardised
+from calibration.fit.diagnostics import COLLINEAR, ONE_SD, collinearity_index, standardised
+from calibration.fit.interval_rules import IntervalRules, interval_rules
 from calibration.fit.optimise import Optimum
 from calibration.fit.quantile_residuals import FAMILY_LEVEL
 from calibration.fit.shares import Shares
@@ -180,25 +181,24 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
         slopes = (expected[:n] - expected[n:]) / distance[:, None]
         logs = density.log_likelihood(theta)
         scores = (logs[:n] - logs[n:]) / distance
-    constants = []
+    constants, rules = [], interval_rules(optimum, 0.95)
     for (constant, source, value), slope, score in zip(sources, slopes, scores, strict=True):
         if np.isfinite(slope).all() and np.isfinite(score) and float(np.linalg.norm(slope)) >= INFLUENTIAL:
-            constants.append(_held(constant.name, value, source, slope, float(score), information, optimum))
+            constants.append(_held(constant.name, value, source, slope, float(score), information, rules))
     return HeldConstants(tuple(constants))
 
 
 def _held(
-    name: str, value: float, source: Source, slope: Array, score: float, information: Shares, optimum: Optimum
+    name: str, value: float, source: Source, slope: Array, score: float, information: Shares, rules: IntervalRules
 ) -> Held:
     across = information.sensitivities.T @ slope
     alone = float(slope @ slope)
     follow = information.covariance @ across
     left = alone - float(across @ follow)
     errors = np.sqrt(np.maximum(np.diag(information.covariance), 0.0))
-    rule = interval_rule(optimum, 0.95)
-    scale = math.sqrt(rule.n / rule.dof) if rule.n and rule.dof > 0 else 1.0
+    widened = errors * np.sqrt([rules.of(fitted).inflation for fitted in information.names])
     with np.errstate(invalid="ignore", divide="ignore"):
-        moved = np.where(errors > 0, np.abs(follow) / (errors * scale), 0.0)
+        moved = np.where(errors > 0, np.abs(follow) / widened, 0.0)
     norms = np.linalg.norm(information.sensitivities, axis=0)
     pairs = [
         collinearity_index(np.stack([slope / math.sqrt(alone), column / norm], axis=1)) if norm > 0 else 1.0
@@ -206,6 +206,8 @@ def _held(
     ]
     tested = left > TESTABLE * alone
     z = score / math.sqrt(left) if tested else math.nan
+    own = np.concatenate([slope - information.sensitivities @ follow, np.sqrt(information.priors) * follow])
+    rule = rules.of_rows(own)
     p = _probability(z, rule.n, rule.dof) if tested else math.nan
     return Held(
         name,

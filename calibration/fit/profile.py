@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.diagnostics import interval_rule
 from calibration.fit.downhill import settling
 from calibration.fit.in_step import Search, gather, run
+from calibration.fit.interval_rules import IntervalRules, interval_rules
 from calibration.fit.objective import InRange
 from calibration.fit.optimise import Optimum
 from calibration.fit.threshold import Threshold
@@ -70,13 +70,15 @@ class BetterFit(Exception):
         self.theta = theta
 
 
-def profile(optimum: Optimum, name: str, *, level: float, rule: Threshold | None = None, stop: bool = False) -> Profile:
+def profile(
+    optimum: Optimum, name: str, *, level: float, rules: IntervalRules | None = None, stop: bool = False
+) -> Profile:
     """The profile of one free parameter; arguments as of :func:`profiles_of`."""
-    return profiles_of(optimum, [name], level=level, rule=rule, stop=stop)[0]
+    return profiles_of(optimum, [name], level=level, rules=rules, stop=stop)[0]
 
 
 def profiles_of(
-    optimum: Optimum, names: Sequence[str], *, level: float, rule: Threshold | None = None, stop: bool = False
+    optimum: Optimum, names: Sequence[str], *, level: float, rules: IntervalRules | None = None, stop: bool = False
 ) -> list[Profile]:
     """Profiles of free parameters, walked in step to both sides from the optimum and from others as good.
 
@@ -84,30 +86,27 @@ def profiles_of(
     ----------
     level : float
         Of the intervals, between 0 and 1.
-    rule : Threshold, optional
-        That of the optimum for a parameter of the model, where it is known.
+    rules : IntervalRules, optional
+        Those of the optimum, where they are known.
     stop : bool
         Whether to end at the first place that fits better than the optimum, which then is all that is returned: one
         profile with ``better``.
     """
-    walks = [_walked(optimum, name, level, rule, stop) for name in names]
+    rules = interval_rules(optimum, level) if rules is None else rules
+    walks = [_walked(optimum, name, rules.of(name), stop) for name in names]
     try:
         return run(gather(walks), optimum.goal.density)
     except BetterFit as fault:
         return [fault.profile]
 
 
-def _walked(optimum: Optimum, name: str, level: float, rule: Threshold | None, stop: bool) -> Search[Profile]:
+def _walked(optimum: Optimum, name: str, rule: Threshold, stop: bool) -> Search[Profile]:
     """The search of one profile."""
     goal = optimum.goal
     position = goal.density.space.names.index(name)
     parameter, value = goal.density.space.parameters[position], float(optimum.theta[position])
     if name in optimum.stepwise:
-        return Profile(name, np.array([value]), np.zeros(1), value, Threshold(level), refused(value))
-    if parameter.target == "model":
-        rule = interval_rule(optimum, level) if rule is None else rule
-    else:
-        rule = Threshold(level)
+        return Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value))
     held = InRange(parameter, position)
     starts = (optimum.theta, *optimum.alternatives)
     try:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.diagnostics import interval_rule
+from calibration.fit.interval_rules import IntervalRules, interval_rules, rules_at
 from calibration.fit.objective import Quantity
 from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profiles_of
 from calibration.fit.shared_goal import SharedGoal
-from calibration.fit.threshold import Threshold
 from calibration.likelihood.predicted import reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.predictions import Prediction
@@ -49,7 +48,7 @@ class ProfilesOf:
     stepwise: tuple[str, ...]
     alternatives: tuple[Array, ...]
     names: tuple[str, ...]
-    rule: Threshold
+    rules: IntervalRules
     stop: bool
 
     def __call__(self) -> Profiles:
@@ -57,7 +56,7 @@ class ProfilesOf:
         # of all that was searched a profile asks for the ends alone
         start = (self.theta, self.log_density, math.nan, (), False)
         optimum = Optimum(*start, self.shared.goal, self.stepwise, self.alternatives)
-        made = profiles_of(optimum, self.names, level=self.rule.level, rule=self.rule, stop=self.stop)
+        made = profiles_of(optimum, self.names, level=self.rules.level, rules=self.rules, stop=self.stop)
         return Profiles(tuple(made))
 
 
@@ -81,12 +80,12 @@ def profiles(
         bars.show("profiles", min(n_done * TOGETHER, len(names)), len(names))
 
     for turn in range(MOST_TURNS + 1):
-        rule = interval_rule(optimum, problem.method.level)
-        optimum = replace(optimum, alternatives=optimum.as_good(rule.rise))
+        rules = interval_rules(optimum, problem.method.level)
+        optimum = replace(optimum, alternatives=optimum.as_good(max(rules.of(name).rise for name in names)))
         start, stop = (optimum.theta, optimum.log_density, optimum.stepwise, optimum.alternatives), turn < MOST_TURNS
         kind = f"profiles {turn}" if turn else "profiles"
         tasks = [
-            RecordTask(ProfilesOf(shared, *start, group, rule, stop), kind, (group, rule.level, stop))
+            RecordTask(ProfilesOf(shared, *start, group, rules, stop), kind, (group, rules.level, stop))
             for group in groups
         ]
         reached, interrupted = records(Profiles, tasks, checkpoints, pool, tell)
@@ -107,7 +106,7 @@ class PredictionOf:
     shared: SharedGoal
     theta: Array
     prediction: Prediction
-    rule: Threshold
+    rules: IntervalRules
     held: tuple[str, ...]
     best: Array
     alternatives: tuple[Array, ...]
@@ -117,12 +116,13 @@ class PredictionOf:
         goal = self.shared.goal
         problem, name = goal.density.problem, self.prediction.name
         value = reported(problem, self.prediction, goal.density.runner.engine)
+        _, gradient = goal.of_quantity(value, goal.box(self.theta))
         made = prediction_profile(
             goal,
             self.theta,
             name,
             value,
-            rule=self.rule,
+            rule=self.rules.of_gradient(gradient[[goal.space.names.index(name) for name in self.rules.names]]),
             held=self.held,
             best=self.best,
             alternatives=self.alternatives,
@@ -135,11 +135,12 @@ def predictions(
 ) -> tuple[list[PredictionProfile], Optimum]:
     """Profiles of all reported predictions; when the user stops, those that are done."""
     problem = optimum.goal.density.problem
-    rule, n = interval_rule(optimum, problem.method.level), len(problem.predictions)
+    n = len(problem.predictions)
     if not n or problem.pools:
         return [], optimum
     goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, n)
+    rules = rules_at(goal, optimum.theta, optimum.stepwise, problem.method.level)
     best, alternatives = optimum.theta, optimum.alternatives
     if len(goal.free) > len(optimum.goal.free):
         rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS)
@@ -151,13 +152,13 @@ def predictions(
         if joint.interrupted:
             # a profile from half a search would be kept as if it were whole
             return [], replace(optimum, interrupted=True)
-        best, alternatives = joint.theta, joint.as_good(rule.rise)
+        best, alternatives = joint.theta, joint.as_good(max(rules.of(name).rise for name in goal.space.names))
     shared = SharedGoal.of(goal)
     tasks = [
         RecordTask(
-            PredictionOf(shared, optimum.theta, prediction, rule, optimum.stepwise, best, alternatives),
+            PredictionOf(shared, optimum.theta, prediction, rules, optimum.stepwise, best, alternatives),
             "prediction",
-            (prediction, rule.level),
+            (prediction, rules.level),
         )
         for prediction in problem.predictions
     ]

@@ -9,9 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from calibration.fit.diagnostics import Identifiability, prior_sd
+from calibration.fit.diagnostics import Identifiability, prior_information, prior_sd
 from calibration.fit.optimise import Optimum
-from calibration.fit.standard_errors import prior_information
 from cipark_sd.arrays import Array
 
 #: Eigenvalue of an information matrix, relative to its largest, below which the data see nothing in a direction.

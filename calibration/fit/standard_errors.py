@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import FLAT, curvature
-from calibration.fit.diagnostics import interval_rule, standardised
+from calibration.fit.diagnostics import prior_information, standardised
+from calibration.fit.interval_rules import interval_rules
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
 from calibration.study.observations import Count
-from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
@@ -98,11 +98,8 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
         variances = (vectors**2 / np.where(known, values, 1.0)).sum(axis=1) / scale**2
         undetermined = (vectors[:, ~known] ** 2).sum(axis=1) > SINGULAR
         errors[informed] = np.where(undetermined, np.inf, np.sqrt(variances))
-    rule = interval_rule(optimum, 0.95)
-    if rule.n:
-        model = np.array([parameter.target == "model" for parameter in goal.space])
-        errors[model] *= math.sqrt(rule.n / rule.dof) if rule.dof > 0 else math.inf
-    return errors
+    rules = interval_rules(optimum, 0.95)
+    return np.asarray(errors * np.sqrt([rules.of(name).inflation for name in goal.space.names]))
 
 
 def _information(goal: Objective, theta: Array) -> Array:
@@ -166,22 +163,6 @@ def _slopes(goal: Objective, theta: Array, point: Array, model: NDArray[np.intp]
     rows = standardised(goal.density, theta, goal.density.by_term(goal.theta(np.vstack([ahead, behind]))))
     widths = (ahead - behind)[np.arange(len(model)), model]
     return np.asarray((rows[: len(model)] - rows[len(model) :]).T / widths)
-
-
-def prior_information(goal: Objective, point: Array) -> Array:
-    """Minus the second derivative of each parameter's log prior on its scale ``(n_free,)``."""
-    step = 1e-3
-    centre = np.clip(point, step, 1 - step)
-    low, middle, high = (
-        _each_prior(goal.space, goal.space.from_box((centre + side * step)[None, :])[0]) for side in (-1, 0, 1)
-    )
-    return np.asarray((2 * middle - low - high) / step**2)
-
-
-def _each_prior(space: ParameterSpace, values: Array) -> Array:
-    return np.array(
-        [float(ParameterSpace((p,)).log_prior_scaled(np.array([[v]]))[0]) for p, v in zip(space, values, strict=True)]
-    )
 
 
 def _widths(goal: Objective, point: Array) -> Array:

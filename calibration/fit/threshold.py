@@ -10,10 +10,8 @@ approximation there, which ``benchmarks/new_study_coverage.py`` measures.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from calibration.fit.objective import Objective
-from calibration.study.observations import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,8 @@ class Threshold:
     n : float
         Numbers from which the noise is estimated, a weighted one counted by its weight; 0 for chi-square.
     dof : float
-        These less the directions in which the fitted parameters of the model move the data; 0 for chi-square.
+        These less the directions in which the fitted parameters of the model move the data; 0 for chi-square. Of
+        several spreads both are what one spread would have (:mod:`calibration.fit.interval_rules`).
     """
 
     level: float
@@ -46,6 +45,13 @@ class Threshold:
         return float(self.n / 2 * math.log1p(stats.f.ppf(self.level, 1, self.dof) / self.dof))
 
     @property
+    def inflation(self) -> float:
+        """How many times the variance of an estimate is larger than the estimated spreads say."""
+        if not self.n:
+            return 1.0
+        return self.n / self.dof if self.dof > 0 else math.inf
+
+    @property
     def words(self) -> str:
         """The rule, and the fall of the log density that it allows."""
         if not self.n:
@@ -58,17 +64,13 @@ class Threshold:
         )
 
 
-def threshold(goal: Objective, level: float) -> Threshold:
-    """By F where the spread of all fitted numbers is among the fitted parameters, else by chi-square.
-
-    With several spreads n counts all their numbers, which is an approximation. Each parameter of the model counts as a
-    direction (:func:`calibration.fit.diagnostics.interval_rule` counts those that the data tell apart).
-    """
-    space, n = goal.density.space, 0.0
-    fitted = {space.names[i] for i in goal.free}
-    for term in goal.density.problem.fitted_terms:
-        estimated = isinstance(term, Count) and term.noise.spread in fitted
-        if not estimated:
-            return Threshold(level)
-        n += term.weight
-    return Threshold(level, n, n - sum(space.parameters[i].target == "model" for i in goal.free))
+def threshold_words(rules: Sequence[Threshold]) -> str:
+    """The rule of several profiles, and the falls of the log density that it allows."""
+    rises = [rule.rise for rule in rules]
+    low, high = min(rules, key=lambda rule: rule.rise), max(rules, key=lambda rule: rule.rise)
+    if f"{low.rise:.4g}" == f"{high.rise:.4g}":
+        return low.words
+    return (
+        f"falls of the log density by {min(rises):.3g} to {max(rises):.3g}, more than the {Threshold(low.level).rise:.4g} "
+        "of chi-square(1), since the spread of each series is estimated from few numbers, to which parameters are fitted"
+    )

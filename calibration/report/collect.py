@@ -10,7 +10,7 @@ from calibration.assess.drawn_predictions import drawn_predictions, thinned
 from calibration.assess.posterior_predictive import predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
-from calibration.fit.diagnostics import identifiability, interval_rule
+from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
@@ -139,7 +139,6 @@ def _best_fit(optimum: Optimum) -> BestFit:
         optimum.interrupted,
         optimum.stepwise,
         optimum.at_bound,
-        interval_rule(optimum, optimum.goal.density.problem.method.level),
         optimum.moved,
     )
 

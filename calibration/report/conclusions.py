@@ -15,6 +15,7 @@ from calibration.fit.held import Held
 from calibration.fit.prediction_profile import PredictionProfile, prediction_words
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.shares import DECIDES
+from calibration.fit.threshold import threshold_words
 from calibration.report.findings import Fit
 from calibration.study.placeholders import placeholder_words
 from calibration.study.questions import Cause
@@ -105,13 +106,20 @@ def bounded_words(fit: Fit) -> str:
     return f"Of {len(sides)} fitted parameters, the profile is bounded for {parts}."
 
 
+def rule_words(fit: Fit) -> str:
+    """How far the profiles of the parameters of the model may rise; empty without any."""
+    model = {parameter.name for parameter in fit.study.space if parameter.target == "model"}
+    rules = [profile.threshold for profile in fit.profiles if profile.name in model]
+    return threshold_words(rules or [profile.threshold for profile in fit.profiles])
+
+
 def estimate_words(fit: Fit) -> list[str]:
     """What answers lean on, how intervals end, how far residuals spread, which parameters have no standard error."""
     sentences = []
     if fit.study.method.estimate == "map":
         sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
-        sentences.append(f"Profile intervals are of level {percent(fit.level)}: {fit.optimum.rule.words}.")
+        sentences.append(f"Profile intervals are of level {percent(fit.level)}: {rule_words(fit)}.")
     for spread in fit.errors.residuals:
         sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
         n = with_unit(str(spread.n), "number")

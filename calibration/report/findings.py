@@ -20,7 +20,6 @@ from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
-from calibration.fit.threshold import Threshold
 from calibration.fit.verification import UNUSABLE, Replication
 from calibration.fit.walk import SPENT
 from calibration.report.study_facts import StudyFacts
@@ -45,15 +44,12 @@ class BestFit(Reached):
     ----------
     stepwise, at_bound : tuple of str
         Free parameters of which the likelihood is a step function, and those at an end of their range.
-    rule : Threshold
-        How far a profile may rise.
     moved : int
         How often a profile found a better fit, to which the estimate then went.
     """
 
     stepwise: tuple[str, ...]
     at_bound: tuple[str, ...]
-    rule: Threshold
     moved: int = 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from calibration.fit.conditions import conditions_record
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Verdict
-from calibration.report.conclusions import prediction_given
+from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
 from calibration.report.sections.answer import first_screen
@@ -83,7 +83,7 @@ def record(findings: Findings) -> dict[str, object]:
         "log_density": _finite(optimum.log_density),
         "parameters": dict(zip(study.space.names, optimum.theta.tolist(), strict=True)),
         "level": fit.level,
-        "interval_rule": optimum.rule.words,
+        "interval_rule": rule_words(fit) if fit.profiles else "",
         "standard_errors": fit.errors.values,
         "no_standard_error": fit.errors.why_not,
         "residuals": [

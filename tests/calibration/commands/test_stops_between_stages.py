@@ -17,7 +17,7 @@ from cipark_sd.console import Bars
 
 #: What stages call as they begin, go on and end.
 CALLED = (
-    *((Bars, "show"), (Optimum, "as_good"), (profiling, "interval_rule"), (profiling, "records")),
+    *((Bars, "show"), (Optimum, "as_good"), (profiling, "interval_rules"), (profiling, "records")),
     *((pipeline, name) for name in ("optimise", "_sampled", "_replication", "failed_draws")),
 )
 PREDICTION = '[[prediction]]\nname = "at the end"\nvariable = "left"\nat = "12"\n'

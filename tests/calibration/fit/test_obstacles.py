@@ -10,8 +10,8 @@ import pytest
 from regression_problems import BOXBOD, Range, fitted, study
 
 from calibration.fit.box_search import Minimum
-from calibration.fit.diagnostics import interval_rule
 from calibration.fit.in_step import run
+from calibration.fit.interval_rules import interval_rules
 from calibration.fit.objective import InRange, Pull
 from calibration.fit.obstacles import _harmless, obstacles, on_bounds, worth_beyond
 from calibration.fit.optimise import Optimum, optimise
@@ -93,8 +93,7 @@ def test_an_alias_takes_no_degree_of_freedom_and_closes_nobody_else(tmp_path: Pa
     ranges: dict[str, Range] = {"a": (10.0, 1000.0, "log"), "b": (0.05, 5.0, "log"), "c": (0.2, 5.0, "log")}
     aliased = fitted(study(tmp_path / "a", PRODUCT, ranges, sd=SPREAD), starts=3)
     plain = fitted(study(tmp_path / "b", BOXBOD, {"a": (10.0, 5000.0, "log"), "b": ranges["b"]}, sd=SPREAD), starts=3)
-    assert interval_rule(aliased, 0.95) == interval_rule(plain, 0.95)
-    assert interval_rule(aliased, 0.95).dof == 4
+    assert [interval_rules(optimum, 0.95).of("b").dof for optimum in (aliased, plain)] == pytest.approx([4, 4])
     ours, theirs = profile(aliased, "b", level=0.95), profile(plain, "b", level=0.95)
     assert str(ours.verdict) == str(theirs.verdict) == "bounded by the data"
     assert [ours.lower, ours.upper] == pytest.approx([theirs.lower, theirs.upper], rel=1e-3)
@@ -109,7 +108,8 @@ def test_three_directions_that_the_data_see_are_three(tmp_path: Path) -> None:
     """The same curve with a c that is a power of x."""
     seen = replace(PRODUCT, formula="a * (1 - EXP(-b * x ^ c))", names=("a", "b", "c"))
     ranges: dict[str, Range] = {"a": (100.0, 500.0, "log"), "b": (0.05, 5.0, "log"), "c": (0.2, 5.0, "log")}
-    assert interval_rule(fitted(study(tmp_path, seen, ranges, sd=SPREAD), starts=3), 0.95).dof == 3
+    optimum = fitted(study(tmp_path, seen, ranges, sd=SPREAD), starts=3)
+    assert interval_rules(optimum, 0.95).of("b").dof == pytest.approx(3)
 
 
 def alone(lower: float, upper: float, scale: Any = "identity") -> Any:

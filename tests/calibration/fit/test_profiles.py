@@ -16,6 +16,7 @@ from scipy import stats
 from calibration.fit import walk as walking
 from calibration.fit.box_search import Minimum
 from calibration.fit.in_step import Search
+from calibration.fit.interval_rules import interval_rules, rules_at
 from calibration.fit.objective import objective
 from calibration.fit.obstacles import on_bounds
 from calibration.fit.optimise import local_search
@@ -23,7 +24,7 @@ from calibration.fit.pace import crossing
 from calibration.fit.prediction_profile import prediction_profile
 from calibration.fit.profile import Profile, profile
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, SideState, Verdict
 from calibration.fit.walk import LOWER, PATIENCE, Walk
 from calibration.likelihood.posterior import posterior
@@ -166,13 +167,13 @@ def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
     ranges = wide(RAT42, 10, "log")
     estimated = nearby(study(tmp_path / "a", RAT42, ranges, sd=(0.1, 10.0, "log")), (*RAT42.estimates, 1.1))
     known = nearby(study(tmp_path / "b", RAT42, ranges, sd=1.1), RAT42.estimates)
-    assert threshold(estimated.goal, 0.9) == Threshold(0.9, 9, 6)
-    assert threshold(known.goal, 0.9) == Threshold(0.9)
+    rule = interval_rules(estimated, 0.9).of("a")
+    assert (rule.n, rule.dof) == pytest.approx((9, 6), rel=1e-9)
+    assert interval_rules(known, 0.9).of("a") == Threshold(0.9)
     # the spread's own profile has no residual variance to be compared with
     assert profile(estimated, "spread", level=0.9).threshold == Threshold(0.9)
-    rise = threshold(estimated.goal, 0.9).rise
-    assert threshold(estimated.goal, 0.9).words == (
-        f"a fall of the log density by {rise:.4g}, by F(1, 6), since the spread of the noise is estimated from 9 "
+    assert rule.words == (
+        f"a fall of the log density by {rule.rise:.4g}, by F(1, 6), since the spread of the noise is estimated from 9 "
         "numbers"
     )
     assert threshold(known.goal, 0.9).words == (
@@ -225,7 +226,9 @@ def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: 
     (tmp_path / "seen.csv").write_text("time,value\n1,2\n2,9\n3,4\n4,7\n5,1\n6,8\n")
     (tmp_path / "problem.toml").write_text(COUNTED + noise)
     density = posterior(read_problem(tmp_path), choose("native"))
-    assert threshold(objective(density, estimate="ml"), 0.95) == Threshold(0.95, *rule)
+    goal = objective(density, estimate="ml")
+    made = rules_at(goal, goal.base, (), 0.95).of("Rate")
+    assert (made.n, made.dof) == pytest.approx(rule, rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "p"), [(6, 2), (8, 3), (13, 3), (20, 2), (30, 3)])
@@ -379,7 +382,7 @@ def test_intervals_of_predictions_are_those_of_the_curve_with_the_prediction_as_
         optimum.theta,
         case,
         lambda theta: theta[:, 0] * theta[:, 1] if case == "slope" else theta[:, 1] / theta[:, 2],
-        rule=threshold(optimum.goal, level),
+        rule=interval_rules(optimum, level).of("a"),
     )
     exact = ExactProfile(other, "g", list(wide(other, 1e4, "log").values()), sd=sd if known else None, level=level)
     low, high = exact.side(-1), exact.side(1)

@@ -1,16 +1,13 @@
 """Every sentence of a verdict and of a threshold, beside the numbers that lead to it."""
 
 import math
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from approved import approved
 from scipy import stats
 
-from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import STEPWISE, Part, Side, Verdict, refused
-from calibration.study.observations import Count
 
 STEP = Side("none", 2010.0, STEPWISE)
 BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
@@ -99,29 +96,3 @@ def test_thresholds_are_quantiles_of_chi_square_and_f() -> None:
     approved(none.words)
     assert Threshold(0.9, 2.0, -1.0).rise == math.inf
     assert Threshold(0.9, 6.0, 1.0).rise < math.inf
-
-
-def goal(*terms: tuple[str, float], free: tuple[int, ...] = (0, 1)) -> Any:
-    """A parameter of the model and a spread, fitted as ``free`` says; terms by their spread and weight."""
-    space = SimpleNamespace(
-        names=("rate", "sd"), parameters=(SimpleNamespace(target="model"), SimpleNamespace(target="noise"))
-    )
-    counts = []
-    for spread, weight in terms:
-        count: Any = Count.__new__(Count)
-        object.__setattr__(count, "noise", SimpleNamespace(spread=spread))
-        object.__setattr__(count, "weight", weight)
-        counts.append(count)
-    return SimpleNamespace(
-        free=free, density=SimpleNamespace(space=space, problem=SimpleNamespace(fitted_terms=tuple(counts)))
-    )
-
-
-@pytest.mark.parametrize(("terms", "free", "expected"), [
-    ((("sd", 1.0), ("sd", 0.5)), (0, 1), Threshold(0.95, 1.5, 0.5)),
-    ((("sd", 1.0), ("sd", 1.0)), (1,), Threshold(0.95, 2.0, 2.0)),
-    ((("sd", 1.0), ("sd", 1.0)), (0,), Threshold(0.95)),
-    ((("sd", 1.0), ("known", 1.0)), (0, 1), Threshold(0.95)),
-])  # fmt: skip
-def test_f_is_taken_where_every_fitted_number_has_a_fitted_spread(terms: Any, free: Any, expected: Threshold) -> None:
-    assert threshold(goal(*terms, free=free), 0.95) == expected
