@@ -107,23 +107,23 @@ def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: fl
     fitted = {density.space.names[i] for i in goal.free}
     rows = standardised_rows(density, theta, density.by_term(theta[None, :]))
     spreads, numbers = list[str](), dict[str, float]()
-    for i, columns in rows.items():
+    for i, block in rows.items():
         term = density.problem.terms[i]
         spread = term.noise.spread if isinstance(term, Count) else None
         name = spread if isinstance(spread, str) and spread in fitted else ""
-        spreads += [name] * len(columns)
+        spreads += [name] * len(block)
         if name:
             numbers[name] = numbers.get(name, 0.0) + term.weight
     if not numbers:
         return IntervalRules(level, (), np.zeros((len(spreads), 0)), np.zeros(0), tuple(spreads), {})
-    moving = [
+    free = [
         column
         for column, i in enumerate(goal.free)
         if density.space.parameters[i].target == "model" and density.space.names[i] not in stepwise
     ]
-    slopes = _slopes(goal, theta, moving)
+    slopes = _slopes(goal, theta, free)
     known = np.asarray(np.isfinite(slopes).all(axis=0))
-    columns = np.array(moving, dtype=np.intp)[known]
+    columns = np.array(free, dtype=np.intp)[known]
     positions = goal.free[columns]
     information = prior_information(replace(goal, base=theta), goal.box(theta))[columns]
     counted = goal.with_prior[positions] * goal.prior_weight

@@ -66,11 +66,11 @@ class Threshold:
 
 def threshold_words(rules: Sequence[Threshold]) -> str:
     """The rule of several profiles, and the falls of the log density that it allows."""
-    rises = [rule.rise for rule in rules]
     low, high = min(rules, key=lambda rule: rule.rise), max(rules, key=lambda rule: rule.rise)
     if f"{low.rise:.4g}" == f"{high.rise:.4g}":
         return low.words
+    known = Threshold(low.level).rise
     return (
-        f"falls of the log density by {min(rises):.3g} to {max(rises):.3g}, more than the {Threshold(low.level).rise:.4g} "
-        "of chi-square(1), since the spread of each series is estimated from few numbers, to which parameters are fitted"
+        f"falls of the log density by {low.rise:.3g} to {high.rise:.3g}, more than the {known:.4g} of "
+        "chi-square(1), since the spread of each series is estimated from the few numbers to which the model is fitted"
     )

@@ -8,11 +8,12 @@ import pytest
 from places import ROOT
 from scipy import stats
 
+from calibration.fit.interval_rules import rules_at
 from calibration.fit.objective import Quantity as Predicts
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import profile
-from calibration.fit.threshold import Threshold, threshold
+from calibration.fit.threshold import Threshold
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -100,7 +101,7 @@ def profiled(problem: CalibrationProblem, estimate: str, name: str) -> Predictio
     optimum = best(problem, estimate)
     prediction = next(one for one in problem.predictions if one.name == name)
     predicts = reported(problem, prediction, choose("native"))
-    rule = threshold(optimum.goal, 0.95)
+    rule = rules_at(optimum.goal, optimum.theta, (), 0.95).of(optimum.goal.space.names[0])
     return prediction_profile(all_free(optimum.goal), optimum.theta, name, predicts, rule=rule)
 
 

@@ -176,9 +176,7 @@ def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
         f"a fall of the log density by {rule.rise:.4g}, by F(1, 6), since the spread of the noise is estimated from 9 "
         "numbers"
     )
-    assert threshold(known.goal, 0.9).words == (
-        "a fall of the log density by 1.353, half the quantile of chi-square(1)"
-    )
+    assert Threshold(0.9).words == ("a fall of the log density by 1.353, half the quantile of chi-square(1)")
     assert Threshold(0.9, 3, 0).words == (
         "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
     )
