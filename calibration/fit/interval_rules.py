@@ -130,12 +130,12 @@ def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: fl
     priors = np.maximum(information, 0.0) * counted
     # a parameter without slopes still takes a direction
     taken = len(stepwise) + int((~known).sum())
-    bias = _bias(slopes[:, known], priors, spreads, numbers, taken)
+    bias = bias_of(slopes[:, known], priors, spreads, numbers, taken)
     names = tuple(density.space.names[i] for i in positions)
     return IntervalRules(level, names, slopes[:, known], priors, tuple(spreads), bias)
 
 
-def _bias(
+def bias_of(
     slopes: Array, priors: Array, spreads: list[str], numbers: dict[str, float], taken: int
 ) -> dict[str, tuple[float, float]]:
     """Of each estimated spread its numbers and the true over the estimated variance; ``taken`` directions besides."""
@@ -157,7 +157,7 @@ def _bias(
         for a, s in members.items()
     ])  # fmt: skip
     of_known = np.array([squares[s][:, known].sum() for s in members.values()])
-    left = matrix.sum(axis=1) * (1 - taken / n.sum())
+    left = matrix.sum(axis=1) - taken * n / n.sum()
     if (left <= SAME * n).any():
         return {name: (number, np.inf) for name, number in numbers.items()}
     matrix *= (left / matrix.sum(axis=1))[:, None]
