@@ -42,7 +42,6 @@ def test_a_known_noise_and_a_prior_take_their_share() -> None:
     assert Threshold(0.95).rise < made.rise < rules(slopes[4:], ["spread"] * 4).of("a").rise
     # a parameter that its prior holds takes no number from the noise
     assert rules(slopes[4:], ["spread"] * 4, np.array([1e12])).bias["spread"] == pytest.approx((4, 1))
-    assert rules(slopes[:4], [""] * 4).of("a") == Threshold(0.95)
 
 
 def test_as_many_parameters_as_numbers_leave_no_interval() -> None:
