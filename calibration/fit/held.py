@@ -206,8 +206,8 @@ def _held(
     ]
     tested = left > TESTABLE * alone
     z = score / math.sqrt(left) if tested else math.nan
-    own = np.concatenate([slope - information.sensitivities @ follow, np.sqrt(information.priors) * follow])
-    rule = rules.of_rows(own)
+    left_over = np.concatenate([slope - information.sensitivities @ follow, np.sqrt(information.priors) * follow])
+    rule = rules.of_rows(left_over)
     p = _probability(z, rule.n, rule.dof) if tested else math.nan
     return Held(
         name,

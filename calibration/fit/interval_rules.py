@@ -63,8 +63,8 @@ class IntervalRules:
         nuisance = nuisance[scale[nuisance] > 0]
         basis = _basis(rows[:, nuisance] / scale[nuisance])
         left = rows[:, k] - basis @ (basis.T @ rows[:, k])
-        seen = np.linalg.norm(left) > SAME * scale[k]
-        return self.of_rows(left if seen else np.ones(len(rows)))
+        moves = np.linalg.norm(left) > SAME * scale[k]
+        return self.of_rows(left if moves else np.ones(len(rows)))
 
     def of_gradient(self, gradient: Array) -> Threshold:
         """The rule of a prediction's profile, in which all priors count, by its slopes ``(k,)``."""
@@ -146,13 +146,13 @@ def bias_of(
     scale = np.linalg.norm(rows, axis=0)
     basis = _basis(rows[:, scale > 0] / scale[scale > 0])
     squares = (basis @ basis.T)[:n_rows] ** 2
-    own = (basis[:n_rows] ** 2).sum(axis=1)
+    leverage = (basis[:n_rows] ** 2).sum(axis=1)
     members = {name: np.array([spread == name for spread in spreads]) for name in numbers}
     known = np.concatenate([[not spread for spread in spreads], np.ones(len(priors), dtype=bool)])
     n = np.array(list(numbers.values()))
     # a row of weight w is w rows
     matrix = np.array([
-        [squares[s][:, np.flatnonzero(t)].sum() + (numbers[a] - 2 * own[s].sum() if a == b else 0.0)
+        [squares[s][:, np.flatnonzero(t)].sum() + (numbers[a] - 2 * leverage[s].sum() if a == b else 0.0)
          for b, t in members.items()]
         for a, s in members.items()
     ])  # fmt: skip
