@@ -27,6 +27,7 @@ from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
 from calibration.sampling.effort import BESIDE, PER_TERM, Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
+from calibration.study.placeholders import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
 from calibration.study.variants import Variant
@@ -35,7 +36,7 @@ from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.failures import ALLOWED, TooManyFailed
+from cipark_sd.failures import TooManyFailed
 from cipark_sd.optional import attempt
 from cipark_sd.results import load_what_writes
 from cipark_sd.tasks.pool import Pool, Progress
@@ -138,7 +139,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         made = replace(made, step_shift=_step_shift(optimum, settings))
     yield (made := replace(made, replication=_replication(optimum, settings)))
     theta = None if made.draws is None else made.draws.flat
-    allowed = ALLOWED if settings.allow_failed is None else settings.allow_failed
+    allowed = share_that_may_fail(problem.space) if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
         "failed draws", lambda: failed_draws(density, theta, method.seed, allowed), NOT_TRIED, refused=TooManyFailed
     )

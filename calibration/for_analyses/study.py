@@ -27,14 +27,13 @@ from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.observations import Count
-from calibration.study.placeholders import is_placeholder
+from calibration.study.placeholders import share_that_may_fail
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.factors import Factor
@@ -133,8 +132,8 @@ class CalibrationStudy:
 
     @property
     def allowed(self) -> float:
-        """Most of them where a prior is a placeholder: the ranges are nobody's."""
-        return ALLOWED_OF_PLACEHOLDERS if any(map(is_placeholder, self.problem.space)) else ALLOWED
+        """The share of runs that may fail."""
+        return share_that_may_fail(self.problem.space)
 
     @property
     def name(self) -> str:

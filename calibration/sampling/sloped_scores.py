@@ -121,6 +121,7 @@ class SlopedScores:
 
 
 def _root(matrix: Array) -> Array:
-    """The symmetric root of a positive definite matrix."""
+    """The symmetric root of a positive definite matrix; an eigenvalue that rounding makes negative is its least."""
     values, vectors = np.linalg.eigh(matrix)
-    return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
+    least = len(values) * np.finfo(float).eps * values[-1]
+    return np.asarray((vectors * np.sqrt(np.maximum(values, least))) @ vectors.T)

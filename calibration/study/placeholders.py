@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogitNormal, LogNormal, Normal, to_scale
+from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 from cipark_sd.wording import listed, number
 
 PLACEHOLDER = "placeholder"
@@ -31,6 +32,11 @@ class FarOff:
 def is_placeholder(parameter: Parameter) -> bool:
     """Whether its prior only says what stands in the model file."""
     return parameter.target == "model" and parameter.why.startswith(PLACEHOLDER)
+
+
+def share_that_may_fail(parameters: Iterable[Parameter]) -> float:
+    """Of all runs: most of them where a prior is a placeholder, since nobody stated its range."""
+    return ALLOWED_OF_PLACEHOLDERS if any(map(is_placeholder, parameters)) else ALLOWED
 
 
 def far_off(parameters: Iterable[Parameter], theta: Iterable[float]) -> tuple[FarOff, ...]:

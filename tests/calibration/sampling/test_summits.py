@@ -89,6 +89,22 @@ def test_the_scale_of_a_normal_balances_to_its_own(tmp_path: Path) -> None:
     assert factor @ factor.T == pytest.approx(covariance, rel=0.08)
 
 
+def test_a_scale_that_rounding_makes_singular_stays_a_scale(tmp_path: Path) -> None:
+    """One direction 1e9 times as steep as the other, and turned: an eigenvalue of 1 is rounding beside 1e18."""
+    turned = np.array([[0.6, -0.8], [0.8, 0.6]])
+
+    class Cliff(SlopedScores):
+        def __call__(self, points: Array) -> tuple[Array, Array]:
+            steep = points @ turned * [1e9, 1.0] @ turned.T
+            return -0.5 * (points * steep).sum(axis=1), -steep
+
+    drawn = np.random.default_rng(5).standard_normal((200, 2))
+    scores = NormalScores(posterior(small_study(tmp_path), choose("numpy")))
+    for turn in np.linspace(0, 3, 40):
+        along = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        assert np.isfinite(Cliff(scores, np.zeros(2), np.eye(2)).balanced(drawn @ along).factor).all()
+
+
 def test_a_kink_is_as_narrow_as_it_is_steep_and_a_valley_as_wide_as_the_prior() -> None:
     bends = np.array([-4.0, 400.0, -0.01])
 
