@@ -17,8 +17,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.console import Bars
 from cipark_sd.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import latin_hypercube
+from cipark_sd.experiments.draws import Draws, latin_hypercube
 from cipark_sd.failures import ALLOWED
 from cipark_sd.model.model import Model
 from cipark_sd.plugins import STUDIES, load

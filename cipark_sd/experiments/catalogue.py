@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
     ONLY,
     Better,
     Catalogue,
-    Criterion,
-    Design,
     Expected,
     Factor,
     How,
@@ -27,7 +25,6 @@ from cipark_sd.experiments.definition import (
     Lever,
     Outcome,
     Policy,
-    Robustness,
     Structure,
     Uncertainty,
 )
@@ -55,10 +52,6 @@ def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
             yield InvalidValue(
                 "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
             )
-    for lever in catalogue.levers:
-        if lever.cost < 0:
-            expected = "0 or more; what saves money has its free value at the other end"
-            yield InvalidValue("cost", lever.cost, expected, where=f"lever {lever.id!r}")
     for policy in catalogue.policies:
         for expected_of in policy.expected:
             if expected_of.than == policy.id and expected_of.factor == 1:
@@ -84,10 +77,10 @@ HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
-#: Futures, draws and settings of a search.
-MOST = 1_000_000
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
 SERIES = "series"
+#: Tables of earlier versions, whose work the EMA workbench does.
+GONE = ("robustness", "design", "strategy")
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
 _T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever)
@@ -106,6 +99,9 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     """
     path = Path(path)
     text, content = _read(path)
+    if gone := ", ".join(key for key in GONE if key in content):
+        reason = "cipark_sd.experiments.ema gives a model to the EMA workbench, as docs/how-to/policy.md shows"
+        raise UnusableInput(f"there are no tables {gone} any more: {reason}", where=str(path))
     reader = _Reader(model)
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
@@ -168,11 +164,8 @@ class _Reader(DecisionReader):
             rivals=rivals or (Structure(ONLY, "the model as it is"),),
             factors=self.read_all(top, "factor", self.factor),
             variants=self.read_all(top, "variant", self.policy),
-            strategies=self.read_all(top, "strategy", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            robustness=self.table(top, "robustness", self.robustness),
-            design=self.table(top, "design", self.design),
             knockouts=self.table(top, "knockouts", self.knockouts),
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
@@ -225,12 +218,12 @@ class _Reader(DecisionReader):
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
         expected = self.tables(section, "expect", section.name, self.expected)
-        source, cost = section.text("source", ""), section.number("cost", 0.0)
+        source = section.text("source", "")
         if id_ == BASE:
             self.problems.append(
                 InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
             )
-        return Policy(id_, title, scenario, expected, source, cost)
+        return Policy(id_, title, scenario, expected, source)
 
     def expected(self, section: Section) -> Expected:
         outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
@@ -259,53 +252,20 @@ class _Reader(DecisionReader):
 
     def lever(self, section: Section) -> Lever:
         id_, title = section.text("id"), section.text("title", "")
-        names = section.names("names")
+        names = self.some_names(section, "names")
         low, high = self.range(section)
-        base = section.number("base")
-        cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
-        about = section.text("about", "")
-        if not names:
-            section.wrong("names", "a name or a list of names")
+        base, about = section.number("base", low), section.text("about", "")
         for name in names:
             self.constant(name, section.where)
         if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, base, cost, free, source, about)
-
-    def robustness(self, section: Section) -> Robustness:
-        return Robustness(
-            section.text("outcome"),
-            section.number("at"),
-            self.some_names(section, "strategies"),
-            self.tables(section, "criteria", "[robustness] criterion", self.criterion),
-            section.whole("futures", 500, least=20, most=MOST),
-            section.whole("seed", 1),
-        )
+        return Lever(id_, title or id_, names, low, high, about)
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
         names = section.names(key)
         if not names:
             section.wrong(key, "a name or a list of names")
         return names
-
-    def criterion(self, section: Section) -> Criterion:
-        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
-        return Criterion(outcome, at, how, section.number("value"))
-
-    def design(self, section: Section) -> Design:
-        design = Design(
-            section.text("outcome"),
-            section.number("at"),
-            section.number("budget") if "budget" in section else None,
-            section.number("tail", 0.1),
-            section.whole("draws", 64, least=8, most=MOST),
-            section.whole("population", 40, least=8, most=MOST),
-            section.whole("generations", 40, least=1, most=MOST),
-            section.whole("seed", 1),
-        )
-        if not 0 < design.tail < 1:
-            section.wrong("tail", "a share between 0 and 1")
-        return design
 
     def knockouts(self, section: Section) -> Knockouts:
         outcome, near = section.text("outcome"), section.number("near", 0.1)
@@ -335,21 +295,11 @@ class _Reader(DecisionReader):
         for policy in catalogue.policies:
             references += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
             self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")
-        if catalogue.robustness is not None:
-            robust = catalogue.robustness
-            references += [("[robustness]", robust.outcome, robust.at)]
-            references += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
-            known = policies + [strategy.id for strategy in catalogue.strategies]
-            self.known(robust.strategies, known, "strategy", "[robustness]")
         if catalogue.knockouts is not None:
             for group in catalogue.knockouts.groups:
                 where = f"[knockouts] {group.title!r}"
                 references.append((where, catalogue.knockouts.outcome, group.at))
                 self.known(group.policies, [name for name in policies if name != BASE], "policy", where)
-        if catalogue.design is not None:
-            references.append(("[design]", catalogue.design.outcome, catalogue.design.at))
-            if not catalogue.levers:
-                self.problems.append(InvalidValue("[[lever]]", "none", "at least one", where="[design]"))
         for where, outcome, at in references:
             self.known([outcome], outcomes, "outcome", where)
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:

@@ -1,6 +1,6 @@
 """Joint draws of a model's parameters, one set for each structure of the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Uncertainty
 from cipark_sd.scenarios import override_key
 
 
@@ -87,3 +89,21 @@ class Draws:
         if n >= len(self):
             return self
         return self.take(rng.choice(len(self), n, replace=False))
+
+    def widened(self, uncertainties: Sequence[Uncertainty], seed: int) -> "Draws":
+        """The draws with inputs that no data inform drawn beside them, over their ranges."""
+        quantiles = {override_key(uncertainty.name): uncertainty.quantile for uncertainty in uncertainties}
+        beside = latin_hypercube(quantiles, len(self), np.random.default_rng(seed))
+        return replace(self, values={**self.values, **beside})
+
+
+def latin_hypercube(
+    quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
+    from scipy.stats import qmc
+
+    if not quantiles:
+        return {}
+    unit = qmc.LatinHypercube(len(quantiles), rng=rng).random(n)
+    return {name: quantile(column) for column, (name, quantile) in zip(unit.T, quantiles.items(), strict=True)}

@@ -21,7 +21,6 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import Futures, sample_futures
 from cipark_sd.experiments.run import Setup, failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Model
@@ -110,18 +109,6 @@ class Analysis:
         failures = failures_in(self.model, runs)
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What people call all that is drawn, by override key."""
-        names = [parameter.name for parameter in self.study.parameters]
-        names += [uncertainty.name for uncertainty in self.catalogue.uncertainties]
-        return {override_key(name): name for name in names}
-
-    def futures(self, n: int, seed: int) -> Futures:
-        """Samples of structures, draws and what no data inform."""
-        rng = np.random.default_rng(seed)
-        return sample_futures(self.rivals, self.draws, self.catalogue.uncertainties, n, rng)
 
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
         """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""

@@ -7,7 +7,7 @@ from cipark_sd.commands.result import Result
 
 
 @options.renamed("--n", "--runs")
-@command_of(Request, short_help="Compare policies: effects, attribution, robustness.")
+@command_of(Request, short_help="Compare policies: effects, decisions, attribution.")
 def command(request: Request) -> Result:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 

@@ -17,7 +17,6 @@ from cipark_sd.commands.policy.decisions_shown import (
     rows_of,
     title_of,
 )
-from cipark_sd.commands.policy.knockouts import widened
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
@@ -93,11 +92,13 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         decisions = decided(catalogue)
         watched, rules, priced = _watched(decisions)
         run = partial(analysis.run, alternatives(decisions), bars, times=(decisions.at,))
-        draws = {rival: widened(of_rival, catalogue, seed) for rival, of_rival in analysis.draws.items()}
+        draws = {rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.draws.items()}
         runs = run("decisions", draws=draws, outcomes=[*catalogue.outcomes, *watched])
         prior = None
         if not analysis.about.unseen:
-            before = {rival: widened(of_rival, catalogue, seed) for rival, of_rival in analysis.prior.items()}
+            before = {
+                rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.prior.items()
+            }
             prior = run("decisions under the priors", draws=before)
         fitted = {rival: d.effective for rival, d in analysis.draws.items() if d.origin != "borrowed"}
         inputs, options = inputs_of(analysis, draws), [decision.id for decision in decisions.options]
@@ -140,7 +141,7 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         decisions = decided(about.catalogue)
         units = about.units[decisions.outcome]
         events = {decision.id: decision.under for decision in decisions.alternatives}
-        over: Literal["mixture", "futures"] = "mixture" if about.weighted else "futures"
+        over: Literal["mixture", "alike"] = "mixture" if about.weighted else "alike"
         conditions = (f"{len(about.rivals)} structures alike",) if about.several and not about.weighted else ()
         record = partial(about.record, of=over, conditions=conditions, unit=units, kind="median")
         for row in rows_of(result, decisions.outcome):

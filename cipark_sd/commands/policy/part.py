@@ -10,7 +10,7 @@ from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Section
@@ -41,16 +41,11 @@ class PolicyPart(Part[Findings], Generic[R]):
     kind: ClassVar[type]
     needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
-        """The table of the catalogue without which the part is not run, or the package that is not installed."""
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """The table of the catalogue without which the part is not run."""
         attribute, table, expected = self.needs
-        if not getattr(catalogue, attribute):
-            return InvalidValue(table, None, expected, where=f"--part {self.name}")
-        return self.lacks_package(catalogue)
-
-    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
-        """The package that the part needs for what the catalogue asks of it; by default none."""
-        return None
+        there = getattr(catalogue, attribute)
+        return None if there else InvalidValue(table, None, expected, where=f"--part {self.name}")
 
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:

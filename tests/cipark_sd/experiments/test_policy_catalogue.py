@@ -127,11 +127,6 @@ def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 2.5]\nwhole = true\n', "expected whole ends"),
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 3]\nwhole = 1\n', "expected true or false"),
         ('[headline]\noutcome = "profit"\nat = 2030\n', "has no outcome 'profit'"),
-        ('[design]\noutcome = "residents"\nat = 2030\nbudget = 1\n', "[[lever]]"),
-        (
-            '[robustness]\noutcome = "residents"\nat = 2030\nstrategies = ["E9"]\n',
-            "has no strategy 'E9'",
-        ),
     ],
 )
 def test_each_mistake_has_its_message(park, tmp_path, more, message):
@@ -155,7 +150,6 @@ FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
         ),
         (FACTOR.format("a", '"SW CMG" = 0') + FACTOR.format("b", '"SW CMG" = 0'), "factor 'a' and factor 'b'"),
         ('[[factor]]\nid = "a"\ntitle = "x"\n', "settings that differ from 'on'"),
-        (LEVER.format("a", '"Fund Size"') + "cost = -1\n", "0 or more"),
         (
             '[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CMG" = 0 }\n'
             'expect = [{ outcome = "residents", at = 2030, is = "less", than = "E9" }]\n',
@@ -163,7 +157,7 @@ FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
         ),
         ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'much'"),
         ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'SW CNG'"),
-        ('[robustness]\noutcome = "residents"\nat = 2030\nstrategies = []\n', "a name or a list of names"),
+        ('[[lever]]\nid = "a"\nrange = [0, 1]\n', "a name or a list of names"),
         ('[headline]\noutcome = "residents"\nat = 2030\nalso = ["profit"]\n', "has no outcome 'profit'"),
     ],
 )
