@@ -13,7 +13,7 @@ from calibration.for_analyses.study_draws import draws_for, draws_from_file, rea
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.commands.policy.target import Target, draw_source, read_target
-from cipark_sd.commands.sensitivity.draws import _read
+from cipark_sd.commands.sensitivity.draws import read_draws
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Structure
@@ -281,7 +281,7 @@ def test_what_a_file_says_of_its_draws_may_be_wrong(problem, tmp_path):
     with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
         draws_for(problem, [Structure("M0", "")], {"M0": path}, 5, 1)
     with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
-        _read(path)
+        read_draws(path)
 
 
 def test_a_pipe_holds_no_draws(problem, tmp_path):
