@@ -47,10 +47,8 @@ class DrawRequest:
     folder : Path
         Where what is computed for them is kept.
     engine : str
-    weights : Path, optional
-        A table of weights of the structures in place of the one beside the draws.
     known : tuple of Structure
-        All structures that such a table may name.
+        All structures that a table of weights beside the draws may name.
     """
 
     structures: tuple[Structure, ...]
@@ -59,7 +57,6 @@ class DrawRequest:
     seed: int
     folder: Path
     engine: str
-    weights: Path | None = None
     known: tuple[Structure, ...] = ()
 
 

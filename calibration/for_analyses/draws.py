@@ -86,7 +86,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         if archive.missing:
             command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
             notes.append(f"Not fitted, and so left out: {', '.join(archive.missing)}. '{command}' fits them.")
-    table = request.weights or (None if archive is None else archive.weights)
+    table = None if archive is None else archive.weights
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")

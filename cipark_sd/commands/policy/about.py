@@ -47,8 +47,6 @@ class About:
         By rival, where it is known: how many terms its weight cannot judge.
     untaught : tuple of str
         Parameters of which the data taught little under the first rival.
-    printed : tuple of str
-        Outcomes that the console shows; empty for those of the headline.
     """
 
     catalogue: Catalogue
@@ -69,7 +67,6 @@ class About:
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
-    printed: tuple[str, ...] = ()
 
     @property
     def first(self) -> str:

@@ -41,39 +41,34 @@ class Analysis:
 
     Parameters
     ----------
-    model : Model
-        That of the study with what the catalogue adds.
     rivals : tuple of Structure
         Those that have draws, with what is set for the place.
     draws, prior : mapping of str to Draws
         By rival; ``prior`` are those that expectations are set against.
-    file, folder : Path
-        Of the catalogue, and of the output.
-    pool : Pool
-        Who runs, and keeps the runs.
-    allowed : float
-        The share of runs that may fail.
     about : About
         What is told of all findings.
+    setup : Setup
+        What all its runs share.
+    folder : Path
+        Of the output.
+    allowed : float
+        The share of runs that may fail.
     """
 
     study: Study
-    model: Model
     catalogue: Catalogue
     rivals: tuple[Structure, ...]
     draws: Mapping[str, Draws]
     prior: Mapping[str, Draws]
-    engine: str
-    file: Path
-    folder: Path
     about: About
-    pool: Pool
+    setup: Setup
+    folder: Path
     allowed: float
 
     @property
-    def setup(self) -> Setup:
-        """What all its runs share."""
-        return Setup(self.model, self.study.scenario, engine=self.engine, pool=self.pool)
+    def model(self) -> Model:
+        """That of the study with what the catalogue adds."""
+        return self.setup.model
 
     def run(
         self,
@@ -130,16 +125,13 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = chosen_rivals(request, target)
+    rivals = chosen_rivals(request.rival_ids, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
-    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    pool = pool_of(request, checkpoints)
-    draw_request = DrawRequest(
-        rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
-    )
-    made = target.study.draws(draw_request, bars)
+    pool = pool_of(request, Checkpoints.in_output(folder, fresh=request.fresh))
+    how = (request.n_draws, request.seed, folder, request.engine, target.rivals)
+    made = target.study.draws(DrawRequest(rivals, source, *how), bars)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
@@ -163,14 +155,13 @@ def start(request: Request, bars: Bars) -> Analysis:
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
-        printed=request.outcomes,
     )
     notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
+    setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
+    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     return Analysis(
-        target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE,
-        folder, about, pool,
-        target.study.allowed if request.allow_failed is None else request.allow_failed,
+        target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip
 
 

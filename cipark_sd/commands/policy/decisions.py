@@ -26,7 +26,7 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, paid
 from cipark_sd.experiments.run import time_position
 from cipark_sd.headline import Bounds, Headline, output
-from cipark_sd.pages.blocks import Block, Paragraph, Section
+from cipark_sd.pages.blocks import Folded, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import override_key
 
@@ -155,16 +155,12 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             yield from record(estimand, row[name], interval=bounds, title=title)
 
     def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
-        """A table for each outcome, and tables of costs, of rules, and of what the changes hang on."""
-        decisions = decided(about.catalogue)
-        names = dict.fromkeys((decisions.outcome, *decisions.beside, *about.catalogue.outcome_by_id))
-        tables = [outcome_table(result, about, name) for name in names]
-        yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *further_tables(result, about)))
-
-    def printed_of(self, result: DecisionsFound, about: About) -> list[Block]:
-        """The outcome that is chosen by, and what would change the choice."""
-        table = outcome_table(result, about, decided(about.catalogue).outcome)
-        return [*map(Paragraph, result.doubts), table, *further_tables(result, about)]
+        """The outcome that is chosen by, what would change the choice, and the other outcomes."""
+        main = decided(about.catalogue).outcome
+        others = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
+        folded = [Folded("The other outcomes", others)] if others else []
+        tables = (outcome_table(result, about, main), *further_tables(result, about))
+        yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *folded))
 
 
 PART = DecisionsPart()

@@ -1,6 +1,6 @@
 """One call of ``cipark policy``: each part is computed, kept, written and told, in the order of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cipark_sd.commands.findings import load_result
@@ -17,6 +17,7 @@ from cipark_sd.console import echo, print_table, progress_bars, say_lines
 from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
+from cipark_sd.pages.parts import Pictures
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING
 from cipark_sd.records import WrongRecordError
@@ -34,15 +35,15 @@ def run(request: Request) -> Result:
     with progress_bars() as bars:
         analysis = start(request, bars)
     parts = () if "all" in request.named else request.named or usual(analysis.about)
-    names, not_run = chosen_parts(parts, analysis.about, where=str(analysis.file))
     about, folder = analysis.about, analysis.folder
+    names, not_run = chosen_parts(parts, about, where=about.catalogue.title)
     for line in (about.catalogue.title, about.basis, *about.notes):
         echo(line)
     for line in (about.catalogue.note, *not_run):
         if line:
             echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
-    with analysis.pool:
+    with analysis.setup.pool:
         for name in names:
             chosen = part(name)
             with progress_bars() as bars:
@@ -50,7 +51,7 @@ def run(request: Request) -> Result:
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
             write(findings, folder, chosen)
-            tell(chosen.printed(findings))
+            tell(chosen.sections(findings, Pictures()))
     echo()
     decisions = page_of(findings)
     if decisions is not None:
@@ -108,8 +109,8 @@ def saved_results(about: About, folder: Path) -> dict[str, object]:
     return results
 
 
-def tell(sections: Sequence[Section]) -> None:
-    """Print sections that have content."""
+def tell(sections: Iterable[Section]) -> None:
+    """Print what sections of the page show at first, without pictures and what is folded."""
     for section in (section for section in sections if section.blocks):
         if section.title:
             echo(f"\n{section.title}")

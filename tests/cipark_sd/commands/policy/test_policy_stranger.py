@@ -19,6 +19,7 @@ from cipark_sd.commands.policy.parts import NAMES
 from cipark_sd.commands.policy.run import saved_results, tell
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
+from cipark_sd.pages.parts import Pictures
 
 DRAWS = ["--runs", "40"]
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
@@ -131,7 +132,7 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
         for name in NAMES:
-            tell(part(name).printed(findings))
+            tell(part(name).sections(findings, Pictures()))
             # the width of tables is that of the terminal
             assert " ".join(capsys.readouterr().out.split()) in " ".join(everything[1].output.split()), name
 
