@@ -5,12 +5,12 @@
 
 import hashlib
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
@@ -83,7 +83,6 @@ SERIES = "series"
 GONE = ("robustness", "design", "strategy")
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
-_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever)
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
@@ -166,7 +165,7 @@ class _Reader(DecisionReader):
             variants=self.read_all(top, "variant", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            knockouts=self.table(top, "knockouts", self.knockouts),
+            knockouts=self.whole(top.table("knockouts"), self.knockouts) if "knockouts" in top else None,
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,
@@ -178,23 +177,15 @@ class _Reader(DecisionReader):
         top.note_unread()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
+        every: dict[str, Sequence[Any]] = {
+            "uncertainty": uncertainties, "outcome": outcomes, "rival": rivals, "policy": policies,
+            "factor": catalogue.factors, "variant": catalogue.variants, "lever": catalogue.levers,
+        }  # fmt: skip
+        for key, items in every.items():
+            self.once(key, [item.id for item in items])
         self.references(catalogue)
         self.problems += contradictions(catalogue)
         return catalogue
-
-    def read_all(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
-        """All tables ``[[key]]``, each under its id."""
-        items = []
-        for number, content in enumerate(top.tables(key), 1):
-            label = content.get("id", number) if isinstance(content, dict) else number
-            name = f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}"
-            items.append(self.whole(Section(content, name, self.problems, within=top), read))
-        for id_, count in Counter(item.id for item in items).items():
-            if count > 1:
-                self.problems.append(
-                    InvalidValue(f"the id of {count} tables [[{key}]]", id_, "each id once", where=key)
-                )
-        return tuple(items)
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
@@ -203,7 +194,7 @@ class _Reader(DecisionReader):
         for name in filter(None, ("" if equation else variable, per)):
             self.output(name, section.where)
         better = section.choice("better", BETTER, "more")
-        low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
+        low, high = section.ends("range", (-math.inf, math.inf))
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
             section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
@@ -217,12 +208,8 @@ class _Reader(DecisionReader):
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
-        expected = self.tables(section, "expect", section.name, self.expected)
+        expected = self.read_all(section, "expect", self.expected, name="expectation")
         source = section.text("source", "")
-        if id_ == BASE:
-            self.problems.append(
-                InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
-            )
         return Policy(id_, title, scenario, expected, source)
 
     def expected(self, section: Section) -> Expected:
@@ -240,9 +227,9 @@ class _Reader(DecisionReader):
     def uncertainty(self, section: Section) -> Uncertainty:
         id_, title = section.text("id"), section.text("title", "")
         name = section.text("name")
-        low, high = self.range(section)
+        low, high = section.ends("range")
         whole = section.flag("whole")
-        if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
+        if whole and section.sound and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
         units, source = section.text("units", ""), section.text("source", "")
         number = Uncertainty(id_, title or name, name, low, high, whole, units, source)
@@ -253,11 +240,11 @@ class _Reader(DecisionReader):
     def lever(self, section: Section) -> Lever:
         id_, title = section.text("id"), section.text("title", "")
         names = self.some_names(section, "names")
-        low, high = self.range(section)
+        low, high = section.ends("range")
         base, about = section.number("base", low), section.text("about", "")
         for name in names:
             self.constant(name, section.where)
-        if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
+        if section.sound and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
         return Lever(id_, title or id_, names, low, high, about)
 
@@ -269,10 +256,7 @@ class _Reader(DecisionReader):
 
     def knockouts(self, section: Section) -> Knockouts:
         outcome, near = section.text("outcome"), section.number("near", 0.1)
-        groups = tuple(
-            self.whole(Section(e, f"[knockouts] group {number}", self.problems, within=section), self.group)
-            for number, e in enumerate(section.tables("group"), 1)
-        )
+        groups = self.read_all(section, "group", self.group, name="group")
         if not 0 < near < 1:
             section.wrong("near", "a share between 0 and 1: a smaller change of the outcome is none")
         if not groups:
@@ -305,6 +289,3 @@ class _Reader(DecisionReader):
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
-
-    def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
-        self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]
