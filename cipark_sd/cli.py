@@ -32,7 +32,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "check": ("cipark_sd.commands.check", "Test a model: units, conservation, reality checks, time step."),
     "certify": ("cipark_sd.commands.certify", "Run a model on every engine and compare all numbers."),
     "sensitivity": ("cipark_sd.commands.sensitivity.command", "Find the assumptions that drive the outputs, and when."),
-    "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, attribution, robustness."),
+    "policy": ("cipark_sd.commands.policy.command", "Compare policies: effects, decisions, attribution."),
     "report": ("cipark_sd.commands.report", "Combine several reports on one page."),
     "diff": ("cipark_sd.commands.diff", "Compare two models: equations, and what they do to the outputs."),
     "convert": ("cipark_sd.commands.convert", "Write a model in another format."),

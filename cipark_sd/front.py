@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.arrays import Array
 from cipark_sd.engines.plan import plan
 from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factor, Factors
+from cipark_sd.sensitivities.evaluation import Evaluation, Output
+from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.timegrid import nearest_indices
@@ -73,15 +72,11 @@ def sensitivity(
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, name) for name in names)
-    response = ModelResponse(model, factors, definitions, indices, scenario, engine="native")
-    return sobol(response, n=n, seed=seed)
+    evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
+    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed)
 
 
 def _uniform(name: str, low: float, high: float) -> Factor:
     if not low < high:
         raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
-
-    def quantile(shares: Array) -> Array:
-        return np.asarray(low + (high - low) * shares)
-
-    return Factor(name, quantile, f"between {low:g} and {high:g}")
+    return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")

@@ -99,8 +99,8 @@ def new_study(
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "all"]
-    | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "robustness", "design", "all"]] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "all"]
+    | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "all"]] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,

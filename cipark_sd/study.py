@@ -17,8 +17,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.console import Bars
 from cipark_sd.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import latin_hypercube
+from cipark_sd.experiments.draws import Draws, latin_hypercube
 from cipark_sd.failures import ALLOWED
 from cipark_sd.model.model import Model
 from cipark_sd.plugins import STUDIES, load
@@ -48,10 +47,8 @@ class DrawRequest:
     folder : Path
         Where what is computed for them is kept.
     engine : str
-    weights : Path, optional
-        A table of weights of the structures in place of the one beside the draws.
     known : tuple of Structure
-        All structures that such a table may name.
+        All structures that a table of weights beside the draws may name.
     """
 
     structures: tuple[Structure, ...]
@@ -60,7 +57,6 @@ class DrawRequest:
     seed: int
     folder: Path
     engine: str
-    weights: Path | None = None
     known: tuple[Structure, ...] = ()
 
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -72,6 +72,7 @@ class FunctionResponse:
     signature: str = "function"
 
     n_scenarios: int = 1
+    correlation: np.ndarray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ class FunctionResponse:
     def factors(self) -> "Factors":
         from cipark_sd.sensitivities.factors import Factor, Factors
 
-        return Factors(tuple(Factor(name, np.asarray) for name in self.names))
+        return Factors(tuple(Factor(name, np.asarray) for name in self.names), self.correlation)
 
     def no_failures(self) -> "Failures":
         from cipark_sd.failures import Failures
@@ -107,10 +108,10 @@ class FunctionResponse:
 
 @pytest.fixture
 def response_of() -> Callable[..., FunctionResponse]:
-    """``response_of(k, function)`` with one time, or with the times that are given."""
+    """``response_of(k, function)`` with one time, or with the times that are given; ``more`` are fields."""
 
-    def make(k: int, function: Callable[[np.ndarray], np.ndarray], times: tuple[float, ...] = (0.0,)):
-        return FunctionResponse(k, function, np.array(times))
+    def make(k: int, function: Callable[[np.ndarray], np.ndarray], times: tuple[float, ...] = (0.0,), **more: Any):
+        return FunctionResponse(k, function, np.array(times), **more)
 
     return make
 

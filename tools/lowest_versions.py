@@ -68,7 +68,7 @@ def held(folder: Path, python: str) -> int:
     uv = tool / "bin" / "uv"
     subprocess.run([uv, "venv", "-q", "--clear", "--python", python, lowest], check=True)
     install = [uv, "pip", "install", "-q", "--python", lowest / "bin" / "python", "--resolution", "lowest-direct"]
-    subprocess.run([*install, f"{ROOT}[ema,design]"], check=True)
+    subprocess.run([*install, str(ROOT)], check=True)
     subprocess.run([uv, "pip", "list", "-q", "--python", lowest / "bin" / "python"], check=True)
     work = folder / "work"
     shutil.rmtree(work, ignore_errors=True)

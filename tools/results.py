@@ -65,10 +65,7 @@ Headlines = dict[str, list[Headline]]
 #: Write whole pages from kept results: of claims, knock-outs and loops; of the score, the later years and other parks.
 PAGE_MAKERS = (claims_page, later_pages)
 #: Tables of a catalogue that no kept result reads.
-APART: dict[str, Any] = {"digest": "", "strategies": (), "uncertainties": (), "levers": ()} | {
-    "robustness": None,
-    "design": None,
-}
+APART: dict[str, Any] = {"digest": "", "uncertainties": (), "levers": ()}
 #: Draws of the priors of which the likeliest are compared, and log units below the best in which one has no weight.
 PRIOR_DRAWS, NO_WEIGHT = 512, 25.0
 #: Runs that are compared go on after what the studies fit.

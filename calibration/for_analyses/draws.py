@@ -8,7 +8,6 @@ from pathlib import Path
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
-from calibration.for_analyses.study_draws import attributes as attributes_of
 from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
@@ -18,7 +17,7 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
+from cipark_sd.experiments.draws import Draws, attributes_of
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.study import DrawRequest, DrawSet
 
@@ -87,7 +86,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         if archive.missing:
             command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
             notes.append(f"Not fitted, and so left out: {', '.join(archive.missing)}. '{command}' fits them.")
-    table = request.weights or (None if archive is None else archive.weights)
+    table = None if archive is None else archive.weights
     able = tuple(rival for rival in rivals if rival.id not in refuted)
     if not able:
         raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")

@@ -44,7 +44,9 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
     outputs = tuple(_output(table, problems) for table in top.tables("output"))
     moments = tuple(_moment(table, problems, problem.model.time.units) for table in top.tables("moment"))
-    drains = tuple(_drain(table, problems) for table in top.tables("drain"))
+    if "drain" in top:
+        top.raw("drain")
+        top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")
     every = top.number("every", 0.0)
     top.note_unread()
     raise_all(str(path), problems)
@@ -62,7 +64,6 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
         moments or (Moment("at the end", resolved.final_time),),
         scenario,
         every or None,
-        drains,
     )
 
 
@@ -128,13 +129,6 @@ def _output(content: object, problems: list[CiparkError]) -> Output:
         section.wrong("without", 'a table such as { "SW CMG" = 0 }')
         return Output(label, variable)
     return Output(label, variable, collected(problems, partial(Scenario, "without", dict(without))), reach)
-
-
-def _drain(content: object, problems: list[CiparkError]) -> tuple[str, str]:
-    section = Section(content, "drain", problems)
-    names = section.text("flow"), section.text("stock")
-    section.note_unread()
-    return names
 
 
 def _moment(content: object, problems: list[CiparkError], units: str) -> Moment:

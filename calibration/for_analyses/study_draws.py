@@ -4,26 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibration.assess.rival_draws import table_of_weights
 from calibration.sampling.convergence import CONVERGED
-from calibration.sampling.draws import name_in_file
+from calibration.sampling.draws import name_in_file, problem_digest
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, UnusableInput, raise_all
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.inputs import check_netcdf, number_in
-from cipark_sd.scenarios import override_key
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-from calibration.sampling.draws import problem_digest
-from cipark_sd.experiments.definition import ONLY
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.experiments.definition import ONLY, Structure
+from cipark_sd.experiments.draws import Draws, attributes_of, columns_in
 from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.inputs import number_in
+from cipark_sd.scenarios import override_key
 from cipark_sd.study import FittedDraws
 
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
@@ -46,33 +39,19 @@ def draws_from_prior(
 
 
 def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *, noise: bool = False) -> Draws:
-    """All draws of the model's parameters in a NetCDF file with a group ``posterior`` (dims ``chain``, ``draw``).
+    """All draws of the model's parameters in a file of :func:`~cipark_sd.experiments.draws.columns_in`.
 
     With ``noise`` those of the noise too, as far as the file has them.
-
-    Variables bear the names of the study's parameters; one with further dims holds a parameter for each element, whose
-    label stands in brackets (``Approach Hazard[SOE]``). A dim ``parameter`` holds the names themselves.
 
     Raises
     ------
     InvalidValue
-        For a file that is not there, not NetCDF or has no such group.
+        For a file that is not there, or that has no draws.
     Problems
         For every parameter of the study that it does not hold, or holds with values that its prior rules out.
     """
-    import xarray as xr
-
     path = Path(path)
-    try:
-        check_netcdf(path)
-        group = xr.load_dataset(path, group="posterior", engine="h5netcdf")
-    except FileNotFoundError:
-        raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
-    except (OSError, ValueError, KeyError) as problem_found:
-        reason = getattr(problem_found, "strerror", None) or problem_found
-        expected = f"NetCDF with a group 'posterior' ({reason})"
-        raise InvalidValue("the draws", str(path), expected, where="--draws") from None
-    flat = _flat(group, str(path))
+    flat = {override_key(name): column for name, column in columns_in(path).items()}
     for parameter in problem.space:
         in_file = override_key(name_in_file(parameter.name))
         if in_file in flat:
@@ -119,28 +98,14 @@ def _as_written(path: Path) -> Iterator[None]:
         raise UnusableInput(reason, where=str(path)) from None
 
 
-def attributes(path: Path) -> dict[str, Any]:
-    """What a file says of all its groups, none of which is read: a tree of them takes as long as its largest part.
-
-    Raises
-    ------
-    OSError
-        For a file that is not NetCDF.
-    """
-    import xarray as xr
-
-    check_netcdf(path)
-    with xr.open_dataset(path, engine="h5netcdf") as root:
-        return dict(root.attrs)
-
-
 def described(draws: Draws, path: Path) -> Draws:
     """Posterior draws with what their file says of them: converged or not, worth how many."""
     import h5netcdf
 
-    attached = attributes(path)
-    with h5netcdf.File(path, "r") as file:
-        sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else np.array([])
+    attached, sizes = attributes_of(path), np.array([])
+    if path.suffix.lower() != ".csv":
+        with h5netcdf.File(path, "r") as file:
+            sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else sizes
     converged = None if "converged" not in attached else bool(attached["converged"])
     independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)
@@ -160,26 +125,6 @@ def _best(draws: Draws, path: Path) -> Draws:
         # files of other programs may not say how likely their draws are
         logs = np.ravel(file["sample_stats/lp"][...]) if "sample_stats" in file.groups else np.zeros(len(draws))
         return draws.take([int(np.argmax(logs))])
-
-
-def _flat(group: "xr.Dataset", where: str) -> dict[str, np.ndarray]:
-    flat: dict[str, np.ndarray] = {}
-    for name, array in group.data_vars.items():
-        if not {"chain", "draw"} <= set(array.dims):
-            raise InvalidValue(f"the dims of {name!r}", array.dims, "chain and draw among them", where=where)
-        dims = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        if not dims:
-            flat[override_key(str(name))] = array.transpose("chain", "draw").to_numpy().reshape(-1)
-            continue
-        if dims == ["parameter"]:
-            for label in array["parameter"].to_numpy():
-                flat[override_key(str(label))] = array.sel(parameter=label).to_numpy().reshape(-1)
-            continue
-        stacked = array.stack(_element=dims).transpose("chain", "draw", "_element")
-        for position, key in enumerate(stacked["_element"].to_index()):
-            labels = ",".join(map(str, key if isinstance(key, tuple) else (key,)))
-            flat[override_key(f"{name}[{labels}]")] = stacked.to_numpy()[..., position].reshape(-1)
-    return flat
 
 
 def draws_for(
@@ -284,6 +229,6 @@ def posterior_in(place: Path, problem: CalibrationProblem) -> Path | None:
 
 def _is_of(path: Path, problem: CalibrationProblem) -> bool:
     try:
-        return attributes(path).get("study_digest") == problem_digest(problem)
+        return attributes_of(path).get("study_digest") == problem_digest(problem)
     except (OSError, ValueError):
         return False

@@ -5,20 +5,18 @@
 
 import hashlib
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
 from cipark_sd.experiments.decision_tables import DecisionReader
 from cipark_sd.experiments.definition import (
     BASE,
     ONLY,
     Better,
     Catalogue,
-    Criterion,
-    Design,
     Expected,
     Factor,
     How,
@@ -27,7 +25,6 @@ from cipark_sd.experiments.definition import (
     Lever,
     Outcome,
     Policy,
-    Robustness,
     Structure,
     Uncertainty,
 )
@@ -55,10 +52,6 @@ def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
             yield InvalidValue(
                 "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
             )
-    for lever in catalogue.levers:
-        if lever.cost < 0:
-            expected = "0 or more; what saves money has its free value at the other end"
-            yield InvalidValue("cost", lever.cost, expected, where=f"lever {lever.id!r}")
     for policy in catalogue.policies:
         for expected_of in policy.expected:
             if expected_of.than == policy.id and expected_of.factor == 1:
@@ -84,13 +77,12 @@ HOW: tuple[How, ...] = ("more", "less")
 BETTER: tuple[Better, ...] = ("more", "less")
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
-#: Futures, draws and settings of a search.
-MOST = 1_000_000
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
 SERIES = "series"
+#: Tables of earlier versions, whose work the EMA workbench does.
+GONE = ("robustness", "design", "strategy")
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
-_T = TypeVar("_T", Outcome, Policy, Structure, Factor, Uncertainty, Lever)
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
@@ -106,6 +98,9 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     """
     path = Path(path)
     text, content = _read(path)
+    if gone := ", ".join(key for key in GONE if key in content):
+        reason = "cipark_sd.experiments.ema gives a model to the EMA workbench, as docs/how-to/policy.md shows"
+        raise UnusableInput(f"there are no tables {gone} any more: {reason}", where=str(path))
     reader = _Reader(model)
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
@@ -168,12 +163,9 @@ class _Reader(DecisionReader):
             rivals=rivals or (Structure(ONLY, "the model as it is"),),
             factors=self.read_all(top, "factor", self.factor),
             variants=self.read_all(top, "variant", self.policy),
-            strategies=self.read_all(top, "strategy", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            robustness=self.table(top, "robustness", self.robustness),
-            design=self.table(top, "design", self.design),
-            knockouts=self.table(top, "knockouts", self.knockouts),
+            knockouts=self.whole(top.table("knockouts"), self.knockouts) if "knockouts" in top else None,
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,
@@ -185,23 +177,15 @@ class _Reader(DecisionReader):
         top.note_unread()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
+        every: dict[str, Sequence[Any]] = {
+            "uncertainty": uncertainties, "outcome": outcomes, "rival": rivals, "policy": policies,
+            "factor": catalogue.factors, "variant": catalogue.variants, "lever": catalogue.levers,
+        }  # fmt: skip
+        for key, items in every.items():
+            self.once(key, [item.id for item in items])
         self.references(catalogue)
         self.problems += contradictions(catalogue)
         return catalogue
-
-    def read_all(self, top: Section, key: str, read: Callable[[Section], _T]) -> tuple[_T, ...]:
-        """All tables ``[[key]]``, each under its id."""
-        items = []
-        for number, content in enumerate(top.tables(key), 1):
-            label = content.get("id", number) if isinstance(content, dict) else number
-            name = f"{key} {label!r}" if isinstance(label, str) else f"[[{key}]] {label}"
-            items.append(self.whole(Section(content, name, self.problems, within=top), read))
-        for id_, count in Counter(item.id for item in items).items():
-            if count > 1:
-                self.problems.append(
-                    InvalidValue(f"the id of {count} tables [[{key}]]", id_, "each id once", where=key)
-                )
-        return tuple(items)
 
     def outcome(self, section: Section) -> Outcome:
         id_, title = section.text("id"), section.text("title", "")
@@ -210,7 +194,7 @@ class _Reader(DecisionReader):
         for name in filter(None, ("" if equation else variable, per)):
             self.output(name, section.where)
         better = section.choice("better", BETTER, "more")
-        low, high = self.range(section) if "range" in section else (-math.inf, math.inf)
+        low, high = section.ends("range", (-math.inf, math.inf))
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
             section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
@@ -224,13 +208,9 @@ class _Reader(DecisionReader):
     def policy(self, section: Section) -> Policy:
         id_, title = section.text("id"), section.text("title")
         scenario = self.settings(section, "set", id_)
-        expected = self.tables(section, "expect", section.name, self.expected)
-        source, cost = section.text("source", ""), section.number("cost", 0.0)
-        if id_ == BASE:
-            self.problems.append(
-                InvalidValue("id", BASE, "another: it is the run without a policy", where=section.where)
-            )
-        return Policy(id_, title, scenario, expected, source, cost)
+        expected = self.read_all(section, "expect", self.expected, name="expectation")
+        source = section.text("source", "")
+        return Policy(id_, title, scenario, expected, source)
 
     def expected(self, section: Section) -> Expected:
         outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
@@ -247,9 +227,9 @@ class _Reader(DecisionReader):
     def uncertainty(self, section: Section) -> Uncertainty:
         id_, title = section.text("id"), section.text("title", "")
         name = section.text("name")
-        low, high = self.range(section)
+        low, high = section.ends("range")
         whole = section.flag("whole")
-        if whole and math.isfinite(low) and not (low.is_integer() and high.is_integer()):
+        if whole and section.sound and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
         units, source = section.text("units", ""), section.text("source", "")
         number = Uncertainty(id_, title or name, name, low, high, whole, units, source)
@@ -259,28 +239,14 @@ class _Reader(DecisionReader):
 
     def lever(self, section: Section) -> Lever:
         id_, title = section.text("id"), section.text("title", "")
-        names = section.names("names")
-        low, high = self.range(section)
-        base = section.number("base")
-        cost, free, source = section.number("cost", 0.0), section.number("free", low), section.text("source", "")
-        about = section.text("about", "")
-        if not names:
-            section.wrong("names", "a name or a list of names")
+        names = self.some_names(section, "names")
+        low, high = section.ends("range")
+        base, about = section.number("base", low), section.text("about", "")
         for name in names:
             self.constant(name, section.where)
-        if math.isfinite(base) and math.isfinite(low) and not low <= base <= high:
+        if section.sound and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, base, cost, free, source, about)
-
-    def robustness(self, section: Section) -> Robustness:
-        return Robustness(
-            section.text("outcome"),
-            section.number("at"),
-            self.some_names(section, "strategies"),
-            self.tables(section, "criteria", "[robustness] criterion", self.criterion),
-            section.whole("futures", 500, least=20, most=MOST),
-            section.whole("seed", 1),
-        )
+        return Lever(id_, title or id_, names, low, high, about)
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
         names = section.names(key)
@@ -288,31 +254,9 @@ class _Reader(DecisionReader):
             section.wrong(key, "a name or a list of names")
         return names
 
-    def criterion(self, section: Section) -> Criterion:
-        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
-        return Criterion(outcome, at, how, section.number("value"))
-
-    def design(self, section: Section) -> Design:
-        design = Design(
-            section.text("outcome"),
-            section.number("at"),
-            section.number("budget") if "budget" in section else None,
-            section.number("tail", 0.1),
-            section.whole("draws", 64, least=8, most=MOST),
-            section.whole("population", 40, least=8, most=MOST),
-            section.whole("generations", 40, least=1, most=MOST),
-            section.whole("seed", 1),
-        )
-        if not 0 < design.tail < 1:
-            section.wrong("tail", "a share between 0 and 1")
-        return design
-
     def knockouts(self, section: Section) -> Knockouts:
         outcome, near = section.text("outcome"), section.number("near", 0.1)
-        groups = tuple(
-            self.whole(Section(e, f"[knockouts] group {number}", self.problems, within=section), self.group)
-            for number, e in enumerate(section.tables("group"), 1)
-        )
+        groups = self.read_all(section, "group", self.group, name="group")
         if not 0 < near < 1:
             section.wrong("near", "a share between 0 and 1: a smaller change of the outcome is none")
         if not groups:
@@ -335,26 +279,13 @@ class _Reader(DecisionReader):
         for policy in catalogue.policies:
             references += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
             self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")
-        if catalogue.robustness is not None:
-            robust = catalogue.robustness
-            references += [("[robustness]", robust.outcome, robust.at)]
-            references += [("[robustness]", c.outcome, c.at) for c in robust.criteria]
-            known = policies + [strategy.id for strategy in catalogue.strategies]
-            self.known(robust.strategies, known, "strategy", "[robustness]")
         if catalogue.knockouts is not None:
             for group in catalogue.knockouts.groups:
                 where = f"[knockouts] {group.title!r}"
                 references.append((where, catalogue.knockouts.outcome, group.at))
                 self.known(group.policies, [name for name in policies if name != BASE], "policy", where)
-        if catalogue.design is not None:
-            references.append(("[design]", catalogue.design.outcome, catalogue.design.at))
-            if not catalogue.levers:
-                self.problems.append(InvalidValue("[[lever]]", "none", "at least one", where="[design]"))
         for where, outcome, at in references:
             self.known([outcome], outcomes, "outcome", where)
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
-
-    def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
-        self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]

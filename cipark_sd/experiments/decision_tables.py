@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Any, TypeVar
 
 from cipark_sd.checks.expression import ExpressionError, name_problems, parse_expression
@@ -11,12 +10,13 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.experiments.decisions import Decision, Decisions, Rule
 from cipark_sd.experiments.definition import BASE, Outcome
 from cipark_sd.model.expr import Call, Expr, references, walk
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, kind
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section, is_number
 
 _S = TypeVar("_S")
+_T = TypeVar("_T")
 
 
 class ValueReader:
@@ -26,19 +26,30 @@ class ValueReader:
         self.model = model
         self.problems: list[CiparkError] = []
 
-    def table(self, top: Section, key: str, read: Callable[[Section], _S]) -> _S | None:
-        """The table ``[key]``; None where there is none."""
-        return self.whole(top.table(key), read) if key in top else None
-
-    def tables(self, section: Section, key: str, name: str, read: Callable[[Section], _S]) -> tuple[_S, ...]:
-        """The tables ``[[key]]`` within another, called ``name`` in messages."""
-        return tuple(self.whole(Section(content, name, self.problems), read) for content in section.tables(key))
-
     def whole(self, section: Section, read: Callable[[Section], _S]) -> _S:
         """A table, all of whose keys have to be known."""
         value = read(section)
         section.note_unread()
         return value
+
+    def read_all(self, top: Section, key: str, read: Callable[[Section], _T], *, name: str = "") -> tuple[_T, ...]:
+        """All tables ``[[key]]``, which messages name by their ids, or by their number where they have none."""
+        items = []
+        for number, content in enumerate(top.tables(key), 1):
+            label = content.get("id") if isinstance(content, dict) else None
+            title = f"{key} {label!r}" if isinstance(label, str) else f"{name or f'[[{key}]]'} {number}"
+            items.append(self.whole(Section(content, title, self.problems, within=top), read))
+        return tuple(items)
+
+    def once(self, key: str, ids: Sequence[str]) -> None:
+        """Each id once, and none that of the run that all others are compared with."""
+        for id_ in dict.fromkeys(id_ for id_ in ids if ids.count(id_) > 1 or id_ == BASE):
+            expected = f"each id once, and none {BASE!r}, which is doing nothing: the run without a policy"
+            self.problems.append(InvalidValue("the id", id_, expected, where=f"[[{key}]]"))
+
+    def known(self, names: Sequence[str], known: Sequence[str], kind: str, where: str) -> None:
+        """Names that have to be among those of a kind."""
+        self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]
 
     def settings(self, section: Section, key: str, name: str) -> Scenario:
         content = section.raw(key)
@@ -52,9 +63,7 @@ class ValueReader:
             # one by one, so that each wrong name and value is told
             self.resolved(section, name, {label: value})
         scenario = self.resolved(section, name, content) if len(self.problems) == known else Scenario(name)
-        if any(
-            getattr(scenario, control) is not None for control in ("initial_time", "final_time", "time_step", "saveper")
-        ):
+        if any(getattr(scenario, control) is not None for control in CONTROL):
             section.wrong(key, "settings without the time span: runs that are compared share their times")
         return scenario
 
@@ -67,29 +76,21 @@ class ValueReader:
             return Scenario(name)
         return scenario
 
-    def range(self, section: Section) -> tuple[float, float]:
-        match section.raw("range"):
-            case [int() | float() as low, int() | float() as high] if low < high:
-                return float(low), float(high)
-            case _:
-                section.wrong("range", "[low, high] with low below high")
-                return math.nan, math.nan
-
     def times(self, section: Section, key: str) -> tuple[float, ...]:
         value = section.raw(key)
         if not isinstance(value, list) or not value or not all(isinstance(t, int | float) for t in value):
             section.wrong(key, "a list of times")
             return ()
         times = tuple(sorted({float(t) for t in value}))
-        first, last = self.model.time.initial, self.model.time.final
         for time in times:
-            if not first <= time <= last:
-                self.problems.append(
-                    InvalidValue(
-                        f"a time of {key}", time, f"one of the run, {first:g} to {last:g}", where=section.at(key)
-                    )
-                )
+            self.within_run(f"a time of {key}", time, section.at(key))
         return times
+
+    def within_run(self, what: str, time: float, where: str) -> None:
+        """A time that has to be one of the run."""
+        first, last = self.model.time.initial, self.model.time.final
+        if not first <= time <= last:
+            self.problems.append(InvalidValue(what, time, f"a time of the run, {first:g} to {last:g}", where=where))
 
     def output(self, name: str, where: str) -> None:
         base, elements = split_key(override_key(name))
@@ -101,9 +102,7 @@ class ValueReader:
                 InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
             )
         elif elements and elements not in self.model.elements(variable):
-            dims = [self.model.dimension_by_name[dim].element_labels for dim in variable.dims]
-            shown = [f"{variable.label}[{','.join(labels)}]" for labels in product(*dims)]
-            self.problems.append(UnknownName(name, shown, kind="element", where=where))
+            self.problems.append(UnknownName(name, self.model.labels(variable), kind="element", where=where))
 
     def constant(self, name: str, where: str) -> None:
         self.output(name, where)
@@ -140,7 +139,7 @@ class DecisionReader(ValueReader):
         try:
             expr = parse_expression(text)
         except CiparkError as problem:
-            self.problems.append(CiparkError(f"{where}: {problem}"))
+            self.problems.append(_within(where, problem))
             return None
         problems = list(name_problems(expr, text, self.model, (), where))
         problems += [
@@ -170,15 +169,8 @@ class DecisionReader(ValueReader):
             return None
         date = self.date(shared, "date")
         budget = self.amount(shared, "budget")
-        read = []
-        for number, content in enumerate(tables, 1):
-            label = content.get("id", number) if isinstance(content, dict) else number
-            section = Section(content, f"decision {label!r}", self.problems, within=top)
-            read.append(self.whole(section, lambda table: self.decision(table, date, budget)))
-        ids = [decision.id for decision in read]
-        for id_ in {id_ for id_ in ids if ids.count(id_) > 1 or id_ == BASE}:
-            expected = f"each id once, and none {BASE!r}, which is doing nothing"
-            self.problems.append(InvalidValue("the id", id_, expected, where="[[decision]]"))
+        read = self.read_all(top, "decision", lambda table: self.decision(table, date, budget))
+        self.once("decision", [decision.id for decision in read])
         events = [decision.id for decision in read if decision.event and not decision.under]
         for decision in read:
             if decision.under and (decision.under not in events or decision.under == decision.id):
@@ -189,23 +181,19 @@ class DecisionReader(ValueReader):
         if not 0 <= margin < 1:
             shared.wrong("margin", "a share from 0 to below 1, such as 0.05: a smaller change does not count")
         beside = shared.names("beside")
-        known = [known.id for known in outcomes]
-        for name in (outcome, *beside):
-            if name not in known:
-                self.problems.append(UnknownName(name, known, kind="outcome", where=shared.where))
+        self.known((outcome, *beside), [known.id for known in outcomes], "outcome", shared.where)
         if times and math.isfinite(at) and at not in times:
             shared.wrong("at", "one of the times of the file")
         if math.isfinite(date) and math.isfinite(at) and at <= date:
             shared.wrong("at", f"a time after the date of the decision, {date:g}")
         shared.note_unread()
-        return Decisions(date, outcome, at, margin, tuple(read), beside)
+        return Decisions(date, outcome, at, margin, read, beside)
 
     def date(self, section: Section, key: str, default: float | None = None) -> float:
         """A time of the run."""
         value = section.number(key, default)
-        first, last = self.model.time.initial, self.model.time.final
-        if math.isfinite(value) and not first <= value <= last:
-            section.wrong(key, f"a time of the run, {first:g} to {last:g}")
+        if math.isfinite(value):
+            self.within_run(key, value, section.at(key))
         return value
 
     def amount(self, section: Section, key: str) -> str:
@@ -220,16 +208,14 @@ class DecisionReader(ValueReader):
             section.wrong("id", "letters, digits, blanks, dots and dashes")
         note, source, event = section.text("note", ""), section.text("source", ""), section.flag("event")
         under = section.text("under", "")
-        rules = [self.rule(section, date)]
-        for number, content in enumerate(section.tables("rule"), 1):
-            further = Section(content, f"rule {number}", self.problems, within=section)
-            rules.append(self.whole(further, lambda table: self.rule(table, date)))
+        further = self.read_all(section, "rule", lambda table: self.rule(table, date), name="rule")
+        rules = (self.rule(section, date), *further)
         cost, spend = self.cost(section, "cost", constant=True), self.cost(section, "spend")
         own_budget = self.amount(section, "budget")
         limit = own_budget or (budget if cost or spend else "")
         if own_budget and not (cost or spend):
             section.wrong("budget", "a cost or spend beside it, which it limits")
-        return Decision(id_, title, tuple(rules), note, cost, spend, limit, source, event, under)
+        return Decision(id_, title, rules, note, cost, spend, limit, source, event, under)
 
     def rule(self, section: Section, default: float) -> Rule:
         """What is set, from when on, and on which condition."""

@@ -1,7 +1,7 @@
 """What a catalogue of policy experiments is made of."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,6 @@ from cipark_sd.arrays import Array
 from cipark_sd.experiments.decisions import Decisions
 from cipark_sd.scenarios import Scenario
 from cipark_sd.timegrid import time_label, when
-from cipark_sd.wording import number
 
 #: The policy that changes nothing.
 BASE = "base"
@@ -76,17 +75,13 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Settings that are tried, and what is expected of them.
-
-    ``cost`` is what they cost beside what the levers among them cost, in the unit of the budget.
-    """
+    """Settings that are tried, and what is expected of them."""
 
     id: str
     title: str
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     expected: tuple[Expected, ...] = ()
     source: str = ""
-    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +132,12 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A number that a policy can choose.
+    """A number that a reader can choose on a page with levers.
 
     Parameters
     ----------
     names : tuple of str
         The constants that take the value.
-    cost : float
-        Of one unit, in the unit of the budget, counted from ``free``.
-    free : float
-        The value that costs nothing.
-    source : str
-        Where the cost comes from.
     about : str
         In a line, what it does in the world.
     """
@@ -158,57 +147,7 @@ class Lever:
     names: tuple[str, ...]
     low: float
     high: float
-    base: float
-    cost: float = 0.0
-    free: float = 0.0
-    source: str = ""
     about: str = ""
-
-    def price(self, value: float) -> float:
-        """What a value costs: its distance from what is free, times the price of one unit."""
-        return self.cost * abs(value - self.free)
-
-    def shown(self, value: float, time_units: str) -> str:
-        """A value as people write it: a date where all constants that take it are called one."""
-        if self.names and all(name.casefold().endswith("date") for name in self.names):
-            return time_label(value, time_units)
-        return number(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """A demand on an outcome at a time: ``how`` than ``value``."""
-
-    outcome: str
-    at: float
-    how: How
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Robustness:
-    """Strategies that are compared over futures: by one outcome at one time, and by demands that all must hold."""
-
-    outcome: str
-    at: float
-    strategies: tuple[str, ...]
-    criteria: tuple[Criterion, ...]
-    futures: int
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """The search for a policy: what is wanted, what may be spent (None: what the base costs), how long is looked."""
-
-    outcome: str
-    at: float
-    budget: float | None
-    tail: float
-    draws: int
-    population: int
-    generations: int
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +197,8 @@ class Catalogue:
     rivals: tuple[Structure, ...]
     factors: tuple[Factor, ...] = ()
     variants: tuple[Policy, ...] = ()
-    strategies: tuple[Policy, ...] = ()
     uncertainties: tuple[Uncertainty, ...] = ()
     levers: tuple[Lever, ...] = ()
-    robustness: Robustness | None = None
-    design: Design | None = None
     knockouts: Knockouts | None = None
     decisions: Decisions | None = None
     own_rivals: bool = True
@@ -292,10 +228,5 @@ class Catalogue:
 
     @property
     def policy_by_id(self) -> Mapping[str, Policy]:
-        """Policies and strategies by their ids."""
-        return {policy.id: policy for policy in (*self.policies, *self.strategies)}
-
-    def chosen(self, ids: Sequence[str]) -> tuple[Policy, ...]:
-        """Policies and strategies by id, in the order asked for."""
-        known = self.policy_by_id
-        return tuple(known[id_] for id_ in ids)
+        """Policies by their ids."""
+        return {policy.id: policy for policy in self.policies}

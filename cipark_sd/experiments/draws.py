@@ -1,15 +1,19 @@
 """Joint draws of a model's parameters, one set for each structure of the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN, Basis, Origin
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, MissingFile
+from cipark_sd.experiments.definition import Uncertainty
+from cipark_sd.inputs import TABLE_LIMIT, check_netcdf, check_readable
 from cipark_sd.scenarios import override_key
 
 
@@ -87,3 +91,79 @@ class Draws:
         if n >= len(self):
             return self
         return self.take(rng.choice(len(self), n, replace=False))
+
+    def widened(self, uncertainties: Sequence[Uncertainty], seed: int) -> "Draws":
+        """The draws with inputs that no data inform drawn beside them, over their ranges."""
+        quantiles = {override_key(uncertainty.name): uncertainty.quantile for uncertainty in uncertainties}
+        beside = latin_hypercube(quantiles, len(self), np.random.default_rng(seed))
+        return replace(self, values={**self.values, **beside})
+
+
+def latin_hypercube(
+    quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
+    from scipy.stats import qmc
+
+    if not quantiles:
+        return {}
+    unit = qmc.LatinHypercube(len(quantiles), rng=rng).random(n)
+    return {name: quantile(column) for column, (name, quantile) in zip(unit.T, quantiles.items(), strict=True)}
+
+
+def columns_in(path: Path) -> dict[str, Array]:
+    """Draws by name: the columns of a CSV file, or the variables of a group ``posterior`` of NetCDF, chain by chain.
+
+    A variable with further dims is a name for each of their elements (``Approach Hazard[SOE]``); a dim ``parameter``
+    holds the names themselves.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    import pandas as pd
+    import xarray as xr
+
+    try:
+        if path.suffix.lower() == ".csv":
+            check_readable(path, TABLE_LIMIT)
+            return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
+        check_netcdf(path)
+        group = xr.load_dataset(path, engine="h5netcdf", group="posterior")
+    except FileNotFoundError:
+        raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
+    except (OSError, ValueError, KeyError) as problem:
+        expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
+        reason = getattr(problem, "strerror", None) or problem
+        raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
+    columns: dict[str, Array] = {}
+    for label, array in group.data_vars.items():
+        if not {"chain", "draw"} <= set(array.dims):
+            raise InvalidValue(f"the dims of {label!r}", array.dims, "chain and draw among them", where=str(path))
+        named = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        values = array.transpose("chain", "draw", *named).to_numpy().astype(float)
+        values = values.reshape(-1, *values.shape[2:])
+        for place in np.ndindex(*values.shape[1:]):
+            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
+            name = f"{label}[{elements}]" if elements else str(label)
+            columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
+    return columns
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """What a file says of all its groups, none of which is read: a tree of them takes as long as its largest part.
+
+    Nothing of a CSV file.
+
+    Raises
+    ------
+    OSError
+        For a file that is not NetCDF.
+    """
+    import xarray as xr
+
+    if path.suffix.lower() == ".csv":
+        return {}
+    check_netcdf(path)
+    with xr.open_dataset(path, engine="h5netcdf") as root:
+        return dict(root.attrs)

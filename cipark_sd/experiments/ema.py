@@ -171,12 +171,13 @@ def _run(models: Sequence[Any], experiments: Sequence[Any], callback: Callable[.
     """The experiments of each model in one ensemble; the callback gets them one by one."""
     for model in models:
         of_model = [experiment for experiment in experiments if experiment.model_name == model.name]
-        names = [parameter.name for parameter in (*model.uncertainties, *model.levers)]
+        names = [parameter.name for parameter in (*model.uncertainties, *model.levers, *model.constants)]
         constants = {constant.name: constant.value for constant in model.constants}
         values = []
         for experiment in of_model:
             inputs = constants | dict(experiment.scenario) | dict(experiment.policy)
-            values.append({name: inputs[name] for name in (*names, *constants)})
+            # a search over levers leaves uncertainties out: they have the model's own values
+            values.append({name: inputs[name] for name in names if name in inputs})
         outcomes_of_runs = model.function.many(values) if values else []
         for experiment, outcomes in zip(of_model, outcomes_of_runs, strict=True):
             callback(experiment, outcomes)

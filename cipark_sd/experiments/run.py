@@ -82,8 +82,8 @@ class Setup:
         # two times may have the same nearest step, which is saved once
         how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, self.engine, self.pool.own_threads)
 
-        def task(settings: Scenario, draws: Draws, label: str, **extra: Any) -> SettingsTask:
-            return SettingsTask(self.model, settings, draws, *how, label, **extra)
+        def task(settings: Scenario, draws: Draws, label: str) -> SettingsTask:
+            return SettingsTask(self.model, settings, draws, *how, label)
 
         return task, nearest
 
@@ -214,8 +214,6 @@ class SettingsTask:
         Threads; they change no bit.
     label : str
         For the progress.
-    extra : mapping of str to (n_draws,)
-        Values that differ from draw to draw and win over all others.
     """
 
     model: Model
@@ -227,14 +225,13 @@ class SettingsTask:
     engine: str
     workers: int | None = None
     label: str = ""
-    extra: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
         settings, scenario = self.settings.to_json(), self.scenario.to_json()
         numbers = sorted(self.draws.values.items())
-        how = (self.model.digest, settings, numbers, self.extra, self.outcomes, self.instants, scenario, self.engine)
+        how = (self.model.digest, settings, numbers, self.outcomes, self.instants, scenario, self.engine)
         return digest("settings", *how, FINER, SLACK)
 
     def __call__(self, tell: Tell) -> Arrays:
@@ -252,7 +249,7 @@ class SettingsTask:
         under every policy and with every step.
         """
         known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
-        columns = columns_of(self.settings, self.draws, self.extra)
+        columns = columns_of(self.settings, self.draws)
         structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
         shared = self.scenario | Scenario(self.settings.name, structured)
         values, fine = self._once(columns, known_as, shared)
@@ -353,8 +350,8 @@ def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDAr
     return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
 
 
-def columns_of(settings: Scenario, draws: Draws, extra: Mapping[str, Array]) -> dict[str, Array]:
-    """What changes from run to run, by override key; settings win over draws, ``more`` wins over both."""
+def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
+    """What changes from run to run, by override key; settings win over draws."""
     n = len(draws)
     columns: dict[str, Array] = {}
 
@@ -378,8 +375,6 @@ def columns_of(settings: Scenario, draws: Draws, extra: Mapping[str, Array]) -> 
                 base = split_key(key)[0]
                 for known in [known for known in columns if split_key(known)[0] == base]:
                     del columns[known]
-    for key, array in extra.items():
-        put(override_key(key), array)
     return columns
 
 

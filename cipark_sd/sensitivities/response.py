@@ -10,13 +10,14 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.engines.plan import checked, grid_of
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.failures import Failures, labels
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.evaluation import Evaluation, Output, Rows, world_key
-from cipark_sd.sensitivities.factors import Factors
+from cipark_sd.sensitivities.factors import Factors, check_factors
 from cipark_sd.tasks.pool import Pool, Tell
 
 #: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
@@ -31,35 +32,31 @@ class ModelResponse:
 
     Parameters
     ----------
-    times : (n_times,)
-        Saved times of the run.
-    scenario : Scenario
-        What all runs share.
-    workers : int, optional
-        Threads; they change no bit.
-    drains : tuple of (str, str)
-        A flow and the stock that it empties, with the same subscripts: where the flow takes more than the whole stock
-        in one step, the step is too long for the drawn constants, and the run is computed again as for
-        :attr:`Output.range`.
+    evaluation : Evaluation
+        What is computed of each draw.
     pool : Pool, optional
         Who computes in place of threads of this process; it changes no bit.
     allowed : float
         The share of a design's runs that may fail.
     """
 
-    model: Model
     factors: Factors
-    definitions: tuple[Output, ...]
-    times: Array
-    scenario: Scenario
-    engine: str
-    workers: int | None = None
-    drains: tuple[tuple[str, str], ...] = ()
+    evaluation: Evaluation
     pool: Pool | None = None
     allowed: float = 1.0
     #: By design, what failed.
     failures: dict[str, Failures] = field(default_factory=dict)
     _design: tuple[str, int] | None = None
+
+    @property
+    def model(self) -> Model:
+        """What is run."""
+        return self.evaluation.model
+
+    @property
+    def times(self) -> Array:
+        """``(n_times,)``."""
+        return self.evaluation.times
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,12 +66,13 @@ class ModelResponse:
     @property
     def outputs(self) -> tuple[str, ...]:
         """Labels."""
-        return tuple(output.label for output in self.definitions)
+        return tuple(output.label for output in self.evaluation.definitions)
 
     @property
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
-        return tuple(self.model[split_key(override_key(output.variable))[0]].units for output in self.definitions)
+        bases = [split_key(override_key(output.variable))[0] for output in self.evaluation.definitions]
+        return tuple(self.model[base].units for base in bases)
 
     @property
     def time_units(self) -> str:
@@ -87,16 +85,10 @@ class ModelResponse:
         from cipark_sd.model.model import digest_of
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
-        outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in self.definitions]
-        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
+        of = self.evaluation
+        outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in of.definitions]
+        texts = [self.model.digest, repr(self.names), repr(outputs), of.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
-
-    @cached_property
-    def evaluation(self) -> Evaluation:
-        """What is computed of each draw."""
-        workers = self.workers if self.pool is None else 1
-        how = (self.times, self.scenario, self.engine, workers, self.drains)
-        return Evaluation(self.model, self.names, self.definitions, *how)
 
     @property
     def n_scenarios(self) -> int:
@@ -197,9 +189,7 @@ def model_response(
     *,
     times: Sequence[float] | None = None,
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
-    engine: str = "native",
     workers: int | None = None,
-    drains: Sequence[tuple[str, str]] = (),
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -207,29 +197,16 @@ def model_response(
     ------
     UnknownName, InvalidValue, OffGrid, Problems
     """
-    from cipark_sd.engines.plan import checked, grid_of
-    from cipark_sd.errors import CiparkError, raise_all
-    from cipark_sd.sensitivities.factors import check_factors
-
     check_factors(factors, where=model.name)
-    problems: list[CiparkError] = []
-    problems += [
-        UnknownName(name, [v.label for v in model.variables], where=model.name)
-        for drain in drains
-        for name in drain
-        if name not in model
-    ]
-    problems += [p for output in outputs if (p := output_problem(model, output)) is not None]
+    problems: list[CiparkError] = [p for output in outputs if (p := output_problem(model, output)) is not None]
     if not outputs:
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
-    if times is None:
-        times = grid_of(model, checked(model, scenario)).saved_times.tolist()
-    how = (np.array(times), scenario, engine, workers, tuple(drains))
-    response = ModelResponse(model, factors, tuple(outputs), *how)
+    saved = grid_of(model, checked(model, scenario)).saved_times if times is None else np.array(times)
+    evaluation = Evaluation(model, factors.names, tuple(outputs), saved, scenario, "native", workers)
+    response = ModelResponse(factors, evaluation)
     # one run finds names and times that the model does not have before thousands are planned
-    middle = factors.values(response.scores(np.full((1, len(factors)), 0.5)))
-    response.evaluation(middle, np.zeros(1, dtype=np.uint64))
+    evaluation(factors.from_unit(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
     return response
 
 

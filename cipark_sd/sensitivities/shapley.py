@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 Orders = NDArray[np.intp]
 _Z95 = 1.959963984540054
 _ORDER = 4
+#: Orders of the factors for each row, an even number; all of them where there are no more.
+ORDERS = 8
 
 
 def shapley(
@@ -26,12 +27,10 @@ def shapley(
     *,
     n: int,
     seed: int,
-    correlation: Array | None = None,
-    orders: int = 8,
     resamples: int = 100,
     progress: Callable[[int, int], None] | None = None,
 ) -> "xr.Dataset":
-    """Shapley effects over time, at a cost of ``n (orders (k - 1) + 2)`` runs.
+    """Shapley effects over time, at a cost of ``n (ORDERS (k - 1) + 2)`` runs; factors may depend on each other.
 
     Each row brings in the factors one by one, in several random orders. In an order, correlated normal scores are a
     triangular function of independent innovations, so that the factors brought in so far can be kept while the others
@@ -40,40 +39,28 @@ def shapley(
     Source: Song, Nelson and Staum 2016, SIAM/ASA JUQ 4, for the effects and the random orders; Goda 2021, Reliability
     Engineering and System Safety 206, for the estimator, here applied to the innovations of a Gaussian copula.
 
-    Parameters
-    ----------
-    correlation : (k, k), optional
-        Of the normal scores; without it the one of the response's factors, or none.
-    orders : int
-        For each row; all of them where there are no more.
-
     Returns
     -------
     xarray.Dataset
         ``Sh`` and ``Sh_conf`` with dims parameter, output, time; ``variance``, ``n_failed`` (output, time).
-
-    Raises
-    ------
-    InvalidValue
-        For a correlation that is none.
     """
     import xarray as xr
     from scipy.special import ndtr, ndtri
 
     check_power_of_two(n, where="shapley")
     k, cube = len(response.names), (len(response.outputs), len(response.times))
-    matrix = _correlation(response, correlation, k)
+    matrix = np.eye(k) if response.factors.correlation is None else response.factors.correlation
     size = cube[0] * cube[1]
     gains = np.zeros((k, resamples + 1, size))
     counts, failed = np.zeros((resamples + 1, size)), np.zeros(size)
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
-    per_row = runs_of_a_row(k, orders)
+    per_row = runs_of_a_row(k)
     response = response.for_design("shapley", n * per_row)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
         normal = ndtri(np.clip(shares, 1e-12, 1 - 1e-12)).reshape(rows, 2, k) @ np.linalg.cholesky(matrix).T
-        drawn_orders = _orders(k, orders, first, rows, seed)
+        drawn_orders = _orders(k, first, rows, seed)
         points = _paths(normal[:, 0], normal[:, 1], drawn_orders, matrix)
         scores = response.scores(ndtr(points.reshape(-1, k)))
         numbers = np.repeat(np.arange(first, first + rows, dtype=np.uint64), per_row)
@@ -109,42 +96,26 @@ def shapley(
     )
 
 
-def _correlation(response: ModelResponse, correlation: Array | None, k: int) -> Array:
-    source = response.factors.correlation if correlation is None else correlation
-    if source is None:
-        return np.eye(k)
-    matrix = np.asarray(source, dtype=float)
-    fine = matrix.shape == (k, k) and np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 1.0)
-    if not fine or np.linalg.eigvalsh(matrix)[0] <= 0:
-        raise InvalidValue(
-            "the correlation",
-            matrix.tolist(),
-            f"a positive definite correlation matrix of {k} factors",
-            where="shapley",
-        )
-    return matrix
-
-
-def runs_of_a_row(k: int, orders: int) -> int:
+def runs_of_a_row(k: int) -> int:
     """Both ends of the path, which all orders share, and the steps between them."""
-    return 2 + _n_orders(k, orders) * (k - 1)
+    return 2 + _n_orders(k) * (k - 1)
 
 
-def _n_orders(k: int, orders: int) -> int:
-    return min(math.factorial(k), orders) if k < 12 else orders
+def _n_orders(k: int) -> int:
+    return min(math.factorial(k), ORDERS)
 
 
-def _orders(k: int, count: int, first: int, rows: int, seed: int) -> Orders:
+def _orders(k: int, first: int, rows: int, seed: int) -> Orders:
     """Orders of the factors for each row ``(rows, n_orders, k)``: all there are, or random ones and their reverses.
 
     Source: Mitchell et al. 2022, Journal of Machine Learning Research 23, on reversed permutations.
     """
-    n_orders = _n_orders(k, count)
-    if n_orders < count or (k < 12 and n_orders == math.factorial(k)):
-        return np.broadcast_to(np.array(list(permutations(range(k)))), (rows, n_orders, k))
+    if math.factorial(k) <= ORDERS:
+        every = np.array(list(permutations(range(k))))
+        return np.broadcast_to(every, (rows, *every.shape))
     rng = np.random.default_rng([seed, _ORDER, first])
-    drawn = np.argsort(rng.random((rows, -(-n_orders // 2), k)), axis=-1)
-    return np.concatenate([drawn, drawn[:, :, ::-1]], axis=1)[:, :n_orders]
+    drawn = np.argsort(rng.random((rows, ORDERS // 2, k)), axis=-1)
+    return np.concatenate([drawn, drawn[:, :, ::-1]], axis=1)
 
 
 def _paths(base: Array, drawn: Array, orders: Orders, correlation: Array) -> Array:

@@ -13,7 +13,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import Failures
-from cipark_sd.sensitivities.designs import BLOCK, Points, blocks, bootstrap_weights, check_power_of_two
+from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivities.response import ModelResponse, coordinates
 
 if TYPE_CHECKING:
@@ -200,7 +200,6 @@ def sobol(
     n: int,
     seed: int,
     resamples: int = 100,
-    points: Points = "sobol",
     progress: Progress | None = None,
     checkpoints: Checkpoints = NOT_KEPT,
 ) -> "xr.Dataset":
@@ -214,9 +213,6 @@ def sobol(
         Of the design and of the bootstrap.
     resamples : int
         Of the bootstrap.
-    points : {"sobol", "random"}
-        Sobol's sequence is the more exact one, and the bootstrap, which knows nothing of its balance, then gives
-        intervals on the wide side; with random points they are nominal.
     progress : callable, optional
         Called with the runs done and the runs planned.
     checkpoints : Checkpoints, optional
@@ -239,10 +235,10 @@ def sobol(
         raise InvalidValue("the resamples", resamples, "at least 2", where="sobol")
     k, size = len(response.names), len(response.outputs) * len(response.times)
     # a first block that is not full is summed by itself
-    design = checkpoints.within(response.signature, seed, points, resamples, min(n, BLOCK))
+    design = checkpoints.within(response.signature, seed, resamples, min(n, BLOCK))
     failures = response.no_failures()
     sums = _resumed(design, n, SobolSums(k, resamples, size), failures)
-    _extend(response, sums, n, seed, points, progress, design.entry(DESIGN, n), failures)
+    _extend(response, sums, n, seed, progress, design.entry(DESIGN, n), failures)
     # the smaller designs are part of this one
     for halvings in range(1, n.bit_length()):
         design.entry(DESIGN, n >> halvings).discard()
@@ -254,7 +250,6 @@ def _extend(
     sums: SobolSums,
     n: int,
     seed: int,
-    points: Points,
     progress: Progress | None,
     entry: Checkpoint,
     failures: Failures,
@@ -279,7 +274,7 @@ def _extend(
             weights = bootstrap_weights(seed, first, size, sums.resamples)
             sums.add(scores[0], scores[1], scores[2:], weights)
 
-    planned, adding = blocks(2 * k, sums.rows, n, seed, points), None
+    planned, adding = blocks(2 * k, sums.rows, n, seed), None
     # sums of one call's runs are formed, in order, while those of the next are computed
     with ThreadPoolExecutor(1) as beside:
         try:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from cipark_sd.commands.findings import FORMAT as OF_FINDINGS
 from cipark_sd.commands.sensitivity import findings
-from cipark_sd.commands.sensitivity.draws import _read
+from cipark_sd.commands.sensitivity.draws import read_draws
 from cipark_sd.described import FORMAT
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import UnreadableFile, check_netcdf
@@ -93,7 +93,7 @@ def test_a_file_that_reaches_out_is_one_sentence(trick: Callable[[h5py.File, Pat
 @pytest.mark.parametrize("trick", TRICKS)
 def test_draws_that_reach_out_are_not_taken(trick: Callable[[h5py.File, Path], None], tmp_path: Path) -> None:
     with pytest.raises(CiparkError) as told:
-        _read(made(tmp_path / "draws.nc", trick, "posterior"))
+        read_draws(made(tmp_path / "draws.nc", trick, "posterior"))
     assert TRICKS[trick] in str(told.value)
 
 
@@ -111,7 +111,7 @@ def test_what_stays_in_its_file_is_read(tmp_path: Path) -> None:
     path = made(tmp_path / "a.nc", None)
     check_netcdf(path)
     np.testing.assert_array_equal(load(path)["y"].to_numpy(), SECRET + np.arange(4.0)[None, :])
-    columns = _read(made(tmp_path / "draws.nc", None, "posterior")).columns
+    columns = read_draws(made(tmp_path / "draws.nc", None, "posterior")).columns
     np.testing.assert_array_equal(columns["y"], SECRET + np.arange(4.0))
 
 

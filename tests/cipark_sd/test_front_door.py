@@ -13,7 +13,7 @@ import pytest
 import calibration
 import cipark_sd as cp
 from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.sensitivities.evaluation import Output
+from cipark_sd.sensitivities.evaluation import Evaluation, Output
 from cipark_sd.sensitivities.factors import Factor, Factors
 from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
@@ -109,7 +109,8 @@ def test_sensitivity_in_one_line_is_that_of_the_package_below(path: Path) -> Non
     found = cp.sensitivity(path, {"Growth Rate": (0, 0.1), "Share[East]": (0, 1)}, "Town Stock", n=64)
     factors = Factors((Factor("Growth Rate", lambda u: 0.1 * u), Factor("Share[East]", lambda u: u)))
     outputs = (Output("Town Stock", "Town Stock"),)
-    response = ModelResponse(model, factors, outputs, np.array([10.0]), cp.Scenario(), "native")
+    evaluation = Evaluation(model, factors.names, outputs, np.array([10.0]), cp.Scenario(), "native")
+    response = ModelResponse(factors, evaluation)
     whole = sobol(response, n=64, seed=1)
     np.testing.assert_array_equal(found["ST"], whole["ST"])
     assert float(found["ST"].sel(parameter="Growth Rate").squeeze()) == pytest.approx(1, abs=0.05)

@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 import pytest
-from places import FISHERY, ROOT
+from places import ROOT
 
 MODEL = """{UTF-8}
 level = INTEG(-rate * level, 1) ~~| rate = 0.1 ~~|
@@ -16,8 +16,6 @@ INITIAL TIME = 0 ~~| FINAL TIME = 10 ~~| TIME STEP = 0.25 ~~| SAVEPER = 1 ~~|
 #: By extra: what is imported, and a command that needs it.
 CASES = [
     ("loops", "simlin", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--loops", "0", "-o", "out")),
-    ("ema", "ema_workbench", ("policy", str(FISHERY), "--part", "robustness", "-o", "out")),
-    ("design", "pymoo", ("policy", str(FISHERY), "--part", "design", "-o", "out")),
     ("wasm", "wasmtime", ("run", "m.mdl", "--engine", "wasm")),
     ("excel", "openpyxl", ("run", "m.mdl", "-o", "out.xlsx")),
     ("cluster", "distributed", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s")),
@@ -35,12 +33,12 @@ def test_the_extra_all_has_every_extra_of_users() -> None:
 
 
 def test_every_extra_is_here_with_each_of_its_packages() -> None:
-    names = {"pysimlin": "simlin", "ema-workbench": "ema_workbench"}
+    names = {"pysimlin": "simlin"}
     needed = {
         (extra, names.get(package := re.split("[<>=]", entry)[0], package))
         for extra, entries in EXTRAS.items()
         # no command needs these
-        if extra not in ("all", "dev", "browser", "docs", "salib", "widget")
+        if extra not in ("all", "dev", "browser", "docs", "ema", "salib", "widget")
         for entry in entries
     }
     assert {case[:2] for case in CASES} == needed

@@ -57,7 +57,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
         lambda folder: read_question(read_problem(folder), ()),
     ),
     "policies.toml": (
-        "times = [10]\n[[policy]]\nid = 'p'\n[robustness]\noutcome = 'o'\n[design]\nat = 1\n[knockouts]\nnear = 0.1\n",
+        "times = [10]\n[[policy]]\nid = 'p'\n[knockouts]\nnear = 0.1\n",
         lambda folder: (
             model_named_in(folder / "policies.toml"),
             read_catalogue(folder / "policies.toml", read_model(folder / "m.mdl")),

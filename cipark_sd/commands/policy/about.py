@@ -45,12 +45,8 @@ class About:
         What the fitted model does not follow in the data; empty where nothing.
     unreliable : mapping of str to str
         By rival, where it is known: how many terms its weight cannot judge.
-    not_run : mapping of str to str
-        By part that the call left out for want of a package, a sentence.
     untaught : tuple of str
         Parameters of which the data taught little under the first rival.
-    printed : tuple of str
-        Outcomes that the console shows; empty for those of the headline.
     """
 
     catalogue: Catalogue
@@ -71,8 +67,6 @@ class About:
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
-    printed: tuple[str, ...] = ()
-    not_run: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> str:
@@ -168,11 +162,11 @@ class About:
         estimand: str,
         number: float,
         *,
-        of: Literal["first", "mixture", "futures"] = "first",
+        of: Literal["first", "mixture", "alike"] = "first",
         conditions: tuple[str, ...] = (),
         **details: Unpack[Details],
     ) -> Iterator[Headline]:
-        """A headline number, if it is one; of the first rival, of their mixture by weight or of futures under all."""
+        """A headline number, if it is one; of the first rival, of their mixture by weight, or of all rivals alike."""
         if not math.isfinite(number):
             return
         structures = {"first": f"structure {self.first}", "mixture": f"structures by weight ({self.weighted})"}

@@ -21,7 +21,6 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import FILE
 from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import Futures, sample_futures
 from cipark_sd.experiments.run import Setup, failures_in, run_policies
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Model
@@ -42,39 +41,34 @@ class Analysis:
 
     Parameters
     ----------
-    model : Model
-        That of the study with what the catalogue adds.
     rivals : tuple of Structure
         Those that have draws, with what is set for the place.
     draws, prior : mapping of str to Draws
         By rival; ``prior`` are those that expectations are set against.
-    file, folder : Path
-        Of the catalogue, and of the output.
-    pool : Pool
-        Who runs, and keeps the runs.
-    allowed : float
-        The share of runs that may fail.
     about : About
         What is told of all findings.
+    setup : Setup
+        What all its runs share.
+    folder : Path
+        Of the output.
+    allowed : float
+        The share of runs that may fail.
     """
 
     study: Study
-    model: Model
     catalogue: Catalogue
     rivals: tuple[Structure, ...]
     draws: Mapping[str, Draws]
     prior: Mapping[str, Draws]
-    engine: str
-    file: Path
-    folder: Path
     about: About
-    pool: Pool
+    setup: Setup
+    folder: Path
     allowed: float
 
     @property
-    def setup(self) -> Setup:
-        """What all its runs share."""
-        return Setup(self.model, self.study.scenario, engine=self.engine, pool=self.pool)
+    def model(self) -> Model:
+        """That of the study with what the catalogue adds."""
+        return self.setup.model
 
     def run(
         self,
@@ -111,18 +105,6 @@ class Analysis:
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
-    @property
-    def names(self) -> dict[str, str]:
-        """What people call all that is drawn, by override key."""
-        names = [parameter.name for parameter in self.study.parameters]
-        names += [uncertainty.name for uncertainty in self.catalogue.uncertainties]
-        return {override_key(name): name for name in names}
-
-    def futures(self, n: int, seed: int) -> Futures:
-        """Samples of structures, draws and what no data inform."""
-        rng = np.random.default_rng(seed)
-        return sample_futures(self.rivals, self.draws, self.catalogue.uncertainties, n, rng)
-
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
         """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
         misfit = self.about.misfit
@@ -143,16 +125,13 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = chosen_rivals(request, target)
+    rivals = chosen_rivals(request.rival_ids, target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
-    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    pool = pool_of(request, checkpoints)
-    draw_request = DrawRequest(
-        rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
-    )
-    made = target.study.draws(draw_request, bars)
+    pool = pool_of(request, Checkpoints.in_output(folder, fresh=request.fresh))
+    how = (request.n_draws, request.seed, folder, request.engine, target.rivals)
+    made = target.study.draws(DrawRequest(rivals, source, *how), bars)
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
@@ -176,14 +155,13 @@ def start(request: Request, bars: Bars) -> Analysis:
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
-        printed=request.outcomes,
     )
     notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
+    setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
+    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     return Analysis(
-        target.study, target.model, target.catalogue, placed, made.draws, made.prior, request.engine, place / FILE,
-        folder, about, pool,
-        target.study.allowed if request.allow_failed is None else request.allow_failed,
+        target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip
 
 

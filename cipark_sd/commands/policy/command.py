@@ -6,8 +6,10 @@ from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.result import Result
 
 
+@options.refused("--outcome", "there is no option {} any more: 'also' of [headline] prints more outcomes")
+@options.refused("--weights", "there is no option {} any more: weights.csv beside the draws has the weights")
 @options.renamed("--n", "--runs")
-@command_of(Request, short_help="Compare policies: effects, attribution, robustness.")
+@command_of(Request, short_help="Compare policies: effects, decisions, attribution.")
 def command(request: Request) -> Result:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.
 
@@ -20,13 +22,13 @@ def command(request: Request) -> Result:
     \b
     Examples:
       cipark policy                                what the paper's claims come to
-      cipark policy --draws fit --outcome all      fit every rival first
+      cipark policy --draws fit                    fit every rival first
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             the contribution of each mechanism
       cipark policy my_study --part decisions      options against doing nothing, and what to measure first
       cipark policy --part all --runs 200 -o policies
-      cipark policy my_study --draws M0=a.nc --draws M1=b.nc --weights weights.csv
+      cipark policy my_study --draws M0=a.nc --draws M1=b.nc
     """
     from cipark_sd.commands.policy.run import run
 

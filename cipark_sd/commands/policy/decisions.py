@@ -17,7 +17,6 @@ from cipark_sd.commands.policy.decisions_shown import (
     rows_of,
     title_of,
 )
-from cipark_sd.commands.policy.knockouts import widened
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
@@ -27,7 +26,7 @@ from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, paid
 from cipark_sd.experiments.run import time_position
 from cipark_sd.headline import Bounds, Headline, output
-from cipark_sd.pages.blocks import Block, Paragraph, Section
+from cipark_sd.pages.blocks import Folded, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import override_key
 
@@ -93,11 +92,13 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         decisions = decided(catalogue)
         watched, rules, priced = _watched(decisions)
         run = partial(analysis.run, alternatives(decisions), bars, times=(decisions.at,))
-        draws = {rival: widened(of_rival, catalogue, seed) for rival, of_rival in analysis.draws.items()}
+        draws = {rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.draws.items()}
         runs = run("decisions", draws=draws, outcomes=[*catalogue.outcomes, *watched])
         prior = None
         if not analysis.about.unseen:
-            before = {rival: widened(of_rival, catalogue, seed) for rival, of_rival in analysis.prior.items()}
+            before = {
+                rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.prior.items()
+            }
             prior = run("decisions under the priors", draws=before)
         fitted = {rival: d.effective for rival, d in analysis.draws.items() if d.origin != "borrowed"}
         inputs, options = inputs_of(analysis, draws), [decision.id for decision in decisions.options]
@@ -140,7 +141,7 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         decisions = decided(about.catalogue)
         units = about.units[decisions.outcome]
         events = {decision.id: decision.under for decision in decisions.alternatives}
-        over: Literal["mixture", "futures"] = "mixture" if about.weighted else "futures"
+        over: Literal["mixture", "alike"] = "mixture" if about.weighted else "alike"
         conditions = (f"{len(about.rivals)} structures alike",) if about.several and not about.weighted else ()
         record = partial(about.record, of=over, conditions=conditions, unit=units, kind="median")
         for row in rows_of(result, decisions.outcome):
@@ -154,16 +155,12 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             yield from record(estimand, row[name], interval=bounds, title=title)
 
     def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
-        """A table for each outcome, and tables of costs, of rules, and of what the changes hang on."""
-        decisions = decided(about.catalogue)
-        names = dict.fromkeys((decisions.outcome, *decisions.beside, *about.catalogue.outcome_by_id))
-        tables = [outcome_table(result, about, name) for name in names]
-        yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *further_tables(result, about)))
-
-    def printed_of(self, result: DecisionsFound, about: About) -> list[Block]:
-        """The outcome that is chosen by, and what would change the choice."""
-        table = outcome_table(result, about, decided(about.catalogue).outcome)
-        return [*map(Paragraph, result.doubts), table, *further_tables(result, about)]
+        """The outcome that is chosen by, what would change the choice, and the other outcomes."""
+        main = decided(about.catalogue).outcome
+        others = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
+        folded = [Folded("The other outcomes", others)] if others else []
+        tables = (outcome_table(result, about, main), *further_tables(result, about))
+        yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *folded))
 
 
 PART = DecisionsPart()

@@ -14,7 +14,6 @@ from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
     claims_frame,
-    claims_printed,
     classified_claims,
     fitted_rivals,
     runs_without_data,
@@ -256,14 +255,13 @@ class EffectsPart(PolicyPart[Effects]):
     def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
         headline, at = about.catalogue.headline
-        tables = [_other_outcomes(result, about, at)] if len(about.catalogue.outcomes) > 1 else []
-        tables += [effects_table(result, about, outcome) for outcome in about.in_full[1:]]
+        others = [_other_outcomes(result, about, at)] if len(about.catalogue.outcomes) > 1 else []
         titles = {policy.id: policy.title for policy in about.catalogue.policies}
         alike = "; ".join(" and ".join(titles[policy] for policy in group) for group in result.alike)
         title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
-            effects_table(result, about, headline),
+            *(effects_table(result, about, outcome) for outcome in about.in_full),
             *pictures.show(
                 "effects",
                 f"Differences to the base, {title} {about.catalogue.when(at)}"
@@ -272,17 +270,10 @@ class EffectsPart(PolicyPart[Effects]):
             *pictures.show("course", "The largest of these effects over time, beside the base."),
             *([Paragraph(f"Policies with the same outcomes in every draw: {alike}.")] if alike else []),
             *([Folded(*_later(result, about))] if _idle(result, about) else []),
-            *([Folded("All outcomes", tuple(tables))] if tables else []),
+            *([Folded("All outcomes", tuple(others))] if others else []),
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
         yield Section("Effects of each policy", tuple(changes))
-
-    def printed_of(self, result: Effects, about: About) -> list[Block]:
-        """The outcomes that are asked for, and what was expected."""
-        printed = about.printed or about.in_full
-        names = list(about.catalogue.outcome_by_id) if "all" in printed else printed
-        tables_of = [effects_table(result, about, outcome) for outcome in names]
-        return [*map(Paragraph, result.doubts), *tables_of, *claims_printed(result.claims, about)]
 
 
 PART = EffectsPart()

@@ -66,17 +66,8 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
     return tuple(claims(policies, prior, posterior, fitted) if fitted else claims(policies, prior))
 
 
-def claims_printed(claims: Sequence[Claim], about: About) -> list[Block]:
-    """For the console: what became of all expectations, without their sources."""
-    if not claims:
-        return []
-    table = _table(claims, about)
-    rows = tuple(row[:-1] for row in table.rows)
-    return [Table(table.head[:-1], rows, table.caption), Paragraph(_summary(claims))]
-
-
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
-    """For the page: what became of all expectations, in words first."""
+    """What became of all expectations, in words first."""
     if not claims:
         return []
     blocks: list[Block] = [Paragraph(_summary(claims))]

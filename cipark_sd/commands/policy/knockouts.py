@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
-
-import numpy as np
 
 from cipark_sd.claims import BUILT_IN, INFORMED, as_said
 from cipark_sd.commands.policy.about import About
@@ -16,12 +14,9 @@ from cipark_sd.commands.policy.expectations import fitted_rivals
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.futures import latin_hypercube
 from cipark_sd.experiments.knockouts import ANSWERS, POSTERIOR, PRIOR, knockout_table, range_over, verdict
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.scenarios import override_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,13 +103,6 @@ def _knockouts(catalogue: Catalogue) -> Knockouts:
     return catalogue.knockouts
 
 
-def widened(draws: Draws, catalogue: Catalogue, seed: int) -> Draws:
-    """The draws with those inputs of the catalogue that no data inform drawn beside them, over their ranges."""
-    quantiles = {override_key(uncertainty.name): uncertainty.quantile for uncertainty in catalogue.uncertainties}
-    beside = latin_hypercube(quantiles, len(draws), np.random.default_rng(seed))
-    return replace(draws, values={**draws.values, **beside})
-
-
 class KnockoutsPart(PolicyPart[KnockoutsFound]):
     """What is lost with each loop and each actor."""
 
@@ -135,11 +123,13 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
             outcomes=[catalogue.outcome_by_id[knockouts.outcome]],
             times=sorted({group.at for group in knockouts.groups}),
         )
-        prior = run("knock-outs", draws={name: widened(d, catalogue, seed) for name, d in analysis.prior.items()})
+        prior = run(
+            "knock-outs", draws={name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.prior.items()}
+        )
         doubts = list(analysis.doubts(prior))
         posterior = None
         if not analysis.about.unseen:
-            after = {name: widened(d, catalogue, seed) for name, d in analysis.draws.items()}
+            after = {name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.draws.items()}
             posterior = run("knock-outs after the data", draws=after)
             doubts += analysis.doubts(posterior)
         fitted = fitted_rivals(analysis)

@@ -32,12 +32,10 @@ def _basis(findings: Findings) -> Iterator[Section]:
 
 
 def _end(findings: Findings) -> Iterator[Section]:
-    """What each structure says, what no reading of the page may take for knowledge, and what was not computed."""
+    """What each structure says, and what no reading of the page may take for knowledge."""
     yield Section("The structures", tuple(_rivals(findings.about)))
     items = _limits(findings.about)
     yield Section("Limitations", (Listing(tuple(items)),) if items else ())
-    left = [sentence for name, sentence in findings.about.not_run.items() if name not in findings.results]
-    yield Section("Not run", (Paragraph(" ".join(left)),) if left else ())
 
 
 def parts() -> tuple[Part[Findings], ...]:
@@ -110,11 +108,4 @@ def _limits(about: About) -> list[str]:
         )
     if not about.several:
         items.append("One structure only: nothing is attributed to one cause rather than another that the model lacks.")
-    priced = [lever for lever in catalogue.levers if lever.cost]
-    if priced:
-        unit = f" {catalogue.money}" if catalogue.money else ""
-        prices = "; ".join(
-            f"{lever.title} {lever.cost:g}{unit} a unit ({lever.source or 'no source given'})" for lever in priced
-        )
-        items.append(f"Costs: {prices}.")
     return items

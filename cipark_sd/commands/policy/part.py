@@ -1,7 +1,7 @@
 """A part of a policy analysis: how it is computed, and how its result is written down."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -10,10 +10,10 @@ from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.parts import PARTS
 from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, MissingPackage
+from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
 from cipark_sd.headline import Headline
-from cipark_sd.pages.blocks import Block, Section
+from cipark_sd.pages.blocks import Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
 
 if TYPE_CHECKING:
@@ -41,16 +41,11 @@ class PolicyPart(Part[Findings], Generic[R]):
     kind: ClassVar[type]
     needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
 
-    def lacks(self, catalogue: Catalogue) -> InvalidValue | MissingPackage | None:
-        """The table of the catalogue without which the part is not run, or the package that is not installed."""
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """The table of the catalogue without which the part is not run."""
         attribute, table, expected = self.needs
-        if not getattr(catalogue, attribute):
-            return InvalidValue(table, None, expected, where=f"--part {self.name}")
-        return self.lacks_package(catalogue)
-
-    def lacks_package(self, catalogue: Catalogue) -> MissingPackage | None:
-        """The package that the part needs for what the catalogue asks of it; by default none."""
-        return None
+        there = getattr(catalogue, attribute)
+        return None if there else InvalidValue(table, None, expected, where=f"--part {self.name}")
 
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:
@@ -72,10 +67,6 @@ class PolicyPart(Part[Findings], Generic[R]):
     def sections_of(self, result: R, about: About, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page."""
 
-    def printed_of(self, result: R, about: About) -> Sequence[Block]:
-        """What the console shows in place of the sections; by default nothing."""
-        return ()
-
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Tables by the stem of their file."""
         result = self._result(findings)
@@ -95,12 +86,6 @@ class PolicyPart(Part[Findings], Generic[R]):
         """Sections of the page."""
         result = self._result(findings)
         return () if result is None else self.sections_of(result, findings.about, pictures)
-
-    def printed(self, findings: Findings) -> list[Section]:
-        """What the console shows: what the page has, less its pictures, or what the part says in its place."""
-        result = self._result(findings)
-        blocks = () if result is None else self.printed_of(result, findings.about)
-        return [Section("", tuple(blocks))] if blocks else list(self.sections(findings, Pictures()))
 
     def _result(self, findings: Findings) -> R | None:
         result: R | None = findings.of(self.kind)

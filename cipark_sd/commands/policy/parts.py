@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 #: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
 PARTS: Mapping[str, str] = {
-    name: f"cipark_sd.commands.policy.{name}"
-    for name in ("signs", "decisions", "effects", "knockouts", "attribution", "robustness", "design")
+    name: f"cipark_sd.commands.policy.{name}" for name in ("signs", "decisions", "effects", "knockouts", "attribution")
 }
 #: What is shown in place of all others where the draws are of priors.
 UNDER_PRIORS = "signs"

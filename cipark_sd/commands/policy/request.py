@@ -33,10 +33,6 @@ class Request:
         help="Runs of each policy under each rival structure, one for each draw.",
     )
     rivals: str | None = option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
-    weights: Path | None = option("--weights", type=options.PATH, help="Weights of the rivals: CSV with rival,weight.")
-    outcomes: tuple[str, ...] = option(
-        "--outcome", multiple=True, metavar="ID", help="Print this outcome, or all; repeatable."
-    )
     seed: int = options.seed(20191126)
     engine: str = option(
         "--engine",

@@ -1,7 +1,6 @@
 """One call of ``cipark policy``: each part is computed, kept, written and told, in the order of the page."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cipark_sd.commands.findings import load_result
@@ -15,9 +14,10 @@ from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
 from cipark_sd.console import echo, print_table, progress_bars, say_lines
-from cipark_sd.errors import InvalidValue, MissingPackage, raise_all
+from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.pages.blocks import Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
+from cipark_sd.pages.parts import Pictures
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING
 from cipark_sd.records import WrongRecordError
@@ -35,15 +35,15 @@ def run(request: Request) -> Result:
     with progress_bars() as bars:
         analysis = start(request, bars)
     parts = () if "all" in request.named else request.named or usual(analysis.about)
-    names, not_run = chosen_parts(parts, analysis.about, where=str(analysis.file))
-    about, folder = replace(analysis.about, not_run=not_run.packages), analysis.folder
+    about, folder = analysis.about, analysis.folder
+    names, not_run = chosen_parts(parts, about, where=about.catalogue.title)
     for line in (about.catalogue.title, about.basis, *about.notes):
         echo(line)
-    for line in (about.catalogue.note, *not_run.sentences):
+    for line in (about.catalogue.note, *not_run):
         if line:
             echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder))
-    with analysis.pool:
+    with analysis.setup.pool:
         for name in names:
             chosen = part(name)
             with progress_bars() as bars:
@@ -51,7 +51,7 @@ def run(request: Request) -> Result:
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
             write(findings, folder, chosen)
-            tell(chosen.printed(findings))
+            tell(chosen.sections(findings, Pictures()))
     echo()
     decisions = page_of(findings)
     if decisions is not None:
@@ -62,22 +62,6 @@ def run(request: Request) -> Result:
     return ended(folder)
 
 
-@dataclass(frozen=True)
-class NotRun:
-    """What a call leaves out.
-
-    Parameters
-    ----------
-    sentences : tuple of str
-        For the console.
-    packages : mapping of str to str
-        By part that lacks an optional package, its sentence.
-    """
-
-    sentences: tuple[str, ...]
-    packages: Mapping[str, str]
-
-
 def usual(about: About) -> Sequence[str]:
     """What is run where a command line names no part."""
     names = [name for name in USUAL if part(name).lacks(about.catalogue) is None]
@@ -85,22 +69,18 @@ def usual(about: About) -> Sequence[str]:
     return ["effects"] if without_ranks or not names else names
 
 
-def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], NotRun]:
-    """The parts to compute, and what is left out of them.
+def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[list[str], list[str]]:
+    """The parts to compute, and sentences on what is left out of them.
 
     Raises
     ------
     Problems
-        For each part that is asked for and has no table or lacks a package.
+        For each part that is asked for and has no table.
     InvalidValue
         When a part that ranks is asked for with draws from the priors of a study.
     """
-    problems = {name: problem for name in NAMES if (problem := part(name).lacks(about.catalogue)) is not None}
-    missing = {name: problem for name, problem in problems.items() if isinstance(problem, MissingPackage)}
-    lacking = [name for name in problems if name not in missing]
-    # from priors no part is run that needs a package
-    raising = lacking if about.signs_only else problems
-    raise_all(where, [problems[name] for name in raising if name in request])
+    lacking = {name: problem for name in NAMES if (problem := part(name).lacks(about.catalogue)) is not None}
+    raise_all(where, [problem for name, problem in lacking.items() if name in request])
     names = [name for name in NAMES if name in request or (not request and name not in lacking)]
     sentences = []
     if not request and lacking:
@@ -113,8 +93,7 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
         if ranking:
             sentences.append("Not run, since from the priors nothing is ranked: " + ", ".join(ranking))
         names = [UNDER_PRIORS] if "effects" in names else []
-    packages = {name: f"Not run: {name}. {problem}" for name, problem in missing.items() if name in names}
-    return [name for name in names if name not in packages], NotRun((*sentences, *packages.values()), packages)
+    return names, sentences
 
 
 def saved_results(about: About, folder: Path) -> dict[str, object]:
@@ -130,8 +109,8 @@ def saved_results(about: About, folder: Path) -> dict[str, object]:
     return results
 
 
-def tell(sections: Sequence[Section]) -> None:
-    """Print sections that have content."""
+def tell(sections: Iterable[Section]) -> None:
+    """Print what sections of the page show at first, without pictures and what is folded."""
     for section in (section for section in sections if section.blocks):
         if section.title:
             echo(f"\n{section.title}")

@@ -11,7 +11,6 @@ from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
     claims_frame,
-    claims_printed,
     classified_claims,
     runs_without_data,
 )
@@ -87,10 +86,6 @@ class SignsPart(PolicyPart[Signs]):
         """The signs, and what was expected."""
         yield Section("Assumed signs under the priors", tuple(_signs(result, about)))
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
-
-    def printed_of(self, result: Signs, about: About) -> list[Block]:
-        """The same, in short."""
-        return [*_signs(result, about), *claims_printed(result.claims, about)]
 
 
 PART = SignsPart()

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cipark_sd.commands.policy.request import Request
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
 from cipark_sd.experiments.definition import Catalogue, Structure
 from cipark_sd.experiments.extended import extended
@@ -81,25 +80,16 @@ def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
     return shipped[name]
 
 
-def chosen_rivals(request: Request, target: Target) -> tuple[Structure, ...]:
-    """The rivals that the command line wants; all that it wants and is not there is told at once.
+def chosen_rivals(ids: Sequence[str], target: Target) -> tuple[Structure, ...]:
+    """The rivals of these ids, all of them where there are none; all that is not there is told at once.
 
     Raises
     ------
     UnknownName, Problems
     """
-    ids = [rival.id for rival in target.rivals]
-    outcomes = [*target.catalogue.outcome_by_id, "all"]
-    wrong: list[CiparkError] = [
-        UnknownName(name, ids, kind="rival", where="--rivals") for name in request.rival_ids if name not in ids
-    ]
-    wrong += [
-        UnknownName(name, outcomes, kind="outcome", where="--outcome")
-        for name in request.outcomes
-        if name not in outcomes
-    ]
-    raise_all("cipark policy", wrong)
-    return tuple(rival for rival in target.rivals if not request.rival_ids or rival.id in request.rival_ids)
+    known = [rival.id for rival in target.rivals]
+    raise_all("cipark policy", [UnknownName(i, known, kind="rival", where="--rivals") for i in ids if i not in known])
+    return tuple(rival for rival in target.rivals if not ids or rival.id in ids)
 
 
 def draw_source(draws: Sequence[str], ids: Sequence[str]) -> DrawSource:

@@ -13,6 +13,7 @@ from cipark_sd.commands.sensitivity.request import Request
 )
 @options.refused("--until", "there is no option {} any more: double --rows until intervals are narrow; kept rows count")
 @options.refused("--pairs", "there is no option {} any more: SALib has second-order indices, on runs of cipark")
+@options.refused("--effect", "there is no option {} any more: sensitivity.toml of a study has outputs with 'without'")
 @options.renamed("--to", "--output")
 @options.renamed("-n", "--rows")
 @command_of(Request, short_help="Find the assumptions that drive the outputs, and when.")
@@ -20,7 +21,7 @@ def command(request: Request) -> Result:
     """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.
 
     STUDY is a folder or a study by name. After cipark calibrate its constants vary as the fit has left them, and before
-    that, or with --draws prior, over their priors; the claims and strategies of its policies.toml are examined as well.
+    that, or with --draws prior, over their priors; its sensitivity.toml adds what the fit holds.
     MODEL is a Vensim or XMILE file: all constants vary by --range around their values, within their limits. Without
     either it is the park study. report.html in the output folder gives the answer in words. The Sobol design is kept: a
     call that was stopped resumes, and one with more --rows continues the design.

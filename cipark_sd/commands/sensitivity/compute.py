@@ -9,12 +9,10 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.chosen import chosen_methods
-from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, FailedRuns, Findings, save
-from cipark_sd.commands.sensitivity.inputs import Inputs
-from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job
-from cipark_sd.commands.sensitivity.methods.registry import LOOPS
+from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method
+from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
 from cipark_sd.commands.sensitivity.output import sentences, write
 from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import target_of
@@ -49,8 +47,7 @@ def answer(request: Request) -> Result:
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, target, max(request.rows, DRAWS))
     question = inputs.question
-    methods = list(chosen_methods(request, joint=not inputs.unseen))
-    methods += [LOOPS] if request.loop_draws is not None else []
+    methods = chosen_methods(request, joint=not inputs.unseen)
     allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not target.study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
@@ -63,7 +60,9 @@ def answer(request: Request) -> Result:
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
-        findings = replace(findings, facts=replace(findings.facts, failed=_failed(response)))
+        sentences_of = (failures.sentence(design) for design, failures in response.failures.items())
+        failed = tuple(filter(None, sentences_of))
+        findings = replace(findings, facts=replace(findings.facts, failed=failed))
         save(findings, folder)
         write(findings, folder)
     except KeyboardInterrupt:
@@ -75,6 +74,14 @@ def answer(request: Request) -> Result:
         echo(f"\n{line}")
     echo()
     return ended(folder)
+
+
+def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
+    """In the order of the page, loops last; ``joint`` where constants depend on each other."""
+    loops = (LOOPS,) if request.loop_draws is not None else ()
+    if request.methods:
+        return (*(method for method in METHODS if method.name in request.methods), *loops)
+    return (*(method for method in METHODS if (method.default_joint if joint else method.default)), *loops)
 
 
 def facts(request: Request, inputs: Inputs) -> Facts:
@@ -118,13 +125,6 @@ def _cluster(address: str) -> "Pool":
     return Cluster(address)
 
 
-def _failed(response: ModelResponse) -> tuple[FailedRuns, ...]:
-    return tuple(
-        FailedRuns(label, failures.failed, failures.total, tuple(failures.lines()))
-        for label, failures in response.failures.items()
-    )
-
-
 def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:
     """The times that are analysed, None for all saved ones."""
     if every is not None:
@@ -144,6 +144,6 @@ def _response(
     question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
 ) -> ModelResponse:
     times = _times(question, question.every if request.every is None else request.every, bare=bare)
-    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers, "drains": question.drains}
-    response = model_response(question.model, question.factors, question.outputs, times=times, engine="native", **how)
+    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers if pool is None else 1}
+    response = model_response(question.model, question.factors, question.outputs, times=times, **how)
     return replace(response, pool=pool, allowed=allowed)

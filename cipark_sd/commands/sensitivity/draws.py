@@ -1,20 +1,17 @@
 """What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.basis import Basis
-from cipark_sd.commands.sensitivity.chosen import takes_fit
-from cipark_sd.commands.sensitivity.inputs import Inputs
+from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.commands.sensitivity.request import RANGE, Request
-from cipark_sd.commands.sensitivity.target import Target
+from cipark_sd.commands.sensitivity.target import Target, takes_fit
 from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.inputs import TABLE_LIMIT, check_netcdf, check_readable
+from cipark_sd.experiments.draws import attributes_of, columns_in
 from cipark_sd.model.variables import Constant
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
@@ -22,11 +19,35 @@ from cipark_sd.sensitivities.factors import Factors, from_draws
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import FittedDraws, Study
 
-if TYPE_CHECKING:
-    import xarray as xr
-
 #: An eigenvalue of a correlation under this means that some draws follow from others.
 _SINGULAR = 1e-8
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What varies.
+
+    Parameters
+    ----------
+    question : Question
+        With the factors that are drawn from.
+    basis : Basis
+        What the draws are.
+    notes : tuple of str
+        Sentences for the head of the page, each of which a reader must know.
+    study_digest : str
+        Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
+    """
+
+    question: Question
+    basis: Basis
+    notes: tuple[str, ...] = ()
+    study_digest: str = ""
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no data stand behind what varies."""
+        return self.basis.origin in UNSEEN
 
 
 def inputs_of(request: Request, target: Target, n: int) -> Inputs:
@@ -43,7 +64,7 @@ def inputs_of(request: Request, target: Target, n: int) -> Inputs:
     """
     study, question = target.study, target.question
     if request.draws is not None and not request.prior:
-        draws = _read(request.draws)
+        draws = read_draws(request.draws)
         return _after(question, draws, (f"The draws are those of {draws.source}.",))
     fit = study.fit_at_hand() if takes_fit(request) else None
     if fit is not None:
@@ -85,29 +106,23 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     return notes
 
 
-def _read(path: Path) -> FittedDraws:
+def read_draws(path: Path) -> FittedDraws:
     """Draws by name, of a file or of the folder of a fit, with what the file says of them.
 
     Raises
     ------
     InvalidValue
     """
-    columns = _columns(path)
-    n = len(next(iter(columns.values()), ()))
     file = path / "draws.nc" if path.is_dir() else path
-    facts: Mapping[str, object] = {}
-    if file.suffix.lower() == ".nc":
-        import xarray as xr
-
-        with xr.open_datatree(file, engine="h5netcdf") as tree:
-            facts = {str(name): value for name, value in tree.attrs.items()}
-    digest = str(facts.get("study_digest", ""))
+    columns = columns_in(file)
+    facts = attributes_of(file)
     try:
         converged = None if "converged" not in facts else bool(facts["converged"])
     except ValueError as problem:
         reason = f"what the file says of its draws cannot be read ({problem}); make it again"
         raise UnusableInput(reason, where=str(file)) from None
-    return FittedDraws(Basis("posterior", n, converged), columns, str(path), digest)
+    n = len(next(iter(columns.values()), ()))
+    return FittedDraws(Basis("posterior", n, converged), columns, str(path), str(facts.get("study_digest", "")))
 
 
 def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
@@ -149,40 +164,3 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     correlation[: len(drawn), : len(drawn)] = drawn.correlation
     held = {name: float(column[0]) for name, column in named.items() if name not in varied}
     return replace(question, factors=Factors(blocks, correlation), scenario=question.scenario | Scenario("", held))
-
-
-def _columns(path: Path) -> dict[str, Array]:
-    """Draws by name, of a file or of the folder of a fit."""
-    import pandas as pd
-    import xarray as xr
-
-    path = path / "draws.nc" if path.is_dir() else path
-    try:
-        if path.suffix.lower() == ".nc":
-            check_netcdf(path)
-            with xr.open_dataset(path, engine="h5netcdf", group="posterior") as opened:
-                return _flat(opened.load())
-        check_readable(path, TABLE_LIMIT)
-        return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
-    except (OSError, ValueError, KeyError) as problem:
-        expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
-        reason = getattr(problem, "strerror", None) or problem
-        raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
-
-
-def _flat(group: "xr.Dataset") -> dict[str, Array]:
-    """Variables over chains and draws; one with further dims is a name for each of their elements.
-
-    A dim ``parameter`` holds the names themselves.
-    """
-    columns: dict[str, Array] = {}
-    for label, array in group.data_vars.items():
-        sampled = [dim for dim in array.dims if dim in ("chain", "draw", "sample")]
-        named = [dim for dim in array.dims if dim not in sampled]
-        values = array.transpose(*sampled, *named).to_numpy().astype(float)
-        values = values.reshape(-1, *values.shape[len(sampled) :])
-        for place in np.ndindex(*values.shape[1:]):
-            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
-            name = f"{label}[{elements}]" if elements else str(label)
-            columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
-    return columns

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Unpack
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.commands.findings import load_result, save_result
-from cipark_sd.failures import failed_sentence
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.records import of_this_version
 from cipark_sd.sensitivities.ranking import Moment
@@ -48,21 +47,6 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedRuns:
-    """How many runs of a design failed, and of what, the most frequent first."""
-
-    design: str
-    failed: int
-    total: int
-    causes: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """For readers; empty where none failed."""
-        return failed_sentence(self.design, self.failed, self.total, self.causes)
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What the results are of.
 
@@ -74,8 +58,8 @@ class Facts:
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page.
-    failed : tuple of FailedRuns
-        By design, in the order in which they were computed.
+    failed : tuple of str
+        Of each design in which runs failed: how many, and of what.
     """
 
     title: str
@@ -89,7 +73,7 @@ class Facts:
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[Constant, ...]
-    failed: tuple[FailedRuns, ...] = ()
+    failed: tuple[str, ...] = ()
     time_units: str = ""
 
 

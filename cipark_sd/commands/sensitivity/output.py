@@ -25,8 +25,8 @@ def _rests(findings: Findings) -> Iterator[Section]:
 def _sureness(findings: Findings) -> Iterator[Section]:
     """How sure the results of the methods are, and failed runs."""
     blocks: list[Block] = [block for method in _methods(findings) for block in method.sureness(findings)]
-    failed = failed_sentences(findings)
-    yield Section("How sure this is", (Listing(tuple(failed or ["No run failed."])), *blocks))
+    failed = findings.facts.failed or ("No run failed.",)
+    yield Section("How sure this is", (Listing(failed), *blocks))
 
 
 def _constants(findings: Findings) -> Iterator[Section]:
@@ -57,12 +57,7 @@ def parts(findings: Findings) -> tuple[Part[Findings], ...]:
 def sentences(findings: Findings) -> list[str]:
     """What people read."""
     lines = [sentence for method in _methods(findings) for sentence in method.sentences(findings)]
-    return [*lines, *failed_sentences(findings)]
-
-
-def failed_sentences(findings: Findings) -> list[str]:
-    """Of each design in which runs failed: how many, and of what."""
-    return [sentence for failed in findings.facts.failed if (sentence := failed.sentence)]
+    return [*lines, *findings.facts.failed]
 
 
 def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:

@@ -38,9 +38,6 @@ class Request:
 
     target: str | None = argument(shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
     outputs: tuple[str, ...] = options.variables("outputs to analyse")
-    effect: str | None = option(
-        "--effect", metavar="NAME=VALUE", help="Also analyse the effect of this setting on each output."
-    )
     share: float | None = option(
         "--range", type=float, help=f"Of a bare model: constants vary by this share.  [default: {RANGE}]"
     )

@@ -6,14 +6,15 @@ from functools import partial
 from pathlib import Path
 
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.sensitivity.chosen import contradictions, contradictions_with_question
+from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, collected, raise_all
 from cipark_sd.library import located
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import parse_assignments, resolve, split_key
+from cipark_sd.scenarios import resolve, split_key
+from cipark_sd.sensitivities.designs import check_power_of_two
 from cipark_sd.sensitivities.evaluation import Output
 from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.question import Question
@@ -53,6 +54,39 @@ def target_of(request: Request) -> Target:
     return target
 
 
+def takes_fit(request: Request) -> bool:
+    """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
+    return request.draws is None and all(method in _joint() for method in request.methods)
+
+
+def contradictions(request: Request) -> Iterator[CiparkError]:
+    """Options that cannot be meant together, or not at all."""
+    try:
+        check_power_of_two(request.rows, where="--rows")
+    except CiparkError as problem:
+        yield problem
+    wrong = [method for method in request.methods if method not in _joint()]
+    if request.draws is not None and not request.prior and wrong:
+        expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
+        yield InvalidValue("--method", wrong[0], expected, where="sensitivity with --draws")
+
+
+def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
+    """Options that do not go with what is asked about."""
+    if request.output is not None and str(request.output) in question.model and not request.output.exists():
+        expected = f"the output folder; --variables {request.output} names an output to analyse"
+        yield InvalidValue("--output", str(request.output), expected, where="sensitivity")
+    first, last = question.model.time.initial, question.model.time.final
+    for moment in question.moments:
+        if not first <= moment.time <= last:
+            yield InvalidValue("the time", moment.time, f"one of the run, {first:g} to {last:g}", where="--at")
+
+
+def _joint() -> tuple[str, ...]:
+    """Methods that go with constants which depend on each other."""
+    return tuple(method.name for method in METHODS if method.joint)
+
+
 def _named(request: Request, problems: list[CiparkError]) -> Target:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
@@ -77,11 +111,6 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         question = replace(question, outputs=tuple(Output(name, name) for name in names))
     elif not study.has_data:
         _tell_stocks(study.model)
-    if request.effect is not None:
-        world = parse_assignments([request.effect], where="--effect")
-        label = f"effect against {request.effect}"
-        added = [Output(f"{o.label}, {label}", o.variable, world, o.range) for o in question.outputs]
-        question = replace(question, outputs=(*question.outputs, *added))
     if request.moments:
         question = replace(
             question, moments=tuple(Moment(time_label(time, study.model.time.units), time) for time in request.moments)

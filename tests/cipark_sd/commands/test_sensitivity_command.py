@@ -18,8 +18,8 @@ from cipark_sd.basis import Basis
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.compute import facts
+from cipark_sd.commands.sensitivity.draws import Inputs
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
-from cipark_sd.commands.sensitivity.inputs import Inputs
 from cipark_sd.commands.sensitivity.output import parts
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue
@@ -95,12 +95,10 @@ def test_a_ranking_says_where_the_output_goes_with_each_constant(everything):
     assert low < high  # a larger room holds more
 
 
-def test_an_effect_is_added_to_each_output(run):
-    result, folder = run("--rows", "64", "--method", "sobol", "--effect", "Switch=0", "--leave-out", "Switch")
-    assert result.exit_code == 0, result.output
-    table = pd.read_csv(folder / "ranking.csv")
-    assert set(table["output"]) == {"Stock", "Stock, effect against Switch=0"}
-    assert "Switch" not in set(table["name"])
+def test_an_effect_is_an_output_of_a_study(run):
+    result, _ = run("--rows", "64", "--effect", "Switch=0")
+    assert result.exit_code == 2
+    assert "sensitivity.toml of a study has outputs with 'without'" in " ".join(result.output.split())
 
 
 def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path):
@@ -146,7 +144,7 @@ def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
         (("--until", "0.1"), "double --rows"),
         (("--at", "99"), "one of the run, 0 to 20"),
         (("--draws", "none.csv", "--method", "sobol"), "do not depend on each other"),
-        (("--draws", "none.csv"), "columns by name"),
+        (("--draws", "none.csv"), "none.csv does not exist"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(run, arguments, message):
@@ -157,7 +155,7 @@ def test_mistakes_are_told_in_a_sentence(run, arguments, message):
 
 
 def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(drawing, tmp_path):
-    result, folder = drawing("--rows", "64", "--method", "sobol", "--method", "sample", "--effect", "Switch=0")
+    result, folder = drawing("--rows", "64", "--method", "sobol", "--method", "sample")
     assert result.exit_code == 0, result.output
     again = tmp_path / "again"
     again.mkdir()
@@ -190,7 +188,6 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     first = ranking[(ranking["output"] == "Stock") & (ranking["place"] == 1)].iloc[0]
     index = records[f"total index of {first['name']} for Stock at 20", "index"]
     assert (index.number, index.interval.high, index.basis.n) == (first["total"], first["high"], 64)
-    assert ("Stock at 20, change from Switch = 0", "median") in records
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert median.value in page
     assert html.escape(str(median.interval)) in page

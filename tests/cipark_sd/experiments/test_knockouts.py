@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.commands.policy.knockouts import KnockoutsFound, knockouts_sentence, percent, widened
+from cipark_sd.commands.policy.knockouts import KnockoutsFound, knockouts_sentence, percent
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Catalogue, KnockoutGroup, Knockouts, Uncertainty
@@ -142,7 +142,7 @@ def test_a_structure_with_borrowed_draws_has_no_posterior_of_its_own():
 def test_what_no_data_inform_is_drawn_alike_before_and_after(tmp_path):
     catalogue = Catalogue("", "", (), (), ("", 0), (), (), uncertainties=(Uncertainty("u", "", "Left", 2, 4),))
     few = Draws("M0", {"Gain": np.arange(50.0)}, "prior")
-    one, again = (widened(draws, catalogue, 7).values["left"] for draws in (few, few))
+    one, again = (draws.widened(catalogue.uncertainties, 7).values["left"] for draws in (few, few))
     np.testing.assert_array_equal(one, again)
     assert 2 <= one.min() < 2.1
     assert 3.9 < one.max() <= 4

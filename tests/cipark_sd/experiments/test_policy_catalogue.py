@@ -13,7 +13,7 @@ from calibration.for_analyses.study_draws import draws_for, draws_from_file, rea
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.commands.policy.target import Target, draw_source, read_target
-from cipark_sd.commands.sensitivity.draws import _read
+from cipark_sd.commands.sensitivity.draws import read_draws
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Structure
@@ -127,11 +127,6 @@ def test_all_mistakes_of_a_catalogue_are_told_at_once(park, tmp_path):
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 2.5]\nwhole = true\n', "expected whole ends"),
         ('[[uncertainty]]\nid = "a"\nname = "Pool Scale"\nrange = [1, 3]\nwhole = 1\n', "expected true or false"),
         ('[headline]\noutcome = "profit"\nat = 2030\n', "has no outcome 'profit'"),
-        ('[design]\noutcome = "residents"\nat = 2030\nbudget = 1\n', "[[lever]]"),
-        (
-            '[robustness]\noutcome = "residents"\nat = 2030\nstrategies = ["E9"]\n',
-            "has no strategy 'E9'",
-        ),
     ],
 )
 def test_each_mistake_has_its_message(park, tmp_path, more, message):
@@ -155,7 +150,6 @@ FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
         ),
         (FACTOR.format("a", '"SW CMG" = 0') + FACTOR.format("b", '"SW CMG" = 0'), "factor 'a' and factor 'b'"),
         ('[[factor]]\nid = "a"\ntitle = "x"\n', "settings that differ from 'on'"),
-        (LEVER.format("a", '"Fund Size"') + "cost = -1\n", "0 or more"),
         (
             '[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CMG" = 0 }\n'
             'expect = [{ outcome = "residents", at = 2030, is = "less", than = "E9" }]\n',
@@ -163,7 +157,7 @@ FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
         ),
         ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'much'"),
         ('[[policy]]\nid = "E9"\ntitle = "x"\nset = { "SW CNG" = 0, "Fund Size" = "much" }\n', "'SW CNG'"),
-        ('[robustness]\noutcome = "residents"\nat = 2030\nstrategies = []\n', "a name or a list of names"),
+        ('[[lever]]\nid = "a"\nrange = [0, 1]\n', "a name or a list of names"),
         ('[headline]\noutcome = "residents"\nat = 2030\nalso = ["profit"]\n', "has no outcome 'profit'"),
     ],
 )
@@ -287,7 +281,7 @@ def test_what_a_file_says_of_its_draws_may_be_wrong(problem, tmp_path):
     with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
         draws_for(problem, [Structure("M0", "")], {"M0": path}, 5, 1)
     with pytest.raises(InvalidValue, match="what the file says of its draws cannot be read"):
-        _read(path)
+        read_draws(path)
 
 
 def test_a_pipe_holds_no_draws(problem, tmp_path):

@@ -270,8 +270,7 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
     assert [lever["title"] for lever in found["levers"]] == ["Closed share", "Subsidy"]
     model = read_model("fishery/fish.mdl")
     # without levers in the file, what its policies set is moved, as far as they set it at least
-    text = re.sub(r"\[\[lever\]\].*?(?=\n\[robustness\])", "", Path("fishery/policies.toml").read_text(), flags=re.S)
-    text = re.sub(r"\[design\].*?(?=\n\[knockouts\])", "", text, flags=re.S)
+    text = re.sub(r"\[\[lever\]\].*?(?=\n\[decisions\])", "", Path("fishery/policies.toml").read_text(), flags=re.S)
     Path("fishery/policies.toml").write_text(text, encoding="utf-8")
     levers = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).levers
     assert {lever.title for lever in levers} == {"Closed Share", "Quota"}

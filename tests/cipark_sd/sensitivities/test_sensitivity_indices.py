@@ -172,7 +172,7 @@ def test_a_design_that_is_stopped_keeps_all_runs_that_were_computed(response_of,
         assert int(kept["rows"]) == 2 * 128
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"resamples": 20}, {"points": "random"}])
+@pytest.mark.parametrize("change", [{"seed": 2}, {"resamples": 20}])
 def test_a_design_of_something_else_is_not_taken(response_of, tmp_path, change):
     kept, asked = Checkpoints(tmp_path), {"n": 128, "seed": 1}
     sobol(response_of(3, ishigami), **asked, checkpoints=kept)
@@ -227,19 +227,15 @@ def test_poisson_weights_are_one_on_average_and_the_first_row_is_the_estimate():
 
 
 @pytest.mark.slow
-def test_intervals_cover_at_their_rate_with_random_points_and_more_often_with_sobols(response_of):
+def test_intervals_cover_at_their_rate_or_more_often(response_of):
+    """The bootstrap knows nothing of the balance of Sobol's points, so that intervals are on the wide side."""
     first, total, _ = ishigami_indices()
-    rates = {}
-    for points in ("random", "sobol"):
-        inside = []
-        for seed in range(100):
-            found = sobol(response_of(3, ishigami), n=1024, seed=seed, points=points)
-            for name, exact in (("S1", first), ("ST", total)):
-                inside.append(np.abs(found[name][:, 0, 0] - exact) <= found[f"{name}_conf"][:, 0, 0])
-        rates[points] = float(np.mean(inside))
-    # 600 indicators, six to a seed: four standard errors of independent seeds are 0.05 for 0.95
-    assert 0.90 <= rates["random"] <= 0.99
-    assert rates["sobol"] >= rates["random"]
+    inside = []
+    for seed in range(100):
+        found = sobol(response_of(3, ishigami), n=1024, seed=seed)
+        for name, exact in (("S1", first), ("ST", total)):
+            inside.append(np.abs(found[name][:, 0, 0] - exact) <= found[f"{name}_conf"][:, 0, 0])
+    assert np.mean(inside) >= 0.95
 
 
 CORRELATED = [
@@ -254,8 +250,8 @@ CORRELATED = [
 
 @pytest.mark.parametrize(("beta", "correlation"), CORRELATED)
 def test_shapley_effects_of_a_correlated_gaussian_are_met_within_the_stated_error(response_of, beta, correlation):
-    response = response_of(len(beta), lambda shares: ndtri(shares) @ beta)
-    found = shapley(response, n=1024, seed=1, correlation=correlation)
+    response = response_of(len(beta), lambda shares: ndtri(shares) @ beta, correlation=correlation)
+    found = shapley(response, n=1024, seed=1)
     np.testing.assert_allclose(found["Sh"][:, 0, 0], gaussian_shapley(beta, correlation), atol=CLOSE)
     assert float(found["Sh"].sum()) == pytest.approx(1.0, abs=1e-12)
 
@@ -266,19 +262,14 @@ def test_shapley_shares_an_interaction_of_independent_inputs_equally(response_of
     np.testing.assert_allclose(found["Sh"][:, 0, 0], first + np.array([1, 0, 1]) * interaction / 2, atol=CLOSE)
 
 
-def test_shapley_refuses_a_correlation_that_is_none(response_of):
-    with pytest.raises(InvalidValue, match="positive definite"):
-        shapley(response_of(2, lambda x: x[:, 0]), n=64, seed=1, correlation=np.array([[1, 1.2], [1.2, 1]]))
-
-
 @pytest.mark.slow
 def test_shapley_intervals_cover(response_of):
     beta, correlation = CORRELATED[1]
     exact = gaussian_shapley(beta, correlation)
-    response = response_of(4, lambda shares: ndtri(shares) @ beta)
+    response = response_of(4, lambda shares: ndtri(shares) @ beta, correlation=correlation)
     inside = []
     for seed in range(100):
-        found = shapley(response, n=512, seed=seed, correlation=correlation)
+        found = shapley(response, n=512, seed=seed)
         inside.append(np.abs(found["Sh"][:, 0, 0] - exact) <= found["Sh_conf"][:, 0, 0])
     assert np.mean(inside) >= 0.92
 

@@ -185,7 +185,7 @@ def fishery(folder: Path) -> Path:
     ("command", "options", "results"),
     [
         ("sensitivity", ("--rows", "64", "--resamples", "10"), ("sobol.nc", "sample.nc", "tornado.nc")),
-        ("policy", ("--part", "effects", "--part", "robustness", "--runs", "30"), ()),
+        ("policy", ("--part", "effects", "--part", "attribution", "--runs", "30"), ()),
     ],
 )
 def test_an_analysis_on_a_cluster_has_the_bits_of_this_process(

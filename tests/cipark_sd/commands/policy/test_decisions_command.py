@@ -53,7 +53,7 @@ def test_the_document_shows_what_the_command_prints(clinic):
 
 
 #: What other parts need of a catalogue.
-NEEDED = ("factors", "robustness", "design", "knockouts")
+NEEDED = ("factors", "knockouts")
 
 
 def test_without_a_part_decisions_and_effects_are_run_as_far_as_there_are_tables():

@@ -1,8 +1,6 @@
 """``cipark policy`` on a model and a catalogue that belong to no study, from first to last."""
 
 import shutil
-import sys
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,15 +12,14 @@ from places import FISHERY
 from cipark_sd import results
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy import target
 from cipark_sd.commands.policy.findings import load, result_file
 from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES
 from cipark_sd.commands.policy.run import saved_results, tell
-from cipark_sd.errors import installing
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
+from cipark_sd.pages.parts import Pictures
 
 DRAWS = ["--runs", "40"]
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
@@ -43,7 +40,7 @@ def test_all_parts_run_without_a_study(everything):
     assert shown.exit_code == 0
     told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
     assert shown.output.splitlines()[1] == f"{told}conditional on these ranges (each of 2 structures)"
-    assert pd.read_csv(folder / "robustness.csv")["draws"][0] == "ranges, 40 draws, no data seen"
+    assert pd.read_csv(folder / "effects.csv")["draws"][0] == "ranges, 40 draws, no data seen"
     for name in ("effects", "course", "attribution"):
         assert (folder / f"{name}.svg").stat().st_size > 5_000, name
         assert not (folder / f"{name}.pdf").exists()
@@ -52,14 +49,6 @@ def test_all_parts_run_without_a_study(everything):
 def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
     assert "more: assumed by the model" in everything[1].output
     assert "informed by the data none, since there are no posterior draws of all that varies" in everything[1].output
-
-
-def test_words_say_where_a_strategy_fails(everything):
-    assert "'nothing is changed' fails where Catchability [1/(boat*Year)] is over 0.00" in everything[1].output
-
-
-def test_what_is_promised_is_the_gain_on_fresh_futures(everything):
-    assert "only the second number is a promise" in everything[1].output
 
 
 def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
@@ -81,24 +70,38 @@ def test_the_same_call_writes_the_same_bytes(everything, tmp_path):
 
 def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
     text = (FISHERY / "policies.toml").read_text()
-    start = text.index("[robustness]")
+    start = text.index("[knockouts]")
     (tmp_path / "policies.toml").write_text(text[:start])
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
     shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
     assert shown.exit_code == 0
-    assert "Not run, since the catalogue has no table for it: knockouts, robustness, design" in shown.output
+    assert "Not run, since the catalogue has no table for it: knockouts" in shown.output
 
 
 def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
     text = (FISHERY / "policies.toml").read_text()
-    (tmp_path / "policies.toml").write_text(text[: text.index("[robustness]")])
+    start, end = text.index("[[factor]]"), text.index("[[uncertainty]]")
+    (tmp_path / "policies.toml").write_text(text[:start] + text[end : text.index("[knockouts]")])
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
-    parts = ["--part", "effects", "--part", "robustness", "--part", "design"]
+    parts = ["--part", "effects", "--part", "knockouts", "--part", "attribution"]
     shown = CliRunner().invoke(cli, ["policy", str(tmp_path), *parts, "-o", str(tmp_path / "out")])
     assert shown.exit_code == 2
-    assert "--part robustness" in shown.output
-    assert "--part design" in shown.output
+    assert "--part knockouts" in shown.output
+    assert "--part attribution" in shown.output
     assert not (tmp_path / "out" / "policies.nc").exists()
+
+
+def test_tables_of_earlier_versions_are_answered_with_the_recipe_in_their_place(tmp_path):
+    shutil.copy(FISHERY / "fish.mdl", tmp_path)
+    (tmp_path / "policies.toml").write_text(
+        (FISHERY / "policies.toml").read_text() + "[design]\n[robustness]\nat = 1\n"
+    )
+    shown = CliRunner().invoke(cli, ["policy", str(tmp_path), "-o", str(tmp_path / "out")])
+    said = " ".join(shown.output.split())
+    assert shown.exit_code == 2
+    assert "there are no tables robustness, design any more: cipark_sd.experiments.ema gives a model to" in said
+    assert "docs/how-to/policy.md" in said
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +120,7 @@ def again(everything, tmp_path_factory):
 
 def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_computed(everything, again):
     names = {path.name for path in everything[0].iterdir()} - {FOLDER}
-    assert {f"{name}.csv" for name in NAMES} | {
-        "report.html",
-        "report.json",
-        "what_next.html",
-        "failures.csv",
-    } <= names
+    assert {f"{name}.csv" for name in NAMES} | {"report.html", "report.json", "what_next.html"} <= names
     assert {path.name for path in again.iterdir()} == names
     for name in sorted(names):
         assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
@@ -134,7 +132,7 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
         for name in NAMES:
-            tell(part(name).printed(findings))
+            tell(part(name).sections(findings, Pictures()))
             # the width of tables is that of the terminal
             assert " ".join(capsys.readouterr().out.split()) in " ".join(everything[1].output.split()), name
 
@@ -145,46 +143,14 @@ def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, ev
     assert tuple(load(tmp_path / "out", kinds()).results) == ("decisions", "effects")
     damaged = tmp_path / "damaged"
     shutil.copytree(again, damaged)
-    content = (damaged / result_file("design")).read_bytes()
-    (damaged / result_file("design")).write_bytes(content[:60])
+    content = (damaged / result_file("attribution")).read_bytes()
+    (damaged / result_file("attribution")).write_bytes(content[:60])
     shown = CliRunner().invoke(cli, ["report", "--again", str(damaged), "-o", str(tmp_path / "all.html")])
     assert shown.exit_code == 2
-    assert f"{result_file('design')}: no file of records" in " ".join(shown.output.split())
+    assert f"{result_file('attribution')}: no file of records" in " ".join(shown.output.split())
     # the command itself computes it anew
     findings = load(everything[0], kinds())
-    assert set(saved_results(findings.about, damaged)) == {*NAMES} - {"design"}
-
-
-@pytest.mark.parametrize(
-    ("package", "part_name", "purpose", "extra"),
-    [
-        ("ema_workbench", "robustness", "scenario discovery needs ema-workbench", "ema"),
-        ("pymoo", "design", "the search for a policy needs pymoo", "design"),
-    ],
-)
-def test_a_part_without_its_package_is_left_out_with_a_sentence(
-    package, part_name, purpose, extra, tmp_path, monkeypatch
-):
-    def small(*arguments):
-        return replace(read(*arguments), factors=())
-
-    read = target.read_catalogue
-    monkeypatch.setattr(target, "read_catalogue", small)
-    monkeypatch.setattr("cipark_sd.commands.policy.parts.NAMES", ("effects", part_name))
-    monkeypatch.setattr("cipark_sd.commands.policy.run.NAMES", ("effects", part_name))
-    monkeypatch.setitem(sys.modules, package, None)
-    sentence = f"Not run: {part_name}. {purpose}: {installing(extra)}"
-    shown = run(FISHERY, "--part", "all", "--runs", "4", "-o", tmp_path)
-    assert shown.exit_code == 0, shown.output
-    assert sentence in shown.output
-    assert (tmp_path / "effects.csv").is_file()
-    assert not (tmp_path / f"{part_name}.csv").exists()
-    (left,) = [section for section in read_page(tmp_path).sections if section.title == "Not run"]
-    assert sentence in left.blocks[0].text
-    # what is asked for by name cannot be left out
-    shown = CliRunner().invoke(cli, ["policy", str(FISHERY), "--part", part_name, "-o", str(tmp_path / "named")])
-    assert shown.exit_code == 2
-    assert purpose in shown.output
+    assert set(saved_results(findings.about, damaged)) == {*NAMES} - {"attribution"}
 
 
 def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_on(everything):
@@ -206,11 +172,6 @@ def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_
     for row in shapley.itertuples():
         title = {"trade": "Trade", "reinvest": "Reinvestment"}[row.factor]
         assert records[f"Shapley value of {title} for Fish at 2040"].number == row.shapley_mean
-    measures = pd.read_csv(folder / "robustness.csv").set_index("strategy")
-    futures = records["Wealth at 2040, with the strategy 'Quota of 80 tons'"]
-    assert futures.number == measures.loc["quota", "mean"]
-    # futures are of all structures
-    assert futures.conditional_on == ("300 futures over 2 structures, each as often",)
 
 
 KNOCK_OUT = """

@@ -9,7 +9,7 @@ from places import ROOT
 from cipark_sd.commands.policy import attribution
 from cipark_sd.commands.policy.words import band, in_words
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Expected, Lever
+from cipark_sd.experiments.definition import Expected
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.pages.blocks import Table
@@ -32,13 +32,6 @@ def test_an_expectation_names_policies_by_their_titles_and_times_by_their_dates(
     catalogue = read_catalogue(ROOT / STUDY, read_model(bundled("cipark.mdl")))
     expected = Expected("residents", 2019.9, "more", than, factor)
     assert in_words(expected, catalogue) == f"Residents on 2019-11-25 {words}"
-
-
-def test_a_lever_that_is_a_date_is_written_as_one():
-    entry = Lever("entry", "Entry", ("CMG Entry Date",), 2012.8, 2018, 2015.33)
-    assert (entry.shown(2015.33, "Year"), entry.shown(2015.33, "Week")) == ("2015-04-30", "2015.33")
-    share = Lever("share", "Share", ("CMG Share Taken",), 0.02, 0.4, 0.2)
-    assert share.shown(0.31186, "Year") == "0.3119"
 
 
 def test_an_interval_of_differences_reads_as_others_do():
