@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from calibration.assess.drawn_predictions import drawn_predictions, thinned
+from calibration.assess.drawn_predictions import drawn_predictions
 from calibration.assess.posterior_predictive import predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
@@ -29,11 +29,10 @@ from calibration.sampling.importance import relative_efficiency
 from calibration.sampling.tails import heavy_tails
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
 from cipark_sd.described import version
 from cipark_sd.engines.registry import choose
 from cipark_sd.optional import attempt
-from cipark_sd.scenarios import resolve
 
 #: Draws of a fan.
 FAN = 1000
@@ -164,11 +163,8 @@ def trajectories(
 ) -> tuple[Array, Array]:
     """The times of a run ``(n_times,)``, and what each of ``theta : (n, k)`` expects, ``(n, n_dated, n_times)``."""
     from calibration.likelihood.observation_operator import reader
-    from cipark_sd.timegrid import time_grid
 
-    resolved = resolve(problem.model, problem.scenario)
-    step = resolved.time_step
-    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
+    grid = problem.steps()
     quantities = [quantity for o in dated if (quantity := course_of(o)) is not None]
     if not quantities:
         return grid.times, np.empty((len(theta), 0, len(grid.times)))
@@ -180,9 +176,9 @@ def trajectories(
 
     read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
-    model_only = np.array([parameter.target == "model" for parameter in problem.space])
     numbers = {name: theta[:, problem.space.names.index(name)] for name in read.parameters}
-    return grid.times, read(run(theta[:, model_only]), numbers).reshape(len(theta), len(quantities), -1)
+    values = read.of_places(run.at(theta[:, problem.space.is_model], read.places), numbers)
+    return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
 def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
@@ -192,7 +188,7 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
     if name is None:
         return None
     of = [observation for observation in problem.observations if observation.name == name]
-    _, values = trajectories(problem, of, thinned(draws.flat, FAN), engine)
+    _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
         return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 

@@ -194,6 +194,16 @@ class ParameterSpace:
         """In order."""
         return tuple(parameter.name for parameter in self.parameters)
 
+    @cached_property
+    def is_model(self) -> NDArray[np.bool_]:
+        """Which of them are the model's ``(k,)``; others are of the noise."""
+        return np.array([parameter.target == "model" for parameter in self.parameters], dtype=bool)
+
+    @cached_property
+    def of_model(self) -> tuple[str, ...]:
+        """Names of the model's own, in order."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.target == "model")
+
     @property
     def first(self) -> Array:
         """Where the first search begins ``(k,)``; prior medians of what is not fitted."""

@@ -49,6 +49,7 @@ from cipark_sd.model.respelling import respelled
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
+from cipark_sd.timegrid import TimeGrid, time_grid
 from cipark_sd.toml_lines import place
 
 
@@ -121,6 +122,12 @@ class CalibrationProblem(Stated):
     def fitted_terms(self) -> tuple[Term, ...]:
         """Those in the likelihood."""
         return tuple(term for term in self.terms if term.use == "fit")
+
+    def steps(self, final: float | None = None) -> TimeGrid:
+        """The steps of a run, to another ``final`` time where there is one."""
+        run = resolve(self.model, self.scenario)
+        end = run.final_time if final is None else final
+        return time_grid(run.initial_time, end, run.time_step, run.time_step, where=self.model.name)
 
     def n_fitted(self, group: str) -> int:
         """The number of fitted terms that read an element of a group."""
