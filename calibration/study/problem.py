@@ -22,7 +22,7 @@ from calibration.study.cumulative import warn_of_levels
 from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
 from calibration.study.events import read_events, unused_events
-from calibration.study.groups import Group, differing_names, held_by, observed_in_groups, read_groups, with_groups
+from calibration.study.groups import Group, differing_names, held_by, of_group, read_groups, with_groups
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
@@ -195,15 +195,13 @@ def read_problem(
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
 
-    def observe(section: Section) -> Observation:
-        use: Use | None = "fit" if section.title in fit_also else None
-        return read_observation(section, tables, codings, events, use)
-
     labels: list[str] = []
     observations: tuple[Observation, ...] = ()
     for section in top.sections("observation"):
         labels.append(section.title)
-        observations += observed_in_groups(section, groups, differing, observe, tables)
+        use: Use | None = "fit" if section.title in fit_also else None
+        for observation, group in read_observation(section, tables, codings, events, groups, use):
+            observations += (observation if group is None else of_group(observation, group, differing),)
     problems += [
         UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
     ]
