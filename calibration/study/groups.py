@@ -18,6 +18,7 @@ are. The range stands first, since functions of a vector go along the last one.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from calibration.study.observations import Observation, Quantity, Term
@@ -46,7 +47,7 @@ class Group:
 
 def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
     """The ``[[group]]`` tables of a study."""
-    groups = tuple(_group(section, model) for section in top.sections("group"))
+    groups = top.named("group", partial(_group, model=model))
     top.problems += repeated([canonical(group.name) for group in groups], "[[group]]")
     return groups
 
@@ -55,7 +56,6 @@ def _group(section: Section, model: Model) -> Group:
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     why = section.text("why", "")
-    section.note_unread()
     if set(name) & set("[],!"):
         section.wrong("name", "a name without brackets, commas and exclamation marks")
     taken = {element for dimension in model.dimensions for element in (dimension.name, *dimension.elements)}

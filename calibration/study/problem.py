@@ -210,9 +210,9 @@ def read_problem(
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
     parameters += coding_parameters(observations)
-    fixed = tuple(map(fixed_section, top.sections("fixed"))) + held_by(groups)
-    method = method_section(top.table("method"))
-    holdout = holdout_section(top.table("holdout"), calendar)
+    fixed = top.named("fixed", fixed_section) + held_by(groups)
+    method = top.table("method").entirely(method_section)
+    holdout = top.table("holdout").entirely(partial(holdout_section, calendar=calendar))
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
     driven = read_drivers(top, tables, model, span, taken)
     rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
@@ -220,7 +220,7 @@ def read_problem(
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = read_questions(top.table("report"), [v.name for v in rivals])
+    questions = top.table("report").entirely(partial(read_questions, rivals=[v.name for v in rivals]))
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
