@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: Why a run failed, by the number that is stored.
-REASONS = ("none", "not a finite number", "below its lower limit", "outside its range", "more than its stock holds")
-NOT_FINITE, BELOW, OUTSIDE, OVERDRAWN = 1, 2, 3, 4
+REASONS = ("none", "not a finite number", "below its lower limit", "outside its range")
+NOT_FINITE, BELOW, OUTSIDE = 1, 2, 3
 #: What is stored of each run: why it failed, the place of the variable in :func:`labels`, and when.
 REASON, VARIABLE, TIME = "run_failed", "run_failed_variable", "run_failed_time"
 #: The share of runs that may fail unless the caller says otherwise.

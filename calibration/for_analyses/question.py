@@ -44,7 +44,6 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     blocks += [shares for shares in top.each("shares", _shares) if shares is not None]
     outputs = top.each("output", _output)
     moments = top.each("moment", partial(_moment, units=problem.model.time.units))
-    drains = top.each("drain", lambda section: (section.text("flow"), section.text("stock")))
     every = top.number("every", 0.0)
     top.note_unread()
     raise_all(str(path), problems)
@@ -62,7 +61,6 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
         moments or (Moment("at the end", resolved.final_time),),
         scenario,
         every or None,
-        drains,
     )
 
 

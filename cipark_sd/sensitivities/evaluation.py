@@ -13,9 +13,8 @@ from cipark_sd.checkpoints import Arrays
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import checked, grid_of, plan
 from cipark_sd.ensembles import ensemble
-from cipark_sd.failures import OUTSIDE, OVERDRAWN, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+from cipark_sd.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
 from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.tasks.shared import MadeOnce
 
@@ -71,8 +70,6 @@ class Evaluation(MadeOnce):
         What all runs share.
     workers : int, optional
         Threads; they change no bit.
-    drains : tuple of (str, str)
-        As for :class:`~cipark_sd.sensitivities.response.ModelResponse`.
     """
 
     model: Model
@@ -82,7 +79,6 @@ class Evaluation(MadeOnce):
     scenario: Scenario
     engine: str
     workers: int | None = None
-    drains: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_worlds(self) -> int:
@@ -101,8 +97,8 @@ class Evaluation(MadeOnce):
     def __call__(self, values: Array, rows: Rows) -> Arrays:
         """``values : (n, k)`` to ``values`` (n, n_outputs, n_times), NaN where a run failed, and marks of the runs.
 
-        A run in which an output leaves its range, a stock falls below the lower limit of the file, or a flow takes more
-        than its stock holds is computed again with a step halved up to :data:`HALVINGS` times, and fails if none helps.
+        A run in which an output leaves its range or a stock falls below the lower limit of the file is computed again
+        with a step halved up to :data:`HALVINGS` times, and fails if none helps.
         """
         result, wrong = self._outputs(values, rows, 0)
         failed = np.flatnonzero(wrong.any(axis=1))
@@ -144,8 +140,8 @@ class Evaluation(MadeOnce):
         ]
         return result, np.stack(wrong, axis=1)
 
-    def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario, float]:
-        """What is drawn and what is set in one world, and the step."""
+    def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario]:
+        """What is drawn and what is set in one world."""
         world, scenario = self._worlds[key], self.scenario
         draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
         if world is not None:
@@ -153,16 +149,15 @@ class Evaluation(MadeOnce):
             # the world without wins over an uncertain constant that it sets
             ruled = {override_key(name) for name in world.overrides}
             draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
-        step = resolve(self.model, scenario).time_step / 2**halvings
         if halvings:
-            scenario = scenario | Scenario("", time_step=step)
-        return draws, scenario, step
+            scenario = scenario | Scenario("", time_step=resolve(self.model, scenario).time_step / 2**halvings)
+        return draws, scenario
 
     def _courses(
         self, key: str, values: Array, rows: Rows, halvings: int
     ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
         """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
-        draws, scenario, step = self._within(key, values, halvings)
+        draws, scenario = self._within(key, values, halvings)
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
         bases = [split_key(override_key(variable))[0] for variable in variables]
         limits = self._limits
@@ -171,14 +166,12 @@ class Evaluation(MadeOnce):
             draws,
             rows,
             scenario,
-            save=list(dict.fromkeys([*bases, *(name for drain in self.drains for name in drain)])),
+            save=list(dict.fromkeys(bases)),
             times=self.times.tolist(),
             reduce=lowest(limits, everywhen),
         )
         courses = {variable: self._course(result, variable).copy() for variable in variables}
         wrong = np.zeros(len(rows), dtype=bool)
-        for _, over in self._overdrawn(result, step):
-            wrong |= over.any(axis=(1, 2))
         for floor in limits:
             wrong |= ~floor.holds(result[floor.reduction].to_numpy())
         return courses, wrong
@@ -207,53 +200,39 @@ class Evaluation(MadeOnce):
         by_name = self.model.dimension_by_name
         return tuple(by_name[dim].elements.index(element) for dim, element in zip(dims, elements, strict=True))
 
-    def _overdrawn(self, result: "xr.Dataset", step: float) -> "Sequence[tuple[str, NDArray[np.bool_]]]":
-        """By flow, where ``(n, n_times, n_elements)`` it takes more than its stock holds."""
-        overdrawn = []
-        for flow, stock in self.drains:
-            # as few copies as can be: for many runs these are the largest arrays, and the outputs have theirs already
-            taken, there = result[canonical(flow)].to_numpy() * step, result[canonical(stock)].to_numpy()
-            np.abs(taken, out=taken)
-            np.abs(there, out=there)
-            overdrawn.append((canonical(flow), (taken > there).reshape(*taken.shape[:2], -1)))
-        return overdrawn
-
     @cached_property
     def _everything(self) -> Columns:
         moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
-        # an output or a flow may be a constant
+        # an output may be a constant
         bases = [split_key(override_key(output.variable))[0] for output in self.definitions]
-        names = dict.fromkeys([*moving, *bases, *(canonical(name) for drain in self.drains for name in drain)])
-        return Columns.of(self.model, tuple(names))
+        return Columns.of(self.model, tuple(dict.fromkeys([*moving, *bases])))
 
     def _diagnosed(self, values: Array, rows: Rows) -> Marks:
         """The first bad value of each run that failed, in the first world that has one, with the model's own step."""
         marks, every = Marks.none(len(rows)), np.arange(len(rows))
         for key in self._worlds:
-            draws, scenario, step = self._within(key, values, 0)
+            draws, scenario = self._within(key, values, 0)
             result = self._ensemble(draws, rows, scenario, save=self._everything.names, times=None)
             marks.put(every, diagnosed(self.model, result, self._everything.places, self._limits))
-            marks.put(every, self._impossible(result, key, step))
+            marks.put(every, self._outside_range(result, key))
         return marks
 
-    def _impossible(self, result: "xr.Dataset", key: str, step: float) -> Marks:
-        """Where an output first leaves its range, or a flow takes more than its stock holds."""
+    def _outside_range(self, result: "xr.Dataset", key: str) -> Marks:
+        """Where an output first leaves its range."""
         marks, start, times = Marks.none(result.sizes["run"]), first_places(self.model), result["time"].to_numpy()
-        where: list[tuple[int, int, NDArray[np.bool_]]] = []
+        where: list[tuple[int, NDArray[np.bool_]]] = []
         for output in self.definitions:
             base, elements = split_key(override_key(output.variable))
             if key in map(world_key, output.worlds) and base in result:
                 course = self._course(result, output.variable)
                 outside = ~((course >= output.range[0]) & (course <= output.range[1]))
                 place = self.model.elements(self.model[base]).index(elements)
-                where.append((OUTSIDE, start[base] + place, outside))
-        for flow, over in self._overdrawn(result, step):
-            where += [(OVERDRAWN, start[flow] + place, over[:, :, place]) for place in range(over.shape[2])]
+                where.append((start[base] + place, outside))
         earliest = np.full(len(marks.reason), len(times))
-        for reason, place, bad in where:
+        for place, bad in where:
             at = np.where(bad.any(axis=1), bad.argmax(axis=1), len(times))
             sooner = at < earliest
-            marks.reason[sooner], marks.variable[sooner] = reason, place
+            marks.reason[sooner], marks.variable[sooner] = OUTSIDE, place
             marks.time[sooner], earliest[sooner] = times[at[sooner]], at[sooner]
         return marks
 

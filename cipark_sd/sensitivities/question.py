@@ -26,4 +26,3 @@ class Question:
     moments: tuple[Moment, ...]
     scenario: Scenario
     every: float | None = None
-    drains: tuple[tuple[str, str], ...] = ()

@@ -37,10 +37,6 @@ class ModelResponse:
         What all runs share.
     workers : int, optional
         Threads; they change no bit.
-    drains : tuple of (str, str)
-        A flow and the stock that it empties, with the same subscripts: where the flow takes more than the whole stock
-        in one step, the step is too long for the drawn constants, and the run is computed again as for
-        :attr:`Output.range`.
     pool : Pool, optional
         Who computes in place of threads of this process; it changes no bit.
     allowed : float
@@ -54,7 +50,6 @@ class ModelResponse:
     scenario: Scenario
     engine: str
     workers: int | None = None
-    drains: tuple[tuple[str, str], ...] = ()
     pool: Pool | None = None
     allowed: float = 1.0
     #: By design, what failed.
@@ -88,14 +83,14 @@ class ModelResponse:
 
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
         outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in self.definitions]
-        texts = [self.model.digest, repr(self.names), repr(self.drains), repr(outputs), self.scenario.to_json()]
+        texts = [self.model.digest, repr(self.names), repr(outputs), self.scenario.to_json()]
         return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
 
     @cached_property
     def evaluation(self) -> Evaluation:
         """What is computed of each draw."""
         workers = self.workers if self.pool is None else 1
-        how = (self.times, self.scenario, self.engine, workers, self.drains)
+        how = (self.times, self.scenario, self.engine, workers)
         return Evaluation(self.model, self.names, self.definitions, *how)
 
     @property
@@ -199,7 +194,6 @@ def model_response(
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     engine: str = "native",
     workers: int | None = None,
-    drains: Sequence[tuple[str, str]] = (),
 ) -> ModelResponse:
     """The checked response of a model; without ``times`` all saved ones.
 
@@ -212,20 +206,13 @@ def model_response(
     from cipark_sd.sensitivities.factors import check_factors
 
     check_factors(factors, where=model.name)
-    problems: list[CiparkError] = []
-    problems += [
-        UnknownName(name, [v.label for v in model.variables], where=model.name)
-        for drain in drains
-        for name in drain
-        if name not in model
-    ]
-    problems += [p for output in outputs if (p := output_problem(model, output)) is not None]
+    problems: list[CiparkError] = [p for output in outputs if (p := output_problem(model, output)) is not None]
     if not outputs:
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
     if times is None:
         times = grid_of(model, checked(model, scenario)).saved_times.tolist()
-    how = (np.array(times), scenario, engine, workers, tuple(drains))
+    how = (np.array(times), scenario, engine, workers)
     response = ModelResponse(model, factors, tuple(outputs), *how)
     # one run finds names and times that the model does not have before thousands are planned
     middle = factors.values(response.scores(np.full((1, len(factors)), 0.5)))

@@ -144,6 +144,6 @@ def _response(
     question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
 ) -> ModelResponse:
     times = _times(question, question.every if request.every is None else request.every, bare=bare)
-    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers, "drains": question.drains}
+    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers}
     response = model_response(question.model, question.factors, question.outputs, times=times, engine="native", **how)
     return replace(response, pool=pool, allowed=allowed)
