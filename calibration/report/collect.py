@@ -1,7 +1,7 @@
 """From a calibration to its findings: all that takes a run of the model, before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from calibration.assess.posterior_predictive import predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability, interval_rule
-from calibration.fit.optimise import Optimum
+from calibration.fit.optimise import Optimum, Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import fitted
@@ -107,7 +107,13 @@ def fit_findings(made: Calibration) -> Fit:
     shown = curves(problem, optimum.theta, rows, made.engine)
     return Fit(
         study=study_facts(problem),
-        optimum=_best_fit(optimum),
+        optimum=BestFit(
+            **{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)},
+            stepwise=optimum.stepwise,
+            at_bound=optimum.at_bound,
+            rule=interval_rule(optimum, problem.method.level),
+            moved=optimum.moved,
+        ),
         rows=rows,
         identifiability=identified,
         errors=standard_errors(optimum),
@@ -126,20 +132,6 @@ def fit_findings(made: Calibration) -> Fit:
         unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
-    )
-
-
-def _best_fit(optimum: Optimum) -> BestFit:
-    return BestFit(
-        optimum.theta,
-        optimum.log_density,
-        optimum.log_likelihood,
-        optimum.searches,
-        optimum.interrupted,
-        optimum.stepwise,
-        optimum.at_bound,
-        interval_rule(optimum, optimum.goal.density.problem.method.level),
-        optimum.moved,
     )
 
 

@@ -29,6 +29,7 @@ from cipark_sd.model.units import is_dimensionless
 from cipark_sd.optional import attempt, record_in
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.study import DrawRequest, Study, find_folder
+from cipark_sd.tasks.cluster import pool_of
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
@@ -148,7 +149,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    pool = pool_of(request, checkpoints)
+    pool = pool_of(request.dask, lambda: Workers(0, checkpoints), checkpoints)
     draw_request = DrawRequest(
         rivals, source, request.n_draws, request.seed, folder, request.engine, request.weights, target.rivals
     )
@@ -185,15 +186,6 @@ def start(request: Request, bars: Bars) -> Analysis:
         folder, about, pool,
         target.study.allowed if request.allow_failed is None else request.allow_failed,
     )  # fmt: skip
-
-
-def pool_of(request: Request, checkpoints: Checkpoints) -> Pool:
-    """This process with all its threads, or the workers of a cluster; both keep what is done."""
-    if request.dask is None:
-        return Workers(0, checkpoints)
-    from cipark_sd.tasks.cluster import Cluster
-
-    return Cluster(request.dask, checkpoints)
 
 
 def _against_data(
