@@ -172,7 +172,7 @@ def posterior_row(tools: Tools) -> list[Row]:
     theta = density.space.from_unit(shares)
     repeated = density.runner._repeated
     assert repeated is not None
-    inputs = repeated._inputs(theta[:, density.is_model])
+    inputs = repeated._inputs(theta[:, density.space.is_model])
     # the runs of the last batch are remembered
     batches = cycle((theta, theta[::-1]))
     sides = {

@@ -9,6 +9,11 @@ Array = NDArray[np.float64]
 TOGETHER = 256
 
 
+def evenly(rows: Array, most: int) -> Array:
+    """At most ``most`` of the rows, evenly spaced from the first to the last."""
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)])
+
+
 def near(n: int) -> list[slice]:
     """Slices of ``n`` rows, about even, so that none is a single row of many, whose sums have another order.
 

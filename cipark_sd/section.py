@@ -9,6 +9,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, WrongHeadin
 from cipark_sd.toml_lines import LinedTable, place
 
 T = TypeVar("T", bound=str)
+R = TypeVar("R")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -191,6 +192,20 @@ class Section:
         """A section for each table ``[[key]]``, which messages name by its text under ``by``."""
         for content in self.tables(key):
             yield Section.titled(content, label or key, self.problems, by=by)
+
+    def each(self, key: str, read: "Callable[[Section], R]") -> tuple[R, ...]:
+        """What a function reads of each table ``[[key]]`` that has no name, all of whose keys have to be known."""
+        return tuple(Section(content, key, self.problems).entirely(read) for content in self.tables(key))
+
+    def named(self, key: str, read: "Callable[[Section], R]", *, by: str = "name", label: str = "") -> tuple[R, ...]:
+        """The same of tables that have one, as of :meth:`sections`."""
+        return tuple(section.entirely(read) for section in self.sections(key, by=by, label=label))
+
+    def entirely(self, read: "Callable[[Section], R]") -> R:
+        """What a function reads of the table, all of whose keys have to be known."""
+        value = read(self)
+        self.note_unread()
+        return value
 
     @classmethod
     def titled(cls, content: object, kind: str, problems: list[CiparkError], *, by: str = "name") -> "Section":

@@ -7,7 +7,7 @@ import numpy as np
 from calibration.likelihood.predicted import all_reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
 from cipark_sd.claims import Kind, class_of
 
 #: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
@@ -43,7 +43,7 @@ class DrawnPrediction:
 def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
     """The study's predictions, in order; the priors' draws are those of prediction profiles."""
     problem, engine = drawn.density.problem, drawn.density.runner.engine
-    theta = thinned(drawn.flat, DRAWS)
+    theta = evenly(drawn.flat, DRAWS)
     rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
     prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
     values, alone = (all_reported(problem, problem.predictions, engine, rows) for rows in (theta, prior))
@@ -55,11 +55,6 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
         kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else None
         lines.append(DrawnPrediction(prediction.name, quantiles(of_draws), low, high, failed, kind))
     return tuple(lines)
-
-
-def thinned(theta: Array, most: int) -> Array:
-    """At most ``most`` evenly spaced rows."""
-    return np.asarray(theta[np.linspace(0, len(theta) - 1, min(most, len(theta))).round().astype(int)])
 
 
 def quantiles(values: Array) -> tuple[float, ...]:

@@ -62,6 +62,11 @@ class _Future:
     origin: float
     level: tuple[float, float] | None
 
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Of its windows' ends or dates."""
+        return tuple(max(quantity.end for quantity in term.quantities) for term in self.ahead.terms)
+
     def start(self, n: int, rng: np.random.Generator) -> Array:
         """The level in each draw ``(n,)``: anywhere in the interval that was reported."""
         if self.level is None:
@@ -115,12 +120,11 @@ def forecast_mixture(
     """
     rows: list[dict[str, object]] = []
     seed = int(rng.integers(2**63))
-    end = problem.model.time.final
-    futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
+    futures = _futures(problem, every)
     for variant in (Variant("as fitted", "", Scenario()), *scenarios):
         if not futures:
             break
-        courses = [_courses(problem, density_of, part, variant, theta, seed, futures, end) for part, theta in parts]
+        courses = [_courses(problem, density_of, part, variant, theta, seed, futures) for part, theta in parts]
         for future, *columns in zip(futures, *courses, strict=True):
             rows += _rows(problem, structure, variant.name, future, np.concatenate(columns))
     return table_of(rows)
@@ -135,9 +139,7 @@ class Course:
     paths: Array
 
 
-def courses_ahead(
-    problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int, *, every: float = 1.0
-) -> list[Course]:
+def courses_ahead(problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int) -> list[Course]:
     """What :func:`forecast` takes its quantiles of, under the study's own structure and settings.
 
     Parameters
@@ -145,16 +147,9 @@ def courses_ahead(
     theta : (n, k)
         Joint draws.
     """
-    end = problem.model.time.final
-    futures = [future for o in problem.observations if (future := _future(o, end, every)) is not None]
-    if not futures:
-        return []
-    plain = Variant("", "", Scenario())
-    courses = _courses(problem, density_of, plain, plain, theta, seed, futures, end)
-    return [
-        Course(future.ahead.name, tuple(max(q.end for q in term.quantities) for term in future.ahead.terms), paths)
-        for future, paths in zip(futures, courses, strict=True)
-    ]
+    futures, plain = _futures(problem, 1.0), Variant("", "", Scenario())
+    courses = _courses(problem, density_of, plain, plain, theta, seed, futures) if futures else []
+    return [Course(future.ahead.name, future.times, paths) for future, paths in zip(futures, courses, strict=True)]
 
 
 def _courses(
@@ -165,10 +160,10 @@ def _courses(
     theta: Array,
     seed: int,
     futures: Sequence[_Future],
-    end: float,
 ) -> list[Array]:
     """Random numbers ``(n, n_dates)`` of each observation under one structure and scenario."""
-    scenario = problem.scenario | part.scenario | variant.scenario | Scenario("", final_time=end)
+    end = Scenario("", final_time=problem.model.time.final)
+    scenario = problem.scenario | part.scenario | variant.scenario | end
     whole = [replace(f.ahead, terms=(*f.known.terms, *f.ahead.terms)) for f in futures]
     extended = replace(problem, scenario=scenario, observations=tuple(whole))
     streams = named_streams(np.random.default_rng([seed, 1]), [future.ahead.name for future in futures])
@@ -181,6 +176,11 @@ def _courses(
         position += len(future.ahead.terms)
         courses.append(start[:, None] + paths.cumsum(axis=1) if future.ahead.kind == "increments" else paths)
     return courses
+
+
+def _futures(problem: CalibrationProblem, every: float) -> list[_Future]:
+    end = problem.model.time.final
+    return [future for o in problem.observations if (future := _future(o, end, every)) is not None]
 
 
 def _future(observation: Observation, end: float, every: float) -> _Future | None:
@@ -226,10 +226,9 @@ def _rows(
     problem: CalibrationProblem, structure: str, scenario: str, future: _Future, drawn: Array
 ) -> list[dict[str, object]]:
     rows, date = [], problem.calendar.label
-    for term, column in zip(future.ahead.terms, drawn.T, strict=True):
+    for time, column in zip(future.times, drawn.T, strict=True):
         usable = column[np.isfinite(column)]
         if len(usable):
-            time = max(quantity.end for quantity in term.quantities)
             level = "" if future.level is None else _interval(future.level)
             reached = date(future.origin), future.origin, level
             named = (structure, scenario, future.ahead.name, date(time), time, *reached)

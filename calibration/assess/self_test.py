@@ -225,13 +225,13 @@ def _later(
     came_seed, told_seed = (int(seed) for seed in rng.integers(2**62, size=2))
     maker = replace(maker, observations=synthetic.observations)
     theta = drawn.flat[np.linspace(0, len(drawn.flat) - 1, FORETOLD).round().astype(int)]
-    lines: list[tuple[str, list[bool]]] = []
     came = courses_ahead(maker, density_of, truth[None], came_seed)
     foretold = courses_ahead(synthetic, density_of, theta, told_seed)
-    for truths, course in zip(came, foretold, strict=True):
-        for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True):
-            lines.append((f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value))))
-    return lines
+    return [
+        (f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value)))
+        for truths, course in zip(came, foretold, strict=True)
+        for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True)
+    ]
 
 
 def _holds(values: Array, truth: float) -> list[bool]:

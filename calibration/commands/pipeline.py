@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.failures import TooManyFailed
 from cipark_sd.optional import attempt
 from cipark_sd.results import load_what_writes
+from cipark_sd.tasks import cluster
 from cipark_sd.tasks.pool import Pool, Progress
 from cipark_sd.tasks.workers import Workers
 
@@ -148,11 +150,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
 
 def pool_of(settings: Settings) -> Pool:
     """Processes of this machine, or the workers of a cluster."""
-    if settings.dask is not None:
-        from cipark_sd.tasks.cluster import Cluster
-
-        return Cluster(settings.dask, settings.checkpoints)
-    return Workers(processors() if settings.workers is None else settings.workers, settings.checkpoints)
+    n, kept = processors() if settings.workers is None else settings.workers, settings.checkpoints
+    return cluster.pool_of(settings.dask, partial(Workers, n, kept), kept)
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """``cipark score``. Nothing heavy is imported before the command runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,21 +105,21 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
 
     scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
     judged_score = scored.get(judged)
-    rivals = [entry for name, entry in scored.items() if name != judged]
-    gaps = [] if judged_score is None else [gap_between(judged_score, rival) for rival in rivals]
-    if judged_score is None:
-        say(f"{counts.series}: {judged} does not predict it.", bold=True)
-    else:
-        for sentence in verdict(judged_score, gaps):
-            say(sentence, bold=True)
+    sentences, gaps = [f"{counts.series}: {judged} does not predict it."], list["Gap"]()
+    if judged_score is not None:
+        gaps = [gap_between(judged_score, rival) for name, rival in scored.items() if name != judged]
+        sentences = verdict(judged_score, gaps)
+    for sentence in sentences:
+        say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
     if gaps:
         rows = [[gap.rival, f"{gap.gap:+.1f}", _share(gap.if_forecast), _share(gap.if_rival)] for gap in gaps]
         columns = ("rival", "gap in mean CRPS", f"as large if {judged} is true", "if the rival is true")
         print_table(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse")
+    dates = next(iter(scored.values())).dates
     return {
-        "dates": next(iter(scored.values())).dates,
-        "observed": counts.values[-len(next(iter(scored.values())).dates) :].tolist(),
+        "dates": dates,
+        "observed": counts.values[-len(dates) :].tolist(),
         "scores": {name: facts_of(entry) for name, entry in scored.items()},
         "gaps": [vars(gap) for gap in gaps],
     }
@@ -158,37 +158,39 @@ def facts_of(entry: "Scored") -> dict[str, object]:
 
 
 def _print(series: str, scored: "Sequence[Scored]") -> None:
-    dates = scored[0].dates
-    rows = [
-        [
-            entry.forecaster.name,
-            *(f"{value:.1f}" for value in entry.crps),
-            f"{entry.mean:.1f}",
+    def show(title: str, head: "Sequence[str]", cells: "Callable[[Scored], list[str]]", *first: "list[str]") -> None:
+        rows = [[entry.forecaster.name, *shown] for entry in scored if (shown := cells(entry))]
+        if rows:
+            print_table(head, [*first, *rows], title=f"{series}: {title}")
+
+    dates, observed = scored[0].dates, ["counted", *(f"{value:g}" for value in scored[0].observed)]
+    show(
+        "scores, lower is better",
+        ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"),
+        lambda entry: [
+            *(f"{value:.1f}" for value in (*entry.crps, entry.mean)),
             _number(entry.energy),
-            f"{entry.inside_90.sum()} of {len(dates)}",
-            f"{entry.inside_50.sum()} of {len(dates)}",
-        ]
-        for entry in scored
-    ]
-    print_table(
-        ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"), rows, title=f"{series}: scores, lower is better"
+            *(f"{inside.sum()} of {len(dates)}" for inside in (entry.inside_90, entry.inside_50)),
+        ],
     )
-    rows = [["counted", *(f"{value:g}" for value in scored[0].observed)]]
-    for entry in scored:
-        rows.append(
-            [entry.forecaster.name, *(f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands)]
-        )
-    print_table(("median and 90 %", *dates), rows, title=f"{series}: what was predicted")
-    rows = [[entry.forecaster.name, *(f"{value:.3f}" for value in entry.pit)] for entry in scored]
-    print_table(("place in the draws", *dates), rows, title=f"{series}: probability of fewer than were counted")
-    rows = [
-        [entry.forecaster.name, f"{r.first:.1f}", f"{r.last:.1f}", _number(r.correlation, 2), _share(r.steeper)]
-        for entry in scored
-        if (r := entry.rises) is not None
-    ]
-    if rows:
-        columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
-        print_table(columns, rows, title=f"{series}: mean rise from count to count")
+    show(
+        "what was predicted",
+        ("median and 90 %", *dates),
+        lambda entry: [f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands],
+        observed,
+    )
+    show(
+        "probability of fewer than were counted",
+        ("place in the draws", *dates),
+        lambda entry: [f"{value:.3f}" for value in entry.pit],
+    )
+
+    def rises(entry: "Scored") -> list[str]:
+        r = entry.rises
+        return [] if r is None else [f"{r.first:.1f}", f"{r.last:.1f}", _number(r.correlation, 2), _share(r.steeper)]
+
+    columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
+    show("mean rise from count to count", columns, rises)
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -41,9 +41,9 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     top = Section(content, "", problems)
     blocks: list[Factor | Shares] = list(parameters)
     blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
-    blocks += [shares for table in top.tables("shares") if (shares := _shares(table, problems)) is not None]
-    outputs = tuple(_output(table, problems) for table in top.tables("output"))
-    moments = tuple(_moment(table, problems, problem.model.time.units) for table in top.tables("moment"))
+    blocks += [shares for shares in top.each("shares", _shares) if shares is not None]
+    outputs = top.each("output", _output)
+    moments = top.each("moment", partial(_moment, units=problem.model.time.units))
     if "drain" in top:
         top.raw("drain")
         top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")
@@ -101,8 +101,7 @@ def _prior(section: Section, low: float, high: float, mode: float) -> Prior | No
     return read_prior(section, content)
 
 
-def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
-    section = Section(content, "shares", problems)
+def _shares(section: Section) -> Shares | None:
     parts = section.names("parts")
     means = section.raw("means")
     concentration, total = section.number("concentration"), section.number("total", 1.0)
@@ -112,30 +111,25 @@ def _shares(content: object, problems: list[CiparkError]) -> Shares | None:
         section.wrong("means", "as many positive numbers as parts, two at least")
     if not concentration > 0:
         section.wrong("concentration", "a positive number")
-    section.note_unread()
     return None if not section.sound else Shares(parts, tuple(numbers), concentration, total, why)
 
 
-def _output(content: object, problems: list[CiparkError]) -> Output:
-    section = Section(content, "output", problems)
+def _output(section: Section) -> Output:
     variable = section.text("variable")
     label = section.text("label", variable or "?")
     without = section.raw("without")
     reach = section.ends("range", (-math.inf, math.inf))
-    section.note_unread()
     if without is None:
         return Output(label, variable, None, reach)
     if not isinstance(without, Mapping):
         section.wrong("without", 'a table such as { "SW CMG" = 0 }')
         return Output(label, variable)
-    return Output(label, variable, collected(problems, partial(Scenario, "without", dict(without))), reach)
+    return Output(label, variable, collected(section.problems, partial(Scenario, "without", dict(without))), reach)
 
 
-def _moment(content: object, problems: list[CiparkError], units: str) -> Moment:
-    section = Section(content, "moment", problems)
+def _moment(section: Section, units: str) -> Moment:
     time = section.number("time", 0.0)
     label = section.text("label", time_label(time, units))
     if "time" not in section:
         section.wrong("time", "a number")
-    section.note_unread()
     return Moment(label, time)

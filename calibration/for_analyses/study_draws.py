@@ -56,7 +56,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *
         in_file = override_key(name_in_file(parameter.name))
         if in_file in flat:
             flat[override_key(parameter.name)] = flat.pop(in_file)
-    names = [parameter.name for parameter in problem.space if parameter.target == "model"]
+    names = [*problem.space.of_model]
     missing: list[CiparkError] = [
         UnknownName(name, flat, kind="parameter", where=str(path)) for name in names if override_key(name) not in flat
     ]

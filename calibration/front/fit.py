@@ -9,8 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
@@ -27,6 +25,7 @@ from calibration.report.sections.answer import First
 from calibration.report.sections.registry import SECTIONS
 from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
+from cipark_sd.arrays import evenly
 from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
@@ -155,8 +154,7 @@ class Fit(Calibration, Acting):
         UnusableInput
             Of a fit without draws.
         """
-        problem, flat = self.problem, self._drawn().flat
-        chosen = flat[np.linspace(0, len(flat) - 1, min(draws, len(flat))).round().astype(int)]
+        problem, chosen = self.problem, evenly(self._drawn().flat, draws)
         changed = as_scenario(scenario, problem.model)
         columns = {
             parameter.name: values

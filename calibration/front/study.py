@@ -14,7 +14,6 @@ from calibration.commands.new_study import new_study as command
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.front.fit import Fit, calibrate
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
-from calibration.front.stan import stan_program
 from calibration.new_study.stated import stated
 from calibration.new_study.study import NewStudy, check_free
 from calibration.study.library import FILE
@@ -101,16 +100,6 @@ class Study(CalibrationStudy):
     def fit(self, **options: Any) -> Fit:
         """The fit of :func:`cipark_sd.calibrate`, with the same options."""
         return calibrate(self, **({"allow_files": self.allow_files} | options))
-
-    def stan(self) -> str:
-        """The log posterior, with all constants, as a program of Stan, whose parameters are in the order of ours.
-
-        Raises
-        ------
-        UnusableInput, Problems
-            For what Stan has no counterpart of.
-        """
-        return stan_program(self.problem)
 
     def save(self, folder: Path | str, *, force: bool = False) -> Path:
         """Write the study into a folder, from which ``cipark calibrate FOLDER`` and the other commands go on.

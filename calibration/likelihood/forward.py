@@ -111,8 +111,7 @@ class ForwardModel:
     @cached_property
     def _parameters(self) -> dict[str, bool]:
         """Flat names of the model's parameters, in order, and whether they start a stock."""
-        names = [parameter.name for parameter in self.problem.space if parameter.target == "model"]
-        by_name = self.problem.model.by_name
+        by_name, names = self.problem.model.by_name, self.problem.space.of_model
         return {_flat(name): isinstance(by_name[split_key(override_key(name))[0]], Stock) for name in names}
 
     def __call__(self, values: Array) -> Array:

@@ -150,7 +150,7 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
         gradient[places] = by_theta
         return by_outputs
 
-    is_model = density.is_model
+    is_model = density.space.is_model
     slopes = density.runner.back(theta[:, is_model], density.reader.places, weigh)
     gradient[:, is_model] += slopes
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)

@@ -151,8 +151,10 @@ class Reader:
         )
 
     def of_places(self, values: Array, numbers: Mapping[str, Array]) -> Array:
-        """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`; the bits are those of a
-        call with all outputs."""
+        """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`.
+
+        NaN only where a NaN is read. ``numbers`` are the parameters ``(n,)`` of readings, by name.
+        """
         with np.errstate(invalid="ignore", over="ignore"):
             quantities = self._of_places @ values
             for rows in near(values.shape[1]):
@@ -161,21 +163,6 @@ class Reader:
                     along = together.along(values[:, rows]).T
                     quantities[together.places, rows] = together.read(along, of_rows).T
         return np.asarray(quantities.T)
-
-    def __call__(self, values: Array, numbers: Mapping[str, Array] | None = None) -> Array:
-        """``values : (n, n_outputs, n_times)`` to quantities ``(n, n_quantities)``; NaN only where a NaN is read.
-
-        ``numbers`` are the parameters ``(n,)`` of readings, by name.
-        """
-        with np.errstate(invalid="ignore", over="ignore"):
-            # runs come with the last axis running fastest over them, so that nothing is copied here
-            quantities = np.asarray((self.weights @ values.transpose(1, 2, 0).reshape(-1, len(values))).T)
-            for course in self.courses:
-                used = np.flatnonzero(course.weights)
-                along = np.tensordot(values[:, used, : course.n_steps], course.weights[used], axes=(1, 0))
-                times = self.times[: course.n_steps]
-                quantities[:, course.places] = course.reading.read(times, along, course.windows, numbers or {})
-        return quantities
 
     def back(self, values: Array, by_quantities: Array, numbers: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Derivatives ``(n_quantities, n)`` of something by the quantities to those by what they are read from.

@@ -18,8 +18,6 @@ from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
-from cipark_sd.scenarios import resolve
-from cipark_sd.timegrid import time_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +37,6 @@ class Posterior:
         return self.problem.space
 
     @cached_property
-    def is_model(self) -> NDArray[np.bool_]:
-        """Which parameters are the model's ``(k,)``."""
-        return np.array([parameter.target == "model" for parameter in self.space])
-
-    @cached_property
     def slots(self) -> tuple[slice, ...]:
         """Where each term's quantities stand."""
         ends = np.cumsum([len(term.quantities) for term in self.problem.terms])
@@ -53,7 +46,8 @@ class Posterior:
     def quantities(self, theta: Array) -> Array:
         """What the model says for each quantity, ``(n, n_quantities)``."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
-        return self.reader.of_places(self.runner.at(theta[:, self.is_model], self.reader.places), self.numbers(theta))
+        outputs = self.runner.at(theta[:, self.space.is_model], self.reader.places)
+        return self.reader.of_places(outputs, self.numbers(theta))
 
     def numbers(self, theta: Array) -> dict[str, Array]:
         """The parameters ``(n,)`` of readings, by name."""
@@ -211,11 +205,8 @@ class Posterior:
 
 def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:
     """The density of ``problem``, its model run on that engine."""
-    resolved = resolve(problem.model, problem.scenario)
-    step = resolved.time_step
-    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
-    read = reader(quantities, grid, left_rule=problem.model.time.method == "euler")
+    read = reader(quantities, problem.steps(), left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, ForwardModel(problem, read.outputs, read.times, engine))
 
 

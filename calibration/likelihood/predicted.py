@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
@@ -14,7 +13,6 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import Engine
 from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.timegrid import time_grid
 
 #: The scenarios of a prediction, and when its runs end.
 _Runs = tuple[Scenario, Scenario | None, float]
@@ -29,13 +27,13 @@ class Reported:
 
     predictions: tuple[Prediction, ...]
     runs: tuple[tuple[ForwardModel, Reader, float], ...]
-    is_model: NDArray[np.bool_]
 
     def __call__(self, theta: Array) -> Array:
         """``theta : (n, k)`` to values ``(n, n_predictions)``; NaN where the model fails."""
-        values, space = theta[:, self.is_model], self.runs[0][0].problem.space.names
+        space = self.runs[0][0].problem.space
         readings = [prediction.reading for prediction in self.predictions if prediction.reading is not None]
-        numbers = {name: theta[:, space.index(name)] for reading in readings for name in reading.parameters}
+        numbers = {name: theta[:, space.names.index(name)] for reading in readings for name in reading.parameters}
+        values = theta[:, space.is_model]
         return np.asarray(
             sum(sign * read.of_places(runner.at(values, read.places), numbers) for runner, read, sign in self.runs)
         )
@@ -64,8 +62,7 @@ def _together(problem: CalibrationProblem, predictions: tuple[Prediction, ...], 
     runs = [_run(problem, predictions, scenario, final, engine, 1.0)]
     if against is not None:
         runs.append(_run(problem, predictions, against, final, engine, -1.0))
-    is_model = np.array([parameter.target == "model" for parameter in problem.space])
-    return Reported(predictions, tuple(runs), is_model)
+    return Reported(predictions, tuple(runs))
 
 
 def _runs_of(problem: CalibrationProblem, prediction: Prediction) -> _Runs:
@@ -83,11 +80,9 @@ def _run(
     engine: Engine,
     sign: float,
 ) -> tuple[ForwardModel, Reader, float]:
-    numbers = resolve(problem.model, problem.scenario)
-    step = numbers.time_step
     longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
-    grid = time_grid(numbers.initial_time, final, step, step, where=problem.model.name)
-    read = reader(list(map(_quantity, predictions)), grid, left_rule=problem.model.time.method == "euler")
+    left_rule = problem.model.time.method == "euler"
+    read = reader(list(map(_quantity, predictions)), problem.steps(final), left_rule=left_rule)
     return ForwardModel(longer, read.outputs, read.times, engine), read, sign
 
 

@@ -1,17 +1,17 @@
 """From a calibration to its findings: all that takes a run of the model, before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 
-from calibration.assess.drawn_predictions import drawn_predictions, thinned
+from calibration.assess.drawn_predictions import drawn_predictions
 from calibration.assess.posterior_predictive import predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability
-from calibration.fit.optimise import Optimum
+from calibration.fit.optimise import Optimum, Reached
 from calibration.fit.prediction_profile import PredictionProfile
 from calibration.fit.profile import Profile
 from calibration.fit.residuals import fitted
@@ -29,11 +29,10 @@ from calibration.sampling.importance import relative_efficiency
 from calibration.sampling.tails import heavy_tails
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
 from cipark_sd.described import version
 from cipark_sd.engines.registry import choose
 from cipark_sd.optional import attempt
-from cipark_sd.scenarios import resolve
 
 #: Draws of a fan.
 FAN = 1000
@@ -108,7 +107,12 @@ def fit_findings(made: Calibration) -> Fit:
     shown = curves(problem, optimum.theta, rows, made.engine)
     return Fit(
         study=study_facts(problem),
-        optimum=_best_fit(optimum),
+        optimum=BestFit(
+            **{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)},
+            stepwise=optimum.stepwise,
+            at_bound=optimum.at_bound,
+            moved=optimum.moved,
+        ),
         rows=rows,
         identifiability=identified,
         errors=standard_errors(optimum),
@@ -127,19 +131,6 @@ def fit_findings(made: Calibration) -> Fit:
         unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
-    )
-
-
-def _best_fit(optimum: Optimum) -> BestFit:
-    return BestFit(
-        optimum.theta,
-        optimum.log_density,
-        optimum.log_likelihood,
-        optimum.searches,
-        optimum.interrupted,
-        optimum.stepwise,
-        optimum.at_bound,
-        optimum.moved,
     )
 
 
@@ -163,11 +154,8 @@ def trajectories(
 ) -> tuple[Array, Array]:
     """The times of a run ``(n_times,)``, and what each of ``theta : (n, k)`` expects, ``(n, n_dated, n_times)``."""
     from calibration.likelihood.observation_operator import reader
-    from cipark_sd.timegrid import time_grid
 
-    resolved = resolve(problem.model, problem.scenario)
-    step = resolved.time_step
-    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=problem.model.name)
+    grid = problem.steps()
     quantities = [quantity for o in dated if (quantity := course_of(o)) is not None]
     if not quantities:
         return grid.times, np.empty((len(theta), 0, len(grid.times)))
@@ -179,9 +167,9 @@ def trajectories(
 
     read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
-    model_only = np.array([parameter.target == "model" for parameter in problem.space])
     numbers = {name: theta[:, problem.space.names.index(name)] for name in read.parameters}
-    return grid.times, read(run(theta[:, model_only]), numbers).reshape(len(theta), len(quantities), -1)
+    values = read.of_places(run.at(theta[:, problem.space.is_model], read.places), numbers)
+    return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
 def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
@@ -191,7 +179,7 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
     if name is None:
         return None
     of = [observation for observation in problem.observations if observation.name == name]
-    _, values = trajectories(problem, of, thinned(draws.flat, FAN), engine)
+    _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
         return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 

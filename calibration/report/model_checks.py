@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
@@ -50,9 +48,8 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
     """Constants that the study holds and those of the model that it estimates, at the estimate."""
     held = {item.name: item.value for item in problem.fixed}
-    model = np.array([parameter.target == "model" for parameter in problem.space])
-    names = [parameter.name for parameter in problem.space if parameter.target == "model"]
-    return held | dict(zip(names, theta[model].tolist(), strict=True))
+    space = problem.space
+    return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))
 
 
 def verdict(outcomes: Sequence[Outcome]) -> str:

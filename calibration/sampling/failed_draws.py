@@ -13,7 +13,7 @@ from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.free_density import prior_draws
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.plan import plan
 from cipark_sd.ensembles import ensemble
@@ -75,7 +75,7 @@ def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: fl
     prior = failures_of(density, drawn)
     if theta is None:
         return FailedDraws(_of_prior(prior), "")
-    chosen = theta[np.linspace(0, len(theta) - 1, min(n_posterior, len(theta))).round().astype(int)]
+    chosen = evenly(theta, n_posterior)
     failures = failures_of(density, chosen)
     failures.check(f"{density.problem.title}, draws of the posterior", failures.total, allowed)
     return FailedDraws(_of_prior(prior), _of_posterior(failures))
@@ -84,8 +84,7 @@ def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: fl
 def failures_of(density: Posterior, theta: Array) -> Failures:
     """The draws ``theta : (n, k)`` with which the model fails."""
     problem, runner = density.problem, density.runner
-    in_model = np.array([parameter.target == "model" for parameter in density.space])
-    names = tuple(parameter.name for parameter in density.space if parameter.target == "model")
+    in_model, names = density.space.is_model, density.space.of_model
     # rows that are only looked at ask for nothing
     fitted = {name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts}
     columns = [name.removeprefix(INTEGRAL) for name in runner.outputs]

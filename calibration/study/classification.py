@@ -16,8 +16,8 @@ import numpy as np
 
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
+from calibration.study.variants import repeated
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue
 from cipark_sd.section import Section, is_number
 
 
@@ -114,29 +114,26 @@ class Coding:
 
 def read_codings(top: Section) -> dict[str, Coding]:
     """The ``[[coding]]`` tables of a study by name."""
-    codings: dict[str, Coding] = {}
-    for section in top.sections("coding"):
-        name = section.title
-        why = section.text("why", "")
-        reported = section.names("reported")
-        true = section.table("true", "true")
-        if len(set(reported)) < 2 or len(set(reported)) < len(reported):
-            section.wrong("reported", "two categories at least, each once, in which things are reported")
-        if not true.content:
-            section.wrong("true", "a row of probabilities for each true category")
-        rows = tuple(_row(true, label, len(reported)) for label in true.content)
-        section.note_unread()
-        if name in codings:
-            top.problems.append(InvalidValue("name", name, "each once", where="[[coding]]"))
-        codings[name] = Coding(name, tuple(true.content), reported, rows, why)
-    return codings
+    codings = top.named("coding", _coding)
+    top.problems += repeated([coding.name for coding in codings], "[[coding]]")
+    return {coding.name: coding for coding in codings}
+
+
+def _coding(section: Section) -> Coding:
+    reported, true = section.names("reported"), section.table("true", "true")
+    if len(set(reported)) < 2 or len(set(reported)) < len(reported):
+        section.wrong("reported", "two categories at least, each once, in which things are reported")
+    if not true.content:
+        section.wrong("true", "a row of probabilities for each true category")
+    rows = tuple(_row(true, label, len(reported)) for label in true.content)
+    return Coding(section.title, tuple(true.content), reported, rows, section.text("why", ""))
 
 
 def _row(section: Section, label: str, n: int) -> Row:
     value = section.raw(label)
     expected = f"{n} probabilities that add up to 1, or a prior such as {{ dirichlet = [8, 1, 1] }} of {n} exponents"
     if isinstance(value, Mapping):
-        inner = Section(value, label, section.problems, within=section)
+        inner = section.table(label, label)
         exponents, use = _numbers(inner.raw("dirichlet"), n), inner.choice("use", AIMS, "CAL")
         inner.note_unread()
         if exponents is not None and min(exponents) >= 0 and max(exponents) > 0:

@@ -30,10 +30,11 @@ class Event:
 
 def read_events(top: Section, calendar: Calendar) -> dict[str, Event]:
     """The ``[[event]]`` tables of a study by name."""
-    events = []
-    for section in top.sections("event"):
-        events.append(Event(section.title, calendar.times_under(section, "dates"), section.text("why", "")))
-        section.note_unread()
+
+    def event(section: Section) -> Event:
+        return Event(section.title, calendar.times_under(section, "dates"), section.text("why", ""))
+
+    events = top.named("event", event)
     top.problems += repeated([event.name for event in events], "[[event]]")
     return {event.name: event for event in events}
 
@@ -65,7 +66,7 @@ def reporting_of(section: Section, events: Mapping[str, Event], begin: float) ->
     """The layer that ``reported`` of an observation describes, None where there is none."""
     if "reported" not in section:
         return None
-    inner = Section(section.raw("reported"), "reported", section.problems, within=section)
+    inner = section.table("reported", "reported")
     times = events_of(inner, "at", events)
     if "at" not in inner:
         inner.wrong("at", "the name of an [[event]], or a list of them")

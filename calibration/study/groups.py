@@ -16,14 +16,12 @@ have it, and constants that differ between groups; constants that are common, ta
 are. The range stands first, since functions of a vector go along the last one.
 """
 
-import csv
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, cast
 
-from calibration.study.observations import Observation, Quantity
-from calibration.study.rows import Records, Tables
+from calibration.study.observations import Observation, Quantity, Term
 from calibration.study.sections import Fixed
 from calibration.study.variants import constants_set, repeated
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
@@ -33,7 +31,6 @@ from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece,
 from cipark_sd.naming import canonical, split_name
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import LinedTable
 
 #: The range of the groups; no file can have such a name.
 RANGE = "\0group"
@@ -50,7 +47,7 @@ class Group:
 
 def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
     """The ``[[group]]`` tables of a study."""
-    groups = tuple(_group(section, model) for section in top.sections("group"))
+    groups = top.named("group", partial(_group, model=model))
     top.problems += repeated([canonical(group.name) for group in groups], "[[group]]")
     return groups
 
@@ -59,7 +56,6 @@ def _group(section: Section, model: Model) -> Group:
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     why = section.text("why", "")
-    section.note_unread()
     if set(name) & set("[],!"):
         section.wrong("name", "a name without brackets, commas and exclamation marks")
     taken = {element for dimension in model.dimensions for element in (dimension.name, *dimension.elements)}
@@ -100,89 +96,9 @@ def held_by(groups: Sequence[Group]) -> tuple[Fixed, ...]:
     )
 
 
-def observed_in_groups(
-    section: Section,
-    groups: Sequence[Group],
-    differing: Collection[str],
-    observe: Callable[[Section], Observation],
-    tables: Tables,
-) -> tuple[Observation, ...]:
-    """The observation of an ``[[observation]]``, or one for each group that has rows in its table."""
-    if "group" not in section:
-        return (observe(section),)
-    observations: list[Observation] = []
-    for content, group in _tables_of_groups(section, groups, tables):
-        inner = Section.titled(content, "observation", section.problems)
-        observation = observe(inner)
-        observations.append(observation if group is None else of_group(observation, group, differing))
-        if not inner.sound:
-            # the next group would repeat what is wrong with the table
-            break
-    return tuple(observations)
-
-
-def _tables_of_groups(section: Section, groups: Sequence[Group], tables: Tables) -> list[tuple[object, Group | None]]:
-    """The table of an observation once for each group that has rows.
-
-    A row whose group is not one of the study's is a problem: a misspelt name would drop it.
-    """
-    column, problems = section.text("group"), section.problems
-    plain = _changed(section.content, {}, without="group")
-    if not groups:
-        section.wrong("group", "nothing in a study without [[group]]")
-        return []
-    path = tables.path(section)
-    rows = [] if path is None else _rows(path)
-    if path is None or not rows:
-        # the reader of the observation tells what is wrong with a table that cannot be read
-        return [(plain, None)]
-    if column not in rows[0][1]:
-        section.problems.append(UnknownName(column, list(rows[0][1]), kind="column", where=section.at("group")))
-        return []
-    by_name = {canonical(group.name): group for group in groups}
-    chosen = section.raw("where")
-    where = dict(chosen) if isinstance(chosen, Mapping) else {}
-    spellings: dict[str, str] = {}
-    for line, record in rows:
-        text = record[column] or ""
-        if any(record.get(str(key)) != str(value) for key, value in where.items()):
-            continue
-        if canonical(text) not in by_name:
-            place = f"{section.where}, {path.name} row {line}"
-            problems.append(UnknownName(text, [group.name for group in groups], kind="group", where=place))
-            return []
-        if spellings.setdefault(canonical(text), text) != text:
-            expected = f"one spelling of a group; an earlier row has {spellings[canonical(text)]!r}"
-            problems.append(InvalidValue(column, text, expected, where=f"{section.where}, {path.name} row {line}"))
-            return []
-    expanded: list[tuple[object, Group | None]] = []
-    for key, group in by_name.items():
-        if key in spellings:
-            changes = {"name": f"{section.title}, {group.name}", "where": where | {column: spellings[key]}}
-            expanded.append((_changed(plain, changes), group))
-    return expanded
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Rows with the lines on which they end; none where the table cannot be read."""
-    try:
-        return list(Records(path))
-    except (CiparkError, OSError, UnicodeDecodeError, csv.Error):
-        return []
-
-
-def _changed(
-    content: Mapping[str, object], changes: Mapping[str, object], *, without: str = ""
-) -> Mapping[str, object]:
-    """A table with other values and without a key, which knows its lines as before."""
-    merged = {key: value for key, value in {**content, **changes}.items() if key != without}
-    if not isinstance(content, LinedTable):
-        return merged
-    return LinedTable(merged, content.file, content.line, content.lines)
-
-
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
     """The observation read from the group's elements; ``differing`` are canonical names of what has the range."""
+    name = f"{observation.name}, {group.name}"
 
     def quantity(read: Quantity) -> Quantity:
         parts = tuple(
@@ -191,7 +107,12 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
         )
         return replace(read, parts=parts)
 
-    return replace(observation, terms=tuple(term.reading(quantity) for term in observation.terms))
+    def of_it(term: Term) -> Term:
+        noise, memory = cast(Any, term.noise), term.noise.memory
+        noise = noise if memory is None else replace(noise, memory=replace(memory, series=name))
+        return replace(term.reading(quantity), label=name + term.label.removeprefix(observation.name), noise=noise)
+
+    return replace(observation, name=name, terms=tuple(map(of_it, observation.terms)))
 
 
 def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:

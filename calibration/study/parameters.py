@@ -27,81 +27,6 @@ from calibration.study.priors import (
 )
 from cipark_sd.arrays import Array
 
-
-class JointPrior:
-    """Single priors as the columns of one, their log densities to the bit.
-
-    It costs calls, and not numbers: the columns are put in order by shape and scale, so that each step is one call for
-    all of them or for those that follow each other.
-    """
-
-    def __init__(self, priors: Sequence[Distribution]) -> None:
-        kinds: dict[type, dict[Scale, list[int]]] = {}
-        for i, prior in enumerate(priors):
-            kinds.setdefault(type(prior.shape), {}).setdefault(prior.scale, []).append(i)
-        order: list[int] = []
-        self._scales: list[tuple[Literal["log", "logit"], slice]] = []
-        self._shapes = []
-        for scales in kinds.values():
-            start = len(order)
-            for scale, places in scales.items():
-                if scale != "identity":
-                    self._scales.append((scale, slice(len(order), len(order) + len(places))))
-                order += places
-            together = slice(start, len(order))
-            self._shapes.append((together, side_by_side([priors[i] for i in order[together]]).shape))
-        self._order = np.array(order, dtype=np.intp)
-        self._low, self._high, self._log_mass = (
-            np.array([getattr(priors[i], name) for i in order]) for name in ("low", "high", "log_mass")
-        )
-
-    def log_density(self, values: Array) -> Array:
-        """Of each of ``values : (…, k)``, in their order in memory; minus infinity outside the bounds."""
-        ordered = values[..., self._order]
-        scaled, logs, log_slope = ordered, np.empty_like(ordered), None
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if self._scales:
-                scaled, log_slope = ordered.copy(), np.zeros_like(ordered)
-                for scale, columns in self._scales:
-                    # as to_scale and log_jacobian, which take the same logarithms
-                    log = np.log(ordered[..., columns])
-                    if scale == "log":
-                        scaled[..., columns] = log_slope[..., columns] = log
-                    else:
-                        log_rest = np.log1p(-ordered[..., columns])
-                        scaled[..., columns], log_slope[..., columns] = log - log_rest, log + log_rest
-            for columns, shape in self._shapes:
-                logs[..., columns] = shape.log_density(scaled[..., columns])
-            if log_slope is not None:
-                logs -= log_slope
-            logs -= self._log_mass
-        possible = (ordered >= self._low) & (ordered <= self._high)
-        result = np.empty_like(values)
-        # of a number and of none the larger one is the number
-        result[..., self._order] = np.where(possible, np.fmax(logs, -np.inf), -np.inf)
-        return result
-
-    def slopes(self, values: Array) -> Array:
-        """Derivatives of :meth:`log_density` ``(…, k)`` at ``values : (…, k)``, as if between the bounds."""
-        ordered = values[..., self._order]
-        scaled, slopes = ordered.copy(), np.empty_like(ordered)
-        by_scale, of_scale = np.ones_like(ordered), np.zeros_like(ordered)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for scale, columns in self._scales:
-                x = ordered[..., columns]
-                if scale == "log":
-                    scaled[..., columns], by_scale[..., columns], of_scale[..., columns] = np.log(x), x, 1.0
-                else:
-                    scaled[..., columns] = np.log(x) - np.log1p(-x)
-                    by_scale[..., columns], of_scale[..., columns] = x * (1 - x), 1 - 2 * x
-            for columns, shape in self._shapes:
-                slopes[..., columns] = shape.slope(scaled[..., columns])
-            result = np.empty_like(values)
-            # the density of a value is that of the scaled one over the derivative of the value by it
-            result[..., self._order] = (slopes - of_scale) / by_scale
-        return result
-
-
 Target = Literal["model", "noise"]
 Columns = slice | NDArray[np.intp]
 #: Fitted, or held at the prior median by the optimiser and drawn by the sampler.
@@ -194,6 +119,16 @@ class ParameterSpace:
         """In order."""
         return tuple(parameter.name for parameter in self.parameters)
 
+    @cached_property
+    def is_model(self) -> NDArray[np.bool_]:
+        """Which of them are the model's ``(k,)``; others are of the noise."""
+        return np.array([parameter.target == "model" for parameter in self.parameters], dtype=bool)
+
+    @cached_property
+    def of_model(self) -> tuple[str, ...]:
+        """Names of the model's own, in order."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.target == "model")
+
     @property
     def first(self) -> Array:
         """Where the first search begins ``(k,)``; prior medians of what is not fitted."""
@@ -205,19 +140,16 @@ class ParameterSpace:
         return np.array([parameter.median for parameter in self.parameters])
 
     @cached_property
-    def _priors(self) -> tuple[tuple[Columns, Distribution], ...]:
-        """Priors that are computed together, and where their parameters stand."""
+    def _priors(self) -> tuple[list[int], list[tuple[slice, Distribution]]]:
+        """The parameters in an order in which those of one kind follow each other, and the priors of each kind."""
         kinds: dict[object, list[int]] = {}
         for i, parameter in enumerate(self.parameters):
             kinds.setdefault(parameter.distribution.kind, []).append(i)
-        return tuple(
-            (_columns(places), side_by_side([self.parameters[i].distribution for i in places]))
-            for places in kinds.values()
-        )
-
-    @cached_property
-    def _joint(self) -> JointPrior:
-        return JointPrior([parameter.distribution for parameter in self.parameters])
+        priors, end = [], 0
+        for places in kinds.values():
+            start, end = end, end + len(places)
+            priors.append((slice(start, end), side_by_side([self.parameters[i].distribution for i in places])))
+        return [i for places in kinds.values() for i in places], priors
 
     @cached_property
     def _scales(self) -> tuple[tuple[Columns, Scale], ...]:
@@ -238,13 +170,15 @@ class ParameterSpace:
         # made again when asked for
         return {"parameters": self.parameters}
 
-    def _of_priors(self, method: Literal["probability", "quantile"], values: Array) -> Array:
+    def _of_priors(self, method: Literal["probability", "quantile", "log_density", "slope"], values: Array) -> Array:
         """A function of all priors, those of one kind together: it costs calls, and not numbers."""
-        values = self._checked(values)
-        columns = np.empty_like(values)
-        for places, priors in self._priors:
-            columns[..., places] = getattr(priors, method)(values[..., places])
-        return columns
+        values, (order, kinds) = self._checked(values), self._priors
+        ordered, result = values[..., order], np.empty_like(values)
+        columns = np.empty_like(ordered)
+        for places, priors in kinds:
+            columns[..., places] = getattr(priors, method)(ordered[..., places])
+        result[..., order] = columns
+        return result
 
     def _by_scale(self, function: Callable[[Array, Scale], Array], values: Array) -> Array:
         """A function of the values of each scale."""
@@ -274,11 +208,11 @@ class ParameterSpace:
 
     def log_priors(self, values: Array) -> Array:
         """Log density ``(…, k)`` of each of ``values : (…, k)``."""
-        return self._joint.log_density(self._checked(values))
+        return self._of_priors("log_density", values)
 
     def log_prior_slopes(self, values: Array) -> Array:
         """Derivatives ``(…, k)`` of :meth:`log_prior` at ``values : (…, k)`` between the bounds."""
-        return self._joint.slopes(self._checked(values))
+        return self._of_priors("slope", values)
 
     def log_prior_slopes_scaled(self, values: Array) -> Array:
         """Derivatives ``(…, k)`` of :meth:`log_prior_scaled` by the values on their scales."""

@@ -19,6 +19,7 @@ It is the model's own number, without the noise of an observation. The run is ma
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from calibration.readings.base import Reading
 from calibration.readings.reporting import Reporting
@@ -60,7 +61,7 @@ class Prediction:
 
 def read_predictions(top: Section, calendar: Calendar, observations: Sequence[Observation]) -> tuple[Prediction, ...]:
     """The ``[[prediction]]`` tables of a study."""
-    predictions = tuple(_prediction(section, calendar, observations) for section in top.sections("prediction"))
+    predictions = top.named("prediction", partial(_prediction, calendar=calendar, observations=observations))
     top.problems += repeated([prediction.name for prediction in predictions], "[[prediction]]")
     return predictions
 
@@ -97,7 +98,6 @@ def _prediction(section: Section, calendar: Calendar, observations: Sequence[Obs
     scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
     reading = _reading(section, observations) if "reported" in section else None
-    section.note_unread()
     return Prediction(section.title, signed_parts(names), time, scenario, against, why, reading)
 
 

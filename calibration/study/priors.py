@@ -226,13 +226,14 @@ def _zero(values: Array) -> Array:
     return np.zeros(np.shape(values))
 
 
-#: To each scale; back; the logarithm of the slope of the way back, and that one's slope, both by the value.
+#: To each scale; back; the slope of the way back, its logarithm, and the slope of that one, all by the value.
 _TO: Mapping[Scale, Callable[[Array], Array]] = {
     "identity": np.asarray,
     "log": np.log,
     "logit": lambda values: np.log(values) - np.log1p(-values),
 }
 _BACK: Mapping[Scale, Callable[[Array], Array]] = {"identity": np.asarray, "log": np.exp, "logit": inverse_logit}
+_SLOPE: Mapping[Scale, Callable[[Array], Array]] = {"log": np.asarray, "logit": lambda values: values * (1 - values)}
 _LOG_SLOPE: Mapping[Scale, Callable[[Array], Array]] = {
     "identity": _zero,
     "log": np.log,
@@ -306,11 +307,21 @@ class Distribution:
         """Minus infinity outside the bounds."""
         values = np.asarray(values, dtype=float)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            logs = self.shape.log_density(to_scale(values, self.scale))
+            logs = self.shape.log_density(_TO[self.scale](values))
             if self.scale != "identity":
-                logs = logs - log_jacobian(values, self.scale)
-            logs = logs - self.log_mass
-        return np.where((values >= self.low) & (values <= self.high) & ~np.isnan(logs), logs, -np.inf)
+                logs -= _LOG_SLOPE[self.scale](values)
+            logs -= self.log_mass
+        # of a number and of none the larger one is the number
+        return np.where((values >= self.low) & (values <= self.high), np.fmax(logs, -np.inf), -np.inf)
+
+    def slope(self, values: Array) -> Array:
+        """Derivative of :meth:`log_density`, as if between the bounds."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            slope = self.shape.slope(_TO[self.scale](values))
+            if self.scale == "identity":
+                return slope
+            # the density of a value is that of the scaled one over the derivative of the value by it
+            return np.asarray((slope - _SLOPE_OF_LOG[self.scale](values)) / _SLOPE[self.scale](values))
 
     def probability(self, values: Array) -> Array:
         """Of less, given the bounds."""

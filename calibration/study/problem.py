@@ -22,7 +22,7 @@ from calibration.study.cumulative import warn_of_levels
 from calibration.study.double_counting import counted_twice
 from calibration.study.drivers import read_drivers
 from calibration.study.events import read_events, unused_events
-from calibration.study.groups import Group, differing_names, held_by, observed_in_groups, read_groups, with_groups
+from calibration.study.groups import Group, differing_names, held_by, of_group, read_groups, with_groups
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
@@ -49,6 +49,7 @@ from cipark_sd.model.respelling import respelled
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
+from cipark_sd.timegrid import TimeGrid, time_grid
 from cipark_sd.toml_lines import place
 
 
@@ -122,6 +123,12 @@ class CalibrationProblem(Stated):
         """Those in the likelihood."""
         return tuple(term for term in self.terms if term.use == "fit")
 
+    def steps(self, final: float | None = None) -> TimeGrid:
+        """The steps of a run, to another ``final`` time where there is one."""
+        run = resolve(self.model, self.scenario)
+        end = run.final_time if final is None else final
+        return time_grid(run.initial_time, end, run.time_step, run.time_step, where=self.model.name)
+
     def n_fitted(self, group: str) -> int:
         """The number of fitted terms that read an element of a group."""
         return sum(_reads(term, group) for term in self.fitted_terms)
@@ -188,15 +195,13 @@ def read_problem(
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
 
-    def observe(section: Section) -> Observation:
-        use: Use | None = "fit" if section.title in fit_also else None
-        return read_observation(section, tables, codings, events, use)
-
     labels: list[str] = []
     observations: tuple[Observation, ...] = ()
     for section in top.sections("observation"):
         labels.append(section.title)
-        observations += observed_in_groups(section, groups, differing, observe, tables)
+        use: Use | None = "fit" if section.title in fit_also else None
+        for observation, group in read_observation(section, tables, codings, events, groups, use):
+            observations += (observation if group is None else of_group(observation, group, differing),)
     problems += [
         UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
     ]
@@ -205,9 +210,9 @@ def read_problem(
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
     parameters += coding_parameters(observations)
-    fixed = tuple(map(fixed_section, top.sections("fixed"))) + held_by(groups)
-    method = method_section(top.table("method"))
-    holdout = holdout_section(top.table("holdout"), calendar)
+    fixed = top.named("fixed", fixed_section) + held_by(groups)
+    method = top.table("method").entirely(method_section)
+    holdout = top.table("holdout").entirely(partial(holdout_section, calendar=calendar))
     taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
     driven = read_drivers(top, tables, model, span, taken)
     rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
@@ -215,7 +220,7 @@ def read_problem(
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = read_questions(top.table("report"), [v.name for v in rivals])
+    questions = top.table("report").entirely(partial(read_questions, rivals=[v.name for v in rivals]))
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems

@@ -20,6 +20,7 @@ structures that do without it. Write no numbers of the fit here: they would not 
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
+from functools import partial
 
 from cipark_sd.errors import UnknownName
 from cipark_sd.section import Section
@@ -62,15 +63,12 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
         for field in fields(Questions)
         if isinstance(field.default, str)
     }
-    causes = tuple(_cause(cause, rivals) for cause in section.sections("cause", label="report.cause"))
-    settle = section.names("settle")
-    section.note_unread()
-    return Questions(**texts, causes=causes, settle=settle)
+    causes = section.named("cause", partial(_cause, rivals=rivals), label="report.cause")
+    return Questions(**texts, causes=causes, settle=section.names("settle"))
 
 
 def _cause(section: Section, rivals: Collection[str]) -> Cause:
     cause = Cause(section.title, section.names("without"))
-    section.note_unread()
     section.problems += [
         UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
         for rival in cause.without

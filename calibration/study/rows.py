@@ -38,6 +38,7 @@ class Row:
     total: float = math.nan
     spread: float = math.nan
     category: str = ""
+    group: str = ""
 
     def less(self, before: "Row") -> "Row":
         """What came since the row before, by the ends of both intervals."""
@@ -63,6 +64,7 @@ class Columns:
     spread: str = ""
     category: str = ""
     use: str = ""
+    group: str = ""
 
 
 def read_rows(
@@ -222,6 +224,7 @@ class _Table:
             total=number(columns.total, math.nan),
             spread=number(columns.spread, math.nan),
             category=cell(columns.category),
+            group=cell(columns.group),
         )
         if not errors and math.isnan(lower):
             errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))

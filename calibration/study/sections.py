@@ -193,9 +193,7 @@ def read_prior(section: Section, content: object, key: str = "prior") -> Prior |
 
 def fixed_section(section: Section) -> Fixed:
     """A constant that is held."""
-    fixed = Fixed(section.title, section.number("value"), section.text("why"))
-    section.note_unread()
-    return fixed
+    return Fixed(section.title, section.number("value"), section.text("why"))
 
 
 #: Searches of one fit.
@@ -213,14 +211,10 @@ def method_section(section: Section) -> Method:
     )
     if not 0 < method.level < 1:
         section.wrong("level", "a number between 0 and 1, such as 0.95")
-        method = default
-    section.note_unread()
+        return default
     return method
 
 
 def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
     """Times up to which rolling-origin fits see the data."""
-    origins = calendar.times_under(section, "origins") if section.content.get("origins") else ()
-    section.raw("origins")
-    section.note_unread()
-    return origins
+    return calendar.times_under(section, "origins") if section.raw("origins") else ()

@@ -33,7 +33,7 @@ class Variant:
 
 def read_variants(top: Section, kind: str) -> tuple[Variant, ...]:
     """The variants in ``[[kind]]`` tables, their names unlike each other."""
-    variants = tuple(map(_variant, top.sections(kind)))
+    variants = top.named(kind, _variant)
     top.problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
     return variants
 
@@ -68,9 +68,7 @@ def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
 
 
 def _variant(section: Section) -> Variant:
-    why, values = section.text("why", ""), constants_set(section, "set")
-    section.note_unread()
-    return Variant(section.title, why, Scenario(section.title, values))
+    return Variant(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
 def constants_set(section: Section, key: str) -> dict[str, float]:

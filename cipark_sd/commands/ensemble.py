@@ -5,8 +5,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,9 +20,6 @@ from cipark_sd.failures import ALLOWED, Failures
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.library import located
 from cipark_sd.model.model import Method
-
-if TYPE_CHECKING:
-    from cipark_sd.tasks.pool import Pool
 
 #: How far constants vary unless the user says otherwise, and how many runs there are.
 _SHARE, _RUNS = 0.2, 1000
@@ -91,10 +88,13 @@ def command(request: Request) -> Result:
       cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large      one job of forty
     """
     from cipark_sd.commands.display import display_of
+    from cipark_sd.ensembles import processors
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.runs import stored
     from cipark_sd.runs.design import design_of
     from cipark_sd.runs.work import Work
+    from cipark_sd.tasks.cluster import pool_of
+    from cipark_sd.tasks.threads import Threads
 
     path, runs = located(request.file), request.runs
     part = _part(request.part)
@@ -117,7 +117,8 @@ def command(request: Request) -> Result:
         work.check()
         place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
         store = stored.store_of(work, place)
-        with progress_bars() as bars, pool_of(request.dask, request.workers) as pool:
+        here = partial(Threads, request.workers or processors())
+        with progress_bars() as bars, pool_of(request.dask, here) as pool:
             if request.fresh:
                 stored.remove(place)
             about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]])}
@@ -132,18 +133,6 @@ def command(request: Request) -> Result:
         _say(failures, design.n, place, design.sentence)
     counts = {"completed": failures.total, "runs": design.n, "failed": failures.failed, "reasons": failures.lines()}
     return Result({"store": place, "design": design.sentence, **counts})
-
-
-def pool_of(dask: str | None, workers: int | None) -> "Pool":
-    """Threads of this process, or the workers of a cluster."""
-    if dask is not None:
-        from cipark_sd.tasks.cluster import Cluster
-
-        return Cluster(dask)
-    from cipark_sd.ensembles import processors
-    from cipark_sd.tasks.threads import Threads
-
-    return Threads(workers or processors())
 
 
 def _say(failures: Failures, n: int, store: Path, design: str) -> None:

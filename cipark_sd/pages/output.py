@@ -92,6 +92,8 @@ def write(
         write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
         for part in writing
         for name, table in part.tables(findings).items()
+        # rows that there are none of have no columns either
+        if not isinstance(table, Sequence) or table
     ]
     for drawing in (drawing for part in writing for drawing in part.drawings(findings)):
         written += _tried(drawing, folder, partial(draw, drawing, folder, FOR_PRINT if for_print else ON_PAGE))

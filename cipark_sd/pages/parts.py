@@ -56,7 +56,7 @@ class Part(ABC, Generic[F]):
         return ()
 
     def tables(self, findings: F) -> "Mapping[str, Sequence[Mapping[str, object]] | pd.DataFrame]":
-        """Tables by the name of their file without an ending; by default none."""
+        """Tables by the name of their file without an ending, of which one without rows is not written."""
         return {}
 
     def drawings(self, findings: F) -> Iterable[Drawing]:

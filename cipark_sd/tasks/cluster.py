@@ -10,7 +10,7 @@ machine that has one user: every other user reaches the loopback address too.
 
 import ipaddress
 import pickle
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,11 @@ class OtherProgram(CiparkError):
 
 class ClusterFailed(CiparkError):
     """A cluster that cannot be reached, has no workers or is gone."""
+
+
+def pool_of(dask: str | None, here: Callable[[], Pool], checkpoints: Checkpoints = NOT_KEPT) -> Pool:
+    """The workers of the cluster at an address, or those of this machine where there is none."""
+    return here() if dask is None else Cluster(dask, checkpoints)
 
 
 class Cluster(Pool):

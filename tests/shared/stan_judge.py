@@ -1,7 +1,7 @@
-"""What Stan computes of the programs that ``study.stan()`` writes.
+"""What Stan computes of the programs that ``stan_program`` writes.
 
 ``python tests/shared/stan_judge.py FOLDER [STUDY ...]`` has Stan judge them, by pystan, and keeps programs and numbers
-in FOLDER; ``tests/calibration/front/stan`` is what it kept (pystan 3.10, httpstan 4.13).
+in FOLDER; ``tests/calibration/likelihood/stan`` is what it kept (pystan 3.10, httpstan 4.13).
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from stan_program import stan_program
 
 import cipark_sd as cp
 from calibration.sampling.free_density import prior_draws
@@ -103,7 +104,7 @@ def judged(study: cp.Study) -> dict[str, Any]:
     """Stan's log density and its slopes at the points, by the parameters themselves."""
     import stan
 
-    model, theta = stan.build(study.stan()), points(study)
+    model, theta = stan.build(stan_program(study.problem)), points(study)
     logs, slopes = [], []
     for row in theta:
         free = model.unconstrain_pars({f"p{i}": value for i, value in enumerate(row.tolist(), 1)})
@@ -134,5 +135,5 @@ if __name__ == "__main__":
         chosen = studies(Path(scratch))
         target = Path(sys.argv[1])
         for name, judged_study in ((name, chosen[name]) for name in sys.argv[2:] or chosen):
-            (target / f"{name}.stan").write_text(judged_study.stan(), encoding="utf-8")
+            (target / f"{name}.stan").write_text(stan_program(judged_study.problem), encoding="utf-8")
             (target / f"{name}.json").write_text(json.dumps(judged(judged_study)) + "\n", encoding="utf-8")

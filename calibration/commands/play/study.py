@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.drawn_predictions import DRAWS, quantiles, thinned
+from calibration.assess.drawn_predictions import DRAWS, quantiles
 from calibration.commands.play.catalogue import levers_of, outcomes_of
 from calibration.commands.play.request import Request
 from calibration.for_analyses.draws import rivals_in
@@ -22,7 +22,7 @@ from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.variants import Variant
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
@@ -308,7 +308,7 @@ def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
     if not first.every:
         return {}
     every = {**{override_key(name): values for name, values in first.every_beside.items()}, **first.every}
-    theta = thinned(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
+    theta = evenly(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
     plain = [
         prediction
         for prediction in problem.predictions

@@ -47,16 +47,13 @@ class Optimum(ReportPart):
         """Estimates, searches, identifiability, held constants and profiles."""
         fit = findings.fit
         hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
-        tables: dict[str, Rows] = {
+        return {
             "summary": [_plain(line) for line in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
+            **identifiability_tables(fit.identifiability, hardly),
+            "held": held_table(fit.conditions.held),
+            "profiles": profile_points("parameter", fit.profiles),
         }
-        tables |= identifiability_tables(fit.identifiability, hardly)
-        if fit.conditions.held.constants:
-            tables["held"] = held_table(fit.conditions.held)
-        if fit.profiles:
-            tables["profiles"] = profile_points("parameter", fit.profiles)
-        return tables
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Where searches ended, and profiles."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from calibration.assess.self_test import MASSES, SelfTest
+from calibration.assess.self_test import MASSES
 from calibration.fit.verification import OPTION, half_step_sentence
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
@@ -20,8 +20,16 @@ class Calculation(ReportPart):
         tested = findings.assessment.tested
         if tested is None:
             return {}
-        tables: dict[str, Rows] = {"self_test": _tested(tested), "self_test_later": _later(tested)}
-        return {name: rows for name, rows in tables.items() if rows}
+        coverage = {"parameter": (tested.names, tested.coverage), "quantity": (tested.later, tested.later_coverage)}
+        parameters, later = (
+            [
+                {kind: name, "data_sets": len(tested.ranks)}
+                | {f"coverage_{mass:g}": float(share) for mass, share in zip(MASSES, shares, strict=True)}
+                for name, shares in zip(*of_kind, strict=True)
+            ]
+            for kind, of_kind in coverage.items()
+        )
+        return {"self_test": parameters, "self_test_later": later}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
@@ -69,19 +77,3 @@ def _sentences(findings: Findings) -> Iterator[str]:
                 "that the study's own structure made the data. Another structure, or a break, costs coverage that this "
                 "does not show."
             )
-
-
-def _later(tested: SelfTest) -> Rows:
-    return [
-        {"quantity": name, "data_sets": len(tested.ranks)}
-        | {f"coverage_{mass:g}": share for mass, share in zip(MASSES, coverage.tolist(), strict=True)}
-        for name, coverage in zip(tested.later, tested.later_coverage, strict=True)
-    ]
-
-
-def _tested(tested: SelfTest) -> Rows:
-    return [
-        {"parameter": name, "data_sets": len(tested.ranks)}
-        | {f"coverage_{mass:g}": float(value) for mass, value in zip(MASSES, coverage, strict=True)}
-        for name, coverage in zip(tested.names, tested.coverage, strict=True)
-    ]

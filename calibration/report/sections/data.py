@@ -23,14 +23,12 @@ class Data(ReportPart):
 
     def tables(self, findings: Findings) -> "Mapping[str, Rows | pd.DataFrame]":
         """A line for each number."""
-        tables: dict[str, Rows | pd.DataFrame] = {"fitted": findings.fit.rows}
-        if findings.fit.courses:
-            tables["course_errors"] = [
-                {**{key: value for key, value in asdict(errors).items() if key != "chance"},
-                 **{f"chance_{key}".replace(" ", "_"): value for key, value in errors.chance.items()}}
-                for errors in findings.fit.courses
-            ]  # fmt: skip
-        return tables
+        courses = [
+            {**{key: value for key, value in asdict(errors).items() if key != "chance"},
+             **{f"chance_{key}".replace(" ", "_"): value for key, value in errors.chance.items()}}
+            for errors in findings.fit.courses
+        ]  # fmt: skip
+        return {"fitted": findings.fit.rows, "course_errors": courses}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The model beside the numbers, and what the posterior predicts of them."""

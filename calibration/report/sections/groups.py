@@ -41,8 +41,7 @@ class Groups(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each group of each parameter."""
-        rows = [_columns(asdict(line)) for line in findings.assessment.groups]
-        return {"groups": rows} if rows else {}
+        return {"groups": [_columns(asdict(line)) for line in findings.assessment.groups]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""

@@ -52,14 +52,13 @@ class Posterior(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Moments and predictions, and what the data added."""
-        tables: dict[str, Rows] = {}
-        if findings.fit.posterior is not None:
-            tables["posterior"] = posterior_table(findings.fit)
-            tables["predictive"] = [asdict(row) for row in findings.fit.posterior.predicted]
-        lines = findings.assessment.contractions
-        tables["contraction"] = [asdict(line) | {"verdict": line.verdict} for line in lines]
-        tables["discrepancies"] = [asdict(line) for line in findings.assessment.discrepancies]
-        return {name: rows for name, rows in tables.items() if rows}
+        drawn, assessed = findings.fit.posterior, findings.assessment
+        return {
+            "posterior": posterior_table(findings.fit),
+            "predictive": [asdict(row) for row in drawn.predicted] if drawn is not None else [],
+            "contraction": [asdict(line) | {"verdict": line.verdict} for line in assessed.contractions],
+            "discrepancies": [asdict(line) for line in assessed.discrepancies],
+        }
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Priors beside posteriors, pairs, and ranks of the data."""

@@ -38,9 +38,6 @@ class Predictions(ReportPart):
         """A line for each prediction over the draws, at the optimum with its profile, and for each point of that."""
         fit = findings.fit
         drawn = () if fit.posterior is None else fit.posterior.predictions
-        of_draws: dict[str, Rows] = {"drawn_predictions": list(map(_columns, drawn))} if drawn else {}
-        if not fit.predictions:
-            return of_draws
         lines = [
             {
                 "name": profile.name,
@@ -60,7 +57,7 @@ class Predictions(ReportPart):
             for profile in fit.predictions
         ]
         points = profile_points("prediction", fit.predictions)
-        return {**of_draws, "predictions": lines, "prediction_profiles": points}
+        return {"drawn_predictions": list(map(_columns, drawn)), "predictions": lines, "prediction_profiles": points}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Profiles."""

@@ -17,8 +17,7 @@ class Rivals(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each structure."""
-        lines = findings.assessment.comparison
-        return {"rivals": [asdict(line) for line in lines]} if lines else {}
+        return {"rivals": [asdict(line) for line in findings.assessment.comparison]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best."""

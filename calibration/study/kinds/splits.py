@@ -12,7 +12,6 @@ from calibration.study.kinds.base import ObservationKind, Parts, signed_parts
 from calibration.study.observations import Breakdown, Quantity, Share, Since
 from calibration.study.rows import Columns, Row
 from cipark_sd.errors import UnknownName
-from cipark_sd.section import Section
 
 
 class Breakdowns(ObservationKind[SplitFamily], name="breakdown"):
@@ -79,8 +78,7 @@ class Breakdowns(ObservationKind[SplitFamily], name="breakdown"):
 
     def _categories(self) -> dict[str, Parts]:
         """The quantity of each category, in the order of the coding where there is one."""
-        content = self.section.raw("categories") or {}
-        mapping = Section(content, "categories", self.section.problems, within=self.section)
+        mapping = self.section.table("categories", "categories")
         parts = {category: signed_parts(mapping.names(category)) for category in mapping.content}
         if self.coding is None or not parts:
             return parts
@@ -93,7 +91,7 @@ class Breakdowns(ObservationKind[SplitFamily], name="breakdown"):
         """The sizes of the true categories in another table, and its time where it is not of the very same members."""
         if "given" not in self.section:
             return None, None
-        content = Section(self.section.raw("given"), "given", self.section.problems, within=self.section)
+        content = self.section.table("given", "given")
         sizes = tuple(float(content.whole(category, -1)) for category in parts)
         content.note_unread()
         if min(sizes, default=-1.0) < 0:

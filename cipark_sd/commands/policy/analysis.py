@@ -28,7 +28,7 @@ from cipark_sd.model.units import is_dimensionless
 from cipark_sd.optional import attempt, record_in
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.study import DrawRequest, Study, find_folder
-from cipark_sd.tasks.pool import Pool
+from cipark_sd.tasks.cluster import pool_of
 from cipark_sd.tasks.workers import Workers
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
-    pool = pool_of(request, Checkpoints.in_output(folder, fresh=request.fresh))
+    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
+    pool = pool_of(request.dask, lambda: Workers(0, checkpoints), checkpoints)
     how = (request.n_draws, request.seed, folder, request.engine, target.rivals)
     made = target.study.draws(DrawRequest(rivals, source, *how), bars)
     # what is set for the place holds under all rivals, and a rival may take it back
@@ -163,15 +164,6 @@ def start(request: Request, bars: Bars) -> Analysis:
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip
-
-
-def pool_of(request: Request, checkpoints: Checkpoints) -> Pool:
-    """This process with all its threads, or the workers of a cluster; both keep what is done."""
-    if request.dask is None:
-        return Workers(0, checkpoints)
-    from cipark_sd.tasks.cluster import Cluster
-
-    return Cluster(request.dask, checkpoints)
 
 
 def _against_data(

@@ -23,6 +23,7 @@ from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.optional import record_in
 from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.response import ModelResponse, model_response
+from cipark_sd.tasks.cluster import Cluster
 from cipark_sd.timegrid import time_grid
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def answer(request: Request) -> Result:
     ------
     InvalidValue, UnknownName, Problems
     """
-    pool = None if request.dask is None else _cluster(request.dask)
+    pool = None if request.dask is None else Cluster(request.dask)
     target = target_of(request)
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
     record_in(folder)
@@ -117,12 +118,6 @@ def _constants(factors: "Factors") -> list[Constant]:
     quantiles = np.percentile(factors.from_unit(shares), (5, 50, 95), axis=0).tolist()
     why = [block.why for block in factors.blocks for _ in block.names]
     return [Constant(*row) for row in zip(factors.names, *quantiles, why, strict=True)]
-
-
-def _cluster(address: str) -> "Pool":
-    from cipark_sd.tasks.cluster import Cluster
-
-    return Cluster(address)
 
 
 def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:

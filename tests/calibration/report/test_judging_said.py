@@ -64,7 +64,8 @@ def test_the_coverage_of_forecasts_is_a_row_each() -> None:
         ("rate",), np.zeros((2, 1), dtype=np.intp), np.ones((2, 1, 3), dtype=bool), 0, 0, False,
         ("left at 9", "left at 10"), inside,
     )  # fmt: skip
-    first, second = calculation._later(tested)
+    found = SimpleNamespace(assessment=SimpleNamespace(tested=tested))
+    first, second = calculation.Calculation().tables(found)["self_test_later"]
     assert first == {
         "quantity": "left at 9",
         "data_sets": 2,

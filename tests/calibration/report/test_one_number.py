@@ -13,7 +13,7 @@ from approved import approved
 from places import ROOT
 from small_study import small_study
 
-from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS, thinned
+from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.fit.profile import Profile
@@ -26,6 +26,7 @@ from calibration.report.collect import Calibration, fit_findings
 from calibration.report.findings import Findings
 from calibration.report.output import write
 from calibration.report.sections.answer import First, first_screen
+from cipark_sd.arrays import evenly
 from cipark_sd.checkpoints import NOT_KEPT
 from cipark_sd.console import Bars
 from cipark_sd.headline import Bounds
@@ -162,8 +163,8 @@ def test_the_number_is_the_median_of_the_draws_with_their_central_ninety_per_cen
 ) -> None:
     """Each run again by the interpreter of another engine."""
     assert made.draws is not None
-    theta = thinned(made.draws.flat, 60)
-    assert len(thinned(made.draws.flat, DRAWS)) == min(DRAWS, len(made.draws.flat))
+    theta = evenly(made.draws.flat, 60)
+    assert len(evenly(made.draws.flat, DRAWS)) == min(DRAWS, len(made.draws.flat))
     names = [parameter.name for parameter in made.problem.space if parameter.target == "model"]
     ends = []
     for row in theta:

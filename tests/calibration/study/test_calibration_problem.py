@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.fit.optimise import optimise
-from calibration.likelihood.observation_operator import INTEGRAL, reader
+from calibration.likelihood.observation_operator import INTEGRAL, Reader, reader
 from calibration.likelihood.posterior import posterior
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity, ReadQuantity, Share
 from calibration.study.problem import CalibrationProblem, read_problem, until
+from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.timegrid import decimal_year, time_grid
@@ -92,18 +93,22 @@ def test_days_and_weeks_count_from_the_origin() -> None:
     assert Calendar("week", origin).model_time("2020-03-15") == 2
 
 
+def value_of(read: Reader, outputs: Array) -> float:
+    """The only quantity, of ``outputs : (n_outputs, n_times)``."""
+    return float(read.of_places(outputs.T.reshape(-1, 1)[read.places], {})[0, 0])
+
+
 def test_reading_between_steps_is_exact_for_a_straight_line() -> None:
     grid = time_grid(0, 10, 0.25, 0.25, where="test")
     read = reader([Quantity((("x", 1.0), ("y", -1.0)), "between", 1.1, 7.77)], grid, left_rule=True)
-    values = np.stack([3 * read.times, read.times])[None]
-    assert read(values)[0, 0] == pytest.approx(2 * (7.77 - 1.1))
+    assert value_of(read, np.stack([3 * read.times, read.times])) == pytest.approx(2 * (7.77 - 1.1))
 
 
 def test_the_integral_of_a_flow_is_the_sum_of_its_steps_under_euler() -> None:
     grid = time_grid(0, 10, 0.25, 0.25, where="test")
     read = reader([Quantity((("flow", 1.0),), "integral", 0, 3.1)], grid, left_rule=True)
     assert read.outputs == ("flow",)
-    assert read(read.times[None, None])[0, 0] == pytest.approx(0.5 * (9 - 0.25 * 3) + 0.1 * 3)
+    assert value_of(read, read.times[None]) == pytest.approx(0.5 * (9 - 0.25 * 3) + 0.1 * 3)
 
 
 def test_the_integral_of_a_flow_is_read_from_a_stock_else_exactly_where_the_stock_is_a_cubic() -> None:
@@ -112,8 +117,8 @@ def test_the_integral_of_a_flow_is_read_from_a_stock_else_exactly_where_the_stoc
     for start, end in ((0, 3), (0.6, 3.1), (3.01, 3.24), (2.5, 9.99)):
         read = reader([Quantity((("flow", 1.0),), "integral", start, end)], grid, left_rule=False)
         courses = {"flow": 3 * read.times**2, INTEGRAL + "flow": read.times**3}
-        values = np.stack([courses[name] for name in read.outputs])[None]
-        assert read(values)[0, 0] == pytest.approx(end**3 - start**3, rel=1e-12)
+        outputs = np.stack([courses[name] for name in read.outputs])
+        assert value_of(read, outputs) == pytest.approx(end**3 - start**3, rel=1e-12)
 
 
 #: Innovation, imitation and adopters of a Bass curve, and the settings line with which Vensim asks for Runge-Kutta.

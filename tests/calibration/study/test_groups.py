@@ -178,10 +178,10 @@ def test_what_is_wrong_with_groups_is_told(tmp_path: Path, text: str, expected: 
         assert words in str(raised.value)
 
 
-def test_one_group_has_one_spelling(tmp_path: Path) -> None:
-    """Another spelling of a group would be another selection of rows, and its rows would be lost."""
-    with pytest.raises(CiparkError, match=r"left.csv row 4.*one spelling"):
-        study(tmp_path, GROUPS + OBSERVATION + RATE, TABLE.replace("2,North", "2,north"))
+def test_rows_of_another_spelling_are_the_group_s(tmp_path: Path) -> None:
+    respelt = study(tmp_path, GROUPS + OBSERVATION + RATE, TABLE.replace("2,North", "2,north"))
+    assert [len(observation.terms) for observation in respelt.observations] == [2, 2]
+    assert [term.label for term in respelt.terms[:2]] == ["left, North 1", "left, North 2"]
 
 
 def test_an_error_of_a_table_is_told_once(tmp_path: Path) -> None:

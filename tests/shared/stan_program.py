@@ -1,4 +1,4 @@
-"""The density of a study as a program of Stan (mc-stan.org), for its samplers and as a second opinion on ours.
+"""The density of a study as a program of Stan (mc-stan.org), a judge of ours that shares no code with it.
 
 The program computes what the engines compute, operation by operation, and its target is the log posterior with all
 constants. What has no counterpart there is refused with all that stands in the way.

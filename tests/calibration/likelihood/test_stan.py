@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from stan_judge import judged, points, studies
+from stan_program import stan_program
 
 import cipark_sd as cp
 from calibration.likelihood.gradient import log_posterior_and_gradient
@@ -31,7 +32,9 @@ def compare(study: cp.Study, stan: dict[str, Any]) -> None:
 def test_stan_computed_our_log_posterior_and_slopes_of_the_program(name: str, tmp_path: Path) -> None:
     study = studies(tmp_path)[name]
     kept = json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))
-    assert study.stan() == (KEPT / f"{name}.stan").read_text(encoding="utf-8"), "a new program has to be judged anew"
+    assert stan_program(study.problem) == (KEPT / f"{name}.stan").read_text(encoding="utf-8"), (
+        "a new program has to be judged anew"
+    )
     assert kept["theta"] == points(study).tolist()
     compare(study, kept)
     # the comparison sees a part in a hundred million
@@ -56,7 +59,7 @@ def test_stan_computes_them_here(name: str, tmp_path: Path) -> None:
 )
 def test_what_stan_has_no_counterpart_of_is_refused(name: str, reason: str) -> None:
     with pytest.raises(CiparkError, match=reason):
-        cp.read_study(name).stan()
+        stan_program(cp.read_study(name).problem)
 
 
 def test_words_of_a_file_stay_comments(tmp_path: Path) -> None:
@@ -64,7 +67,7 @@ def test_words_of_a_file_stay_comments(tmp_path: Path) -> None:
     path.write_text('Pool = INTEG(-Pool * "a\\"b}; target += 1; //", 10) ~~|\n"a\\"b}; target += 1; //" = 0.1 ~~|\n')
     path.write_text(path.read_text() + "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n")
     (tmp_path / "d.csv").write_text("time,Pool\n1,9\n2,8\n3,7.5\n")
-    text = cp.Study(path, tmp_path / "d.csv", {"Pool": "Pool"}).stan()
+    text = stan_program(cp.Study(path, tmp_path / "d.csv", {"Pool": "Pool"}).problem)
     code = "\n".join(line.partition("//")[0] for line in text.splitlines())
     assert "target += 1" not in code
     assert code.count("target +=") == text.count("\n  target +=")
