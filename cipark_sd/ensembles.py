@@ -386,22 +386,13 @@ def _dataset(
     attributes: Mapping[str, str | int | float],
     coords_of_runs: Mapping[str, Described],
 ) -> "xr.Dataset":
-    coords: dict[str, Described] = {
-        "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
-        "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
-    }
+    data, dimensions = described.arranged(model, times, arrays, "run")
+    coords: dict[str, Described] = {"run": (("run",), np.arange(n_runs), {"long_name": "run"})}
     if labels:
         coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
-    data: dict[str, Described] = {}
-    for name, array in arrays.items():
-        variable = model.by_name[name]
-        data[name] = (("run", "time", *variable.dims), array, described.variable_attributes(variable))
-        for dim in variable.dims:
-            dimension = model.dimension_by_name[dim]
-            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
     data |= {name: (("run",), values, {}) for name, values in reduced.items()}
     # of a dimension that is also one of a variable, the variable's says more
-    return results.dataset(data, {**coords_of_runs, **coords}, attributes)
+    return results.dataset(data, {**coords_of_runs, **coords, **dimensions}, attributes)
 
 
 def _inputs(
