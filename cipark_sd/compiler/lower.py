@@ -36,8 +36,8 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
-    rebuild,
     references,
+    replaced,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
@@ -479,12 +479,5 @@ def _reading_itself(name: str, expr: Expr) -> Expr:
             pass
         case _:
             return expr
-
-    def held(part: Expr) -> Expr:
-        match part:
-            case Ref(referred, ()) if referred == name:
-                return Ref(name + _HELD)
-            case _:
-                return rebuild(part, held)
-
-    return Call("sample_if_true", (held(condition), held(value), initial))
+    held = (replaced(part, Ref(name), Ref(name + _HELD)) for part in (condition, value))
+    return Call("sample_if_true", (*held, initial))

@@ -3,7 +3,7 @@
 Each pass over expressions is one ``match`` over this union that ends in ``assert_never``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -170,6 +170,22 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return Apply(table, change(argument), reading)
         case _:
             assert_never(expr)
+
+
+def with_references(expr: Expr, change: Callable[[Ref], Ref]) -> Expr:
+    """``expr`` with each reference changed, those to named tables included."""
+    match expr:
+        case Ref():
+            return change(expr)
+        case Apply(Ref() as table, argument, reading):
+            return Apply(change(table), with_references(argument, change), reading)
+        case _:
+            return rebuild(expr, lambda part: with_references(part, change))
+
+
+def bound_to(expr: Expr, elements: Mapping[str, str]) -> Expr:
+    """``expr`` with an element in the place of each subscript that has one."""
+    return with_references(expr, lambda ref: Ref(ref.name, tuple(elements.get(sub, sub) for sub in ref.subscripts)))
 
 
 def replaced(expr: Expr, old: Expr, new: Expr) -> Expr:

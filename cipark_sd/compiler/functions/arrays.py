@@ -23,7 +23,7 @@ from cipark_sd.compiler.functions.row import (
 )
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
-from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, rebuild, references
+from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, bound_to, references
 from cipark_sd.naming import canonical
 
 #: Actions of VECTOR SELECT, numbered from 0.
@@ -238,15 +238,7 @@ def _within(place: Expr, n: int) -> Expr:
 
 def _extreme(function: str, target: Target, argument: Expr) -> Expr:
     """The least or largest of an array, whose dimensions Vensim marks; of a number it is that number."""
-
-    def mark(part: Expr) -> Expr:
-        match part:
-            case Ref(name, subscripts):
-                return Ref(name, tuple(f"{sub}!" if sub in target.summed else sub for sub in subscripts))
-            case _:
-                return rebuild(part, mark)
-
-    argument = mark(argument)
+    argument = bound_to(argument, {name: f"{name}!" for name in target.summed})
     if not any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
         return argument
     return Call(function, (argument,))
@@ -293,14 +285,8 @@ def _deviation_in_vensim(target: Target, array: Expr) -> Expr:
 
     That is one of the numbers, so that of n of them rounding is within n units of the deviation.
     """
-
-    def first(part: Expr) -> Expr:
-        if isinstance(part, Ref):
-            ranges = {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()}
-            return Ref(part.name, tuple(ranges.get(subscript, subscript) for subscript in part.subscripts))
-        return rebuild(part, first)
-
-    gap = Binary("-", array, first(array))
+    first = bound_to(array, {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()})
+    gap = Binary("-", array, first)
     mean = _mean_in_vensim(target, gap)
     square = Binary("-", _mean_in_vensim(target, Binary("*", gap, gap)), Binary("*", mean, mean))
     return Call("sqrt", (Call("max", (square, _ZERO)),))

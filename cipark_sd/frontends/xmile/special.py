@@ -14,7 +14,7 @@ from cipark_sd.frontends.xmile.conveyors import Conveyor, Queue, Role, leak_text
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Ref, rebuild
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
 from cipark_sd.naming import canonical
@@ -277,14 +277,3 @@ class SpecialStocks(ABC):
                 first = flow if enters else Neg(flow)
                 net = first if net is None else Binary("+" if enters else "-", net, flow)
         return Const(0.0) if net is None else net
-
-
-def bound_to(expr: Expr, bound: Mapping[str, str]) -> Expr:
-    """An expression of whole dimensions for some of their elements."""
-    match expr:
-        case Ref(name, subscripts):
-            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
-        case Apply(Ref() as table, argument, reading):
-            return Apply(cast(Ref, bound_to(table, bound)), bound_to(argument, bound), reading)
-        case _:
-            return rebuild(expr, lambda part: bound_to(part, bound))
