@@ -145,8 +145,8 @@ def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *mo
 def _step_before(moment: Expr) -> Expr:
     """The last step of the run that is not later than a time."""
     start, step = Ref("initial_time"), Ref("time_step")
-    steps = Binary("+", Binary("/", Binary("-", moment, start), step), Const(1e-6))
-    return Binary("+", start, Binary("*", step, Call("floor", (steps,))))
+    steps = (moment - start) / step + 1e-6
+    return start + step * Call("floor", (steps,))
 
 
 def _number(model: Model, expr: Expr) -> float:

@@ -307,18 +307,18 @@ class _Unroller:
         terms = tuple(self._expr(array, binding) for binding in every)
         match function:
             case "xmile_mean":
-                return Binary("/", self._put_together("sum", terms), n)
+                return self._put_together("sum", terms) / n
             case "xmile_stddev" if not self.keep_reductions:
-                mean = Binary("/", folded("sum", terms), n)
-                squares = tuple(Binary("^", Binary("-", term, mean), Const(2.0)) for term in terms)
-                return Call("sqrt", (Binary("/", folded("sum", squares), n),))
+                mean = folded("sum", terms) / n
+                squares = tuple(Binary("^", term - mean, Const(2.0)) for term in terms)
+                return Call("sqrt", (folded("sum", squares) / n,))
             case "xmile_stddev":
                 return Call(function, terms)
             case "xmile_rank":
-                place = Binary("-", self._expr(ranks[0], bound), Const(1.0))
+                place = self._expr(ranks[0], bound) - 1.0
                 inside = Binary("and", Binary(">=", place, Const(0.0)), Binary("<", place, n))
                 order = Call("vector_sort_order", (place, n, Const(1.0), *terms))
-                return If(inside, Binary("+", order, Const(1.0)), Const(math.nan))
+                return If(inside, order + 1.0, Const(math.nan))
             case _:
                 return self._put_together(function.removesuffix("_xmile"), terms)
 
@@ -502,11 +502,11 @@ class _Unroller:
         def requested(operator: Operator) -> Expr:
             total: Expr = Const(0.0)
             for theirs, request in zip(priorities, requests, strict=True):
-                total = Binary("+", total, If(Binary(operator, theirs, priorities[position]), request, Const(0.0)))
+                total = total + If(Binary(operator, theirs, priorities[position]), request, Const(0.0))
             return total
 
-        part = Binary("/", Binary("-", available, requested(">")), requested("="))
-        share = Binary("*", requests[position], Call("max", (Const(0.0), Call("min", (Const(1.0), part)))))
+        part = (available - requested(">")) / requested("=")
+        share = requests[position] * Call("max", (Const(0.0), Call("min", (Const(1.0), part))))
         return If(Binary(">", requests[position], Const(0.0)), share, Const(0.0))
 
     def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -561,9 +561,9 @@ def folded(function: str, terms: Sequence[Expr]) -> Expr:
     for term in terms[1:]:
         match function:
             case "sum":
-                total = Binary("+", total, term)
+                total = total + term
             case "prod":
-                total = Binary("*", total, term)
+                total = total * term
             case _:
                 total = Call(function.removeprefix("v"), (total, term))
     return total

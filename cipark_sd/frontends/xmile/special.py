@@ -123,7 +123,7 @@ class SpecialStocks(ABC):
         level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
         if not belts[0][0].leaks[place].changes:
             return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
-        times = [Piece(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        times = [Piece(belt.leaks[place].fraction * Ref(level, span), span) for belt, span in belts]
         return Auxiliary(**described, pieces=tuple(times))
 
     def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
@@ -215,7 +215,7 @@ class SpecialStocks(ABC):
                 alternative="use the stock itself, which is their sum",
             )
         if of_all:
-            return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
+            return belt.slats if function == "xmile_size" else stock / belt.slats
         return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
 
     def _full(self, node: Any) -> str:
