@@ -104,7 +104,7 @@ class _Inliner:
 
         def local(ref: Ref) -> Ref:
             if ref.subscripts:
-                way = "write the macro's equations into the model, or use --engine pysd"
+                way = "write the macro's equations into the model"
                 feature = "subscripts inside a macro"
                 raise UnsupportedFeature(feature, variable=caller.label, where=self.where, alternative=way)
             # Vensim marks the model's own control variables with a dollar inside a macro

@@ -24,7 +24,7 @@ from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.reference.text import neutral_text
 from cipark_sd.engines.settings import Settings, part, start_name
-from cipark_sd.errors import ModelFileError, Problems, RunFailed, UnsupportedFeature, raise_all
+from cipark_sd.errors import ModelFileError, RunFailed, UnsupportedFeature
 from cipark_sd.frontends.nesting import room_for_parser
 from cipark_sd.model.expr import Call, Const, Ref, walk
 from cipark_sd.model.model import CONTROL, Model
@@ -55,7 +55,6 @@ class ReferenceEngine:
             When an equation has no value, with its name and the time.
         """
         _check_method(plan)
-        _check_language(plan.model)
         _check_orders(plan.model, settings)
         if settings.reductions:
             raise _refused(plan.model, "a reduction", "save the variables and reduce them afterwards")
@@ -106,16 +105,6 @@ def _check_method(plan: RunPlan) -> None:
             'take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
             'method="euler" (--method euler)',
         )
-
-
-def _check_language(model: Model) -> None:
-    """Raise what the compiled engines say of the equations; what only they cannot do is no reason."""
-    try:
-        flat_model(model)
-    except UnsupportedFeature:
-        return
-    except Problems as problem:
-        raise_all(model.name, [cause for cause in problem.problems if not isinstance(cause, UnsupportedFeature)])
 
 
 def _check_orders(model: Model, settings: Settings) -> None:
