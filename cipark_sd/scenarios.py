@@ -21,12 +21,21 @@ from cipark_sd.errors import (
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key as override_key
 from cipark_sd.naming import split_key as split_key
 from cipark_sd.naming import split_name
 from cipark_sd.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeries:
+    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    interpolation: Interpolation = "interpolate"
+
 
 _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.

@@ -141,7 +141,7 @@ def pool_of(dask: str | None, workers: int | None) -> "Pool":
 
         return Cluster(dask)
     from cipark_sd.ensembles import processors
-    from cipark_sd.tasks.threads import Threads
+    from cipark_sd.tasks.pool import Threads
 
     return Threads(workers or processors())
 

@@ -15,9 +15,8 @@ from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.functions.row import Context, Remembered
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Places
 from cipark_sd.compiler.passes import check_functions
-from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.variants import refuse_variant
