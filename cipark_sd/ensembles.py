@@ -280,13 +280,10 @@ def _scenario_batches(
     raise_all(f"the scenarios for {model.name}", problems)
     for entry in resolved:
         for control in CONTROL:
-            if getattr(entry, control) != getattr(resolved[0], control):
-                raise InvalidValue(
-                    f"{control} of one scenario",
-                    getattr(entry, control),
-                    f"{getattr(resolved[0], control):g}, as in the first: runs of one ensemble share their times",
-                    where=model.name,
-                )
+            value, first = getattr(entry, control), getattr(resolved[0], control)
+            if value != first:
+                expected = f"{first:g}, as in the first: runs of one ensemble share their times"
+                raise InvalidValue(f"{control} of one scenario", value, expected, where=model.name)
     groups: dict[object, list[int]] = {}
     all_settings = [settings(model, entry) for entry in resolved]
     for number, run_settings in enumerate(all_settings):

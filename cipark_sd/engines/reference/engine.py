@@ -124,12 +124,9 @@ def _check_orders(model: Model, settings: Settings) -> None:
                 elif isinstance(equation, Piece):
                     order = equation.expr
             if isinstance(order, Const) and order.value > MOST_STAGES:
-                raise UnsupportedFeature(
-                    f"an order of {order.value:g}, which PySD counts down one by one",
-                    variable=variable.label,
-                    where=model.name,
-                    alternative=f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}",
-                )
+                feature = f"an order of {order.value:g}, which PySD counts down one by one"
+                way = f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}"
+                raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
 
 
 #: Messages of PySD and its dependencies that say nothing about the model or the run; all others are passed on.
@@ -200,12 +197,8 @@ def run_in_pysd(
                     return_columns=None if columns is None else list(columns),
                 )
             except Exception as problem:  # generated code raises whatever its equation leads to
-                raise RunFailed(
-                    where,
-                    restored(_one_line(problem)),
-                    variable=restored(_culprit(problem, path)),
-                    time=float(loaded.time()),
-                ) from problem
+                reason, culprit = restored(_one_line(problem)), restored(_culprit(problem, path))
+                raise RunFailed(where, reason, variable=culprit, time=float(loaded.time())) from problem
 
     try:
         # all variables are saved at all times, so that PySD keeps the value of each before the states move on

@@ -208,12 +208,9 @@ class SpecialStocks(ABC):
         self.containers = containers
         of_all = function in ("xmile_size", "xmile_mean")
         if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
-            raise UnsupportedFeature(
-                "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes",
-                variable=label,
-                where=f"{self.where}:{line}",
-                alternative="use the stock itself, which is their sum",
-            )
+            of = "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes"
+            where, way = f"{self.where}:{line}", "use the stock itself, which is their sum"
+            raise UnsupportedFeature(of, variable=label, where=where, alternative=way)
         if of_all:
             return belt.slats if function == "xmile_size" else stock / belt.slats
         return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
