@@ -11,11 +11,10 @@ from typing import assert_never
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import as_json, echo, print_table
 from cipark_sd.files import csv_text
-from cipark_sd.library import located
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
@@ -24,10 +23,9 @@ KINDS = ("stock", "flow", "auxiliary", "constant", "lookup", "series")
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
     kinds: tuple[str, ...] = option(
         "--kind", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind."
     )
@@ -46,8 +44,6 @@ class Request:
         "--diagram", type=options.PATH, metavar="FILE.svg", help="Write the stock-and-flow diagram."
     )
     shape: str = option("--format", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request, short_help="List a model's variables or equations.")
@@ -65,10 +61,9 @@ def command(request: Request) -> Result:
       cipark show my.mdl --diagram my.svg
     """
     from cipark_sd.exporters.flows import kinds
-    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
+    model = request.model()
     roles = kinds(model)
     chosen = [
         variable
