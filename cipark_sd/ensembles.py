@@ -23,7 +23,7 @@ from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.native.courses import Courses
 from cipark_sd.engines.native.engine import MANY, NativeEngine
 from cipark_sd.engines.native.text import LANES
-from cipark_sd.engines.plan import checked, plan, saved_mask
+from cipark_sd.engines.plan import checked, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
@@ -143,7 +143,7 @@ def ensemble(
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
-    saved_times = saved_mask(model, grid, times)
+    saved_times = grid.kept(times, where=model.name)
     saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
