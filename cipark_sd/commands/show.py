@@ -13,8 +13,7 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import as_json, echo, print_table
-from cipark_sd.files import csv_text
+from cipark_sd.console import echo, print_table
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
@@ -43,9 +42,9 @@ class Request(options.OfModel):
     diagram: Path | None = option(
         "--diagram", type=options.PATH, metavar="FILE.svg", help="Write the stock-and-flow diagram."
     )
-    shape: str = option("--format", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
 
 
+@options.refused("--format", "{} is gone: --json prints the variables")
 @command_of(Request, short_help="List a model's variables or equations.")
 def command(request: Request) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
@@ -56,7 +55,7 @@ def command(request: Request) -> Result:
       cipark show my.mdl --kind constant --search price
       cipark show my.xmile --equations
       cipark show my.xmile --program --search price
-      cipark show my.mdl --format csv > variables.csv
+      cipark show my.mdl --json > variables.json
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
@@ -82,10 +81,6 @@ def command(request: Request) -> Result:
             echo("\n".join(_branches(tree, key)))
     elif request.diagram is not None:
         pass
-    elif request.shape == "json":
-        echo(as_json(records, indent=2))
-    elif request.shape == "csv":
-        _echo_csv(records)
     elif request.as_program:
         result["program"] = program = _program(model, chosen)
         echo("\n".join(program))
@@ -201,7 +196,7 @@ def limits_text(variable: Variable) -> str:
 
 
 def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
-    """A variable as plain values, for JSON and CSV."""
+    """A variable as plain values."""
     from cipark_sd.model.printing import equations
 
     low, high = variable.limits
@@ -217,14 +212,6 @@ def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
         "documentation": variable.doc,
         "equations": list(equations(model, variable)),
     }
-
-
-def _echo_csv(records: Sequence[dict[str, object]]) -> None:
-    columns = ("name", "kind", "subscripts", "units", "value", "low", "high", "sector", "documentation", "equations")
-    rows = [
-        {key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()} for row in records
-    ]
-    echo(csv_text(rows, columns), nl=False)
 
 
 #: A terminal narrower than this has each variable in a paragraph of its own instead of a row.
