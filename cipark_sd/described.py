@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -58,36 +57,17 @@ def run_attributes(
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What a Dataset of one run is made of: variables, coordinates, each of one dimension of its name, attributes."""
-
-    data: Mapping[str, Described]
-    coords: Mapping[str, Described]
-    attributes: Mapping[str, str | int | float]
-
-
-def content(
-    model: Model,
-    times: NDArray[np.float64],
-    values: Mapping[str, NDArray[np.float64]],
-    attributes: Mapping[str, str | int | float],
-) -> Content:
-    """The result of one run.
+def arranged(
+    model: Model, times: NDArray[np.float64], values: Mapping[str, NDArray[Any]], *runs: str
+) -> tuple[dict[str, Described], dict[str, Described]]:
+    """Variables whose dimensions begin with ``runs`` and time, and the coordinates of all dimensions but ``runs``.
 
     Parameters
     ----------
     times : (n_times,)
         Saved times, in the model's unit of time.
-    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
+    values : by canonical name, each (*runs, n_times, *sizes of the variable's dimensions)
     """
-    return Content(*arranged(model, times, values), attributes)
-
-
-def arranged(
-    model: Model, times: NDArray[np.float64], values: Mapping[str, NDArray[Any]], *runs: str
-) -> tuple[dict[str, Described], dict[str, Described]]:
-    """Variables whose dimensions begin with ``runs`` and time, and the coordinates of all dimensions but ``runs``."""
     data: dict[str, Described] = {}
     coords: dict[str, Described] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
     for name, array in values.items():
@@ -123,13 +103,12 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
     remove_abandoned(path.parent)
 
 
-def without_slash(name: str) -> str:
-    """A name for NetCDF, where "/" separates groups: U+2215 looks the same, and is turned back when it is read."""
-    return name.replace("/", "\u2215")
-
-
-def save(run: Content, path: Path) -> None:
+def save(
+    data: Mapping[str, Described], coords: Mapping[str, Described], attributes: Mapping[str, Any], path: Path
+) -> None:
     """Write one run as NetCDF (``.nc``) or a wide table (``.csv``), as ``results.save`` writes its Dataset.
+
+    Each of the coordinates is of its own dimension.
 
     Raises
     ------
@@ -138,11 +117,12 @@ def save(run: Content, path: Path) -> None:
     """
     try:
         if path.suffix.lower() == ".nc":
-            write_bytes(path, _netcdf(run))
+            sizes = {dim: len(values) for dim, (_, values, _) in coords.items()}
+            write_bytes(path, file_bytes(sizes, {**data, **coords}, list(sizes), attributes))
         else:
-            labels = {dim: values for dim, (_, values, _) in run.coords.items()}
-            table = (column for name, variable in run.data.items() for column in columns(name, variable, labels))
-            write_table(path, {"time": labels["time"], **dict(table)}, run.attributes)
+            labels = {dim: values for dim, (_, values, _) in coords.items()}
+            table = (column for name, variable in data.items() for column in columns(name, variable, labels))
+            write_table(path, {"time": labels["time"], **dict(table)}, attributes)
     except OSError as problem:
         raise unwritable(path, problem) from None
 
@@ -151,15 +131,6 @@ def unwritable(path: Path, problem: OSError) -> InvalidValue:
     """What is wrong with a file that cannot be written after all."""
     expected = f"a file that can be written ({problem.strerror or problem})"
     return InvalidValue("the output file", str(path), expected, where="save")
-
-
-def _netcdf(run: Content) -> memoryview:
-    named = {
-        without_slash(name): (tuple(map(without_slash, dims)), values, about)
-        for name, (dims, values, about) in {**run.data, **run.coords}.items()
-    }
-    sizes = {without_slash(name): len(values) for name, (_, values, _) in run.coords.items()}
-    return file_bytes(sizes, named, list(sizes), run.attributes)
 
 
 def write_table(path: Path, table: Mapping[str, NDArray[Any]], attributes: Mapping[str, object]) -> None:

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
-from cipark_sd.described import FORMAT, SUFFIXES, check_writable, columns, unwritable, without_slash, write_table
+from cipark_sd.described import FORMAT, SUFFIXES, check_writable, columns, unwritable, write_table
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.files import write_bytes
 from cipark_sd.inputs import check_netcdf
@@ -176,11 +176,6 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     return write_bytes(path, netcdf_bytes(content))
 
 
-def without_slashes(result: xr.Dataset) -> xr.Dataset:
-    """A Dataset for :func:`write_netcdf`, see :func:`without_slash`."""
-    return result.rename({name: without_slash(str(name)) for name in result.variables if "/" in str(name)})
-
-
 def read_netcdf(path: Path) -> xr.Dataset:
     """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
     check_netcdf(path, sys.maxsize)
@@ -192,7 +187,7 @@ def read_netcdf(path: Path) -> xr.Dataset:
 
 def _write(result: xr.Dataset, path: Path) -> None:
     if path.suffix.lower() == ".nc":
-        write_netcdf(without_slashes(result), path)
+        write_netcdf(result, path)
         return
     table, attributes = to_table(result), _attributes(result)
     if path.suffix.lower() == ".xlsx":

@@ -229,7 +229,7 @@ def _save(runs: "Mapping[str, Course]", path: Path) -> None:
     if len(runs) == 1 and path.suffix.lower() != ".xlsx":
         from cipark_sd.described import save as write_one
 
-        write_one(next(iter(runs.values())).content, path)
+        write_one(*next(iter(runs.values())).content, path)
     else:
         from cipark_sd.results import save
 
