@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
-    from cipark_sd.plotting.fan import plot_fan as plot_fan
+    from cipark_sd.plotting.runs import plot_fan as plot_fan
     from cipark_sd.plotting.runs import plot_run as plot_run
     from cipark_sd.results import load as load
     from cipark_sd.results import save as save
@@ -60,7 +60,7 @@ _PUBLIC = {
     "bundled": "library",
     "Table": "model.expr",
     "Model": "model.model",
-    "plot_fan": "plotting.fan",
+    "plot_fan": "plotting.runs",
     "plot_run": "plotting.runs",
     "load": "results",
     "save": "results",

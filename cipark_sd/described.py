@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -58,38 +57,26 @@ def run_attributes(
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Content:
-    """What a Dataset of one run is made of: variables, coordinates, each of one dimension of its name, attributes."""
-
-    data: Mapping[str, Described]
-    coords: Mapping[str, Described]
-    attributes: Mapping[str, str | int | float]
-
-
-def content(
-    model: Model,
-    times: NDArray[np.float64],
-    values: Mapping[str, NDArray[np.float64]],
-    attributes: Mapping[str, str | int | float],
-) -> Content:
-    """The result of one run.
+def arranged(
+    model: Model, times: NDArray[np.float64], values: Mapping[str, NDArray[Any]], *runs: str
+) -> tuple[dict[str, Described], dict[str, Described]]:
+    """Variables whose dimensions begin with ``runs`` and time, and the coordinates of all dimensions but ``runs``.
 
     Parameters
     ----------
     times : (n_times,)
         Saved times, in the model's unit of time.
-    values : by canonical name, each (n_times, *sizes of the variable's dimensions)
+    values : by canonical name, each (*runs, n_times, *sizes of the variable's dimensions)
     """
     data: dict[str, Described] = {}
     coords: dict[str, Described] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
     for name, array in values.items():
         variable = model.by_name[name]
-        data[name] = (("time", *variable.dims), array, variable_attributes(variable))
+        data[name] = ((*runs, "time", *variable.dims), array, variable_attributes(variable))
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
-    return Content(data, coords, attributes)
+    return data, coords
 
 
 #: The endings of files that :func:`save` writes.
@@ -116,19 +103,12 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
     remove_abandoned(path.parent)
 
 
-def without_slash(name: str) -> str:
-    """A name for NetCDF, where "/" separates groups: U+2215 looks the same, and is turned back when it is read."""
-    return name.replace("/", "\u2215")
-
-
-def write_about(path: Path, attributes: Mapping[str, object]) -> None:
-    """What a result says of itself, beside its table."""
-    about_it = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "notes": [attributes]}
-    write_text(path.with_name(f"{path.name}-metadata.json"), json.dumps(about_it, indent=2, ensure_ascii=False) + "\n")
-
-
-def save(run: Content, path: Path) -> None:
+def save(
+    data: Mapping[str, Described], coords: Mapping[str, Described], attributes: Mapping[str, Any], path: Path
+) -> None:
     """Write one run as NetCDF (``.nc``) or a wide table (``.csv``), as ``results.save`` writes its Dataset.
+
+    Each of the coordinates is of its own dimension.
 
     Raises
     ------
@@ -137,10 +117,12 @@ def save(run: Content, path: Path) -> None:
     """
     try:
         if path.suffix.lower() == ".nc":
-            write_bytes(path, _netcdf(run))
+            sizes = {dim: len(values) for dim, (_, values, _) in coords.items()}
+            write_bytes(path, file_bytes(sizes, {**data, **coords}, list(sizes), attributes))
         else:
-            _write_table(run, path)
-            write_about(path, dict(run.attributes))
+            labels = {dim: values for dim, (_, values, _) in coords.items()}
+            table = (column for name, variable in data.items() for column in columns(name, variable, labels))
+            write_table(path, {"time": labels["time"], **dict(table)}, attributes)
     except OSError as problem:
         raise unwritable(path, problem) from None
 
@@ -151,31 +133,19 @@ def unwritable(path: Path, problem: OSError) -> InvalidValue:
     return InvalidValue("the output file", str(path), expected, where="save")
 
 
-def _netcdf(run: Content) -> memoryview:
-    named = {
-        without_slash(name): (tuple(map(without_slash, dims)), values, about)
-        for name, (dims, values, about) in {**run.data, **run.coords}.items()
-    }
-    sizes = {without_slash(name): len(values) for name, (_, values, _) in run.coords.items()}
-    return file_bytes(sizes, named, list(sizes), run.attributes)
-
-
-def _write_table(run: Content, path: Path) -> None:
-    """The rows that pandas writes of the same columns."""
-    columns = {"time": run.coords["time"][1]} | dict(_columns(run))
-    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-    # a missing value is an empty cell
+def write_table(path: Path, table: Mapping[str, NDArray[Any]], attributes: Mapping[str, object]) -> None:
+    """Write columns as CSV, a missing value as an empty cell, and beside it what the result says of itself."""
+    rows = zip(*(values.tolist() for values in table.values()), strict=True)
     cells = ([value if value == value else "" for value in row] for row in rows)
-    write_text(path, csv_text_of(chain([list(columns)], cells)))
+    write_text(path, csv_text_of(chain([list(table)], cells)))
+    about_it = {"@context": "http://www.w3.org/ns/csvw", "url": path.name, "notes": [dict(attributes)]}
+    write_text(path.with_name(f"{path.name}-metadata.json"), json.dumps(about_it, indent=2, ensure_ascii=False) + "\n")
 
 
-def _columns(run: Content) -> Iterator[tuple[str, NDArray[Any]]]:
-    for dims, values, about in run.data.values():
-        label = about["long_name"]
-        if len(dims) == 1:
-            yield label, values
-            continue
-        parts = [run.coords[dim][1] for dim in dims[1:]]
-        for place in np.ndindex(*values.shape[1:]):
-            elements = ",".join(str(part[at]) for part, at in zip(parts, place, strict=True))
-            yield f"{label}[{elements}]", values[(slice(None), *place)]
+def columns(name: str, variable: Described, labels: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """A variable over time as columns headed by the modeller's names, one for each element: ``Residents[SOE]``."""
+    (_, *dims), values, about = variable
+    label = about.get("long_name", name)
+    for place in np.ndindex(*values.shape[1:]):
+        elements = ",".join(str(labels[dim][at]) for dim, at in zip(dims, place, strict=True))
+        yield f"{label}[{elements}]" if dims else label, values[(slice(None), *place)]

@@ -23,7 +23,7 @@ from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.native.courses import Courses
 from cipark_sd.engines.native.engine import MANY, NativeEngine
 from cipark_sd.engines.native.text import LANES
-from cipark_sd.engines.plan import checked, plan, saved_mask
+from cipark_sd.engines.plan import checked, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
@@ -143,7 +143,7 @@ def ensemble(
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
-    saved_times = saved_mask(model, grid, times)
+    saved_times = grid.kept(times, where=model.name)
     saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))
@@ -280,13 +280,10 @@ def _scenario_batches(
     raise_all(f"the scenarios for {model.name}", problems)
     for entry in resolved:
         for control in CONTROL:
-            if getattr(entry, control) != getattr(resolved[0], control):
-                raise InvalidValue(
-                    f"{control} of one scenario",
-                    getattr(entry, control),
-                    f"{getattr(resolved[0], control):g}, as in the first: runs of one ensemble share their times",
-                    where=model.name,
-                )
+            value, first = getattr(entry, control), getattr(resolved[0], control)
+            if value != first:
+                expected = f"{first:g}, as in the first: runs of one ensemble share their times"
+                raise InvalidValue(f"{control} of one scenario", value, expected, where=model.name)
     groups: dict[object, list[int]] = {}
     all_settings = [settings(model, entry) for entry in resolved]
     for number, run_settings in enumerate(all_settings):
@@ -386,22 +383,13 @@ def _dataset(
     attributes: Mapping[str, str | int | float],
     coords_of_runs: Mapping[str, Described],
 ) -> "xr.Dataset":
-    coords: dict[str, Described] = {
-        "run": (("run",), np.arange(n_runs), {"long_name": "run"}),
-        "time": (("time",), times, {"long_name": "time", "units": model.time.units}),
-    }
+    data, dimensions = described.arranged(model, times, arrays, "run")
+    coords: dict[str, Described] = {"run": (("run",), np.arange(n_runs), {"long_name": "run"})}
     if labels:
         coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
-    data: dict[str, Described] = {}
-    for name, array in arrays.items():
-        variable = model.by_name[name]
-        data[name] = (("run", "time", *variable.dims), array, described.variable_attributes(variable))
-        for dim in variable.dims:
-            dimension = model.dimension_by_name[dim]
-            coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
     data |= {name: (("run",), values, {}) for name, values in reduced.items()}
     # of a dimension that is also one of a variable, the variable's says more
-    return results.dataset(data, {**coords_of_runs, **coords}, attributes)
+    return results.dataset(data, {**coords_of_runs, **coords, **dimensions}, attributes)
 
 
 def _inputs(

@@ -26,7 +26,6 @@ def show(
     causes: str | None = ...,
     uses: str | None = ...,
     diagram: Path | str | None = ...,
-    format: Literal["table", "json", "csv"] | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
@@ -131,7 +130,6 @@ def play(
 ) -> Player: ...
 def report(
     *folders: Path | str,
-    title: str | None = ...,
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,

@@ -56,6 +56,11 @@ def _parts(dataset: "xr.Dataset") -> _Group:
     return sizes, variables, list(map(str, dataset.coords)), dataset.attrs
 
 
+def _without_slash(name: str) -> str:
+    """A name for NetCDF, where "/" separates groups: U+2215 looks the same, and is turned back when it is read."""
+    return name.replace("/", "\u2215")
+
+
 def _bytes_of(groups: Mapping[str, _Group]) -> memoryview:
     import h5py
 
@@ -76,6 +81,11 @@ def _fill(
 ) -> None:
     """Write a group; dimensions are numbered through all of a file."""
     scales: dict[str, Any] = {}
+    sizes = {_without_slash(name): size for name, size in sizes.items()}
+    variables = {
+        _without_slash(name): (tuple(map(_without_slash, dims)), values, about)
+        for name, (dims, values, about) in variables.items()
+    }
     for name, size in sizes.items():
         if name in variables:
             scale, title = _created(place, name, variables[name]), name
@@ -91,7 +101,7 @@ def _fill(
                 made.dims[axis].attach_scale(scales[dim])
     _describe(place, attributes)
     # a name of several words cannot be told from several names
-    named = [name for name in coords if name not in scales and " " not in name]
+    named = [name for name in map(_without_slash, coords) if name not in scales and " " not in name]
     if named:
         place.attrs["coordinates"] = " ".join(named)
 

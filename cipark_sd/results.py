@@ -17,9 +17,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
-from cipark_sd.described import FORMAT, SUFFIXES, check_writable, unwritable, without_slash, write_about
+from cipark_sd.described import FORMAT, SUFFIXES, check_writable, columns, unwritable, write_table
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
-from cipark_sd.files import whole, write_bytes
+from cipark_sd.files import write_bytes
 from cipark_sd.inputs import check_netcdf
 from cipark_sd.naming import canonical, protected_among
 from cipark_sd.netcdf import Described, netcdf_bytes
@@ -176,11 +176,6 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
     return write_bytes(path, netcdf_bytes(content))
 
 
-def without_slashes(result: xr.Dataset) -> xr.Dataset:
-    """A Dataset for :func:`write_netcdf`, see :func:`without_slash`."""
-    return result.rename({name: without_slash(str(name)) for name in result.variables if "/" in str(name)})
-
-
 def read_netcdf(path: Path) -> xr.Dataset:
     """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
     check_netcdf(path, sys.maxsize)
@@ -192,9 +187,9 @@ def read_netcdf(path: Path) -> xr.Dataset:
 
 def _write(result: xr.Dataset, path: Path) -> None:
     if path.suffix.lower() == ".nc":
-        write_netcdf(without_slashes(result), path)
+        write_netcdf(result, path)
         return
-    table = to_table(result)
+    table, attributes = to_table(result), _attributes(result)
     if path.suffix.lower() == ".xlsx":
         if len(table.columns) >= _MOST_COLUMNS or len(table) >= _MOST_ROWS:
             size = f"{len(table):,} rows and {len(table.columns) + 1:,} columns"
@@ -203,11 +198,10 @@ def _write(result: xr.Dataset, path: Path) -> None:
             )
             raise InvalidValue("the table", size, expected, where="save")
         rows = zip(table.index.tolist(), *(table[column].tolist() for column in table), strict=True)
-        write_workbook(path, {"run": [("time", *table.columns), *rows], "about": _attributes(result).items()})
+        write_workbook(path, {"run": [("time", *table.columns), *rows], "about": attributes.items()})
         return
-    with whole(path) as partial:
-        table.to_csv(partial, lineterminator="\n")
-    write_about(path, _attributes(result))
+    written = {str(name): table[name].to_numpy() for name in table}
+    write_table(path, {"time": table.index.to_numpy(), **written}, attributes)
 
 
 def _attributes(result: xr.Dataset) -> dict[str, object]:
@@ -246,17 +240,11 @@ def load(path: Path | str) -> xr.Dataset:
 
 def to_table(result: xr.Dataset) -> pd.DataFrame:
     """One row a time, one column a variable and element, headed by the modeller's names, such as ``Residents[SOE]``."""
-    columns: dict[str, NDArray[np.float64]] = {}
+    table: dict[str, NDArray[Any]] = {}
+    labels = {str(dim): result[dim].values for dim in result.dims}
     for name, array in result.data_vars.items():
-        label = str(array.attrs.get("long_name", name))
-        subscripts = [dim for dim in array.dims if dim != "time"]
-        if "time" not in array.dims:
-            array = array.expand_dims(time=result["time"])
-        if not subscripts:
-            # to_numpy() loads dask where it is installed
-            columns[label] = array.values
-            continue
-        stacked = array.stack(_column=subscripts).transpose("time", "_column")
-        for position, key in enumerate(stacked["_column"].to_index()):
-            columns[f"{label}[{','.join(str(part) for part in key)}]"] = stacked.to_numpy()[:, position]
-    return pd.DataFrame(columns, index=pd.Index(result["time"].values, name="time"))
+        over_time = array if "time" in array.dims else array.expand_dims(time=result["time"])
+        # values and no to_numpy(), which loads dask where it is installed
+        variable = over_time.transpose("time", ...).variable
+        table |= columns(str(name), (tuple(map(str, variable.dims)), variable.values, variable.attrs), labels)
+    return pd.DataFrame(table, index=pd.Index(result["time"].values, name="time"))

@@ -21,12 +21,21 @@ from cipark_sd.errors import (
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.series import TimeSeries as TimeSeries
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key as override_key
 from cipark_sd.naming import split_key as split_key
 from cipark_sd.naming import split_name
 from cipark_sd.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSeries:
+    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
+
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    interpolation: Interpolation = "interpolate"
+
 
 _INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
@@ -337,23 +346,17 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
             constants = [model.by_name[name].label for name in named if isinstance(model.by_name.get(name), Constant)]
             hint = f"; set one of: {', '.join(constants)}" if constants else ""
             shown = f"{value:g}" if isinstance(value, float) else "no time series"
-            raise UnusableInput(
-                f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}; or bring its values "
-                "over time as {times = […], values = […]}",
-                where=where,
-            )
+            cannot = f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}"
+            way = "or bring its values over time as {times = […], values = […]}"
+            raise UnusableInput(f"{cannot}; {way}", where=where)
     raise InvalidValue(f"the override of the {kind(variable)} {variable.label!r}", _plain(value), expected, where=where)
 
 
 def _check_elements(model: Model, variable: Variable, elements: Sequence[str], key: str) -> tuple[str, ...]:
     spelt = split_name(model.protected(written(key)))[1]
     if len(elements) != len(variable.dims):
-        raise InvalidValue(
-            f"the subscript of {variable.label!r}",
-            ", ".join(spelt),
-            f"{len(variable.dims)} element(s)",
-            where=model.name,
-        )
+        expected = f"{len(variable.dims)} element(s)"
+        raise InvalidValue(f"the subscript of {variable.label!r}", ", ".join(spelt), expected, where=model.name)
     for element, shown, dim in zip(elements, spelt, variable.dims, strict=True):
         dimension = model.dimension_by_name[dim]
         if element not in dimension.elements:

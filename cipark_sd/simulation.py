@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.described import Content, content, run_attributes
+from cipark_sd.described import arranged, run_attributes
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
@@ -16,6 +16,7 @@ from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.links import causes
 from cipark_sd.model.model import Method, Model
+from cipark_sd.netcdf import Described
 from cipark_sd.scenarios import Scenario
 from cipark_sd.words_elsewhere import answered
 
@@ -96,8 +97,8 @@ class Course:
     ends_without_numbers: bool
 
     @property
-    def content(self) -> Content:
-        """The run as its Dataset is made of it and its files are written of it."""
+    def content(self) -> tuple[dict[str, Described], dict[str, Described], Mapping[str, str | int | float]]:
+        """The variables, coordinates and attributes that the run's Dataset and its files are made of."""
         extra = {"first_non_finite": self.first_non_finite} if self.first_non_finite else {}
         attributes = run_attributes(
             self.model,
@@ -107,15 +108,14 @@ class Course:
             scenario=self.scenario.to_json(),
             **extra,
         )
-        return content(self.model, self.times, self.values, attributes)
+        return (*arranged(self.model, self.times, self.values), attributes)
 
     def dataset(self) -> "xr.Dataset":
         """The run as :func:`simulate` gives it."""
         # xarray takes longer to come than most runs take to be made
         from cipark_sd import results
 
-        made = self.content
-        return results.dataset(made.data, made.coords, made.attributes)
+        return results.dataset(*self.content)
 
 
 def course(

@@ -156,6 +156,19 @@ class TimeGrid:
         """The saved instants, ascending."""
         return self.times[self.saved]
 
+    def kept(self, times: Sequence[float] | None, *, where: str) -> NDArray[np.bool_]:
+        """Which instants are kept: all saved ones, or those of them that are asked for.
+
+        Raises
+        ------
+        OffGrid
+        """
+        if times is None:
+            return self.saved
+        chosen = np.zeros_like(self.saved)
+        chosen[np.flatnonzero(self.saved)[saved_indices(self, times, where=where)]] = True
+        return chosen
+
 
 def time_grid(initial: float, final: float, step: float, saveper: float, *, where: str) -> TimeGrid:
     """The instants from ``initial`` to ``final``, both included.

@@ -20,6 +20,7 @@ from cipark_sd.described import version as own_version
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import missing_as_nan
+from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,
@@ -35,7 +36,7 @@ from cipark_sd.frontends import vdf
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
-from cipark_sd.model.variables import Constant, Lookup, Variable, expressions
+from cipark_sd.model.variables import Lookup, Variable, expressions
 from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.simulation import simulate
@@ -177,8 +178,8 @@ def _simlin(question: Question) -> Side | LeftOut:
     import simlin
 
     model = question.model
-    reason = _beyond_simlin(question)
-    if reason:
+    given = settings(model, resolve(model, question.scenario))
+    if reason := _beyond_simlin(question, given):
         return LeftOut(SIMLIN, reason)
     assert model.origin is not None
     with warnings.catch_warnings():
@@ -186,8 +187,8 @@ def _simlin(question: Question) -> Side | LeftOut:
         warnings.simplefilter("ignore")
         try:
             run = simlin.load(str(model.origin.path)).simulate()
-            for name, value in _numbers(question).items():
-                run.set_value(name, value)
+            for name, value in given.numbers.items():
+                run.set_value(name, float(value))
             run.run_to_end()
             table = run.get_run().results
         except simlin.SimlinError as problem:
@@ -200,7 +201,7 @@ def _simlin(question: Question) -> Side | LeftOut:
     return Side(SIMLIN, version(SIMLIN), columns, question.tolerance)
 
 
-def _beyond_simlin(question: Question) -> str:
+def _beyond_simlin(question: Question, given: Settings) -> str:
     """Why pysimlin cannot be asked this; empty when it can."""
     model, scenario = question.model, question.scenario
     parts = (part for v in model.variables for expr in expressions(v) for part in walk(expr))
@@ -213,27 +214,7 @@ def _beyond_simlin(question: Question) -> str:
         return "the scenario changes the run's times, which it takes from the file"
     if differing := called & SIMLIN_DIFFERS.keys():
         return f"it has another rule than Vensim for {', '.join(SIMLIN_DIFFERS[name] for name in sorted(differing))}"
-    resolved = resolve(model, scenario)
-    changed = {*resolved.whole, *(name for name, _ in resolved.elements)}
-    if not all(isinstance(model.by_name[name], Constant) for name in changed):
-        return "the scenario changes more than constants"
-    values = [*resolved.whole.values(), *resolved.elements.values()]
-    plain = all(isinstance(value, float | int | tuple) for value in values)
-    return "" if plain else "the scenario has values over time"
-
-
-def _numbers(question: Question) -> dict[str, float]:
-    model, resolved = question.model, resolve(question.model, question.scenario)
-    numbers: dict[str, float] = {}
-    for name, value in resolved.whole.items():
-        for position, elements in enumerate(model.elements(model.by_name[name])):
-            single = value[position] if isinstance(value, tuple) else value
-            assert isinstance(single, float | int)
-            numbers[flat_name(name, elements)] = single
-    for (name, elements), value in resolved.elements.items():
-        assert isinstance(value, float | int)
-        numbers[flat_name(name, elements)] = value
-    return numbers
+    return "the scenario changes more than numbers" if given.initials or given.tables or given.series else ""
 
 
 def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:

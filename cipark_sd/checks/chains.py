@@ -104,7 +104,7 @@ def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
     for chain in every:
         net: Expr = Const(0.0)
         for number, flow in chain.crossing:
-            part = flow if abs(number) == 1 else Binary("*", Const(float(abs(number))), flow)
+            part = flow if abs(number) == 1 else Const(float(abs(number))) * flow
             net = Binary("+" if number > 0 else "-", net, part)
         label = f"What enters and leaves {_label(model, chain)}"
         accounts.append(Stock(name=chain.account, label=label, pieces=(StockPiece(net, Const(0.0)),)))

@@ -90,16 +90,14 @@ def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
             return evaluate(inner, replace(reading, times=np.array([time]))).isel(
                 time=0, drop=True, missing_dims="ignore"
             )
-        case Call("base", (inner,)):
-            return evaluate(inner, replace(reading, run=BASE))
         case Call("run", (Ref(name), inner)):
             return evaluate(inner, replace(reading, run=name))
         case Call(function, arguments):
-            if function not in _FUNCTIONS:
+            if function not in FUNCTIONS:
                 raise NoValue(function.replace("_", " ").upper())
             values = [evaluate(argument, reading) for argument in arguments]
             with np.errstate(all="ignore"):
-                return _FUNCTIONS[function](*values)
+                return FUNCTIONS[function][2](*values)
         case _:
             assert_never(expr)
 
@@ -234,17 +232,18 @@ def _summed(array: _Array) -> list[str]:
     return [str(dim) for dim in array.dims if str(dim).endswith("!")]
 
 
-_FUNCTIONS: Mapping[str, Callable[..., _Array]] = {
-    "min": lambda *values: functools.reduce(np.minimum, values),
-    "max": lambda *values: functools.reduce(np.maximum, values),
-    "abs": abs,
-    "exp": np.exp,
-    "ln": np.log,
-    "sqrt": np.sqrt,
-    "zidz": lambda over, under: _xidz(over, under, xr.DataArray(0.0)),
-    "xidz": _xidz,
-    "not": lambda value: _truth(value == 0),
-    "sum": lambda array: array.sum(_summed(array), skipna=False),
-    "vmin": lambda array: array.min(_summed(array), skipna=False),
-    "vmax": lambda array: array.max(_summed(array), skipna=False),
+#: The fewest and the most arguments of each function, and what it gives.
+FUNCTIONS: Mapping[str, tuple[int, int | None, Callable[..., _Array]]] = {
+    "min": (2, None, lambda *values: functools.reduce(np.minimum, values)),
+    "max": (2, None, lambda *values: functools.reduce(np.maximum, values)),
+    "abs": (1, 1, abs),
+    "exp": (1, 1, np.exp),
+    "ln": (1, 1, np.log),
+    "sqrt": (1, 1, np.sqrt),
+    "zidz": (2, 2, lambda over, under: _xidz(over, under, xr.DataArray(0.0))),
+    "xidz": (3, 3, _xidz),
+    "not": (1, 1, lambda value: _truth(value == 0)),
+    "sum": (1, 1, lambda array: array.sum(_summed(array), skipna=False)),
+    "vmin": (1, 1, lambda array: array.min(_summed(array), skipna=False)),
+    "vmax": (1, 1, lambda array: array.max(_summed(array), skipna=False)),
 }

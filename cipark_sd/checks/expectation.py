@@ -8,7 +8,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.checks.definition import Check, Expectation
-from cipark_sd.checks.evaluate import BASE, NoValue, Reading, compared, evaluate
+from cipark_sd.checks.evaluate import NoValue, Reading, compared, evaluate
 from cipark_sd.checks.outcome import Finding
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Operator, Ref
@@ -63,8 +63,6 @@ def _comparisons(expr: Expr, reading: Reading) -> Iterator[tuple[Operator, xr.Da
             yield operator, evaluate(left, reading), evaluate(right, reading)
         case Call("not", (inner,)):
             yield from _comparisons(inner, reading)
-        case Call("base", (inner,)):
-            yield from _comparisons(inner, replace(reading, run=BASE))
         case Call("run", (Ref(name), inner)):
             yield from _comparisons(inner, replace(reading, run=name))
         case Call("at", (inner, Const(time))):

@@ -1,11 +1,12 @@
 """Expectations as text: Vensim's expressions, with other runs and other times.
 
-``X@2015.3`` is ``X`` at that time, ``base(e)`` is ``e`` in the base run, ``run(name, e)`` is ``e`` in a named run. They
-become calls ``at``, ``base`` and ``run`` in the model's own expressions; functions are those of a saved run alone.
+``X@2015.3`` is ``X`` at that time, ``run(name, e)`` is ``e`` in a named run, ``base(e)`` in the one called base. They
+become calls ``at`` and ``run`` in the model's own expressions; functions are those of a saved run alone.
 """
 
 from collections.abc import Iterator
 
+from cipark_sd.checks.evaluate import BASE, FUNCTIONS
 from cipark_sd.errors import CiparkError, UnknownName
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem, TooDeep
 from cipark_sd.frontends.vensim.expressions import Reader, number
@@ -14,22 +15,8 @@ from cipark_sd.model.expr import Call, Const, Expr, Ref, Text, children
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
 
-#: Fewest and most arguments of each function.
-FUNCTIONS: dict[str, tuple[int, int | None]] = {
-    "min": (2, None),
-    "max": (2, None),
-    "abs": (1, 1),
-    "exp": (1, 1),
-    "ln": (1, 1),
-    "sqrt": (1, 1),
-    "zidz": (2, 2),
-    "xidz": (3, 3),
-    "sum": (1, 1),
-    "vmin": (1, 1),
-    "vmax": (1, 1),
-    "base": (1, 1),
-    "run": (2, 2),
-}
+#: Fewest and most arguments of each function; ``NOT`` is an operator.
+_ARGUMENTS = {name: row[:2] for name, row in FUNCTIONS.items() if name != "not"} | {"base": (1, 1), "run": (2, 2)}
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
@@ -81,16 +68,16 @@ class _Expectations(Reader):
         cursor.at += 1
         if cursor.token != "(":
             return Ref(name, self.subscripts(cursor) if cursor.token == "[" else ())
-        if name not in FUNCTIONS:
-            raise UnknownName(name.upper(), [f.upper() for f in FUNCTIONS], kind="function", where=repr(self.text))
+        if name not in _ARGUMENTS:
+            raise UnknownName(name.upper(), [f.upper() for f in _ARGUMENTS], kind="function", where=repr(self.text))
         arguments = self.arguments(cursor, name)
-        least, most = FUNCTIONS[name]
+        least, most = _ARGUMENTS[name]
         if self.further or len(arguments) < least or (most is not None and len(arguments) > most):
             count = f"{least}" if most == least else f"at least {least}"
             raise SyntaxProblem(at, f"{name.upper()} takes {count} argument(s), here are {len(arguments)}")
         if name == "run" and not (isinstance(arguments[0], Ref) and not arguments[0].subscripts):
             raise SyntaxProblem(at, "the first argument of run() is not the name of a run")
-        return Call(name, arguments)
+        return Call(name, arguments) if name != "base" else Call("run", (Ref(BASE), *arguments))
 
     def subscript(self, cursor: Cursor) -> str:
         if not is_number(cursor.token):
@@ -108,9 +95,9 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
             case Call("run", (Ref(name), inner)):
                 if name not in runs:
                     yield UnknownName(name, runs, kind="run", where=where)
-                yield from nested(inner, inside)
-            case Call("base", (inner,)):
-                yield from nested(inner, inside)
+                if inside:
+                    yield ExpressionError(text, "has base() or run() inside another; which run is meant?")
+                yield from visit(inner, True)
             case Ref("time", ()):
                 return
             case Ref():
@@ -118,11 +105,6 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
             case _:
                 for child in children(part):
                     yield from visit(child, inside)
-
-    def nested(inner: Expr, inside: bool) -> Iterator[CiparkError]:
-        if inside:
-            yield ExpressionError(text, "has base() or run() inside another; which run is meant?")
-        yield from visit(inner, True)
 
     def reference(ref: Ref) -> Iterator[CiparkError]:
         variable = model.by_name.get(ref.name)

@@ -205,7 +205,7 @@ class _Reader:
     def flows(self, entry: Section, side: str) -> tuple[Expectation, ...]:
         flows = self.expressions(entry, side)
         for flow in flows:
-            if any(isinstance(part, Call) and part.function in ("base", "run", "at") for part in walk(flow.expr)):
+            if any(isinstance(part, Call) and part.function in ("run", "at") for part in walk(flow.expr)):
                 problem = f"({entry.where}) is of another run or time; a flow is of the same"
                 self.problems.append(ExpressionError(flow.text, problem))
         return flows
@@ -266,8 +266,6 @@ class _Reader:
             case Call("at", (inner, Const(time))):
                 self.within(scenario, (time,), where)
                 self.times_within(inner, scenario, (time,), where)
-            case Call("base", (inner,)):
-                self.times_within(inner, self.scenarios[BASE], times, where)
             case Call("run", (Ref(name), inner)):
                 self.times_within(inner, self.scenarios[name], times, where)
             case Ref():
@@ -282,7 +280,7 @@ def is_claim(expr: Expr) -> bool:
     match expr:
         case Binary(operator, left, right):
             return operator in COMPARISONS or (operator in ("and", "or") and is_claim(left) and is_claim(right))
-        case Call("not" | "at" | "base", (inner, *_)) | Call("run", (_, inner)):
+        case Call("not" | "at", (inner, *_)) | Call("run", (_, inner)):
             return is_claim(inner)
         case _:
             return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import xarray as xr
 
@@ -83,16 +83,10 @@ def _values(constant: Constant) -> tuple[float, ...]:
 _OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halving": None, "extreme": ()}
 
 
-class Simulate(Protocol):
-    """What makes a run, such as :func:`cipark_sd.simulation.simulate`."""
-
-    def __call__(self, model: Model, scenario: Scenario, *, save: Sequence[str]) -> xr.Dataset: ...
-
-
-class Progress(Protocol):
-    """What is told of each run before it starts: what it is for, and how many there are in all."""
-
-    def __call__(self, name: str, total: int) -> None: ...
+#: What makes a run, as :func:`cipark_sd.simulation.simulate` of a model, a scenario and what to ``save``.
+Simulate = Callable[..., xr.Dataset]
+#: What is told of each run before it starts: what it is for, and how many there are in all.
+Progress = Callable[[str, int], None]
 
 
 @dataclass
@@ -305,15 +299,9 @@ def _stopped(failures: Sequence[RunFailed]) -> list[Finding]:
 
 
 def _check_outcome(model: Model, check: Check, results: Mapping[str, xr.Dataset | RunFailed]) -> Outcome:
-    names = {check.id}
-    for part in (part for expectation in check.expectations for part in walk(expectation.expr)):
-        match part:
-            case Call("base"):
-                names.add(BASE)
-            case Call("run", (Ref(name), _)):
-                names.add(name)
-            case _:
-                pass
+    parts = (part for expectation in check.expectations for part in walk(expectation.expr))
+    runs_named = (part.arguments[0] for part in parts if isinstance(part, Call) and part.function == "run")
+    names = {check.id, *(named.name for named in runs_named if isinstance(named, Ref))}
     failures = [result for name, result in results.items() if name in names and isinstance(result, RunFailed)]
     if failures:
         findings = _stopped(failures)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands import options
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import scenario_from
 from cipark_sd.console import busy, echo, print_table
@@ -22,10 +22,9 @@ SHOWN = 15
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, type=options.PATH, required=False)
     assignments: tuple[str, ...] = options.assignments("Set a constant, NAME[element] too.")
     scenario_files: tuple[Path, ...] = options.scenario_files("A scenario (TOML).")
     recorded: Path | None = option(
@@ -45,8 +44,6 @@ class Request:
     )
     everything: bool = option("--all", is_flag=True, help="List all variables, equal ones too.")
     output: Path | None = options.output("Save the certificate: FILE.json.")
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request)
@@ -73,13 +70,11 @@ def command(request: Request) -> Result:
     from cipark_sd.certificates.certificate import TOLERANCE, as_json, certify
     from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import located
 
     output = request.output
     if output is not None:
         check_writable(output, role="the certificate", endings=(".json",), where="-o")
-    model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
+    model = request.model()
     names = [name.strip() for text in request.engines for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(

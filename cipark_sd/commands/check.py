@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands import options
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo, print_table, progress_bars
 
@@ -23,17 +23,14 @@ _LACKING, _NAMED = {"documented": "documentation", "declared-units": "units"}, 3
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, type=options.PATH, required=False)
     checks: Path | None = option("--checks", type=options.PATH, help="Checks file (default: the one beside FILE).")
     engine: str = options.engine()
     only: tuple[str, ...] = option("--only", multiple=True, metavar="ID", help="Run only this check; repeatable.")
     extreme: bool = option("--extreme", is_flag=True, help="Also run each constant at both of its limits.")
     output: Path | None = options.output("Save all findings: FILE.csv or FILE.json.")
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request)
@@ -57,14 +54,12 @@ def command(request: Request) -> Result:
     from cipark_sd.checks.file import read_checks
     from cipark_sd.checks.outcome import as_json, write_report
     from cipark_sd.described import check_writable
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import located
 
     output, only = request.output, request.only
     if output is not None:
         check_writable(output, role="the report", endings=(".csv", ".json"), where="-o")
-    path = located(request.file)
-    model = read_model(path, allow_files=request.allow_files, series=request.series)
+    path = request.path
+    model = request.model()
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = request.checks or (beside if beside.is_file() else None)
     checks = read_checks(source, model) if source is not None else Checks()

@@ -55,36 +55,33 @@ def variables(*kinds: str, value: str = "") -> Offer:
     return offer
 
 
-def studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Studies that come with a package, and files."""
-    return [*_beginning(_studies(), incomplete), CompletionItem(incomplete, type="file")]
+def _offered(names: Callable[[], Iterable[str]], *, file: bool = True) -> Offer:
+    """Offers names that are known, and files where a file may stand in their place."""
 
+    def offer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        known = [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+        return [*known, CompletionItem(incomplete, type="file")] if file else known
 
-def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Models that come with the package, and files."""
-    return [*_beginning(("cipark", "core"), incomplete), CompletionItem(incomplete, type="file")]
-
-
-def targets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Studies and models that come with a package, and files."""
-    return [*_beginning((*_studies(), "cipark", "core"), incomplete), CompletionItem(incomplete, type="file")]
-
-
-def engines(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Engines that run models."""
-    from cipark_sd.engines.registry import names
-
-    return _beginning(names(), incomplete)
-
-
-def _beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return offer
 
 
 def _studies() -> Sequence[str]:
     from cipark_sd.study import readers
 
     return sorted(name for reader in readers() for name in reader.shipped_studies(reader.FILE))
+
+
+def _engines() -> Sequence[str]:
+    from cipark_sd.engines.registry import names
+
+    return names()
+
+
+_MODELS = ("cipark", "core")
+#: Studies and models that come with a package, and files.
+studies, models = _offered(_studies), _offered(lambda: _MODELS)
+targets = _offered(lambda: (*_studies(), *_MODELS))
+engines = _offered(_engines, file=False)
 
 
 def _model(context: click.Context) -> "Model | None":

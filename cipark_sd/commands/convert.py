@@ -18,7 +18,7 @@ _WASM = (".wasm",)
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
     file: Path = argument(shell_complete=completing.models, type=options.PATH)
@@ -29,8 +29,6 @@ class Request:
         is_flag=True,
         help="XMILE only: write a table at each use of a lookup, for tools that cannot read named tables.",
     )
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request, short_help="Write a model in another format.")
@@ -52,13 +50,11 @@ def command(request: Request) -> Result:
       cipark convert my.mdl -o my.wasm
     """
     from cipark_sd.exporters.flat import flat_model
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import located
 
-    file, output, flat = located(request.file), request.output, request.flat
+    file, output, flat = request.path, request.output, request.flat
     _check_output(file, output, flat, request.inline_lookups)
     with shown_warnings():
-        model = read_model(file, allow_files=request.allow_files, series=request.series)
+        model = request.model()
         if output.suffix.lower() in _WASM:
             return Result({"output": output, **_write_wasm(model, output)})
         if flat:

@@ -64,7 +64,10 @@ def command_of(
         def called(**values: Any) -> object:
             return run(request(**values))
 
-        parameters = [entry.metadata[_PARAMETER](entry.name) for entry in fields(request) if entry.metadata]  # type: ignore[arg-type]
+        declared = [entry for entry in fields(request) if entry.metadata]  # type: ignore[arg-type]
+        # what several requests have stands behind what is this one's own
+        declared.sort(key=lambda entry: entry.name not in request.__annotations__)
+        parameters = [entry.metadata[_PARAMETER](entry.name) for entry in declared]
         return click.Command(name or run.__name__, callback=called, params=parameters, help=run.__doc__, **settings)
 
     return decorate

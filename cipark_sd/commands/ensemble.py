@@ -11,14 +11,13 @@ from pathlib import Path
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import echo, progress_bars, say
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import ALLOWED, Failures
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
-from cipark_sd.library import located
 from cipark_sd.model.model import Method
 
 #: How far constants vary unless the user says otherwise, and how many runs there are.
@@ -26,10 +25,9 @@ _SHARE, _RUNS = 0.2, 1000
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
     runs: int | None = option(
         "--runs", type=click.IntRange(min=1), help=f"How many.  [default: {_RUNS}, or the rows of a CSV file]"
     )
@@ -64,8 +62,6 @@ class Request:
     part: str | None = option("--part", metavar="K/N", help="Only the K-th of N shares of the work, for a job array.")
     fresh: bool = option("--fresh", is_flag=True, help="Remove the runs that are there and start again.")
     output: Path | None = options.output("The folder for the runs.", "FOLDER")
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request, short_help="Run a model many times into a folder on disk.")
@@ -89,18 +85,17 @@ def command(request: Request) -> Result:
     """
     from cipark_sd.commands.display import display_of
     from cipark_sd.ensembles import processors
-    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.runs import stored
     from cipark_sd.runs.design import design_of
     from cipark_sd.runs.work import Work
     from cipark_sd.tasks.cluster import pool_of
-    from cipark_sd.tasks.threads import Threads
+    from cipark_sd.tasks.pool import Threads
 
-    path, runs = located(request.file), request.runs
+    path, runs = request.path, request.runs
     part = _part(request.part)
     ranges = tuple(_range(text) for text in request.vary)
     with shown_warnings():
-        model = read_model(path, allow_files=request.allow_files, series=request.series)
+        model = request.model()
         scenario = scenario_from(model, request.assignments, request.scenario_files)
         names = options.variable_names(model, request.variables)
         names = names or display_of(path, request.allow_files).columns or default_columns(model)

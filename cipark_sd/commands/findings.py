@@ -38,7 +38,7 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
 
     def beside(name: str, runs: xr.Dataset) -> str:
         file = path.with_name(f"{name}.nc")
-        results.write_netcdf(results.without_slashes(runs.assign_attrs(attributes)), file)
+        results.write_netcdf(runs.assign_attrs(attributes), file)
         files[name] = _digest(file)
         return name
 

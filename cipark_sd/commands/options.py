@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from cipark_sd.commands import completing
-from cipark_sd.commands.declared import option
+from cipark_sd.commands.declared import argument, option
 from cipark_sd.errors import CiparkError
 from cipark_sd.model.model import Method
 
@@ -69,6 +70,34 @@ allow_failed = partial(
     type=click.FloatRange(0, 1),
     help="More failed runs than this share of all are an error (default: 0.05, and 0.9 where priors are placeholders).",
 )
+
+
+@dataclass(frozen=True)
+class OfModel:
+    """A request about a model; its options stand behind those of the command."""
+
+    file: Path | None = argument(shell_complete=completing.models, required=False, type=PATH)
+    series: tuple[Path, ...] = series()
+    allow_files: tuple[Path, ...] = allow_files()
+
+    @property
+    def path(self) -> Path:
+        """The model's file."""
+        from cipark_sd.library import located
+
+        return located(self.file)
+
+    def model(self) -> "Model":
+        """The model.
+
+        Raises
+        ------
+        CiparkError
+            For whatever is wrong with it.
+        """
+        from cipark_sd.frontends.model_file import read_model
+
+        return read_model(self.path, allow_files=self.allow_files, series=self.series)
 
 
 def assignments(text: str) -> Any:

@@ -23,12 +23,11 @@ Again = Callable[[Path, bool], "list[Path] | None"]
 
 @click.command("report", short_help="Combine several reports on one page.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--title", help="Title of the page (default: the titles of its parts).")
 @click.option("--again", is_flag=True, help="First write tables, figures and page of each folder from its findings.")
 @click.option("--print", "for_print", is_flag=True, help="As --again, with each figure as PNG and PDF beside its SVG.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
               show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
-def command(folders: tuple[Path, ...], title: str | None, again: bool, for_print: bool, output: Path) -> Result:
+def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Path) -> Result:
     """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page. Where two of them have
@@ -60,7 +59,7 @@ def command(folders: tuple[Path, ...], title: str | None, again: bool, for_print
             problems.append(problem)
     raise_all("cipark report", problems)
     output_folder(output.parent)
-    document, warnings = combined(pages, title)
+    document, warnings = combined(pages)
     write_text(output, document)
     for warning in warnings:
         echo(f"warning: {warning}", err=True)

@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands import options
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import InvalidValue
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
-from cipark_sd.library import located
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
@@ -40,10 +39,9 @@ _YEARS, _TIMES_LONGER = (1500, 2500), 10
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
     assignments: tuple[str, ...] = options.assignments("Set a constant, NAME[element] too.")
     scenario_files: tuple[Path, ...] = options.scenario_files("A scenario file (TOML, or Vensim's .cin).")
     compared: tuple[Path, ...] = option(
@@ -68,8 +66,6 @@ class Request:
     data: Path | None = option(
         "--data", type=options.PATH, help="Observed values to plot with the run: CSV with date,<variable>."
     )
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request, short_help="Run a model and show the results.")
@@ -92,11 +88,10 @@ def command(request: Request) -> Result:
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.commands.display import display_of
-    from cipark_sd.frontends.model_file import read_model
 
-    path, output, figure_file, at = located(request.file), request.output, request.figure_file, request.at
+    path, output, figure_file, at = request.path, request.output, request.figure_file, request.at
     with shown_warnings():
-        model = read_model(path, allow_files=request.allow_files, series=request.series)
+        model = request.model()
         display = display_of(path, request.allow_files)
         span = _span(model, request)
         scenario = scenario_from(model, request.assignments, request.scenario_files)
@@ -234,7 +229,7 @@ def _save(runs: "Mapping[str, Course]", path: Path) -> None:
     if len(runs) == 1 and path.suffix.lower() != ".xlsx":
         from cipark_sd.described import save as write_one
 
-        write_one(next(iter(runs.values())).content, path)
+        write_one(*next(iter(runs.values())).content, path)
     else:
         from cipark_sd.results import save
 

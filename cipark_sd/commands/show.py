@@ -11,11 +11,9 @@ from typing import assert_never
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.declared import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import as_json, echo, print_table
-from cipark_sd.files import csv_text
-from cipark_sd.library import located
+from cipark_sd.console import echo, print_table
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
@@ -24,10 +22,9 @@ KINDS = ("stock", "flow", "auxiliary", "constant", "lookup", "series")
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
     kinds: tuple[str, ...] = option(
         "--kind", multiple=True, type=click.Choice(KINDS), help="Only variables of this kind."
     )
@@ -45,11 +42,9 @@ class Request:
     diagram: Path | None = option(
         "--diagram", type=options.PATH, metavar="FILE.svg", help="Write the stock-and-flow diagram."
     )
-    shape: str = option("--format", type=click.Choice(("table", "json", "csv")), default="table", show_default=True)
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
+@options.refused("--format", "{} is gone: --json prints the variables")
 @command_of(Request, short_help="List a model's variables or equations.")
 def command(request: Request) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.
@@ -60,15 +55,14 @@ def command(request: Request) -> Result:
       cipark show my.mdl --kind constant --search price
       cipark show my.xmile --equations
       cipark show my.xmile --program --search price
-      cipark show my.mdl --format csv > variables.csv
+      cipark show my.mdl --json > variables.json
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
     from cipark_sd.exporters.flows import kinds
-    from cipark_sd.frontends.model_file import read_model
     from cipark_sd.model.printing import equations
 
-    model = read_model(located(request.file), allow_files=request.allow_files, series=request.series)
+    model = request.model()
     roles = kinds(model)
     chosen = [
         variable
@@ -87,10 +81,6 @@ def command(request: Request) -> Result:
             echo("\n".join(_branches(tree, key)))
     elif request.diagram is not None:
         pass
-    elif request.shape == "json":
-        echo(as_json(records, indent=2))
-    elif request.shape == "csv":
-        _echo_csv(records)
     elif request.as_program:
         result["program"] = program = _program(model, chosen)
         echo("\n".join(program))
@@ -206,7 +196,7 @@ def limits_text(variable: Variable) -> str:
 
 
 def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
-    """A variable as plain values, for JSON and CSV."""
+    """A variable as plain values."""
     from cipark_sd.model.printing import equations
 
     low, high = variable.limits
@@ -222,14 +212,6 @@ def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
         "documentation": variable.doc,
         "equations": list(equations(model, variable)),
     }
-
-
-def _echo_csv(records: Sequence[dict[str, object]]) -> None:
-    columns = ("name", "kind", "subscripts", "units", "value", "low", "high", "sector", "documentation", "equations")
-    rows = [
-        {key: "\n".join(value) if isinstance(value, list) else value for key, value in row.items()} for row in records
-    ]
-    echo(csv_text(rows, columns), nl=False)
 
 
 #: A terminal narrower than this has each variable in a paragraph of its own instead of a row.

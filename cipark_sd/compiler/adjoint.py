@@ -87,12 +87,9 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     """
     for pipe in program.pipes:
         if pipe.kind != "delay":
-            raise UnsupportedFeature(
-                "a HISTORY or a delay whose time changes",
-                variable=pipe.label,
-                where=f"{program.name}, derivatives by reverse mode",
-                alternative="take differences of runs (ensemble)",
-            )
+            feature, where = "a HISTORY or a delay whose time changes", f"{program.name}, derivatives by reverse mode"
+            way = "take differences of runs (ensemble)"
+            raise UnsupportedFeature(feature, variable=pipe.label, where=where, alternative=way)
     return _Way(program, parameters).build()
 
 

@@ -38,12 +38,8 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
     total = sum(equations.values())
     if total > MOST_EQUATIONS:
         label, largest = max(equations.items(), key=lambda item: item[1])
-        raise EquationError(
-            model.name,
-            label,
-            f"has {largest:,} elements, and all arrays together {total:,}; {ELEMENTS_HELD}: use ranges with "
-            "fewer elements",
-        )
+        sizes = f"has {largest:,} elements, and all arrays together {total:,}"
+        raise EquationError(model.name, label, f"{sizes}; {ELEMENTS_HELD}: use ranges with fewer elements")
     for variable in model.variables:
         n_terms = _terms(variable, subscripts)
         if n_terms > MOST_SUMMED:

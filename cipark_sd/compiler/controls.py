@@ -15,6 +15,7 @@ from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.variables import Auxiliary, Constant, Piece
 from cipark_sd.wording import listed
 
+_GIVE = "give the number in the scenario"
 #: What a Vensim file says of each control variable.
 _LINES = {
     "initial_time": "INITIAL TIME = 0",
@@ -61,12 +62,8 @@ def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Ma
         raise UnusableInput(f"{sentence}; add to the file, with your own numbers: {lines}", where=model.name)
     if missing:
         label = model.by_name[missing[0]].label
-        raise UnsupportedFeature(
-            "an equation that has no number at the start",
-            variable=label,
-            where=model.name,
-            alternative="give the number in the scenario",
-        )
+        feature = "an equation that has no number at the start"
+        raise UnsupportedFeature(feature, variable=label, where=model.name, alternative=_GIVE)
     return {name: values[name] for name in CONTROL if name not in overrides}
 
 
@@ -89,11 +86,7 @@ def _control_value(model: FlatModel, name: str, values: Mapping[str, float], num
         except Pending as pending:
             lowering.demanded(*pending.demands)
     if lowering.graph.rates[moving] == PER_STEP:
-        raise UnsupportedFeature(
-            "an equation that changes in the run",
-            variable=variable.label,
-            where=model.name,
-            alternative="give the number in the scenario",
-        )
+        feature = "an equation that changes in the run"
+        raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=_GIVE)
     lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]
     return lowering.number(node)

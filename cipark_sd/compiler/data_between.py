@@ -116,12 +116,9 @@ def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[E
 def _points(model: Model, variable: Variable, data: Series) -> Table:
     (piece,) = data.pieces
     if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
-        raise UnsupportedFeature(
-            f"a function of the data {data.label!r}, whose values the model does not hold",
-            variable=variable.label,
-            where=model.name,
-            alternative="bring them from a file (--series FILE, in Python read_model(series=[…]))",
-        )
+        feature = f"a function of the data {data.label!r}, whose values the model does not hold"
+        way = "bring them from a file (--series FILE, in Python read_model(series=[…]))"
+        raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
     return piece.source
 
 
@@ -145,8 +142,8 @@ def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *mo
 def _step_before(moment: Expr) -> Expr:
     """The last step of the run that is not later than a time."""
     start, step = Ref("initial_time"), Ref("time_step")
-    steps = Binary("+", Binary("/", Binary("-", moment, start), step), Const(1e-6))
-    return Binary("+", start, Binary("*", step, Call("floor", (steps,))))
+    steps = (moment - start) / step + 1e-6
+    return start + step * Call("floor", (steps,))
 
 
 def _number(model: Model, expr: Expr) -> float:

@@ -240,7 +240,7 @@ def _limited_piece(model: Model, flow: Auxiliary, piece: Piece, limits: list[_Li
 
     expr = piece.expr
     for limit in limits:
-        there: Expr = Binary("/", ref(limit.stock.name), _STEP)
+        there: Expr = ref(limit.stock.name) / _STEP
         for place in limit.counted:
             sign, name = limit.flows[place]
             there = Binary("+" if sign > 0 else "-", there, ref(name))

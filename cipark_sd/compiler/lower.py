@@ -15,9 +15,8 @@ from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.functions.row import Context, Remembered
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Places
 from cipark_sd.compiler.passes import check_functions
-from cipark_sd.compiler.places import Places
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
 from cipark_sd.compiler.starts import extend, stages
 from cipark_sd.compiler.variants import refuse_variant
@@ -36,8 +35,8 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
-    rebuild,
     references,
+    replaced,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
@@ -479,12 +478,5 @@ def _reading_itself(name: str, expr: Expr) -> Expr:
             pass
         case _:
             return expr
-
-    def held(part: Expr) -> Expr:
-        match part:
-            case Ref(referred, ()) if referred == name:
-                return Ref(name + _HELD)
-            case _:
-                return rebuild(part, held)
-
-    return Call("sample_if_true", (held(condition), held(value), initial))
+    held = (replaced(part, Ref(name), Ref(name + _HELD)) for part in (condition, value))
+    return Call("sample_if_true", (*held, initial))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import EquationError, UnsupportedFeature
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, rebuild, walk
+from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk, with_references
 from cipark_sd.model.macro_sizes import DEEPEST, check_macro_sizes
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.variables import (
@@ -101,21 +101,16 @@ class _Inliner:
 
     def _local(self, expr: Expr, names: dict[str, str], caller: Variable) -> Expr:
         """An expression of a macro in the names that its variables have at one call."""
-        match expr:
-            case Ref(name, ()):
-                # Vensim marks the model's own control variables with a dollar inside a macro
-                return Ref(names.get(name, name.removesuffix("$")))
-            case Ref():
-                raise UnsupportedFeature(
-                    "subscripts inside a macro",
-                    variable=caller.label,
-                    where=self.where,
-                    alternative="write the macro's equations into the model, or use --engine pysd",
-                )
-            case Apply(Ref(name, ()), argument, reading):
-                return Apply(Ref(names.get(name, name)), self._local(argument, names, caller), reading)
-            case _:
-                return rebuild(expr, lambda part: self._local(part, names, caller))
+
+        def local(ref: Ref) -> Ref:
+            if ref.subscripts:
+                way = "write the macro's equations into the model"
+                feature = "subscripts inside a macro"
+                raise UnsupportedFeature(feature, variable=caller.label, where=self.where, alternative=way)
+            # Vensim marks the model's own control variables with a dollar inside a macro
+            return Ref(names.get(ref.name, ref.name.removesuffix("$")))
+
+        return with_references(expr, local)
 
     def _renamed(self, variable: Variable, names: dict[str, str], title: str, caller: Variable) -> Variable:
         def change(expr: Expr) -> Expr:

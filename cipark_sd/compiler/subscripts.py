@@ -143,19 +143,12 @@ class Subscripts:
             if grouped is not None:
                 return grouped
             if len(source.elements) != len(target.elements):
-                raise EquationError(
-                    self.where,
-                    variable,
-                    f"uses {target.label!r}, of {len(target.elements)} elements, for {source.label!r}, of "
-                    f"{len(source.elements)}; mapped ranges need the same number of elements",
-                )
+                sizes = f"{target.label!r}, of {len(target.elements)} elements, for {source.label!r}, of "
+                reason = f"uses {sizes}{len(source.elements)}; mapped ranges need the same number of elements"
+                raise EquationError(self.where, variable, reason)
             return target.elements[self.places[source.name][bound[dim]]]
         for dim, element in bound.items():
             if not dim.endswith("!") and element in self.places[subscript]:
                 return element
-        raise EquationError(
-            self.where,
-            variable,
-            f"uses the subscript {target.label!r}, which is neither on its left side nor mapped to what is; "
-            "add '!' to sum over it",
-        )
+        sought = f"uses the subscript {target.label!r}, which is neither on its left side nor mapped to what is"
+        raise EquationError(self.where, variable, f"{sought}; add '!' to sum over it")

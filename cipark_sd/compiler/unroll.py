@@ -162,7 +162,7 @@ class _Unroller:
                     if sub in self.subscripts.dimensions
                 }
                 return piece, bound
-        raise EquationError(self.subscripts.where, self.variable.label, f"does not cover {', '.join(elements)}")
+        raise self._wrong(f"does not cover {', '.join(elements)}")
 
     def _constant(self, piece: Piece | ExternalPiece, elements: Elements, bound: Binding) -> Piece | ExternalPiece:
         match piece:
@@ -177,9 +177,7 @@ class _Unroller:
     def _inline(self, source: Table | External | None, elements: Elements) -> None:
         # one address stands for a whole array, so it cannot be given to each element
         if elements and isinstance(source, External):
-            raise EquationError(
-                self.subscripts.where, self.variable.label, f"is in {source.file!r}, which has to be read first"
-            )
+            raise self._wrong(f"is in {source.file!r}, which has to be read first")
 
     def _value(self, expr: Expr, elements: Elements, subscripts: Elements, bound: Binding) -> Expr:
         if isinstance(expr, Grid):
@@ -199,7 +197,7 @@ class _Unroller:
                 reason = (
                     f"lists {len(grid.values)} numbers where one belongs; a decimal number has a point, such as 2.5"
                 )
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         place = 0
         for sub, element in zip(subscripts, elements, strict=True):
             if sub in self.subscripts.dimensions:
@@ -212,9 +210,7 @@ class _Unroller:
             case Const() | Text():
                 return expr
             case Grid():
-                raise EquationError(
-                    self.subscripts.where, self.variable.label, "has a list of numbers inside an expression"
-                )
+                raise self._wrong("has a list of numbers inside an expression")
             case Ref():
                 return self._ref(expr, bound)
             case Apply(Ref() as table, argument, reading):
@@ -233,14 +229,13 @@ class _Unroller:
                 return Const(float(number))
         return self._table(ref, bound)
 
+    def _wrong(self, reason: str) -> EquationError:
+        return EquationError(self.subscripts.where, self.variable.label, reason)
+
     def _table(self, ref: Ref, bound: Binding) -> Ref:
         target = self.known.get(ref.name)
         if not ref.subscripts and target is not None and target.dims:
-            raise EquationError(
-                self.subscripts.where,
-                self.variable.label,
-                f"uses {target.label!r} without its {len(target.dims)} subscript(s)",
-            )
+            raise self._wrong(f"uses {target.label!r} without its {len(target.dims)} subscript(s)")
         elements = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in ref.subscripts)
         return Ref(flat_name(ref.name, elements))
 
@@ -264,9 +259,7 @@ class _Unroller:
             case (Ref(name, ()),) if name in self.subscripts.dimensions:
                 return len(self.subscripts.dimensions[name].elements)
             case _:
-                raise EquationError(
-                    self.subscripts.where, self.variable.label, "gives ELMCOUNT something that is no subscript range"
-                )
+                raise self._wrong("gives ELMCOUNT something that is no subscript range")
 
     def _along(self, arguments: tuple[Expr, ...], bound: Binding, *, unmarked: bool) -> list[Binding]:
         """What the summed subscripts are, one binding a term, in the order in which they first appear."""
@@ -282,7 +275,7 @@ class _Unroller:
         if len(choices) < len(names):
             name = names[ranges.index(None)]
             reason = f"goes along {name!r}, but {name.removesuffix('!')!r} is an element and no dimension"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         self._summed += math.prod(map(len, choices))
         if self._summed > MOST_SUMMED:
             raise too_many_terms(self.subscripts.where, self.variable.label, self._summed)
@@ -293,11 +286,7 @@ class _Unroller:
             return self._select(arguments, bound)
         array, *ranks = arguments
         if len(ranks) != (function == "xmile_rank"):
-            raise EquationError(
-                self.subscripts.where,
-                self.variable.label,
-                f"gives {function.upper()} {len(arguments)} arguments instead of 1",
-            )
+            raise self._wrong(f"gives {function.upper()} {len(arguments)} arguments instead of 1")
         if function == "xmile_size" and isinstance(array, Ref) and array.name in self.subscripts.dimensions:
             return Const(float(self._size(arguments)))
         every = self._along((array,), bound, unmarked=function.endswith("_xmile"))
@@ -307,18 +296,18 @@ class _Unroller:
         terms = tuple(self._expr(array, binding) for binding in every)
         match function:
             case "xmile_mean":
-                return Binary("/", self._put_together("sum", terms), n)
+                return self._put_together("sum", terms) / n
             case "xmile_stddev" if not self.keep_reductions:
-                mean = Binary("/", folded("sum", terms), n)
-                squares = tuple(Binary("^", Binary("-", term, mean), Const(2.0)) for term in terms)
-                return Call("sqrt", (Binary("/", folded("sum", squares), n),))
+                mean = folded("sum", terms) / n
+                squares = tuple(Binary("^", term - mean, Const(2.0)) for term in terms)
+                return Call("sqrt", (folded("sum", squares) / n,))
             case "xmile_stddev":
                 return Call(function, terms)
             case "xmile_rank":
-                place = Binary("-", self._expr(ranks[0], bound), Const(1.0))
+                place = self._expr(ranks[0], bound) - 1.0
                 inside = Binary("and", Binary(">=", place, Const(0.0)), Binary("<", place, n))
                 order = Call("vector_sort_order", (place, n, Const(1.0), *terms))
-                return If(inside, Binary("+", order, Const(1.0)), Const(math.nan))
+                return If(inside, order + 1.0, Const(math.nan))
             case _:
                 return self._put_together(function.removesuffix("_xmile"), terms)
 
@@ -328,11 +317,7 @@ class _Unroller:
     def _select(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """``vector_select`` (missing, action, error action, then selection and value of each element in turn)."""
         if len(arguments) != 5:
-            raise EquationError(
-                self.subscripts.where,
-                self.variable.label,
-                f"gives VECTOR SELECT {len(arguments)} arguments instead of 5",
-            )
+            raise self._wrong(f"gives VECTOR SELECT {len(arguments)} arguments instead of 5")
         selection, value, *vectors = arguments
         terms = [
             self._expr(part, binding)
@@ -382,7 +367,7 @@ class _Unroller:
             return self._expr(matrix, {**bound, rows: row, columns: column})
         if not isinstance(matrix, Ref) or matrix.subscripts[-2:] != (rows, columns):
             reason = f"inverts an expression with {rows!r} twice; give the matrix a variable of its own"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         return self._ref(Ref(matrix.name, (*matrix.subscripts[:-2], row, column)), bound)
 
     def _from_first(self, reference: Expr, bound: Binding, function: str) -> list[Expr]:
@@ -392,7 +377,7 @@ class _Unroller:
         if not isinstance(reference, Ref) or reference.subscripts[-1:] != members[:1] or len(members) < 2:
             shown = function.replace("_", " ").upper()
             reason = f"gives {shown} no variable with the first element of its last subscript range"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         return [self._ref(Ref(reference.name, (*reference.subscripts[:-1], member)), bound) for member in members]
 
     def _element_at(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -404,7 +389,7 @@ class _Unroller:
         target = self.known.get(reference.name) if isinstance(reference, Ref) else None
         if not isinstance(reference, Ref) or target is None or len(reference.subscripts) != len(target.dims):
             reason = "gives VECTOR ELM MAP something that is no element of a variable; give it a variable of its own"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         ranges = [self.subscripts.dimensions[dim].elements for dim in target.dims]
         first = 0
         for sub, members in zip(reference.subscripts, ranges, strict=True):
@@ -442,7 +427,7 @@ class _Unroller:
             dims = [sub for sub in ref.subscripts if sub in self.subscripts.dimensions]
             if dims:
                 return dims
-        raise EquationError(self.subscripts.where, self.variable.label, "gives a vector function a scalar")
+        raise self._wrong("gives a vector function a scalar")
 
     def _last_dimension(self, expr: Expr) -> str:
         return self._dimensions_of(expr)[-1]
@@ -471,7 +456,7 @@ class _Unroller:
         available, claimants, request, priority, width, *kind = arguments
         if not isinstance(claimants, Ref) or claimants.name not in self.subscripts.dimensions:
             reason = "gives ALLOCATE no dimension as its second argument; name that of the requests"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
         last = claimants.name
         members = self.subscripts.dimensions[last].elements
         position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
@@ -497,16 +482,16 @@ class _Unroller:
         """
         if width != Const(0.0):
             reason = "calls ALLOCATE with a width and without a kind of profile; give the kind, 1 for rectangular ones"
-            raise EquationError(self.subscripts.where, self.variable.label, reason)
+            raise self._wrong(reason)
 
         def requested(operator: Operator) -> Expr:
             total: Expr = Const(0.0)
             for theirs, request in zip(priorities, requests, strict=True):
-                total = Binary("+", total, If(Binary(operator, theirs, priorities[position]), request, Const(0.0)))
+                total = total + If(Binary(operator, theirs, priorities[position]), request, Const(0.0))
             return total
 
-        part = Binary("/", Binary("-", available, requested(">")), requested("="))
-        share = Binary("*", requests[position], Call("max", (Const(0.0), Call("min", (Const(1.0), part)))))
+        part = (available - requested(">")) / requested("=")
+        share = requests[position] * Call("max", (Const(0.0), Call("min", (Const(1.0), part))))
         return If(Binary(">", requests[position], Const(0.0)), share, Const(0.0))
 
     def _market(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -522,7 +507,7 @@ class _Unroller:
             return Call(function, (Const(float(len(quantities) - len(every))), *quantities, *profiles))
         quantity, profile, price = arguments
         if not isinstance(profile, Ref) or len(profile.subscripts) < 2:
-            raise EquationError(self.subscripts.where, self.variable.label, "needs a priority profile with subscripts")
+            raise self._wrong("needs a priority profile with subscripts")
         member = self.subscripts.element(profile.subscripts[-2], bound, variable=self.variable.label)
         numbers = (self._expr(price, bound), self._expr(quantity, bound))
         return Call(function, (*numbers, *self._profiles(profile, (member,), bound)))
@@ -531,7 +516,7 @@ class _Unroller:
         """The four numbers of each claimant's priority profile, claimant by claimant."""
         target = self.known.get(profile.name) if isinstance(profile, Ref) else None
         if not isinstance(profile, Ref) or target is None or not target.dims:
-            raise EquationError(self.subscripts.where, self.variable.label, "needs a priority profile with subscripts")
+            raise self._wrong("needs a priority profile with subscripts")
         kinds = self.subscripts.dimensions[target.dims[-1]].elements
         heads = profile.subscripts[:-2]
         fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
@@ -561,9 +546,9 @@ def folded(function: str, terms: Sequence[Expr]) -> Expr:
     for term in terms[1:]:
         match function:
             case "sum":
-                total = Binary("+", total, term)
+                total = total + term
             case "prod":
-                total = Binary("*", total, term)
+                total = total * term
             case _:
                 total = Call(function.removeprefix("v"), (total, term))
     return total

@@ -47,10 +47,10 @@ def _refused(
         case "get_time_value" if value(nodes[0]) not in (0.0, 1.0) or value(nodes[2]) != 0.0:
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
         case "invert_matrix" if len(nodes) - 3 > MOST_ROWS**2:
-            return f"INVERT MATRIX of more than {MOST_ROWS} rows", "run it with --engine pysd"
+            return f"INVERT MATRIX of more than {MOST_ROWS} rows", "give the inverse as numbers, or invert blocks of it"
         case "allocate_by_priority" | "allocate_available" if (value(nodes[1]) or 0) > MOST_CLAIMANTS:
             shown = function.upper().replace("_", " ")
-            return f"{shown} among more than {MOST_CLAIMANTS}", "run it with --engine pysd"
+            return f"{shown} among more than {MOST_CLAIMANTS}", "allocate to groups of them first"
         case "find_market_price" if len(nodes) > 1 + 5 * MOST_CLAIMANTS:
             return f"FIND MARKET PRICE among more than {MOST_CLAIMANTS}", "find the price with a stock"
         case "demand_at_price" | "supply_at_price" | "find_market_price":

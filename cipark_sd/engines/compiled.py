@@ -1,7 +1,7 @@
 """Engines that run a model's program: what the NumPy and the native engine have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,18 +60,7 @@ class CompiledEngine(ABC):
 
     def run(self, plan: RunPlan, settings: Settings, runs: NDArray[np.uint64]) -> Values:
         """See :class:`cipark_sd.engines.registry.Engine`."""
-        program = program_for(plan.model, plan.outputs, settings, method=plan.method)
-        inputs = inputs_for(plan, program, settings, runs)
-        groups = by_orders(program, inputs)
-        if groups is None:
-            return self.execute(program, inputs)
-        result = np.empty((len(plan.outputs), int(plan.saved.sum()), len(runs)))
-        for orders, members in groups:
-            group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
-            result[:, :, members] = self.execute(
-                group_program, inputs_for(plan, group_program, part(settings, members), runs[members])
-            )
-        return result
+        return _in_groups(plan, settings, runs, lambda program, inputs, members: self.execute(program, inputs))
 
     def run_back(
         self,
@@ -91,24 +80,36 @@ class CompiledEngine(ABC):
         places : (n_places,)
             Of the outputs that are weighed, as of :meth:`at`.
         """
-        program = program_for(plan.model, plan.outputs, settings, method=plan.method)
-        inputs = inputs_for(plan, program, settings, runs)
-        groups = by_orders(program, inputs)
-        if groups is None:
-            return self.execute_back(adjoint_of(program, tuple(parameters)), inputs, places, weigh)
-        gradient = np.empty((len(parameters), len(runs)))
-        for orders, members in groups:
-            group_program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
-            group_inputs = inputs_for(plan, group_program, part(settings, members), runs[members])
-            gradient[:, members] = self.execute_back(
-                adjoint_of(group_program, tuple(parameters)), group_inputs, places, _of_members(weigh, members)
-            )
-        return gradient
+
+        def back(program: Program, inputs: Inputs, members: NDArray[np.intp] | None) -> Values:
+            # members count themselves from 0
+            theirs = weigh if members is None else (lambda values, runs: weigh(values, members[runs]))
+            return self.execute_back(adjoint_of(program, tuple(parameters)), inputs, places, theirs)
+
+        return _in_groups(plan, settings, runs, back)
 
 
-def _of_members(weigh: Weigh, members: NDArray[np.intp]) -> Weigh:
-    """What weighs the outputs of some members, which count themselves from 0."""
-    return lambda values, runs: weigh(values, members[runs])
+def _in_groups(
+    plan: RunPlan,
+    settings: Settings,
+    runs: NDArray[np.uint64],
+    compute: Callable[[Program, Inputs, NDArray[np.intp] | None], Values],
+) -> Values:
+    """What is computed for all runs, (…, n_runs), by a program for each group of them that needs other stages.
+
+    ``compute`` is told the places of a group's runs among all, None where all are one group.
+    """
+    program = program_for(plan.model, plan.outputs, settings, method=plan.method)
+    inputs = inputs_for(plan, program, settings, runs)
+    groups = by_orders(program, inputs)
+    if groups is None:
+        return compute(program, inputs, None)
+    parts = []
+    for orders, members in groups:
+        program = program_for(plan.model, plan.outputs, settings, method=plan.method, orders=orders)
+        parts.append(compute(program, inputs_for(plan, program, part(settings, members), runs[members]), members))
+    places = np.concatenate([members for _, members in groups])
+    return np.take(np.concatenate(parts, axis=-1), np.argsort(places), axis=-1)
 
 
 def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:

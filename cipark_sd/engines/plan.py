@@ -18,7 +18,7 @@ from cipark_sd.frontends.lines import lines_of
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, resolve
-from cipark_sd.timegrid import TimeGrid, saved_indices, time_grid
+from cipark_sd.timegrid import TimeGrid, time_grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def plan(
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)
         columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
-    return RunPlan(model, resolved, columns, columns.flat, grid, saved_mask(model, grid, times), method, seed)
+    return RunPlan(model, resolved, columns, columns.flat, grid, grid.kept(times, where=model.name), method, seed)
 
 
 _NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] = OrderedDict()
@@ -143,20 +143,6 @@ def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     InvalidValue
     """
     return time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
-
-
-def saved_mask(model: Model, grid: TimeGrid, times: Sequence[float] | None) -> NDArray[np.bool_]:
-    """Which instants are kept: all saved ones, or those of them that are asked for.
-
-    Raises
-    ------
-    OffGrid
-    """
-    if times is None:
-        return grid.saved
-    chosen = np.zeros_like(grid.saved)
-    chosen[np.flatnonzero(grid.saved)[saved_indices(grid, times, where=model.name)]] = True
-    return chosen
 
 
 def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from cipark_sd.model.expr import Expr, Interpolation, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock, Variable
 from cipark_sd.scenarios import Override, Resolved, TimeSeries
-from cipark_sd.timegrid import TimeGrid, saved_indices
+from cipark_sd.timegrid import TimeGrid
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,7 @@ def with_reductions(
     """
     series = dict(settings.series)
     for name, reduction in reductions.items():
-        taken = saved
-        if reduction.times is not None:
-            taken = np.zeros_like(grid.saved)
-            taken[np.flatnonzero(grid.saved)[saved_indices(grid, reduction.times, where=where)]] = True
+        taken = saved if reduction.times is None else grid.kept(reduction.times, where=where)
         marks = np.where(taken, 1.0, 0.0)
         series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
         series |= reduction.data

@@ -1,11 +1,16 @@
-"""Calls that have to be a whole equation in the other language, each taken into a variable of its own."""
+"""What has to be a whole equation in the other language: calls, and tables, each taken into a variable of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk
-from cipark_sd.model.variables import Auxiliary, Piece, Subscripts, Variable
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, walk
+from cipark_sd.model.variables import Auxiliary, Piece, StockPiece, Variable, rewritten_by_piece
 from cipark_sd.naming import canonical, one_name
+
+#: An expression without what stands apart.
+Lift = Callable[[Expr], Expr]
+#: The new expression of a variable in a piece of its equations, made with what takes apart.
+Change = Callable[[Variable, Expr, Piece | StockPiece, Lift], Expr]
 
 
 @dataclass
@@ -18,32 +23,51 @@ class Apart:
         Canonical names that there are; those of new variables are added.
     functions : mapping of str to tuple
         By function, the word that its variable's name ends with, and what the variable does.
+    tables : callable, optional
+        Where given, tables inside expressions are taken out too; it is called with the variable of one inside a sum
+        over subscripts, which cannot be.
     """
 
     taken: set[str]
     functions: Mapping[str, tuple[str, str]]
+    tables: Callable[[Variable], None] | None = None
 
-    def lift(
-        self, variable: Variable, subscripts: Subscripts, exceptions: tuple[Subscripts, ...], lifted: list[Auxiliary]
-    ) -> Callable[[Expr], Expr]:
-        """An expression of a piece without such calls; their variables are added to ``lifted``."""
+    def parted(self, variable: Variable, change: Change) -> Iterator[Variable]:
+        """A variable with its expressions changed, after those that ``change`` has taken out of them."""
+        lifted: list[Variable] = []
 
+        def changed(expr: Expr, piece: Piece | StockPiece) -> Expr:
+            return change(variable, expr, piece, self._lift(variable, piece, lifted))
+
+        made = rewritten_by_piece(variable, changed)
+        for part in lifted:
+            yield from self.parted(part, change)
+        yield made
+
+    def _lift(self, variable: Variable, piece: Piece | StockPiece, lifted: list[Variable]) -> Lift:
         def without(expr: Expr) -> Expr:
-            # what is summed over has no value of its own, so it stays
-            if not isinstance(expr, Call) or expr.function not in self.functions or _marked(expr):
-                return rebuild(expr, without)
-            word, doing = self.functions[expr.function]
+            match expr:
+                # what is summed over has no value of its own, so it stays
+                case Call(function, _) if function in self.functions and not _marked(expr):
+                    word, doing = self.functions[function]
+                    doc = f"Part of {variable.label}, which {doing}"
+                case Apply(Table(), argument) if self.tables is not None:
+                    word, doc = "table", f"Table in the equation of {variable.label}"
+                    if _marked(argument):
+                        self.tables(variable)
+                case _:
+                    return rebuild(expr, without)
             label = fresh(one_name(variable.label, word), self.taken)
             made = Auxiliary(
                 name=canonical(label),
                 label=label,
-                doc=f"Part of {variable.label}, which {doing}",
+                doc=doc,
                 dims=variable.dims,
                 group=variable.group,
-                pieces=(Piece(expr, subscripts, exceptions),),
+                pieces=(Piece(expr, piece.subscripts, piece.exceptions),),
             )
             lifted.append(made)
-            return Ref(made.name, subscripts)
+            return Ref(made.name, piece.subscripts)
 
         return without
 

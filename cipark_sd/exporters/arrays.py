@@ -1,13 +1,13 @@
 """Which subscripted equations XMILE can say as they are, and sums over a dimension written out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 
 from cipark_sd.compiler.array_sizes import REDUCTIONS
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded
 from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, rebuild, references, walk
+from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, bound_to, rebuild, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
 
@@ -34,19 +34,7 @@ def write_out_reductions(model: Model, expr: Expr) -> Expr:
 def _terms(model: Model, argument: Expr) -> list[Expr]:
     marked = list(dict.fromkeys(s for ref in references(argument) for s in ref.subscripts if s.endswith("!")))
     choices = [model.dimension_by_name[mark.removesuffix("!")].elements for mark in marked]
-    return [_bound(argument, dict(zip(marked, elements, strict=True))) for elements in product(*choices)]
-
-
-def _bound(expr: Expr, elements: Mapping[str, str]) -> Expr:
-    match expr:
-        case Ref(name, subscripts):
-            return Ref(name, tuple(elements.get(sub, sub) for sub in subscripts))
-        case Apply(Ref() as table, argument, reading):
-            bound = _bound(table, elements)
-            assert isinstance(bound, Ref)
-            return Apply(bound, _bound(argument, elements), reading)
-        case _:
-            return rebuild(expr, lambda part: _bound(part, elements))
+    return [bound_to(argument, dict(zip(marked, elements, strict=True))) for elements in product(*choices)]
 
 
 def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:

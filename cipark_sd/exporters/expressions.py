@@ -17,8 +17,8 @@ from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED
 from cipark_sd.compiler.functions.row import Refused
 from cipark_sd.errors import CiparkError, UnsupportedFeature
 from cipark_sd.exporters.arrays import VENSIM_NAMED
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, row
-from cipark_sd.model.printing import READINGS, STRENGTH, number
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text
+from cipark_sd.model.printing import READINGS, STRENGTH, Printing, number
 from cipark_sd.naming import bare
 
 _NOT = 3
@@ -51,7 +51,7 @@ def element_token(label: str) -> str:
 
 
 @dataclass
-class Printer:
+class Printer(Printing):
     """Expressions of one model as text; what XMILE cannot say is collected in ``problems``.
 
     Parameters
@@ -80,21 +80,14 @@ class Printer:
     vensim_named: dict[str, str] = field(default_factory=dict)
     problems: list[CiparkError] = field(default_factory=list)
 
-    def text(self, expr: Expr) -> str:
-        """An expression as a whole equation or argument."""
-        return self._strong(expr)[0]
-
     def refuse(self, feature: str, alternative: str) -> None:
         """Remember what cannot be written."""
         self.problems.append(
             UnsupportedFeature(feature, variable=self.variable, where=self.where, alternative=alternative)
         )
 
-    def _inside(self, expr: Expr, least: int) -> str:
-        text, strength = self._strong(expr)
-        return text if strength >= least else f"({text})"
-
-    def _strong(self, expr: Expr) -> tuple[str, int]:
+    def strong(self, expr: Expr) -> tuple[str, int]:
+        """See :class:`Printing`."""
         match expr:
             case Const(value):
                 return self._number(value)
@@ -107,15 +100,11 @@ class Printer:
             case Ref(name, subscripts):
                 return self.reference(name, subscripts), _ATOM
             case Neg(operand):
-                return f"-{self._inside(operand, _ATOM)}", _SIGN
+                return f"-{self.inside(operand, _ATOM)}", _SIGN
             case Binary():
-                first, operations = row(expr)
-                text, strength = self._strong(first)
-                for operation in operations:
-                    text, strength = self._operation(operation, text, strength)
-                return text, strength
+                return self.in_a_row(expr)
             case If(condition, then, otherwise):
-                parts = [self._inside(part, 1) for part in (condition, then, otherwise)]
+                parts = [self.inside(part, 1) for part in (condition, then, otherwise)]
                 return f"IF {parts[0]} THEN {parts[1]} ELSE {parts[2]}", 0
             case Call("not", (operand,)):
                 return f"NOT ({self.text(operand)})", _NOT
@@ -130,8 +119,8 @@ class Printer:
             case _:
                 assert_never(expr)
 
-    def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
-        """An operation after the text of its left side."""
+    def operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
+        """See :class:`Printing`."""
         operator, strength = operation.operator, STRENGTH[operation.operator]
         if operator in ("and", "or"):
             least, most = (strength if _is(side, operator) else _NOT for side in (operation.left, operation.right))
@@ -142,7 +131,7 @@ class Printer:
             least, most = (strength if strength > STRENGTH["="] else strength + 1), strength + 1
         shown = left if left_strength >= least else f"({left})"
         sign = operator.upper() if operator in ("and", "or") else operator
-        return f"{shown} {sign} {self._inside(operation.right, most)}", strength
+        return f"{shown} {sign} {self.inside(operation.right, most)}", strength
 
     def reference(self, name: str, subscripts: tuple[str, ...]) -> str:
         """A variable, with its subscripts."""
@@ -164,7 +153,7 @@ class Printer:
         try:
             if function not in FUNCTIONS:
                 raise Refused(f"the function {function.replace('_', ' ').upper()}", "write it with XMILE's functions")
-            return self._strong(FUNCTIONS[function].to_xmile(arguments))
+            return self.strong(FUNCTIONS[function].to_xmile(arguments))
         except Refused as refused:
             self.refuse(refused.feature, refused.alternative)
             return "0", _ATOM
@@ -173,7 +162,7 @@ class Printer:
         """A call of XMILE's own."""
         match function, arguments:
             case "MOD", (left, right):
-                return f"({self._inside(left, _ATOM)} mod {self._inside(right, _ATOM)})"
+                return f"({self.inside(left, _ATOM)} mod {self.inside(right, _ATOM)})"
             case "PREVIOUS", (Ref() as value, initial):
                 return self._previous(value, initial)
             case _:

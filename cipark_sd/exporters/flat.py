@@ -11,12 +11,9 @@ from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.frontends.externals import read_externals
-from cipark_sd.model.expr import Apply, Expr, Ref, rebuild
+from cipark_sd.model.expr import Expr, Ref, with_references
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import (
-    Variable,
-    rewritten,
-)
+from cipark_sd.model.variables import Variable, rewritten
 from cipark_sd.naming import canonical, one_name
 
 
@@ -52,12 +49,8 @@ def flat_model(model: Model) -> Flat:
     for variable in written_out.variables:
         flat = canonical(labels[variable.name])
         if flat in owners:
-            labels_joined = f"{owners[flat]!r} and {variable.label!r}"
-            problems.append(
-                InvalidValue(
-                    f"the flat name of {labels_joined}", labels[variable.name], "a different one", where=model.name
-                )
-            )
+            both = f"the flat name of {owners[flat]!r} and {variable.label!r}"
+            problems.append(InvalidValue(both, labels[variable.name], "a different one", where=model.name))
         owners[flat] = variable.label
         names[variable.name] = flat
     raise_all(model.name, problems)
@@ -79,12 +72,6 @@ def _labels(model: Model, flat: Model) -> dict[str, str]:
 
 def _renamed(variable: Variable, names: Mapping[str, str], label: str) -> Variable:
     def change(expr: Expr) -> Expr:
-        match expr:
-            case Ref(name, subscripts):
-                return Ref(names.get(name, name), subscripts)
-            case Apply(Ref(name, subscripts), argument, reading):
-                return Apply(Ref(names.get(name, name), subscripts), change(argument), reading)
-            case _:
-                return rebuild(expr, change)
+        return with_references(expr, lambda ref: Ref(names.get(ref.name, ref.name), ref.subscripts))
 
     return replace(rewritten(variable, change), name=names[variable.name], label=label)

@@ -15,7 +15,7 @@ from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.exporters.apart import Apart, fresh
+from cipark_sd.exporters.apart import Apart, Lift, fresh
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.exporters.files import write_whole
@@ -32,7 +32,6 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     rebuild,
-    references,
     replaced,
     walk,
 )
@@ -40,7 +39,6 @@ from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import BROUGHT, equations, number, quoted
 from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import (
-    Auxiliary,
     Lookup,
     Piece,
     Series,
@@ -118,53 +116,6 @@ def _way(lookup: Lookup) -> Interpolation | None:
         return None
     (way,) = ways
     return way if way != "interpolate" else None
-
-
-def tables_apart(variable: Variable, taken: set[str], problems: list[CiparkError], where: str) -> Iterator[Variable]:
-    """``variable`` after new variables, one for each table inside an expression; ``taken`` names grow with them."""
-    added: list[Variable] = []
-
-    def moved(table: Table, argument: Expr, piece: Piece | StockPiece) -> Expr:
-        if any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
-            problems.append(
-                UnsupportedFeature(
-                    "a table inside a sum over subscripts",
-                    variable=variable.label,
-                    where=where,
-                    alternative="give the table a variable with these subscripts, or use --flat",
-                )
-            )
-        label = fresh(one_name(variable.label, "table"), taken)
-        added.append(
-            Auxiliary(
-                name=canonical(label),
-                label=label,
-                doc=f"Table in the equation of {variable.label}",
-                dims=variable.dims,
-                group=variable.group,
-                pieces=(Piece(Apply(table, argument), piece.subscripts, piece.exceptions),),
-            )
-        )
-        return Ref(canonical(label), piece.subscripts)
-
-    def inside(expr: Expr, piece: Piece | StockPiece) -> Expr:
-        expr = rebuild(expr, lambda part: inside(part, piece))
-        match expr:
-            case Apply(Table() as table, argument):
-                return moved(table, argument, piece)
-            case _:
-                return expr
-
-    def whole(expr: Expr, piece: Piece | StockPiece) -> Expr:
-        match expr:
-            case Apply(Table() as table, argument) if isinstance(piece, Piece):
-                return Apply(table, inside(argument, piece))
-            case _:
-                return inside(expr, piece)
-
-    changed = rewritten_by_piece(variable, whole)
-    yield from added
-    yield changed
 
 
 def in_vensim_words(expr: Expr, model: Model, refuse: Callable[[str, str], None], subscripts: Subscripts) -> Expr:
@@ -251,12 +202,15 @@ def in_vensim_terms(model: Model) -> Model:
         problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
     model = with_readings(replace(model, variables=plain))
-    labels = {variable.name for variable in model.variables}
     variables = [_vensim(model, variable, problems) for variable in model.variables]
-    whole = Apart({*labels}, _WHOLE)
-    equations_of_their_own = (part for variable in variables for part in _whole_equations(variable, whole))
-    apart = (p for part in equations_of_their_own for p in tables_apart(part, whole.taken, problems, model.name))
-    ready = replace(model, variables=tuple(apart))
+
+    def refuse(variable: Variable) -> None:
+        way = "give the table a variable with these subscripts, or use --flat"
+        feature = "a table inside a sum over subscripts"
+        problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way))
+
+    apart = Apart({variable.name for variable in variables}, _WHOLE, refuse)
+    ready = replace(model, variables=tuple(p for v in variables for p in apart.parted(v, _whole_equation)))
     raise_all(model.name, problems)
     return ready
 
@@ -291,19 +245,15 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
     return rewritten_by_piece(variable, words)
 
 
-def _whole_equations(variable: Variable, whole: Apart) -> Iterator[Variable]:
-    """A variable after those of the calls in it that have to follow the equals sign."""
-    lifted: list[Auxiliary] = []
-
-    def outer(expr: Expr, piece: Piece | StockPiece) -> Expr:
-        lift = whole.lift(variable, piece.subscripts, piece.exceptions, lifted)
-        whole_already = isinstance(piece, Piece) and isinstance(expr, Call) and expr.function in _WHOLE
-        return rebuild(expr, lift) if whole_already else lift(expr)
-
-    made = rewritten_by_piece(variable, outer)
-    for part in lifted:
-        yield from _whole_equations(part, whole)
-    yield made
+def _whole_equation(variable: Variable, expr: Expr, piece: Piece | StockPiece, lift: Lift) -> Expr:
+    """An expression without what has to follow the equals sign; what follows it stays."""
+    match expr:
+        case Call(function, _) if function in _WHOLE and isinstance(piece, Piece):
+            return rebuild(expr, lift)
+        case Apply(Table(), _) if isinstance(piece, Piece):
+            return rebuild(expr, lift)
+        case _:
+            return lift(expr)
 
 
 def _sampled(variable: Variable, subscripts: Subscripts, expr: Expr) -> Expr:

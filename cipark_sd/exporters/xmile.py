@@ -116,27 +116,16 @@ def _stop(time: TimeSpec) -> float:
 
 
 def _time_problems(model: Model) -> list[CiparkError]:
-    problems: list[CiparkError] = []
-    time = model.time
+    time, wrong = model.time, []
     named = {"initial_time": time.initial, "final_time": time.final, "time_step": time.step, "saveper": time.saveper}
     for name, value in named.items():
         if value != value:
             label = model.by_name[name].label if name in model.by_name else name
-            problems.append(
-                UnsupportedFeature(
-                    "an equation", variable=label, where=model.name, alternative="XMILE takes a number here: write one"
-                )
-            )
+            wrong.append(("an equation", label, "XMILE takes a number here: write one"))
     if time.method not in _METHODS:
-        problems.append(
-            UnsupportedFeature(
-                f"the integration method {time.method}",
-                variable="the run",
-                where=model.name,
-                alternative="choose Euler, RK2 or RK4 with a fixed step",
-            )
-        )
-    return problems
+        feature = f"the integration method {time.method}"
+        wrong.append((feature, "the run", "choose Euler, RK2 or RK4 with a fixed step"))
+    return [UnsupportedFeature(f, variable=label, where=model.name, alternative=way) for f, label, way in wrong]
 
 
 def _dimension_problems(model: Model) -> list[CiparkError]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from cipark_sd.exporters.entries import Entry
 from cipark_sd.exporters.expressions import token
-from cipark_sd.exporters.vensim_sketch import drawn_views
-from cipark_sd.model.drawing import Arrow, Node, Point, View, vensim_views
+from cipark_sd.model.drawing import Arrow, Node, Point, View, is_xmile, vensim_views, xmile_drawing
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import number
 
@@ -19,7 +18,7 @@ _MARGIN = 60
 
 def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     """The ``<views>`` of a model, or nothing when it has no drawing."""
-    if model.drawing.lstrip().startswith("<"):
+    if is_xmile(model):
         return _parsed_drawing(model)
     pages = [page for page in vensim_views(model.drawing, where=model.name) if page.nodes]
     if not pages:
@@ -35,7 +34,7 @@ def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
 
 def _parsed_drawing(model: Model) -> ET.Element | None:
     """Views of an XMILE file, of all its models, without the namespace, which the document declares once."""
-    views_of_models = list(drawn_views(model))
+    views_of_models = list(xmile_drawing(model))
     if not views_of_models:
         return None
     root, *more_views = views_of_models

@@ -5,16 +5,15 @@
 is the largest ``-x`` up to ``-t``, so the numbers are the same to the bit.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from cipark_sd.errors import CiparkError, EquationError
-from cipark_sd.exporters.apart import Apart, fresh
+from cipark_sd.exporters.apart import Apart, Lift, fresh
 from cipark_sd.exporters.data_tables import data_as_table
 from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, replaced
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import applied, if_inside, read_as
-from cipark_sd.model.variables import Auxiliary, Lookup, Piece, Series, Stock, TablePiece, Variable
+from cipark_sd.model.variables import Lookup, Piece, Series, StockPiece, TablePiece, Variable
 from cipark_sd.naming import canonical, one_name
 
 #: What has to be a whole equation.
@@ -38,7 +37,7 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     variables: list[Variable] = []
     for variable in model.variables:
         read = data_as_table(variable, model.name, problems) if isinstance(variable, Series) else variable
-        variables += words.of(read)
+        variables += words.apart.parted(read, words.of)
     return replace(model, variables=(*variables, *words.lookups.values()))
 
 
@@ -52,44 +51,18 @@ class _Words:
         self.apart = Apart({variable.name for variable in self.model.variables}, _WHOLE)
         self.lookups: dict[tuple[str, TableReading], Lookup] = {}
 
-    def of(self, variable: Variable) -> Iterator[Variable]:
-        """A variable in them, after those that were made for it."""
-        match variable:
-            case Auxiliary(pieces=pieces):
-                yield from self._auxiliary(variable, pieces)
-            case Stock(pieces=stocks):
-                lifted: list[Auxiliary] = []
-                made = []
-                for piece in stocks:
-                    lift = self.apart.lift(variable, piece.subscripts, piece.exceptions, lifted)
-                    flow, initial = (self._expr(lift(part), variable) for part in (piece.flow, piece.initial))
-                    made.append(replace(piece, flow=flow, initial=initial))
-                for part in lifted:
-                    yield from self.of(part)
-                yield replace(variable, pieces=tuple(made))
+    def of(self, variable: Variable, expr: Expr, piece: Piece | StockPiece, lift: Lift) -> Expr:
+        """An expression of a variable in them."""
+        match expr:
+            case Call("sample_if_true", (condition, value, initial)) if isinstance(piece, Piece):
+                itself = Ref(variable.name, piece.subscripts)
+                previous = Call("delay_fixed", (itself, Ref("time_step"), lift(initial)))
+                # what it reads of itself is what it has kept
+                condition, value = (replaced(lift(part), itself, previous) for part in (condition, value))
+                expr = If(condition, value, previous)
             case _:
-                yield variable
-
-    def _auxiliary(self, variable: Auxiliary, pieces: tuple[Piece, ...]) -> Iterator[Variable]:
-        lifted: list[Auxiliary] = []
-        made = []
-        for piece in pieces:
-            lift = self.apart.lift(variable, piece.subscripts, piece.exceptions, lifted)
-            match piece.expr:
-                case Call("sample_if_true", (condition, value, initial)):
-                    itself = Ref(variable.name, piece.subscripts)
-                    previous = Call("delay_fixed", (itself, Ref("time_step"), lift(initial)))
-                    # what it reads of itself is what it has kept
-                    condition, value = (replaced(lift(part), itself, previous) for part in (condition, value))
-                    expr: Expr = If(condition, value, previous)
-                case Call("active_initial", (always, first)):
-                    expr = Call("active_initial", (lift(always), lift(first)))
-                case expr:
-                    expr = lift(expr)
-            made.append(replace(piece, expr=self._expr(expr, variable)))
-        for part in lifted:
-            yield from self.of(part)
-        yield replace(variable, pieces=tuple(made))
+                expr = lift(expr)
+        return self._expr(expr, variable)
 
     def _expr(self, expr: Expr, variable: Variable) -> Expr:
         expr = rebuild(expr, lambda part: self._expr(part, variable))

@@ -93,10 +93,7 @@ def merged_dimensions(
                 raise EquationError(where, variable, f"needs the range {second.label!r} more than twice")
             dims.append(second.name)
         else:
-            raise EquationError(
-                where,
-                variable,
-                f"covers {', '.join(sorted(covered))}, which no range holds that is still free; "
-                "a range can be used twice under a second name (Second <-> First)",
-            )
+            reason = f"covers {', '.join(sorted(covered))}, which no range holds that is still free; "
+            way = "a range can be used twice under a second name (Second <-> First)"
+            raise EquationError(where, variable, reason + way)
     return tuple(dims)

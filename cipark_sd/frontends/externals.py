@@ -99,11 +99,8 @@ def _values(
             message = str(problem).strip().rstrip(".")
             reason = message.splitlines()[-1] if message else type(problem).__name__
             what_to_do = "put it there" if isinstance(problem, FileNotFoundError) else "mend the file"
-            raise EquationError(
-                model.name,
-                variable.label,
-                f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)",
-            ) from None
+            told = f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)"
+            raise EquationError(model.name, variable.label, told) from None
     result: list[tuple[tuple[str, ...], Any]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))
@@ -133,12 +130,9 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     assert model.origin is not None
     if source.file.startswith("?"):
         # Vensim resolves a tag in its settings, for which its file format is not published
-        raise UnsupportedFeature(
-            f"a file behind the tag {source.file!r}",
-            variable=variable.label,
-            where=model.name,
-            alternative=f"say which file that is (--series '{source.file}=FILE', in Python read_model(series=[…]))",
-        )
+        feature = f"a file behind the tag {source.file!r}"
+        way = f"say which file that is (--series '{source.file}=FILE', in Python read_model(series=[…]))"
+        raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself

@@ -1,18 +1,24 @@
-"""The diagram of a Vensim file: views with variables, valves, clouds and arrows.
+"""The diagram of a file: views with variables, valves, clouds and arrows, of a Vensim sketch and of XMILE views alike.
 
-Source: Vensim reference manual, "Sketch Information"; each line is a number for the kind of object and its fields.
+Sources: Vensim reference manual, "Sketch Information": each line is a number for the kind of object and its fields;
+XMILE 1.0 (OASIS, 2015), chapter 6.
 """
 
 import csv
+import math
 import re
 import warnings
-from dataclasses import dataclass
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
 from typing import Literal
 
 from cipark_sd.errors import shortened
+from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical
 
 Point = tuple[float, float]
+#: Half the size of a stock, within which pipes end at it, and how far a flow's name stands below its valve.
+STOCK, _BELOW = (40, 20), 20
 #: The last field of an arrow: how many control points, and they.
 _POINTS = re.compile(r",\d+\|((?:\([^()]*\)\|)+)\s*$")
 
@@ -39,7 +45,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A line from one node to another, by number, through control points; an arrow from a valve may be a pipe."""
+    """A line from one node to another, by number, through control points; an arrow from a valve may be a pipe.
+
+    Of the two halves of a pipe that which the flow goes into comes first.
+    """
 
     number: int
     source: int
@@ -55,6 +64,24 @@ class View:
     title: str
     nodes: tuple[Node, ...]
     arrows: tuple[Arrow, ...]
+
+
+def views(model: Model) -> tuple[View, ...]:
+    """The views of a model's file, in either language; pictures, texts and tables of XMILE's are left out.
+
+    Warns
+    -----
+    DrawingWarning
+        For each part that cannot be read and is left out.
+    """
+    if not is_xmile(model):
+        return vensim_views(model.drawing, where=model.name)
+    return tuple(_XmileView(model).read(view) for view in xmile_drawing(model).iter() if _tag(view) == "view")
+
+
+def is_xmile(model: Model) -> bool:
+    """Whether the drawing of a model is that of an XMILE file."""
+    return model.drawing.lstrip().startswith("<")
 
 
 def vensim_views(drawing: str, *, where: str) -> tuple[View, ...]:
@@ -126,3 +153,131 @@ def _with_flows(nodes: list[Node]) -> list[Node]:
             node = Node(node.number, "valve", name, node.x, node.y)
         named.append(node)
     return named
+
+
+def xmile_drawing(model: Model) -> ET.Element:
+    """The views of an XMILE model below one root; none, with a warning, where they are no XML by themselves."""
+    try:
+        # those of several models of a file follow each other
+        return ET.fromstring(f"<all>{model.drawing}</all>")
+    except ET.ParseError as problem:
+        reason = f"{model.name}: the views cannot be read and are left out ({problem})"
+        warnings.warn(reason, DrawingWarning, stacklevel=2)
+        return ET.Element("all")
+
+
+@dataclass
+class _XmileView:
+    """Reads one view; ``ends`` are what arrows join, by the name of a variable or the number of an alias."""
+
+    model: Model
+    number: int = 0
+    ends: dict[str, Node] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    arrows: list[Arrow] = field(default_factory=list)
+
+    def read(self, view: ET.Element) -> View:
+        """Stocks before the flows that join them, and arrows last."""
+        for kind in ("stock", "aux", "gf", "flow", "alias", "connector"):
+            for part in view:
+                if _tag(part) != kind:
+                    continue
+                try:
+                    self._part(kind, part)
+                except ValueError as problem:
+                    reason = f"{self.model.name}: a part of the view cannot be read and is left out: {kind} ({problem})"
+                    warnings.warn(reason, DrawingWarning, stacklevel=2)
+        return View(" ".join((view.get("name") or "").split()), tuple(self.nodes), tuple(self.arrows))
+
+    def _part(self, kind: str, part: ET.Element) -> None:
+        match kind:
+            case "alias":
+                of = next((canonical("".join(child.itertext())) for child in part if _tag(child) == "of"), "")
+                if of in self.model.by_name:
+                    self.ends[f"alias {part.get('uid', '')}"] = self._node("variable", of, _place(part), shadow=True)
+            case "connector":
+                self._connector(part)
+            case _:
+                name = canonical(part.get("name") or "")
+                if name in self.model.by_name and name not in self.ends:
+                    x, y = _place(part)
+                    if part.get("width") and part.get("height"):
+                        # with a size the place is that of the upper left corner
+                        x, y = x + float(part.get("width", "")) / 2, y + float(part.get("height", "")) / 2
+                    if kind == "flow":
+                        self._pipe(part, name, (x, y))
+                        y += _BELOW
+                    self.ends[name] = self._node("variable", name, (x, y))
+
+    def _next(self) -> int:
+        self.number += 1
+        return self.number
+
+    def _node(self, kind: Literal["variable", "valve", "cloud"], name: str, at: Point, *, shadow: bool = False) -> Node:
+        self.nodes.append(Node(self._next(), kind, name, *at, shadow=shadow))
+        return self.nodes[-1]
+
+    def _pipe(self, flow: ET.Element, name: str, at: Point) -> None:
+        """Both ends of a pipe, stocks or clouds, and the valve between them."""
+        points = [_place(point) for point in flow.iter() if _tag(point) == "pt"]
+        points = points if len(points) > 1 else [(at[0] - 60, at[1]), (at[0] + 60, at[1])]
+        ends = [self._stock_at(place) or self._node("cloud", "48", place) for place in (points[0], points[-1])]
+        valve = self.number + 3
+        corners = tuple(points[1:-1])
+        self.arrows += [Arrow(self._next(), valve, end.number, corners) for end in reversed(ends)]
+        self._node("valve", name, at)
+
+    def _stock_at(self, place: Point) -> Node | None:
+        """The stock at whose border or inside of which a place lies."""
+        stocks = (self.ends[stock.name] for stock in self.model.stocks if stock.name in self.ends)
+        near = (node for node in stocks if max(abs(place[0] - node.x), abs(place[1] - node.y)) <= STOCK[0])
+        return next(near, None)
+
+    def _connector(self, connector: ET.Element) -> None:
+        keys = [_end(part) for tag in ("from", "to") for part in connector if _tag(part) == tag]
+        source, target = (self.ends.get(key) for key in (keys if len(keys) == 2 else ("", "")))
+        if source is None or target is None:
+            return
+        signs: dict[str, Literal["+", "-"]] = {"+": "+", "-": "-"}
+        points = _through((source.x, source.y), (target.x, target.y), connector.get("angle"))
+        self.arrows.append(
+            Arrow(self._next(), source.number, target.number, points, signs.get(connector.get("polarity", ""), ""))
+        )
+
+
+def _tag(node: ET.Element) -> str:
+    return node.tag.rpartition("}")[2]
+
+
+def _place(node: ET.Element) -> Point:
+    """Where a node stands.
+
+    Raises
+    ------
+    ValueError
+        Where that is no finite number.
+    """
+    x, y = (float(node.get(key, "")) for key in ("x", "y"))
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(f"at {x}, {y}")
+    return x, y
+
+
+def _end(node: ET.Element) -> str:
+    alias = next((part.get("uid", "") for part in node if _tag(part) == "alias"), None)
+    return canonical("".join(node.itertext())) if alias is None else f"alias {alias}"
+
+
+def _through(source: Point, target: Point, angle: str | None) -> tuple[Point, ...]:
+    """The middle of the arc that leaves the source at an angle in degrees; none of a straight line."""
+    ux, uy = target[0] - source[0], source[1] - target[1]
+    chord = math.hypot(ux, uy)
+    if angle is None or not chord:
+        return ()
+    # between half a turn to the right and to the left of the line to the target
+    bent = math.radians((float(angle) - math.degrees(math.atan2(uy, ux)) + 180) % 360 - 180)
+    if abs(bent) < 0.02 or abs(bent) > math.radians(150):
+        return ()
+    height = chord / 2 * math.tan(bent / 2)
+    middle = ((source[0] + target[0]) / 2, (source[1] + target[1]) / 2)
+    return ((middle[0] - height * uy / chord, middle[1] - height * ux / chord),)

@@ -3,9 +3,9 @@
 Each pass over expressions is one ``match`` over this union that ends in ``assert_never``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
 Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
@@ -17,22 +17,48 @@ TableReading = Interpolation | Literal["invert", "inverse"]
 MISSING = -(2.0**109)
 
 
+class Arithmetic:
+    """Expressions joined by Python's operators; a number on the right is a constant.
+
+    >>> Ref("stock") / 2.0 == Binary("/", Ref("stock"), Const(2.0))
+    True
+    """
+
+    __slots__ = ()
+
+    def __add__(self, right: "Expr | float") -> "Binary":
+        return _joined("+", self, right)
+
+    def __sub__(self, right: "Expr | float") -> "Binary":
+        return _joined("-", self, right)
+
+    def __mul__(self, right: "Expr | float") -> "Binary":
+        return _joined("*", self, right)
+
+    def __truediv__(self, right: "Expr | float") -> "Binary":
+        return _joined("/", self, right)
+
+
+def _joined(operator: Operator, left: Any, right: "Expr | float") -> "Binary":
+    return Binary(operator, left, right if isinstance(right, Arithmetic) else Const(right))
+
+
 @dataclass(frozen=True, slots=True)
-class Const:
+class Const(Arithmetic):
     """A number."""
 
     value: float
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Arithmetic):
     """A quoted argument, such as the file name of an external-data function."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Arithmetic):
     """A literal array of numbers in row-major order, such as ``1, 2; 3, 4``."""
 
     values: tuple[float, ...]
@@ -40,7 +66,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(Arithmetic):
     """The value of a variable; ``subscripts`` are canonical dimension or element names, ``dim!`` where summed over.
 
     A name without subscripts may also be a dimension or an element: it stands for its number, from 1.
@@ -51,14 +77,14 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
-class Neg:
+class Neg(Arithmetic):
     """Unary minus."""
 
     operand: "Expr"
 
 
 @dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Arithmetic):
     """An arithmetic, comparing or logical operation; truth is 1, falsehood 0."""
 
     operator: Operator
@@ -67,7 +93,7 @@ class Binary:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Arithmetic):
     """A function of the language, or a macro of the model, by canonical name.
 
     Functions with memory are calls too: ``smooth`` and ``delay`` (input, time, initial, order), ``smooth_n`` and
@@ -82,7 +108,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class If:
+class If(Arithmetic):
     """``then`` where the condition is not zero, else ``otherwise``."""
 
     condition: "Expr"
@@ -104,7 +130,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Arithmetic):
     """A graphical function, named or written in place, at an argument; it may be read in a way of the call's own."""
 
     table: Ref | Table
@@ -170,6 +196,22 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
             return Apply(table, change(argument), reading)
         case _:
             assert_never(expr)
+
+
+def with_references(expr: Expr, change: Callable[[Ref], Ref]) -> Expr:
+    """``expr`` with each reference changed, those to named tables included."""
+    match expr:
+        case Ref():
+            return change(expr)
+        case Apply(Ref() as table, argument, reading):
+            return Apply(change(table), with_references(argument, change), reading)
+        case _:
+            return rebuild(expr, lambda part: with_references(part, change))
+
+
+def bound_to(expr: Expr, elements: Mapping[str, str]) -> Expr:
+    """``expr`` with an element in the place of each subscript that has one."""
+    return with_references(expr, lambda ref: Ref(ref.name, tuple(elements.get(sub, sub) for sub in ref.subscripts)))
 
 
 def replaced(expr: Expr, old: Expr, new: Expr) -> Expr:

@@ -75,7 +75,36 @@ def quoted(label: str) -> str:
     return label if _PLAIN_NAME.fullmatch(label) else '"' + bare(label).replace('"', '\\"') + '"'
 
 
-class _Printer:
+class Printing:
+    """Expressions as text of a language, which says what each is and how strongly its outermost operator binds."""
+
+    def text(self, expr: Expr) -> str:
+        """An expression as a whole equation or argument."""
+        return self.strong(expr)[0]
+
+    def inside(self, expr: Expr, least: int) -> str:
+        """An expression beside an operator, in brackets where it binds less strongly."""
+        text, strength = self.strong(expr)
+        return text if strength >= least else f"({text})"
+
+    def in_a_row(self, expr: Binary) -> tuple[str, int]:
+        """Operations one after the other, as deep as they are nested."""
+        first, operations = row(expr)
+        text, strength = self.strong(first)
+        for operation in operations:
+            text, strength = self.operation(operation, text, strength)
+        return text, strength
+
+    def strong(self, expr: Expr) -> tuple[str, int]:
+        """The text and how strongly its outermost operator binds."""
+        raise NotImplementedError
+
+    def operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
+        """An operation after the text of its left side."""
+        raise NotImplementedError
+
+
+class _Printer(Printing):
     """Expressions of one model as text."""
 
     def __init__(self, model: Model) -> None:
@@ -96,16 +125,8 @@ class _Printer:
         shown = (self.ranges.get(name.removesuffix("!"), name) + "!" * name.endswith("!") for name in names)
         return f"[{', '.join(shown)}]" if names else ""
 
-    def text(self, expr: Expr) -> str:
-        """An expression."""
-        return self._strong(expr)[0]
-
-    def _inside(self, expr: Expr, least: int) -> str:
-        text, strength = self._strong(expr)
-        return text if strength >= least else f"({text})"
-
-    def _strong(self, expr: Expr) -> tuple[str, int]:
-        """The text and how strongly its outermost operator binds."""
+    def strong(self, expr: Expr) -> tuple[str, int]:
+        """See :class:`Printing`."""
         match expr:
             case Const(value) if value == MISSING:
                 return ":NA:", _ATOM
@@ -121,17 +142,13 @@ class _Printer:
             case Ref(name, subscripts):
                 return self.name(name) + self.subscripts(subscripts), _ATOM
             case Neg(operand):
-                return "-" + self._inside(operand, _SIGN + 1), _SIGN
+                return "-" + self.inside(operand, _SIGN + 1), _SIGN
             case Binary():
-                first, operations = row(expr)
-                text, strength = self._strong(first)
-                for operation in operations:
-                    text, strength = self._operation(operation, text, strength)
-                return text, strength
+                return self.in_a_row(expr)
             case If(condition, then, otherwise):
                 return f"IF THEN ELSE({', '.join(self.text(part) for part in (condition, then, otherwise))})", _ATOM
             case Call("not", (operand,)):
-                return f":NOT: {self._inside(operand, _ATOM)}", STRENGTH["and"]
+                return f":NOT: {self.inside(operand, _ATOM)}", STRENGTH["and"]
             case Call(function, arguments):
                 return self._call(function, arguments), _ATOM
             case Apply(table, argument, reading):
@@ -143,8 +160,8 @@ class _Printer:
             case _:
                 assert_never(expr)
 
-    def _operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
-        """An operation after the text of its left side."""
+    def operation(self, operation: Binary, left: str, left_strength: int) -> tuple[str, int]:
+        """See :class:`Printing`."""
         strength = STRENGTH[operation.operator]
         # all fold from the left but the power
         leans = (strength + 1, strength) if operation.operator == "^" else (strength, strength + 1)
@@ -154,7 +171,7 @@ class _Printer:
             leans = (strength if alike else STRENGTH["="], STRENGTH["="])
         sign = _WORDS.get(operation.operator, operation.operator)
         shown = left if left_strength >= leans[0] else f"({left})"
-        return f"{shown} {sign} {self._inside(operation.right, leans[1])}", strength
+        return f"{shown} {sign} {self.inside(operation.right, leans[1])}", strength
 
     def _call(self, function: str, arguments: tuple[Expr, ...]) -> str:
         if function in ("smooth", "delay") and len(arguments) == 4 and arguments[3] in (Const(1.0), Const(3.0)):

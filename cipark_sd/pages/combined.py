@@ -13,14 +13,14 @@ from cipark_sd.pages.page import render
 _PARTS = 3
 
 
-def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tuple[str, list[str]]:
+def combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
     """One HTML document of pages with their folders, and what is to be warned of.
 
     A document of several pages begins with all headline numbers, those that differ between folders, and draws, models
     and data that are mixed.
     """
     if len(pages) < 2:
-        return render(pages, title), []
+        return render(pages), []
     names = _names([folder for _, folder in pages])
     folders = [(name, page.headlines) for name, (page, _) in zip(names, pages, strict=True)]
     warnings, unknown = mixtures(folders), ["Whether the folders differ is not known: the comparison failed."]
@@ -35,16 +35,14 @@ def combined(pages: Sequence[tuple[Page, Path]], title: str | None = None) -> tu
         if records:
             blocks.append(headline_table(records, f"from {name}"))
     if not blocks:
-        return render(pages, title), []
+        return render(pages), []
     screen, home = _first_screen(pages, names, warnings, len(differing))
     sections = (Section("In short", (screen,)), Section("Headline numbers compared", tuple(blocks)))
     n = len(pages) - 1
     together = f"{pages[0][0].title}, with {n} more {'analysis' if n == 1 else 'analyses'}"
-    first = Page(title or together, f"From {', '.join(names)}.", sections)
-    return render([(first, home), *pages], title or "; ".join(page.title for page, _ in pages)), [
-        *warnings,
-        *differing,
-    ]
+    first = Page(together, f"From {', '.join(names)}.", sections)
+    title = "; ".join(page.title for page, _ in pages)
+    return render([(first, home), *pages], title), [*warnings, *differing]
 
 
 def _first_screen(

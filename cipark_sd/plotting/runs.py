@@ -1,10 +1,13 @@
-"""The course of one run, with observed values where there are some."""
+"""The course of one run, with observed values where there are some, and the fan of many."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
+from cipark_sd.plotting.marks import bands
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.plotting.panels import timed
 from cipark_sd.plotting.paper import PALETTE
@@ -51,8 +54,6 @@ def plot_run(
     InvalidValue
         For more units than fit below each other, or a result with more dimensions than time and subscripts.
     """
-    from cipark_sd.plotting.shown import Figure
-
     by_units: dict[str, list[str]] = {}
     for variable in (variables,) if isinstance(variables, str) else variables or map(str, result.data_vars):
         name = canonical(protected_among(variable, set(map(str, result.data_vars))))
@@ -63,18 +64,70 @@ def plot_run(
     if not 0 < len(by_units) <= MOST_PANELS:
         expected = f"variables of at most {MOST_PANELS} units; name some of {', '.join(map(str, result.data_vars))}"
         raise InvalidValue("the number of units", len(by_units), expected, where="plot_run")
-    figure = Figure(figsize=(7.2, 1.0 + 2.9 * len(by_units)), layout="constrained")
-    panels = figure.subplots(len(by_units), 1, sharex=True, squeeze=False)[:, 0]
+    figure, panels = _below_each_other(len(by_units), title)
     for axes, (units, names) in zip(panels, by_units.items(), strict=True):
         _draw_panel(
             axes, result, names, units, [series for series in observations if canonical(series.variable) in names]
         )
-    figure.align_ylabels(list(panels))
+    figure.align_ylabels(panels)
     panels[-1].set_xlabel(timed(panels, result, most=9))
-    if title:
-        figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     figure.supxlabel(_caption(result) if caption is None else caption, fontsize=7, color="0.35", x=0.02, ha="left")
     return figure
+
+
+#: Shares of the runs that lie in the bands of a fan, the wider one first.
+BANDS = (0.9, 0.5)
+
+
+def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str = "") -> "Figure":
+    """The median over runs and the bands in which half and nine tenths of them lie, one panel for each variable.
+
+    >>> from cipark_sd import bundled, ensemble, plot_fan
+    >>> runs = ensemble(bundled("core.mdl"), {"Start Time": [1.0, 2.0, 3.0]}, save=["Residents"])
+    >>> figure = plot_fan(runs, "Residents")
+    >>> figure.axes[0].get_ylabel()
+    'Residents [firm]'
+
+    Parameters
+    ----------
+    runs : Dataset
+        Of :func:`cipark_sd.ensemble`. Runs without a number at a time are left out there.
+    variables : sequence of str
+        By any spelling; ``Name[element]`` for one of a subscripted variable.
+
+    Raises
+    ------
+    UnknownName
+    InvalidValue
+        Without a dim ``run`` or ``time``, or for a variable with subscripts of which no element is named.
+    """
+    names = [variables] if isinstance(variables, str) else list(variables)
+    if not names or "run" not in runs.dims or "time" not in runs.dims:
+        raise InvalidValue("what is drawn", names, "variables of an ensemble, with runs and times", where="plot_fan")
+    figure, panels = _below_each_other(len(names), title)
+    times = runs["time"].to_numpy()
+    for axes, name in zip(panels, names, strict=True):
+        course = runs.cp[name]
+        if set(course.dims) != {"run", "time"}:
+            raise InvalidValue("a variable", name, "one element of it, as in Name[element]", where="plot_fan")
+        values = course.transpose("run", "time").to_numpy()
+        ends = {band: np.nanquantile(values, [(1 - band) / 2, (1 + band) / 2], axis=0) for band in BANDS}
+        pairs = {f"{band:.0%} of the runs": (low, high, 0.2) for band, (low, high) in ends.items()}
+        bands(axes, times, np.nanmedian(values, axis=0), pairs, PALETTE[0])
+        axes.set_ylabel(_with_units(str(course.attrs.get("long_name", name)), course.attrs.get("units")))
+    panels[0].legend(frameon=False, fontsize=8)
+    panels[-1].set_xlabel(timed(panels, runs, most=9))
+    return figure
+
+
+def _below_each_other(n: int, title: str) -> "tuple[Figure, list[Axes]]":
+    """A figure that a notebook shows, with ``n`` panels that have one axis of time."""
+    from cipark_sd.plotting.shown import Figure
+
+    figure = Figure(figsize=(7.2, 1.0 + 2.9 * n), layout="constrained")
+    if title:
+        figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    return figure, list(figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0])
 
 
 def _with_units(label: str, units: object) -> str:

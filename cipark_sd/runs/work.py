@@ -140,22 +140,18 @@ class Work(MadeOnce):
     def result(self, first: int, computed: Arrays) -> "xr.Dataset":
         """What :meth:`compute` gave for the runs from ``first`` on, as a result with coordinates."""
         model, n = self.model, len(computed[REASON])
-        data: dict[str, Described] = {DRAWS: (("run", "parameter"), computed[DRAWS], {"long_name": "what was set"})}
+        values = {name: computed[name] for name in self.save}
+        data, dimensions = described.arranged(model, self.saved_times, values, "run")
+        data = {DRAWS: (("run", "parameter"), computed[DRAWS], {"long_name": "what was set"}), **data}
         coords: dict[str, Described] = {
             "run": (("run",), np.arange(first, first + n), {"long_name": "run"}),
-            "time": (("time",), self.saved_times, {"long_name": "time", "units": model.time.units}),
+            **dimensions,
             "parameter": (("parameter",), np.array(self.design.names), {}),
             "failing": (("failing",), np.array(labels(model)), {"long_name": "what may fail"}),
             REASON: (("run",), computed[REASON], {"long_name": f"0, or why the run failed: {_MEANINGS}"}),
             VARIABLE: (("run",), computed[VARIABLE], {"long_name": "the place in 'failing' of what failed, else -1"}),
             TIME: (("run",), computed[TIME], {"long_name": "when it failed", "units": model.time.units}),
         }
-        for name in self.save:
-            variable = model.by_name[name]
-            data[name] = (("run", "time", *variable.dims), computed[name], described.variable_attributes(variable))
-            for dim in variable.dims:
-                dimension = model.dimension_by_name[dim]
-                coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
         attributes = described.run_attributes(
             model,
             engine=choose(self.engine).name,

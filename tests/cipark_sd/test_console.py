@@ -29,8 +29,7 @@ CONTROL = r"[\0-\x1f\x7f-\x9f\u202a-\u202e]"
 CALLS = [
     ["show"],
     ["show", "--equations"],
-    ["show", "--format", "json"],
-    ["show", "--format", "csv"],
+    ["show", "--json"],
     ["check"],
     ["run"],
     ["run", "--json"],

@@ -12,9 +12,8 @@ import pytest
 from cipark_sd import records
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Table
-from cipark_sd.model.series import TimeSeries
 from cipark_sd.records import WrongRecordError, from_plain, read_record, write_record
-from cipark_sd.scenarios import Scenario
+from cipark_sd.scenarios import Scenario, TimeSeries
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,7 +108,7 @@ def test_a_run_is_written_without_xarray_and_pandas_to_the_same_bytes(
     expected = [path.read_bytes() for path in files]
     assert np.isnan(run.values["odd"]).any()
     assert np.isinf(run.values["odd"]).any()
-    save_content(run.content, tmp_path / name)
+    save_content(*run.content, tmp_path / name)
     assert [path.read_bytes() for path in files] == expected
 
 

@@ -171,7 +171,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "show": ("show", "{model}"),
     "show equations": ("show", "{model}", "--equations"),
     "show program": ("show", "{model}", "--program"),
-    "show json": ("show", "{model}", "--format", "json"),
+    "show json": ("show", "{model}", "--json"),
     "check": ("check", "{model}", "-o", "{out}/findings.json"),
     "check pysd": ("check", "{model}", "--engine", "pysd"),
     "convert to xmile": ("convert", "{model}", "-o", "{out}/again.xmile"),

@@ -73,13 +73,13 @@ def _normal_of_xmile(left: Expr, right: Expr, mean: Expr = _ZERO, deviation: Exp
 
 
 def _permutations(n: Expr, r: Expr) -> Expr:
-    return Binary("/", Call("factorial", (n,)), Call("factorial", (Binary("-", n, r),)))
+    return Call("factorial", (n,)) / Call("factorial", (n - r,))
 
 
 def _compounded(percent: Expr) -> Expr:
     """The fraction per time that, compounded at every step, gives so many percent in one unit of time."""
-    growth = Binary("+", _ONE, Binary("/", percent, Const(100.0)))
-    return Binary("/", Binary("-", Binary("^", growth, Ref("time_step")), _ONE), Ref("time_step"))
+    growth = _ONE + percent / 100.0
+    return (Binary("^", growth, Ref("time_step")) - _ONE) / Ref("time_step")
 
 
 def _truncated(value: Expr) -> Expr:
@@ -88,21 +88,21 @@ def _truncated(value: Expr) -> Expr:
 
 
 def _quantum_in_xmile(value: Expr, unit: Expr) -> Expr:
-    steps = _truncated(Binary("/", value, unit))
-    return If(Binary("<", unit, Const(SMALL)), value, Binary("*", unit, steps))
+    steps = _truncated(value / unit)
+    return If(Binary("<", unit, Const(SMALL)), value, unit * steps)
 
 
 def _modulo_in_xmile(value: Expr, unit: Expr) -> Expr:
     """Vensim's remainder has the sign of the value, XMILE's that of the divisor."""
-    steps = _truncated(Binary("/", value, unit))
-    return If(Binary("<", unit, Const(SMALL)), _ZERO, Binary("-", value, Binary("*", unit, steps)))
+    steps = _truncated(value / unit)
+    return If(Binary("<", unit, Const(SMALL)), _ZERO, value - unit * steps)
 
 
 def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Expr], Expr]:
     def written(x: Expr) -> Expr:
         up, down = Call("exp", (x,)), Call("exp", (Neg(x),))
         over = Binary("+" if sign == "+" else "-", up, down)
-        return Binary("/", over, Binary("+", up, down) if divide else Const(2.0))
+        return over / (up + down if divide else Const(2.0))
 
     return written
 
@@ -110,19 +110,19 @@ def _hyperbolic(sign: str, divide: bool = False) -> Callable[[Expr], Expr]:
 def _floor(value: Expr) -> Expr:
     """The whole number below in Vensim, whose INTEGER is the one next to zero."""
     whole = Call("integer", (value,))
-    return If(Binary(">", whole, value), Binary("-", whole, _ONE), whole)
+    return If(Binary(">", whole, value), whole - _ONE, whole)
 
 
 def _rounded(value: Expr) -> Expr:
     """The nearest whole number, of two the even one, in Vensim."""
-    above = _floor(Binary("+", value, Const(0.5)))
-    halfway = Binary("=", Binary("-", above, value), Const(0.5))
+    above = _floor(value + 0.5)
+    halfway = Binary("=", above - value, Const(0.5))
     odd = Binary("<>", Call("modulo", (above, Const(2.0))), _ZERO)
-    return If(Binary("and", halfway, odd), Binary("-", above, _ONE), above)
+    return If(Binary("and", halfway, odd), above - _ONE, above)
 
 
 def _floored_modulo_in_vensim(target: Target, value: Expr, divisor: Expr) -> Expr:
-    remainder = Binary("-", value, Binary("*", divisor, _floor(Binary("/", value, divisor))))
+    remainder = value - divisor * _floor(value / divisor)
     return If(Binary("=", divisor, _ZERO), value, remainder)
 
 
@@ -151,7 +151,7 @@ ROWS = (
         lambda c, a: c.graph.div(c.graph.op("log", a[0]), c.graph.op("log", a[1])),
         PURE,
         "LOG",
-        in_xmile=lambda x, base: Binary("/", Call("LN", (x,)), Call("LN", (base,))),
+        in_xmile=lambda x, base: Call("LN", (x,)) / Call("LN", (base,)),
     ),
     *(_plain(name, name, PURE) for name in ("sin", "cos", "tan")),
     *(_plain(name, name.replace("rc", ""), PURE) for name in ("arcsin", "arccos", "arctan")),
@@ -196,11 +196,11 @@ ROWS = (
 VENSIM = (Reading("IF THEN ELSE", "condition, then, else", If), Reading("GAME", "value", lambda value: value))
 XMILE = (
     Reading("IF THEN ELSE", "condition, then, else", If),
-    Reading("ROOTN", "x, n", lambda x, n: Binary("^", x, Binary("/", _ONE, n))),
-    Reading("PERCENT", "x", lambda x: Binary("*", Const(100.0), x)),
+    Reading("ROOTN", "x, n", lambda x, n: Binary("^", x, _ONE / n)),
+    Reading("PERCENT", "x", lambda x: Const(100.0) * x),
     # of the run before; in a first one, its initial value (isee systems' help, "Data builtins")
     Reading("ENDVAL", "input[, initial]", lambda *a: a[1] if a[1:] else Call("initial", a)),
     Reading("CGROWTH", "percent", _compounded),
     Reading("PERMUTATIONS", "n, r", _permutations),
-    Reading("COMBINATIONS", "n, r", lambda n, r: Binary("/", _permutations(n, r), Call("factorial", (r,)))),
+    Reading("COMBINATIONS", "n, r", lambda n, r: _permutations(n, r) / Call("factorial", (r,))),
 )

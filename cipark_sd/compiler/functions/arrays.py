@@ -23,7 +23,7 @@ from cipark_sd.compiler.functions.row import (
 )
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.matrices import inverse
-from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, rebuild, references
+from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, bound_to, references
 from cipark_sd.naming import canonical
 
 #: Actions of VECTOR SELECT, numbered from 0.
@@ -223,10 +223,10 @@ def _allocate_available(c: Context, a: Sequence[int]) -> int:
 
 def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
     """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
-    along: Expr = Binary("-", places[0], Const(1.0))
+    along: Expr = places[0] - 1.0
     inside = _within(places[0], sizes[0])
     for place, size in zip(places[1:], sizes[1:], strict=True):
-        along = Binary("+", Binary("*", along, Const(float(size))), Binary("-", place, Const(1.0)))
+        along = along * float(size) + (place - 1.0)
         inside = Binary("and", inside, _within(place, size))
     return inside, along
 
@@ -238,15 +238,7 @@ def _within(place: Expr, n: int) -> Expr:
 
 def _extreme(function: str, target: Target, argument: Expr) -> Expr:
     """The least or largest of an array, whose dimensions Vensim marks; of a number it is that number."""
-
-    def mark(part: Expr) -> Expr:
-        match part:
-            case Ref(name, subscripts):
-                return Ref(name, tuple(f"{sub}!" if sub in target.summed else sub for sub in subscripts))
-            case _:
-                return rebuild(part, mark)
-
-    argument = mark(argument)
+    argument = bound_to(argument, {name: f"{name}!" for name in target.summed})
     if not any(sub.endswith("!") for ref in references(argument) for sub in ref.subscripts):
         return argument
     return Call(function, (argument,))
@@ -261,7 +253,7 @@ def _size(target: Target, argument: Expr) -> Expr:
     )
     size: Expr = Const(1.0)
     for dim in marked:
-        size = Binary("*", size, Call("elmcount", (Ref(dim),)))
+        size = size * Call("elmcount", (Ref(dim),))
     return size
 
 
@@ -285,7 +277,7 @@ def _at_price(way: Callable[[Curve, Graph, int], int]) -> Meaning:
 
 
 def _mean_in_vensim(target: Target, array: Expr) -> Expr:
-    return Binary("/", Call("sum", (array,)), _size(target, array))
+    return Call("sum", (array,)) / _size(target, array)
 
 
 def _deviation_in_vensim(target: Target, array: Expr) -> Expr:
@@ -293,21 +285,15 @@ def _deviation_in_vensim(target: Target, array: Expr) -> Expr:
 
     That is one of the numbers, so that of n of them rounding is within n units of the deviation.
     """
-
-    def first(part: Expr) -> Expr:
-        if isinstance(part, Ref):
-            ranges = {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()}
-            return Ref(part.name, tuple(ranges.get(subscript, subscript) for subscript in part.subscripts))
-        return rebuild(part, first)
-
-    gap = Binary("-", array, first(array))
+    first = bound_to(array, {f"{name}!": dimension.elements[0] for name, dimension in target.dimensions.items()})
+    gap = array - first
     mean = _mean_in_vensim(target, gap)
-    square = Binary("-", _mean_in_vensim(target, Binary("*", gap, gap)), Binary("*", mean, mean))
+    square = _mean_in_vensim(target, gap * gap) - mean * mean
     return Call("sqrt", (Call("max", (square, _ZERO)),))
 
 
 def _mean_of_several(*numbers: Expr) -> Expr:
-    return Binary("/", reduce(partial(Binary, "+"), numbers), Const(float(len(numbers))))
+    return reduce(partial(Binary, "+"), numbers) / float(len(numbers))
 
 
 def _element_in_vensim(target: Target, beyond: Expr, array: Expr, *places: Expr) -> Expr:

@@ -187,7 +187,7 @@ def tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Uniform
 
 _ZERO, _ONE = Const(0.0), Const(1.0)
 #: A number without end as an expression, so that conversions have a number for it.
-ENDLESS = Binary("*", Const(1e308), Const(10.0))
+ENDLESS = Const(1e308) * 10.0
 _UNBOUNDED = (Neg(ENDLESS), ENDLESS)
 Arguments = tuple[Expr, ...]
 
@@ -236,13 +236,13 @@ def _distribution(
         inner, shift, stretch = written(*ours)
 
         def end(bound: Expr) -> Expr:
-            moved = bound if shift == _ZERO else Binary("-", bound, shift)
-            return moved if stretch == _ONE else Binary("/", moved, stretch)
+            moved = bound if shift == _ZERO else bound - shift
+            return moved if stretch == _ONE else moved / stretch
 
         bounds = () if (low, high) == _UNBOUNDED else (end(low), end(high))
         value: Expr = Call(xmile, (*inner, seed, *bounds))
-        stretched = value if stretch == _ONE else Binary("*", stretch, value)
-        return stretched if shift == _ZERO else Binary("+", shift, stretched)
+        stretched = value if stretch == _ONE else stretch * value
+        return stretched if shift == _ZERO else shift + stretched
 
     all_parameters = f"minimum, maximum, {parameters}, seed"
     standard: dict[str, Any] = {
@@ -264,7 +264,7 @@ def _gamma_of_vensim(low: Expr, high: Expr, order: Expr, *remaining: Expr) -> Ex
 
 def _mean_of_weibull(shape: Expr) -> Expr:
     """Of a scale of 1: the gamma function of 1 + 1 / shape."""
-    return Call("exp", (Call("gamma_ln", (Binary("+", _ONE, Binary("/", _ONE, shape)),)),))
+    return Call("exp", (Call("gamma_ln", (_ONE + _ONE / shape,)),))
 
 
 def _uniform_of_xmile(low: Expr = _ZERO, high: Expr = _ONE, seed: Expr = _ZERO) -> Expr:
@@ -275,7 +275,7 @@ def _uniform_of_xmile(low: Expr = _ZERO, high: Expr = _ONE, seed: Expr = _ZERO) 
 def _monte_carlo(percent: Expr, seed: Expr = _ZERO) -> Expr:
     """1 with so many percent of probability in a unit of time, else 0."""
     drawn = _uniform_of_xmile(_ZERO, Const(100.0), seed)
-    return If(Binary("<", drawn, Binary("*", percent, Ref("time_step"))), _ONE, _ZERO)
+    return If(Binary("<", drawn, percent * Ref("time_step")), _ONE, _ZERO)
 
 
 _LIKE = "same, same"
@@ -341,8 +341,8 @@ ROWS = (
     # Vensim's has a mean of 1 before it is stretched, Stella's a scale of its own
     _distribution(
         *("random_weibull", "shape, shift, stretch", f"none, {_LIKE}", weibull, "WEIBULL", "shape, scale"),
-        lambda shape, scale: (shape, _ZERO, Binary("*", scale, _mean_of_weibull(shape))),
-        lambda shape, shift, stretch: ((shape, Binary("/", stretch, _mean_of_weibull(shape))), shift, _ONE),
+        lambda shape, scale: (shape, _ZERO, scale * _mean_of_weibull(shape)),
+        lambda shape, shift, stretch: ((shape, stretch / _mean_of_weibull(shape)), shift, _ONE),
     ),
     _distribution("random_logistic", "mean, scale", _LIKE, logistic, "LOGISTIC", vensim=(), in_vensim=_QUANTILES),
     _distribution("random_pareto", "shape, scale", "none, same", pareto, "PARETO", vensim=(), in_vensim=_QUANTILES),

@@ -396,11 +396,11 @@ def _derivative(value: Expr, order: Expr) -> Expr:
     if n == 0:
         return value
     for back in range(1, n + 1):
-        then = Call("delay_fixed", (value, Binary("*", Const(float(back)), _STEP), value))
-        share = Binary("*", Const(float(math.comb(n, back))), then)
+        then = Call("delay_fixed", (value, Const(float(back)) * _STEP, value))
+        share = Const(float(math.comb(n, back))) * then
         total = Binary("-" if back % 2 else "+", total, share)
-    begun = Binary("<", Binary("*", Const(n - 0.5), _STEP), Binary("-", Ref("time"), Ref("initial_time")))
-    return If(begun, Binary("/", total, Binary("^", _STEP, order)), _ZERO)
+    begun = Binary("<", Const(n - 0.5) * _STEP, Ref("time") - Ref("initial_time"))
+    return If(begun, total / Binary("^", _STEP, order), _ZERO)
 
 
 XMILE = (Reading("PREVIOUS", "input[, initial value]", _previous), Reading("DERIVN", "input, order", _derivative))

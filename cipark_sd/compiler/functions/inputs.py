@@ -14,7 +14,7 @@ from cipark_sd.model.model import TimeSpec
 _TIME, _STEP, _END = Ref("time"), Ref("time_step"), Ref("final_time")
 _ZERO, _ONE = Const(0.0), Const(1.0)
 #: The middle of the present step, with which Vensim compares the times of events.
-_MIDDLE = Binary("+", _TIME, Binary("/", _STEP, Const(2.0)))
+_MIDDLE = _TIME + _STEP / 2.0
 
 
 def _middle(c: Context) -> int:
@@ -123,14 +123,14 @@ def _pulse_in_xmile(start: Expr, width: Expr) -> Expr:
             lasting = width
         case _:
             lasting = If(Binary("=", width, _ZERO), _STEP, width)
-    return If(Binary(">", _begun(start), _begun(Binary("+", start, lasting))), _ONE, _ZERO)
+    return If(Binary(">", _begun(start), _begun(start + lasting)), _ONE, _ZERO)
 
 
 def _pulse_train_in_xmile(start: Expr, interval: Expr, width: Expr, end: Expr) -> Expr:
     lasting = Call("max", (width, _STEP))
-    phase = Call("floored_modulo", (Binary("-", _MIDDLE, start), interval))
+    phase = Call("floored_modulo", (_MIDDLE - start, interval))
     on = Binary("or", Binary("<=", interval, lasting), Binary("<", phase, lasting))
-    begun = Binary("and", Binary("<", start, _MIDDLE), Binary("<=", Binary("-", _TIME, Const(SMALL)), end))
+    begun = Binary("and", Binary("<", start, _MIDDLE), Binary("<=", _TIME - SMALL, end))
     return If(Binary("and", begun, on), _ONE, _ZERO)
 
 
@@ -138,7 +138,7 @@ def _time_value_in_xmile(relative: Expr, offset: Expr, measure: Expr) -> Expr:
     """Time, or that of the start, moved by an offset: the measures that are run have no others."""
     match relative, measure:
         case Const(0.0 | 1.0 as first), Const(0.0):
-            return Binary("+", Ref("initial_time") if first else _TIME, offset)
+            return (Ref("initial_time") if first else _TIME) + offset
         case _:
             raise Refused("GET TIME VALUE of calendar or clock", "use Time and arithmetic")
 
@@ -153,14 +153,14 @@ def _from(start: Expr, time: TimeSpec, interval: Expr = _ZERO) -> Expr:
         places = ((numbers[0] - time.initial) / time.step, numbers[1] / time.step)
         if all(place.is_integer() for place in places):
             return start
-    return Binary("-", Binary("+", start, Binary("/", _STEP, Const(2.0))), Const(SMALL))
+    return start + _STEP / 2.0 - SMALL
 
 
 def _repeated(start: Expr, interval: Expr, time: TimeSpec) -> Expr:
     """Pulses of one step; in XMILE an interval of 0 is a single pulse, in Vensim one without pause."""
     once = Call("pulse", (_from(start, time), _STEP))
     start = _from(start, time, interval)
-    again = Call("pulse_train", (start, _STEP, interval, Binary("+", _END, _STEP)))
+    again = Call("pulse_train", (start, _STEP, interval, _END + _STEP))
     match interval:
         case Const(0.0):
             return once
@@ -172,7 +172,7 @@ def _repeated(start: Expr, interval: Expr, time: TimeSpec) -> Expr:
 
 def _quantity(pulse: Expr, magnitude: Expr) -> Expr:
     """A quantity in one step: XMILE's pulse is magnitude / DT high and one step wide."""
-    return Binary("/", Binary("*", pulse, magnitude), _STEP)
+    return pulse * magnitude / _STEP
 
 
 def _once_in_vensim(target: Target, start: Expr, magnitude: Expr) -> Expr:
@@ -188,8 +188,8 @@ def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) 
     if target.time.method == "euler":
         return Call("ramp", (slope, start, end))
     until = _TIME if end is _END else Call("min", (end, _TIME))
-    begun = Binary("<", start, Binary("+", _TIME, Const(SMALL)))
-    return If(begun, Binary("*", slope, Binary("-", until, start)), _ZERO)
+    begun = Binary("<", start, _TIME + SMALL)
+    return If(begun, slope * (until - start), _ZERO)
 
 
 ROWS = (
@@ -245,7 +245,7 @@ ROWS = (
         lambda c, a: _height(c, a[0], c.graph.const(1.0)),
         "same -> over_time",
         xmile="PULSE(magnitude)",
-        in_vensim=lambda target, magnitude: Binary("/", magnitude, _STEP),
+        in_vensim=lambda target, magnitude: magnitude / _STEP,
     ),
     Function(
         "get_time_value",

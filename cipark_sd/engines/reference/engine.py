@@ -1,8 +1,7 @@
 """The reference engine: PySD runs the model, one run after another, and a run leaves no trace.
 
-A model that comes with this package is given to PySD as the file that it is. Any other is written anew under neutral
-labels (:mod:`cipark_sd.engines.reference.text`), so that no word of a stranger's file reaches the Python that PySD
-writes; PySD then judges how the model is run, and not how its file is read.
+The model is written anew under neutral labels (:mod:`cipark_sd.engines.reference.text`), so that no word of a
+stranger's file reaches the Python that PySD writes: PySD judges how a model is run, and not how its file is read.
 """
 
 import random
@@ -12,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,14 +24,11 @@ from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.reference.text import neutral_text
 from cipark_sd.engines.settings import Settings, part, start_name
-from cipark_sd.errors import ModelFileError, Problems, RunFailed, UnsupportedFeature, raise_all
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.errors import ModelFileError, RunFailed, UnsupportedFeature
 from cipark_sd.frontends.nesting import room_for_parser
-from cipark_sd.library import CORE, PARK, bundled
 from cipark_sd.model.expr import Call, Const, Ref, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Piece, expressions
-from cipark_sd.naming import override_key, split_key
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,6 @@ class ReferenceEngine:
             When an equation has no value, with its name and the time.
         """
         _check_method(plan)
-        _check_language(plan.model)
         _check_orders(plan.model, settings)
         if settings.reductions:
             raise _refused(plan.model, "a reduction", "save the variables and reduce them afterwards")
@@ -86,54 +81,15 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     until = plan.to_the_last_time()
     times, end = until.grid.times.tolist(), float(plan.resolved.final_time)
     controls = {name: float(getattr(plan.resolved, name)) for name in CONTROL}
-    shipped = _shipped(plan.model)
-    if shipped and not (settings.initials or settings.tables or settings.series) and _own_times(plan):
-        constants_of = partial(_constants, plan.model, settings)
-        table = run_in_pysd(shipped, plan.model.name, constants_of, times, end, str, ())
-        columns = {override_key(label): values for label, values in table.items()}
-    else:
-        neutral = neutral_text(plan.model, settings, controls)
-        numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
-        numbers = {neutral.labels[name]: value for name, value in numbers_set.items()}
-        needed = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
-        table = run_in_pysd(neutral.text, plan.model.name, lambda loaded: numbers, times, end, neutral.restored, needed)
-        columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
+    neutral = neutral_text(plan.model, settings, controls)
+    numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
+    numbers = {neutral.labels[name]: float(value) for name, value in numbers_set.items()}
+    needed = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
+    table = run_in_pysd(neutral.text, plan.model.name, numbers, times, end, neutral.restored, needed)
+    columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)
     return np.array([columns.get(name, nothing)[until.saved] for name in plan.outputs])
-
-
-_read = cache(read_model)
-
-
-def _shipped(model: Model) -> str:
-    """The text of a model that comes with the package and has not been changed since; else nothing."""
-    path = model.origin.path if model.origin is not None else None
-    if path not in (bundled(PARK), bundled(CORE)) or model != _read(path):
-        return ""
-    return path.read_text(encoding="utf-8")
-
-
-def _own_times(plan: RunPlan) -> bool:
-    return all(getattr(plan.resolved, name) == getattr(plan.model.time, _FIELDS[name]) for name in CONTROL)
-
-
-#: The fields of a model's times, by control variable.
-_FIELDS = {"initial_time": "initial", "final_time": "final", "time_step": "step", "saveper": "saveper"}
-
-
-def _constants(model: Model, settings: Settings, loaded: Any) -> Mapping[str, Any]:
-    """The numbers of a run for PySD's model of the file: by label, arrays over its own dimensions."""
-    changed: dict[str, Any] = {}
-    for name, value in settings.numbers.items():
-        base, elements = split_key(name)
-        variable = model.by_name[base]
-        if not elements:
-            changed[variable.label] = value
-            continue
-        array = changed.setdefault(variable.label, loaded[variable.label].astype(float).copy())
-        array.loc[dict(zip(array.dims, model.element_labels(variable, elements), strict=True))] = value
-    return changed
 
 
 def _refused(model: Model, feature: str, alternative: str) -> UnsupportedFeature:
@@ -149,16 +105,6 @@ def _check_method(plan: RunPlan) -> None:
             'take the engine "native" or "numpy" (--engine native), or accept Euler in so many words: '
             'method="euler" (--method euler)',
         )
-
-
-def _check_language(model: Model) -> None:
-    """Raise what the compiled engines say of the equations; what only they cannot do is no reason."""
-    try:
-        flat_model(model)
-    except UnsupportedFeature:
-        return
-    except Problems as problem:
-        raise_all(model.name, [cause for cause in problem.problems if not isinstance(cause, UnsupportedFeature)])
 
 
 def _check_orders(model: Model, settings: Settings) -> None:
@@ -178,12 +124,9 @@ def _check_orders(model: Model, settings: Settings) -> None:
                 elif isinstance(equation, Piece):
                     order = equation.expr
             if isinstance(order, Const) and order.value > MOST_STAGES:
-                raise UnsupportedFeature(
-                    f"an order of {order.value:g}, which PySD counts down one by one",
-                    variable=variable.label,
-                    where=model.name,
-                    alternative=f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}",
-                )
+                feature = f"an order of {order.value:g}, which PySD counts down one by one"
+                way = f"take the engine native or numpy, or an order of at most {MOST_STAGES:,}"
+                raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
 
 
 #: Messages of PySD and its dependencies that say nothing about the model or the run; all others are passed on.
@@ -194,15 +137,13 @@ _QUIET = (
     "The inplace keyword in DataFrame",
     # a table that is read beyond its ends holds them
     r"(?s).*extrapolating data (above|below) the",
-    # a variable that is defined for some elements only; the others are NaN in the result
-    r"(?s).*Dimension given by subscripts:.*is incomplete using",
 )
 
 
 def run_in_pysd(
     text: str,
     where: str,
-    numbers: Callable[[Any], Mapping[str, Any]],
+    numbers: Mapping[str, float],
     times: Sequence[float],
     final_time: float,
     restored: Callable[[str], str],
@@ -214,8 +155,8 @@ def run_in_pysd(
     ----------
     text : str
         In Vensim's format; PySD makes Python of it, so that nothing of a stranger's file may be in it.
-    numbers : callable
-        Gives the loaded PySD model's constants that are set, by label.
+    numbers : mapping of str to float
+        The constants that are set, by label.
     times : (n_times,)
         All time points of the run until the last one that is needed.
     final_time : float
@@ -250,18 +191,14 @@ def run_in_pysd(
                 raise ModelFileError(where, reason) from problem
             try:
                 return loaded.run(
-                    params=dict(numbers(loaded)),
+                    params=dict(numbers),
                     return_timestamps=list(times),
                     final_time=final_time,
                     return_columns=None if columns is None else list(columns),
                 )
             except Exception as problem:  # generated code raises whatever its equation leads to
-                raise RunFailed(
-                    where,
-                    restored(_one_line(problem)),
-                    variable=restored(_culprit(problem, path)),
-                    time=float(loaded.time()),
-                ) from problem
+                reason, culprit = restored(_one_line(problem)), restored(_culprit(problem, path))
+                raise RunFailed(where, reason, variable=culprit, time=float(loaded.time())) from problem
 
     try:
         # all variables are saved at all times, so that PySD keeps the value of each before the states move on

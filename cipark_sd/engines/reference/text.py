@@ -181,7 +181,7 @@ class _Before:
             case Call("sum" | "prod" | "vmin" | "vmax" as function, terms):
                 return folded(function, terms)
             case Call("delay", (value, time, initial, Const(1.0 | 3.0 as order))):
-                return self._delayed(value, Binary("/", time, Const(order)), initial, int(order))
+                return self._delayed(value, time / order, initial, int(order))
             case Call("inf", ()):
                 return Const(math.inf)
             case Apply(table, argument, reading):
@@ -205,8 +205,8 @@ class _Before:
         """
         for _ in range(order):
             name = f"stage {len(self.stages) + 1}"
-            out = Binary("/", Ref(name), time)
-            piece = StockPiece(Binary("-", value, out), Binary("*", initial, time))
+            out = Ref(name) / time
+            piece = StockPiece(value - out, initial * time)
             self.stages.append(Stock(name=name, label=name, pieces=(piece,)))
             value = out
         return value
@@ -233,7 +233,7 @@ def _continued(table: Table, argument: Expr) -> Expr:
     (xm, xn), (ym, yn) = table.x[-2:], table.y[-2:]
 
     def line(x: float, y: float, slope: float) -> Expr:
-        return Binary("+", Const(y), Binary("*", Const(slope), Binary("-", argument, Const(x))))
+        return Const(y) + Const(slope) * (argument - x)
 
     inside = Apply(_lines(table, "interpolate"), argument)
     above = If(Binary(">", argument, Const(xn)), line(xn, yn, (yn - ym) / (xn - xm)), inside)
@@ -246,15 +246,15 @@ def _pysd(expr: Expr) -> Expr:
     match expr:
         case Neg(Binary(operator="*" | "/") as product):
             # its parentheses are lost to the right of / and ^
-            return Binary("*", Const(-1.0), product)
+            return Const(-1.0) * product
         case Binary("^", Const(value), exponent) if value < 0:
             # (-2)^2 is read as -2^2
-            return Binary("^", Binary("-", _ZERO, Const(-value)), exponent)
+            return Binary("^", _ZERO - abs(value), exponent)
         case Call("smooth_n" as function, (value, time, initial, order)):
             # as many stages as PySD can count, which with broken numbers it cannot
             return Call(function, (value, time, initial, Call("integer", (order,))))
         case Call("pulse", (start, width)):
-            return If(_between(start, Binary("+", start, _at_least_a_step(width))), _ONE, _ZERO)
+            return If(_between(start, start + _at_least_a_step(width)), _ONE, _ZERO)
         case Call("pulse_train", (start, width, interval, end)):
             return _train(start, width, interval, end)
         case _:
@@ -262,7 +262,7 @@ def _pysd(expr: Expr) -> Expr:
 
 
 #: The middle of the present step, with which Vensim compares the times of events.
-_MIDDLE = Binary("+", _TIME, Binary("/", _STEP, Const(2.0)))
+_MIDDLE = _TIME + _STEP / 2.0
 
 
 def _between(start: Expr, end: Expr) -> Expr:
@@ -276,8 +276,8 @@ def _at_least_a_step(width: Expr) -> Expr:
 def _train(start: Expr, width: Expr, interval: Expr, end: Expr) -> Expr:
     """PULSE TRAIN rounds to the nearest step and takes its end in; PySD's begins later and leaves it out."""
     lasting = Call("max", (width, _STEP))
-    phase = Binary("-", _MIDDLE, start)
-    steps = Call("integer", (Binary("/", phase, interval),))
-    on = If(Binary("<", Binary("-", phase, Binary("*", interval, steps)), lasting), _ONE, _ZERO)
-    begun = Binary("and", Binary("<", start, _MIDDLE), Binary("<=", Binary("-", _TIME, Const(1e-6)), end))
+    phase = _MIDDLE - start
+    steps = Call("integer", (phase / interval,))
+    on = If(Binary("<", phase - interval * steps, lasting), _ONE, _ZERO)
+    begun = Binary("and", Binary("<", start, _MIDDLE), Binary("<=", _TIME - 1e-6, end))
     return If(begun, If(Binary("<=", interval, lasting), _ONE, on), _ZERO)

@@ -3,8 +3,6 @@
 import codecs
 import re
 
-#: Characters that readers may put in the place of a quoted text (a Unicode private-use area).
-MASK = "\ue000-\uf8ff"
 #: Byte-order marks of other widths; that of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -14,7 +14,7 @@ from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
 from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.vensim.definitions import EquationHead, RealityCheck, TextHead, head
-from cipark_sd.frontends.vensim.encoding import MASK, decoded
+from cipark_sd.frontends.vensim.encoding import decoded
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
@@ -75,8 +75,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
         For all that is wrong, at once, each with its line and column.
     """
-    # characters that stand for quoted texts while PySD's reader is given the file mean nothing in one
-    text = re.sub(f"[{MASK}]", "\ufffd", decoded(raw))
+    text = decoded(raw)
     if "\0" in text:
         raise ModelFileError(path, "is not text: it has zero bytes; save the model as text (.mdl) in UTF-8")
     file = split(text)

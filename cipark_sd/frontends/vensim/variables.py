@@ -171,12 +171,12 @@ def _bounded(stock: Ref, flow: Expr, initial: Expr, least: Expr, most: Expr) -> 
     Source: Vensim's manual, fn_sinteg. Of Runge-Kutta it does not speak: here each stage is held as Euler's step is.
     """
     step = Ref("time_step")
-    after = Binary("+", stock, Binary("*", flow, step))
+    after = stock + flow * step
     ways: tuple[tuple[Operator, str, Expr], ...] = (("<", "max", least), (">", "min", most))
     for operator, pick, bound in ways:
         if bound != Const(MISSING):
             initial = Call(pick, (initial, bound))
-            flow = If(Binary(operator, after, bound), Binary("/", Binary("-", bound, stock), step), flow)
+            flow = If(Binary(operator, after, bound), (bound - stock) / step, flow)
     return _Level(flow, initial)
 
 

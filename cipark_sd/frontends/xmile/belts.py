@@ -16,9 +16,10 @@ DT + outflow. pysimlin computes the same, slat by slat.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from operator import add, sub
 
 from cipark_sd.compiler.functions.slats import leaving as leaving_slats
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Operator, Ref
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
 _STEP = Ref("time_step")
 _ONE, _ZERO, _HALF = Const(1.0), Const(0.0), Const(0.5)
@@ -81,7 +82,7 @@ class Belt:
         """How many slats there are: the whole number of steps nearest to the transit time, at least one."""
         # the larger of two times is a time, also where the transit time is a number without units
         time = Call("max", (self.transit, _STEP))
-        return Call("integer", (_sum(_over(time, _STEP), _HALF, _SLACK),))
+        return Call("integer", (time / _STEP + _HALF + _SLACK,))
 
     def memories(self) -> list[tuple[Expr, Expr]]:
         """Net flow and initial value of the levels that :meth:`leaving` needs for fractions that change."""
@@ -91,13 +92,13 @@ class Belt:
             if not self._changes:
                 return []
             first = Call("initial", (self._kept_log,))
-            return [(_over(_minus(self._kept_log, first), _STEP), _ZERO)]
-        made = []
+            return [((self._kept_log - first) / _STEP, _ZERO)]
+        made: list[tuple[Expr, Expr]] = []
         for leak in self.leaks:
             if leak.changes:
                 ended, begun, many = self._shares(leak)
-                start = _over(_times(leak.fraction, _minus(many, _ONE)), many)
-                made.append((_over(_minus(ended, begun), _times(many, _STEP)), start))
+                start = leak.fraction * (many - _ONE) / many
+                made.append(((ended - begun) / (many * _STEP), start))
         return made
 
     def leaving(self, memories: Sequence[Expr]) -> Expr:
@@ -110,18 +111,16 @@ class Belt:
         if self.exponential:
             arriving = self._later(self.entering, self.transit, self._steady)
             if self._changes:
-                return _times(arriving, self._retained_so_far(memories[0]))
+                return arriving * self._retained_so_far(memories[0])
             if not self.varies:
-                return _times(arriving, self._retained)
-            return self._later(
-                _times(self.entering, self._retained), self.transit, _times(self._steady, self._retained)
-            )
+                return arriving * self._retained
+            return self._later(self.entering * self._retained, self.transit, self._steady * self._retained)
         if not self._changes:
             retained = _minus(_ONE, *map(self._lost, self.leaks))
-            return self._later(_times(self.entering, retained), self.transit, _times(self._steady, retained))
+            return self._later(self.entering * retained, self.transit, self._steady * retained)
         left = iter(memories)
         lost = [self._lost_so_far(leak, next(left)) if leak.changes else self._lost(leak) for leak in self.leaks]
-        return _times(self._later(self.entering, self.transit, self._steady), _minus(_ONE, *lost))
+        return self._later(self.entering, self.transit, self._steady) * _minus(_ONE, *lost)
 
     @property
     def _changes(self) -> bool:
@@ -138,33 +137,33 @@ class Belt:
         What lies on the conveyor at the start has leaked at the first rate before.
         """
         first = Call("initial", (self._kept_log,))
-        so_far = _sum(sum_before, _minus(self._kept_log, first))
-        over_transit = _minus(so_far, Call("delay_fixed", (so_far, self.transit, _ZERO)))
-        return Call("exp", (_sum(over_transit, _times(self.slats, first)),))
+        so_far = sum_before + (self._kept_log - first)
+        over_transit = so_far - Call("delay_fixed", (so_far, self.transit, _ZERO))
+        return Call("exp", (over_transit + self.slats * first,))
 
     def _shares(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
         """The fractions at which the slat that leaves now leaked last and first in a zone, and the zone's slats."""
         first, last, many = self._zone(leak)
 
         def back(steps: Expr) -> Expr:
-            before = Call("delay_fixed", (leak.fraction, _times(steps, _STEP), leak.fraction))
+            before = Call("delay_fixed", (leak.fraction, steps * _STEP, leak.fraction))
             return If(Binary("<", steps, _HALF), leak.fraction, before)
 
-        return back(_minus(self.slats, last)), back(_minus(self.slats, first)), Call("max", (many, _ONE))
+        return back(self.slats - last), back(self.slats - first), Call("max", (many, _ONE))
 
     def _lost_so_far(self, leak: Leak, sum_before: Expr) -> Expr:
         """What a linear leak took of the slat that leaves now: the mean of the fractions over its steps in the zone."""
         ended, _, many = self._shares(leak)
-        mean = _sum(sum_before, _over(ended, many))
+        mean = sum_before + ended / many
         return mean if leak.whole else If(Binary(">", self._zone(leak)[2], _ZERO), mean, _ZERO)
 
     def leaking(self, place: int, contents: Expr) -> Expr:
         """The leak at a place of an exponential conveyor: a share of what is there, no more than all in a step."""
-        leak = while_moving(_times(self.leaks[place].fraction, contents), self.stopped)
+        leak = while_moving(self.leaks[place].fraction * contents, self.stopped)
         if not self._changes:
             return leak
-        taken = _times(_sum(*(leak.fraction for leak in self.leaks)), _STEP)
-        return _over(leak, Call("max", (_ONE, taken)))
+        taken = _sum(*(leak.fraction for leak in self.leaks)) * _STEP
+        return leak / Call("max", (_ONE, taken))
 
     def linear_leak(self, place: int) -> tuple[Expr, Expr]:
         """The net flow and the initial value of a level: the mean over its zone of what entered, times the fraction.
@@ -174,16 +173,16 @@ class Belt:
         leak = self.leaks[place]
         first, last, many = self._zone(leak)
         share = _ONE if leak.changes else self._share(leak)
-        part, start = _times(self.entering, share), _times(self._steady, share)
+        part, start = self.entering * share, self._steady * share
         if self.varies:
             return self._varying_leak(leak, part, start)
-        begun = part
+        begun: Expr = part
         if leak.start > 0:
-            later = self._later(part, _times(_minus(first, _ONE), _STEP), start)
+            later = self._later(part, (first - _ONE) * _STEP, start)
             begun = If(Binary("<=", first, _ONE), part, later)
-        ended = self._later(part, _times(last, _STEP), start)
+        ended = self._later(part, last * _STEP, start)
         some = Binary(">", many, _ZERO)
-        change = If(some, _over(_minus(begun, ended), _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+        change = If(some, (begun - ended) / (Call("max", (many, _ONE)) * _STEP), _ZERO)
         return change, If(some, start, _ZERO)
 
     def _varying_leak(self, leak: Leak, part: Expr, start: Expr) -> tuple[Expr, Expr]:
@@ -192,25 +191,25 @@ class Belt:
         some, at_once = Binary(">", many, _ZERO), Binary("<=", first, _ONE)
 
         def shared(amount: Expr) -> Expr:
-            return If(some, _over(amount, _times(Call("max", (many, _ONE)), _STEP)), _ZERO)
+            return If(some, amount / (Call("max", (many, _ONE)) * _STEP), _ZERO)
 
         leaking, before = shared(part), shared(start)
-        begun = leaking
+        begun: Expr = leaking
         if leak.start > 0:
             # what begins to leak at once does not wait a step
-            waiting = _times(Call("max", (_minus(first, _ONE), _ONE)), _STEP)
+            waiting = Call("max", (first - _ONE, _ONE)) * _STEP
             later = self._later(If(at_once, _ZERO, leaking), waiting, If(at_once, _ZERO, before))
-            begun = _sum(If(at_once, leaking, _ZERO), later)
-        return _minus(begun, self._later(leaking, _times(last, _STEP), before)), If(some, start, _ZERO)
+            begun = If(at_once, leaking, _ZERO) + later
+        return begun - self._later(leaking, last * _STEP, before), If(some, start, _ZERO)
 
     def _zone(self, leak: Leak) -> tuple[Expr, Expr, Expr]:
         """First and last slat of a zone, counted from the entry, and how many; a slat is where its middle is."""
         if leak.whole:
             return _ONE, self.slats, self.slats
-        before = _minus(_sum(_times(Const(leak.start), self.slats), _HALF), _SLACK)
-        first = _minus(_ZERO, Call("floor", (_minus(_ZERO, before),)))
-        last = Call("floor", (_sum(_times(Const(leak.end), self.slats), _HALF, _SLACK),))
-        return first, last, _sum(_minus(last, first), _ONE)
+        before = Const(leak.start) * self.slats + _HALF - _SLACK
+        first = _ZERO - Call("floor", (_ZERO - before,))
+        last = Call("floor", (Const(leak.end) * self.slats + _HALF + _SLACK,))
+        return first, last, last - first + _ONE
 
     def _lost(self, leak: Leak) -> Expr:
         """The fraction that a linear leak takes of a slat; none where its zone is narrower than one."""
@@ -225,9 +224,9 @@ class Belt:
         for earlier in self.leaks:
             if earlier.start < leak.start:
                 begun, _, many = self._zone(earlier)
-                passed = Call("max", (_ZERO, Call("min", (_minus(first, begun), many))))
-                taken.append(_over(_times(self._share(earlier), passed), Call("max", (many, _ONE))))
-        return _times(leak.fraction, _minus(_ONE, *taken)) if taken else leak.fraction
+                passed = Call("max", (_ZERO, Call("min", (first - begun, many))))
+                taken.append(self._share(earlier) * passed / Call("max", (many, _ONE)))
+        return leak.fraction * _minus(_ONE, *taken) if taken else leak.fraction
 
     @property
     def _retained(self) -> Expr:
@@ -236,26 +235,24 @@ class Belt:
 
     @property
     def _kept_in_a_step(self) -> Expr:
-        return _minus(_ONE, *(_times(leak.fraction, _STEP) for leak in self.leaks))
+        return _minus(_ONE, *(leak.fraction * _STEP for leak in self.leaks))
 
     @property
     def _steady(self) -> Expr:
         """The constant inflow that would have left on the conveyor what lies on it at the start."""
         slats = self.slats
         if not self.leaks:
-            return _over(self.initial, _times(slats, _STEP))
+            return self.initial / (slats * _STEP)
         if self.exponential:
             retained = self._kept_in_a_step
-            sum_of_slats = If(
-                Binary("=", retained, _ONE), slats, _over(_minus(_ONE, self._retained), _minus(_ONE, retained))
-            )
-            return _over(self.initial, _times(sum_of_slats, _STEP))
+            sum_of_slats = If(Binary("=", retained, _ONE), slats, (_ONE - self._retained) / (_ONE - retained))
+            return self.initial / (sum_of_slats * _STEP)
         lost = []
         for leak in self.leaks:
             _, last, many = self._zone(leak)
-            behind = _sum(_over(_minus(many, _ONE), Const(2.0)), _minus(slats, last))
-            lost.append(_times(self._lost(leak), behind))
-        return _over(self.initial, _times(_minus(slats, *lost), _STEP))
+            behind = (many - _ONE) / 2.0 + (slats - last)
+            lost.append(self._lost(leak) * behind)
+        return self.initial / (_minus(slats, *lost) * _STEP)
 
     def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
         return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
@@ -268,9 +265,9 @@ def while_moving(flow: Expr, stopped: Expr) -> Expr:
 
 def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:
     """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring."""
-    bounds = []
+    bounds: list[Expr] = []
     if "capacity" in limits:
-        bounds.append(_sum(_over(_minus(limits["capacity"], contents), _STEP), leaving))
+        bounds.append((limits["capacity"] - contents) / _STEP + leaving)
     if "in_limit" in limits:
         bounds.append(limits["in_limit"])
     if not bounds:
@@ -279,21 +276,9 @@ def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Exp
     return Call("max", (_ZERO, Call("min", (asked_for, most))))
 
 
-def _binary(operator: Operator, first: Expr, *terms: Expr) -> Expr:
-    return reduce(lambda left, right: Binary(operator, left, right), terms, first)
-
-
-def _sum(first: Expr, *terms: Expr) -> Expr:
-    return _binary("+", first, *terms)
+def _sum(*terms: Expr) -> Expr:
+    return reduce(add, terms)
 
 
 def _minus(first: Expr, *terms: Expr) -> Expr:
-    return _binary("-", first, *terms)
-
-
-def _times(left: Expr, right: Expr) -> Expr:
-    return Binary("*", left, right)
-
-
-def _over(left: Expr, right: Expr) -> Expr:
-    return Binary("/", left, right)
+    return reduce(sub, terms, first)

@@ -266,9 +266,9 @@ class Queue:
         if self.alone:
             leaving: Expr = outflows[0]
             for flow in outflows[1:]:
-                leaving = Binary("+", leaving, flow)
+                leaving = leaving + flow
             return front(entering, stock, leaving)
-        return Call("max", (_NOTHING, Binary("+", Binary("/", stock, Ref("time_step")), entering)))
+        return Call("max", (_NOTHING, stock / Ref("time_step") + entering))
 
     def leaving(self, name: str, wish: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
         """An outflow; ``admitted`` is what a conveyor behind takes of ``wish``."""
@@ -278,7 +278,7 @@ class Queue:
         if self.overflows(name) and self.behind is None:
             return _NOTHING
         for flow in outflows[:place]:
-            wish = Binary("-", wish, flow)
+            wish = wish - flow
         return Call("max", (_NOTHING, wish))
 
     def _refuse(self, feature: str, alternative: str) -> NoReturn:

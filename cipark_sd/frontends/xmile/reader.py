@@ -15,7 +15,7 @@ from cipark_sd.frontends.xmile.expressions import Reader, Scope
 from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
 from cipark_sd.frontends.xmile.passed_over import refusals, say_settings
 from cipark_sd.frontends.xmile.variables import Elements, NonNegative, is_table
-from cipark_sd.model.expr import Binary, Const, Expr, Ref, Table
+from cipark_sd.model.expr import Const, Expr, Ref, Table
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Variable
 from cipark_sd.naming import canonical, plain_label
@@ -258,7 +258,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
                 case Const(value) if value:
                     expr = Const(1.0 / value)
                 case _:
-                    expr = Binary("/", Const(1.0), expr)
+                    expr = Const(1.0) / expr
         made.append(_control(label, units, doc, expr))
     saved = "The save time step for the simulation."
     made.append(_control("SAVEPER", units, saved, _save_period(document, specs, problems)))

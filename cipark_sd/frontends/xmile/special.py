@@ -14,7 +14,7 @@ from cipark_sd.frontends.xmile.conveyors import Conveyor, Queue, Role, leak_text
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import Reader
 from cipark_sd.frontends.xmile.modules import Instance
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Neg, Ref, rebuild
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
 from cipark_sd.naming import canonical
@@ -123,7 +123,7 @@ class SpecialStocks(ABC):
         level = self._level(described, f"{label} level", [(*belt.linear_leak(place), span) for belt, span in belts])
         if not belts[0][0].leaks[place].changes:
             return Auxiliary(**described, pieces=(Piece(Ref(level, dims), dims),))
-        times = [Piece(Binary("*", belt.leaks[place].fraction, Ref(level, span)), span) for belt, span in belts]
+        times = [Piece(belt.leaks[place].fraction * Ref(level, span), span) for belt, span in belts]
         return Auxiliary(**described, pieces=tuple(times))
 
     def _level(self, described: Mapping[str, Any], label: str, changes: Sequence[tuple[Expr, Expr, Subscripts]]) -> str:
@@ -208,14 +208,11 @@ class SpecialStocks(ABC):
         self.containers = containers
         of_all = function in ("xmile_size", "xmile_mean")
         if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
-            raise UnsupportedFeature(
-                "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes",
-                variable=label,
-                where=f"{self.where}:{line}",
-                alternative="use the stock itself, which is their sum",
-            )
+            of = "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes"
+            where, way = f"{self.where}:{line}", "use the stock itself, which is their sum"
+            raise UnsupportedFeature(of, variable=label, where=where, alternative=way)
         if of_all:
-            return belt.slats if function == "xmile_size" else Binary("/", stock, belt.slats)
+            return belt.slats if function == "xmile_size" else stock / belt.slats
         return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
 
     def _full(self, node: Any) -> str:
@@ -277,14 +274,3 @@ class SpecialStocks(ABC):
                 first = flow if enters else Neg(flow)
                 net = first if net is None else Binary("+" if enters else "-", net, flow)
         return Const(0.0) if net is None else net
-
-
-def bound_to(expr: Expr, bound: Mapping[str, str]) -> Expr:
-    """An expression of whole dimensions for some of their elements."""
-    match expr:
-        case Ref(name, subscripts):
-            return Ref(name, tuple(bound.get(sub, sub) for sub in subscripts))
-        case Apply(Ref() as table, argument, reading):
-            return Apply(cast(Ref, bound_to(table, bound)), bound_to(argument, bound), reading)
-        case _:
-            return rebuild(expr, lambda part: bound_to(part, bound))

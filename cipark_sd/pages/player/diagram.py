@@ -4,15 +4,13 @@ What stands in the file is drawn as it stands: the sketch of a Vensim file, the 
 one gets its stocks and flows in rows; its other variables are then left out.
 """
 
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import TypedDict
 
 from cipark_sd.exporters.flows import Flows, split
-from cipark_sd.model.drawing import Arrow, Node, Point, View, vensim_views
+from cipark_sd.model.drawing import Arrow, Node, Point, View, views
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
-from cipark_sd.naming import canonical
 
 #: Stocks in a row, and how far apart, where the file has no drawing.
 _ROW, _APART, _BELOW = 4, 300.0, 170.0
@@ -61,23 +59,18 @@ def diagram(model: Model) -> Diagram:
     ModelFileError
         For a sketch that cannot be read.
     """
-    views = _drawn(model)
-    if views:
-        return {"origin": "file", "views": views}
+    if drawn := _drawn(model):
+        return {"origin": "file", "views": drawn}
     return {"origin": "rows", "views": _rows(model)}
 
 
 def _drawn(model: Model) -> list[Page]:
     flows = {stock.name: flow for stock in model.stocks if (flow := split(model, stock)) is not None}
-    if model.drawing.lstrip().startswith("<"):
-        root = ET.fromstring(f"<all>{model.drawing}</all>")
-        pages = [_of_xmile(view, model) for view in root.iter() if _tag(view) == "view"]
-    else:
-        pages = [_of_vensim(view, model, flows) for view in vensim_views(model.drawing, where=model.name)]
+    pages = [_page(view, model, flows) for view in views(model)]
     return [page for page in pages if page["places"]][:MOST_VIEWS]
 
 
-def _of_vensim(view: View, model: Model, flows: dict[str, Flows]) -> Page:
+def _page(view: View, model: Model, flows: dict[str, Flows]) -> Page:
     by_number = {node.number: node for node in view.nodes[:MOST_NODES]}
     places = [_place(node) for node in by_number.values() if _shown(node, model)]
     lines = [line for arrow in view.arrows if (line := _line(arrow, view, by_number, flows)) is not None]
@@ -123,59 +116,6 @@ def _into(valve: Node, target: Node, view: View, flows: dict[str, Flows]) -> boo
         return target.name in flows and valve.name in flows[target.name].inflows
     stocks = {node.name for node in view.nodes if node.kind == "variable" and node.name in flows}
     return any(valve.name in flows[name].outflows for name in stocks)
-
-
-def _tag(element: ET.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _of_xmile(view: ET.Element, model: Model) -> Page:
-    """Stocks, flows with their pipes, other variables, aliases and connectors; a connector is drawn straight."""
-    places: list[Place] = []
-    lines: list[Line] = []
-    ends: dict[str, Point] = {}
-    connectors: list[ET.Element] = []
-    for element in list(view)[:MOST_NODES]:
-        match _tag(element):
-            case "stock" | "aux" | "flow" | "gf" as tag:
-                name, at = canonical(element.get("name", "")), _at(element)
-                if name not in model.by_name or at is None:
-                    continue
-                ends[name] = at
-                if tag == "flow":
-                    pipe = [p for point in element.iter() if _tag(point) == "pt" and (p := _at(point)) is not None]
-                    lines += [{"kind": "pipe", "points": pipe, "head": True}] if len(pipe) > 1 else []
-                    places.append({"kind": "valve", "name": name, "x": at[0], "y": at[1], "shadow": False})
-                    at = (at[0], at[1] + 24)
-                places.append({"kind": "variable", "name": name, "x": at[0], "y": at[1], "shadow": False})
-            case "alias":
-                of = next((child.text or "" for child in element if _tag(child) == "of"), "")
-                at = _at(element)
-                if canonical(of) in model.by_name and at is not None:
-                    ends[f"#{element.get('uid')}"] = at
-                    places.append({"kind": "variable", "name": canonical(of), "x": at[0], "y": at[1], "shadow": True})
-            case "connector":
-                connectors.append(element)
-    for connector in connectors:
-        origin, target = (_end(connector, tag) for tag in ("from", "to"))
-        if origin in ends and target in ends:
-            lines.append({"kind": "link", "points": [ends[origin], ends[target]], "head": True})
-    return {"title": view.get("name", ""), "places": places, "lines": lines}
-
-
-def _end(connector: ET.Element, tag: str) -> str:
-    for child in connector:
-        if _tag(child) == tag:
-            alias = next((inner for inner in child if _tag(inner) == "alias"), None)
-            return canonical(child.text or "") if alias is None else f"#{alias.get('uid')}"
-    return ""
-
-
-def _at(element: ET.Element) -> Point | None:
-    try:
-        return float(element.get("x", "")), float(element.get("y", ""))
-    except ValueError:
-        return None
 
 
 def _rows(model: Model) -> list[Page]:

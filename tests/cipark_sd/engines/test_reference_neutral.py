@@ -11,11 +11,9 @@ from places import CORPUS
 
 from cipark_sd import Scenario, read_model, simulate
 from cipark_sd.engines.reference import text as reference_text
-from cipark_sd.engines.reference.engine import _shipped
 from cipark_sd.engines.reference.text import neutral_text, require_neutral
 from cipark_sd.engines.settings import Settings
 from cipark_sd.errors import ModelFileError, Problems, RunFailed, UnsupportedFeature
-from cipark_sd.library import CORE, bundled
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import TimeSeries
@@ -155,12 +153,3 @@ def test_a_word_that_slips_through_is_not_given_to_pysd(write_mdl: Write, monkey
     monkeypatch.setattr(reference_text, "replace", worded)
     with pytest.raises(ModelFileError, match="'births' is no part of an equation"):
         simulate(model, engine="pysd")
-
-
-def test_the_models_that_come_with_the_package_are_run_from_their_files(tmp_path: Path) -> None:
-    text = bundled(CORE).read_text(encoding="utf-8")
-    (tmp_path / "other.mdl").write_text(text, encoding="utf-8")
-    model = read_model(bundled(CORE))
-    assert _shipped(model) == text
-    assert _shipped(replace(model, time=replace(model.time, step=0.5))) == ""
-    assert _shipped(read_model(tmp_path / "other.mdl")) == ""

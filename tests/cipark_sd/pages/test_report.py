@@ -81,11 +81,11 @@ def test_intervals_are_set_as_numbers_and_names_as_words(folder: Path) -> None:
 
 def test_pages_of_several_folders_become_one(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "all.html"
-    result = CliRunner().invoke(cli, ["report", str(folder), str(folder), "--title", "Both", "-o", str(target)])
+    result = CliRunner().invoke(cli, ["report", str(folder), str(folder), "-o", str(target)])
     assert result.exit_code == 0, result.output
     text = target.read_text(encoding="utf-8")
     assert text.count("<h1>Rabbits &amp; foxes</h1>") == 2
-    assert "<title>Both</title>" in text
+    assert "<title>Rabbits &amp; foxes; Rabbits &amp; foxes</title>" in text
 
 
 def test_all_folders_without_a_page_are_named_at_once_and_nothing_is_written(tmp_path: Path) -> None:

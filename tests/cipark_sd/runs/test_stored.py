@@ -25,7 +25,7 @@ from cipark_sd.runs.design import Drawn, Listed
 from cipark_sd.runs.stored import ABOUT, NoStore, RunStore, check_room, remove, store_of
 from cipark_sd.runs.work import Work, chunk_size
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
-from cipark_sd.tasks.threads import Threads
+from cipark_sd.tasks.pool import Threads
 from cipark_sd.tasks.workers import Workers
 
 MODEL = """

@@ -22,7 +22,7 @@ from cipark_sd.runs.stored import store_of
 from cipark_sd.runs.work import Work
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.tasks.cluster import Cluster, ClusterFailed, OtherProgram, check_address
-from cipark_sd.tasks.threads import Threads
+from cipark_sd.tasks.pool import Threads
 
 Write = Callable[..., Path]
 MODEL = "level = INTEG(rate - level / life, 10) ~~| rate = 3 ~~| life = 5 ~~|"
