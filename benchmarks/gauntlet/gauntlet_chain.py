@@ -91,8 +91,8 @@ def _with_remedy(study: Path, printed: Path) -> bool:
     return True
 
 
-def run_chain(case: Case, folder: Path, slack: float = 1.0) -> list[Step]:
-    """All commands; those after one whose result they need, or after the budget, are left out.
+def run_chain(case: Case, folder: Path, slack: float = 1.0, *, fits: bool = False) -> list[Step]:
+    """All commands, or with ``fits`` the first two; none after one whose result it needs, or after the budget.
 
     ``slack`` multiplies all limits, for a machine that others use: a second of processor time does less on it.
     """
@@ -108,7 +108,7 @@ def run_chain(case: Case, folder: Path, slack: float = 1.0) -> list[Step]:
         "policy": ("cipark", "policy", study.name, "--runs", "100"),
         "sensitivity": ("cipark", "sensitivity", study.name, "--rows", "256", "--workers", "1"),
     }
-    for name, words in commands.items():
+    for name, words in list(commands.items())[: 1 if fits else None]:
         left = slack * BUDGET - sum(step.cpu for step in steps)
         if left < 5:
             break

@@ -152,7 +152,7 @@ def _summary(records: Sequence[Record], word: str) -> list[str]:
                 f"{saying} of {len(cases)}",
                 f"{checks} of {len(cases) * len(QUESTIONS)}",
                 *(pooled(records, question) for question in LEAST),
-                f"{np.median([cpu(record) for record in records]):.0f}",
+                f"{np.median([cpu(record) for record in records if not record.get('fits')]):.0f}",
             ]
         )
     ]
@@ -162,8 +162,10 @@ def _limits(records: Sequence[Record]) -> list[str]:
     """That limits were wider than those of the script, and which cases have no record."""
     wider = sorted({record["slack"] for record in records if record.get("slack", 1.0) != 1.0})
     of = {factor: sum(record.get("slack") == factor for record in records) for factor in wider}
+    n_fits = sum(record.get("fits", False) for record in records)
     absent = sorted(set(names()) - {record["case"] for record in records})
     return [
+        *([f"Of {n_fits} data sets new-study and calibrate alone were run."] if n_fits else []),
         *(
             f"Of {of[factor]} data sets the limits of processor time were {factor:g} times those of the script: other "
             "work slowed the processor."

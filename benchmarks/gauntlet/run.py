@@ -26,6 +26,8 @@ from gauntlet_texts import agree, sentences
 
 from calibration.study.problem import read_problem
 
+#: What is asked of a data set of which only the fit is made.
+OF_FITS = ("exits", "readings", "feasible", "optimum", "informs", "intervals", "excluded", "inside")
 RESULTS = Path(__file__).with_name("results.jsonl")
 
 
@@ -39,10 +41,10 @@ def prepare(case: Case, level: int, seed: int, folder: Path) -> Made:
     return made
 
 
-def exits(case: Case, steps: list[Step], folder: Path) -> Check:
+def exits(case: Case, steps: list[Step], folder: Path, *, fits: bool = False) -> Check:
     """Whether all commands ended well; one that refuses as the case says it should ends well, and ends the chain."""
     faults = [f"{s.name} {_ended(s)}" for s in steps if not s.ended_well and not refusal(case, s, folder)]
-    if not any(refusal(case, step, folder) for step in steps):
+    if not fits and not any(refusal(case, step, folder) for step in steps):
         run = {step.name for step in steps}
         faults += [f"{name} not run" for name in LIMITS if name not in run]
     return Check("exits", not faults, listed(faults, 6))
@@ -52,27 +54,31 @@ def _ended(step: Step) -> str:
     return f"stopped at {step.limit} s" if step.exit == -1 else f"exit {step.exit}: {step.last[:120]}"
 
 
-def judge(case: Case, seed: int, folder: Path, made: Made, steps: list[Step]) -> dict[str, Check]:
-    """All checks; one that a missing result leaves without an answer has failed."""
-    checks = {"exits": exits(case, steps, folder)}
+def judge(
+    case: Case, seed: int, folder: Path, made: Made, steps: list[Step], *, fits: bool = False
+) -> dict[str, Check]:
+    """All checks, or those of a fit alone; one that a missing result leaves without an answer has failed."""
+    asked = OF_FITS if fits else tuple(QUESTIONS)
+    checks = {"exits": exits(case, steps, folder, fits=fits)}
     study = study_folder(folder)
     if study is None:
         if checks["exits"].passed:
             return checks
-        return checks | {q: Check(q, False, "no study") for q in QUESTIONS if q not in checks}
+        return checks | {q: Check(q, False, "no study") for q in asked if q not in checks}
     made_checks = [read_as(case, read_problem(study), study, known(case, made))]
     output = folder / "cipark-output" / study.name
     fast = folder / "fast"
     if (fast / "fit.json").exists():
         fitted = load(case, study, fast)
         made_checks += [feasible(fitted), optimum(fitted), *intervals(case, fitted.summary)]
-        made_checks += profiles(fitted, seed, output / "draws.nc")
-    made_checks += [*draws(case, output), forecasts(case, output, made)]
-    if (fast / "fit.json").exists():
+        made_checks += [] if fits else profiles(fitted, seed, output / "draws.nc")
+    made_checks += [] if fits else [*draws(case, output), forecasts(case, output, made)]
+    if not fits and (fast / "fit.json").exists():
         made_checks.append(agree(folder, output, fast))
     checks |= {check.question: check for check in made_checks}
-    checks["sentences"] = sentences(case, folder, output, checks)
-    return {question: checks.get(question, Check(question, False, "no fit")) for question in QUESTIONS}
+    if not fits:
+        checks["sentences"] = sentences(case, folder, output, checks)
+    return {question: checks.get(question, Check(question, False, "no fit")) for question in asked}
 
 
 def version() -> str:
@@ -86,19 +92,22 @@ def version() -> str:
     return printed("log", "-1", "--format=%h") + ("+" if printed("status", "--porcelain") else "")
 
 
-def one_set(case: Case, level: int, seed: int, work: Path, slack: float = 1.0) -> dict[str, object]:
+def one_set(
+    case: Case, level: int, seed: int, work: Path, slack: float = 1.0, *, fits: bool = False
+) -> dict[str, object]:
     """The record of a data set."""
     folder = work / f"{case.name}_{level}_{seed}"
     made = prepare(case, level, seed, folder)
-    steps = run_chain(case, folder, slack)
+    steps = run_chain(case, folder, slack, fits=fits)
     start = time.process_time()
-    checks = judge(case, seed, folder, made, steps)
+    checks = judge(case, seed, folder, made, steps, fits=fits)
     return {
         "case": case.name,
         "level": level,
         "seed": seed,
         "version": version(),
         "slack": slack,
+        "fits": fits,
         "libraries": ", ".join(
             f"{name} {metadata.version(name)}" for name in ("pysd", "numpy", "scipy", "arviz-stats")
         ),
@@ -119,6 +128,7 @@ def one_set(case: Case, level: int, seed: int, work: Path, slack: float = 1.0) -
     "--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=CASES, help="Of cases."
 )
 @click.option("--slack", default=1.0, show_default=True, help="Multiplies the limits of processor time.")
+@click.option("--fits", is_flag=True, help="Run new-study and calibrate alone, for more data sets.")
 @click.option("--fresh", is_flag=True, help="Run again what the results hold.")
 @click.option("--page", is_flag=True, help="Write docs/results/gauntlet.md from the results and run nothing.")
 def main(
@@ -130,6 +140,7 @@ def main(
     work: Path,
     folder: Path,
     slack: float,
+    fits: bool,
     fresh: bool,
     page: bool,
 ) -> None:
@@ -149,7 +160,7 @@ def main(
             for seed in range(first_seed, first_seed + seeds):
                 if (name, level, seed) in finished and not fresh:
                     continue
-                record = one_set(read(name, folder), level, seed, work.absolute(), slack)
+                record = one_set(read(name, folder), level, seed, work.absolute(), slack, fits=fits)
                 records = [r for r in records if (r["case"], r["level"], r["seed"]) != (name, level, seed)] + [record]
                 # whole or not at all, so that a stop loses one data set
                 part = results.with_suffix(".part")
