@@ -21,7 +21,7 @@ from cipark_sd.described import version
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.optional import record_in
-from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.timegrid import time_grid
 

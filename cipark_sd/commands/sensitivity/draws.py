@@ -15,8 +15,8 @@ from cipark_sd.experiments.draws import attributes_of, columns_in
 from cipark_sd.model.variables import Constant
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.factors import Factors, from_draws
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import FittedDraws, Study
 
 #: An eigenvalue of a correlation under this means that some draws follow from others.
