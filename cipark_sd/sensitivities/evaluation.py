@@ -172,8 +172,8 @@ class Evaluation(MadeOnce):
             wrong |= ~floor.holds(result[floor.reduction].to_numpy())
         return courses, wrong
 
-    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **more: Any) -> "xr.Dataset":
-        how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **more}
+    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **saved: Any) -> "xr.Dataset":
+        how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **saved}
         return ensemble(self.model, draws, scenario=scenario, engine=self.engine, **how)
 
     def _course(self, result: "xr.Dataset", variable: str) -> Array:

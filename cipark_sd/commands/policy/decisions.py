@@ -343,8 +343,8 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
     def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
         """The outcome that is chosen by, what would change the choice, and the other outcomes."""
         main = decided(about.catalogue).outcome
-        others = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
-        folded = [Folded("The other outcomes", others)] if others else []
+        beside = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
+        folded = [Folded("The other outcomes", beside)] if beside else []
         tables = (outcome_table(result, about, main), *further_tables(result, about))
         yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *folded))
 

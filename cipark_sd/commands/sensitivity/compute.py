@@ -9,8 +9,8 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
-from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
+from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, Inputs, save
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
 from cipark_sd.commands.sensitivity.output import sentences, write
