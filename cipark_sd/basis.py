@@ -27,6 +27,11 @@ class Basis:
     converged: bool | None = None
 
     @property
+    def sure(self) -> bool:
+        """Whether these are draws of chains that have converged."""
+        return self.origin == "posterior" and bool(self.converged)
+
+    @property
     def alone(self) -> bool:
         """Whether it is one run at the best fit, also where the draws of a posterior cannot be trusted."""
         return self.origin == "optimum" or (self.n == 1 and self.converged is False)

@@ -103,8 +103,6 @@ def policy(
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
-    weights: Path | str | None = ...,
-    outcome: str | Iterable[str] = ...,
     seed: int | None = ...,
     engine: Literal["native", "numpy", "wasm"] | None = ...,
     allow_failed: float | None = ...,

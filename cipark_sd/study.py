@@ -22,9 +22,8 @@ from cipark_sd.failures import ALLOWED
 from cipark_sd.model.model import Model
 from cipark_sd.plugins import STUDIES, load
 from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.sensitivities.evaluation import Output
+from cipark_sd.sensitivities.evaluation import Output, Question
 from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 
 #: Outputs of a model without data that are explained when none is named.

@@ -78,7 +78,7 @@ def held(folder: Path, python: str) -> int:
     policies = work / "policies"
     policies.mkdir(exist_ok=True)
     for name in ("fish.mdl", "policies.toml"):
-        (policies / name).write_bytes((ROOT / "tests" / "policy_fishery" / name).read_bytes())
+        (policies / name).write_bytes((ROOT / "tests" / "shared" / "fishery" / name).read_bytes())
     return max(ran(lowest / "bin" / "cipark", arguments, codes, work) for arguments, codes in COMMANDS)
 
 

@@ -16,9 +16,8 @@ from cipark_sd.inputs import read_toml
 from cipark_sd.model.respelling import respelled
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
-from cipark_sd.sensitivities.evaluation import Output
+from cipark_sd.sensitivities.evaluation import Output, Question
 from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_factors
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 

@@ -36,8 +36,8 @@ from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.factors import Factor
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import DrawRequest, DrawSet, FittedDraws
 from cipark_sd.wording import rounded
 

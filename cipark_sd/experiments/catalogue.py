@@ -98,9 +98,9 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     """
     path = Path(path)
     text, content = _read(path)
-    if gone := ", ".join(key for key in GONE if key in content):
+    if removed := ", ".join(key for key in GONE if key in content):
         reason = "cipark_sd.experiments.ema gives a model to the EMA workbench, as docs/how-to/policy.md shows"
-        raise UnusableInput(f"there are no tables {gone} any more: {reason}", where=str(path))
+        raise UnusableInput(f"there are no tables {removed} any more: {reason}", where=str(path))
     reader = _Reader(model)
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
@@ -241,12 +241,12 @@ class _Reader(DecisionReader):
         id_, title = section.text("id"), section.text("title", "")
         names = self.some_names(section, "names")
         low, high = section.ends("range")
-        base, about = section.number("base", low), section.text("about", "")
+        base, about = section.number("base"), section.text("about", "")
         for name in names:
             self.constant(name, section.where)
         if section.sound and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, about)
+        return Lever(id_, title or id_, names, low, high, base, about)
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
         names = section.names(key)

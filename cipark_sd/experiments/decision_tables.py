@@ -86,11 +86,11 @@ class ValueReader:
             self.within_run(f"a time of {key}", time, section.at(key))
         return times
 
-    def within_run(self, what: str, time: float, where: str) -> None:
+    def within_run(self, label: str, time: float, where: str) -> None:
         """A time that has to be one of the run."""
         first, last = self.model.time.initial, self.model.time.final
         if not first <= time <= last:
-            self.problems.append(InvalidValue(what, time, f"a time of the run, {first:g} to {last:g}", where=where))
+            self.problems.append(InvalidValue(label, time, f"a time of the run, {first:g} to {last:g}", where=where))
 
     def output(self, name: str, where: str) -> None:
         base, elements = split_key(override_key(name))

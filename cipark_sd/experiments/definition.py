@@ -138,6 +138,8 @@ class Lever:
     ----------
     names : tuple of str
         The constants that take the value.
+    base : float
+        The value that the model has.
     about : str
         In a line, what it does in the world.
     """
@@ -147,6 +149,7 @@ class Lever:
     names: tuple[str, ...]
     low: float
     high: float
+    base: float
     about: str = ""
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.claims import BUILT_IN, IDLE, Classified, Evidence, Tally, classify
+from cipark_sd.claims import BUILT_IN, IDLE, WORDS, Classified, Evidence, Kind, Tally, class_of, classify
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import BASE, Expected, How, Policy
+from cipark_sd.experiments.definition import BASE, Catalogue, Expected, How, Policy
 from cipark_sd.experiments.run import time_position
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ WEIGHTED = "weighted"
 Sign = Literal["more", "less", "no change", "either"]
 #: Outcomes that differ by less than this share are the same.
 _EQUAL = 1e-12
+#: The order of a page: what the data inform comes first, what the model assumes last.
+ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 
 
 def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
@@ -236,3 +238,42 @@ def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:
         clear = [word for way, word in ways if by_way[way][rival][0].interval[0] >= BUILT_IN]
         signs.add(clear[0] if clear else "either")
     return "no change" if not signs else signs.pop() if len(signs) == 1 else "either"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectClass:
+    """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
+
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    """
+
+    policy: str
+    kind: Kind
+    median: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """The class as people read it."""
+        return WORDS[self.kind]
+
+
+def effect_classes(
+    catalogue: Catalogue, prior: "xr.Dataset", posterior: "xr.Dataset", rivals: Sequence[str], misfit: str = ""
+) -> tuple[EffectClass, ...]:
+    """Each effect over draws before and after the data, under all structures ``rivals`` that were fitted.
+
+    A structure under which a policy changes nothing, before the data and after them, takes no part. Data that the model
+    does not follow, which ``misfit`` names, inform no effect.
+    """
+    outcome, at = catalogue.headline
+    classes = []
+    for policy in catalogue.changes:
+        by_data = [paired(runs, policy.id, outcome, at) for runs in (prior, posterior)]
+        before, after = ({rival: values - base for rival, (values, base) in runs.items()} for runs in by_data)
+        low, median, high = np.quantile(before[rivals[0]], [0.05, 0.5, 0.95]).tolist()
+        pairs = [(before[rival], after[rival]) for rival in rivals if before[rival].any() or after[rival].any()]
+        kind = class_of(pairs, is_change=True, misfit=misfit) if pairs else "built in"
+        classes.append(EffectClass(policy.id, kind, median, low, high))
+    return tuple(classes)

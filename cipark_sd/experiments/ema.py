@@ -16,11 +16,11 @@ Versions 2.5 and 3 of the workbench are supported; 3 needs Python 3.12.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.errors import InvalidValue, MissingPackage
 from cipark_sd.experiments.definition import Outcome
 from cipark_sd.experiments.draws import Draws
@@ -28,8 +28,6 @@ from cipark_sd.experiments.run import SettingsTask, at_steps
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 
-#: What needs the package.
-_MODELS = "the EMA workbench's models"
 #: A variable at a time, or, with None for the time, its whole course as the model saves it.
 Wanted = tuple[str, float | None]
 
@@ -60,18 +58,14 @@ class Function:
         ------
         UnknownName, InvalidValue, Problems
         """
-        from cipark_sd.timegrid import time_grid
-
         names = list(values[0])
         columns = {override_key(name): np.array([float(row[name]) for row in values]) for name in names}
         if not columns:
             raise InvalidValue("the parameters", [], "at least one uncertainty or lever", where="the EMA workbench")
         outcomes = [Outcome(name, name, variable) for name, (variable, _) in self.outputs.items()]
         times = sorted({time for _, time in self.outputs.values() if time is not None})
-        whole: list[float] = []
-        if any(time is None for _, time in self.outputs.values()):
-            t = self.model.time
-            whole = time_grid(t.initial, t.final, t.step, t.saveper, where=self.model.name).saved_times.tolist()
+        courses = any(time is None for _, time in self.outputs.values())
+        whole = grid_of(self.model, checked(self.model, Scenario())).saved_times.tolist() if courses else []
         scenario, instants = at_steps(self.model, self.scenario, [*times, *whole])
         saved = sorted(set(instants))
         draws, read = Draws("ema", columns, "prior"), (tuple(outcomes), tuple(saved))
@@ -115,7 +109,7 @@ def ema_model(
     UnknownName, InvalidValue, Problems
         For parameters or outcomes that the model does not have.
     """
-    ema = workbench(_MODELS)
+    ema = _workbench()
     function = Function(model, outputs, scenario, engine)
     first = {parameter.name: parameter.lower_bound for parameter in (*uncertainties, *levers)}
     # names are checked here and not in the first of many runs
@@ -141,7 +135,7 @@ def ensemble_evaluator(models: Any) -> Any:
     ------
     MissingPackage
     """
-    workbench(_MODELS)
+    _workbench()
     from ema_workbench.em_framework.evaluators import BaseEvaluator
     from ema_workbench.em_framework.points import experiment_generator
 
@@ -183,17 +177,12 @@ def _run(models: Sequence[Any], experiments: Sequence[Any], callback: Callable[.
             callback(experiment, outcomes)
 
 
-def workbench(purpose: str, module: str = "ema_workbench") -> Any:
-    """A module of the EMA workbench.
-
-    Raises
-    ------
-    MissingPackage
-    """
+def _workbench() -> Any:
     with warnings.catch_warnings():
         # it warns of optional parallel back ends that nothing here uses
         warnings.simplefilter("ignore")
         try:
-            return import_module(module)
+            import ema_workbench
         except ImportError:
-            raise MissingPackage("ema-workbench", "ema", purpose) from None
+            raise MissingPackage("ema-workbench", "ema", "the EMA workbench's models") from None
+    return ema_workbench

@@ -70,23 +70,6 @@ class Setup:
     engine: str = "native"
     pool: Pool = field(default_factory=Workers)
 
-    def tasks(self, times: Sequence[float], outcomes: Sequence[Outcome]) -> "tuple[Callable[..., SettingsTask], Steps]":
-        """What makes a task of settings, draws and a label, and the steps nearest to times.
-
-        Raises
-        ------
-        InvalidValue
-            For a time outside the run.
-        """
-        scenario, nearest = at_steps(self.model, self.scenario, times)
-        # two times may have the same nearest step, which is saved once
-        how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, self.engine, self.pool.own_threads)
-
-        def task(settings: Scenario, draws: Draws, label: str) -> SettingsTask:
-            return SettingsTask(self.model, settings, draws, *how, label)
-
-        return task, nearest
-
 
 def run_policies(
     setup: Setup,
@@ -126,26 +109,28 @@ def run_policies(
     if len(lengths) != 1 or 0 in lengths:
         n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
-    task, nearest = setup.tasks(times, outcomes)
-    length = lengths.pop()
+    model, length = setup.model, lengths.pop()
+    scenario, nearest = at_steps(model, setup.scenario, times)
+    # two times may have the same nearest step, which is saved once
+    how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, setup.engine, setup.pool.own_threads)
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
     tasks = [
-        [task(rival.scenario | policy.scenario, draws[rival.id], label_of(policy, rival)) for policy in policies]
+        [
+            SettingsTask(
+                model, rival.scenario | policy.scenario, draws[rival.id], *how, f"{policy.title} under {rival.title}"
+            )
+            for policy in policies
+        ]
         for rival in rivals
     ]
-    answers = answers_of(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
+    answers = _answers(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
     ran = [[Ran.of(next(answers)) for _ in policies] for _ in rivals]
     for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
         _same_steps(of_rival, ran_of_rival)
     return _dataset(tasks[0][0], policies, rivals, draws, times, nearest, ran)
 
 
-def label_of(policy: Policy, rival: Structure) -> str:
-    """What a task is called."""
-    return f"{policy.title} under {rival.title}"
-
-
-def answers_of(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: OnProgress | None) -> Iterator[Arrays]:
+def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: OnProgress | None) -> Iterator[Arrays]:
     """The answers of tasks in their order, once all are there; progress is told in ``runs``.
 
     Raises
@@ -437,7 +422,8 @@ def _dataset(
     model, outcomes = task.model, task.outcomes
     # (policy, rival, outcome, draw, time)
     values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
-    values = values[..., places_of(instants)]
+    saved = list(task.instants)
+    values = values[..., [saved.index(instant) for instant in instants]]
     refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
     marks = {
         name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
@@ -468,12 +454,6 @@ def _dataset(
     step = resolve(model, Scenario()).time_step
     facts = described.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
-
-
-def places_of(steps: Steps) -> list[int]:
-    """Where each of some steps is among those that are saved, each once."""
-    saved = list(dict.fromkeys(steps))
-    return [saved.index(step) for step in steps]
 
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:

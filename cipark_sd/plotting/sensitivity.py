@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @styled
 def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
-    from cipark_sd.sensitivities.local import swing
+    from cipark_sd.sensitivities.sample import swing
 
     rows = min(ROWS, swings.sizes["parameter"])
 

@@ -15,6 +15,8 @@ from cipark_sd.ensembles import ensemble
 from cipark_sd.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.sensitivities.factors import Factors
+from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.tasks.shared import MadeOnce
 
 if TYPE_CHECKING:
@@ -170,8 +172,8 @@ class Evaluation(MadeOnce):
             wrong |= ~floor.holds(result[floor.reduction].to_numpy())
         return courses, wrong
 
-    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **more: Any) -> "xr.Dataset":
-        how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **more}
+    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **saved: Any) -> "xr.Dataset":
+        how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **saved}
         return ensemble(self.model, draws, scenario=scenario, engine=self.engine, **how)
 
     def _course(self, result: "xr.Dataset", variable: str) -> Array:
@@ -227,3 +229,22 @@ def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.
 def world_key(world: Scenario | None) -> str:
     """By which a world is known."""
     return "" if world is None else world.to_json()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is uncertain and what is asked.
+
+    Parameters
+    ----------
+    every : float, optional
+        Time between the instants at which indices are computed; without it each saved time.
+    """
+
+    title: str
+    model: Model
+    factors: Factors
+    outputs: tuple[Output, ...]
+    moments: tuple[Moment, ...]
+    scenario: Scenario
+    every: float | None = None

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +28,6 @@ def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
     return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
 
 
-@dataclass(eq=False)
 class SobolSums:
     """Weighted sums; ``C`` are outputs and times together, ``R + 1`` the estimate and its resamples.
 
@@ -51,27 +49,13 @@ class SobolSums:
         Runs without a finite value.
     """
 
-    k: int
-    resamples: int
-    size: int
-    rows: int = 0
-    centre: Array = field(default_factory=lambda: np.empty(0))
-    spread: Array = field(default_factory=lambda: np.empty(0))
-    weight: Array = field(default_factory=lambda: np.empty(0))
-    base: Array = field(default_factory=lambda: np.empty(0))
-    first: Array = field(default_factory=lambda: np.empty(0))
-    total: Array = field(default_factory=lambda: np.empty(0))
-    count: Array | None = None
-    failed: Array = field(default_factory=lambda: np.empty(0))
-
-    def __post_init__(self) -> None:
-        shape = (self.resamples + 1, self.size)
-        self.weight = np.zeros(self.resamples + 1)
-        self.base = np.zeros((3, *shape))
-        self.first = np.zeros((2, self.resamples + 1, self.k, self.size))
-        self.total = np.zeros((self.resamples + 1, self.k, self.size))
-        self.failed = np.zeros(self.size)
-        self.spread = np.zeros(self.size)
+    def __init__(self, k: int, resamples: int, size: int) -> None:
+        self.k, self.resamples, self.size, self.rows = k, resamples, size, 0
+        shape = (resamples + 1, size)
+        self.centre, self.spread, self.failed = (np.zeros(size) for _ in range(3))
+        self.weight, self.base = np.zeros(resamples + 1), np.zeros((3, *shape))
+        self.first, self.total = np.zeros((2, resamples + 1, k, size)), np.zeros((resamples + 1, k, size))
+        self.count: Array | None = None
 
     def add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
         """Add rows.

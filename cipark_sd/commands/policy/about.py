@@ -74,11 +74,6 @@ class About:
         return self.rivals[0].id
 
     @property
-    def first_title(self) -> str:
-        """What that rival says; its id where it says nothing."""
-        return self.rivals[0].title or self.first
-
-    @property
     def several(self) -> bool:
         """Whether there is more than one structure."""
         return len(self.rivals) > 1
@@ -96,7 +91,7 @@ class About:
     @property
     def doubtful(self) -> bool:
         """Whether the draws are anything else than those of chains that have converged."""
-        return any(basis.origin != "posterior" or not basis.converged for basis in self.bases.values())
+        return not all(basis.sure for basis in self.bases.values())
 
     @property
     def by_origin(self) -> Mapping[Origin, tuple[Basis, tuple[str, ...]]]:
@@ -187,9 +182,5 @@ class About:
 
 def _worst(bases: Sequence[Basis]) -> Basis:
     """One basis for several of the same origin: converged where all have, as far from the posterior as the farthest."""
-    converged: bool | None = True
-    if any(basis.converged is None for basis in bases):
-        converged = None
-    if any(basis.converged is False for basis in bases):
-        converged = False
-    return replace(bases[0], converged=converged)
+    worst = min((basis.converged for basis in bases), key=(False, None, True).index)
+    return replace(bases[0], converged=worst)

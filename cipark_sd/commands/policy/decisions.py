@@ -1,38 +1,224 @@
 """What alternatives change against doing nothing, with what they cost and what would change the choice."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from cipark_sd import estimands
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.decisions_shown import (
-    DecisionsFound,
-    decided,
-    further_tables,
-    outcome_table,
-    rows_of,
-    title_of,
-)
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
 from cipark_sd.experiments.decisions import Decision, Decisions
-from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.definition import BASE, Catalogue, Outcome
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, paid
 from cipark_sd.experiments.run import time_position
 from cipark_sd.headline import Bounds, Headline, output
-from cipark_sd.pages.blocks import Folded, Paragraph, Section
+from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.scenarios import override_key
+from cipark_sd.wording import number, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+
+@dataclass(frozen=True)
+class DecisionsFound:
+    """What alternatives do.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cipark_sd.experiments.alternatives.alternatives_table`.
+    costs : DataFrame
+        A row for each alternative that costs something: ``alternative``, ``median``, ``low``, ``high`` of what it has
+        cost by then.
+    rules : DataFrame
+        A row for each rule: ``alternative``, ``rule``, ``share`` of draws in which it was in force at all, ``median``,
+        ``low``, ``high`` of how long in these.
+    hangs_on, measurements : DataFrame
+        Of the functions of those names in :mod:`cipark_sd.experiments.alternatives`.
+    doubts : tuple of str
+        Sentences.
+    """
+
+    table: "pd.DataFrame"
+    costs: "pd.DataFrame"
+    rules: "pd.DataFrame"
+    hangs_on: "pd.DataFrame"
+    measurements: "pd.DataFrame"
+    doubts: tuple[str, ...]
+
+
+def decided(catalogue: Catalogue) -> Decisions:
+    """The decisions of a catalogue that has some."""
+    assert catalogue.decisions is not None, "the part is run only where the catalogue has them"
+    return catalogue.decisions
+
+
+#: Numbers in the table of what to measure.
+MEASURED = 8
+#: A number that is smaller than this share of its interval's width needs no digits of its own.
+SMALL = 0.05
+#: A budget has ended a rule that was in force for a shorter time by this share.
+CUT = 0.02
+
+
+def rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
+    """The rows of an outcome, doing nothing first."""
+    of = result.table[result.table["outcome"] == outcome]
+    return records(of)
+
+
+def title_of(about: About, alternative: str) -> str:
+    """An alternative in words, after the event that it follows."""
+    by_id = {decision.id: decision for decision in decided(about.catalogue).alternatives}
+    if alternative not in by_id:
+        return "Do nothing"
+    decision = by_id[alternative]
+    return f"{by_id[decision.under].title}: {decision.title}" if decision.under else decision.title
+
+
+def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
+    """A median with its interval of 90 %, with the digits of the interval's width.
+
+    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
+    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+    """
+    if not np.isfinite([value, low, high]).all():
+        return "-"
+    text = to_width(value, high - low)
+    text = f"+{text}" if sign and float(text) > 0 else text
+    return text if high == low else f"{text} ({to_width(low, high - low)} to {to_width(high, high - low)})"
+
+
+def to_width(value: float, width: float) -> str:
+    """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
+
+    >>> to_width(-0.0052, 19), to_width(0.4431, 0.21), to_width(1234.0, 1800), to_width(0.12345, 0)
+    ('0', '0.44', '1200', '0.123')
+    """
+    if not width > 0:
+        return number(value, digits=3)
+    if abs(value) >= SMALL * width:
+        return rounded(value, width)
+    places = 1 - math.floor(math.log10(width))
+    text = f"{round(value, places):.{max(places, 0)}f}"
+    return "0" if float(text) == 0 else text
+
+
+def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
+    """What each alternative changes of one outcome."""
+    decisions = decided(about.catalogue)
+    share = f"{decisions.margin:.0%}"
+    rows, level = [], ""
+    for row in rows_of(result, outcome):
+        if row["alternative"] == BASE:
+            kind = row["level_class"].replace("informed", "a forecast")
+            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
+            continue
+        change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
+        cells = [("alternative", title_of(about, row["alternative"])), ("change", change)]
+        cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
+        cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
+        rows.append([*cells, (f"P({share} worse)", f"{row['worse']:.2f}")])
+    when = about.catalogue.when(decisions.at)
+    caption = f"{about.titled(outcome)} {when}: {level} if nothing is done; change on the same draws, median (90 %)"
+    return Table.of(rows, caption)
+
+
+def further_tables(result: DecisionsFound, about: About) -> list[Table]:
+    """What alternatives cost, when their rules began, what the changes hang on, and what to measure."""
+    tables = (costs_table, rules_table, hangs_table, measurements_table)
+    return [table for make in tables for table in [make(result, about)] if table.rows]
+
+
+def costs_table(result: DecisionsFound, about: About) -> Table:
+    """What alternatives have cost by the time at which outcomes are read."""
+    decisions, money = decided(about.catalogue), about.catalogue.money
+    by_id = {decision.id: decision for decision in decisions.alternatives}
+    rows = [
+        (decision.title, spread(row["median"], row["low"], row["high"]), decision.budget or "none",
+         decision.source or "assumed")
+        for row in records(result.costs) for decision in [by_id[row["alternative"]]]
+    ]  # fmt: skip
+    caption = f"Cost {f'[{money}] ' if money else ''}{about.catalogue.when(decisions.at)}, median (90 %)"
+    return Table(("alternative", "cost", "budget", "source"), tuple(rows), caption)
+
+
+def rules_table(result: DecisionsFound, about: About) -> Table:
+    """In how many draws rules with a condition act, and those that a budget ends, and when."""
+    decisions = decided(about.catalogue)
+    by_id = {decision.id: decision for decision in decisions.alternatives}
+    rows = []
+    for row in records(result.rules):
+        decision, place = by_id[row["alternative"]], int(row["rule"]) - 1
+        rule = decision.rules[place]
+        ended = bool(decision.budget) and row["low"] < (1 - CUT) * (decisions.at - rule.date)
+        if rule.when or ended:
+            shown = (rule_text(decision, place, about), f"{row['share']:.0%}", began_text(row, decision, about))
+            rows.append((decision.title, *shown))
+    caption = (
+        f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90 %)"
+    )
+    return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
+
+
+def hangs_table(result: DecisionsFound, about: About) -> Table:
+    """What the changes hang on."""
+    title = about.catalogue.outcome_by_id[decided(about.catalogue).outcome].title
+    rows = [
+        (title_of(about, row["alternative"]), row["input"], f"{row['correlation']:+.2f}")
+        for row in records(result.hangs_on)
+    ]
+    caption = f"What the change of {title} depends on: rank correlation with what was drawn"
+    return Table(("alternative", "number", "rank correlation"), tuple(rows), caption)
+
+
+def measurements_table(result: DecisionsFound, about: About) -> Table:
+    """What it is worth to know a number before choosing."""
+    rows = []
+    for row in records(result.measurements.head(MEASURED)):
+        low = f"{title_of(about, row['low_option'])} ({row['low']:.0%}) up to {number(row['below'], digits=3)}"
+        high = f"{title_of(about, row['high_option'])} ({row['high']:.0%}) from {number(row['above'], digits=3)}"
+        worth = f"{row['value']:.3f} ± {row['error']:.3f}"
+        rows.append((row["input"], worth, low, high))
+    head = ("number", "right choices more", "best in its lowest third (chance)", "best in its highest third")
+    caption = "What it is worth to know a number before choosing: by how much more often the choice would be right"
+    return Table(head, tuple(rows), caption)
+
+
+def records(frame: "pd.DataFrame") -> Iterator[dict[str, Any]]:
+    """The rows of a table, by column."""
+    for row in frame.to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
+
+
+def rule_text(decision: Decision, place: int, about: About) -> str:
+    """When a rule acts, in the words of the file."""
+    rule = decision.rules[place]
+    start = f"from {about.catalogue.date(rule.date)}"
+    return f"{start}, once {rule.when}" if rule.when else start
+
+
+def began_text(row: dict[str, Any], decision: Decision, about: About) -> str:
+    """From when on a rule acts in the draws in which it does; of one that a budget may end, how long."""
+    if not np.isfinite(row["median"]):
+        return "-"
+    ends = [row["median"], row["low"], row["high"]]
+    if decision.budget:
+        return f"for {spread(*ends)} {about.catalogue.time_units}".rstrip()
+    at, date = decided(about.catalogue).at, about.catalogue.date
+    return f"from {date(at - ends[0])} ({date(at - ends[2])} to {date(at - ends[1])})"
+
 
 #: The title of the section.
 TITLE = "Decisions: change against doing nothing"
@@ -157,8 +343,8 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
     def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
         """The outcome that is chosen by, what would change the choice, and the other outcomes."""
         main = decided(about.catalogue).outcome
-        others = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
-        folded = [Folded("The other outcomes", others)] if others else []
+        beside = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
+        folded = [Folded("The other outcomes", beside)] if beside else []
         tables = (outcome_table(result, about, main), *further_tables(result, about))
         yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *folded))
 

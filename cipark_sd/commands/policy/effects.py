@@ -9,7 +9,6 @@ import numpy as np
 
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.classes import ORDER, EffectClass, effect_classes
 from cipark_sd.commands.policy.expectations import (
     CLAIMS,
     claims_blocks,
@@ -22,9 +21,9 @@ from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
-from cipark_sd.experiments.effects import WEIGHTED, Claim, table
+from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
 from cipark_sd.headline import Bounds, Details, Headline
-from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.wording import grouped
 
@@ -48,8 +47,6 @@ class Effects:
         Of :func:`cipark_sd.experiments.effects.table`.
     course : Dataset
         The policies with the largest effects over the whole run, under the first rival.
-    alike : tuple of tuple of str
-        Policies that no outcome tells apart in any draw.
     doubts : tuple of str
         Sentences.
     classes : tuple of EffectClass
@@ -60,7 +57,6 @@ class Effects:
     differences: "pd.DataFrame"
     claims: tuple[Claim, ...]
     course: "xr.Dataset"
-    alike: tuple[tuple[str, ...], ...]
     doubts: tuple[str, ...]
     classes: tuple[EffectClass, ...] = ()
 
@@ -83,27 +79,9 @@ def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -
     return [str(policy) for policy in ends["policy"].head(_FAN)]
 
 
-def _alike(runs: "xr.Dataset") -> tuple[tuple[str, ...], ...]:
-    names = [str(name) for name in runs["policy"].to_numpy()]
-    stacked = np.stack([runs[name].transpose("policy", ...).to_numpy() for name in runs.data_vars], axis=1)
-    flat = np.nan_to_num(stacked.reshape(len(names), -1))
-    groups: dict[bytes, list[str]] = {}
-    for name, row in zip(names, flat, strict=True):
-        groups.setdefault(row.tobytes(), []).append(name)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
-
-
-def _idle(result: Effects, about: About) -> tuple[str, ...]:
-    """Policies that change nothing of the headline's outcome by its time in any draw: those that act later."""
-    (outcome, at), frame = about.catalogue.headline, result.differences
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
-    moves = of[["low90", "median", "high90"]].abs().max(axis=1).groupby(of["policy"]).max()
-    return tuple(policy.id for policy in about.catalogue.changes if moves[policy.id] == 0)
-
-
-def effects_table(result: Effects, about: About, outcome: str, *, later: bool = False) -> Table:
+def effects_table(result: Effects, about: About, outcome: str) -> Table:
     """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
-    whether what was expected of it came true. ``later`` has the policies that act after the headline's time.
+    whether what was expected of it came true.
     """
     catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
@@ -114,9 +92,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     # one run at the optimum says nothing of how far others lie
     many = about.bases[first].n > 1
     rows = []
-    idle = _idle(result, about)
-    chosen = [policy for policy in catalogue.changes if (policy.id in idle) == later]
-    for policy in sorted(chosen, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
+    for policy in sorted(catalogue.changes, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
         row = [("", policy.id), ("policy", policy.title)]
         if classes:
             effect = classes[policy.id]
@@ -142,31 +118,6 @@ def effects_table(result: Effects, about: About, outcome: str, *, later: bool = 
     of_draws = f"{about.of_draws}; medians" if many else f"one run, at the optimum; the base is {levels}"
     content = f"difference to the base ({of_draws}{source}{last})"
     return Table.of(rows, f"{about.titled(outcome)}: {content}")
-
-
-def _later(result: Effects, about: About) -> tuple[str, tuple[Table, ...]]:
-    """A heading and the table of policies that act after the headline's time."""
-    outcome, at = about.catalogue.headline
-    return (
-        f"Policies that change nothing {about.catalogue.when(at)}",
-        (effects_table(result, about, outcome, later=True),),
-    )
-
-
-def _other_outcomes(result: Effects, about: About, at: float) -> Table:
-    """Median differences of all outcomes at one time; a star where the 90 % interval leaves out zero."""
-    frame, outcomes, many = result.differences, about.catalogue.outcomes, about.bases[about.first].n > 1
-    shown = [shown_rows(frame, about, outcome.id, at) for outcome in outcomes]
-    rows = []
-    for policy in about.catalogue.changes:
-        cells = []
-        for difference in (by_policy[policy.id] for by_policy in shown):
-            star = " *" if many and (difference["low90"] > 0 or difference["high90"] < 0) else ""
-            cells.append(signed(difference["median"], difference["high90"] - difference["low90"]) + star)
-        rows.append((policy.id, policy.title, *cells))
-    kind = f"median difference to the base ({about.of_draws}; * the 90 % interval leaves out zero)"
-    caption = f"All outcomes {about.catalogue.when(at)}: {kind if many else 'difference to the base (one run)'}"
-    return Table(("", "policy", *(about.titled(outcome.id) for outcome in outcomes)), tuple(rows), caption)
 
 
 def shown_rival(frame: "pd.DataFrame", about: About) -> str:
@@ -211,7 +162,7 @@ class EffectsPart(PolicyPart[Effects]):
             times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
             rivals=analysis.rivals[:1],
         )
-        return Effects(runs, differences, claims, course, _alike(runs), analysis.doubts(runs), classes)
+        return Effects(runs, differences, claims, course, analysis.doubts(runs), classes)
 
     def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""
@@ -255,9 +206,6 @@ class EffectsPart(PolicyPart[Effects]):
     def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
         headline, at = about.catalogue.headline
-        others = [_other_outcomes(result, about, at)] if len(about.catalogue.outcomes) > 1 else []
-        titles = {policy.id: policy.title for policy in about.catalogue.policies}
-        alike = "; ".join(" and ".join(titles[policy] for policy in group) for group in result.alike)
         title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
@@ -268,9 +216,6 @@ class EffectsPart(PolicyPart[Effects]):
                 f"{', without those whose direction the model assumes' if result.assumed else ''}.",
             ),
             *pictures.show("course", "The largest of these effects over time, beside the base."),
-            *([Paragraph(f"Policies with the same outcomes in every draw: {alike}.")] if alike else []),
-            *([Folded(*_later(result, about))] if _idle(result, about) else []),
-            *([Folded("All outcomes", tuple(others))] if others else []),
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
         yield Section("Effects of each policy", tuple(changes))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 from cipark_sd.claims import count_sentence, over_structures
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.classes import ORDER
 from cipark_sd.commands.policy.words import in_words, shares
 from cipark_sd.console import Bars
-from cipark_sd.experiments.effects import Claim, claims
+from cipark_sd.experiments.effects import ORDER, Claim, claims
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Table
 
 if TYPE_CHECKING:

@@ -1,13 +1,14 @@
 """What ``cipark policy`` has found: what it is of, and a result for each part, which come back from their files."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.commands.policy.about import About
-from cipark_sd.records import of_this_version, read_record, write_record
+from cipark_sd.records import WrongRecordError, of_this_version, read_record, write_record
 
 R = TypeVar("R")
 #: The file of what all results rest on.
@@ -54,8 +55,19 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
     path = folder / FILE
     with of_this_version("findings", path):
         about = read_record(About, path)
-        results = {name: load_result(kind, folder / result_file(name), about.identity) for name, kind in kinds.items()}
-    return Findings(about, {name: result for name, result in results.items() if result is not None})
+        return Findings(about, saved_results(about, folder, kinds))
+
+
+def saved_results(about: About, folder: Path, kinds: Mapping[str, type], *, damaged: bool = False) -> dict[str, object]:
+    """Results in a folder that are of the same draws of the same model and the same catalogue, by part.
+
+    With ``damaged`` a file of another version, or one that was cut short, is passed over and no error.
+    """
+    results: dict[str, object] = {}
+    for name, kind in kinds.items():
+        with suppress(*([WrongRecordError] if damaged else [])):
+            results[name] = load_result(kind, folder / result_file(name), about.identity)
+    return {name: result for name, result in results.items() if result is not None}
 
 
 def result_file(part: str) -> str:

@@ -95,8 +95,8 @@ def _limits(about: About) -> list[str]:
         items.append("No data have been used: what is shown was assumed before, and is not known.")
     elif about.untaught:
         items.append(
-            f"Parameters that the data do not narrow under {about.first_title}; what depends on them depends on their "
-            f"priors: {', '.join(about.untaught)}."
+            f"Parameters that the data do not narrow under {about.rivals[0].title or about.first}; what depends on "
+            f"them depends on their priors: {', '.join(about.untaught)}."
         )
     if catalogue.uncertainties:
         inputs = ", ".join(

@@ -1,12 +1,10 @@
 """One call of ``cipark policy``: each part is computed, kept, written and told, in the order of the page."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-from cipark_sd.commands.findings import load_result
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import start
-from cipark_sd.commands.policy.findings import Findings, result_file, save
+from cipark_sd.commands.policy.findings import Findings, save, saved_results
 from cipark_sd.commands.policy.output import kinds, write
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES, UNDER_PRIORS, USUAL
@@ -20,7 +18,6 @@ from cipark_sd.pages.page import HTML
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING
-from cipark_sd.records import WrongRecordError
 
 
 def run(request: Request) -> Result:
@@ -42,7 +39,7 @@ def run(request: Request) -> Result:
     for line in (about.catalogue.note, *not_run):
         if line:
             echo(f"\n{line}")
-    findings = Findings(about, saved_results(about, folder))
+    findings = Findings(about, saved_results(about, folder, kinds(), damaged=True))
     with analysis.setup.pool:
         for name in names:
             chosen = part(name)
@@ -94,19 +91,6 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
             sentences.append("Not run, since from the priors nothing is ranked: " + ", ".join(ranking))
         names = [UNDER_PRIORS] if "effects" in names else []
     return names, sentences
-
-
-def saved_results(about: About, folder: Path) -> dict[str, object]:
-    """Results in a folder that are of the same draws of the same model and the same catalogue, by part."""
-    results: dict[str, object] = {}
-    for name, kind in kinds().items():
-        try:
-            result = load_result(kind, folder / result_file(name), about.identity)
-        except WrongRecordError:
-            continue  # of another version, or cut short: the page is then without it, until it is computed
-        if result is not None:
-            results[name] = result
-    return results
 
 
 def tell(sections: Iterable[Section]) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.decisions_shown import (
+from cipark_sd.commands.policy.decisions import (
     DecisionsFound,
     decided,
     further_tables,

@@ -9,8 +9,8 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.draws import Inputs, inputs_of
-from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, save
+from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.findings import Constant, ExplainedOutput, Facts, Findings, Inputs, save
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
 from cipark_sd.commands.sensitivity.output import sentences, write
@@ -21,7 +21,7 @@ from cipark_sd.described import version
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.optional import record_in
-from cipark_sd.sensitivities.question import Question
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.tasks.cluster import Cluster
 from cipark_sd.timegrid import time_grid

@@ -1,13 +1,14 @@
 """What the constants of ``cipark sensitivity`` vary over: priors, ranges, or joint draws after a fit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.basis import Basis
+from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.commands.sensitivity.target import Target, takes_fit
 from cipark_sd.errors import InvalidValue, UnusableInput
@@ -15,39 +16,12 @@ from cipark_sd.experiments.draws import attributes_of, columns_in
 from cipark_sd.model.variables import Constant
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.factors import Factors, from_draws
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.study import FittedDraws, Study
 
 #: An eigenvalue of a correlation under this means that some draws follow from others.
 _SINGULAR = 1e-8
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What varies.
-
-    Parameters
-    ----------
-    question : Question
-        With the factors that are drawn from.
-    basis : Basis
-        What the draws are.
-    notes : tuple of str
-        Sentences for the head of the page, each of which a reader must know.
-    study_digest : str
-        Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
-    """
-
-    question: Question
-    basis: Basis
-    notes: tuple[str, ...] = ()
-    study_digest: str = ""
-
-    @property
-    def unseen(self) -> bool:
-        """Whether no data stand behind what varies."""
-        return self.basis.origin in UNSEEN
 
 
 def inputs_of(request: Request, target: Target, n: int) -> Inputs:

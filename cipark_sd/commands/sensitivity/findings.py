@@ -11,6 +11,7 @@ from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.records import of_this_version
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.timegrid import time_label
 
@@ -19,6 +20,33 @@ if TYPE_CHECKING:
 
 #: The file of facts; each result is a file ``NAME.nc`` beside it.
 FILE = "findings-sensitivity.zip"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What varies.
+
+    Parameters
+    ----------
+    question : Question
+        With the factors that are drawn from.
+    basis : Basis
+        What the draws are.
+    notes : tuple of str
+        Sentences for the head of the page, each of which a reader must know.
+    study_digest : str
+        Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
+    """
+
+    question: Question
+    basis: Basis
+    notes: tuple[str, ...] = ()
+    study_digest: str = ""
+
+    @property
+    def unseen(self) -> bool:
+        """Whether no data stand behind what varies."""
+        return self.basis.origin in UNSEEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import resolve, split_key
 from cipark_sd.sensitivities.designs import check_power_of_two
-from cipark_sd.sensitivities.evaluation import Output
+from cipark_sd.sensitivities.evaluation import Output, Question
 from cipark_sd.sensitivities.factors import around
-from cipark_sd.sensitivities.question import Question
 from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.sensitivities.response import output_problem
 from cipark_sd.study import STOCKS, PlainModel, Study, find_study, stock_names

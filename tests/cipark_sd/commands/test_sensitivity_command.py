@@ -18,8 +18,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.compute import facts
-from cipark_sd.commands.sensitivity.draws import Inputs
-from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
+from cipark_sd.commands.sensitivity.findings import FILE, Findings, Inputs, load
 from cipark_sd.commands.sensitivity.output import parts
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue

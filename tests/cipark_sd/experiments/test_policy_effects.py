@@ -168,9 +168,9 @@ def test_what_goes_on_is_saved_as_what_was_never_stopped(park, tmp_path):
     ids=lambda change: next(iter(change)),
 )
 def test_what_another_call_has_kept_is_not_taken(park, change):
-    def key(policy=BASE, draws=DRAWS, outcomes=(RESIDENTS,), times=TIMES, **shared):
-        task, _ = Setup(park, **shared).tasks(times, outcomes)
-        return task(policy.scenario, draws, "").key
+    def key(policy=BASE, draws=DRAWS, outcomes=(RESIDENTS,), times=TIMES, scenario=Scenario(), engine="native"):  # noqa: B008
+        scenario, instants = at_steps(park, scenario, times)
+        return SettingsTask(park, policy.scenario, draws, outcomes, instants, scenario, engine).key
 
     assert key(**change) == key(**change) != key()
 

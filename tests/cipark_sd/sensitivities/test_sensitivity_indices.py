@@ -11,8 +11,7 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities import response as response_module
 from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights
-from cipark_sd.sensitivities.local import swing, tornado
-from cipark_sd.sensitivities.sample import fan, sample
+from cipark_sd.sensitivities.sample import fan, sample, swing, tornado
 from cipark_sd.sensitivities.shapley import shapley
 from cipark_sd.sensitivities.sobol import sobol
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.findings import Findings, Inputs
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section
 from cipark_sd.pages.parts import Part, Pictures
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from cipark_sd.commands.sensitivity.draws import Inputs
     from cipark_sd.commands.sensitivity.request import Request
     from cipark_sd.sensitivities.ranking import Moment
     from cipark_sd.sensitivities.response import ModelResponse
@@ -40,7 +39,7 @@ class Job:
     """
 
     request: "Request"
-    inputs: "Inputs"
+    inputs: Inputs
     response: "ModelResponse"
     checkpoints: Checkpoints
     progress: Step

@@ -22,7 +22,7 @@ class Tornado(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Two runs a constant, and one in the middle."""
-        from cipark_sd.sensitivities.local import tornado
+        from cipark_sd.sensitivities.sample import tornado
 
         return {"tornado": tornado(job.response)}
 

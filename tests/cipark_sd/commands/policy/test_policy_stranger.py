@@ -12,11 +12,11 @@ from places import FISHERY
 from cipark_sd import results
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy.findings import load, result_file
+from cipark_sd.commands.policy.findings import load, result_file, saved_results
 from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.parts import NAMES
-from cipark_sd.commands.policy.run import saved_results, tell
+from cipark_sd.commands.policy.run import tell
 from cipark_sd.headline import Bounds
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
@@ -150,7 +150,7 @@ def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, ev
     assert f"{result_file('attribution')}: no file of records" in " ".join(shown.output.split())
     # the command itself computes it anew
     findings = load(everything[0], kinds())
-    assert set(saved_results(findings.about, damaged)) == {*NAMES} - {"attribution"}
+    assert set(saved_results(findings.about, damaged, kinds(), damaged=True)) == {*NAMES} - {"attribution"}
 
 
 def test_headlines_are_the_numbers_of_the_tables_with_what_they_are_conditional_on(everything):
