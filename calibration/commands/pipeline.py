@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.assessment import Assessment, Stages, assess
+from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
@@ -250,18 +250,16 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
 
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
-    """What follows the posterior of a calibration; after a stop, what takes no fit.
+    """What follows the posterior of a calibration, nothing without draws; after a stop, what takes no fit.
 
     Raises
     ------
-    InvalidValue
-        Where it has no draws.
     UnknownName
         For a scenario that the study does not have.
     """
     problem, drawn = made.problem, made.draws
     if drawn is None:
-        raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
+        return NOTHING
     effort = effort_of(settings, drawn.density)
     # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
     scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
