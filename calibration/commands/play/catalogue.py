@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from cipark_sd.commands.policy.target import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
@@ -24,7 +24,7 @@ FAN = "Bands are of draws from these ranges, each value as likely as another; a 
 NO_FAN = "One run at a time: the file names nothing as uncertain."
 
 
-def contents_of(request: Request) -> Contents:
+def contents_of(request: Settings) -> Contents:
     """The page of a model with policies.
 
     Raises
@@ -71,15 +71,15 @@ def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
     )
 
 
-def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
-    if request.draws not in ("", "prior"):
+def _structures(request: Settings, target: Target) -> tuple[Structure, ...]:
+    if request.draws not in (None, "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
     alone = (definition.Structure(ONLY, "the model as it is"),)
     rivals = target.rivals if len(target.rivals) > 1 else alone
     if not target.study.parameters:
         return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
     draw_request = DrawRequest(
-        rivals, "prior", request.runs, request.seed, request.scratch, engine="native", known=rivals
+        rivals, "prior", request.runs, request.seed, request.folder, engine="native", known=rivals
     )
     with progress_bars() as bars:
         draws = target.study.draws(draw_request, bars).draws
@@ -92,7 +92,7 @@ def _structure(rival: definition.Structure, draws: Draws) -> Structure:
 
 
 def _levers(
-    request: Request, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
+    request: Settings, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
 ) -> tuple[Lever, ...]:
     """Those that are named, of the file, or the constants that its policies set, as far as these do."""
     if request.levers:

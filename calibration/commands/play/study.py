@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.assess.drawn_predictions import DRAWS, quantiles
 from calibration.commands.play.catalogue import levers_of, outcomes_of
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
@@ -67,7 +67,7 @@ UNSOUND = (
 )
 
 
-def contents_of(request: Request, problem: CalibrationProblem | None = None) -> Contents:
+def contents_of(request: Settings, problem: CalibrationProblem | None = None) -> Contents:
     """The page of a study, or of one that was read already.
 
     Raises
@@ -158,7 +158,7 @@ def _renamed(structure: Structure, model: Model) -> Structure:
     return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every)
 
 
-def _target(request: Request, model: Model) -> str:
+def _target(request: Settings, model: Model) -> str:
     """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
     if model.origin is None:
         return model.name
@@ -183,7 +183,7 @@ def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
         return ()
 
 
-def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
+def _structures(request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
     draws, estimate = _draws(request, problem)
     prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
@@ -217,7 +217,7 @@ def _named(variant: Variant) -> str:
 
 
 def _structure(
-    request: Request,
+    request: Settings,
     problem: CalibrationProblem,
     title: str,
     scenario: Scenario,
@@ -256,12 +256,12 @@ def _structure(
     )
 
 
-def _place(request: Request, problem: CalibrationProblem) -> Path:
+def _place(request: Settings, problem: CalibrationProblem) -> Path:
     """The output folder of the fit."""
     return request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
 
 
-def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
+def _draws(request: Settings, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
     """The draws that are asked for or at hand, and the estimate beside them; of a fit without draws its best one."""
     rng, place = np.random.default_rng(request.seed), _place(request, problem)
     prior = draws_from_prior(problem, request.runs, rng, ONLY, noise=True)
@@ -279,7 +279,7 @@ def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mappin
 
 
 def _outcomes(
-    request: Request, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
+    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
@@ -357,7 +357,7 @@ def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting
 
 
 def _levers(
-    request: Request,
+    request: Settings,
     problem: CalibrationProblem,
     catalogue: Catalogue | None,
     scenario: Scenario,
