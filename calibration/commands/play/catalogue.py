@@ -1,6 +1,6 @@
 """What a page shows of ``policies.toml``: outcomes, levers and structures; whole pages of models without data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,10 +64,14 @@ def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
     return tuple(Outcome(by_id[id_].title, by_id[id_].variable, by_id[id_].per) for id_ in ids)[:OUTCOMES]
 
 
-def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
-    """The levers that the file names."""
-    return tuple(
-        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in catalogue.levers[:LEVERS]
+def named_levers(
+    request: Settings, model: Model, catalogue: Catalogue | None, fitted: Mapping[str, Lever]
+) -> tuple[Lever, ...]:
+    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file."""
+    names = map(model.protected, request.levers)
+    of_file = () if catalogue is None else catalogue.levers[:LEVERS]
+    return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or tuple(
+        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in of_file
     )
 
 
@@ -95,10 +99,8 @@ def _levers(
     request: Settings, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
 ) -> tuple[Lever, ...]:
     """Those that are named, of the file, or the constants that its policies set, as far as these do."""
-    if request.levers:
-        return tuple(lever_of(model, name) for name in request.levers)
-    if catalogue.levers:
-        return levers_of(catalogue)
+    if named := named_levers(request, model, catalogue, {}):
+        return named
     values: dict[str, list[float]] = {}
     for policy in catalogue.policies:
         for name, value in policy.scenario.overrides.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.drawn_predictions import DRAWS, quantiles
-from calibration.commands.play.catalogue import levers_of, outcomes_of
+from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, optimum_of
@@ -38,7 +38,14 @@ from cipark_sd.model.variables import Constant, Piece, Stock
 from cipark_sd.naming import canonical, one_name
 from cipark_sd.optional import attempt
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure, Waiting
-from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
+from cipark_sd.pages.player.of_model import (
+    LEVERS,
+    OUTCOMES,
+    candidates,
+    labels_of,
+    most_influential,
+    within_numbers,
+)
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
@@ -114,7 +121,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
         notice=_notice(problem, request.seed, first.basis),
         misfit="" if request.draws or unseen else misfit_of(_place(request, problem)),
-        labels=_labels(problem, scenario),
+        labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
 
@@ -138,14 +145,11 @@ def _name(problem: CalibrationProblem) -> str:
 def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
     """The line beneath the title: what to do for intervals, or that priors contradict the data; mostly none."""
     if basis is None or basis.origin not in UNSEEN:
-        return "" if basis is None or basis.bands else _advice(basis).format(study=_name(problem))
+        advice = UNSOUND if basis is not None and basis.origin == "posterior" else NO_DRAWS
+        return "" if basis is None or basis.bands else advice.format(study=_name(problem))
     study = CalibrationStudy(problem)
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
     return f"These priors contradict the data: {against}." if against else ""
-
-
-def _advice(basis: Basis) -> str:
-    return UNSOUND if basis.origin == "posterior" else NO_DRAWS
 
 
 def _renamed(structure: Structure, model: Model) -> Structure:
@@ -170,17 +174,6 @@ def _target(request: Settings, model: Model) -> str:
         return file.stem if bundled(file.name) == file else file.name
     except ModelFileError:
         return file.name
-
-
-def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
-    from cipark_sd.engines.plan import plan
-
-    times = plan(problem.model, scenario, save=(), times=None, method=None).times
-    try:
-        return tuple(problem.calendar.label(float(time)) for time in times)
-    except (ValueError, OverflowError):
-        # times before the first date that a calendar knows
-        return ()
 
 
 def _structures(request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
@@ -373,12 +366,8 @@ def _levers(
         )
         for name, values in structure.draws.items()
     }
-    if request.levers:
-        return tuple(
-            fitted.get(override_key(name)) or lever_of(model, name) for name in map(model.protected, request.levers)
-        )
-    if catalogue is not None and catalogue.levers:
-        return levers_of(catalogue)
+    if named := named_levers(request, model, catalogue, fitted):
+        return named
     fitted_scenario = scenario | Scenario("", dict(structure.estimate))
     shown = [outcome.variable for outcome in outcomes]
     first = most_influential(model, fitted_scenario, tuple(fitted.values()), shown, LEVERS)
