@@ -30,12 +30,12 @@ from calibration.sampling.effort import BESIDE, PER_TERM, Effort, affordable_ste
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
-from calibration.study.variants import Variant
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.failures import ALLOWED, TooManyFailed
 from cipark_sd.optional import attempt
 from cipark_sd.results import load_what_writes
@@ -205,9 +205,9 @@ def brief_effort(settings: Settings, density: Posterior) -> Effort:
     return replace(effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
-def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:
+def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
     """The study's scenarios of those names, all of them where none is named."""
-    by_name = {variant.name: variant for variant in problem.scenarios}
+    by_name = {variant.id: variant for variant in problem.scenarios}
     for name in names:
         if name not in by_name:
             raise UnknownName(name, sorted(by_name), kind="scenario", where=f"{problem.title}: --scenario")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
 from calibration.for_analyses.study_draws import attributes as attributes_of
@@ -179,11 +179,10 @@ def _at_hand(
 
 def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
     """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
-    rivals = tuple(Structure(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
-    if not (rivals and (place / RIVALS).is_dir()):
+    if not (problem.rivals and (place / RIVALS).is_dir()):
         return {}
-    archive = _in_folder(place, rivals)
-    left = {*_foreign(problem, rivals, archive), *archive.refuted}
+    archive = _in_folder(place, problem.rivals)
+    left = {*_foreign(problem, problem.rivals, archive), *archive.refuted}
     return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
 
 
@@ -206,7 +205,7 @@ def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: 
     foreign = []
     for name, attributes in archive.attributes.items():
         rival = by_id[name]
-        digests = [problem_digest(with_variant(problem, as_variant(rival)))]
+        digests = [problem_digest(with_variant(problem, rival))]
         if not rival.scenario.overrides:
             # the study as it stands, which a calibration fits before its rivals
             digests.append(problem_digest(problem))

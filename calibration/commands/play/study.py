@@ -21,7 +21,6 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array, evenly
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.engines.registry import choose
@@ -29,6 +28,7 @@ from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue
+from cipark_sd.experiments.definition import Structure as Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
@@ -192,21 +192,21 @@ def _structures(request: Settings, problem: CalibrationProblem, catalogue: Catal
     if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.name], prior, {})
+        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, {})
         for variant in _variants(problem)
-        if variant.name in drawn
+        if variant.id in drawn
     ]
     return (first, *rivals)
 
 
-def _variants(problem: CalibrationProblem) -> list[Variant]:
+def _variants(problem: CalibrationProblem) -> list[Rival]:
     """The rivals of a study but the one that is the study as it stands."""
     return [variant for variant in problem.rivals if variant.scenario.overrides]
 
 
-def _named(variant: Variant) -> str:
+def _named(variant: Rival) -> str:
     """A rival as people say it, its code in brackets."""
-    return f"{variant.why} ({variant.name})" if variant.why else variant.name
+    return f"{variant.title} ({variant.id})" if variant.title else variant.id
 
 
 def _structure(
