@@ -8,8 +8,7 @@ from pathlib import Path
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
-from calibration.for_analyses.study_draws import attributes as attributes_of
-from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
+from calibration.for_analyses.study_draws import draws_for, read_weights, said_of, unreliable_terms, weighted
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
@@ -41,7 +40,7 @@ class _Archive:
     @cached_property
     def attributes(self) -> Mapping[str, Mapping[str, object]]:
         """What each file says of its draws, by rival; each is opened once."""
-        return {rival: _attributes(path) for rival, path in self.files.items()}
+        return {rival: said_of(path) for rival, path in self.files.items()}
 
 
 def argument_of(problem: CalibrationProblem) -> str:
@@ -231,10 +230,3 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
             f"{', '.join(foreign)}."
         )
     return sentences
-
-
-def _attributes(path: Path) -> Mapping[str, object]:
-    try:
-        return attributes_of(path)
-    except (OSError, ValueError, KeyError):
-        return {}  # the reader of the draws says what is wrong with the file
