@@ -145,7 +145,7 @@ def main(data_sets: int, seed: int, workers: int, chosen: tuple[int, ...], quick
     with tempfile.TemporaryDirectory() as folder, Workers(workers) as pool:
         plain = study(Path(folder) / "plain")
         reported = study(Path(folder) / "reported", reported=True)
-        makers = {rival.name: with_variant(plain, rival) for rival in plain.rivals}
+        makers = {rival.id: with_variant(plain, rival) for rival in plain.rivals}
         cases = [
             ("own structure", plain, None),
             ("reports at events, own structure", reported, None),

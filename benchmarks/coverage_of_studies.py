@@ -34,9 +34,9 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import Count
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, read_problem, until
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import write_text
 from cipark_sd.scenarios import Scenario
 
@@ -111,7 +111,7 @@ def totals(problem: CalibrationProblem, theta: Array) -> Array:
 def effects_of(case: Case, problem: CalibrationProblem) -> Callable[[Array], Array]:
     """Effects ``(n, n_effects)`` of parameters ``(n, k)``."""
     if case.effect is None:
-        changed = [with_variant(problem, Variant("", "", Scenario("", dict(values)))) for values in case.without]
+        changed = [with_variant(problem, Structure("", "", Scenario("", dict(values)))) for values in case.without]
 
         def without(theta: Array) -> Array:
             base = totals(problem, theta)

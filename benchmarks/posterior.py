@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from measure import show, show_machine
 
-from calibration.likelihood.gradient import log_posterior_and_gradient
+from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import EFFORT, Effort
@@ -106,7 +106,7 @@ def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
     points = prior_draws(density.space, 64, np.random.default_rng(0))
     density.log_posterior(points)
     if effort.sampler == "hmc":
-        log_posterior_and_gradient(density, points[:32])
+        log_likelihood_and_gradient(density, points[:32])
     fits = []
     for seed in range(seeds):
         start = time.process_time()

@@ -23,8 +23,8 @@ from calibration.likelihood.streams import named_streams
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
-from calibration.study.variants import Variant
 from cipark_sd.ensembles import ensemble
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 #: Draws of each structure and of the mixture.
@@ -33,7 +33,7 @@ KEPT = 1000
 ENDS = np.arange(2020.0, 2032.0)
 #: The last counts: residents of 2019-12-31, and the interval of the working firms of that day.
 RESIDENTS, WORKING = 60, (17, 20)
-BASE = Variant("as fitted", "nothing is changed", Scenario())
+BASE = Structure("as fitted", "nothing is changed", Scenario())
 
 
 def flows(problem: CalibrationProblem, theta: Array, scenario: Scenario) -> dict[str, Array]:
@@ -77,8 +77,8 @@ def counted(expected: dict[str, Array], dispersion: Array, rng: np.random.Genera
 def structures() -> dict[str, Weighted]:
     """The core structures, and the two rates as what they have to beat."""
     core, curves = (read_problem(STUDIES / name) for name in ("great_stone_core", "great_stone_curves"))
-    chosen = {v.name: with_variant(core, v) for v in core.rivals if v.name in SHOWN}
-    chosen |= {v.name: with_variant(curves, v) for v in curves.rivals if v.name == "two rates"}
+    chosen = {v.id: with_variant(core, v) for v in core.rivals if v.id in SHOWN}
+    chosen |= {v.id: with_variant(curves, v) for v in curves.rivals if v.id == "two rates"}
     return {name: weighted(problem, draws_of(problem, DRAWS)) for name, problem in chosen.items()}
 
 
@@ -113,7 +113,7 @@ def forecast() -> xr.Dataset:
     dims = ("structure", "scenario", "draw", "year")
     coordinates = {
         "structure": names,
-        "scenario": [v.name for v in variants],
+        "scenario": [v.id for v in variants],
         "year": [int(end) - 1 for end in ENDS[1:]],
         "weight": ("structure", [*(dict(zip(SHOWN, weights, strict=True)).get(n, np.nan) for n in samples), np.nan]),
     }

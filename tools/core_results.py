@@ -173,7 +173,7 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
         ("great_stone", "full", ("M0", "M6")),
     ):
         study = read_problem(STUDIES / name)
-        variants = [next(rival for rival in study.rivals if rival.name == structure) for structure in structures]
+        variants = [next(rival for rival in study.rivals if rival.id == structure) for structure in structures]
         with_reform, without = (residents_only(with_variant(study, variant)) for variant in variants)
         theta, names = draws_of(study, draws), study.space.names
         for joined in (False, True):
@@ -239,15 +239,15 @@ def core_fit() -> Numbers:
     lines = []
     for variant in curves.rivals:
         sample = weighted(with_variant(curves, variant), draws_of(curves, DRAWS))
-        lines.append(line(variant.name, sample, CURVE_CONSTANTS[variant.name]))
+        lines.append(line(variant.id, sample, CURVE_CONSTANTS[variant.id]))
     structures: dict[str, Weighted] = {}
     table: dict[str, Numbers] = {}
     for variant in core.rivals:
-        print(variant.name, flush=True)
+        print(variant.id, flush=True)
         sample = weighted(with_variant(core, variant), theta)
-        table[variant.name] = _structure(sample)
-        if variant.name in SHOWN:
-            structures[variant.name] = sample
+        table[variant.id] = _structure(sample)
+        if variant.id in SHOWN:
+            structures[variant.id] = sample
     lines += [line(name, structures[name], len(acting(structures[name].problem))) for name in SHOWN]
     return {
         "draws": DRAWS,
@@ -256,7 +256,7 @@ def core_fit() -> Numbers:
         "firms": float(sum(t.lower for t in core.fitted_terms if isinstance(t, Count) and t.label.startswith("resid"))),
         "lines": {entry["name"]: entry for entry in lines},
         "structures": table,
-        "rows": [{"name": v.name, "why": v.why, **table[v.name]} for v in core.rivals],
+        "rows": [{"name": v.id, "why": v.title, **table[v.id]} for v in core.rivals],
         "loops": _loops(table, structures["all"]),
         "parameters": _parameters(structures["all"]),
         "prior": _course(core, theta[:RUNS]),

@@ -104,7 +104,7 @@ def parent(name: str) -> str | None:
 def structure(name: str, span: str, folder: Path) -> CalibrationProblem:
     """A structure of a study with the rows of a span."""
     study = read_problem(folder)
-    return up_to(with_variant(study, next(v for v in study.rivals if v.name == name)), SPANS[span])
+    return up_to(with_variant(study, next(v for v in study.rivals if v.id == name)), SPANS[span])
 
 
 def within(problem: CalibrationProblem, names: Sequence[str]) -> CalibrationProblem:

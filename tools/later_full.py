@@ -29,7 +29,7 @@ def later_full() -> Numbers:
     """The full model on the rows to 2019 and on all."""
     name, folder = FULL_MODEL
     study = read_problem(folder)
-    why = {variant.name: variant.why for variant in study.rivals}
+    why = {variant.id: variant.title for variant in study.rivals}
     prior = prior_draws(study.space, 20_000, np.random.default_rng(SEED))
     spans = {span: fitted(name, span, folder) for span in SPANS}
     return {

@@ -29,8 +29,8 @@ from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from calibration.study.variants import Variant
 from cipark_sd.ensembles import ensemble
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 Numbers = dict[str, Any]
@@ -67,7 +67,7 @@ SAVED = {
 UNCHANGED = Scenario()
 #: The structure of the full model that is foretold by.
 FULL_MODEL = "some never start", FULL
-BASE = Variant("as fitted", "nothing is decided", UNCHANGED)
+BASE = Structure("as fitted", "nothing is decided", UNCHANGED)
 #: Reports of firms at work that are fitted, in model time, with the number reported.
 WORKING = {"2018-11-21": 3, "2019-11-26": 19, "2020-10-23": 26, "2022-01-12": 37, "2025-02-11": 53}
 
@@ -130,7 +130,7 @@ def _quantiles(values: Array) -> list[float]:
 def later_fit() -> Numbers:
     """The structures on both spans, and what the counts say of each constant."""
     study = read_problem(STUDY)
-    why = {variant.name: variant.why for variant in study.rivals}
+    why = {variant.id: variant.title for variant in study.rivals}
     structures = {
         name: {
             "why": why[name],
@@ -270,7 +270,7 @@ def forecast() -> xr.Dataset:
         },
         {
             "structure": names,
-            "scenario": [v.name for v in variants],
+            "scenario": [v.id for v in variants],
             "year": list(range(2026, 2033)),
             "weight": ("structure", weight),
         },

@@ -229,7 +229,7 @@ def _causes(problem: CalibrationProblem, rng: np.random.Generator) -> dict[str, 
     evidence, drawn_by = {}, {}
     for variant in problem.rivals:
         drawn = draw(On("native")(with_variant(problem, variant)), rng, effort=Effort(effective=1000.0))
-        evidence[variant.name], drawn_by[variant.name] = list(log_evidence(drawn, rng)), drawn.flat
+        evidence[variant.id], drawn_by[variant.id] = list(log_evidence(drawn, rng)), drawn.flat
     before = prior_draws(problem.space, 50_000, rng)
     facts: dict[str, Any] = {"evidence": evidence}
     for name, alone in (("Word of Mouth", "word of mouth"), ("Calendar Trend", "trend")):

@@ -23,7 +23,7 @@ from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.optional import attempt
 from cipark_sd.tasks.pool import Pool, Progress
 
@@ -41,7 +41,7 @@ class Stages:
 
     holdout: bool = False
     rivals: bool = False
-    scenarios: tuple[Variant, ...] = ()
+    scenarios: tuple[Structure, ...] = ()
     self_tests: int = 0
 
 
@@ -155,7 +155,7 @@ def assess(
     if fits and folder is not None and not rivals.interrupted:
         keep_rivals(problem, fits, rivals.refuted, comparison, folder / RIVALS)
     stacked = {line.name: line.stacking for line in comparison}
-    weights = [stacked[fit.variant.name] for fit in fits]
+    weights = [stacked[fit.variant.id] for fit in fits]
     if fits:
         of_rivals = _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
         forecasts = joined([forecasts, *of_rivals])
@@ -164,7 +164,7 @@ def assess(
         contractions=tuple(contractions(drawn)),
         forecasts=forecasts,
         rolling=rolling,
-        refuted=tuple(Refuted(variant.name, variant.why) for variant in rivals.refuted),
+        refuted=tuple(Refuted(variant.id, variant.title) for variant in rivals.refuted),
         comparison=tuple(comparison),
         tested=tested,
         ranks=None if tested is None else judged(tested, seed),
@@ -179,7 +179,7 @@ def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:
     weights = np.array([term.weight for term in drawn.density.problem.fitted_terms])
     of_model = Whole(drawn.flat, drawn.density.pointwise(drawn.flat, known="others"))
     by_rival = {
-        fit.variant.name: Whole(fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits
+        fit.variant.id: Whole(fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits
     }
     return {MODEL: of_model, **by_rival}
 
@@ -189,12 +189,12 @@ def _of_structures(
     fits: Sequence[RivalFit],
     weights: Sequence[float],
     density_of: DensityOf,
-    scenarios: Sequence[Variant],
+    scenarios: Sequence[Structure],
     seed: int,
 ) -> Iterator[pd.DataFrame]:
     """Forecasts under each rival, and under their mixtures: with the weights of leave-one-out stacking, and equally."""
     choosing = stage_numbers(seed, Stage.MIXTURES)
-    mixtures = [(fit.variant.name, [fit], [1.0]) for fit in fits]
+    mixtures = [(fit.variant.id, [fit], [1.0]) for fit in fits]
     if len(fits) > 1:
         mixtures += [
             ("mixture, leave-one-out weights", list(fits), list(weights)),

@@ -20,8 +20,8 @@ from calibration.likelihood.replicate import replicate
 from calibration.likelihood.streams import named_streams
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 #: What the study's own structure is called among structures.
@@ -86,33 +86,33 @@ def forecast(
     theta: Array,
     rng: np.random.Generator,
     *,
-    scenarios: Sequence[Variant] = (),
+    scenarios: Sequence[Structure] = (),
     every: float = 1.0,
 ) -> pd.DataFrame:
     """:func:`forecast_mixture` under the study's own structure, from joint draws ``theta : (n, k)``."""
-    alone = [(Variant("", "", Scenario()), theta)]
+    alone = [(Structure("", "", Scenario()), theta)]
     return forecast_mixture(problem, density_of, alone, rng, scenarios=scenarios, every=every)
 
 
 def forecast_mixture(
     problem: CalibrationProblem,
     density_of: DensityOf,
-    parts: Sequence[tuple[Variant, Array]],
+    parts: Sequence[tuple[Structure, Array]],
     rng: np.random.Generator,
     *,
     structure: str = OWN,
-    scenarios: Sequence[Variant] = (),
+    scenarios: Sequence[Structure] = (),
     every: float = 1.0,
 ) -> pd.DataFrame:
     """Quantiles of each counted or measured observation that is fitted, to the final time of the model's own file.
 
     Parameters
     ----------
-    parts : pairs of Variant and (n, k)
+    parts : pairs of Structure and (n, k)
         Structures with joint draws of each, in the proportion of their weights.
     structure : str
         What they are called together.
-    scenarios : sequence of Variant
+    scenarios : sequence of Structure
         Beside the study's own settings, which come first as ``"as fitted"``. All see the same draws and the same
         random numbers, so that they differ by what they set only.
     every : float
@@ -121,12 +121,12 @@ def forecast_mixture(
     rows: list[dict[str, object]] = []
     seed = int(rng.integers(2**63))
     futures = _futures(problem, every)
-    for variant in (Variant("as fitted", "", Scenario()), *scenarios):
+    for variant in (Structure("as fitted", "", Scenario()), *scenarios):
         if not futures:
             break
         courses = [_courses(problem, density_of, part, variant, theta, seed, futures) for part, theta in parts]
         for future, *columns in zip(futures, *courses, strict=True):
-            rows += _rows(problem, structure, variant.name, future, np.concatenate(columns))
+            rows += _rows(problem, structure, variant.id, future, np.concatenate(columns))
     return table_of(rows)
 
 
@@ -147,7 +147,7 @@ def courses_ahead(problem: CalibrationProblem, density_of: DensityOf, theta: Arr
     theta : (n, k)
         Joint draws.
     """
-    futures, plain = _futures(problem, 1.0), Variant("", "", Scenario())
+    futures, plain = _futures(problem, 1.0), Structure("", "", Scenario())
     courses = _courses(problem, density_of, plain, plain, theta, seed, futures) if futures else []
     return [Course(future.ahead.name, future.times, paths) for future, paths in zip(futures, courses, strict=True)]
 
@@ -155,8 +155,8 @@ def courses_ahead(problem: CalibrationProblem, density_of: DensityOf, theta: Arr
 def _courses(
     problem: CalibrationProblem,
     density_of: DensityOf,
-    part: Variant,
-    variant: Variant,
+    part: Structure,
+    variant: Structure,
     theta: Array,
     seed: int,
     futures: Sequence[_Future],

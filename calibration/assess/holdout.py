@@ -26,9 +26,9 @@ from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem, until
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.tasks.pool import OnProgress, Pool, Tell
 from cipark_sd.tasks.workers import Workers
 from cipark_sd.wording import listed
@@ -147,7 +147,7 @@ def rolling_origin(
     density_of: DensityOf,
     rng: np.random.Generator,
     *,
-    rivals: Sequence[Variant] = (),
+    rivals: Sequence[Structure] = (),
     whole: Mapping[str, Whole] | None = None,
     effort: Effort = EFFORT,
     workers: Pool | None = None,
@@ -157,7 +157,7 @@ def rolling_origin(
 
     Parameters
     ----------
-    rivals : sequence of Variant
+    rivals : sequence of Structure
         Structures that are fitted and scored at every origin beside the model.
     whole : mapping of str to Whole, optional
         By forecaster, what the posterior of all data has: sampling at an origin begins there, the weight of what came
@@ -180,9 +180,9 @@ def rolling_origin(
     scenario = problem.scenario
     neutral = [rival for rival in rivals if replace(scenario | rival.scenario, name=scenario.name) == scenario]
     differing = [rival for rival in rivals if rival not in neutral]
-    streams = named_streams(rng, [f"{rival.name} {task.origin!r}" for rival in differing for task in tasks])
+    streams = named_streams(rng, [f"{rival.id} {task.origin!r}" for rival in differing for task in tasks])
     tasks += [
-        replace(task, problem=with_variant(task.problem, rival), rng=stream, forecaster=rival.name)
+        replace(task, problem=with_variant(task.problem, rival), rng=stream, forecaster=rival.id)
         for (rival, task), stream in zip(list(product(differing, tasks)), streams, strict=True)
     ]
     tasks = [
@@ -201,7 +201,7 @@ def rolling_origin(
     answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
     tables = [scored.scores for _, scored in answers if len(scored.scores)]
     by_model = [scored.scores for task, scored in answers if task.forecaster == MODEL]
-    tables += [scores.assign(forecaster=rival.name) for rival in neutral for scores in by_model if len(scores)]
+    tables += [scores.assign(forecaster=rival.id) for rival in neutral for scores in by_model if len(scores)]
     return RollingOrigin(
         pd.concat(tables, ignore_index=True) if tables else table_of(()),
         tuple(dict.fromkeys(task.origin for task, scored in answers if not scored.converged)),

@@ -12,7 +12,6 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.draws import by_term, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.described import version
 from cipark_sd.errors import CiparkError, UnusableInput
@@ -29,11 +28,6 @@ WEIGHTS = "weights.csv"
 RIVALS = "rivals"
 #: Called with the rival, how much of it is done and how much there is.
 OnSteps = Callable[[str, int, int], None]
-
-
-def as_variant(structure: Structure) -> Variant:
-    """A structure as the files of a study have it."""
-    return Variant(structure.id, structure.title, structure.scenario)
 
 
 def fitted(
@@ -57,21 +51,19 @@ def fitted(
     KeyboardInterrupt
         When the user stops before all are done.
     """
-    variants = tuple(map(as_variant, rivals))
-    problem = replace(problem, rivals=variants)
+    problem, ids = replace(problem, rivals=tuple(rivals)), [rival.id for rival in rivals]
 
     def show(stage: str, now: Progress) -> None:
         if on_steps is not None and now.running and stage == "rivals":
             name = now.running[0]
-            before = [variant.name for variant in variants].index(name)
-            on_steps(name, round(100 * (now.completed - before)), 100)
+            on_steps(name, round(100 * (now.completed - ids.index(name))), 100)
 
     numbers, workers = rival_numbers(problem.method.seed), Workers(0, checkpoints)
     outcome = fit_rivals(problem, On(engine), numbers, effort=effort, workers=workers, on_stage=show)
     if outcome.interrupted:
         raise KeyboardInterrupt
     if not outcome.fits:
-        names = ", ".join(variant.name for variant in outcome.refuted)
+        names = ", ".join(variant.id for variant in outcome.refuted)
         raise CiparkError(f"the data are impossible under {names} for any parameters: there is nothing to draw")
     keep_rivals(problem, outcome.fits, outcome.refuted, compare(outcome.fits), folder)
 
@@ -79,7 +71,7 @@ def fitted(
 def keep_rivals(
     problem: CalibrationProblem,
     fits: Sequence[RivalFit],
-    refuted: Sequence[Variant],
+    refuted: Sequence[Structure],
     lines: Sequence[Comparison],
     folder: Path,
 ) -> None:
@@ -95,7 +87,7 @@ def keep_rivals(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).unlink(missing_ok=True)
     for fit in fits:
-        name = fit.variant.name
+        name = fit.variant.id
         _write(fit, draws_file(folder, name), with_variant(problem, fit.variant))
     _write_weights(lines, refuted, folder / WEIGHTS)
 
@@ -147,12 +139,12 @@ def _write(fit: RivalFit, path: Path, problem: CalibrationProblem) -> None:
     write_netcdf(tree, path)
 
 
-def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Variant], path: Path) -> None:
+def _write_weights(lines: Sequence[Comparison], refuted: Sequence[Structure], path: Path) -> None:
     columns = ("rival", "weight", "elpd", "behind", "behind_error", "n_unreliable", "probability", "converged")
     rows: list[Mapping[str, object]] = []
     for line in lines:
         numbers = (f"{n:.6g}" for n in (line.stacking, line.elpd, line.elpd_behind, line.behind_error))
         cells = (line.name, *numbers, line.n_unreliable, f"{line.probability:.6g}", int(line.converged))
         rows.append({**dict(zip(columns, cells, strict=True)), "refuted": 0})
-    rows += [{"rival": variant.name, "weight": 0, "refuted": 1} for variant in refuted]
+    rows += [{"rival": variant.id, "weight": 0, "refuted": 1} for variant in refuted]
     write_table(path, rows, columns=(*columns, "refuted"))

@@ -35,9 +35,9 @@ from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import NowherePossible
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import CalibrationProblem
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.tasks.pool import Pool, Progress, Tell
 from cipark_sd.tasks.workers import Workers
 
@@ -106,7 +106,7 @@ class Sampled:
 class RivalFit(Sampled):
     """What was sampled of one structure."""
 
-    variant: Variant
+    variant: Structure
     names: tuple[str, ...]
 
     @property
@@ -130,7 +130,7 @@ class RivalFits:
     """
 
     fits: tuple[RivalFit, ...]
-    refuted: tuple[Variant, ...]
+    refuted: tuple[Structure, ...]
     interrupted: bool
 
 
@@ -157,7 +157,7 @@ class Comparison:
     stacking_error: float = math.nan
 
 
-def with_variant(problem: CalibrationProblem, variant: Variant) -> CalibrationProblem:
+def with_variant(problem: CalibrationProblem, variant: Structure) -> CalibrationProblem:
     """The problem with a variant's constants set."""
     return replace(problem, scenario=problem.scenario | variant.scenario)
 
@@ -248,12 +248,12 @@ def fit_rivals(
     workers = Workers() if workers is None else workers
     effort = replace(effort, effective=min(effort.effective, STRUCTURE))
     tasks, streams = [], []
-    own_streams = named_streams(rng, [variant.name for variant in problem.rivals])
+    own_streams = named_streams(rng, [variant.id for variant in problem.rivals])
     for variant, generator in zip(problem.rivals, own_streams, strict=True):
         chains, bridge = generator.spawn(2)
         tasks.append(
             RivalTask(
-                with_variant(problem, variant), variant.name, density_of, chains, bridge, effort, workers.checkpoints
+                with_variant(problem, variant), variant.id, density_of, chains, bridge, effort, workers.checkpoints
             )
         )
         streams.append(bridge)
@@ -261,7 +261,7 @@ def fit_rivals(
     pairs = list(zip(problem.rivals, outcome.answers, strict=True))
     refuted = tuple(variant for variant, answer in pairs if answer and "refuted" in answer)
     fits = {
-        variant.name: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
+        variant.id: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
         for variant, answer in pairs
         if answer and variant not in refuted
     }
@@ -345,8 +345,8 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
         behind = elpd[best] - elpd[i]
         lines.append(
             Comparison(
-                fit.variant.name,
-                fit.variant.why,
+                fit.variant.id,
+                fit.variant.title,
                 fit.converged,
                 fit.best_log_likelihood,
                 float(elpd[i].sum()),
@@ -366,7 +366,7 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
 
 def mixture(
     fits: Sequence[RivalFit], weights: Sequence[float], n: int, rng: np.random.Generator
-) -> list[tuple[Variant, Array]]:
+) -> list[tuple[Structure, Array]]:
     """Joint draws of the mixture: for each rival its share of ``n`` draws ``(n_own, k)``, rivals without any left out.
 
     Counts are apportioned by largest remainder, so that no chance is added to the weights.

@@ -74,7 +74,6 @@ def whole(request: Settings, folder: Path) -> Settings:
 
 def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     """What follows the posterior of a calibration, all of it in files."""
-    from calibration.assess.assessment import NOTHING
     from calibration.commands import pipeline
     from calibration.report.collect import fit_findings
     from calibration.report.findings import Findings, save
@@ -88,7 +87,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     if made.reused:
         echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
     pipeline.keep_draws(made, folder)
-    assessed = NOTHING if made.draws is None else pipeline.assessment(settings, made)
+    assessed = pipeline.assessment(settings, made)
     checks = attempt(
         "model checks",
         lambda: tuple(checks_at_estimate(made.problem, made.optimum.theta, made.engine)),

@@ -137,23 +137,10 @@ def study_of(request: Request, priors: "Mapping[str, Stated] | None" = None) -> 
         )
     names = (entry.name for entry in fields(NewStudyRequest) if entry.name not in ("folder", "priors"))
     values: dict[str, Any] = {name: getattr(request, name) for name in names} | {"model": located(model)}
-    values |= {"values": _pairs(request.values, "--value"), "where": _pairs(request.where, "--where")}
+    values["values"] = options.pairs(request.values, "--value", "COLUMN=VARIABLE", where="new-study")
+    values["where"] = options.pairs(request.where, "--where", "COLUMN=TEXT", where="new-study")
     values |= {"scale": _factors(request.scale), "folder": request.output or Path(file_name(data.stem))}
     return made_study(NewStudyRequest(**values, priors=priors or {}))
-
-
-def _pairs(items: Sequence[str], option: str) -> dict[str, str]:
-    from cipark_sd.errors import InvalidValue
-
-    pairs = {}
-    for item in items:
-        # a header may have an equals sign, "price index (1986 = 1)"; what a column is read as has none
-        left, equals, right = item.rpartition("=")
-        if not equals or not left.strip() or not right.strip():
-            expected = {"--value": "COLUMN=VARIABLE", "--scale": "COLUMN=FACTOR"}.get(option, "COLUMN=TEXT")
-            raise InvalidValue(option, item, expected, where="new-study")
-        pairs[left.strip()] = right.strip()
-    return pairs
 
 
 def _factors(items: Sequence[str]) -> dict[str, float]:
@@ -161,7 +148,7 @@ def _factors(items: Sequence[str]) -> dict[str, float]:
     from cipark_sd.inputs import number_in
 
     factors = {}
-    for column, text in _pairs(items, "--scale").items():
+    for column, text in options.pairs(items, "--scale", "COLUMN=FACTOR", where="new-study").items():
         factors[column] = number_in(text)
         if not 0 < factors[column] < float("inf"):
             raise InvalidValue("--scale", f"{column}={text}", "COLUMN=FACTOR with a positive number", where="new-study")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.assessment import Assessment, Stages, assess
+from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
@@ -31,12 +31,12 @@ from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.placeholders import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
-from calibration.study.variants import Variant
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars, echo, progress_bars
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors
 from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.failures import TooManyFailed
 from cipark_sd.optional import attempt
 from cipark_sd.results import load_what_writes
@@ -206,9 +206,9 @@ def brief_effort(settings: Settings, density: Posterior) -> Effort:
     return replace(effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
-def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Variant, ...]:
+def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
     """The study's scenarios of those names, all of them where none is named."""
-    by_name = {variant.name: variant for variant in problem.scenarios}
+    by_name = {variant.id: variant for variant in problem.scenarios}
     for name in names:
         if name not in by_name:
             raise UnknownName(name, sorted(by_name), kind="scenario", where=f"{problem.title}: --scenario")
@@ -251,18 +251,16 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
 
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
-    """What follows the posterior of a calibration; after a stop, what takes no fit.
+    """What follows the posterior of a calibration, nothing without draws; after a stop, what takes no fit.
 
     Raises
     ------
-    InvalidValue
-        Where it has no draws.
     UnknownName
         For a scenario that the study does not have.
     """
     problem, drawn = made.problem, made.draws
     if drawn is None:
-        raise InvalidValue("the posterior", "none", "draws, with --posterior", where="calibrate")
+        return NOTHING
     effort = effort_of(settings, drawn.density)
     # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
     scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()

@@ -64,22 +64,14 @@ def score(request: Request) -> Result:
         raise UnknownName(judged, names, kind="structure", where="--of")
     series = list(dict.fromkeys(entry.series for entry in forecasters))
     facts = {}
-    for counts in read_counts(request.data, series, _pairs(request.columns)):
+    columns = options.pairs(request.columns, "--column", "SERIES=COLUMN", where="score")
+    for counts in read_counts(request.data, series, columns):
         chosen = [entry for entry in forecasters if entry.series == counts.series]
         if counts.series == series[0]:
             rng = np.random.default_rng(request.seed)
             chosen += [_drift(text, counts, chosen[0], rng) for text in request.drifts]
         facts[counts.series] = _of_series(counts, chosen, judged)
     return Result({"forecast": request.forecast, "of": judged, "series": facts})
-
-
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
-    from cipark_sd.errors import InvalidValue
-
-    for text in texts:
-        if not all(text.partition("=")[::2]):
-            raise InvalidValue("--column", text, "SERIES=COLUMN", where="score")
-    return {name: column for name, _, column in (text.partition("=") for text in texts)}
 
 
 def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "Forecaster":

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from calibration.assess.rival_draws import RIVALS, WEIGHTS, as_variant, draws_file, fitted, listed_in
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
-from calibration.for_analyses.study_draws import draws_for, read_weights, unreliable_terms, weighted
+from calibration.for_analyses.study_draws import draws_for, read_weights, said_of, unreliable_terms, weighted
 from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
@@ -17,7 +17,7 @@ from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws, attributes_of
+from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.study import DrawRequest, DrawSet
 
@@ -40,7 +40,7 @@ class _Archive:
     @cached_property
     def attributes(self) -> Mapping[str, Mapping[str, object]]:
         """What each file says of its draws, by rival; each is opened once."""
-        return {rival: _attributes(path) for rival, path in self.files.items()}
+        return {rival: said_of(path) for rival, path in self.files.items()}
 
 
 def argument_of(problem: CalibrationProblem) -> str:
@@ -178,11 +178,10 @@ def _at_hand(
 
 def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
     """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
-    rivals = tuple(Structure(variant.name, variant.why, variant.scenario) for variant in problem.rivals)
-    if not (rivals and (place / RIVALS).is_dir()):
+    if not (problem.rivals and (place / RIVALS).is_dir()):
         return {}
-    archive = _in_folder(place, rivals)
-    left = {*_foreign(problem, rivals, archive), *archive.refuted}
+    archive = _in_folder(place, problem.rivals)
+    left = {*_foreign(problem, problem.rivals, archive), *archive.refuted}
     return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
 
 
@@ -205,7 +204,7 @@ def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: 
     foreign = []
     for name, attributes in archive.attributes.items():
         rival = by_id[name]
-        digests = [problem_digest(with_variant(problem, as_variant(rival)))]
+        digests = [problem_digest(with_variant(problem, rival))]
         if not rival.scenario.overrides:
             # the study as it stands, which a calibration fits before its rivals
             digests.append(problem_digest(problem))
@@ -231,10 +230,3 @@ def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _
             f"{', '.join(foreign)}."
         )
     return sentences
-
-
-def _attributes(path: Path) -> Mapping[str, object]:
-    try:
-        return attributes_of(path)
-    except (OSError, ValueError, KeyError):
-        return {}  # the reader of the draws says what is wrong with the file

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.rival_draws import as_variant
 from calibration.assess.rivals import with_variant
 from calibration.fit.objective import objective
 from calibration.fit.optimise import NothingFits, maximise
@@ -74,7 +73,7 @@ def best_fits(
     for index, rival in enumerate(rivals):
         if on_structure is not None:
             on_structure(index, len(rivals))
-        under_rival = with_variant(problem, as_variant(rival))
+        under_rival = with_variant(problem, rival)
         digest = problem_digest(under_rival)
         optimum = known if digest == own_digest else None
         how = (digest, problem.method, rival.id, origin, seed, engine, optimum)

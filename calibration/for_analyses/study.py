@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.rival_draws import as_variant
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import argument_of, find_draws
 from calibration.for_analyses.question import read_question
@@ -179,14 +178,14 @@ class CalibrationStudy:
     @property
     def structures(self) -> tuple[Structure, ...]:
         """The rivals that it refits."""
-        return tuple(Structure(variant.name, variant.why, variant.scenario) for variant in self.problem.rivals)
+        return self.problem.rivals
 
     def digest(self, structure: Structure) -> str:
         """Of model, data, priors and settings."""
         if not structure.scenario.overrides:
             # the study as it stands, as a calibration has it
             return problem_digest(self.problem)
-        return problem_digest(with_variant(self.problem, as_variant(structure)))
+        return problem_digest(with_variant(self.problem, structure))
 
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """From the posterior at hand, best fits, files or the priors; fitted first where that is asked for."""
@@ -198,7 +197,7 @@ class CalibrationStudy:
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data does not allow."""
-        problem = self.problem if structure is None else with_variant(self.problem, as_variant(structure))
+        problem = self.problem if structure is None else with_variant(self.problem, structure)
         density = On(engine)(problem)
         if draws is None:
             rng = np.random.default_rng(seed)

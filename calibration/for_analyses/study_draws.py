@@ -98,6 +98,14 @@ def _as_written(path: Path) -> Iterator[None]:
         raise UnusableInput(reason, where=str(path)) from None
 
 
+def said_of(path: Path) -> Mapping[str, object]:
+    """What a file says of its draws; nothing of one that cannot be read, of which its reader says what is wrong."""
+    try:
+        return attributes_of(path)
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
 def described(draws: Draws, path: Path) -> Draws:
     """Posterior draws with what their file says of them: converged or not, worth how many."""
     import h5netcdf
@@ -224,11 +232,4 @@ def after_fit(problem: CalibrationProblem) -> FittedDraws | None:
 def posterior_in(place: Path, problem: CalibrationProblem) -> Path | None:
     """The posterior draws of this very study in the output folder of a fit."""
     path = place / "draws.nc"
-    return path if path.is_file() and _is_of(path, problem) else None
-
-
-def _is_of(path: Path, problem: CalibrationProblem) -> bool:
-    try:
-        return attributes_of(path).get("study_digest") == problem_digest(problem)
-    except (OSError, ValueError):
-        return False
+    return path if path.is_file() and said_of(path).get("study_digest") == problem_digest(problem) else None

@@ -23,7 +23,6 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInp
 
 Law = Callable[[Array, Array, Array], Any]
 Draw = Callable[[Array, Array, np.random.Generator], Any]
-Slopes = Callable[[Array, Array, Array], tuple[Any, Any]]
 
 #: Why a study with such noise is written nowhere.
 IN_PYTHON = "noise of one's own is a function of Python, which no file holds; use the fit in Python"
@@ -32,7 +31,7 @@ PIECES, TESTED = 2_000, 100_000
 #: Distance of two distribution functions, times the root of the draws, that a right law exceeds once in 20,000 tests:
 #: 2 exp(-2 d^2) = 5e-5 (Kolmogorov 1933, Giornale dell'Istituto Italiano degli Attuari 4, 83-91).
 FAR = 2.3
-#: How far a density may integrate from 1, and a slope lie from a difference, relatively.
+#: How far a density may integrate from 1.
 TOLERANCE = 1e-3
 #: The cube root of the precision of a double: the step of a central difference, relatively.
 STEP = float(np.cbrt(np.finfo(float).eps))
@@ -62,15 +61,13 @@ class Noise(NumberFamily):
         Known of the spread before the data; a number is held. A law without a spread ignores it.
     discrete : bool
         Whether it is of whole numbers.
-    slopes : callable, optional
-        Derivatives of ``log_density`` by mean and spread, as a pair; without it differences.
     means : sequence of float
         At which the law is tested.
 
     Raises
     ------
     Problems, UnusableInput
-        Where the density does not integrate to 1, or draws or slopes are not those of the density.
+        Where the density does not integrate to 1, or the draws are not those of the density.
     """
 
     name: ClassVar[str] = "own"
@@ -81,7 +78,6 @@ class Noise(NumberFamily):
     drawn: Draw
     spread_prior: Stated = 1.0
     discrete: bool = False  # type: ignore[misc]
-    by: Slopes | None = None
     digest: str = ""
 
     def __init__(
@@ -91,18 +87,10 @@ class Noise(NumberFamily):
         spread: Any = 1.0,
         *,
         discrete: bool = False,
-        slopes: Slopes | None = None,
         means: Sequence[float] = (10.0, 100.0),
     ) -> None:
         prior = stated("spread", spread)
-        values = {
-            "law": log_density,
-            "drawn": draw,
-            "spread_prior": prior,
-            "discrete": discrete,
-            "by": slopes,
-            "digest": "",
-        }
+        values = {"law": log_density, "drawn": draw, "spread_prior": prior, "discrete": discrete, "digest": ""}
         for name, value in values.items():
             object.__setattr__(self, name, value)
         spreads = [prior] if isinstance(prior, float) else _quartiles(prior)
@@ -125,8 +113,6 @@ class Noise(NumberFamily):
         return np.asarray(np.vectorize(log_mass, otypes=[float])(mean, spread))
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
-        if self.by is not None:
-            return tuple(np.asarray(slope, dtype=float) for slope in self.by(value, mean, spread))
         return _differences(lambda m, s: self.log_density(value, m, s), mean, spread)
 
     def interval_slopes(self, lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, ...]:
@@ -215,17 +201,7 @@ class Noise(NumberFamily):
         if abs(share[worst] - law[worst]) > FAR / math.sqrt(TESTED):
             fault = f"{share[worst]:.1%} of the draws are at most {places[worst]:.4g}, by the density {law[worst]:.1%}"
             return fault, logs
-        return self._fault_of_slopes(some[:50], m[:50], s[:50]), logs
-
-    def _fault_of_slopes(self, values: Array, mean: Array, spread: Array) -> str:
-        if self.by is None:
-            return ""
-        stepped = _differences(lambda m, s: self.log_density(values, m, s), mean, spread)
-        for name, slope, difference in zip(("mean", "spread"), self.slopes(values, mean, spread), stepped, strict=True):
-            size = TOLERANCE * max(float(np.abs(difference).max()), 1e-6)
-            if slope.shape != difference.shape or not (np.abs(slope - difference) <= size).mean() > 0.9:
-                return f"the slope by the {name} is {slope.flat[0]:.4g}, by differences {difference[0]:.4g}"
-        return ""
+        return "", logs
 
 
 def _differences(function: Callable[[Array, Array], Array], mean: Array, spread: Array) -> tuple[Array, Array]:

@@ -139,16 +139,6 @@ def net_count_of(family: CountFamily, value: Array) -> Callable[[Array, Array, A
     return log_density
 
 
-def difference_of_counts(
-    value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array] | None = None
-) -> Array:
-    """Log probability that gains less losses make ``value``; parameters as of :meth:`Difference.log_mass`."""
-    difference = Difference(np.asarray(value))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        first = None if recurrence is None else gains(difference.gained)
-        return difference.log_mass(gains, np.asarray(losses, dtype=float), recurrence, first)
-
-
 class Difference:
     """A difference of counts that was seen, gains of any count family less losses that are Poisson.
 
@@ -245,7 +235,7 @@ class Difference:
 
 
 def _slopes(value: Array, gains: CountFamily, gained: Array, mean: Array, spread: Array) -> tuple[Array, Array, Array]:
-    """Derivatives of :func:`difference_of_counts` by the mean of the gains, their spread, and the mean losses.
+    """Derivatives of :meth:`Difference.log_mass` by the mean of the gains, their spread, and the mean losses.
 
     A Poisson probability of ``n`` changes with its mean by that of ``n - 1`` less its own, so that the last one is the
     probability of the next value over that of the value, less 1.
@@ -295,7 +285,7 @@ def _log_sum(logs: Array) -> Array:
 
 
 def _difference_of_many(value: Array, gains: LogMass, losses: Array) -> Array:
-    """:func:`difference_of_counts` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
+    """:meth:`Difference.log_mass` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
     from scipy.special import logsumexp
 
     width = 0.05

@@ -143,21 +143,13 @@ def estimate_words(fit: Fit) -> list[str]:
 
 def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
     """One sentence that answers, and a point for each cause."""
-    study = fit.study
-    if not assessment.comparison:
-        if not study.rivals:
-            return "The study lists no rival structures, so nothing is attributed to one cause rather than another.", []
-        return (
-            f"The {len(study.rivals)} rival structures of the study were not fitted (--rivals), so nothing is "
-            "attributed to one cause rather than another."
-        ), []
     close = near_best(assessment.comparison)
     text = (
         f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
         f"than {SMALL:g} behind in log predictive density, or within two standard errors."
     )
     names = {line.name for line in close}
-    tested = [cause for cause in study.questions.causes if _without(cause, assessment)]
+    tested = [cause for cause in fit.study.questions.causes if _without(cause, assessment)]
     points = [_cause(cause, _without(cause, assessment)) for cause in tested]
     spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, assessment))]
     needed = [cause.name for cause in tested if cause.name not in spared]
@@ -189,13 +181,8 @@ def _cause(cause: Cause, without: Sequence[Comparison]) -> str:
     return f"Structures without {cause.name}: {names}; log predictive density: {behind}."
 
 
-def predicted(fit: Fit, assessment: Assessment) -> list[str]:
+def predicted(fit: Fit, rolling: RollingOrigin) -> list[str]:
     """How forecasts from before the data did, beside those of rivals, over how many numbers."""
-    if not fit.study.holdout:
-        return ["The study names no dates to predict from ([holdout] origins)."]
-    if assessment.rolling is None:
-        return ["Not run (--holdout)."]
-    rolling = assessment.rolling
     sentences = [verdict(rolling)]
     gap = _gaps(rolling)
     if gap:

@@ -127,7 +127,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         time_step=resolve(model, problem.scenario).time_step,
         time_units=model.time.units,
         units=units,
-        rivals=tuple(rival.name for rival in problem.rivals if rival.scenario.overrides),
+        rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
         groups=tuple(canonical(group.name) for group in problem.groups),

@@ -41,8 +41,9 @@ from calibration.study.sections import (
     parameter_section,
 )
 from calibration.study.terms import read_observation
-from calibration.study.variants import Variant, read_variants, variant_problems, with_own_structure
+from calibration.study.variants import read_variants, variant_problems, with_own_structure
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
 from cipark_sd.model.respelling import respelled
@@ -96,7 +97,7 @@ class CalibrationProblem(Stated):
     scenario : Scenario
         Fixed values and the time span; the parameters come on top of it.
     observations : tuple of Observation
-    rivals, scenarios : tuple of Variant
+    rivals, scenarios : tuple of Structure
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
         Numbers of the model that the study reports.
@@ -108,8 +109,8 @@ class CalibrationProblem(Stated):
     model: Model
     scenario: Scenario
     observations: tuple[Observation, ...]
-    rivals: tuple[Variant, ...] = ()
-    scenarios: tuple[Variant, ...] = ()
+    rivals: tuple[Structure, ...] = ()
+    scenarios: tuple[Structure, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
 
@@ -220,7 +221,7 @@ def read_problem(
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = top.table("report").entirely(partial(read_questions, rivals=[v.name for v in rivals]))
+    questions = top.table("report").entirely(partial(read_questions, rivals=[rival.id for rival in rivals]))
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems

@@ -87,7 +87,7 @@ def read_rows(
     if path is None:
         return []
     try:
-        return list(_Table(section, path, columns, tables.calendar, every, looked_at, as_number).rows(chosen))
+        return list(_Table(section, path, columns, tables.calendar, as_number).rows(chosen, every, looked_at))
     except CiparkError as problem:
         section.problems.append(problem)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
@@ -128,11 +128,9 @@ class _Table:
     path: Path
     columns: Columns
     calendar: Calendar
-    every: Use | None
-    looked_at: Sequence[str]
     as_number: Callable[[str], float]
 
-    def rows(self, chosen: Mapping[object, object]) -> Iterator[Row]:
+    def rows(self, chosen: Mapping[object, object], every: Use | None, looked_at: Sequence[str]) -> Iterator[Row]:
         """The rows one after the other: those that ``chosen`` leaves out take no memory."""
         section, path, columns, records = self.section, self.path, self.columns, Records(self.path)
         required = [getattr(columns, field) for field in columns.__slots__]
@@ -161,8 +159,7 @@ class _Table:
                     clashes.remove(column)
                     section.problems.append(InvalidValue(column, text, expected, where=place))
             dates.add(date := (record[columns.time] or "").strip())
-            use = "check" if date in self.looked_at else self.every
-            row = self._row(record, use, place, file_line)
+            row = self._row(record, "check" if date in looked_at else every, place, file_line)
             if row is not None:
                 yield row
         if not n_read:
@@ -173,7 +170,7 @@ class _Table:
             )
         section.problems += [
             UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
-            for date in self.looked_at
+            for date in looked_at
             if date not in dates
         ]
 

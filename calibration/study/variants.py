@@ -10,10 +10,10 @@ Both are constants set by name::
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.errors import CiparkError, InvalidValue, collected
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
@@ -22,32 +22,23 @@ from cipark_sd.sensitivities.factors import constant_values
 from cipark_sd.toml_lines import place
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Constants set beside the study's own."""
-
-    name: str
-    why: str
-    scenario: Scenario
-
-
-def read_variants(top: Section, kind: str) -> tuple[Variant, ...]:
+def read_variants(top: Section, kind: str) -> tuple[Structure, ...]:
     """The variants in ``[[kind]]`` tables, their names unlike each other."""
     variants = top.named(kind, _variant)
-    top.problems += repeated([variant.name for variant in variants], f"[[{kind}]]")
+    top.problems += repeated([variant.id for variant in variants], f"[[{kind}]]")
     return variants
 
 
-def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Variant, ...]) -> tuple[Variant, ...]:
+def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
     """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
 
     A rival is the study's own structure where all that it sets is as the study, its ``scenario`` or the file has it.
     """
     if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
         return rivals
-    taken = {variant.name for variant in rivals}
+    taken = {variant.id for variant in rivals}
     name = next(name for name in ("base", "own", "own structure") if name not in taken)
-    return (Variant(name, "the study's own structure", Scenario(name, {})), *rivals)
+    return (Structure(name, "the study's own structure", Scenario(name, {})), *rivals)
 
 
 def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bool:
@@ -67,8 +58,8 @@ def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
     return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
 
 
-def _variant(section: Section) -> Variant:
-    return Variant(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
+def _variant(section: Section) -> Structure:
+    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
 def constants_set(section: Section, key: str) -> dict[str, float]:
@@ -89,12 +80,12 @@ def constants_set(section: Section, key: str) -> dict[str, float]:
 
 
 def variant_problems(
-    model: Model, scenario: Scenario, variants: Sequence[Variant], parameters: Sequence[str]
+    model: Model, scenario: Scenario, variants: Sequence[Structure], parameters: Sequence[str]
 ) -> list[CiparkError]:
     """Variants that set what the model does not have or what is estimated."""
     problems: list[CiparkError] = []
     for variant in variants:
-        problems += setting_problems(model, scenario, variant.scenario, parameters, f"variant {variant.name!r}", "set")
+        problems += setting_problems(model, scenario, variant.scenario, parameters, f"variant {variant.id!r}", "set")
     return problems
 
 

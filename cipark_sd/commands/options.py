@@ -1,7 +1,7 @@
 """Options that several commands have, as fields of their requests (:mod:`cipark_sd.commands.declared`)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import click
 
 from cipark_sd.commands import completing
 from cipark_sd.commands.declared import argument, option
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
@@ -170,3 +170,20 @@ def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
     """The same of the variables of a model, whose names may have commas."""
     names = (name for text in texts for name in ((text.strip(),) if text in model else split_names([text])))
     return tuple(map(model.protected, names))
+
+
+def pairs(items: Iterable[str], option: str, expected: str, *, where: str) -> dict[str, str]:
+    """What an option says of each name, ``NAME=TEXT``.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    made = {}
+    for item in items:
+        # a header may have an equals sign, "price index (1986 = 1)"; what a column is read as has none
+        left, _, right = item.rpartition("=")
+        if not left.strip() or not right.strip():
+            raise InvalidValue(option, item, expected, where=where)
+        made[left.strip()] = right.strip()
+    return made

@@ -172,7 +172,7 @@ def test_structures_of_the_kept_result_are_those_of_the_study(study: Calibration
     fit = later_pages.kept_numbers("later_fit")
     assert tuple(fit["structures"]) == later_results.COMPARED["y2026"]
     assert {name: row["why"] for name, row in fit["structures"].items()}.items() <= {
-        variant.name: variant.why for variant in study.rivals
+        variant.id: variant.title for variant in study.rivals
     }.items()
     differences = later_pages.Differences(
         {"a": {"y2019": [1.0], "y2026": [5.0]}, "b": {"y2019": [0.5], "y2026": [7.0]}}
@@ -183,7 +183,7 @@ def test_structures_of_the_kept_result_are_those_of_the_study(study: Calibration
 def test_only_what_moves_the_rows_is_sampled(study: CalibrationProblem) -> None:
     from calibration.assess.rivals import with_variant
 
-    rival = next(variant for variant in study.rivals if variant.name == "two rates")
+    rival = next(variant for variant in study.rivals if variant.id == "two rates")
     whole = later_draws.up_to(with_variant(study, rival), later_draws.SPANS["y2026"])
     assert set(later_draws.acting(whole).space.names) == {
         "Reference Entry", "Origin Weight[Chinese]", "Origin Weight[Belarusian]", "Reform Effect", "Pandemic Loss",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cipark_sd.engines import registry
+from cipark_sd.engines.repeated import Repeated
 
 
 class Computed(AssertionError):
@@ -23,4 +24,6 @@ def forbid_computing(patch: pytest.MonkeyPatch) -> None:
         importlib.import_module(name)
     for name in registry.names():
         patch.setattr(type(registry.choose(name)), "run", refused)
+    for name in ("at", "back"):
+        patch.setattr(Repeated, name, refused)
     patch.setattr(np.random, "default_rng", refused)

@@ -8,8 +8,8 @@ import xarray as xr
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
-from calibration.study.variants import Variant
 from cipark_sd.commands.policy.target import Target
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.sensitivities.factors import around
 
 
@@ -27,7 +27,7 @@ def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int 
             {"theta": (("chain", "draw", "parameter"), theta)}, coords={"parameter": list(problem.space.names)}
         )
         tree = xr.DataTree.from_dict({"/posterior": group})
-        variant_problem = with_variant(problem, Variant(name, "", rivals[name].scenario))
+        variant_problem = with_variant(problem, Structure(name, "", rivals[name].scenario))
         tree.attrs = {"study_digest": problem_digest(variant_problem), "converged": converged}
         tree.to_netcdf(draws_file(folder, name), engine="h5netcdf")
     return folder

@@ -1,11 +1,11 @@
 """What a page shows of ``policies.toml``: outcomes, levers and structures; whole pages of models without data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from cipark_sd.commands.policy.target import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
@@ -24,7 +24,7 @@ FAN = "Bands are of draws from these ranges, each value as likely as another; a 
 NO_FAN = "One run at a time: the file names nothing as uncertain."
 
 
-def contents_of(request: Request) -> Contents:
+def contents_of(request: Settings) -> Contents:
     """The page of a model with policies.
 
     Raises
@@ -64,22 +64,26 @@ def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
     return tuple(Outcome(by_id[id_].title, by_id[id_].variable, by_id[id_].per) for id_ in ids)[:OUTCOMES]
 
 
-def levers_of(catalogue: Catalogue) -> tuple[Lever, ...]:
-    """The levers that the file names."""
-    return tuple(
-        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in catalogue.levers[:LEVERS]
+def named_levers(
+    request: Settings, model: Model, catalogue: Catalogue | None, fitted: Mapping[str, Lever]
+) -> tuple[Lever, ...]:
+    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file."""
+    names = map(model.protected, request.levers)
+    of_file = () if catalogue is None else catalogue.levers[:LEVERS]
+    return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or tuple(
+        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in of_file
     )
 
 
-def _structures(request: Request, target: Target) -> tuple[Structure, ...]:
-    if request.draws not in ("", "prior"):
+def _structures(request: Settings, target: Target) -> tuple[Structure, ...]:
+    if request.draws not in (None, "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
     alone = (definition.Structure(ONLY, "the model as it is"),)
     rivals = target.rivals if len(target.rivals) > 1 else alone
     if not target.study.parameters:
         return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
     draw_request = DrawRequest(
-        rivals, "prior", request.runs, request.seed, request.scratch, engine="native", known=rivals
+        rivals, "prior", request.runs, request.seed, request.folder, engine="native", known=rivals
     )
     with progress_bars() as bars:
         draws = target.study.draws(draw_request, bars).draws
@@ -92,13 +96,11 @@ def _structure(rival: definition.Structure, draws: Draws) -> Structure:
 
 
 def _levers(
-    request: Request, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
+    request: Settings, model: Model, catalogue: Catalogue, scenario: Scenario, outcomes: Sequence[Outcome]
 ) -> tuple[Lever, ...]:
     """Those that are named, of the file, or the constants that its policies set, as far as these do."""
-    if request.levers:
-        return tuple(lever_of(model, name) for name in request.levers)
-    if catalogue.levers:
-        return levers_of(catalogue)
+    if named := named_levers(request, model, catalogue, {}):
+        return named
     values: dict[str, list[float]] = {}
     for policy in catalogue.policies:
         for name, value in policy.scenario.overrides.items():

@@ -2,11 +2,11 @@
 
 import functools
 import operator
-import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.request import Request, Settings
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from calibration.study.problem import CalibrationProblem
@@ -46,11 +46,7 @@ def write(settings: Settings) -> Path:
     if settings.output is not None:
         check_writable(path, role="the page", endings=SUFFIXES, where="-o")
     with busy(f"Making the page of {name}"):
-        if file is not None and is_model:
-            contents = _of_model(file, settings)
-        else:
-            contents = _of_study(settings, path.with_suffix(""))
-        page = render(contents)
+        page = render(_of_model(file, settings) if file is not None and is_model else _of_study(settings))
         if settings.output is None:
             # made when there is something to put into it
             output_folder(OUTPUT_FOLDER, where="-o")
@@ -77,7 +73,7 @@ def _of_model(file: Path, settings: Settings) -> Contents:
     )
 
 
-def _of_study(settings: Settings, scratch: Path) -> Contents:
+def _of_study(settings: Settings) -> Contents:
     problems: list[CiparkError] = [
         InvalidValue(option, "given with a study", "a model file: a study has its own values", where="cipark play")
         for option, some in (
@@ -93,18 +89,8 @@ def _of_study(settings: Settings, scratch: Path) -> Contents:
     raise_all("cipark play", problems)
     # a folder with policies.toml alone names its model there
     contents = contents_of_catalogue if only_policies else contents_of_study
-    return contents(
-        Request(
-            folder=folder,
-            scratch=scratch,
-            variables=split_names(settings.variables),
-            levers=split_names(settings.levers),
-            draws=settings.draws or "",
-            runs=settings.runs,
-            seed=settings.seed,
-            allow_files=settings.allow_files,
-        )
-    )
+    variables, levers = split_names(settings.variables), split_names(settings.levers)
+    return contents(replace(settings, folder=folder, variables=variables, levers=levers))
 
 
 def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
@@ -131,10 +117,9 @@ def player_of(
     CiparkError
         As :func:`write_player`.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        request = Request(problem.folder, Path(scratch), variables, levers, seed=seed, fit=folder)
-        contents = contents_of_study(request, problem)
-        basis = contents.structures[0].basis
-        if basis is not None and basis.origin in UNSEEN:
-            raise InvalidValue("the fit", str(folder), "one of this study as it is now", where="player")
-        return render(contents)
+    settings = Settings(variables=variables, levers=levers, seed=seed, folder=problem.folder, fit=folder)
+    contents = contents_of_study(settings, problem)
+    basis = contents.structures[0].basis
+    if basis is not None and basis.origin in UNSEEN:
+        raise InvalidValue("the fit", str(folder), "one of this study as it is now", where="player")
+    return render(contents)

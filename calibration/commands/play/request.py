@@ -1,4 +1,4 @@
-"""What the command line of ``cipark play`` asks for, and what of it a folder is asked."""
+"""What the command line of ``cipark play`` asks for."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,11 @@ from cipark_sd.commands.declared import argument, option
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line asks for."""
+    """What the command line asks for.
+
+    ``folder`` is that of a study, or has ``policies.toml`` alone; ``fit`` is the output folder of a fit in another
+    place than the usual one.
+    """
 
     target: str | None = argument(shell_complete=completing.targets, metavar="[STUDY|MODEL]", required=False)
     output: Path | None = options.output("FILE.html  [default: in cipark-output]")
@@ -39,21 +43,5 @@ class Settings:
     opened: bool = option("--open", is_flag=True, help="Open the page in the browser.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
-
-
-@dataclass(frozen=True)
-class Request:
-    """A folder with a study, or with ``policies.toml`` alone; ``scratch`` keeps what is computed for draws.
-
-    ``fit`` is the output folder of a fit in another than its usual place.
-    """
-
-    folder: Path
-    scratch: Path
-    variables: tuple[str, ...] = ()
-    levers: tuple[str, ...] = ()
-    draws: str = ""
-    runs: int = 200
-    seed: int = 1
-    allow_files: tuple[Path, ...] = ()
+    folder: Path = Path()
     fit: Path | None = None

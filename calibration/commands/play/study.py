@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.drawn_predictions import DRAWS, quantiles
-from calibration.commands.play.catalogue import levers_of, outcomes_of
-from calibration.commands.play.request import Request
+from calibration.commands.play.catalogue import named_levers, outcomes_of
+from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
@@ -21,7 +21,6 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
-from calibration.study.variants import Variant
 from cipark_sd.arrays import Array, evenly
 from cipark_sd.basis import UNSEEN, Basis
 from cipark_sd.engines.registry import choose
@@ -29,6 +28,7 @@ from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import ONLY, Catalogue
+from cipark_sd.experiments.definition import Structure as Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.library import bundled
@@ -38,7 +38,14 @@ from cipark_sd.model.variables import Constant, Piece, Stock
 from cipark_sd.naming import canonical, one_name
 from cipark_sd.optional import attempt
 from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure, Waiting
-from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, candidates, lever_of, most_influential, within_numbers
+from cipark_sd.pages.player.of_model import (
+    LEVERS,
+    OUTCOMES,
+    candidates,
+    labels_of,
+    most_influential,
+    within_numbers,
+)
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
@@ -67,7 +74,7 @@ UNSOUND = (
 )
 
 
-def contents_of(request: Request, problem: CalibrationProblem | None = None) -> Contents:
+def contents_of(request: Settings, problem: CalibrationProblem | None = None) -> Contents:
     """The page of a study, or of one that was read already.
 
     Raises
@@ -114,7 +121,7 @@ def contents_of(request: Request, problem: CalibrationProblem | None = None) -> 
         limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
         notice=_notice(problem, request.seed, first.basis),
         misfit="" if request.draws or unseen else misfit_of(_place(request, problem)),
-        labels=_labels(problem, scenario),
+        labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
 
@@ -138,14 +145,11 @@ def _name(problem: CalibrationProblem) -> str:
 def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
     """The line beneath the title: what to do for intervals, or that priors contradict the data; mostly none."""
     if basis is None or basis.origin not in UNSEEN:
-        return "" if basis is None or basis.bands else _advice(basis).format(study=_name(problem))
+        advice = UNSOUND if basis is not None and basis.origin == "posterior" else NO_DRAWS
+        return "" if basis is None or basis.bands else advice.format(study=_name(problem))
     study = CalibrationStudy(problem)
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
     return f"These priors contradict the data: {against}." if against else ""
-
-
-def _advice(basis: Basis) -> str:
-    return UNSOUND if basis.origin == "posterior" else NO_DRAWS
 
 
 def _renamed(structure: Structure, model: Model) -> Structure:
@@ -158,7 +162,7 @@ def _renamed(structure: Structure, model: Model) -> Structure:
     return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every)
 
 
-def _target(request: Request, model: Model) -> str:
+def _target(request: Settings, model: Model) -> str:
     """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
     if model.origin is None:
         return model.name
@@ -172,18 +176,7 @@ def _target(request: Request, model: Model) -> str:
         return file.name
 
 
-def _labels(problem: CalibrationProblem, scenario: Scenario) -> tuple[str, ...]:
-    from cipark_sd.engines.plan import plan
-
-    times = plan(problem.model, scenario, save=(), times=None, method=None).times
-    try:
-        return tuple(problem.calendar.label(float(time)) for time in times)
-    except (ValueError, OverflowError):
-        # times before the first date that a calendar knows
-        return ()
-
-
-def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
+def _structures(request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
     draws, estimate = _draws(request, problem)
     prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
@@ -199,25 +192,25 @@ def _structures(request: Request, problem: CalibrationProblem, catalogue: Catalo
     if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.name], prior, {})
+        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, {})
         for variant in _variants(problem)
-        if variant.name in drawn
+        if variant.id in drawn
     ]
     return (first, *rivals)
 
 
-def _variants(problem: CalibrationProblem) -> list[Variant]:
+def _variants(problem: CalibrationProblem) -> list[Rival]:
     """The rivals of a study but the one that is the study as it stands."""
     return [variant for variant in problem.rivals if variant.scenario.overrides]
 
 
-def _named(variant: Variant) -> str:
+def _named(variant: Rival) -> str:
     """A rival as people say it, its code in brackets."""
-    return f"{variant.why} ({variant.name})" if variant.why else variant.name
+    return f"{variant.title} ({variant.id})" if variant.title else variant.id
 
 
 def _structure(
-    request: Request,
+    request: Settings,
     problem: CalibrationProblem,
     title: str,
     scenario: Scenario,
@@ -256,12 +249,12 @@ def _structure(
     )
 
 
-def _place(request: Request, problem: CalibrationProblem) -> Path:
+def _place(request: Settings, problem: CalibrationProblem) -> Path:
     """The output folder of the fit."""
     return request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
 
 
-def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
+def _draws(request: Settings, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
     """The draws that are asked for or at hand, and the estimate beside them; of a fit without draws its best one."""
     rng, place = np.random.default_rng(request.seed), _place(request, problem)
     prior = draws_from_prior(problem, request.runs, rng, ONLY, noise=True)
@@ -279,7 +272,7 @@ def _draws(request: Request, problem: CalibrationProblem) -> tuple[Draws, Mappin
 
 
 def _outcomes(
-    request: Request, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
+    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
@@ -357,7 +350,7 @@ def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting
 
 
 def _levers(
-    request: Request,
+    request: Settings,
     problem: CalibrationProblem,
     catalogue: Catalogue | None,
     scenario: Scenario,
@@ -373,12 +366,8 @@ def _levers(
         )
         for name, values in structure.draws.items()
     }
-    if request.levers:
-        return tuple(
-            fitted.get(override_key(name)) or lever_of(model, name) for name in map(model.protected, request.levers)
-        )
-    if catalogue is not None and catalogue.levers:
-        return levers_of(catalogue)
+    if named := named_levers(request, model, catalogue, fitted):
+        return named
     fitted_scenario = scenario | Scenario("", dict(structure.estimate))
     shown = [outcome.variable for outcome in outcomes]
     first = most_influential(model, fitted_scenario, tuple(fitted.values()), shown, LEVERS)

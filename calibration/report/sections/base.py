@@ -35,9 +35,8 @@ def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
 
 def misfit(findings: Findings) -> str:
     """What the model does not follow, by the tests of residuals and of replicates; empty where none fails."""
-    assessed = findings.assessment
-    lines = () if assessed is None else assessed.discrepancies
-    names = [*not_noise(findings.fit.conditions.runs), *(line.observation for line in lines if line.fails)]
+    failing = (line.observation for line in findings.assessment.discrepancies if line.fails)
+    names = [*not_noise(findings.fit.conditions.runs), *failing]
     return f"the model misses a pattern in the data ({listed(dict.fromkeys(names))})" if names else ""
 
 

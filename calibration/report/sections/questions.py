@@ -37,7 +37,7 @@ class Questions(ReportPart):
             answer, causes = conclusions.caused(fit, assessed)
             yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
         if assessed.rolling is not None:
-            yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed))))
+            yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed.rolling))))
         if questions.settle:
             yield Section(questions.settled, (Listing(questions.settle),))
 

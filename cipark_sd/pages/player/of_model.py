@@ -1,7 +1,8 @@
 """A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +79,13 @@ def contents_of(
 
 def _dates(model: Model, scenario: Scenario) -> tuple[str, ...]:
     """What people call the saved times of a model in calendar years; of another model they are numbers."""
-    times = plan(model, scenario, save=(), times=None, method=None).times
-    labels = tuple(time_label(float(time), model.time.units) for time in times)
+    labels = labels_of(model, scenario, partial(time_label, units=model.time.units))
     return labels if all("-" in label[1:] for label in labels) else ()
+
+
+def labels_of(model: Model, scenario: Scenario, label: Callable[[float], str]) -> tuple[str, ...]:
+    """The saved times of a model as a function writes them."""
+    return tuple(map(label, plan(model, scenario, save=(), times=None, method=None).times.tolist()))
 
 
 def _curves(model: Model) -> tuple[Variable, ...]:

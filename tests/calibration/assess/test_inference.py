@@ -30,9 +30,9 @@ from calibration.sampling.effort import Effort
 from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.problem import read_problem, until
-from calibration.study.variants import Variant
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import Problems
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
@@ -237,11 +237,11 @@ def test_the_structure_that_fits_gets_the_weight(study):
 
 
 def test_a_structure_under_which_the_data_cannot_be_is_refuted_and_the_others_go_on(study):
-    impossible = Variant("nothing leaves", "", Scenario("", {"pace": 0.0}))
+    impossible = Structure("nothing leaves", "", Scenario("", {"pace": 0.0}))
     rivals = replace(study, rivals=(impossible, study.rivals[0]))
     found = fit_rivals(rivals, density_of, np.random.default_rng(12), effort=EFFORT, refit=None)
-    assert [variant.name for variant in found.refuted] == ["nothing leaves"]
-    assert [fit.variant.name for fit in found.fits] == ["base"]
+    assert [variant.id for variant in found.refuted] == ["nothing leaves"]
+    assert [fit.variant.id for fit in found.fits] == ["base"]
 
 
 def test_a_rival_whose_chains_hold_a_lost_walker_has_not_converged(study, monkeypatch):
@@ -255,7 +255,7 @@ def test_a_rival_whose_chains_hold_a_lost_walker_has_not_converged(study, monkey
 def test_a_mixture_has_its_shares_of_draws(study):
     fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
     mixed = mixture(fits, [0.25, 0.75], 1000, np.random.default_rng(1))
-    assert [(variant.name, len(theta)) for variant, theta in mixed] == [("base", 250), ("short", 750)]
+    assert [(variant.id, len(theta)) for variant, theta in mixed] == [("base", 250), ("short", 750)]
 
 
 def test_a_rival_that_sets_what_is_estimated_is_refused_with_the_other_faults(tmp_path):
@@ -267,12 +267,12 @@ def test_a_rival_that_sets_what_is_estimated_is_refused_with_the_other_faults(tm
 
 def test_rivals_have_the_study_s_own_structure_among_them(tmp_path):
     def names(more):
-        return [variant.name for variant in small_study(tmp_path, more).rivals]
+        return [variant.id for variant in small_study(tmp_path, more).rivals]
 
     slow = rival("slow", "pace = 0.5")
     assert names("") == []
     assert names(slow) == ["base", "slow"]
-    assert small_study(tmp_path, slow).rivals[0].why == "the study's own structure"
+    assert small_study(tmp_path, slow).rivals[0].title == "the study's own structure"
     assert names(slow + rival("M0")) == ["slow", "M0"]
     # what is set as the file has it changes nothing
     assert names(rival("as it is", "pace = 1") + slow) == ["as it is", "slow"]

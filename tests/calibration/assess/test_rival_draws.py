@@ -16,7 +16,6 @@ from calibration.sampling import starts
 from calibration.sampling.draws import draw, read_draws
 from calibration.sampling.effort import Effort
 from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.experiments.definition import Structure
 
 #: Far from converged: what is tested is what becomes of the draws.
 BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20, sampler="chains")
@@ -25,7 +24,7 @@ STRUCTURES = rival("M0") + rival("M1", "pace = 0.5")
 
 def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatch):
     problem = small_study(tmp_path, STRUCTURES)
-    structures = tuple(Structure(other.name, other.why, other.scenario) for other in problem.rivals)
+    structures = problem.rivals
     kept, out = Checkpoints.in_output(tmp_path), tmp_path / "fit"
     fitted(problem, structures, out, engine="native", effort=BRIEF, checkpoints=kept)
     files = {structure.id: draws_file(out, structure.id) for structure in structures}
@@ -53,7 +52,7 @@ def test_one_study_has_one_set_of_weights_whichever_command_fits_it(tmp_path, mo
     drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
     ask = Stages(rivals=True)
     assess(drawn, On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
-    structures = tuple(Structure(one.name, one.why, one.scenario) for one in study.rivals)
+    structures = study.rivals
     fitted(study, structures, tmp_path / "policy", engine="native", effort=BRIEF)
     tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]
     assert tables[0] == tables[1]

@@ -16,9 +16,9 @@ from calibration.sampling import starts
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort
 from calibration.study.problem import until
-from calibration.study.variants import Variant
 from cipark_sd.checkpoints import NOT_KEPT, from_arrays
 from cipark_sd.engines.registry import choose
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(effective=300.0, most_steps=200, least_steps=100)
@@ -95,8 +95,8 @@ def test_a_whole_assessment_has_all_structures_and_its_origins_begin_with_its_dr
 def test_a_mixture_s_forecast_holds_those_of_its_structures_as_integers(tmp_path: Path) -> None:
     problem = small_study(tmp_path)
     theta = np.tile([100.0, 0.25], (500, 1))
-    slow = Variant("slow", "", Scenario("", {"pace": 0.0}))
-    parts = [(Variant("", "", Scenario()), theta), (slow, theta)]
+    slow = Structure("slow", "", Scenario("", {"pace": 0.0}))
+    parts = [(Structure("", "", Scenario()), theta), (slow, theta)]
     rows = {
         name: forecast_mixture(problem, On("native"), chosen, np.random.default_rng(1), structure=name)
         for name, chosen in (("own", parts[:1]), ("slow", parts[1:]), ("both", parts))
@@ -115,7 +115,7 @@ def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
     fits = [
         RivalFit(
             np.tile([100.0, 0.25], (1, 50, 1)), (), 0.0, nothing, nothing, nothing, 0.0, 0.0, True, "importance",
-            variant=Variant(name, "", Scenario("", {"pace": pace})), names=problem.space.names,
+            variant=Structure(name, "", Scenario("", {"pace": pace})), names=problem.space.names,
         )
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from small_study import STUDY, small_study
 
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of, start_of, with_starts
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.page import as_json
@@ -37,7 +37,7 @@ def test_the_page_draws_the_start_and_moves_it_by_the_name_of_the_stock(tmp_path
     )
     text = text.replace("median = 100, sigma = 0.5", "median = 1, sigma = 0.1")
     (tmp_path / "problem.toml").write_text(text.replace("[method]", f"{START}[method]"), encoding="utf-8")
-    content = as_json(contents_of(Request(tmp_path, tmp_path / "scratch", draws="prior", runs=16)))
+    content = as_json(contents_of(Settings(folder=tmp_path, draws="prior", runs=16)))
     (structure,) = content["structures"]
     assert "start_of_stock" in structure["drawn"]
     (lever,) = (lever for lever in content["levers"] if lever["names"] == ["start_of_stock"])

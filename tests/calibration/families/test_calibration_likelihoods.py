@@ -7,7 +7,7 @@ from scipy import special, stats
 from calibration.families import registry
 from calibration.families.base import CountFamily
 from calibration.families.binomial import Binomial
-from calibration.families.count_interval import count_interval, log_sum
+from calibration.families.count_interval import LogMass, count_interval, log_sum
 from calibration.families.dirichlet_multinomial import DirichletMultinomial
 from calibration.families.lognormal import Lognormal
 from calibration.families.multinomial import Multinomial
@@ -15,8 +15,19 @@ from calibration.families.negative_binomial import NB1, NB2
 from calibration.families.normal import Normal
 from calibration.families.poisson import Poisson
 from calibration.families.student_t import StudentT
-from calibration.likelihood.net_counts import difference_of_counts
+from calibration.likelihood.net_counts import Difference
 from cipark_sd.arrays import Array
+
+
+def difference_of_counts(
+    value: Array, gains: LogMass, losses: Array, recurrence: tuple[Array, Array] | None = None
+) -> Array:
+    """Log probability that gains less losses make ``value``."""
+    difference = Difference(np.asarray(value))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        first = None if recurrence is None else gains(difference.gained)
+        return difference.log_mass(gains, np.asarray(losses, dtype=float), recurrence, first)
+
 
 MEANS = np.array([0.05, 0.7, 3.0, 12.5, 80.0])
 COUNTS = np.array([0.0, 1.0, 2.0, 11.0, 60.0])[:, None]

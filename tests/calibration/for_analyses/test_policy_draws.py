@@ -12,10 +12,10 @@ from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
-from calibration.study.variants import Variant
 from cipark_sd.commands.policy.target import draw_source, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.study import DrawRequest
 
@@ -45,7 +45,7 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
         tree = xr.DataTree.from_dict(
             {"/posterior": xr.Dataset({"theta": (("chain", "draw", "parameter"), theta)}, {"parameter": list(names)})}
         )
-        own = with_variant(park.study.problem, Variant(name, "", rivals[name].scenario))
+        own = with_variant(park.study.problem, Structure(name, "", rivals[name].scenario))
         tree.attrs = {
             "study_digest": "another" if name in stale else problem_digest(own),
             "converged": name not in rough,

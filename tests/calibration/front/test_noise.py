@@ -111,10 +111,6 @@ def test_counts_may_have_a_law_of_their_own() -> None:
     assert np.exp(noise.log_interval(-np.inf, 0, mean, spread))[0] == pytest.approx(nothing)
 
 
-def wrong_slopes(value: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
-    return np.sign(mean - value) / spread, np.abs(value - mean) / spread**2 - 1 / spread
-
-
 @pytest.mark.parametrize(
     ("made", "fault"),
     [
@@ -122,25 +118,15 @@ def wrong_slopes(value: Array, mean: Array, spread: Array) -> tuple[Array, Array
         (lambda: Noise(laplace, lambda m, s, rng: rng.laplace(m, 1.05 * s), 2.0), "of the draws are at most"),
         (lambda: Noise(laplace, lambda m, s, rng: rng.laplace(m[:7], s[:7]), 2.0), r"draw gives \(7,\) numbers"),
         (lambda: Noise(lambda v, m, s: np.zeros(3), draws, 2.0), r"log_density gives \(3,\) numbers"),
-        (lambda: Noise(laplace, draws, 2.0, slopes=wrong_slopes), "slope by the mean is"),
         (lambda: Noise(inflated, draws, discrete=True), "not whole"),
         (lambda: Noise(poisson, inflated_draws, discrete=True), "of the draws are at most [0-3],"),
         (lambda: Noise(laplace, draws, "5"), "expected a number to hold"),
     ],
-    ids=["mass", "draws", "draws' shape", "density's shape", "slopes", "whole", "counts", "spread"],
+    ids=["mass", "draws", "draws' shape", "density's shape", "whole", "counts", "spread"],
 )  # fmt: skip
 def test_what_is_no_law_is_refused(made: Callable[[], Any], fault: str) -> None:
     with pytest.raises(CiparkError, match=fault):
         made()
-
-
-def test_right_slopes_are_taken() -> None:
-    def slopes(value: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
-        by_mean, by_spread = wrong_slopes(value, mean, spread)
-        return -by_mean, by_spread
-
-    noise = Noise(laplace, draws, 2.0, slopes=slopes)
-    assert noise.slopes(np.array([7.0]), np.array([5.0]), np.array([2.0]))[0][0] == 0.5
 
 
 def test_a_column_that_is_not_there_and_numbers_that_are_not_whole(study: cp.Study) -> None:

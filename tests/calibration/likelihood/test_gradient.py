@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from posterior_gradient import log_posterior_and_gradient
 from small_study import MODEL
 
-from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.misclassification import recoded, recoded_slopes
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.sampling.free_density import prior_draws

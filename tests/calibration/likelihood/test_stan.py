@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from posterior_gradient import log_posterior_and_gradient
 from stan_judge import judged, points, studies
 from stan_program import stan_program
 
 import cipark_sd as cp
-from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import posterior
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError

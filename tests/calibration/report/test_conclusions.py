@@ -83,17 +83,6 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     approved(without)
 
 
-def test_without_rivals_nothing_is_attributed(fit: Fit) -> None:
-    assert conclusions.caused(fit, NOTHING) == (
-        "The study lists no rival structures, so nothing is attributed to one cause rather than another.", [],
-    )  # fmt: skip
-    two: Any = (SimpleNamespace(name="M0"), SimpleNamespace(name="M1"))
-    assert conclusions.caused(of_study(fit, rivals=two), NOTHING) == (
-        "The 2 rival structures of the study were not fitted (--rivals), so nothing is attributed to one cause "
-        "rather than another.", [],
-    )  # fmt: skip
-
-
 # --- predictions of what was held out ---------------------------------------------------------------------------------
 
 
@@ -136,22 +125,13 @@ def test_a_gap_takes_two_numbers_and_a_rival_that_differs() -> None:
     assert "constant" not in words
 
 
-def test_why_there_are_no_predictions(fit: Fit) -> None:
-    approved(conclusions.predicted(of_study(fit, holdout=()), NOTHING))
-    assert conclusions.predicted(fit, NOTHING) == ["Not run (--holdout)."]
-    nothing: Any = SimpleNamespace(rolling=None)
-    assert conclusions.predicted(fit, nothing) == ["Not run (--holdout)."]
-
-
 def test_predictions_name_the_dates_that_they_rest_on(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conclusions, "verdict", lambda rolling: "The model won.")
-    inquiry: Any = SimpleNamespace(rolling=rolling(MODEL, CONSTANT))
-    verdict, gap, dates = conclusions.predicted(fit, inquiry)
+    verdict, gap, dates = conclusions.predicted(fit, rolling(MODEL, CONSTANT))
     assert verdict == "The model won."
     approved(gap)
     approved(dates)
-    alone: Any = SimpleNamespace(rolling=rolling(MODEL))
-    assert len(conclusions.predicted(fit, alone)) == 2
+    assert len(conclusions.predicted(fit, rolling(MODEL))) == 2
 
 
 # --- what data say, what theory adds, what nobody can know ------------------------------------------------------------

@@ -134,7 +134,7 @@ def test_rivals_are_compared_as_we_compare_them(density, tmp_path):
     fits = fit_rivals(density.problem, On("native"), np.random.default_rng(4), effort=EFFORT, refit=None).fits
     lines = compare(fits)
     keep_rivals(density.problem, fits, (), lines, tmp_path / RIVALS)
-    files = {fit.variant.name: az.from_netcdf(draws_file(tmp_path / RIVALS, fit.variant.name)) for fit in fits}
+    files = {fit.variant.id: az.from_netcdf(draws_file(tmp_path / RIVALS, fit.variant.id)) for fit in fits}
     with warnings.catch_warnings():
         # of a term whose Pareto k is above 0.7, which both count
         warnings.simplefilter("ignore")

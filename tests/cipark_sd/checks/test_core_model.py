@@ -175,11 +175,11 @@ def test_no_expectation_asks_for_a_mere_sign_and_every_loop_and_actor_is_asked_a
 
 def test_structures_are_nested_and_loops_enter_one_by_one(study: CalibrationProblem) -> None:
     """Each loop by itself, each left out, and a row in which each has one more than the one before."""
-    names = [variant.name for variant in study.rivals]
+    names = [variant.id for variant in study.rivals]
     loops = {f"R{k}" for k in range(1, 7)}
     assert {"none", "all", *loops, *(f"all but {loop}" for loop in loops)} <= set(names)
     elements = {"R1": "partner", "R2": "host", "R3": "fame", "R4": "practice", "R5": "owners"}
-    sets = {v.name: dict(v.scenario.overrides) for v in study.rivals}
+    sets = {v.id: dict(v.scenario.overrides) for v in study.rivals}
 
     def on(name: str) -> set[str]:
         off = sets[name]

@@ -18,7 +18,7 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
@@ -196,7 +196,7 @@ def test_the_script_never_makes_markup_of_a_text() -> None:
 
 def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
+    found = contents_of_study(Settings(folder=STUDIES / "flu_1978", runs=20))
     structure = found.structures[0]
     assert structure.basis is not None
     assert structure.basis.sentence == "20 draws from the PRIOR: nothing here has seen the data"
@@ -209,14 +209,14 @@ def test_without_a_fit_a_study_shows_its_priors_and_says_so(tmp_path: Path, monk
     counts = [float(line.split(",")[1]) for line in table if line[:1].isdigit()]
     assert [seen.low for seen in found.outcomes[0].observed] == counts
     assert all(lever["fitted"] for lever in as_json(found)["levers"][:2])  # type: ignore[index]
-    again = contents_of_study(Request(STUDIES / "flu_1978", tmp_path / "scratch", runs=20))
+    again = contents_of_study(Settings(folder=STUDIES / "flu_1978", runs=20))
     for name, values in structure.draws.items():
         np.testing.assert_array_equal(values, again.structures[0].draws[name])
 
 
 def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = contents_of_study(Request(STUDIES / "great_stone", tmp_path / "scratch", draws="prior", runs=4))
+    found = contents_of_study(Settings(folder=STUDIES / "great_stone", draws="prior", runs=4))
     about = "Month in which China Merchants takes its share and the lead."
     assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018, about)
     assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
@@ -242,7 +242,7 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
 def test_priors_that_contradict_the_data_are_warned_of(tmp_path: Path) -> None:
     small_study(tmp_path)
     (tmp_path / "left.csv").write_text("time,left\n1,2000\n2,4000\n3,9000\n", encoding="utf-8")
-    found = contents_of_study(Request(tmp_path, tmp_path / "scratch", draws="prior", runs=4))
+    found = contents_of_study(Settings(folder=tmp_path, draws="prior", runs=4))
     assert found.notice.startswith("These priors contradict the data: left")
 
 
@@ -272,10 +272,10 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
     # without levers in the file, what its policies set is moved, as far as they set it at least
     text = re.sub(r"\[\[lever\]\].*?(?=\n\[decisions\])", "", Path("fishery/policies.toml").read_text(), flags=re.S)
     Path("fishery/policies.toml").write_text(text, encoding="utf-8")
-    levers = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).levers
+    levers = contents_of_catalogue(Settings(folder=Path("fishery"))).levers
     assert {lever.title for lever in levers} == {"Closed Share", "Quota"}
     assert all(lever.low <= {"Closed Share": 0.33, "Quota": 80}[lever.title] <= lever.high for lever in levers)
-    rivals = contents_of_catalogue(Request(Path("fishery"), tmp_path / "scratch")).structures
+    rivals = contents_of_catalogue(Settings(folder=Path("fishery"))).structures
     assert [rival.title for rival in rivals] == ["Slow growth", "The model as it stands"]
     assert model.digest == found["model_digest"]
 

@@ -14,7 +14,7 @@ import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 from click.testing import CliRunner
 
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, STUDIES
 from cipark_sd.cli import cli
@@ -139,7 +139,7 @@ def sir(folder: Path) -> Path:
 def flu(folder: Path) -> Path:
     """The page of a study that has not been fitted."""
     path = folder / "flu.html"
-    contents = contents_of_study(Request(STUDIES / "flu_1978", folder / "scratch", draws="prior", runs=50))
+    contents = contents_of_study(Settings(folder=STUDIES / "flu_1978", draws="prior", runs=50))
     path.write_text(render(contents), encoding="utf-8")
     return path
 
@@ -465,7 +465,7 @@ def test_with_workers_the_page_itself_runs_nothing_and_the_last_of_many_moves_st
 
 def test_a_lever_that_moves_shows_every_second_draw_and_all_at_rest(browser: Browser, folder: Path) -> None:
     path = folder / "many.html"
-    contents = contents_of_study(Request(STUDIES / "flu_1978", folder / "scratch", draws="prior", runs=200))
+    contents = contents_of_study(Settings(folder=STUDIES / "flu_1978", draws="prior", runs=200))
     path.write_text(render(contents), encoding="utf-8")
     browser.open(path)
     browser.run(
@@ -502,7 +502,7 @@ def test_every_structure_of_the_park_is_chosen_linked_and_in_the_range(browser: 
     from selenium.webdriver.support.ui import Select
 
     path = folder / "park.html"
-    request = Request(STUDIES / DEFAULT_STUDY, folder / "scratch", draws="prior", runs=10)
+    request = Settings(folder=STUDIES / DEFAULT_STUDY, draws="prior", runs=10)
     contents = contents_of_study(request)
     path.write_text(render(contents), encoding="utf-8")
     browser.open(path)

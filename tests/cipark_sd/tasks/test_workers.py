@@ -117,7 +117,7 @@ def test_a_key_depends_on_streams_and_on_what_they_spawn():
 
 def same_fits(one, two):
     return all(
-        a.variant.name == b.variant.name
+        a.variant.id == b.variant.id
         and np.array_equal(a.theta, b.theta)
         and np.array_equal(a.elpd, b.elpd)
         and (a.log_evidence, a.convergence) == (b.log_evidence, b.convergence)
@@ -156,7 +156,7 @@ def test_rivals_go_on_from_chains_that_a_stop_left(study, tmp_path):
 
     part = rivals(study, Workers(0, kept), on_stage=stop)
     assert part.interrupted
-    assert [fit.variant.name for fit in part.fits] == ["base"]
+    assert [fit.variant.id for fit in part.fits] == ["base"]
     assert len(list(kept.folder.glob("chains-*.npz"))) >= 1
     steps = []
     again = rivals(study, Workers(0, kept), on_stage=lambda *told: steps.append(told))

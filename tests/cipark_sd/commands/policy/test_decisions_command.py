@@ -13,7 +13,7 @@ from places import ROOT
 from undrawn import undraw
 
 from calibration.commands.play.catalogue import contents_of
-from calibration.commands.play.request import Request
+from calibration.commands.play.request import Settings
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.findings import load
 from cipark_sd.commands.policy.output import kinds, write_again
@@ -161,7 +161,7 @@ def test_what_makes_everything_worse_is_not_recommended(clinic, tmp_path):
 
 def test_what_the_catalogue_adds_is_no_part_of_the_model_that_others_run(clinic, tmp_path):
     # the player has the outcomes of the model, and draws the numbers of the file
-    request = Request(clinic[0], tmp_path, levers=("Nurses",), runs=20)
+    request = Settings(folder=clinic[0], levers=("Nurses",), runs=20)
     page = contents_of(request)
     assert [outcome.variable for outcome in page.outcomes] == ["Waiting"]
     assert "pay" in page.structures[0].draws
