@@ -162,7 +162,8 @@ class Guess:
         A fraction lies between 0 and 1: by its range in the file, since the model takes it from 1, by its name, or as a
         number below :data:`MULTIPLIER` without a unit that is no exponent and has no name of what may be above 1. A
         number that is negative, or may be by its range, is normal with a standard deviation in proportion to it. Any
-        other is positive.
+        other is positive; one below 1 that may be a share or a multiplier is within half as wide a range, since few
+        shares are meant that lie far above 1.
         """
         if value < 0 or -math.inf < limits[0] < 0:
             return Normal(value, self.sigma * abs(value))
@@ -175,7 +176,8 @@ class Guess:
         fraction = name in self._complements or bool(_SHARES & named) or small
         if 0 < value < 1 and bare and fraction:
             return LogitNormal(value, self.sigma)
-        return LogNormal(value, self.sigma)
+        either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded
+        return LogNormal(value, self.sigma / 2 if either else self.sigma)
 
 
 def _stable(model: Model, units: str) -> tuple[float, float]:

@@ -455,7 +455,7 @@ def test_dates_switches_and_conversions_are_held(write_mdl: Write) -> None:
         ("k = 4 ~Dmnl [-9,9] ~|", {"family": "normal", "mean": 4, "sd": 6}),
         ("k = 0.25 ~Dmnl~|", {"family": "logit-normal", "median": 0.25, "sigma": 1.5}),
         ("k = 0.33 ~Dmnl~|", {"family": "logit-normal", "median": 0.33, "sigma": 1.5}),
-        ("k = 0.34 ~Dmnl~|", {"family": "lognormal", "median": 0.34, "sigma": 1.5}),
+        ("k = 0.34 ~Dmnl~|", {"family": "lognormal", "median": 0.34, "sigma": 0.75}),
         ("k = 0.9 ~Dmnl~|other = 1 - k ~~|", {"family": "logit-normal", "median": 0.9, "sigma": 1.5}),
         ("k = 0.25 ~1/Year~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
         ("k = 0.25 ~Dmnl [0,5] ~|", {"family": "lognormal", "median": 0.25, "sigma": 1.5}),
