@@ -13,7 +13,7 @@ from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.commands.sensitivity.target import Target, takes_fit
 from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.experiments.draws import attributes_of, columns_in
-from cipark_sd.model.variables import Constant
+from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.evaluation import Question
@@ -100,9 +100,9 @@ def read_draws(path: Path) -> FittedDraws:
 
 
 def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
-    """The question with constants as joint draws have them, and its other ones as its priors do.
+    """The question with constants and starts of stocks as joint draws have them, and its other ones as its priors do.
 
-    A column that is no constant of the model (a noise parameter, say) is left out; one that never varies is held.
+    A column that is neither (a noise parameter, say) is left out; one that never varies is held.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant)
+        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant | Stock)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:

@@ -113,6 +113,17 @@ def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path
     assert np.corrcoef(columns.T)[0, 1] == pytest.approx(0.9, abs=0.05)
 
 
+def test_draws_of_a_stock_s_start_are_taken_as_those_of_a_constant(run, tmp_path):
+    """A fit names a start that is no constant by its stock; drawn from the prior it would be told as posterior."""
+    rate, stock = np.random.default_rng(2).normal([[1.0], [2.0]], 0.1, (2, 500))
+    pd.DataFrame({"Rate": rate, "Stock": stock}).to_csv(tmp_path / "draws.csv", index=False)
+    result, folder = run("--rows", "256", "--draws", str(tmp_path / "draws.csv"))
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(folder / "sample.nc", engine="h5netcdf") as drawn:
+        starts = drawn["constants"].sel(parameter="Stock").to_numpy()
+    assert np.quantile(starts, [0.05, 0.95]) == pytest.approx(np.quantile(stock, [0.05, 0.95]), abs=0.03)
+
+
 def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
     _, folder = run("--rows", "128", "--method", "sobol")
     (kept,) = (folder / FOLDER).iterdir()
