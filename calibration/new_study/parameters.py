@@ -37,10 +37,10 @@ _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
 #: Words for numbers without a unit that may well be above 1.
 _UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
 _UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
-#: Words and values of what only converts one unit into another.
-_CONVERTS = frozenset({"one", "unit", "units", "hundred", "percent", "thousand", "million", "billion"})
-_CONVERTS |= frozenset({"conversion", "convert", "converter"})
-_CONVERSIONS = frozenset({1.0, 100.0, 1e3, 1e6, 1e9})
+#: Words of what only converts one unit into another, with the values that go with each.
+_CONVERSIONS = dict.fromkeys(("one", "unit", "units"), (1.0,)) | dict.fromkeys(("hundred", "percent"), (100.0,))
+_CONVERSIONS |= {"thousand": (1e3,), "million": (1e6,), "billion": (1e9,)}
+_CONVERSIONS |= dict.fromkeys(("conversion", "convert", "converter"), (1.0, 100.0, 1e3, 1e6, 1e9))
 UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "fixed"]
 Estimate = Literal["map", "ml"]
@@ -204,7 +204,7 @@ def _converts(label: str, value: float, units: str) -> bool:
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
     named = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).casefold()))
-    return value in _CONVERSIONS and bool(_CONVERTS & named)
+    return any(value in _CONVERSIONS.get(word, ()) for word in named)
 
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
