@@ -449,8 +449,8 @@ def test_dates_switches_and_conversions_are_held(write_mdl: Write) -> None:
 
 def test_a_round_number_is_a_conversion_only_by_the_word_that_goes_with_it(write_mdl: Write) -> None:
     model = write_mdl(
-        "Level = INTEG(releases per million * 3000000 / million, 5) ~Title~|releases per million = 1000 ~Title/Home/Year~|"
-        "million = 1000000 ~Home~|"
+        "Level = INTEG(releases per million * 3000000 / million, 5) ~Title~|million = 1000000 ~Home~|"
+        "releases per million = 1000 ~Title/Home/Year~|"
     )
     made = ask(model, "time,level\n1,3005\n2,6020\n3,9003\n4,12010\n")
     roles = {candidate.name: candidate.role for candidate in made.candidates}
