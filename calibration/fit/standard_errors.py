@@ -20,6 +20,7 @@ from calibration.fit.box_search import FLAT, curvature
 from calibration.fit.diagnostics import interval_rule, standardised
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
+from calibration.fit.scoring import around
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
@@ -108,6 +109,8 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
 def _information(goal: Objective, theta: Array) -> Array:
     """Of the free parameters, in the box ``(n_free, n_free)``."""
     point = goal.box(theta)
+    if goal.rough:
+        return around(goal, point).matrix
     observed = curvature(goal, point)
     terms = goal.density.problem.fitted_terms
     measured = all(
