@@ -69,6 +69,10 @@ PATIENCE, MOST_LOWER = 4.0, 0.1
 #: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
 #: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.
 NEARLY, APART = 0.25, 0.1
+#: The same share of rises where the objective jumps: the places are near, and the end lies between them.
+NEARLY_OVER_JUMPS = 1.0
+#: The pull on a parameter that is held where the objective jumps.
+HELD = 1e-6
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
@@ -209,7 +213,8 @@ class Walk:
         inside = max(within_it, key=lambda place: direction * place.at)
         outside = self.outside.get(direction, inside)
         low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
-        if not 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY:
+        nearly = NEARLY_OVER_JUMPS if self.goal.rough else NEARLY
+        if not 1 - nearly <= low <= 1 < high <= 1 + nearly:
             return None
         if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
             return None
@@ -319,9 +324,10 @@ class Walk:
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
                 first = place
-                second = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
-                moved = yield from self._moved(place)
-                second = min(second, moved, key=lambda tried: tried.minimum.value)
+                second = yield from self._moved(place)
+                if not self.goal.rough:
+                    moved, second = second, (yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma))
+                    second = min(second, moved, key=lambda tried: tried.minimum.value)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -359,7 +365,7 @@ class Walk:
         """The same step from the place before it, with the curvature measured anew, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         if goal.rough:
-            return self._over_jumps(goal, current.minimum.point)
+            return self._over_jumps(goal, current.minimum.point, anew=True)
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
@@ -370,7 +376,7 @@ class Walk:
         along = self.slopes / float(self.slopes @ self.slopes)
         start = self.centre.minimum.point + (place.at - self.centre.at) * along
         if goal.rough:
-            return self._over_jumps(goal, start)
+            return self._over_jumps(goal, start, anew=True)
         near = yield from nearing(goal, start, fall=VALLEY)
         return self._place(replace(near, matrix=place.minimum.matrix), place.aimed, place.sigma)
 
@@ -418,13 +424,45 @@ class Walk:
             minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
 
-    def _over_jumps(self, goal: Objective, start: Array, rough: float = 1.0) -> Place:
-        """The place with the least of an objective that jumps, and pull."""
+    def _over_jumps(self, goal: Objective, start: Array, rough: float = 1.0, *, anew: bool = False) -> Place:
+        """The place with the least of an objective that jumps: a parameter is held, a prediction is pulled.
+
+        A search ``anew`` begins from no other place than ``start``.
+        """
         assert goal.pull is not None
-        across = goal.of_quantity(self.quantity, start)[1] / goal.pull.sigma
-        minimum = scored(goal, start, stall=rough * self.stall, matrix=self.matrix + np.outer(across, across))
-        self.allowances[math.copysign(1.0, goal.pull.aim - self.centre.at)].left -= minimum.evaluations
-        return self._place(minimum, goal.pull.aim, goal.pull.sigma)
+        aimed, sigma = goal.pull.aim, goal.pull.sigma
+        if isinstance(self.quantity, InRange):
+            aimed, sigma = min(max(aimed, self.ends[0]), self.ends[1]), HELD
+            minimum = self._holding(start, aimed, rough * self.stall, anew)
+        else:
+            across = goal.of_quantity(self.quantity, start)[1] / sigma
+            minimum = scored(goal, start, stall=rough * self.stall, matrix=self.matrix + np.outer(across, across))
+        self.allowances[math.copysign(1.0, aimed - self.centre.at)].left -= minimum.evaluations
+        return self._place(minimum, aimed, sigma)
+
+    def _holding(self, start: Array, aimed: float, stall: float, anew: bool) -> Minimum:
+        """The least of the objective with the parameter at a place; a pull would not move it over a jump."""
+        column = int(np.flatnonzero(self.slopes)[0])
+        others = np.delete(np.arange(len(start)), column)
+        starts = np.array([start, *([] if anew else self._beside(aimed))])
+        starts = np.clip(np.vstack([starts, starts + (aimed - starts[:, [column]]) * self.follow]), 0.0, 1.0)
+        starts[:, column] = aimed
+        point = starts[int(self.goal(starts).argmin())]
+        inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[others])
+        held = scored(inner, point[others], stall=stall, matrix=self.matrix[np.ix_(others, others)])
+        point[others] = held.point
+        return replace(held, point=point, slopes=np.insert(held.slopes, column, 0.0))
+
+    def _beside(self, aimed: float) -> list[Array]:
+        """The nearest places that are known on either side of a quantity, and what lies between them."""
+        known = [*self.places, *self.outside.values()]
+        lower = max((place for place in known if place.at < aimed), key=lambda place: place.at, default=None)
+        upper = min((place for place in known if place.at > aimed), key=lambda place: place.at, default=None)
+        points = [place.minimum.point for place in (lower, upper) if place is not None]
+        if lower is not None and upper is not None:
+            share = (aimed - lower.at) / (upper.at - lower.at)
+            points.append(points[0] + share * (points[1] - points[0]))
+        return points
 
     def _place(self, minimum: Minimum, aimed: float, sigma: float) -> Place:
         if isinstance(self.quantity, InRange):
