@@ -92,8 +92,8 @@ def settling(
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
     scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that
-    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times. Where the objective jumps,
-    by steps over its jumps.
+    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times. Where the objective
+    jumps, by steps over its jumps.
     """
     if goal.rough:
         return scored(goal, start, stall=OVER_JUMPS if stall is None else stall)

@@ -14,7 +14,8 @@ from cipark_sd.arrays import Array
 WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
 #: Halvings after which next to nothing is left of what changes little by little.
 HALVINGS = 34
-#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date, which is scanned.
+#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
+#: scanned.
 JUMP, ALONG = 0.01, 3
 
 
@@ -51,4 +52,4 @@ def jumps(goal: Objective, point: Array) -> Array:
         first = np.abs(between - below) >= np.abs(above - between)
         low, high = np.where(first, low, middle), np.where(first, middle, high)
         below, above = np.where(first, below, between), np.where(first, between, above)
-    return np.abs(above - below)
+    return np.asarray(np.abs(above - below))

@@ -53,8 +53,8 @@ WIDER, FURTHER = (0.5625, 0.0), 3
 #: Searches from likely places, and the share of searches that have to have arrived for there to be none.
 LIKELY, AGREED = 8, 1 / 3
 #: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
-#: that may jump have to gain, and those of the search that goes on from the best of them.
-OVER_JUMPS, LOOK, CLOSE = 24, 1.0, 2e-3
+#: that may jump have to gain, and those of searches that go on from so many of the best.
+OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
 #: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
 SCANNED = 1.0
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
@@ -268,8 +268,8 @@ def maximise(
                     searches.insert(0, again)
         if warmed and not interrupted and _disagree(searches):
             if is_rough(goal, goal.box(searches[0].theta)):
-                ends = [goal.box(search.theta) for search in searches]
-                return _over_jumps(goal, np.vstack([points, ends]), rng, checkpoints, pool, on_progress)
+                reached = [goal.box(search.theta) for search in searches]
+                return _over_jumps(goal, np.vstack([points, *reached]), rng, checkpoints, pool, on_progress)
             likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
             total += len(likely)
             made, interrupted = searched(likely, "likely", ())
@@ -316,9 +316,11 @@ def _over_jumps(
     if not searches:
         raise KeyboardInterrupt
     searches.sort(key=lambda search: -search.log_density)
-    end = scored(goal, goal.box(searches[0].theta), stall=CLOSE)
-    if -end.value > searches[0].log_density:
-        searches[0] = replace(searches[0], theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
+    for place, search in enumerate(searches[:CLOSER]):
+        end = scored(goal, goal.box(search.theta), stall=CLOSE)
+        if -end.value > search.log_density:
+            searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
+    searches.sort(key=lambda search: -search.log_density)
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal)

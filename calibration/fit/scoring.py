@@ -1,4 +1,4 @@
-"""The search for a minimum of an objective that jumps: Levenberg's steps, with slopes over distances that jumps leave out.
+"""The search for a minimum of an objective that jumps: damped steps, with slopes over distances that even out jumps.
 
 Where an equation asks whether a level is above another one, what happens moves by whole time steps. Each such move is a
 small jump of the objective. The slope between two jumps says nothing of them, and a search by it ends at the first.
@@ -29,12 +29,14 @@ SINGULAR = 1e-8
 BEND = 1e-4
 #: Steps at most, and over how many of them the objective has to fall by ``stall``.
 MOST_STEPS, LAST_STEPS = 40, 4
+#: How far walkers begin from a minimum, in standard deviations.
+SPREAD = 0.5
 #: What luck with jumps is worth: a minimum may be lower by as much.
 DOUBT = 0.05
 #: How often distances are made to suit the curvature that they show.
 TURNS = 3
-#: Dampings that are tried at once, each ten times the one before it: one block of lanes runs them. The first of all, and
-#: the least that is none.
+#: Dampings that are tried at once, each ten times the one before it: one block of lanes runs them. The first of all,
+#: and the least that is none.
 TRIALS, FIRST_DAMPING, LEAST_DAMPING = 8, 1e-2, 1e-7
 
 
@@ -79,7 +81,7 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
 def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> Minimum:
     """Steps until the last ones have gained nothing."""
     best, least, damping, values = point, np.inf, FIRST_DAMPING, list[float]()
-    for evaluations in range(1, MOST_STEPS + 1):
+    for _ in range(MOST_STEPS):
         sweep = swept(goal, point, matrix)
         matrix = sweep.matrix
         if sweep.least < least:
@@ -99,7 +101,7 @@ def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> 
         point = trials[place]
         if reached[place] < least:
             best, least = point, float(reached[place])
-    return Minimum(best, least, sweep.slopes, matrix, True, evaluations)
+    return Minimum(best, least, sweep.slopes, sweep.matrix, True, len(values))
 
 
 def around(goal: Objective, point: Array) -> Sweep:
@@ -115,6 +117,18 @@ def over_jumps(goal: Objective, point: Array) -> Array:
     return np.clip(1 / np.sqrt(np.maximum(np.diag(around(goal, point).matrix), FLAT)), 0.0, MOST_PROBE)
 
 
+def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator) -> Array:
+    """Full vectors ``(n, k)`` about a minimum ``(k,)``, where walkers begin; what is held is drawn from its prior."""
+    point = goal.box(theta)
+    directions = _probes(around(goal, point).matrix)
+    spread = SPREAD * rng.standard_normal((n, len(point))) @ directions
+    values = goal.theta(np.clip(point + spread, FIRST_PROBE, 1 - FIRST_PROBE))
+    held = np.setdiff1d(np.arange(len(theta)), goal.free)
+    space = goal.density.space
+    values[:, held] = space.from_unit(rng.random((n, len(space))))[:, held]
+    return values
+
+
 def swept(goal: Objective, point: Array, matrix: Array | None = None) -> Sweep:
     """The objective about a point ``(n_free,)``, over the distances that a ``matrix`` of curvatures suggests."""
     density, moving = goal.density, _moving(goal)
@@ -128,21 +142,20 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> Sweep:
     quantities = density.quantities(theta)
     logs, by_quantity, by_theta = of_values(density, quantities, theta)
     values = -logs - goal.log_prior(theta)
-    usable = np.isfinite(quantities).all(axis=1)
+    usable = np.asarray(np.isfinite(quantities).all(axis=1))
     pairs = usable[1 : m + 1] & usable[m + 1 :]
     apart = (points[1 : m + 1] - points[m + 1 :])[pairs][:, moving]
 
     def slopes_of(numbers: Array) -> Array:
         """By the moving columns ``(m, …)`` of numbers at all places."""
-        return np.linalg.lstsq(apart, (numbers[1 : m + 1] - numbers[m + 1 :])[pairs], rcond=1e-12)[0]
+        return np.asarray(np.linalg.lstsq(apart, (numbers[1 : m + 1] - numbers[m + 1 :])[pairs], rcond=1e-12)[0])
 
     by_moving = slopes_of(quantities)
     direct_slopes, direct_curvature = _direct(goal, point, quantities[0], by_theta[0])
     slopes, curvature = direct_slopes, np.diag(direct_curvature)
     slopes[moving] -= by_moving @ by_quantity[0]
-    curvature[np.ix_(moving, moving)] += (
-        by_moving * _bends(goal, quantities[0], by_quantity[0], theta[0])
-    ) @ by_moving.T
+    bends = _bends(goal, quantities[0], by_quantity[0], theta[0])
+    curvature[np.ix_(moving, moving)] += (by_moving * bends) @ by_moving.T
     if goal.pull is not None:
         gaps = goal.pull.gap(theta)
         values = values + gaps**2 / 2
@@ -164,7 +177,7 @@ def _moving(goal: Objective) -> NDArray[np.intp]:
 
 
 def _probes(matrix: Array) -> Array:
-    """Directions ``(m, m)`` that are independent under a curvature, each of a length that makes for a rise of a half."""
+    """Directions ``(m, m)`` that are independent under a curvature, each as long as makes for a rise of a half."""
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
     values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
     probes = (vectors / np.sqrt(np.maximum(values, SINGULAR))).T / scale

@@ -324,10 +324,7 @@ class Walk:
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
                 first = place
-                second = yield from self._moved(place)
-                if not self.goal.rough:
-                    moved, second = second, (yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma))
-                    second = min(second, moved, key=lambda tried: tried.minimum.value)
+                second = yield from self._from_centre(place)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -369,6 +366,14 @@ class Walk:
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _from_centre(self, place: Place) -> Search[Place]:
+        """The place from the centre, by two ways where slopes lead; the better one."""
+        if self.goal.rough:
+            return (yield from self._moved(place))
+        solved = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+        moved = yield from self._moved(place)
+        return min(solved, moved, key=lambda tried: tried.minimum.value)
 
     def _moved(self, place: Place) -> Search[Place]:
         """The place from the centre with the parameter alone moved there, by a search that follows bent valleys."""

@@ -141,6 +141,7 @@ def _best_fit(optimum: Optimum) -> BestFit:
         optimum.at_bound,
         interval_rule(optimum, optimum.goal.density.problem.method.level),
         optimum.moved,
+        optimum.goal.rough,
     )
 
 

@@ -49,12 +49,15 @@ class BestFit(Reached):
         How far a profile may rise.
     moved : int
         How often a profile found a better fit, to which the estimate then went.
+    rough : bool
+        Whether the likelihood jumps along most parameters.
     """
 
     stepwise: tuple[str, ...]
     at_bound: tuple[str, ...]
     rule: Threshold
     moved: int = 0
+    rough: bool = False
 
 
 @dataclass(frozen=True, eq=False)
