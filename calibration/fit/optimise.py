@@ -220,7 +220,7 @@ def maximise(
     where few searches agree.
     """
     points = _starts(goal, starts, rng)
-    stepwise = stepwise_parameters(goal, points)
+    stepwise = () if goal.rough else stepwise_parameters(goal, points)
     if stepwise and warmed and _is_rough_downhill(goal, points):
         return _over_jumps(goal, points, rng, checkpoints, pool, on_progress)
     if stepwise:
@@ -276,6 +276,11 @@ def maximise(
             searches = sorted([*searches, *made], key=lambda search: -search.log_density)
     except KeyboardInterrupt:
         interrupted = True
+    return _optimum(goal, searches, interrupted, stepwise)
+
+
+def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, stepwise: tuple[str, ...] = ()) -> Optimum:
+    """The best of searches, which comes first."""
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
@@ -321,9 +326,7 @@ def _over_jumps(
         if -end.value > search.log_density:
             searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
     searches.sort(key=lambda search: -search.log_density)
-    best = searches[0]
-    likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
-    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal)
+    return _optimum(goal, searches, interrupted)
 
 
 def _disagree(searches: Sequence[Search]) -> bool:

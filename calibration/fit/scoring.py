@@ -190,8 +190,8 @@ def _bends(goal: Objective, quantities: Array, slopes: Array, theta: Array) -> A
     The one is what a normal density expects, the other a count's or a lognormal one's; neither is negative.
     """
     share = BEND * np.abs(quantities)
-    both = np.stack([quantities + share, quantities - share])
-    _, ends, _ = of_values(goal.density, both, np.stack([theta, theta]))
+    beside = np.stack([quantities + share, quantities - share])
+    _, ends, _ = of_values(goal.density, beside, np.stack([theta, theta]))
     with np.errstate(divide="ignore", invalid="ignore"):
         bend = -(ends[0] - ends[1]) / (2 * share)
         total = bend + np.maximum(-slopes / quantities, 0.0)

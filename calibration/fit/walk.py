@@ -448,14 +448,14 @@ class Walk:
     def _holding(self, start: Array, aimed: float, stall: float, anew: bool) -> Minimum:
         """The least of the objective with the parameter at a place; a pull would not move it over a jump."""
         column = int(np.flatnonzero(self.slopes)[0])
-        others = np.delete(np.arange(len(start)), column)
+        nuisance = np.delete(np.arange(len(start)), column)
         starts = np.array([start, *([] if anew else self._beside(aimed))])
         starts = np.clip(np.vstack([starts, starts + (aimed - starts[:, [column]]) * self.follow]), 0.0, 1.0)
         starts[:, column] = aimed
         point = starts[int(self.goal(starts).argmin())]
-        inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[others])
-        held = scored(inner, point[others], stall=stall, matrix=self.matrix[np.ix_(others, others)])
-        point[others] = held.point
+        inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[nuisance])
+        held = scored(inner, point[nuisance], stall=stall, matrix=self.matrix[np.ix_(nuisance, nuisance)])
+        point[nuisance] = held.point
         return replace(held, point=point, slopes=np.insert(held.slopes, column, 0.0))
 
     def _beside(self, aimed: float) -> list[Array]:
