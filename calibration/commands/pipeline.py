@@ -44,6 +44,9 @@ from cipark_sd.tasks.workers import Workers
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
+#: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
+#: look at them takes as long as a fifth of all.
+MOST_WALKED = 3000
 #: Why there are no draws after a brief try.
 LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
@@ -184,7 +187,8 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     density, walkers = optimum.goal.density, None
     if optimum.goal.rough and effort.sampler == EFFORT.sampler:
         k, numbers = len(density.space), stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
-        effort = replace(effort, sampler="chains", walkers=2 * k + 4)
+        steps = settings.steps or min(effort.most_steps, MOST_WALKED)
+        effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
         about = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, numbers.spawn(2)[1])
         walkers = about.reshape(effort.ensembles, effort.walkers, k)
     bars.show("posterior", 0, effort.most_steps)
