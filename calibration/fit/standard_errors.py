@@ -87,7 +87,8 @@ def standard_errors(optimum: Optimum) -> StandardErrors:
 
 def _errors(optimum: Optimum, goal: Objective) -> Array:
     """Standard errors ``(n_free,)`` in the box; infinite where the information is singular."""
-    information = _information(goal, optimum.theta)
+    rough, theta = goal.rough, optimum.theta
+    information = around(goal, goal.box(theta)).matrix if rough else _information(goal, theta)
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others
@@ -109,8 +110,6 @@ def _errors(optimum: Optimum, goal: Objective) -> Array:
 def _information(goal: Objective, theta: Array) -> Array:
     """Of the free parameters, in the box ``(n_free, n_free)``."""
     point = goal.box(theta)
-    if goal.rough:
-        return around(goal, point).matrix
     observed = curvature(goal, point)
     terms = goal.density.problem.fitted_terms
     measured = all(
