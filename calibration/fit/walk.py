@@ -39,8 +39,8 @@ from cipark_sd.arrays import Array
 #: has fewer: as many as cost :data:`WORK` operations, but the least. Housing's two ends that 2,000 did not find, and
 #: three of a brigade's four, are found with more; with 200 million operations a whole fit of dengue took 180 s.
 MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 120_000_000
-#: Operations that a side may take of an objective that jumps, where a step runs the model twice for each parameter: of
-#: reservoir's sides half took fewer than ... steps.
+#: Operations that a side may take of an objective that jumps, where a step runs the model twice for each parameter:
+#: 224 steps of benchmarks/gauntlet's reservoir and 444 of dengue, of which no side of the 60 of either needed all.
 OVER_JUMPS, LEAST_SWEPT = 3_000_000_000, 50
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
