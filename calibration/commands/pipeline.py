@@ -13,6 +13,7 @@ from calibration.commands.settings import Settings
 from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.scoring import drawn_about
 from calibration.fit.verification import (
     COARSE,
     UNSAMPLED,
@@ -26,7 +27,7 @@ from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import BESIDE, PER_TERM, Effort, affordable_steps
+from calibration.sampling.effort import BESIDE, EFFORT, PER_TERM, Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.placeholders import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
@@ -46,6 +47,9 @@ from cipark_sd.tasks.workers import Workers
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
+#: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
+#: look at them takes as long as a fifth of all.
+MOST_WALKED = 3000
 #: Why there are no draws after a brief try.
 LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
@@ -124,9 +128,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
         elif settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(density, settings, effort_of(settings, density), bars)))
+            yield (made := replace(made, draws=_sampled(optimum, settings, effort_of(settings, density), bars)))
         elif may_sample(problem, settings) and is_cheap(density) and not is_coarse:
-            drawn = _sampled(density, settings, brief_effort(settings, density), bars)
+            drawn = _sampled(optimum, settings, brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
             yield made
@@ -174,8 +178,19 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 
-def _sampled(density: Posterior, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
-    """Joint draws of all parameters, with a bar."""
+def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
+    """Joint draws of all parameters, with a bar.
+
+    Where the likelihood jumps, slopes lead trajectories astray and chains that are warmed miss narrow hills: ensembles,
+    which need no slope, begin about the best fit.
+    """
+    density, walkers = optimum.goal.density, None
+    if optimum.goal.rough and effort.sampler == EFFORT.sampler:
+        k, numbers = len(density.space), stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
+        steps = settings.steps or min(effort.most_steps, MOST_WALKED)
+        effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
+        about = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, numbers.spawn(2)[1])
+        walkers = about.reshape(effort.ensembles, effort.walkers, k)
     bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
@@ -183,7 +198,7 @@ def _sampled(density: Posterior, settings: Settings, effort: Effort, bars: Bars)
 
     rng = stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
-    return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, on_block=stepped)
+    return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, walkers=walkers, on_block=stepped)
 
 
 def effort_of(settings: Settings, density: Posterior) -> Effort:

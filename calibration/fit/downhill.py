@@ -13,10 +13,13 @@ from calibration.fit.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
 from calibration.fit.in_step import Search, ask, gather
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
+from calibration.fit.scoring import scored
 from cipark_sd.arrays import Array
 
 #: Times that least squares stick before a walk does without: each takes a thousand runs.
 KINKED = 2
+#: What the last steps of a search over jumps have to gain.
+OVER_JUMPS = 0.02
 #: Steps that a direction is made from, and the longest first one, as share of a search range.
 MEMORY, FIRST = 20, 0.1
 
@@ -89,8 +92,11 @@ def settling(
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
     scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that
-    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times.
+    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times. Where the objective
+    jumps, by steps over its jumps.
     """
+    if goal.rough:
+        return scored(goal, start, stall=OVER_JUMPS if stall is None else stall)
     minimum = None
     if kinks is None or kinks.met < KINKED:
         minimum = polished(goal, start, tolerance=tolerance)
@@ -105,6 +111,8 @@ def settling(
 
 def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Minimum]:
     """The minimum downhill of any possible ``point : (n_free,)``."""
+    if goal.rough:
+        return (yield from settling(goal, point, tolerance=tolerance))
     minimum = polished(goal, point, tolerance=tolerance)
     if minimum is not None and minimum.converged:
         return minimum

@@ -20,6 +20,7 @@ import numpy as np
 from calibration.fit.diagnostics import SAME, prior_information, standardised_rows
 from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum
+from calibration.fit.scoring import over_jumps
 from calibration.fit.threshold import Threshold
 from calibration.study.observations import Count
 from cipark_sd.arrays import Array
@@ -176,9 +177,11 @@ def _basis(columns: Array) -> Array:
 def _slopes(goal: Objective, theta: Array, free: list[int]) -> Array:
     """Of the standardised expected numbers by columns of the box ``(n_rows, m)``, by differences of fourth order."""
     density, m = goal.density, len(free)
-    point, steps = goal.box(theta), np.full(m, 1e-4)
+    point = goal.box(theta)
+    # over jumps each parameter has the distance that evens them out
+    steps = over_jumps(goal, point)[free] if goal.rough else np.full(m, 1e-4)
     columns = np.zeros((m, 0))
-    for _ in range(3 if m else 0):
+    for _ in range(0 if not m else 1 if goal.rough else 3):
         moves = np.zeros((m, len(point)))
         moves[np.arange(m), free] = steps
         centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * moves, 1 - 2 * moves)

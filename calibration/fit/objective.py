@@ -82,6 +82,8 @@ class Objective:
         Of the log priors that count: ``1 / c^2`` makes a normal prior c times as wide, 0 leaves the likelihood.
     pull : Pull, optional
         What is added to minus the log density.
+    rough : bool
+        Whether the density jumps along most parameters, so that searches take slopes over longer distances.
     """
 
     density: Posterior
@@ -91,6 +93,7 @@ class Objective:
     steps: Array
     prior_weight: float = 1.0
     pull: Pull | None = None
+    rough: bool = False
 
     @cached_property
     def space(self) -> ParameterSpace:

@@ -28,8 +28,10 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
     """Parameters on a bound of their search without which ``minimum`` would be lower by a share of ``threshold``."""
     if not ((minimum.point <= 0.0) | (minimum.point >= 1.0)).any():
         return []
-    _, slopes = yield from ask(goal, minimum.point)
-    minimum, names = replace(minimum, slopes=slopes), list[str]()
+    names = list[str]()
+    if not goal.rough:
+        _, slopes = yield from ask(goal, minimum.point)
+        minimum = replace(minimum, slopes=slopes)
     for name in on_bounds(goal, minimum):
         if _is_pulled(goal, name):
             # where a parameter is at its own end no other one stands in its way

@@ -11,6 +11,10 @@ further searches therefore go down under wider ones and under none, and on from 
 Where few of the searches agree, as for a model of many kinks, further ones go down from where warmed chains come to
 (:mod:`calibration.sampling.likely_places`): one search that stands alone may well have been stopped by a kink. Chains
 move parameters that others would have to scan.
+
+Where the model asks whether a level is above another, the objective jumps along most parameters
+(:mod:`calibration.fit.jumps`), and all of these searches stop at the first jump. Others then take their place, by steps
+over the jumps (:mod:`calibration.fit.scoring`).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,8 +25,10 @@ import numpy as np
 from calibration.fit.downhill import going_down, scanning
 from calibration.fit.in_step import Search as Searching
 from calibration.fit.in_step import gather, run
+from calibration.fit.jumps import is_rough
 from calibration.fit.likely_starts import likely_starts
 from calibration.fit.objective import IMPOSSIBLE, Objective, objective
+from calibration.fit.scoring import scored
 from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.arrays import Array
@@ -46,6 +52,9 @@ MOST_SCANS = 8
 WIDER, FURTHER = (0.5625, 0.0), 3
 #: Searches from likely places, and the share of searches that have to have arrived for there to be none.
 LIKELY, AGREED = 8, 1 / 3
+#: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
+#: that may jump have to gain, and those of searches that go on from so many of the best.
+OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
 #: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
 SCANNED = 1.0
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
@@ -211,7 +220,9 @@ def maximise(
     where few searches agree.
     """
     points = _starts(goal, starts, rng)
-    stepwise = stepwise_parameters(goal, points)
+    stepwise = () if goal.rough else stepwise_parameters(goal, points)
+    if stepwise and warmed and _is_rough_downhill(goal, points):
+        return _over_jumps(goal, points, rng, checkpoints, pool, on_progress)
     if stepwise:
         points = points[:MOST_SCANS]
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
@@ -256,15 +267,66 @@ def maximise(
                 if again.log_density > searches[0].log_density + BETTER:
                     searches.insert(0, again)
         if warmed and not interrupted and _disagree(searches):
+            if is_rough(goal, goal.box(searches[0].theta)):
+                reached = [goal.box(search.theta) for search in searches]
+                return _over_jumps(goal, np.vstack([points, *reached]), rng, checkpoints, pool, on_progress)
             likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
             total += len(likely)
             made, interrupted = searched(likely, "likely", ())
             searches = sorted([*searches, *made], key=lambda search: -search.log_density)
     except KeyboardInterrupt:
         interrupted = True
+    return _optimum(goal, searches, interrupted, stepwise)
+
+
+def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, stepwise: tuple[str, ...] = ()) -> Optimum:
+    """The best of searches, which comes first."""
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+
+
+def _is_rough_downhill(goal: Objective, points: Array) -> bool:
+    """Whether the objective jumps along several parameters downhill of the best of ``points : (n, n_free)``."""
+    best = points[int(goal(points).argmin())]
+    return is_rough(goal, scored(goal, best, stall=LOOK).point)
+
+
+def _over_jumps(
+    goal: Objective,
+    points: Array,
+    rng: np.random.Generator,
+    checkpoints: Checkpoints,
+    pool: Pool | None,
+    on_progress: Progress | None,
+) -> Optimum:
+    """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
+    goal = replace(goal, rough=True)
+    if len(points) < OVER_JUMPS:
+        points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
+    shared, n_done, best_so_far = SharedGoal.of(goal), 0, -np.inf
+
+    def tell(_: int, ended: Searches) -> None:
+        nonlocal n_done, best_so_far
+        n_done, best_so_far = n_done + 1, max(best_so_far, ended.made[0].log_density)
+        if on_progress is not None:
+            on_progress(n_done, len(points), best_so_far)
+
+    tasks = [
+        RecordTask(SearchesFrom(shared, point[None, :], (goal.prior_weight,)), "over jumps", (number, 1))
+        for number, point in enumerate(points, start=1)
+    ]
+    reached, interrupted = records(Searches, tasks, checkpoints, pool, tell)
+    searches = [search for ended in reached if ended is not None for search in ended.made]
+    if not searches:
+        raise KeyboardInterrupt
+    searches.sort(key=lambda search: -search.log_density)
+    for place, search in enumerate(searches[:CLOSER]):
+        end = scored(goal, goal.box(search.theta), stall=CLOSE)
+        if -end.value > search.log_density:
+            searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
+    searches.sort(key=lambda search: -search.log_density)
+    return _optimum(goal, searches, interrupted)
 
 
 def _disagree(searches: Sequence[Search]) -> bool:

@@ -87,7 +87,13 @@ class Pace:
 
 
 def crossing(
-    inside: P, outside: P, least: float, threshold: float, solve: Callable[[float, P], Search[P]]
+    inside: P,
+    outside: P,
+    least: float,
+    threshold: float,
+    solve: Callable[[float, P], Search[P]],
+    near: float = 0.0,
+    finest: float = FINEST,
 ) -> Search[tuple[P, bool]]:
     """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
 
@@ -100,6 +106,10 @@ def crossing(
     solve : (share, place before) -> search of the place
         The place at a share of the way from ``inside`` to ``outside``. It starts from the last place below the
         threshold, since another one may lie in a valley of its own, and higher.
+    near : float
+        By how much more the rise may miss the threshold.
+    finest : float
+        The finest step, as share of the way.
     """
 
     def gap(place: P) -> float:
@@ -113,7 +123,7 @@ def crossing(
         # a better fit was met on the way here, above which the place inside lies already
         return inside, False
     width, best = 1.0, min(inside, outside, key=lambda place: abs(gap(place)))
-    while gap(best) and high[0] - low[0] > FINEST:
+    while gap(best) and high[0] - low[0] > finest:
         below, above = gap(low[1]), gap(high[1])
         share = low[0] + (high[0] - low[0]) * min(0.95, max(0.05, below / (below - above)))
         if high[0] - low[0] > width / 2:
@@ -122,7 +132,7 @@ def crossing(
         place = yield from solve(share, low[1])
         best = min(best, place, key=lambda place: abs(gap(place)))
         low, high = ((share, place), high) if gap(place) <= 0 else (low, (share, place))
-    if abs(best.cost - least - threshold) <= JUMP * threshold:
+    if abs(best.cost - least - threshold) <= JUMP * threshold + near:
         return best, True
     return low[1], False
 

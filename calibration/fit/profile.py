@@ -27,6 +27,8 @@ from cipark_sd.arrays import Array
 #: A rise of the log density from which on a place of a walk fits better than the optimum: below it, the end of an
 #: interval, where the profile has fallen by about 2, moves by less than half a percent of its distance.
 BETTER = 0.02
+#: The same where the objective jumps: what lies between two jumps is a matter of luck.
+BETTER_OVER_JUMPS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,7 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
         def watch(place: Place) -> None:
             full = inner.theta(place.minimum.point[None, :])[0]
             prior = 0.0 if own_prior is None else float(own_prior.log_prior_scaled(full[[held.position]]))
-            if place.cost - prior < -optimum.log_density - BETTER:
+            if place.cost - prior < -optimum.log_density - (BETTER_OVER_JUMPS if goal.rough else BETTER):
                 raise BetterFit(full)
 
         walk = Walk(inner, held, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)

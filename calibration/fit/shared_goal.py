@@ -24,6 +24,7 @@ class SharedGoal(MadeOnce):
     with_prior: NDArray[np.bool_]
     steps: Array
     prior_weight: float
+    rough: bool
 
     @staticmethod
     def of(goal: Objective) -> "SharedGoal":
@@ -31,7 +32,7 @@ class SharedGoal(MadeOnce):
         density = goal.density
         engine = density.runner.engine.name
         shared = SharedGoal(
-            density.problem, engine, goal.base, goal.free, goal.with_prior, goal.steps, goal.prior_weight
+            density.problem, engine, goal.base, goal.free, goal.with_prior, goal.steps, goal.prior_weight, goal.rough
         )
         shared.__dict__["goal"] = goal
         return shared
@@ -40,4 +41,6 @@ class SharedGoal(MadeOnce):
     def goal(self) -> Objective:
         """The objective, made once in each process."""
         density = On(self.engine)(self.problem)
-        return Objective(density, self.base, self.free, self.with_prior, self.steps, self.prior_weight)
+        return Objective(
+            density, self.base, self.free, self.with_prior, self.steps, self.prior_weight, rough=self.rough
+        )

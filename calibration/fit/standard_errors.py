@@ -21,6 +21,7 @@ from calibration.fit.diagnostics import prior_information, standardised
 from calibration.fit.interval_rules import interval_rules
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
+from calibration.fit.scoring import around
 from calibration.study.observations import Count
 from cipark_sd.arrays import Array
 
@@ -86,7 +87,8 @@ def standard_errors(optimum: Optimum) -> StandardErrors:
 
 def _errors(optimum: Optimum, goal: Objective) -> Array:
     """Standard errors ``(n_free,)`` in the box; infinite where the information is singular."""
-    information = _information(goal, optimum.theta)
+    rough, theta = goal.rough, optimum.theta
+    information = around(goal, goal.box(theta)).matrix if rough else _information(goal, theta)
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others

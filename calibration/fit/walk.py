@@ -26,7 +26,8 @@ from calibration.fit.downhill import Kinks, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.obstacles import obstacles
-from calibration.fit.pace import AIM, Pace, crossing, jumped, root
+from calibration.fit.pace import AIM, FINEST, Pace, crossing, jumped, root
+from calibration.fit.scoring import DOUBT, around, scored
 from calibration.fit.verdict import Part, Side
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.effort import cost_of_a_run
@@ -38,6 +39,9 @@ from cipark_sd.arrays import Array
 #: has fewer: as many as cost :data:`WORK` operations, but the least. Housing's two ends that 2,000 did not find, and
 #: three of a brigade's four, are found with more; with 200 million operations a whole fit of dengue took 180 s.
 MOST_ASKED, LEAST_ASKED, WORK = 5000, 500, 120_000_000
+#: Operations that a side may take of an objective that jumps, where a step runs the model twice for each parameter:
+#: 224 steps of benchmarks/gauntlet's reservoir and 444 of dengue, of which no side of the 60 of either needed all.
+OVER_JUMPS, LEAST_SWEPT = 3_000_000_000, 50
 #: What is said of a side whose searches have used them up, and which way each side goes.
 SPENT, SIDES = "given up", (-1.0, 1.0)
 #: A step below this share of the way from the start, or below rounding, cannot be made smaller.
@@ -57,17 +61,25 @@ TOLERANCE, STALL = 1e-7, 1e-4
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
 LOWER = 1e-3
+#: The same where the objective jumps.
+LOWER_OVER_JUMPS = 0.05
 #: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
 #: longer for nothing, and the most of it: along jumps there always is a place that is a little lower.
 PATIENCE, MOST_LOWER = 4.0, 0.1
 #: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
 #: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.
 NEARLY, APART = 0.25, 0.1
+#: The same share of rises where the objective jumps: the places are near, and the end lies between them.
+NEARLY_OVER_JUMPS = 1.0
+#: The pull on a parameter that is held where the objective jumps.
+HELD = 1e-6
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
 #: Crossings that are searched before a side ends, each with a lower place outside.
 MOST_CROSSINGS = 3
+#: The finest step of a crossing of a rise that jumps, as share of the one in which it lies.
+FINEST_OVER_JUMPS = 0.02
 #: After so many steps in a row that were too far the last one is searched again.
 SUSPECT = (6, 14)
 
@@ -118,16 +130,19 @@ class Walk:
         self.goal, self.quantity, self.threshold, self.ends = goal, quantity, threshold, ends
         self.watch, self.floor = watch, math.inf
         self.places: list[Place] = []
-        self.most = most_asked(goal.density)
+        self.most = most_swept(goal) if goal.rough else most_asked(goal.density)
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         #: Of each side the last place above the threshold.
         self.outside: dict[float, Place] = {}
-        self.lower, self.kinks = LOWER, Kinks()
+        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Kinks()
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
-        self.goal, around = yield from measured(self.goal, point)
-        self.matrix = around.positive
+        if self.goal.rough:
+            self.matrix = around(self.goal, point).matrix
+        else:
+            self.goal, curved = yield from measured(self.goal, point)
+            self.matrix = curved.positive
         cost, cost_slopes = yield from ask(self.goal, point)
         at, self.slopes = self.goal.of_quantity(self.quantity, point)
         self.reach = float(np.abs(self.slopes).sum())
@@ -164,7 +179,7 @@ class Walk:
             low, high = yield from gather([self._affordable_side(direction) for direction in SIDES])
             yield from gather([self._levelled(direction) for direction in SIDES])
             spent = min(allowance.left for allowance in self.allowances.values()) < 0
-            if spent or self.least >= least - self.lower * self.threshold / 10:
+            if spent or self.least >= least - self.lower * self.threshold / (1 if self.goal.rough else 10):
                 return self._or_before(low, ends[0]), self._or_before(high, ends[1])
             ends = low, high
             self._grow_patient()
@@ -198,7 +213,8 @@ class Walk:
         inside = max(within_it, key=lambda place: direction * place.at)
         outside = self.outside.get(direction, inside)
         low, high = ((place.cost - self.least) / self.threshold for place in (inside, outside))
-        if not 1 - NEARLY <= low <= 1 < high <= 1 + NEARLY:
+        nearly = NEARLY_OVER_JUMPS if self.goal.rough else NEARLY
+        if not 1 - nearly <= low <= 1 < high <= 1 + nearly:
             return None
         if not 0 < direction * (outside.at - inside.at) <= APART * abs(inside.at - self.centre.at):
             return None
@@ -269,7 +285,7 @@ class Walk:
         outwards.sort(key=lambda place: direction * place.at)
         for i in reversed(range(len(outwards) - 1)):
             inner, outer = outwards[i : i + 2]
-            if inner.cost > outer.cost + LOWER * self.threshold:
+            if inner.cost > outer.cost + (self.lower if self.goal.rough else LOWER) * self.threshold:
                 again = yield from self._solve(outer.minimum.point, inner.aimed, inner.sigma, outer)
                 if again.minimum.value < inner.minimum.value:
                     self.places[self.places.index(inner)] = outwards[i] = again
@@ -308,9 +324,7 @@ class Walk:
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
                 first = place
-                second = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
-                moved = yield from self._moved(place)
-                second = min(second, moved, key=lambda tried: tried.minimum.value)
+                second = yield from self._from_centre(place)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -325,7 +339,8 @@ class Walk:
             outside = second
         self._add(place)
         if not at_threshold:
-            return Side("not found", place.at, jumped(outside.cost)), place
+            amid = (yield from self._between(math.copysign(1.0, direction))) if self.goal.rough else None
+            return Side("not found", place.at, jumped(outside.cost)) if amid is None else amid, place
         return (yield from self._end(place, place.at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
@@ -346,15 +361,28 @@ class Walk:
     def _again(self, place: Place, current: Place) -> Search[Place]:
         """The same step from the place before it, with the curvature measured anew, where that ends lower."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
+        if goal.rough:
+            return self._over_jumps(goal, current.minimum.point, anew=True)
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _from_centre(self, place: Place) -> Search[Place]:
+        """The place from the centre, by two ways where slopes lead; the better one."""
+        if self.goal.rough:
+            return (yield from self._moved(place))
+        solved = yield from self._solve(self.centre.minimum.point, place.aimed, place.sigma)
+        moved = yield from self._moved(place)
+        return min(solved, moved, key=lambda tried: tried.minimum.value)
 
     def _moved(self, place: Place) -> Search[Place]:
         """The place from the centre with the parameter alone moved there, by a search that follows bent valleys."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
         along = self.slopes / float(self.slopes @ self.slopes)
-        near = yield from nearing(goal, self.centre.minimum.point + (place.at - self.centre.at) * along, fall=VALLEY)
+        start = self.centre.minimum.point + (place.at - self.centre.at) * along
+        if goal.rough:
+            return self._over_jumps(goal, start, anew=True)
+        near = yield from nearing(goal, start, fall=VALLEY)
         return self._place(replace(near, matrix=place.minimum.matrix), place.aimed, place.sigma)
 
     def _crossing(self, inside: Place, outside: Place) -> Search[tuple[Place, bool]]:
@@ -369,7 +397,8 @@ class Walk:
                 self.outside[math.copysign(1.0, outside.at - inside.at)] = place
             return place
 
-        return (yield from crossing(inside, outside, self.least, self.threshold, solve))
+        near, finest = (DOUBT, FINEST_OVER_JUMPS) if self.goal.rough else (0.0, FINEST)
+        return (yield from crossing(inside, outside, self.least, self.threshold, solve, near, finest))
 
     def _model(self, start: Array, near: Place, sigma: float) -> Array:
         """The quadratic model of objective and pull with which a search begins."""
@@ -387,6 +416,8 @@ class Walk:
         """The place with the least objective and pull; ``rough`` times the share :data:`STALL` ends the search."""
         goal = replace(self.goal, pull=Pull(self.quantity, aimed, sigma))
         start = np.clip(start, 0.0, 1.0)
+        if goal.rough:
+            return self._over_jumps(goal, start, rough)
         matrix = self._model(start, self.centre if near is None else near, sigma)
         minimum = yield from descending(goal, start, matrix, tolerance=TOLERANCE, stall=rough * self.stall)
         # a prediction's place need not be met exactly, and one that looks like a jump is searched again
@@ -397,6 +428,46 @@ class Walk:
                 self._grow_patient()
             minimum = second if second.value <= minimum.value else minimum
         return self._place(minimum, aimed, sigma)
+
+    def _over_jumps(self, goal: Objective, start: Array, rough: float = 1.0, *, anew: bool = False) -> Place:
+        """The place with the least of an objective that jumps: a parameter is held, a prediction is pulled.
+
+        A search ``anew`` begins from no other place than ``start``.
+        """
+        assert goal.pull is not None
+        aimed, sigma = goal.pull.aim, goal.pull.sigma
+        if isinstance(self.quantity, InRange):
+            aimed, sigma = min(max(aimed, self.ends[0]), self.ends[1]), HELD
+            minimum = self._holding(start, aimed, rough * self.stall, anew)
+        else:
+            across = goal.of_quantity(self.quantity, start)[1] / sigma
+            minimum = scored(goal, start, stall=rough * self.stall, matrix=self.matrix + np.outer(across, across))
+        self.allowances[math.copysign(1.0, aimed - self.centre.at)].left -= minimum.evaluations
+        return self._place(minimum, aimed, sigma)
+
+    def _holding(self, start: Array, aimed: float, stall: float, anew: bool) -> Minimum:
+        """The least of the objective with the parameter at a place; a pull would not move it over a jump."""
+        column = int(np.flatnonzero(self.slopes)[0])
+        nuisance = np.delete(np.arange(len(start)), column)
+        starts = np.array([start, *([] if anew else self._beside(aimed))])
+        starts = np.clip(np.vstack([starts, starts + (aimed - starts[:, [column]]) * self.follow]), 0.0, 1.0)
+        starts[:, column] = aimed
+        point = starts[int(self.goal(starts).argmin())]
+        inner = replace(self.goal, base=self.goal.theta(point[None, :])[0], free=self.goal.free[nuisance])
+        held = scored(inner, point[nuisance], stall=stall, matrix=self.matrix[np.ix_(nuisance, nuisance)])
+        point[nuisance] = held.point
+        return replace(held, point=point, slopes=np.insert(held.slopes, column, 0.0))
+
+    def _beside(self, aimed: float) -> list[Array]:
+        """The nearest places that are known on either side of a quantity, and what lies between them."""
+        known = [*self.places, *self.outside.values()]
+        lower = max((place for place in known if place.at < aimed), key=lambda place: place.at, default=None)
+        upper = min((place for place in known if place.at > aimed), key=lambda place: place.at, default=None)
+        points = [place.minimum.point for place in (lower, upper) if place is not None]
+        if lower is not None and upper is not None:
+            share = (aimed - lower.at) / (upper.at - lower.at)
+            points.append(points[0] + share * (points[1] - points[0]))
+        return points
 
     def _place(self, minimum: Minimum, aimed: float, sigma: float) -> Place:
         if isinstance(self.quantity, InRange):
@@ -411,6 +482,12 @@ def most_asked(density: Posterior) -> int:
     """Points that a side may ask for, whatever the machine."""
     cost = cost_of_a_run(density)
     return min(MOST_ASKED, LEAST_ASKED if cost is None else max(LEAST_ASKED, WORK // cost))
+
+
+def most_swept(goal: Objective) -> int:
+    """Steps over jumps that a side may take, whatever the machine."""
+    cost = cost_of_a_run(goal.density)
+    return LEAST_SWEPT if cost is None else max(LEAST_SWEPT, OVER_JUMPS // (2 * len(goal.free) * cost))
 
 
 def union(

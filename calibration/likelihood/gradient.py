@@ -127,7 +127,7 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
         rows = theta[places]
         numbers = density.numbers(rows)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            logs[places], by_values, by_theta = _of_values(density, density.reader.of_places(outputs, numbers), rows)
+            logs[places], by_values, by_theta = of_values(density, density.reader.of_places(outputs, numbers), rows)
             by_outputs, by_numbers = density.reader.back(outputs, by_values.T, numbers)
         for name, slope in by_numbers.items():
             by_theta[:, density.space.names.index(name)] += slope
@@ -153,7 +153,7 @@ class _Sums:
             self.by_theta[:, names.index(name)] += slope
 
 
-def _of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
+def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """Log likelihood ``(n,)`` and its derivatives by ``values : (n, n_quantities)`` and directly by ``theta``."""
     names = density.space.names
     summands: dict[int, Array] = {}

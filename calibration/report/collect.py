@@ -112,6 +112,7 @@ def fit_findings(made: Calibration) -> Fit:
             stepwise=optimum.stepwise,
             at_bound=optimum.at_bound,
             moved=optimum.moved,
+            rough=optimum.goal.rough,
         ),
         rows=rows,
         identifiability=identified,

@@ -46,11 +46,14 @@ class BestFit(Reached):
         Free parameters of which the likelihood is a step function, and those at an end of their range.
     moved : int
         How often a profile found a better fit, to which the estimate then went.
+    rough : bool
+        Whether the likelihood jumps along most parameters.
     """
 
     stepwise: tuple[str, ...]
     at_bound: tuple[str, ...]
     moved: int = 0
+    rough: bool = False
 
 
 @dataclass(frozen=True, eq=False)

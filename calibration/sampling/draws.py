@@ -83,10 +83,20 @@ def draw(
     per_chain: int = PER_CHAIN,
     saved: Checkpoint = UNSAVED,
     start: Start | None = None,
+    walkers: Array | None = None,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior and keep evenly spaced draws; arguments as of :func:`calibration.sampling.sample.sample`."""
-    sampled = sample(density, rng, effort=effort, per_chain=per_chain, saved=saved, start=start, on_block=on_block)
+    sampled = sample(
+        density,
+        rng,
+        effort=effort,
+        per_chain=per_chain,
+        saved=saved,
+        start=start,
+        walkers=walkers,
+        on_block=on_block,
+    )
     if isinstance(sampled, ImportanceDraws):
         return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
     return thinned(density, sampled, per_chain)

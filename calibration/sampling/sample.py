@@ -120,6 +120,7 @@ def sample(
     per_chain: int,
     saved: Checkpoint = UNSAVED,
     start: Start | None = None,
+    walkers: Array | None = None,
     on_block: OnBlock | None = None,
 ) -> Sampled:
     """The posterior of ``density``; arguments as of :func:`calibration.sampling.chains.run`.
@@ -128,6 +129,8 @@ def sample(
     ----------
     start : (n, k) and (n,), optional
         As of :func:`importance`, which begins there, and again without where its weights cannot be trusted.
+    walkers : (n_ensembles, n_walkers, k), optional
+        Values from which ensembles begin; without them draws of the prior are annealed.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def sample(
 
     # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
     with threadpool_limits(1, user_api="blas"):
-        return _sampled(density, rng, effort, per_chain, saved, start, on_block)
+        return _sampled(density, rng, effort, per_chain, saved, start, walkers, on_block)
 
 
 def _sampled(
@@ -148,6 +151,7 @@ def _sampled(
     per_chain: int,
     saved: Checkpoint,
     start: Start | None,
+    begin_at: Array | None,
     on_block: OnBlock | None,
 ) -> Sampled:
     streams = rng.spawn(effort.ensembles)
@@ -167,7 +171,9 @@ def _sampled(
     walkers = effort.n_walkers(k)
     least, per_walker = POPULATION
 
-    def ends_of_annealing() -> Array:
+    def begun() -> Array:
+        if begin_at is not None:
+            return target.coordinates.free(begin_at)
         ends = [
             annealed_draws(target, max(least, per_walker * walkers), stream, density.problem.title)
             for stream in streams
@@ -177,9 +183,7 @@ def _sampled(
         ]
         return np.stack(chosen)
 
-    chains = run(
-        target, ends_of_annealing, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block
-    )
+    chains = run(target, begun, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)
     return chains.because(reason)
 
 
