@@ -38,9 +38,15 @@ _SHARES = frozenset({"fraction", "share", "probability", "proportion"})
 _UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
 _UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
 #: Words of what only converts one unit into another, with the values that go with each.
-_CONVERSIONS = dict.fromkeys(("one", "unit", "units"), (1.0,)) | dict.fromkeys(("hundred", "percent"), (100.0,))
-_CONVERSIONS |= {"thousand": (1e3,), "million": (1e6,), "billion": (1e9,)}
-_CONVERSIONS |= dict.fromkeys(("conversion", "convert", "converter"), (1.0, 100.0, 1e3, 1e6, 1e9))
+_VALUES: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("one unit units", (1.0,)),
+    ("hundred percent", (100.0,)),
+    ("thousand", (1e3,)),
+    ("million", (1e6,)),
+    ("billion", (1e9,)),
+    ("conversion convert converter", (1.0, 100.0, 1e3, 1e6, 1e9)),
+)
+_CONVERSIONS = {word: values for words_of, values in _VALUES for word in words_of.split()}
 UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "fixed"]
 Estimate = Literal["map", "ml"]
