@@ -143,7 +143,7 @@ def ensemble(
     planned = plan(model, resolved, save=save, times=None, method=method, seed=seed)
     columns, grid = planned.columns, planned.grid
     reductions = {canonical(name): reduction for name, reduction in (reduce or {}).items()}
-    saved_times = grid.kept(times, where=model.name)
+    saved_times = grid.chosen(times, where=model.name)
     saved = saved_times if columns.flat else np.arange(len(grid.times)) == len(grid.times) - 1
     planned = replace(planned, outputs=(*columns.flat, *reductions), saved=saved)
     arrays = columns.empty(n_runs, int(saved.sum()))

@@ -156,7 +156,7 @@ class TimeGrid:
         """The saved instants, ascending."""
         return self.times[self.saved]
 
-    def kept(self, times: Sequence[float] | None, *, where: str) -> NDArray[np.bool_]:
+    def chosen(self, times: Sequence[float] | None, *, where: str) -> NDArray[np.bool_]:
         """Which instants are kept: all saved ones, or those of them that are asked for.
 
         Raises
@@ -165,9 +165,9 @@ class TimeGrid:
         """
         if times is None:
             return self.saved
-        chosen = np.zeros_like(self.saved)
-        chosen[np.flatnonzero(self.saved)[saved_indices(self, times, where=where)]] = True
-        return chosen
+        marks = np.zeros_like(self.saved)
+        marks[np.flatnonzero(self.saved)[saved_indices(self, times, where=where)]] = True
+        return marks
 
 
 def time_grid(initial: float, final: float, step: float, saveper: float, *, where: str) -> TimeGrid:

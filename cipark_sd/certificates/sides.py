@@ -178,8 +178,8 @@ def _simlin(question: Question) -> Side | LeftOut:
     import simlin
 
     model = question.model
-    given = settings(model, resolve(model, question.scenario))
-    if reason := _beyond_simlin(question, given):
+    changes = settings(model, resolve(model, question.scenario))
+    if reason := _beyond_simlin(question, changes):
         return LeftOut(SIMLIN, reason)
     assert model.origin is not None
     with warnings.catch_warnings():
@@ -187,7 +187,7 @@ def _simlin(question: Question) -> Side | LeftOut:
         warnings.simplefilter("ignore")
         try:
             run = simlin.load(str(model.origin.path)).simulate()
-            for name, value in given.numbers.items():
+            for name, value in changes.numbers.items():
                 run.set_value(name, float(value))
             run.run_to_end()
             table = run.get_run().results
@@ -201,7 +201,7 @@ def _simlin(question: Question) -> Side | LeftOut:
     return Side(SIMLIN, version(SIMLIN), columns, question.tolerance)
 
 
-def _beyond_simlin(question: Question, given: Settings) -> str:
+def _beyond_simlin(question: Question, changes: Settings) -> str:
     """Why pysimlin cannot be asked this; empty when it can."""
     model, scenario = question.model, question.scenario
     parts = (part for v in model.variables for expr in expressions(v) for part in walk(expr))
@@ -214,7 +214,7 @@ def _beyond_simlin(question: Question, given: Settings) -> str:
         return "the scenario changes the run's times, which it takes from the file"
     if differing := called & SIMLIN_DIFFERS.keys():
         return f"it has another rule than Vensim for {', '.join(SIMLIN_DIFFERS[name] for name in sorted(differing))}"
-    return "the scenario changes more than numbers" if given.initials or given.tables or given.series else ""
+    return "the scenario changes more than numbers" if changes.initials or changes.tables or changes.series else ""
 
 
 def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:

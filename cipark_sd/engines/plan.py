@@ -104,7 +104,7 @@ def plan(
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)
         columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
-    return RunPlan(model, resolved, columns, columns.flat, grid, grid.kept(times, where=model.name), method, seed)
+    return RunPlan(model, resolved, columns, columns.flat, grid, grid.chosen(times, where=model.name), method, seed)
 
 
 _NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] = OrderedDict()

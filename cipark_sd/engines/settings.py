@@ -142,7 +142,7 @@ def with_reductions(
     """
     series = dict(settings.series)
     for name, reduction in reductions.items():
-        taken = saved if reduction.times is None else grid.kept(reduction.times, where=where)
+        taken = saved if reduction.times is None else grid.chosen(reduction.times, where=where)
         marks = np.where(taken, 1.0, 0.0)
         series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
         series |= reduction.data

@@ -49,8 +49,8 @@ def flat_model(model: Model) -> Flat:
     for variable in written_out.variables:
         flat = canonical(labels[variable.name])
         if flat in owners:
-            both = f"the flat name of {owners[flat]!r} and {variable.label!r}"
-            problems.append(InvalidValue(both, labels[variable.name], "a different one", where=model.name))
+            quantity = f"the flat name of {owners[flat]!r} and {variable.label!r}"
+            problems.append(InvalidValue(quantity, labels[variable.name], "a different one", where=model.name))
         owners[flat] = variable.label
         names[variable.name] = flat
     raise_all(model.name, problems)

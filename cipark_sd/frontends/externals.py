@@ -99,8 +99,8 @@ def _values(
             message = str(problem).strip().rstrip(".")
             reason = message.splitlines()[-1] if message else type(problem).__name__
             what_to_do = "put it there" if isinstance(problem, FileNotFoundError) else "mend the file"
-            told = f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)"
-            raise EquationError(model.name, variable.label, told) from None
+            reading = f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)"
+            raise EquationError(model.name, variable.label, reading) from None
     result: list[tuple[tuple[str, ...], Any]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))

@@ -90,10 +90,10 @@ def test_the_range_changes_no_number(write_mdl: Write) -> None:
     assert plain.by_name["y"] == drawn.by_name["y"]
 
 
-def test_a_character_that_stands_for_a_quoted_name_inside_is_an_unknown_one(write_mdl: Write) -> None:
+def test_a_name_may_have_a_character_for_private_use(write_mdl: Write) -> None:
     model = read_model(write_mdl('a\ue005b = 2 ~~|\n"c d" = a\ue005b ~ ~ \ue000 in a comment |\n\ue001: A, B ~~|'))
-    assert [variable.label for variable in model.variables[:2]] == ["a\ufffdb", "c d"]
-    assert [dimension.label for dimension in model.dimensions] == ["\ufffd"]
+    assert [variable.label for variable in model.variables[:2]] == ["a\ue005b", "c d"]
+    assert [dimension.label for dimension in model.dimensions] == ["\ue001"]
 
 
 def test_a_long_row_of_digits_is_read_once() -> None:
