@@ -1,6 +1,6 @@
 """Shapley effects: shares of the variance of constants that depend on each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -33,9 +33,7 @@ class Shapley(Method):
     name: ClassVar[str] = "shapley"
     joint: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {
-        "shapley": "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
-    }
+    source: ClassVar[str] = "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Effects over a quarter of the rows."""
