@@ -59,13 +59,10 @@ class Shapley(Method):
         return {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Effects over time and at the moments."""
-        from cipark_sd.plotting import indices as over_time
-        from cipark_sd.plotting import sensitivity as plot
+        """Effects over time."""
+        from cipark_sd.plotting import indices as plot
 
-        effects = findings.results["shapley"]
-        yield Drawing("shapley-over-time", over_time.indices_over_time, (effects, findings.moments))
-        yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
+        yield Drawing("shapley-over-time", plot.indices_over_time, (findings.results["shapley"], findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
@@ -77,7 +74,6 @@ class Shapley(Method):
                 "All shares together make one; intervals are 95 %."
             ),
             *_tables(findings, effects),
-            *pictures.show("shapley", "Shapley effects of the ten strongest constants."),
         )
         yield Section("The assumptions that matter", blocks)
         picture = pictures.show("shapley-over-time", "Shapley effects over time.")
