@@ -1,4 +1,4 @@
-"""What figures are made of: intervals and bars in named rows, bands over time, areas one above the other."""
+"""What figures are made of: intervals in named rows, bands over time, areas one above the other."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,6 @@ import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.panels import note
-from cipark_sd.plotting.paper import TINY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,14 +61,6 @@ def interval(
     axes.hlines(row, low50, high50, color=colour, linewidth=thick, zorder=3, label="50 %" if label else "")
     if dot:
         axes.plot(median, row, "o", color="white", markeredgecolor=colour, markersize=dot, zorder=4)
-
-
-def bars(axes: "Axes", names: Sequence[str], values: Array, errors: Array | None = None, **options: Any) -> None:
-    """A bar in each named row, the first on top, with its error."""
-    how = {"height": 0.7, "error_kw": {"linewidth": 0.8}, **options}
-    axes.barh(range(len(names)), values, xerr=errors, **how)
-    axes.set_yticks(range(len(names)), list(names), fontsize=TINY)
-    axes.invert_yaxis()
 
 
 def bands(

@@ -1,17 +1,15 @@
-"""Figures of a sensitivity analysis besides indices: tornado, fan, Shapley effects."""
+"""Figures of a sensitivity analysis besides indices: tornado and fan."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.marks import bars
 from cipark_sd.plotting.panels import (
     ROWS,
     by_moment,
     grid,
     largest,
-    made,
     names_of,
     note,
     outputs_of,
@@ -97,19 +95,3 @@ def _tint(depth: float) -> tuple[float, ...]:
     from matplotlib.colors import to_rgb
 
     return tuple(1 - depth * (1 - part) for part in to_rgb(PALETTE[0]))
-
-
-@styled
-def shapley_bars(indices: "xr.Dataset", moments: Sequence[Moment], *, count: int = 10) -> "Figure":
-    """Shapley effects with their intervals, for each output and moment."""
-
-    def drawn(axes: "Axes", at: "xr.Dataset") -> None:
-        share, width = at["Sh"].to_numpy(), at["Sh_conf"].to_numpy()
-        shown = largest(share, count)
-        bars(axes, names_of(indices, shown), share[shown], width[shown], color=PALETTE[0], alpha=0.8)
-
-    figure, panels = by_moment(indices, moments, 1.9, drawn)
-    for axes in panels[-1]:
-        axes.set_xlabel("share of variance")
-    note(figure, f"Shapley effects with 95 % intervals; all constants together make one. {made(indices)}")
-    return figure

@@ -128,8 +128,7 @@ def _constants(findings: Findings) -> Iterator[Section]:
 
 def _sources(findings: Findings) -> Iterator[Section]:
     """How the results of the methods were computed."""
-    sources = (method.sources for method in _methods(findings))
-    texts = tuple(source for of in sources for name, source in of.items() if name in findings.results)
+    texts = tuple(method.source for method in _methods(findings) if method.source)
     yield Section("How it was computed", (Listing(texts),))
 
 

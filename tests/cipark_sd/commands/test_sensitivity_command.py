@@ -71,7 +71,7 @@ def test_a_bare_model_leaves_datasets_tables_figures_and_a_text(everything):
     names = {path.name for path in everything.iterdir()}
     assert {"sobol.nc", "sample.nc", "shapley.nc", "tornado.nc"} <= names
     assert {"ranking.csv", "indices.csv", "fan.csv", "measures.csv"} <= names
-    assert {"indices.svg", "fan.svg", "shapley.svg", "tornado.svg"} <= names
+    assert {"indices.svg", "fan.svg", "tornado.svg"} <= names
     assert {"report.json", "report.html"} <= names
     assert not any(name.endswith(".partial") for name in names)
     text = (everything / "summary.txt").read_text(encoding="utf-8")
@@ -393,7 +393,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
     assert "draws.nc" in rest[1].text
     after = [section for section in read_page(folder).sections if section.title != "In short"][1]
     assert "Shapley effects" in after.blocks[0].text
-    assert {"shapley.svg", "shapley-over-time.svg"} <= {path.name for path in folder.iterdir()}
+    assert {"shapley-over-time.svg"} <= {path.name for path in folder.iterdir()}
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):

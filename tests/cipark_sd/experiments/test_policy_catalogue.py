@@ -5,6 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -223,6 +224,17 @@ def test_posterior_draws_come_from_either_layout(problem, tmp_path, layout):
     position = problem.space.names.index("Pool Scale")
     assert np.array_equal(draws.values["pool_scale"], theta[..., position].reshape(-1))
     assert draws.origin == "posterior"
+
+
+def test_draws_in_a_table_are_those_of_netcdf_of_which_nobody_says_whether_they_have_converged(problem, tmp_path):
+    theta = posterior_file(tmp_path / "draws.nc", problem, "by name")
+    table = pd.DataFrame(theta.reshape(-1, theta.shape[-1]), columns=list(problem.space.names))
+    table.to_csv(tmp_path / "draws.csv", index=False)
+    of_table, of_file = (draws_from_file(problem, tmp_path / f"draws.{ending}", "M0") for ending in ("csv", "nc"))
+    assert of_table.values.keys() == of_file.values.keys()
+    for name, values in of_file.values.items():
+        assert np.array_equal(of_table.values[name], values), name
+    assert (of_table.converged, of_table.effective) == (None, of_file.effective)
 
 
 def test_a_file_without_a_parameter_names_it(problem, tmp_path):

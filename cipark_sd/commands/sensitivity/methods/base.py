@@ -57,8 +57,8 @@ class Method(Part[Findings]):
         Whether it is computed where none is named, with constants that do not depend on each other.
     default_joint : bool
         The same with those that do.
-    sources : by result
-        How each result is computed, with its source.
+    source : str
+        How its result is computed, with its source; empty where that needs no words.
     """
 
     __slots__ = ()
@@ -66,7 +66,7 @@ class Method(Part[Findings]):
     joint: ClassVar[bool] = False
     default: ClassVar[bool] = False
     default_joint: ClassVar[bool] = False
-    sources: ClassVar[Mapping[str, str]]
+    source: ClassVar[str] = ""
 
     @abstractmethod
     def compute(self, job: Job) -> "Mapping[str, xr.Dataset]":

@@ -1,6 +1,6 @@
 """Feedback loops: which one bends the behaviour, and when."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -29,7 +29,7 @@ class Loops(Method):
     """Loop dominance under the names in the model's .loops.toml, where there is one; asked for by ``--loops``."""
 
     name: ClassVar[str] = "loops"
-    sources: ClassVar[Mapping[str, str]] = {"loops": "Loops That Matter: Schoenberg et al. 2020, by pysimlin."}
+    source: ClassVar[str] = "Loops That Matter: Schoenberg et al. 2020, by pysimlin."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Scores in the file's own run and over draws."""

@@ -1,6 +1,6 @@
 """A sample of runs: how far outputs go."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,7 +27,7 @@ class Sample(Method):
     joint: ClassVar[bool] = True
     default: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {"sample": "Sample: a Latin hypercube (McKay et al. 1979)."}
+    source: ClassVar[str] = "Sample: a Latin hypercube (McKay et al. 1979)."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """The runs."""

@@ -1,6 +1,6 @@
 """Shapley effects: shares of the variance of constants that depend on each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -33,9 +33,7 @@ class Shapley(Method):
     name: ClassVar[str] = "shapley"
     joint: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {
-        "shapley": "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
-    }
+    source: ClassVar[str] = "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Effects over a quarter of the rows."""
@@ -61,13 +59,10 @@ class Shapley(Method):
         return {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Effects over time and at the moments."""
-        from cipark_sd.plotting import indices as over_time
-        from cipark_sd.plotting import sensitivity as plot
+        """Effects over time."""
+        from cipark_sd.plotting import indices as plot
 
-        effects = findings.results["shapley"]
-        yield Drawing("shapley-over-time", over_time.indices_over_time, (effects, findings.moments))
-        yield Drawing("shapley", plot.shapley_bars, (effects, findings.moments))
+        yield Drawing("shapley-over-time", plot.indices_over_time, (findings.results["shapley"], findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
@@ -79,7 +74,6 @@ class Shapley(Method):
                 "All shares together make one; intervals are 95 %."
             ),
             *_tables(findings, effects),
-            *pictures.show("shapley", "Shapley effects of the ten strongest constants."),
         )
         yield Section("The assumptions that matter", blocks)
         picture = pictures.show("shapley-over-time", "Shapley effects over time.")

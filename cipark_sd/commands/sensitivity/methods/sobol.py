@@ -1,6 +1,6 @@
 """Sobol indices: shares of the variance over time, single and total."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
@@ -44,10 +44,10 @@ class Sobol(Method):
 
     name: ClassVar[str] = "sobol"
     default: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {
-        "sobol": "Sobol indices: Saltelli et al. 2010 (first and total order, outputs relative to their mean), "
+    source: ClassVar[str] = (
+        "Sobol indices: Saltelli et al. 2010 (first and total order, outputs relative to their mean), "
         "scrambled Sobol points; intervals by a bootstrap of the rows with Poisson weights."
-    }
+    )
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Indices of a design that is kept, and continued after a stop or with more rows."""

@@ -1,6 +1,6 @@
 """One constant at a time, at its 5 % and its 95 % quantile."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.commands.sensitivity.findings import Findings
@@ -18,7 +18,6 @@ class Tornado(Method):
 
     name: ClassVar[str] = "tornado"
     default: ClassVar[bool] = True
-    sources: ClassVar[Mapping[str, str]] = {}
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Two runs a constant, and one in the middle."""
