@@ -193,7 +193,7 @@ class Section:
         for content in self.tables(key):
             yield Section.titled(content, label or key, self.problems, by=by)
 
-    def each(self, key: str, read: "Callable[[Section], R]") -> tuple[R, ...]:
+    def unnamed(self, key: str, read: "Callable[[Section], R]") -> tuple[R, ...]:
         """What a function reads of each table ``[[key]]`` that has no name, all of whose keys have to be known."""
         return tuple(Section(content, key, self.problems).entirely(read) for content in self.tables(key))
 

@@ -154,8 +154,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
 
 def pool_of(settings: Settings) -> Pool:
     """Processes of this machine, or the workers of a cluster."""
-    n, kept = processors() if settings.workers is None else settings.workers, settings.checkpoints
-    return cluster.pool_of(settings.dask, partial(Workers, n, kept), kept)
+    n, checkpoints = processors() if settings.workers is None else settings.workers, settings.checkpoints
+    return cluster.pool_of(settings.dask, partial(Workers, n, checkpoints), checkpoints)
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:

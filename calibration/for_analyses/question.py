@@ -40,9 +40,9 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     top = Section(content, "", problems)
     blocks: list[Factor | Shares] = list(parameters)
     blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
-    blocks += [shares for shares in top.each("shares", _shares) if shares is not None]
-    outputs = top.each("output", _output)
-    moments = top.each("moment", partial(_moment, units=problem.model.time.units))
+    blocks += [shares for shares in top.unnamed("shares", _shares) if shares is not None]
+    outputs = top.unnamed("output", _output)
+    moments = top.unnamed("moment", partial(_moment, units=problem.model.time.units))
     if "drain" in top:
         top.raw("drain")
         top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")

@@ -112,8 +112,8 @@ def command(request: Request) -> Result:
         work.check()
         place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
         store = stored.store_of(work, place)
-        here = partial(Threads, request.workers or processors())
-        with progress_bars() as bars, pool_of(request.dask, here) as pool:
+        threads = partial(Threads, request.workers or processors())
+        with progress_bars() as bars, pool_of(request.dask, threads) as pool:
             if request.fresh:
                 stored.remove(place)
             about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]])}

@@ -144,7 +144,7 @@ class _Reader(DecisionReader):
         title, note, money = (
             top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
         )
-        settings = self.whole(top.table("model"), self.place)
+        settings = top.table("model").entirely(self.place)
         times = self.times(top, "times")
         first = top.table("headline")
         uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
@@ -165,7 +165,7 @@ class _Reader(DecisionReader):
             variants=self.read_all(top, "variant", self.policy),
             uncertainties=uncertainties,
             levers=self.read_all(top, "lever", self.lever),
-            knockouts=self.whole(top.table("knockouts"), self.knockouts) if "knockouts" in top else None,
+            knockouts=top.table("knockouts").entirely(self.knockouts) if "knockouts" in top else None,
             decisions=self.decisions(top, outcomes, headline, times),
             own_rivals=bool(rivals),
             note=note,

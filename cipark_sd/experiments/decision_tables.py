@@ -15,7 +15,6 @@ from cipark_sd.model.variables import Constant, Lookup, kind
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section, is_number
 
-_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -26,19 +25,13 @@ class ValueReader:
         self.model = model
         self.problems: list[CiparkError] = []
 
-    def whole(self, section: Section, read: Callable[[Section], _S]) -> _S:
-        """A table, all of whose keys have to be known."""
-        value = read(section)
-        section.note_unread()
-        return value
-
     def read_all(self, top: Section, key: str, read: Callable[[Section], _T], *, name: str = "") -> tuple[_T, ...]:
         """All tables ``[[key]]``, which messages name by their ids, or by their number where they have none."""
         items = []
         for number, content in enumerate(top.tables(key), 1):
             label = content.get("id") if isinstance(content, dict) else None
             title = f"{key} {label!r}" if isinstance(label, str) else f"{name or f'[[{key}]]'} {number}"
-            items.append(self.whole(Section(content, title, self.problems, within=top), read))
+            items.append(Section(content, title, self.problems, within=top).entirely(read))
         return tuple(items)
 
     def once(self, key: str, ids: Sequence[str]) -> None:

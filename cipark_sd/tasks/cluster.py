@@ -38,9 +38,9 @@ class ClusterFailed(CiparkError):
     """A cluster that cannot be reached, has no workers or is gone."""
 
 
-def pool_of(dask: str | None, here: Callable[[], Pool], checkpoints: Checkpoints = NOT_KEPT) -> Pool:
+def pool_of(dask: str | None, otherwise: Callable[[], Pool], checkpoints: Checkpoints = NOT_KEPT) -> Pool:
     """The workers of the cluster at an address, or those of this machine where there is none."""
-    return here() if dask is None else Cluster(dask, checkpoints)
+    return otherwise() if dask is None else Cluster(dask, checkpoints)
 
 
 class Cluster(Pool):
