@@ -58,13 +58,13 @@ def judge(
     case: Case, seed: int, folder: Path, made: Made, steps: list[Step], *, fits: bool = False
 ) -> dict[str, Check]:
     """All checks, or those of a fit alone; one that a missing result leaves without an answer has failed."""
-    asked = OF_FITS if fits else tuple(QUESTIONS)
+    questions = OF_FITS if fits else tuple(QUESTIONS)
     checks = {"exits": exits(case, steps, folder, fits=fits)}
     study = study_folder(folder)
     if study is None:
         if checks["exits"].passed:
             return checks
-        return checks | {q: Check(q, False, "no study") for q in asked if q not in checks}
+        return checks | {q: Check(q, False, "no study") for q in questions if q not in checks}
     made_checks = [read_as(case, read_problem(study), study, known(case, made))]
     output = folder / "cipark-output" / study.name
     fast = folder / "fast"
@@ -78,7 +78,7 @@ def judge(
     checks |= {check.question: check for check in made_checks}
     if not fits:
         checks["sentences"] = sentences(case, folder, output, checks)
-    return {question: checks.get(question, Check(question, False, "no fit")) for question in asked}
+    return {question: checks.get(question, Check(question, False, "no fit")) for question in questions}
 
 
 def version() -> str:

@@ -424,6 +424,7 @@ class Pulled:
     """An objective of which a search sees the pull alone."""
 
     pull: object = None
+    rough: bool = False
 
 
 def walking_place(at: float, cost: float) -> walking.Place:
@@ -494,7 +495,7 @@ def test_an_end_stays_where_a_better_fit_leaves_too_few_points_for_another() -> 
 def test_places_above_one_further_out_are_searched_from_there() -> None:
     """A rise that falls again on the way out is that of a search that has stuck, where a lower one exists."""
     walk, place = Walk.__new__(Walk), walking_place
-    walk.threshold, walk.centre = 2.0, place(0.0, 0.0)
+    walk.threshold, walk.centre, walk.goal = 2.0, place(0.0, 0.0), Pulled()  # type: ignore[assignment]
     walk.places = [walk.centre, *(place(at, cost) for at, cost in [(1, 1.5), (2, 1.6), (3, 1.0), (-1, 1.2), (-2, 1.9)])]
     tried: list[float] = []
 
