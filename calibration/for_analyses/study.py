@@ -16,8 +16,9 @@ import numpy as np
 
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import argument_of, find_draws
+from calibration.for_analyses.optima import FIT, not_taken
 from calibration.for_analyses.question import read_question
-from calibration.for_analyses.study_draws import after_fit
+from calibration.for_analyses.study_draws import after_fit, posterior_in
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.sampling.draws import problem_digest
@@ -33,6 +34,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Question
@@ -194,6 +196,14 @@ class CalibrationStudy:
     def fit_at_hand(self) -> FittedDraws | None:
         """Of ``cipark calibrate``, in its usual place."""
         return after_fit(self.problem)
+
+    def fit_not_taken(self) -> str:
+        """It is of other rows, priors or another version of the model, or has no draws."""
+        place = OUTPUT_FOLDER / self.name
+        if why := not_taken(self.problem, place):
+            return why
+        without = (place / FIT).is_file() and posterior_in(place, self.problem) is None
+        return f"The fit in {place} has no posterior draws: --posterior makes them." if without else ""
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data does not allow."""

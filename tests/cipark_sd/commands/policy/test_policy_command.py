@@ -232,7 +232,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[1].startswith("the best fit alone, without intervals")
-    assert "No posterior is in cipark-output/" in lines[2]
+    assert "No posterior of this study is in cipark-output/" in lines[2]
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
     assert "one run, at the optimum" in shown.output
     # one draw informs nothing: there is no probability after the fit, from 0 to 1 or other
