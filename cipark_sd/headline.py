@@ -71,7 +71,7 @@ class Bounds:
     by : str
         How it was made: "profile likelihood", "central draws", "bootstrap".
     states : (str, str)
-        What is known of a side without an end: a key of :data:`cipark_sd.wording.NO_END`.
+        What is known of a side without an end: a key of :data:`cipark_sd.wording.NO_END`; "bounded" where it has one.
     gaps : tuple of (float, float)
         Stretches within that do not belong to it, where it is around several optima.
     error : float or None
@@ -94,6 +94,8 @@ class Bounds:
             raise ValueError(
                 f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
             )
+        sides = zip((self.low, self.high), self.states, strict=True)
+        object.__setattr__(self, "states", tuple(state if end is None else "bounded" for end, state in sides))
 
     def ends(self) -> tuple[str, str]:
         """Both ends with two digits of the width and two of their own at least; in words where there is none."""

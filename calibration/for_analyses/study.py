@@ -51,7 +51,8 @@ _REPLICATES = 2000
 class Contradiction:
     """One series: what was counted by a date, and what the middle draw has there with the band of its noise.
 
-    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has.
+    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has. ``of`` says which
+    run it is.
     """
 
     observation: str
@@ -61,6 +62,7 @@ class Contradiction:
     model: float
     low: float
     high: float
+    of: str
 
     def __str__(self) -> str:
         observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
@@ -68,7 +70,7 @@ class Contradiction:
             return f"{self.observation} by {self.date}: {self.model:.4g} in the model, which no data can be around"
         model, low, high = (rounded(value, self.high - self.low) for value in (self.model, self.low, self.high))
         return (
-            f"{self.observation} by {self.date}: {model} in the model (median of the draws; noise of the data allows "
+            f"{self.observation} by {self.date}: {model} in the model ({self.of}; noise of the data allows "
             f"{low} to {high}), {observed} in the data"
         )
 
@@ -107,7 +109,9 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
             date = density.problem.calendar.label(terms[-1].quantity.end)
-            yield Contradiction(observation.name, date, lower, upper, float(model[middle]), float(low), float(high))
+            numbers = (lower, upper, float(model[middle]), float(low), float(high))
+            of = "best fit" if len(theta) == 1 else "median of the draws"
+            yield Contradiction(observation.name, date, *numbers, of)
 
 
 #: Prior draws whose middle is set against the data.

@@ -75,6 +75,15 @@ def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], 
         from_plain(Headline, missing)
 
 
+def test_a_side_with_an_end_is_never_open() -> None:
+    assert Bounds(0.1, 0.3, 0.9, "central draws").states == ("bounded", "bounded")
+    assert Bounds(0.1, None, 0.9, "profile likelihood", states=("open", "closed")).states == ("bounded", "closed")
+    plain = to_plain(RATE)
+    assert plain["interval"]["states"] == ("bounded", "open")
+    # as files of earlier versions have it
+    assert from_plain(Headline, plain | {"interval": plain["interval"] | {"states": ["open", "open"]}}) == RATE
+
+
 def test_records_are_frozen_and_kinds_are_told_apart() -> None:
     with pytest.raises(FrozenInstanceError):
         RATE.number = 1.0  # type: ignore[misc]

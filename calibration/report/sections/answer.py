@@ -231,7 +231,8 @@ def noise_words(fit: Fit, observed: Observed | None) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
     if observed is not None and has_bars(observed):
-        return f"Grey bars: 90% of reported numbers, noise included; {fitted}." if fitted else ""
+        of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
+        return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
     increases = ", as increases of the running total" if of_a_total else ""
     return f"Dots may lie outside the bands. With noise{increases}, {fitted}." if fitted else ""

@@ -144,6 +144,9 @@ def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):
     assert (found.low, found.high) == pytest.approx((found.model - 1.96 * 13.2, found.model + 1.96 * 13.2), rel=0.03)
     assert str(found).startswith("left by 8: 17")
     assert str(found).endswith("85 in the data")
+    assert "(median of the draws; noise" in str(found)
+    (alone,) = contradictions(density, np.array([[220.0, 0.2]]), rng)
+    assert "(best fit; noise" in str(alone)
 
 
 def test_the_middle_of_the_draws_is_judged_and_not_all_that_they_reach(density):

@@ -228,6 +228,9 @@ def test_the_caption_says_which_range_the_figure_has(fit: Fit, kind: str) -> Non
     drawing = next(iter(answer.First().drawings(Findings(replace(fit, study=study)))))
     assert drawing.options is not None
     assert drawing.options["noise"] is (kind == "level")
+    held_out = fit.curves.levels | {observed.name: rows.assign(use=["fit"] * (len(rows) - 1) + ["holdout"])}
+    of_some = replace(fit, study=study, curves=replace(fit.curves, levels=held_out))
+    assert ("Grey bars at fitted numbers: " in answer.caption_words(Findings(of_some))) is (kind == "level")
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
