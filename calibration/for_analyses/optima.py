@@ -126,8 +126,8 @@ def not_taken(problem: CalibrationProblem, folder: Path) -> str:
         reason = "another version of the model"
     else:
         ends = sorted({max(q.end for q in term.quantities) for term in problem.fitted_terms})
-        seen = (end for end in ends[:-1] if problem_digest(until(problem, end)) == digest)
-        if (last := next(seen, None)) is not None:
+        fitted = (end for end in ends[:-1] if problem_digest(until(problem, end)) == digest)
+        if (last := next(fitted, None)) is not None:
             reason = f"the rows up to {problem.calendar.label(last)} alone, as after calibrate --until"
     return f"The fit in {folder} is not taken: it is of {reason}."
 

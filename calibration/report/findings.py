@@ -185,13 +185,13 @@ class Fit:
     @property
     def unfound_by_reason(self) -> dict[str, list[str]]:
         """Parameters of which an end of the profile was not found, by what stood in the way first."""
-        found: dict[str, list[str]] = {}
+        by_reason: dict[str, list[str]] = {}
         for profile in self.profiles:
             sides = (profile.verdict.lower, profile.verdict.upper)
             reason = next((side.reason for side in sides if side.state == "not found"), "")
             if reason:
-                found.setdefault(SPENT if SPENT in reason else reason, []).append(profile.name)
-        return found
+                by_reason.setdefault(SPENT if SPENT in reason else reason, []).append(profile.name)
+        return by_reason
 
     @property
     def mostly_unfound(self) -> bool:

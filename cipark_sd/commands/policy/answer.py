@@ -157,8 +157,8 @@ def of_effects(effects: Effects, about: About) -> Summary:
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
-        others = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
-        return Summary(title, [f"With nothing changed: {base}, at the best fit."], others)
+        distance = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
+        return Summary(title, [f"With nothing changed: {base}, at the best fit."], distance)
     return Summary(title, lines["informed"], lines["undecided"], some if names else [])
 
 

@@ -128,8 +128,8 @@ def test_residuals_that_go_together_or_alternate_are_told(tmp_path: Path, share:
     found = seen(study(tmp_path), wave() + np.array(away[1:]))
     z = np.array(away[1:]) - np.mean(away[1:])
     assert found.autocorrelation == pytest.approx((z[1:] * z[:-1]).sum() / (z**2).sum(), rel=1e-6)
-    said = f"{words}, with a correlation of {found.autocorrelation:.2f} between neighbours"
-    assert said in " ".join(course_words([found]))
+    sentence = f"{words}, with a correlation of {found.autocorrelation:.2f} between neighbours"
+    assert sentence in " ".join(course_words([found]))
 
 
 @pytest.mark.parametrize("kind", ["level", "increments"])

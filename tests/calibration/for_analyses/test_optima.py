@@ -109,9 +109,9 @@ def test_a_fit_of_earlier_rows_is_not_taken_and_it_says_so(problem, tmp_path, mo
     settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
     assert contents_of(settings, problem).notice.startswith(why or "One curve, the best fit")
     # and on the console, after what the draws are
-    _, said = write(replace(settings, target=str(problem.folder), output=tmp_path / "page.html"))
+    _, printed = write(replace(settings, target=str(problem.folder), output=tmp_path / "page.html"))
     unseen = "4 draws from the PRIOR: nothing here has seen the data. "
-    assert said.startswith(f"{unseen}{why}" if why else "One curve, the best fit")
+    assert printed.startswith(f"{unseen}{why}" if why else "One curve, the best fit")
 
 
 @pytest.mark.parametrize(

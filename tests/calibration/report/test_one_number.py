@@ -213,13 +213,13 @@ def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(
         walked = Profile("c", np.ones(1), np.zeros(1), 1.0, rule, Verdict(side, Side("bounded", 2.0)))
         # draws that are to be trusted give the interval
         assert first_screen(replace(findings, fit=replace(findings.fit, profiles=(walked,)))).cautions == ()
-        said = f"An end of the interval of c was not found{why}"
-        assert first_screen(replace(rough, fit=replace(rough.fit, profiles=(walked,)))).cautions[-1] == f"{said}."
+        sentence = f"An end of the interval of c was not found{why}"
+        assert first_screen(replace(rough, fit=replace(rough.fit, profiles=(walked,)))).cautions[-1] == f"{sentence}."
         alone = replace(findings, fit=replace(findings.fit, profiles=(walked,), posterior=None))
         screen = first_screen(alone)
         assert not alone.sound
         assert screen.title == "The intervals of 1 of 1 fitted constants were not found"
-        assert screen.cautions == (f"{said}: --posterior gives it by draws.",)
+        assert screen.cautions == (f"{sentence}: --posterior gives it by draws.",)
         bounded = replace(walked, verdict=Verdict(Side("bounded", 1.0), Side("bounded", 2.0)))
         assert replace(alone, fit=replace(alone.fit, profiles=(walked, bounded))).sound
     assert first_screen(findings).cautions == ()

@@ -229,13 +229,13 @@ def test_the_start_of_a_stock_is_told_from_the_stock(started):
     stock = next(v for v in question.model.stocks if not v.dims)
     shares = np.random.default_rng(1).normal(size=(50, 2))
     question = replace(question, factors=from_draws((stock.label, "Rate"), shares))
-    found = facts(Request(), Inputs(question, question, Basis("prior", 64)))
-    assert found.starts == (stock.label,)
+    about = facts(Request(), Inputs(question, question, Basis("prior", 64)))
+    assert about.starts == (stock.label,)
     name = stock.label if started else "Rate"
-    output = found.outputs[0]
+    output = about.outputs[0]
     record = SimpleNamespace(estimand=f"Shapley effect of {name} for {output.quantity} at 2019")
     words = f"{name}{' at the start' if started else ''} moves {output.label} most"
-    assert title(Findings(found, {}), [record], []) == words
+    assert title(Findings(about, {}), [record], []) == words
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
