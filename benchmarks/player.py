@@ -145,7 +145,7 @@ def park(folder: Path) -> Path:
     from calibration.commands.play.page import write
     from calibration.commands.play.request import Settings
 
-    return write(Settings(target=None, output=folder / "park.html", draws="prior"))
+    return write(Settings(target=None, output=folder / "park.html", draws="prior"))[0]
 
 
 def main() -> None:

@@ -47,6 +47,8 @@ Kind = Literal[
 #: What an answer is: the data narrow it, they leave it open, or the model and its priors have it without the data.
 #: Nothing is said of a number without an interval or without one of its priors.
 Standing = Literal["known", "not known", "assumed", ""]
+#: The scale on which the width of an interval is judged: a factor is as wide up as down on that of the logarithm.
+Scale = Literal["identity", "log", "logit"]
 #: An interval without both ends, by what is known of its sides.
 _WITHOUT = {
     "open": "unbounded",
@@ -69,7 +71,7 @@ class Bounds:
     by : str
         How it was made: "profile likelihood", "central draws", "bootstrap".
     states : (str, str)
-        What is known of a side without an end: a key of :data:`cipark_sd.wording.NO_END`.
+        What is known of a side without an end: a key of :data:`cipark_sd.wording.NO_END`; "bounded" where it has one.
     gaps : tuple of (float, float)
         Stretches within that do not belong to it, where it is around several optima.
     error : float or None
@@ -92,6 +94,8 @@ class Bounds:
             raise ValueError(
                 f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
             )
+        sides = zip((self.low, self.high), self.states, strict=True)
+        object.__setattr__(self, "states", tuple(state if end is None else "bounded" for end, state in sides))
 
     def ends(self) -> tuple[str, str]:
         """Both ends with two digits of the width and two of their own at least; in words where there is none."""
@@ -184,6 +188,8 @@ class Headline:
         Why the interval is not to be trusted, such as residuals that are no noise; empty where no test says so.
     judged : Class or None
         Its class by :func:`cipark_sd.claims.class_of`; None where no draws are at hand and the intervals have to do.
+    scale : Scale
+        On which the interval is set beside that of the priors: of a parameter its own, on which it was searched.
     """
 
     estimand: str
@@ -204,6 +210,7 @@ class Headline:
     reported: str = ""
     doubt: str = ""
     judged: Class | None = None
+    scale: Scale = "identity"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -264,7 +271,12 @@ class Headline:
         # a side that was not found, or not judged, says nothing of the data
         sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
         unknown = any(end is None and state in _UNJUDGED for end, state in sides)
-        return unknown or is_narrower(self.interval, self.prior)
+        return unknown or is_narrower(self.interval, self.prior, self.scale)
+
+    @property
+    def width_left(self) -> float:
+        """Of the width of the interval under the priors alone what the data leave of it; infinite without an end."""
+        return math.inf if self.interval is None or self.prior is None else left(self.interval, self.prior, self.scale)
 
     @property
     def has_assumed_sign(self) -> bool:
@@ -340,6 +352,7 @@ class Details(TypedDict, total=False):
     reported: str
     doubt: str
     judged: Class | None
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,10 +395,39 @@ def parameter(name: str) -> str:
     return f"parameter {name}"
 
 
-def is_narrower(bounds: Bounds, prior: Bounds) -> bool:
+def is_narrower(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> bool:
     """Whether an interval is narrower than :data:`~cipark_sd.claims.NARROW` of that of the priors alone."""
-    ours, theirs = (b.high - b.low if b.low is not None and b.high is not None else math.inf for b in (bounds, prior))
-    return ours < NARROW * theirs
+    return left(bounds, prior, scale) < NARROW
+
+
+def left(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> float:
+    """How wide an interval is beside that of the priors alone, on a scale; infinite where it has no end there.
+
+    A time and the rate that is its reciprocal have one answer on the scale of the logarithm.
+
+    >>> prior, ours = Bounds(0.01, 100, 0.9, "draws"), Bounds(0.02, 5, 0.9, "draws")
+    >>> [round(left(ours, prior, scale), 2) for scale in ("identity", "log")]
+    [0.05, 0.6]
+    """
+    if None in (bounds.low, bounds.high):
+        return math.inf
+    ours, theirs = (_on(b.high, scale) - _on(b.low, scale) for b in (bounds, prior))
+    if not math.isfinite(ours):
+        return math.inf
+    return ours / theirs if theirs else math.inf
+
+
+def _on(end: float | None, scale: Scale) -> float:
+    """An end on a scale; infinite where there is none, or where it is an end of the scale."""
+    if end is None:
+        return math.inf
+    if scale == "identity":
+        return end
+    if end <= 0:
+        return -math.inf
+    if scale == "log":
+        return math.log(end)
+    return math.log(end / (1 - end)) if end < 1 else math.inf
 
 
 def sentences(records: Sequence[Headline]) -> tuple[str, ...]:

@@ -166,6 +166,9 @@ class Study(Protocol):
     def fit_at_hand(self) -> FittedDraws | None:
         """Draws of a fit of this very study that has been made."""
 
+    def fit_not_taken(self) -> str:
+        """Why a fit that has been made gives no draws, as a sentence; empty where there is none or it gives some."""
+
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
 
@@ -227,6 +230,10 @@ class PlainModel:
 
     def fit_at_hand(self) -> None:
         """None: there is nothing to fit to."""
+
+    def fit_not_taken(self) -> str:
+        """Empty: there is nothing to fit to."""
+        return ""
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""

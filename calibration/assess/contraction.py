@@ -43,7 +43,7 @@ class Contraction:
     to_prior, to_data : float
         Power-scaling sensitivity to all priors together and to the likelihood.
     kind : Kind
-        Its class: informed where its draws are narrower than its prior, in its own units.
+        Its class: informed where its draws are narrower than its prior, on its own scale.
     """
 
     name: str
@@ -98,7 +98,7 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
                 float(np.median(shares[:, i])),
                 to_prior,
                 to_data,
-                class_of([(parameter.distribution.quantile(grid), theta[:, i])]),
+                class_of([(before, values)]),
             )
         )
     return lines

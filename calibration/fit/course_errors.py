@@ -250,6 +250,9 @@ _MEANING: dict[str, Callable[[CourseErrors], str]] = {
         "The model's trajectory varies " + ("less" if e.varies_more else "more") + " than what was seen"
     ),
     "phase": lambda e: f"The model comes {number(abs(e.phase), digits=2)} too {'early' if e.phase > 0 else 'late'}",
-    "autocorrelation": lambda e: f"Residuals of neighbours go together, with a correlation of {e.autocorrelation:.2f}",
+    "autocorrelation": lambda e: (
+        ("Residuals of neighbours go together" if e.autocorrelation > 0 else "Residuals alternate from row to row")
+        + f", with a correlation of {e.autocorrelation:.2f} between neighbours"
+    ),
     "mean residual": lambda e: f"The model is too {'low' if e.mean_residual > 0 else 'high'} throughout",
 }

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, fitted, listed_in
 from calibration.assess.rivals import with_variant
-from calibration.for_analyses.optima import FIT, OnStructure, best_fits, misfit_of, optimum_of
+from calibration.for_analyses.optima import OnStructure, best_fits, misfit_of, not_taken
 from calibration.for_analyses.study_draws import draws_for, read_weights, said_of, unreliable_terms, weighted
-from calibration.likelihood.posterior import On
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
@@ -140,12 +139,9 @@ def _at_best(
     optima = best_fits(
         problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
     )
-    if (fit / FIT).is_file() and optimum_of(fit, On(request.engine)(problem)) is None:
-        notes.append(
-            f"The fit in {fit} is not of the rows that the study fits, as after calibrate --until, or of other priors "
-            "or another version of the model: this command has fitted all rows of the study again."
-        )
-    subject = "" if len(rivals) == 1 else " of the structures"
+    if why := not_taken(problem, fit):
+        notes += [*([] if why in notes else [why]), "This command has fitted all rows of the study again."]
+    subject = " of this study" if len(rivals) == 1 else " of the structures"
     option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
     notes.append(
         f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
@@ -166,8 +162,9 @@ def _at_hand(
             continue
         if _foreign(problem, rivals, archive):
             notes.append(
-                f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another version "
-                "of the model."
+                not_taken(problem, _fit_folder(problem, archive))
+                or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
+                "version of the model."
             )
             continue
         fitted_or_refuted = (*archive.files, *archive.refuted)

@@ -18,7 +18,7 @@ from calibration.fit.objective import objective
 from calibration.fit.optimise import NothingFits, maximise
 from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.draws import problem_digest
-from calibration.study.problem import CalibrationProblem
+from calibration.study.problem import CalibrationProblem, until
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.experiments.definition import Structure
@@ -91,8 +91,8 @@ def best_fits(
 def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) -> Array | None:
     """The estimate ``(k,)`` that a calibration left in ``folder``; None where it is of other data or another model.
 
-    With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says what the
-    log likelihood of its estimate was: only the same model with the same data gives it again.
+    With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says of which
+    study it is, and what the log likelihood of its estimate was: only the same model with the same data gives it again.
     """
     try:
         content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
@@ -100,10 +100,36 @@ def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) ->
         theta = np.array([float(parameters[name]) for name in density.space.names])
         if estimate is not None and (content["estimate"] != estimate or content["interrupted"]):
             return None
+        own_digest = problem_digest(density.problem)
+        if content.get("study_digest", own_digest) != own_digest:
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     now = float(density.log_likelihood(theta[None, :])[0])
     return theta if abs(now - likelihood) <= SAME * max(abs(likelihood), 1.0) else None
+
+
+def not_taken(problem: CalibrationProblem, folder: Path) -> str:
+    """Why the fit in ``folder`` is none of this study as it is now, as a sentence; empty where it is, or none is there.
+
+    What takes the fit at hand says so: whoever has just made one would else take numbers of priors for those of it.
+    """
+    try:
+        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
+        digest, model = str(content["study_digest"]), str(content["model_digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if digest == problem_digest(problem):
+        return ""
+    reason = "other rows, priors or settings than the study has now"
+    if model != problem.model.digest:
+        reason = "another version of the model"
+    else:
+        ends = sorted({max(q.end for q in term.quantities) for term in problem.fitted_terms})
+        fitted = (end for end in ends[:-1] if problem_digest(until(problem, end)) == digest)
+        if (last := next(fitted, None)) is not None:
+            reason = f"the rows up to {problem.calendar.label(last)} alone, as after calibrate --until"
+    return f"The fit in {folder} is not taken: it is of {reason}."
 
 
 def misfit_of(folder: Path) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import argument_of, find_draws
+from calibration.for_analyses.optima import FIT, not_taken
 from calibration.for_analyses.question import read_question
-from calibration.for_analyses.study_draws import after_fit
+from calibration.for_analyses.study_draws import after_fit, posterior_in
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.sampling.draws import problem_digest
@@ -33,6 +34,7 @@ from cipark_sd.arrays import Array
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
+from cipark_sd.files import OUTPUT_FOLDER
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Question
@@ -49,7 +51,8 @@ _REPLICATES = 2000
 class Contradiction:
     """One series: what was counted by a date, and what the middle draw has there with the band of its noise.
 
-    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has.
+    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has. ``of`` says which
+    run it is.
     """
 
     observation: str
@@ -59,6 +62,7 @@ class Contradiction:
     model: float
     low: float
     high: float
+    of: str
 
     def __str__(self) -> str:
         observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
@@ -66,7 +70,7 @@ class Contradiction:
             return f"{self.observation} by {self.date}: {self.model:.4g} in the model, which no data can be around"
         model, low, high = (rounded(value, self.high - self.low) for value in (self.model, self.low, self.high))
         return (
-            f"{self.observation} by {self.date}: {model} in the model (median of the draws; noise of the data allows "
+            f"{self.observation} by {self.date}: {model} in the model ({self.of}; noise of the data allows "
             f"{low} to {high}), {observed} in the data"
         )
 
@@ -105,7 +109,9 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
             date = density.problem.calendar.label(terms[-1].quantity.end)
-            yield Contradiction(observation.name, date, lower, upper, float(model[middle]), float(low), float(high))
+            numbers = (lower, upper, float(model[middle]), float(low), float(high))
+            of = "best fit" if len(theta) == 1 else "median of the draws"
+            yield Contradiction(observation.name, date, *numbers, of)
 
 
 #: Prior draws whose middle is set against the data.
@@ -194,6 +200,14 @@ class CalibrationStudy:
     def fit_at_hand(self) -> FittedDraws | None:
         """Of ``cipark calibrate``, in its usual place."""
         return after_fit(self.problem)
+
+    def fit_not_taken(self) -> str:
+        """It is of other rows, priors or another version of the model, or has no draws."""
+        place = OUTPUT_FOLDER / self.name
+        if why := not_taken(self.problem, place):
+            return why
+        without = (place / FIT).is_file() and posterior_in(place, self.problem) is None
+        return f"The fit in {place} has no posterior draws: --posterior makes them." if without else ""
 
     def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data does not allow."""

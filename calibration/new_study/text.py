@@ -14,7 +14,7 @@ from calibration.new_study.matching import words
 from calibration.new_study.parameters import UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
 from calibration.new_study.stated import WHY as STATED
-from calibration.study.constants import SWITCH
+from calibration.study.constants import SWITCH, reaching
 from calibration.study.placeholders import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.console import escaped
@@ -324,20 +324,28 @@ def policies(
     chosen = levers(model, candidates)
     if not single or not chosen:
         return None
+    levers_ = [split_key(override_key(name))[0] for name, _, _ in chosen]
+
+    def moved_by(part: Series) -> int:
+        behind = reaching(model, [part.match.variable.name])
+        return sum(lever in behind for lever in levers_)
+
+    # of outcomes that as many examples move, the first column's
+    shown = max(single, key=moved_by)
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
         f"times = [{number(end)}]",
         "\n[headline]",
-        f"outcome = {toml(file_name(single[0].match.column))}",
+        f"outcome = {toml(file_name(shown.match.column))}",
         f"at = {number(end)}",
     ]
     for part in single:
         lines += [
             "\n[[outcome]]",
             f"id = {toml(file_name(part.match.column))}",
-            f"title = {toml(part.match.variable.label)}",
+            f"title = {toml(part.match.names[0])}",
             f"variable = {toml(part.match.names[0])}",
             f"range = {reach(part)}",
         ]

@@ -50,7 +50,8 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
     blind = [line.name for line in lines if line.untouched]
     little = [line.name for line in lines if not (line.kind == "informed" or line.untouched)]
     text = (
-        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or less: "
+        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or "
+        f"less, each on its own scale: "
         f"{listed(line.name for line in by_much)}."
     )
     if little:

@@ -182,10 +182,19 @@ class Fit:
 
     @property
     def unfound(self) -> tuple[str, ...]:
-        """Parameters of which an end of the profile was not found within the budget of its searches."""
-        return tuple(
-            p.name for p in self.profiles if any(SPENT in s.reason for s in (p.verdict.lower, p.verdict.upper))
-        )
+        """Parameters of which an end of the profile was not found."""
+        return tuple(name for names in self.unfound_by_reason.values() for name in names)
+
+    @property
+    def unfound_by_reason(self) -> dict[str, list[str]]:
+        """Parameters of which an end of the profile was not found, by what stood in the way first."""
+        by_reason: dict[str, list[str]] = {}
+        for profile in self.profiles:
+            sides = (profile.verdict.lower, profile.verdict.upper)
+            reason = next((side.reason for side in sides if side.state == "not found"), "")
+            if reason:
+                by_reason.setdefault(SPENT if SPENT in reason else reason, []).append(profile.name)
+        return by_reason
 
     @property
     def mostly_unfound(self) -> bool:

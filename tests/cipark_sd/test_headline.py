@@ -1,13 +1,15 @@
 """Headline records: what they say, that they come back as they were, and what is said where two differ."""
 
 import json
+import math
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 from approved import approved
 
 from cipark_sd.basis import Basis
-from cipark_sd.headline import HEAD, Bounds, Headline, cells, in_words, output, parameter, sentences
+from cipark_sd.headline import HEAD, Bounds, Headline, Scale, cells, in_words, output, parameter, sentences
 from cipark_sd.pages.blocks import headline_table
 from cipark_sd.pages.disagreements import disagreements, mixtures
 from cipark_sd.records import WrongRecordError, from_plain, to_plain
@@ -73,6 +75,15 @@ def test_what_is_no_record_is_refused_with_its_place(change: dict[str, object], 
         from_plain(Headline, missing)
 
 
+def test_a_side_with_an_end_is_never_open() -> None:
+    assert Bounds(0.1, 0.3, 0.9, "central draws").states == ("bounded", "bounded")
+    assert Bounds(0.1, None, 0.9, "profile likelihood", states=("open", "closed")).states == ("bounded", "closed")
+    plain = to_plain(RATE)
+    assert plain["interval"]["states"] == ("bounded", "open")
+    # as files of earlier versions have it
+    assert from_plain(Headline, plain | {"interval": plain["interval"] | {"states": ["open", "open"]}}) == RATE
+
+
 def test_records_are_frozen_and_kinds_are_told_apart() -> None:
     with pytest.raises(FrozenInstanceError):
         RATE.number = 1.0  # type: ignore[misc]
@@ -105,6 +116,29 @@ def test_what_was_reported_and_what_the_priors_say_stand_beside_a_number() -> No
     approved(cells(ASKED)[1:3])
     approved(cells(EFFECT)[2])
     approved(in_words(replace(ASKED, prior=None, reported="")))
+
+
+@pytest.mark.parametrize(("scale", "narrower"), [("identity", (True, False)), ("log", (False, False))])
+def test_a_rate_and_the_time_that_is_its_reciprocal_are_narrowed_alike(
+    scale: Scale, narrower: tuple[bool, bool]
+) -> None:
+    """An interval that lies a factor of eight lower, on the logarithm four fifths as wide as before."""
+    ours, alone = (0.01, 2.0), (0.1, 80.0)
+    turned = [(1 / high, 1 / low) for low, high in (ours, alone)]
+    for pair, narrow in zip(((ours, alone), turned), narrower, strict=True):
+        interval, prior = (Bounds(*ends, 0.9, "central draws") for ends in pair)
+        assert replace(RATE, interval=interval, prior=prior, scale=scale).narrowed is narrow
+
+
+def test_a_share_is_narrowed_on_its_logits() -> None:
+    def left_of(low: float, high: float) -> float:
+        interval, prior = Bounds(low, high, 0.9, "x"), Bounds(0.02, 0.98, 0.9, "x")
+        return replace(RATE, interval=interval, prior=prior, scale="logit").width_left
+
+    assert left_of(0.0003, 0.02) == pytest.approx(np.log(0.98 / 0.02 * 0.0003 / 0.9997) / (2 * np.log(0.02 / 0.98)))
+    assert [left_of(0.02, 0.5), left_of(0.5, 0.98)] == pytest.approx([0.5, 0.5])
+    # an end of the scale is as far as none
+    assert left_of(0.0, 0.5) == left_of(0.5, 1.0) == math.inf
 
 
 @pytest.mark.parametrize(

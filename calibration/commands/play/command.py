@@ -31,8 +31,10 @@ def play(settings: Settings) -> Result:
     from cipark_sd.optional import record_in
 
     record_in()
-    path = write(settings)
+    path, notice = write(settings)
     echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
+    if notice:
+        echo(notice)
     if settings.opened:
         click.launch(str(path.resolve()))
-    return Result({"output": path, "bytes": path.stat().st_size})
+    return Result({"output": path, "bytes": path.stat().st_size, "notice": notice})

@@ -31,8 +31,8 @@ from cipark_sd.study import find_folder
 SUFFIXES = (".html", ".htm")
 
 
-def write(settings: Settings) -> Path:
-    """Write the page, whole or not at all; its path.
+def write(settings: Settings) -> tuple[Path, str]:
+    """Write the page, whole or not at all; its path, and what stands beneath its title of the draws on it.
 
     Raises
     ------
@@ -46,12 +46,15 @@ def write(settings: Settings) -> Path:
     if settings.output is not None:
         check_writable(path, role="the page", endings=SUFFIXES, where="-o")
     with busy(f"Making the page of {name}"):
-        page = render(_of_model(file, settings) if file is not None and is_model else _of_study(settings))
+        contents = _of_model(file, settings) if file is not None and is_model else _of_study(settings)
+        page = render(contents)
         if settings.output is None:
             # made when there is something to put into it
             output_folder(OUTPUT_FOLDER, where="-o")
             check_writable(path, role="the page", endings=SUFFIXES, where="-o")
-        return write_text(path, page)
+        basis = contents.structures[0].basis
+        unseen = f"{basis.sentence}." if basis is not None and basis.origin in UNSEEN else ""
+        return write_text(path, page), " ".join(filter(None, (unseen, contents.notice)))
 
 
 def _of_model(file: Path, settings: Settings) -> Contents:

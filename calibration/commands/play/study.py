@@ -11,7 +11,7 @@ from calibration.assess.drawn_predictions import DRAWS, quantiles
 from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
-from calibration.for_analyses.optima import misfit_of, optimum_of
+from calibration.for_analyses.optima import misfit_of, not_taken, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
 from calibration.likelihood.posterior import On
@@ -84,6 +84,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     problem = problem or read_problem(request.folder, allow_files=request.allow_files)
     path = request.folder / POLICIES
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
+    foreign = "" if request.draws else not_taken(problem, _place(request, problem))
     structures = _structures(request, problem, catalogue)
     printed = _printed(problem, structures[0])
     played = with_starts(problem.model, structures[0].draws)
@@ -119,7 +120,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
         limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
-        notice=_notice(problem, request.seed, first.basis),
+        notice=" ".join(filter(None, (foreign, _notice(problem, request.seed, first.basis)))),
         misfit="" if request.draws or unseen else misfit_of(_place(request, problem)),
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,

@@ -5,6 +5,7 @@ The console ends with the same lines (:mod:`calibration.report.output`).
 
 import math
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,15 +99,7 @@ def leading(findings: Findings) -> list[Headline]:
     predictions = list(Predictions().headlines(findings))
     if predictions:
         return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
-    return sorted([*Posterior().headlines(findings), *Optimum().headlines(findings)], key=_width_left)
-
-
-def _width_left(record: Headline) -> float:
-    """Of the width of an interval under the priors alone what the data leave of it; infinite where it has no end."""
-    ours, alone = record.interval, record.prior
-    if ours is None or alone is None or None in (ours.low, ours.high, alone.low, alone.high):
-        return math.inf
-    return (ours.high - ours.low) / (alone.high - alone.low)  # type: ignore[operator]
+    return sorted([*Posterior().headlines(findings), *Optimum().headlines(findings)], key=attrgetter("width_left"))
 
 
 def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
@@ -238,7 +231,8 @@ def noise_words(fit: Fit, observed: Observed | None) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
     if observed is not None and has_bars(observed):
-        return f"Grey bars: 90% of reported numbers, noise included; {fitted}." if fitted else ""
+        of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
+        return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
     increases = ", as increases of the running total" if of_a_total else ""
     return f"Dots may lie outside the bands. With noise{increases}, {fitted}." if fitted else ""

@@ -41,6 +41,7 @@ class Optimum(ReportPart):
                     interval=None if profile is None else profile_bounds(fit, profile),
                     conditional_on=given_texts(verdict.held),
                     prior=Bounds(*estimated.interval(fit.level), fit.level, "central draws"),
+                    scale=estimated.scale,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

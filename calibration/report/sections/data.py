@@ -122,6 +122,11 @@ def fitted_table(fit: Fit) -> Table:
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
         "normal number that is as improbable as what was seen, in the same direction."
     )
+    if (fit.rows["use"] == "holdout").any():
+        caption += (
+            " The band is the noise alone: of numbers that are held out fewer lie in it than the share that it names, "
+            "since the parameters are uncertain, too."
+        )
     increments = [observation.name for observation in fit.study.observations if observation.kind == "increments"]
     if increments:
         caption += f" Of {listed(increments)}, a number is what came since the one before it."

@@ -48,6 +48,7 @@ class Posterior(ReportPart):
                     basis=drawn.basis,
                     prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
                     judged=kinds.get(estimated.name),
+                    scale=estimated.scale,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:

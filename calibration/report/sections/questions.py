@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
+from calibration.fit.walk import SPENT
 from calibration.report import conclusions
-from calibration.report.findings import Findings
+from calibration.report.findings import Findings, Fit
 from calibration.report.model_checks import verdict
 from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Listing, Paragraph, Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.wording import listed
+
+#: Why an end of an interval is missing that was given up.
+BUDGET = " within the budget of its searches"
 
 
 class Knowledge(ReportPart):
@@ -64,10 +68,17 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
         yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
-    if left := fit.unfound:
+    if findings.draws is None:
+        yield from _unfound(fit)
+
+
+def _unfound(fit: Fit) -> Iterator[str]:
+    """Whose intervals lack an end that no search came to: such constants count neither as narrowed nor as left open."""
+    remedy = "" if fit.posterior is not None else ": --posterior gives it by draws"
+    for reason, left in fit.unfound_by_reason.items():
         names = listed([*left[:3], *([f"{len(left) - 3} more"] if len(left) > 3 else [])])
-        remedy = "" if drawn is not None else ": --posterior gives it by draws"
-        yield f"An end of the interval of {names} was not found within the budget of its searches{remedy}."
+        why = f", since {reason.removeprefix('not computed: ')}"
+        yield f"An end of the interval of {names} was not found{BUDGET if reason == SPENT else why}{remedy}."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

@@ -214,13 +214,14 @@ def _input_titles(target: Target) -> dict[str, str]:
 
 
 def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
-    """Parameters that the data do not narrow; none where there is one draw."""
+    """Parameters that the data do not narrow on their own scale; none where there is one draw."""
     grid = (np.arange(2000) + 0.5) / 2000
     names = []
     for parameter in study.parameters:
         values = draws.values.get(override_key(parameter.name))
-        if values is not None and len(values) > 1 and class_of([(parameter.quantile(grid), values)]) != "informed":
-            names.append(parameter.name)
+        if values is not None and len(values) > 1:
+            before, after = map(parameter.scale, (parameter.quantile(grid), values))
+            names += [] if class_of([(before, after)]) == "informed" else [parameter.name]
     return tuple(names)
 
 

@@ -150,19 +150,28 @@ def of_effects(effects: Effects, about: About) -> Summary:
         if not title and (effect is None or effect.kind == "informed"):
             title = f"{name}: {_change(row, unit, many=False)}{'' if many else ', at the best fit'}"
     names = [name for name, policy, _ in moving if policy in effects.assumed]
-    if not title:
-        n, k = len(moving), len(names)
-        assumed = f"; the direction of {'all' if k == n else k} is assumed" if k else ""
-        title = f"The data decide the effect of none of {n} policies{assumed}"
+    title = title or _undecided(about, [name for name, _, _ in moving], len(names))
     quoted = first_of([f"'{name}'" if "," in name else name for name in names], NAMED)
     some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
     base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
-        doubt = "How far these lie from those of other fits:"
-        return Summary(title, [f"With nothing changed: {base}, at the best fit."], [doubt, *lines["undecided"]])
+        distance = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
+        return Summary(title, [f"With nothing changed: {base}, at the best fit."], distance)
     return Summary(title, lines["informed"], lines["undecided"], some if names else [])
+
+
+def _undecided(about: About, moving: Sequence[str], n_assumed: int) -> str:
+    """The title where the data decide no effect; ``moving`` are the policies that have one."""
+    n, all_ = len(moving), len(about.catalogue.changes)
+    if not n:
+        none = "The policy does not change" if all_ == 1 else f"None of {all_} policies changes"
+        return f"{none} {_where(about)}"
+    if n == 1:
+        return f"{moving[0]}: {'the direction is assumed' if n_assumed else 'the data do not decide the effect'}"
+    assumed = f"; the direction of {'all' if n_assumed == n else n_assumed} is assumed" if n_assumed else ""
+    return f"The data decide the effect of none of {n} policies{assumed}"
 
 
 def _place(effect: EffectClass | None) -> int:

@@ -20,7 +20,9 @@ from cipark_sd.console import echo, progress_bars
 from cipark_sd.described import version
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.model.variables import Stock
 from cipark_sd.optional import record_in
+from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.tasks.cluster import Cluster
@@ -109,6 +111,11 @@ def facts(request: Request, inputs: Inputs) -> Facts:
         ),
         constants=tuple(_constants(question.factors)),
         time_units=question.model.time.units,
+        starts=tuple(
+            name
+            for name in question.factors.names
+            if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Stock)
+        ),
     )
 
 

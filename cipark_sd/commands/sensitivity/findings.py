@@ -88,6 +88,8 @@ class Facts:
         Sentences for the head of the page.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
+    starts : tuple of str
+        Of the constants those that are starts of stocks, which are spelt as the stocks are.
     """
 
     title: str
@@ -103,6 +105,7 @@ class Facts:
     constants: tuple[Constant, ...]
     failed: tuple[str, ...] = ()
     time_units: str = ""
+    starts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

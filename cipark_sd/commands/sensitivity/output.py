@@ -68,7 +68,8 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
         for explained in findings.facts.outputs:
             driver, marker, _ = name.partition(f" for {explained.quantity} at ")
             if marker:
-                return f"{driver} moves {explained.label} most"
+                at_start = " at the start" if driver in findings.facts.starts else ""
+                return f"{driver}{at_start} moves {explained.label} most"
     if reasons:
         return "Which assumption matters most is not known from so few runs"
     return f"How far {listed(dict.fromkeys(output.label for output in findings.facts.outputs))} can go"

@@ -299,6 +299,19 @@ def test_draws_of_the_prior_are_told_from_a_posterior(study):
     assert all(line.untouched for line in lines)
 
 
+def test_a_parameter_that_lies_lower_is_not_narrowed_where_its_factor_is_as_wide(conjugate):
+    """Draws of the prior moved down fivefold: a fifth as wide in its own units, as wide on the logarithm."""
+    density = conjugate.density
+    (parameter,) = density.space
+    assert parameter.scale == "log"
+    drawn = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 1)))
+    kinds = []
+    for power, lower in ((1.0, 5.0), (0.5, 1 / 5)):
+        moved = parameter.median * (drawn / parameter.median) ** power / lower
+        kinds.append(contractions(PosteriorDraws(density, None, moved, np.zeros((1, 4000))))[0].kind)
+    assert kinds == ["undecided", "informed"]
+
+
 def test_the_numbers_after_an_origin_are_scored(study):
     """The study's own rows of use holdout that lie before the origin are no forecasts."""
     found = rolling_origin(study, density_of, np.random.default_rng(15), effort=EFFORT)

@@ -118,14 +118,18 @@ def test_a_planted_fault_is_told_as_what_it_is(
     assert name != "phase" or found.phase == pytest.approx(fault["shift"], abs=0.1)
 
 
-def test_residuals_that_go_together_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.9, "Residuals of neighbours go together"), (-0.9, "Residuals alternate from row to row")]
+)
+def test_residuals_that_go_together_or_alternate_are_told(tmp_path: Path, share: float, words: str) -> None:
     rng, away = np.random.default_rng(1), [0.0]
     for _ in TIMES:
-        away.append(0.9 * away[-1] + np.sqrt(1 - 0.81) * rng.normal())
+        away.append(share * away[-1] + np.sqrt(1 - 0.81) * rng.normal())
     found = seen(study(tmp_path), wave() + np.array(away[1:]))
     z = np.array(away[1:]) - np.mean(away[1:])
     assert found.autocorrelation == pytest.approx((z[1:] * z[:-1]).sum() / (z**2).sum(), rel=1e-6)
-    assert "Residuals of neighbours go together" in " ".join(course_words([found]))
+    sentence = f"{words}, with a correlation of {found.autocorrelation:.2f} between neighbours"
+    assert sentence in " ".join(course_words([found]))
 
 
 @pytest.mark.parametrize("kind", ["level", "increments"])

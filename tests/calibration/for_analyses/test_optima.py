@@ -1,18 +1,26 @@
 """The best fits of structures, and whether the middle of draws contradicts the data."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
+from calibration.commands.play.page import write
+from calibration.commands.play.request import Settings
+from calibration.commands.play.study import contents_of
 from calibration.for_analyses.draws import find_draws
-from calibration.for_analyses.optima import best_fits, optimum_of
-from calibration.for_analyses.study import CENTRAL, contradictions
+from calibration.for_analyses.optima import best_fits, not_taken, optimum_of
+from calibration.for_analyses.study import CENTRAL, CalibrationStudy, contradictions
 from calibration.likelihood.posterior import On
+from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.commands.sensitivity.draws import inputs_of
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import OUTPUT_FOLDER
@@ -83,12 +91,46 @@ def test_a_fit_of_earlier_rows_is_not_taken_and_it_says_so(problem, tmp_path, mo
     theta = {"size": 120.0, "rate": 0.21}
     likelihood = float(On("native")(until(problem, time)).log_likelihood(np.array([list(theta.values())]))[0])
     record = {"parameters": theta, "log_likelihood": likelihood, "estimate": "map", "interrupted": False}
+    record |= {"model_digest": problem.model.digest, "study_digest": problem_digest(until(problem, time))}
     (fit / "fit.json").write_text(json.dumps(record))
     request = DrawRequest(RIVALS[:1], "at hand", 5, 1, tmp_path / "out", "native")
     found = find_draws(problem, request, Bars())
     taken = float(found.draws["M0"].values["rate"].item()) == pytest.approx(0.21, rel=1e-12)
     assert taken == (time == 8.0)
     assert any("has fitted all rows of the study again" in note for note in found.notes) == (not taken)
+    # policy, sensitivity and player say why in the same words, once
+    (why,) = [note for note in found.notes if "not taken" in note] or [""]
+    of_rows = f"The fit in {fit} is not taken: it is of the rows up to 5 alone, as after calibrate --until."
+    assert why == ("" if taken else of_rows)
+    target: Any = SimpleNamespace(study=CalibrationStudy(problem), question=None)
+    asked: Any = SimpleNamespace(draws=None, prior=False, methods=(), share=None)
+    left = why or f"The fit in {fit} has no posterior draws: --posterior makes them."
+    assert inputs_of(asked, target, 8).notes[-2] == left
+    settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
+    assert contents_of(settings, problem).notice.startswith(why or "One curve, the best fit")
+    # and on the console, after what the draws are
+    _, printed = write(replace(settings, target=str(problem.folder), output=tmp_path / "page.html"))
+    unseen = "4 draws from the PRIOR: nothing here has seen the data. "
+    assert printed.startswith(f"{unseen}{why}" if why else "One curve, the best fit")
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"study_digest": "0" * 64}, "other rows, priors or settings than the study has now"),
+        ({"study_digest": "0" * 64, "model_digest": "0" * 64}, "another version of the model"),
+    ],
+)
+def test_a_fit_of_other_priors_or_of_another_model_is_not_taken(problem, density, tmp_path, changed, reason):
+    """Also where the likelihood of its estimate is the same: with other priors another one is the best."""
+    theta = {"size": 120.0, "rate": 0.21}
+    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
+    record = {"parameters": theta, "log_likelihood": likelihood, "model_digest": problem.model.digest,
+              "study_digest": problem_digest(problem)}  # fmt: skip
+    for content, why in ((record, ""), (record | changed, f"The fit in {tmp_path} is not taken: it is of {reason}.")):
+        (tmp_path / "fit.json").write_text(json.dumps(content))
+        assert not_taken(problem, tmp_path) == why
+        assert (optimum_of(tmp_path, density) is None) == bool(why)
 
 
 def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):
@@ -102,6 +144,9 @@ def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):
     assert (found.low, found.high) == pytest.approx((found.model - 1.96 * 13.2, found.model + 1.96 * 13.2), rel=0.03)
     assert str(found).startswith("left by 8: 17")
     assert str(found).endswith("85 in the data")
+    assert "(median of the draws; noise" in str(found)
+    (alone,) = contradictions(density, np.array([[220.0, 0.2]]), rng)
+    assert "(best fit; noise" in str(alone)
 
 
 def test_the_middle_of_the_draws_is_judged_and_not_all_that_they_reach(density):

@@ -529,6 +529,28 @@ def test_policies_are_levers_and_never_starts(
     assert [policy["set"] for policy in catalogue["policy"]] == sets
 
 
+def test_examples_of_policies_move_the_outcome_that_is_asked_about(write_mdl: Write) -> None:
+    """The price follows the level and moves nothing: the level is no question to ask of it."""
+    model = write_mdl(
+        "Level = INTEG(-a * Level, 50) ~~|a = 0.1 ~~|wanted = SMOOTH(price, b) ~~|b = 2 ~~|"
+        "price = normal price * 20 / Level ~~|normal price = 3 ~~|"
+    )
+    rows = "".join(f"{t},{50 * 0.9**t:.3f},{1.2 / 0.9**t:.3f}\n" for t in range(1, 9))
+    made = ask(model, f"time,level,price\n{rows}")
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    assert [policy["set"] for policy in catalogue["policy"]] == [{"normal price": 3.6}]
+    assert [outcome["id"] for outcome in catalogue["outcome"]] == ["level", "price"]
+    assert catalogue["headline"]["outcome"] == "price"
+
+
+def test_outcomes_of_elements_are_told_apart(write_mdl: Write) -> None:
+    model = write_mdl("R: north, south ~~|Level[R] = INTEG(-a * Level[R], 50) ~~|a = 0.1 ~~|")
+    rows = "".join(f"{t},{50 * 0.9**t:.3f},{50 * 0.9**t:.3f}\n" for t in range(1, 9))
+    made = ask(model, f"time,level north,level south\n{rows}")
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    assert [outcome["title"] for outcome in catalogue["outcome"]] == ["Level[north]", "Level[south]"]
+
+
 def test_a_zero_is_held(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a + k, 5) ~~|k = 0 ~~|a = 1 ~~|")
     made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")

@@ -15,12 +15,14 @@ from small_study import rival, small_study
 from calibration.assess.discrepancies import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.fit.verdict import Side
 from calibration.report import output
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import fitted_scenario, page, record, write
 from calibration.report.sections import answer
 from calibration.report.sections.base import misfit
+from calibration.report.sections.questions import cautions
 from calibration.report.study_facts import study_facts
 from cipark_sd import headline
 from cipark_sd.headline import Bounds
@@ -75,6 +77,34 @@ def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
                        "Read next": str(tmp_path / "report.html")}  # fmt: skip
 
 
+def test_constants_are_judged_on_the_scale_on_which_they_are_searched(fit: Fit) -> None:
+    scales = {headline.parameter(parameter.name): parameter.scale for parameter in fit.study.space}
+    records = answer.leading(Findings(fit))
+    assert {record.estimand: record.scale for record in records}.items() <= scales.items()
+    assert "log" in {record.scale for record in records}
+    assert [record.width_left for record in records] == sorted(record.width_left for record in records)
+
+
+def test_every_side_that_no_search_came_to_is_in_the_caution_unless_draws_give_the_interval(fit: Fit) -> None:
+    """Given up, or where the profile jumps: such a constant is neither narrowed nor left open."""
+    first, second = fit.profiles[:2]
+    reasons = ("given up after 90 points", "not computed: the profile is not smooth there")
+    profiles = tuple(
+        replace(profile, verdict=replace(profile.verdict, upper=Side("not found", 3.0, reason)))
+        for profile, reason in zip((first, second), reasons, strict=True)
+    )
+    shown = Findings(replace(fit, profiles=profiles))
+    assert list(cautions(shown)) == [
+        f"An end of the interval of {first.name} was not found within the budget of its searches: --posterior gives it "
+        "by draws.",
+        f"An end of the interval of {second.name} was not found, since the profile is not smooth there: --posterior "
+        "gives it by draws.",
+    ]
+    assert shown.fit.unfound == (first.name, second.name)
+    standing = {record.estimand: record.standing for record in answer.leading(shown)}
+    assert standing[headline.parameter(first.name)] == standing.get(headline.parameter(second.name), "") == ""
+
+
 @pytest.mark.parametrize(
     ("interval", "prior", "change", "standing"),
     [
@@ -102,6 +132,7 @@ def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
         number=interval[0],
         interval=Bounds(*interval, 0.9, "x"),
         prior=Bounds(*prior, 0.9, "x"),
+        scale="identity",
     )
     assert judged.standing == standing
     assert replace(judged, prior=None).standing == replace(judged, interval=None).standing == ""
@@ -197,6 +228,9 @@ def test_the_caption_says_which_range_the_figure_has(fit: Fit, kind: str) -> Non
     drawing = next(iter(answer.First().drawings(Findings(replace(fit, study=study)))))
     assert drawing.options is not None
     assert drawing.options["noise"] is (kind == "level")
+    held_out = fit.curves.levels | {observed.name: rows.assign(use=["fit"] * (len(rows) - 1) + ["holdout"])}
+    of_some = replace(fit, study=study, curves=replace(fit.curves, levels=held_out))
+    assert ("Grey bars at fitted numbers: " in answer.caption_words(Findings(of_some))) is (kind == "level")
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

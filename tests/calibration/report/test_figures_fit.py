@@ -120,6 +120,11 @@ def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing
     for band, width in zip(drawn.collections[:2], (4.0, 2.0), strict=True):
         at_five = [y for x, y in band.get_paths()[0].vertices if x == 5]
         assert (min(at_five), max(at_five)) == (9 - width / 2, 9 + width / 2)
+    # of numbers that were not fitted the noise is not all that the model does not know
+    judged = levels.assign(low=levels["lower"] - 1, high=levels["upper"] + 1)
+    (with_bars,) = answer_figure(times, course, judged, axis_label="Firms", time=TimeAxis("Year"), noise=True).axes
+    bars, *_ = with_bars.collections
+    assert [path.vertices[0, 0] for path in bars.get_paths()] == [4, 9]
 
 
 def test_an_axis_of_counts_starts_at_nothing() -> None:

@@ -205,19 +205,21 @@ def test_without_draws_to_be_trusted_the_optimum_is_named_and_no_band_is_drawn(
         assert drawing.options is not None
         assert drawing.options["fan"] is None
     assert "--posterior" in first_screen(replace(findings, fit=replace(fit, posterior=None))).limits
-    for reason, said in ((f"{SPENT} after 9 points", ("An end of the interval of c was not found",)), ("a jump", ())):
+    for reason, why in (
+        (f"{SPENT} after 9 points", " within the budget of its searches"),
+        ("a jump", ", since a jump"),
+    ):
         side, rule = Side("not found", 1.0, reason), Threshold(0.95)
         walked = Profile("c", np.ones(1), np.zeros(1), 1.0, rule, Verdict(side, Side("bounded", 2.0)))
-        cautions = first_screen(replace(findings, fit=replace(findings.fit, profiles=(walked,)))).cautions
-        assert len(cautions) == len(said)
-        assert all(caution.startswith(start) for caution, start in zip(cautions, said, strict=True))
+        # draws that are to be trusted give the interval
+        assert first_screen(replace(findings, fit=replace(findings.fit, profiles=(walked,)))).cautions == ()
+        sentence = f"An end of the interval of c was not found{why}"
+        assert first_screen(replace(rough, fit=replace(rough.fit, profiles=(walked,)))).cautions[-1] == f"{sentence}."
         alone = replace(findings, fit=replace(findings.fit, profiles=(walked,), posterior=None))
         screen = first_screen(alone)
-        assert alone.sound == (not said)
-        assert (screen.title == "The intervals of 1 of 1 fitted constants were not found") == bool(said)
-        assert [caution.endswith(": --posterior gives it by draws.") for caution in screen.cautions] == [True] * len(
-            said
-        )
+        assert not alone.sound
+        assert screen.title == "The intervals of 1 of 1 fitted constants were not found"
+        assert screen.cautions == (f"{sentence}: --posterior gives it by draws.",)
         bounded = replace(walked, verdict=Verdict(Side("bounded", 1.0), Side("bounded", 2.0)))
         assert replace(alone, fit=replace(alone.fit, profiles=(walked, bounded))).sound
     assert first_screen(findings).cautions == ()

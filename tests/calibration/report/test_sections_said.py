@@ -86,7 +86,6 @@ def test_what_stands_in_the_way_of_a_posterior_is_the_caution(converged: bool, w
         conditions=SimpleNamespace(first=""),
         replication=SimpleNamespace(sound=True),
         posterior=drawn,
-        unfound=(),
     )
     shown: Any = SimpleNamespace(fit=fit, draws=drawn, assessment=SimpleNamespace(interrupted=False))
     assert list(cautions(shown)) == words
@@ -232,7 +231,9 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     monkeypatch.setattr("calibration.report.sections.posterior.record", told)
     names = ("rate", "sd", "unjudged", "group 1")
     space = tuple(
-        SimpleNamespace(name=name, target="noise" if name == "sd" else "model", interval=lambda level: (0.0, level))
+        SimpleNamespace(
+            name=name, target="noise" if name == "sd" else "model", interval=lambda level: (0.0, level), scale="log"
+        )
         for name in names
     )
     lines = tuple(SimpleNamespace(name=name, median=0.2) for name in names)
@@ -252,6 +253,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
     assert found.interval.level == found.prior.level == found.prior.high == 0.9
+    assert found.scale == "log"
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:

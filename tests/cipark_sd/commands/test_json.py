@@ -43,7 +43,7 @@ CALLS = {
     ),
     "policy": ([".", "--draws", "prior", "--runs", "20", "-o", "p"], OF_PAGE),
     "ensemble": (["leaving.mdl", "--runs", "8", "-o", "runs"], {"store", "runs", "completed", "failed"}),
-    "play": (["leaving.mdl", "-o", "page.html"], {"output", "bytes"}),
+    "play": (["leaving.mdl", "-o", "page.html"], {"output", "bytes", "notice"}),
     "report": (["fit", "s", "-o", "both.html"], {"output", "folders", "warnings"}),
 }
 

@@ -3,7 +3,8 @@
 import html
 import re
 import shutil
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,12 @@ from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.compute import facts
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, Inputs, load
-from cipark_sd.commands.sensitivity.output import parts
+from cipark_sd.commands.sensitivity.output import parts, title
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
+from cipark_sd.sensitivities.factors import from_draws
 from cipark_sd.study import find_study
 
 MODEL = """
@@ -229,6 +231,22 @@ def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
     nothing = Findings(facts(Request(), Inputs(question, question, Basis("prior", 64))), {})
     assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_the_start_of_a_stock_is_told_from_the_stock(started):
+    """Both have one name: 'Donors moves Donors most' says nothing."""
+    question = find_study(None).question()
+    stock = next(v for v in question.model.stocks if not v.dims)
+    shares = np.random.default_rng(1).normal(size=(50, 2))
+    question = replace(question, factors=from_draws((stock.label, "Rate"), shares))
+    about = facts(Request(), Inputs(question, question, Basis("prior", 64)))
+    assert about.starts == (stock.label,)
+    name = stock.label if started else "Rate"
+    output = about.outputs[0]
+    record = SimpleNamespace(estimand=f"Shapley effect of {name} for {output.quantity} at 2019")
+    words = f"{name}{' at the start' if started else ''} moves {output.label} most"
+    assert title(Findings(about, {}), [record], []) == words
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):

@@ -114,6 +114,29 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     approved(screen_lines(Findings(about, {"effects": every})))
 
 
+@pytest.mark.parametrize(
+    ("moving", "assumed", "title"),
+    [
+        ((), 0, "None of 3 policies changes Left at 8"),
+        (("fast",), 0, "Twice the pace: the data do not decide the effect"),
+        (("fast",), 1, "Twice the pace: the direction is assumed"),
+    ],
+)
+def test_a_catalogue_of_which_one_policy_or_none_moves_the_outcome_says_so(
+    about: About, moving: tuple[str, ...], assumed: int, title: str
+) -> None:
+    medians = {name: (14.0, 8.0, 25.0) if name in moving else (0.0, 0.0, 0.0) for name in USUAL}
+    classes = tuple(
+        EffectClass(name, "built in" if assumed else "undecided", 9.0, 2.0, 30.0) for name in (moving or USUAL)
+    )
+    summary = of_effects(replace(effects(about, **medians), classes=classes), about)
+    assert summary.title == title
+    # at the best fit nothing is said of how far effects lie that are none
+    alone = replace(about, bases={rival: Basis("optimum", 1) for rival in about.bases})
+    open_ = of_effects(effects(alone, **medians), alone).open
+    assert bool(open_) == bool(moving)
+
+
 @pytest.mark.parametrize(("misfit", "kinds"), [("", ["informed", "built in"]), ("a trend", ["undecided", "built in"])])
 def test_data_that_the_model_misses_inform_no_effect(about: About, misfit: str, kinds: list[str]) -> None:
     rng = np.random.default_rng(1)

@@ -232,7 +232,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert shown.exit_code == 0, shown.output
     lines = shown.output.splitlines()
     assert lines[1].startswith("the best fit alone, without intervals")
-    assert "No posterior is in cipark-output/" in lines[2]
+    assert "No posterior of this study is in cipark-output/" in lines[2]
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
     assert "one run, at the optimum" in shown.output
     # one draw informs nothing: there is no probability after the fit, from 0 to 1 or other
@@ -270,8 +270,9 @@ def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior
     narrow = np.exp(np.log(rate.quantile(np.array(0.5))) + 0.05 * (shares - 0.5))
     draws = Draws("model", {"size": size.quantile(shares), "rate": narrow}, "posterior", converged=True)
     assert untaught(study, draws) == ("size",)
-    # beyond 0.7 of the prior's width, in the parameter's own units
-    middle = size.quantile(np.array(0.5))
-    for width, told in ((0.65, ()), (0.75, ("size",))):
-        shrunk = middle + width * (size.quantile(shares) - middle)
-        assert untaught(study, replace(draws, values={"size": shrunk, "rate": narrow})) == told
+    # beyond 0.7 of the prior's width, on the parameter's own scale: a factor is as wide upwards as downwards
+    middle = np.log(rate.quantile(np.array(0.5)))
+    for width, told in ((0.65, ("size",)), (0.75, ("size", "rate"))):
+        for way in (-1, 1):
+            shrunk = np.exp(middle + way + width * (np.log(rate.quantile(shares)) - middle))
+            assert untaught(study, replace(draws, values=draws.values | {"rate": shrunk})) == told
