@@ -59,3 +59,17 @@ def complements(model: Model) -> frozenset[str]:
         for part in parts
         if isinstance(part, Binary) and part.operator == "-" and part.left == Const(1.0) and isinstance(part.right, Ref)
     )
+
+
+def chains(model: Model) -> dict[str, int]:
+    """Canonical names of what a delay or smooth takes as its time, each with the most stages that share it.
+
+    DELAY N and SMOOTH N of Vensim are left out: they have no more stages than steps fit into their time.
+    """
+    longest: dict[str, int] = {}
+    for part in (part for variable in model.variables for expr in expressions(variable) for part in walk(expr)):
+        if isinstance(part, Call) and part.function in ("delay", "smooth"):
+            _, time, _, order = part.arguments
+            if isinstance(time, Ref) and isinstance(order, Const):
+                longest[time.name] = max(int(order.value), longest.get(time.name, 1))
+    return longest

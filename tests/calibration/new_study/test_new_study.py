@@ -482,6 +482,43 @@ def test_ranges_in_the_file_are_bounds(write_mdl: Write) -> None:
     assert bounds["a"] == (-np.inf, np.inf)
 
 
+@pytest.mark.parametrize(
+    ("rule", "value", "lower"),
+    [
+        # steps are 0.25: each stage stays above two of them
+        ("SMOOTH(inflow, z)", 4, 0.5),
+        ("SMOOTH3(inflow, z)", 4, 1.5),
+        ("DELAY3I(inflow, z, 1)", 40, 1.5),
+        ("DELAY N(inflow, z, 1, 3)", 4, 0.5),
+        # a plain constant has the bound of its longest chain
+        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 1.5),
+        # half the file's own value, but no less than a step for each stage
+        ("SMOOTH3(inflow, z)", 2, 1.0),
+        ("SMOOTH3(inflow, z)", 1.2, 0.75),
+        ("SMOOTH(inflow, z)", 0.45, 0.25),
+        # the file's own value stays within, whatever it is
+        ("SMOOTH3(inflow, z)", 0.72, 0.648),
+        ("inflow/z", 0.1, 0.09),
+    ],
+)
+def test_a_delay_lasts_as_many_steps_as_its_stages_need(
+    write_mdl: Write, rule: str, value: float, lower: float
+) -> None:
+    model = write_mdl(f"Level = INTEG({rule}, 5) ~~|inflow = a * Time ~~|a = 1 ~~|z = {value} ~Year~|", step=0.25)
+    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
+    (parameter,) = [p for p in written(made).space if p.name == "z"]
+    assert parameter.lower == pytest.approx(lower)
+
+
+def test_a_rate_empties_no_stock_within_half_a_step(write_mdl: Write) -> None:
+    def upper(rate: float) -> float:
+        model = write_mdl(f"Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {rate} ~1/Year~|", step=0.25)
+        made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n", force=True)
+        return next(p.upper for p in written(made).space if p.name == "k")
+
+    assert [upper(rate) for rate in (0.1, 1.5, 3.0)] == pytest.approx([2.0, 3.0, 4.0])
+
+
 def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a, 5) ~~|a = 1 ~~|")
     table = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
