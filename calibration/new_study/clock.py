@@ -87,8 +87,8 @@ def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | N
         raise _unknown(model, axis, theirs)
     factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
     # a year of the calendar is that year and not the one before it
-    named = axis.gap == 1 and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
-    named = named and axis.years
+    named = axis.years and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
+    named = named and (axis.gap == 1 or theirs == "year")
     at_start = windows and axis.numbers[0] * factor == initial
     starts = axis.edge == "start" or ((named or at_start) and not axis.edge)
     if origin is not None:

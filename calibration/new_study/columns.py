@@ -34,6 +34,7 @@ _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "comme
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 #: Share of the span of the other rows beyond which the last one is asked about.
 BEYOND = 0.1
+_MONTHS_IN: dict[TimeUnit, int] = {"month": 1, "quarter": 3, "year": 12}
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -85,6 +86,10 @@ class Axis:
         Name of the column that holds the starts of the windows, empty where there is none.
     start_dates, start_numbers :
         What it holds.
+    window : TimeUnit, optional
+        The length of each window, where that is not the usual distance of two entries.
+    width : float
+        The same in the axis' own unit.
     """
 
     column: str
@@ -97,6 +102,8 @@ class Axis:
     started: str = ""
     start_dates: tuple[datetime.date, ...] = ()
     start_numbers: tuple[float, ...] = ()
+    window: TimeUnit | None = None
+    width: float = 0.0
 
     @cached_property
     def gap(self) -> float:
@@ -110,7 +117,9 @@ class Axis:
 
     @property
     def period(self) -> TimeUnit | None:
-        """The unit as long as the usual distance of two entries; None where there is none or it is not known."""
+        """The unit as long as a window, else as two entries are usually apart; None where it is not known."""
+        if self.window:
+            return self.window
         if self.dates:
             by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
             by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
@@ -148,19 +157,21 @@ class Axis:
         return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
 
     def before(self, date: datetime.date) -> datetime.date:
-        """A date one usual distance earlier; the last day of a month goes to the last day of another."""
-        if not self.months:
-            return date - datetime.timedelta(days=round(self.gap))
-        return months_earlier(date, self.months)
+        """A date one window earlier, else one usual distance; the last day of a month goes to that of another."""
+        return self._moved(date, -1)
 
     def after(self, date: datetime.date) -> datetime.date:
-        """A date one usual distance later."""
-        if not self.months:
-            return date + datetime.timedelta(days=round(self.gap))
-        return months_earlier(date, -self.months)
+        """A date one window later, else one usual distance."""
+        return self._moved(date, 1)
+
+    def _moved(self, date: datetime.date, sign: int) -> datetime.date:
+        months = _MONTHS_IN.get(self.window, 0) if self.window else self.months
+        if not months:
+            return date + datetime.timedelta(days=sign * round(self.width or self.gap))
+        return months_earlier(date, -sign * months)
 
     def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
-        """The dates at whose ends the window of an entry starts and ends, no wider than the usual distance."""
+        """The dates at whose ends the window of an entry starts and ends, no wider than usual."""
         date = self.dates[i]
         if self.start_dates:
             return self.start_dates[i], date
@@ -176,9 +187,10 @@ class Axis:
         if self.start_numbers:
             return self.start_numbers[i], number
         beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
-        neighbour = number + self.gap if starts else number - self.gap
+        width = self.width or self.gap
+        neighbour = number + width if starts else number - width
         # rounding of a decimal column must not open a crack between two windows
-        if beside and abs(beside[0] - number) < self.gap * (1 + 1e-6):
+        if beside and abs(beside[0] - number) < width * (1 + 1e-6):
             neighbour = beside[0]
         return (number, neighbour) if starts else (neighbour, number)
 

@@ -22,6 +22,7 @@ from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
+from calibration.study.time_units import TimeUnit
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
@@ -104,7 +105,7 @@ class Series:
 
     ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
     model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
-    ``unit`` is that of a variable that only its unit makes a flow.
+    ``unit`` is that of a variable that only its unit makes a flow, ``window`` that of windows which a header says.
     """
 
     match: Match
@@ -115,6 +116,7 @@ class Series:
     since: float | None = None
     at: Point | None = None
     unit: str = ""
+    window: TimeUnit | None = None
 
     @property
     def values(self) -> Array:
@@ -228,7 +230,7 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at)
+    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at, window=axis.window)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
