@@ -194,6 +194,7 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "ignored": made.ignored,
         "fitted": constants["CAL"],
         "held": constants["fixed"],
+        "beside_equations": made.beside,
         "possible": made.possible,
     }
 
@@ -262,6 +263,11 @@ def _summary(made: "NewStudy") -> list[str]:
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {shown}")
+    if made.beside:
+        lines.append(
+            f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; give "
+            "each a constant of its own in the model to do either"
+        )
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:

@@ -22,6 +22,7 @@ from calibration.new_study.series import Reading, Series, Shape, check_scales, p
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.new_study.windows import Window, windowed
+from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -116,7 +117,7 @@ class NewStudy:
     """A study that was written, with what was guessed.
 
     ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them.
+    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
     folder: Path
@@ -130,6 +131,7 @@ class NewStudy:
     n_rows: int = 0
     reordered: bool = False
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def new_study(request: NewStudyRequest) -> NewStudy:
@@ -168,6 +170,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         study = NewStudy(
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
             n_rows=len(sheet.rows), reordered=reordered,
+            beside=tuple(beside_equations(model, reaching(model, observed))),
         )  # fmt: skip
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
@@ -365,6 +368,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
         noises,
         study.ignored,
         request.estimate,
+        study.beside,
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for readings in study.series for row in readings.rows)

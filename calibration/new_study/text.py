@@ -196,6 +196,12 @@ _SEARCHES = """\
 starts = 20
 fast_starts = 8
 seed = 1"""
+_BESIDE = """\
+# Numbers of single elements beside an equation for another, which a study can neither fit nor hold. To do either give
+# each a constant of its own in the model:
+# {names}.
+
+"""
 _FIXED = """\
 # To free one, make it a [[parameter]] with a prior.
 
@@ -205,6 +211,7 @@ _FIXED = """\
 def problem(
     title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
     candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
+    beside: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The text of problem.toml; ``parts`` are the observations."""
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
@@ -223,6 +230,8 @@ def problem(
         *parts,
         _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
     ]
+    if beside:
+        lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
     lines.append(_METHOD[estimate] + _SEARCHES)

@@ -1,7 +1,7 @@
 """The constants of a model that could be estimated: those that reach what was observed and have a scale."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
 from cipark_sd.model.model import Model
@@ -73,3 +73,18 @@ def chains(model: Model) -> dict[str, int]:
             if isinstance(time, Ref) and isinstance(order, Const):
                 longest[time.name] = max(int(order.value), longest.get(time.name, 1))
     return longest
+
+
+def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:
+    """Numbers of single elements, by label, of variables of which other elements are computed; zeros left out.
+
+    Such a variable is no constant, so that neither a scenario nor a fit can set the number.
+    """
+    numbers: dict[str, float] = {}
+    for variable in model.auxiliaries:
+        if variable.name not in names or not variable.dims:
+            continue
+        for piece in variable.pieces:
+            if isinstance(piece.expr, Const) and piece.expr.value and piece.subscripts in model.elements(variable):
+                numbers[model.label(variable.name, piece.subscripts)] = piece.expr.value
+    return numbers

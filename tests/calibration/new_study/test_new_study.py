@@ -800,3 +800,20 @@ def test_a_header_may_have_an_equals_sign(sir: Path, monkeypatch: pytest.MonkeyP
     made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", "--value", named, "-o", "study"])
     assert made.exit_code == 0, made.output
     assert 'variable = "Infected"' in Path("study/problem.toml").read_text(encoding="utf-8")
+
+
+def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fit can set them, and nothing else would say that they are there."""
+    model = write_mdl(
+        "Part: north, south, west ~~|share[north] = 0.3 ~~|share[south] = 0 ~~|"
+        "share[west] = 1 - share[north] - share[south] ~~|unseen[north] = 2 ~~|unseen[south] = a ~~|unseen[west] = a ~~|"
+        "Level = INTEG(a * share[west], 5) ~~|a = 1 ~~|"
+    )
+    monkeypatch.chdir(model.parent)
+    Path("rows.csv").write_text(ROWS)
+    made = CliRunner().invoke(cli, ["new-study", model.name, "rows.csv"])
+    assert made.exit_code == 0, made.output
+    assert "  left    share[north]: beside an equation" in made.output, made.output
+    assert "# share[north].\n" in Path("rows/problem.toml").read_text()
+    refused = CliRunner().invoke(cli, ["run", model.name, "--set", "share[north]=0.4"])
+    assert "to set the number of one element give it a constant of its own" in refused.output
