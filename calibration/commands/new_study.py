@@ -263,16 +263,16 @@ def _summary(made: "NewStudy") -> list[str]:
         if names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
             lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {shown}")
-    if made.beside:
-        lines.append(
-            f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; give "
-            "each a constant of its own in the model to do either"
-        )
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:
         shown = ", ".join(amounts[:5]) + (f" and {len(amounts) - 5} more" if len(amounts) > 5 else "")
         lines.append(f"          amounts that you know belong under [[fixed]]: {shown}")
+    if made.beside:
+        lines.append(
+            f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; "
+            "a constant of its own in the model makes it either"
+        )
     n_numbers = sum(series.n_fitted for series in made.series)
     if n_numbers < len(free) + len(made.series):
         lines.append(

@@ -28,7 +28,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Stock
+from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
@@ -185,9 +185,14 @@ def _fraction(data: Reading) -> bool:
     """
     variable = data.match.variable
     units = variable.units.strip().casefold()
-    named = not _FRACTIONS.isdisjoint(re.findall(r"[a-z]+", variable.label.casefold()))
-    is_fraction = units in _FRACTIONS or (is_dimensionless(units) if units else named)
+    is_fraction = is_dimensionless(units) if units and units not in _FRACTIONS else _says_fraction(variable)
     return is_fraction and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
+
+
+def _says_fraction(variable: Variable) -> bool:
+    """Whether a unit or a name says that something is a part of 1."""
+    words = re.findall(r"[a-z]+", f"{variable.units} {variable.label}".casefold())
+    return not _FRACTIONS.isdisjoint(words)
 
 
 def _too_smooth(observed: Array) -> bool:
@@ -308,9 +313,11 @@ def check_scales(
             continue
         fraction = _is_fraction(part) and bool(np.all((run >= 0) & (run <= 1)))
         power = 2 * is_hundredfold(observed, run) if fraction else power_of_thousand(observed, run)
-        off = (
-            f"{column}: the values are about {_WORDS.get(power)} those of {names} in a run of the file's own constants"
-        )
+        off = f"{column}: the values are about {_WORDS.get(power)} those of {names}"
+        if fraction and not power and _says_fraction(part.match.variable) and float(np.median(observed)) > 1:
+            # whatever the run is: nothing that is called a share is 30
+            power, off = 2, f"{column}: the values reach {observed.max():g}, and {names} lies between 0 and 1"
+        off += " in a run of the file's own constants"
         if power and column not in chosen:
             why = "are percent" if power == 2 else "count in other units"
             lines.append(

@@ -174,8 +174,10 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         )  # fmt: skip
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
+        cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
+        late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""
         doubt = axis.doubt if any(written.kind == "flow" for written in series) else ""
-        study = replace(study, notes=tuple(filter(None, (below, doubt, *notes))))
+        study = replace(study, notes=tuple(filter(None, (below, late, doubt, *notes))), n_rows=len(sheet.rows) - cut)
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])

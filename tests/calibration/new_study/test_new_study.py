@@ -619,6 +619,42 @@ def test_percent_of_a_fraction_are_hundredths(
 
 
 @pytest.mark.parametrize(
+    ("label", "cells", "asked"),
+    [
+        ("Salvage share", "20.9,39.8,29.4,17.1", True),
+        ("Salvage share", "0.2,0.4,0.3,1.02", False),
+        # it may well be a multiplier, and the run says nothing of its size
+        ("Salvage pressure", "20.9,39.8,29.4,17.1", False),
+    ],
+)
+def test_a_share_far_above_one_is_asked_about_whatever_the_run_is(
+    write_mdl: Write, label: str, cells: str, asked: bool
+) -> None:
+    """Beetles that die out in the file's own run leave a share of nothing, from which 30 is no hundredfold."""
+    model = write_mdl(
+        f"Beetles = INTEG(-k * Beetles, 1) ~~|k = 9 ~~|{label} = Beetles / (Beetles + 1) ~Dmnl~|", step=0.1
+    )
+    table = f"t,{label}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1))
+    if not asked:
+        assert ask(model, table).notes == ()
+        return
+    with pytest.raises(CiparkError, match=r'reach 39.8, and .* between 0 and 1 .*--scale "Salvage share=0.01" if they'):
+        ask(model, table)
+    assert ask(model, table, scale={label: 0.01}).series[0].rows[0].value == 0.209
+    assert ask(model, table, scale={label: 1.0}, force=True).series[0].rows[0].value == 20.9
+
+
+def test_rows_that_are_cut_are_not_said_to_have_no_number(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    rows = "".join(f"{day},{n}\n" for day, n in zip(WEEK, (3, "", 7, 12, 20, 30, 40), strict=True))
+    Path("flu.csv").write_text(f"date,infected\n{rows}")
+    made = run("new-study", "sir.mdl", "flu.csv", "--until", WEEK[4])
+    assert made.exit_code == 0, made.output
+    assert f"2 rows after --until {WEEK[4]}: left out" in made.output
+    assert "one row has no number in infected or no time" in made.output
+
+
+@pytest.mark.parametrize(
     ("label", "units", "cells", "noise"),
     [
         ("positivity", "Dmnl", "0.05,0.2,0.6,0.93", "normal"),
@@ -806,7 +842,8 @@ def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monk
     """No fit can set them, and nothing else would say that they are there."""
     model = write_mdl(
         "Part: north, south, west ~~|share[north] = 0.3 ~~|share[south] = 0 ~~|"
-        "share[west] = 1 - share[north] - share[south] ~~|unseen[north] = 2 ~~|unseen[south] = a ~~|unseen[west] = a ~~|"
+        "share[west] = 1 - share[north] - share[south] ~~|"
+        "unseen[north] = 2 ~~|unseen[south] = a ~~|unseen[west] = a ~~|"
         "Level = INTEG(a * share[west], 5) ~~|a = 1 ~~|"
     )
     monkeypatch.chdir(model.parent)
