@@ -157,10 +157,11 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
             raise InvalidValue("--origin", origin, expected, where="new-study")
         return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
     if unit is None:
-        apart = axis.period or "day"
+        apart = axis.period or unit_in(axis.column) or "day"
+        spaced = f"a {axis.period}" if axis.period else f"{axis.gap:g} days"
         counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
         raise CiparkError(
-            f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {counts}; write "
+            f"new-study: {axis.column!r} holds dates {spaced} apart, and the model {model.name} {counts}; write "
             f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
             f"{', '.join(TIME_UNITS)}"
         )

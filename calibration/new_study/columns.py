@@ -368,20 +368,31 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     twice = next(((a, i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
     if twice is None:
         if len(times) < 2:
-            raise UnusableInput(f"it has {len(times)} rows with a time; two are the least", where=sheet.name)
+            has = "one row has a time" if times else "no row has a time"
+            raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
         return
-    texts = [name for name in sheet.header if name != column and not _are_numbers(sheet.column(name), sheet)]
-    repeated = [name for name in texts if len(set(sheet.column(name))) < len(sheet.rows)]
-    hint = ""
-    if repeated:
-        hint = f'; choose the rows of one case with --where "{repeated[0]}={sheet.column(repeated[0])[0]}"'
     _, *places = twice
+    case = _case(sheet, column, places[0])
+    hint = f'; choose the rows of one case with --where "{case}"' if case else ""
     text = sheet.column(column)[places[0]]
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in places))
     raise UnusableInput(
         f"{column} is {text} in lines {lines}, and each time is to be there once{hint}; {_taken(column)}",
         where=sheet.name,
     )
+
+
+def _case(sheet: Sheet, column: str, place: int) -> str:
+    """COL=TEXT of the row at a place, which leaves two rows or more and each time once; empty where nothing does."""
+    times = sheet.column(column)
+    for name in sheet.header:
+        texts = sheet.column(name)
+        if name == column or _are_numbers(texts, sheet):
+            continue
+        left = [time for time, text in zip(times, texts, strict=True) if text == texts[place]]
+        if 2 <= len(left) == len(set(left)):
+            return f"{name}={texts[place]}"
+    return ""
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:

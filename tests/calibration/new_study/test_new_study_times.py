@@ -9,6 +9,8 @@ import pytest
 from approved import approved
 from click.testing import CliRunner
 
+from calibration.commands.pipeline import _with_options
+from calibration.commands.settings import Settings
 from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, read_axis
@@ -234,6 +236,12 @@ def test_dates_need_a_unit_of_the_model_s_time(level: Model, units: str, spacing
     assert f"is a {spacing}" in clock_of(model, axis, spacing).note
 
 
+def test_dates_that_no_unit_is_apart_are_said_in_days_and_the_header_s_unit_is_offered(level: Model) -> None:
+    axis = axis_of("Week ending", ("2020-03-01", "2020-04-05", "2020-05-10"))
+    with pytest.raises(CiparkError, match=r"holds dates 35 days apart, .*; write --unit week where"):
+        clock_of(counting(level, "cycle"), axis)
+
+
 def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     starts = axis_of("t_start", (0, 1, 2))
     timing = clock_of(counting(level, ""), starts, windows=True)
@@ -397,7 +405,7 @@ def test_a_year_s_flow_is_that_of_the_year_and_the_console_says_so(
     assert made.exit_code == 0, made.output
     assert "births -> births, flow over a window (1985: 1985 to 1986)" in made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("b")).terms}
-    assert times["births 1986"] == (1985, 1986)
+    assert times["births 1985"] == (1985, 1986)
     assert times["stock 1986"] == (1986,)
 
 
@@ -492,8 +500,25 @@ def test_a_year_of_sparse_rows_is_one_year_and_its_end_is_its_own(write_mdl: Wri
     model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
     table = "Year,births,stock at year-end\n1985,2.2,110\n1990,2.4,112\n1995,2.3,115\n"
     times = {term.label: term.quantities[0].times for term in read_problem(ask(model, table).folder).terms}
-    assert times["births 1986"] == (1985, 1986)
-    assert times["stock at year-end 1986"] == (1986,)
+    assert times["births 1985"] == (1985, 1986)
+    assert times["stock at year-end 1985"] == (1986,)
+
+
+def test_until_means_the_same_rows_for_a_study_and_its_fit(write_mdl: Write) -> None:
+    """The row of 1990 ends with that year, at 1991; a date still is that date."""
+    model = write_mdl(YEARLY, final=2010)
+    model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
+    table = "Year,births,stock at year-end\n1989,2.2,110\n1990,2.4,112\n1991,2.3,115\n1992,2.3,116\n"
+    cut = [row.text for part in ask(model, table, until="1990").series for row in part.rows]
+    problem = read_problem(ask(model, table, force=True).folder)
+
+    def fitted(text: str) -> list[str]:
+        return [term.label.split()[-1] for term in _with_options(problem, Settings(until=text)).fitted_terms]
+
+    assert fitted("1990") == cut == ["1989", "1990"] * 2
+    assert fitted("1991-12-31") == ["1989", "1990", "1991"] * 2
+    with pytest.raises(CiparkError, match="--until: the date is 'soon', expected"):
+        fitted("soon")
 
 
 def test_a_column_of_values_is_none_of_times_whatever_its_name() -> None:
@@ -593,8 +618,8 @@ def test_a_week_is_named_by_its_first_day(sir: Path, monkeypatch: pytest.MonkeyP
     made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
     assert made.exit_code == 0, made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("flu")).terms}
-    assert times["new infections 2020-03-08"] == (0, 7)
-    assert times["infected 2020-03-08"] == (7,)
+    assert times["new infections 2020-03-02"] == (0, 7)
+    assert times["infected 2020-03-02"] == (7,)
     assert "(2020-03-02: 2020-03-01 to 2020-03-08)" in made.output
     assert "each at the week's end" in made.output
 
