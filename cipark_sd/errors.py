@@ -251,8 +251,8 @@ def like_file(name: str, names: Iterable[str]) -> str:
     ('', 'forest.csv')
     """
     known = list(names)
-    stems = difflib.get_close_matches(Path(name).stem, {Path(other).stem for other in known}, n=3)
-    near = difflib.get_close_matches(name, [other for other in known if Path(other).stem in stems], n=1)
+    stems = difflib.get_close_matches(Path(name).stem, {Path(entry).stem for entry in known}, n=3)
+    near = difflib.get_close_matches(name, [entry for entry in known if Path(entry).stem in stems], n=1)
     return near[0] if near else ""
 
 

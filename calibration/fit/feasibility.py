@@ -41,7 +41,7 @@ class Impossible:
     def __str__(self) -> str:
         also = ", and at the prior medians" if self.at_file else ""
         return (
-            f"{self.observation}: {100 * self.share:.0f} % of {self.n} prior draws make {self.label!r} impossible{also}"
+            f"{self.observation}: {100 * self.share:.3g} % of {self.n} prior draws make {self.label!r} impossible{also}"
             f": {self.rule}"
         )
 

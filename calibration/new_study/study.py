@@ -154,8 +154,8 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     axis = read_axis(sheet, request.time, request.dates, tuple(request.values or ()), request.until)
     axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
-    for name, given in (("--scale", request.scale), ("--window", request.window)):
-        for column in given:
+    for name, choices in (("--scale", request.scale), ("--window", request.window)):
+        for column in choices:
             if column not in columns:
                 raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
     matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})

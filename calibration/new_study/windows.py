@@ -65,8 +65,8 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
         """Whether rows are further apart than such a unit."""
         return unit is not None and length(unit, "day") >= _LEAST and axis.gap > APART * length(unit, theirs)
 
-    said, named = (chosen, None) if chosen else (unit_said(column), _named(axis))
-    units = [unit for unit in (said, named) if unit is not None]
+    options = (chosen, None) if chosen else (unit_said(column), _named(axis))
+    units = [unit for unit in options if unit is not None]
     if not any(map(shorter, units)):
         return axis
     if len(set(units)) > 1:
@@ -74,12 +74,12 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
     return replace(axis, window=units[0], width=length(units[0], theirs), start_dates=(), start_numbers=())
 
 
-def _two(axis: Axis, column: str, said: TimeUnit, named: TimeUnit) -> CiparkError:
+def _two(axis: Axis, column: str, counted: TimeUnit, named: TimeUnit) -> CiparkError:
     """The header of a column says one unit, and the times are of another."""
     where = "from" if axis.edge == "start" else "to"
-    way, mean = f'--window "{column}={said}"', f'--scale "{column}={length(named, said):.4g}"'
+    way, mean = f'--window "{column}={counted}"', f'--scale "{column}={length(named, counted):.4g}"'
     return CiparkError(
-        f"new-study: {column!r} is by the {said}, and each entry of {axis.column!r} is a {named}; write {way} where a "
-        f'number is of one {said} {where} its time, or --window "{column}={named}" where it is of the whole {named}, '
-        f"with {mean} where it is the mean of its {said}s"
+        f"new-study: {column!r} is by the {counted}, and each entry of {axis.column!r} is a {named}; write {way} where a "
+        f'number is of one {counted} {where} its time, or --window "{column}={named}" where it is of the whole {named}, '
+        f"with {mean} where it is the mean of its {counted}s"
     )
