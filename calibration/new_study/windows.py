@@ -79,7 +79,7 @@ def _two(axis: Axis, column: str, counted: TimeUnit, named: TimeUnit) -> CiparkE
     where = "from" if axis.edge == "start" else "to"
     way, mean = f'--window "{column}={counted}"', f'--scale "{column}={length(named, counted):.4g}"'
     return CiparkError(
-        f"new-study: {column!r} is by the {counted}, and each entry of {axis.column!r} is a {named}; write {way} where a "
-        f'number is of one {counted} {where} its time, or --window "{column}={named}" where it is of the whole {named}, '
+        f"new-study: {column!r} is by the {counted}, and each entry of {axis.column!r} is a {named}; write {way} where "
+        f'a number is of one {counted} {where} its time, or --window "{column}={named}" where it is of the {named}, '
         f"with {mean} where it is the mean of its {counted}s"
     )
