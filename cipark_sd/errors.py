@@ -244,6 +244,18 @@ class WrongHeading(UnusableInput):
         super().__init__(doubled if several else single, where=where)
 
 
+def like_file(name: str, names: Iterable[str]) -> str:
+    """The name most like another; empty where none is, apart from its ending.
+
+    >>> like_file("nosuch.csv", ["forest.csv"]), like_file("forrest.csv", ["forest.csv", "forest.mdl"])
+    ('', 'forest.csv')
+    """
+    known = list(names)
+    stems = difflib.get_close_matches(Path(name).stem, {Path(entry).stem for entry in known}, n=3)
+    near = difflib.get_close_matches(name, [entry for entry in known if Path(entry).stem in stems], n=1)
+    return near[0] if near else ""
+
+
 class MissingFile(InvalidValue):
     """A file or folder that is named and is not there; what has a name like it beside it is offered.
 
@@ -260,8 +272,8 @@ class MissingFile(InvalidValue):
             reason = "does not exist"
         except OSError:
             beside, reason = [], f"does not exist, and neither does the folder {str(path.parent)!r}"
-        near = difflib.get_close_matches(path.name, beside, n=1)
-        offered = f"; did you mean {near[0]!r}?" if near else ""
+        near = like_file(path.name, beside)
+        offered = f"; did you mean {near!r}?" if near else ""
         CiparkError.__init__(self, f"{where}: {path} {reason}{offered}{f'; {instead}' if instead else ''}")
 
 

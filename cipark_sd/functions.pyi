@@ -83,6 +83,7 @@ def new_study(
     value: Named | str = ...,
     where: Named | str = ...,
     scale: Named | str = ...,
+    window: Named | str = ...,
     level_at: Literal["start", "middle", "end"] | None = ...,
     until: str | None = ...,
     sheet: str | None = ...,

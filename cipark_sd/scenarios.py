@@ -19,7 +19,7 @@ from cipark_sd.errors import (
     raise_all,
 )
 from cipark_sd.inputs import read_toml
-from cipark_sd.model.expr import Interpolation, Table, references
+from cipark_sd.model.expr import Const, Grid, Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
 from cipark_sd.naming import override_key as override_key
@@ -345,6 +345,8 @@ def _check_kind(model: Model, variable: Variable, value: Override, where: str) -
             named = dict.fromkeys(ref.name for piece in variable.pieces for ref in references(piece.expr))
             constants = [model.by_name[name].label for name in named if isinstance(model.by_name.get(name), Constant)]
             hint = f"; set one of: {', '.join(constants)}" if constants else ""
+            if any(isinstance(piece.expr, Const | Grid) for piece in variable.pieces):
+                hint += "; to set the number of one element give it a constant of its own"
             shown = f"{value:g}" if isinstance(value, float) else "no time series"
             cannot = f"{variable.label!r} is computed by its equation and cannot be {shown}{hint}"
             way = "or bring its values over time as {times = […], values = […]}"

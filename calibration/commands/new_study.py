@@ -43,6 +43,12 @@ class Request:
     scale: tuple[str, ...] = option(
         "--scale", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
     )
+    window: tuple[str, ...] = option(
+        "--window",
+        multiple=True,
+        metavar="COL=UNIT",
+        help="Length of the windows of a column that flows: a unit of time, or rows (from row to row); repeatable.",
+    )
     level_at: str | None = option(
         "--level-at", type=click.Choice(["start", "middle", "end"]), help="Point of a row's period that levels are of."
     )
@@ -139,6 +145,7 @@ def study_of(request: Request, priors: "Mapping[str, Stated] | None" = None) -> 
     values: dict[str, Any] = {name: getattr(request, name) for name in names} | {"model": located(model)}
     values["values"] = options.pairs(request.values, "--value", "COLUMN=VARIABLE", where="new-study")
     values["where"] = options.pairs(request.where, "--where", "COLUMN=TEXT", where="new-study")
+    values["window"] = _windows(request.window)
     values |= {"scale": _factors(request.scale), "folder": request.output or Path(file_name(data.stem))}
     return made_study(NewStudyRequest(**values, priors=priors or {}))
 
@@ -153,6 +160,17 @@ def _factors(items: Sequence[str]) -> dict[str, float]:
         if not 0 < factors[column] < float("inf"):
             raise InvalidValue("--scale", f"{column}={text}", "COLUMN=FACTOR with a positive number", where="new-study")
     return factors
+
+
+def _windows(items: Sequence[str]) -> dict[str, str]:
+    from cipark_sd.errors import InvalidValue
+
+    windows = options.pairs(items, "--window", "COLUMN=UNIT", where="new-study")
+    for column, unit in windows.items():
+        if unit not in (*_UNITS, "rows"):
+            expected = f"COLUMN=UNIT with one of {', '.join(_UNITS)}, rows"
+            raise InvalidValue("--window", f"{column}={unit}", expected, where="new-study")
+    return windows
 
 
 def _facts(made: "NewStudy") -> dict[str, object]:
@@ -176,6 +194,7 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "ignored": made.ignored,
         "fitted": constants["CAL"],
         "held": constants["fixed"],
+        "beside_equations": made.beside,
         "possible": made.possible,
     }
 
@@ -183,15 +202,23 @@ def _facts(made: "NewStudy") -> dict[str, object]:
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
 
 
+def _read_as(series: "Series") -> str:
+    first, kind = series.rows[0], _READ[series.kind]
+    if series.windowed:
+        kind = f"flow over one {series.window}" if series.window else kind
+        kind += f" ({first.text}: {first.start} to {first.date})"
+    return kind + (f" by its unit {series.unit}" if series.unit else "")
+
+
 def _point(made: "NewStudy", series: "Series") -> str:
     """Which point of its period a level or a total was taken for; nothing where each entry is its own time."""
-    axis = made.axis
-    if series.windowed or axis.days or axis.period is None:
+    axis, period = made.axis, series.window or made.axis.period
+    if series.windowed or axis.days or period is None:
         return ""
     guessed = "end" if axis.dates else "start" if axis.years and made.clock.starts else ""
     at = series.at or guessed
     hint = " (--level-at says another)" if at and series.at is None and axis.years else ""
-    return at and f", each at the {axis.period}'s {at}{hint}"
+    return at and f", each at the {period}'s {at}{hint}"
 
 
 def _rows(n: int, singular: str, plural: str) -> str:
@@ -212,11 +239,8 @@ def _summary(made: "NewStudy") -> list[str]:
     for series in made.series:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
-        first = series.rows[0]
-        span = f"{len(series.rows)} rows{fitted}, {first.text} to {series.rows[-1].text}{_point(made, series)}"
-        read_as = _READ[series.kind] + (f" ({first.text}: {first.start} to {first.date})" if series.windowed else "")
-        read_as += f" by its unit {series.unit}" if series.unit else ""
-        lines.append(f"  data    {series.match.column} -> {whole}, {read_as}, {series.family.name}; {span}")
+        span = f"{len(series.rows)} rows{fitted}, {series.rows[0].text} to {series.rows[-1].text}{_point(made, series)}"
+        lines.append(f"  data    {series.match.column} -> {whole}, {_read_as(series)}, {series.family.name}; {span}")
         empty = made.n_rows - len(series.rows) - len(series.dropped)
         if empty > 0:
             lines.append(
@@ -244,6 +268,11 @@ def _summary(made: "NewStudy") -> list[str]:
     if amounts:
         shown = ", ".join(amounts[:5]) + (f" and {len(amounts) - 5} more" if len(amounts) > 5 else "")
         lines.append(f"          amounts that you know belong under [[fixed]]: {shown}")
+    if made.beside:
+        lines.append(
+            f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; "
+            "a constant of its own in the model makes it either"
+        )
     n_numbers = sum(series.n_fitted for series in made.series)
     if n_numbers < len(free) + len(made.series):
         lines.append(

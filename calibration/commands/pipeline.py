@@ -242,15 +242,25 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
         raise InvalidValue("the estimate", method.estimate, expected, where=where)
     if settings.until is None:
         return problem
-    try:
-        time = problem.calendar.model_time(settings.until)
-    except ValueError:
-        expected = "a date such as 2017-12-31, or a number"
-        raise InvalidValue("the date", settings.until, expected, where="--until") from None
-    early = until(problem, time)
+    early = until(problem, _last(problem, settings.until))
     if not early.fitted_terms:
         raise InvalidValue("the date", settings.until, "one after the first row to fit", where="--until")
     return early
+
+
+def _last(problem: CalibrationProblem, text: str) -> float:
+    """The end of the rows that have such a title, such as a year; else the time that a date or a number is."""
+    titled = [
+        term for observation in problem.observations for term in observation.terms
+        if term.label == f"{observation.name} {text}"
+    ]  # fmt: skip
+    if titled:
+        return max(quantity.end for term in titled for quantity in term.quantities)
+    try:
+        return problem.calendar.model_time(text)
+    except ValueError:
+        expected = "a date such as 2017-12-31, or a number"
+        raise InvalidValue("the date", text, expected, where="--until") from None
 
 
 def _step_shift(optimum: Optimum, settings: Settings) -> float:

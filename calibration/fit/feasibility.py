@@ -8,7 +8,6 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
-from cipark_sd.wording import percent
 
 #: Draws of the priors that are looked at.
 DRAWS = 200
@@ -42,8 +41,8 @@ class Impossible:
     def __str__(self) -> str:
         also = ", and at the prior medians" if self.at_file else ""
         return (
-            f"{self.observation}: {percent(self.share)} of {self.n} prior draws make {self.label!r} impossible{also}: "
-            f"{self.rule}"
+            f"{self.observation}: {100 * self.share:.3g} % of {self.n} prior draws make {self.label!r} impossible{also}"
+            f": {self.rule}"
         )
 
 

@@ -87,8 +87,8 @@ def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | N
         raise _unknown(model, axis, theirs)
     factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
     # a year of the calendar is that year and not the one before it
-    named = axis.gap == 1 and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
-    named = named and axis.years
+    named = axis.years and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
+    named = named and (axis.gap == 1 or theirs == "year")
     at_start = windows and axis.numbers[0] * factor == initial
     starts = axis.edge == "start" or ((named or at_start) and not axis.edge)
     if origin is not None:
@@ -157,10 +157,11 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
             raise InvalidValue("--origin", origin, expected, where="new-study")
         return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
     if unit is None:
-        apart = axis.period or "day"
+        apart = axis.period or unit_in(axis.column) or "day"
+        spaced = f"a {axis.period}" if axis.period else f"{axis.gap:g} days"
         counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
         raise CiparkError(
-            f"new-study: {axis.column!r} holds dates a {apart} apart, and the model {model.name} {counts}; write "
+            f"new-study: {axis.column!r} holds dates {spaced} apart, and the model {model.name} {counts}; write "
             f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
             f"{', '.join(TIME_UNITS)}"
         )

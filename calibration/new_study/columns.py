@@ -34,6 +34,7 @@ _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "comme
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 #: Share of the span of the other rows beyond which the last one is asked about.
 BEYOND = 0.1
+_MONTHS_IN: dict[TimeUnit, int] = {"month": 1, "quarter": 3, "year": 12}
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -85,6 +86,10 @@ class Axis:
         Name of the column that holds the starts of the windows, empty where there is none.
     start_dates, start_numbers :
         What it holds.
+    window : TimeUnit, optional
+        The length of each window, where that is not the usual distance of two entries.
+    width : float
+        The same in the axis' own unit.
     """
 
     column: str
@@ -97,6 +102,8 @@ class Axis:
     started: str = ""
     start_dates: tuple[datetime.date, ...] = ()
     start_numbers: tuple[float, ...] = ()
+    window: TimeUnit | None = None
+    width: float = 0.0
 
     @cached_property
     def gap(self) -> float:
@@ -110,7 +117,9 @@ class Axis:
 
     @property
     def period(self) -> TimeUnit | None:
-        """The unit as long as the usual distance of two entries; None where there is none or it is not known."""
+        """The unit as long as a window, else as two entries are usually apart; None where it is not known."""
+        if self.window:
+            return self.window
         if self.dates:
             by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
             by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
@@ -148,19 +157,21 @@ class Axis:
         return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
 
     def before(self, date: datetime.date) -> datetime.date:
-        """A date one usual distance earlier; the last day of a month goes to the last day of another."""
-        if not self.months:
-            return date - datetime.timedelta(days=round(self.gap))
-        return months_earlier(date, self.months)
+        """A date one window earlier, else one usual distance; the last day of a month goes to that of another."""
+        return self._moved(date, -1)
 
     def after(self, date: datetime.date) -> datetime.date:
-        """A date one usual distance later."""
-        if not self.months:
-            return date + datetime.timedelta(days=round(self.gap))
-        return months_earlier(date, -self.months)
+        """A date one window later, else one usual distance."""
+        return self._moved(date, 1)
+
+    def _moved(self, date: datetime.date, sign: int) -> datetime.date:
+        months = _MONTHS_IN.get(self.window, 0) if self.window else self.months
+        if not months:
+            return date + datetime.timedelta(days=sign * round(self.width or self.gap))
+        return months_earlier(date, -sign * months)
 
     def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
-        """The dates at whose ends the window of an entry starts and ends, no wider than the usual distance."""
+        """The dates at whose ends the window of an entry starts and ends, no wider than usual."""
         date = self.dates[i]
         if self.start_dates:
             return self.start_dates[i], date
@@ -176,9 +187,10 @@ class Axis:
         if self.start_numbers:
             return self.start_numbers[i], number
         beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
-        neighbour = number + self.gap if starts else number - self.gap
+        width = self.width or self.gap
+        neighbour = number + width if starts else number - width
         # rounding of a decimal column must not open a crack between two windows
-        if beside and abs(beside[0] - number) < self.gap * (1 + 1e-6):
+        if beside and abs(beside[0] - number) < width * (1 + 1e-6):
             neighbour = beside[0]
         return (number, neighbour) if starts else (neighbour, number)
 
@@ -356,20 +368,31 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     twice = next(((a, i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
     if twice is None:
         if len(times) < 2:
-            raise UnusableInput(f"it has {len(times)} rows with a time; two are the least", where=sheet.name)
+            has = "one row has a time" if times else "no row has a time"
+            raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
         return
-    texts = [name for name in sheet.header if name != column and not _are_numbers(sheet.column(name), sheet)]
-    repeated = [name for name in texts if len(set(sheet.column(name))) < len(sheet.rows)]
-    hint = ""
-    if repeated:
-        hint = f'; choose the rows of one case with --where "{repeated[0]}={sheet.column(repeated[0])[0]}"'
     _, *places = twice
+    case = _case(sheet, column, places[0])
+    hint = f'; choose the rows of one case with --where "{case}"' if case else ""
     text = sheet.column(column)[places[0]]
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in places))
     raise UnusableInput(
         f"{column} is {text} in lines {lines}, and each time is to be there once{hint}; {_taken(column)}",
         where=sheet.name,
     )
+
+
+def _case(sheet: Sheet, column: str, place: int) -> str:
+    """COL=TEXT of the row at a place, which leaves two rows or more and each time once; empty where nothing does."""
+    times = sheet.column(column)
+    for name in sheet.header:
+        texts = sheet.column(name)
+        if name == column or _are_numbers(texts, sheet):
+            continue
+        left = [time for time, text in zip(times, texts, strict=True) if text == texts[place]]
+        if 2 <= len(left) == len(set(left)):
+            return f"{name}={texts[place]}"
+    return ""
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:

@@ -14,7 +14,7 @@ from calibration.fit.in_step import gather, run
 from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
-from calibration.study.constants import complements, exponents, reaching, without_scale
+from calibration.study.constants import chains, complements, exponents, reaching, without_scale
 from calibration.study.event_times import event_times
 from calibration.study.observations import Count
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
@@ -30,6 +30,8 @@ from cipark_sd.sensitivities.factors import constant_values
 SIGMA = 1.5
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
+#: Share of a file's own time that a fit may go to, where the run's step is too long for that time already.
+BARELY = 0.9
 #: Value from which on a number without a unit may be a multiplier above 1, unless an equation or its name makes it a
 #: fraction: a file's numbers are often wrong by three times.
 MULTIPLIER = 1 / 3
@@ -102,6 +104,10 @@ class Guess:
         return exponents(self.model)
 
     @cached_property
+    def _chains(self) -> Mapping[str, int]:
+        return chains(self.model)
+
+    @cached_property
     def _complements(self) -> frozenset[str]:
         return complements(self.model)
 
@@ -154,8 +160,8 @@ class Guess:
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
         if isinstance(prior, LogNormal):
-            least, most = _stable(self.model, units)
-            low, high = max(low, min(least, value / 2)), min(high, max(most, 2 * value))
+            least, most = _stable(self.model, value, units, self._chains.get(name, 0))
+            low, high = max(low, least), min(high, most)
             if self.estimate == "ml":
                 low, high = max(low, value / REACH), min(high, value * REACH)
             low = low if low > 0 or high < math.inf else -math.inf
@@ -186,18 +192,30 @@ class Guess:
         return LogNormal(value, self.sigma / 2 if either else self.sigma)
 
 
-def _stable(model: Model, units: str) -> tuple[float, float]:
+def _stable(model: Model, value: float, units: str, stages: int) -> tuple[float, float]:
     """The least value of a delay and the largest of a rate with which the run's time step is small enough.
 
-    A delay stays above two of the run's time steps and a rate below half of all a step: Euler's method swings beyond
-    that. Where the model's own value does, half or twice the value is the bound.
+    Of each of the ``stages`` of a chain that it is the time of: all together last as long as the whole delay.
     """
     step, time = model.time.step, model.time.units
-    if not time or not np.isfinite(step):
+    if not np.isfinite(step):
         return 0.0, math.inf
     above, _, below = units.replace(" ", "").partition("/")
-    inverse = bool(above) and is_dimensionless(above) and below == time
-    return (2 * step if units == time else 0.0), (1 / (2 * step) if inverse else math.inf)
+    inverse = bool(time and above) and is_dimensionless(above) and below == time
+    stages = stages or int(bool(time) and units == time)
+    return _least(value, step * stages), (1 / _least(1 / value, step) if inverse else math.inf)
+
+
+def _least(value: float, carried: float) -> float:
+    """The least time near a file's own ``value``, where the run carries one of ``carried``, a step of each stage.
+
+    A stage stays above two steps, or half the file's value where that is less: below one step Euler's method swings
+    around the answer, and below half of one it rings ever louder. The file's own value is never left out.
+
+    >>> _least(10.0, 1.0), _least(3.0, 1.0), _least(1.5, 1.0), _least(0.5, 1.0)
+    (2.0, 1.5, 1.0, 0.45)
+    """
+    return max(min(2 * carried, value / 2), min(carried, BARELY * value))
 
 
 def _is_rate(units: str, time: str) -> bool:

@@ -22,12 +22,13 @@ from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.cumulative import FEWEST, counted, running_total
+from calibration.study.time_units import TimeUnit
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Stock
+from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
@@ -104,7 +105,7 @@ class Series:
 
     ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
     model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
-    ``unit`` is that of a variable that only its unit makes a flow.
+    ``unit`` is that of a variable that only its unit makes a flow, ``window`` that of windows which a header says.
     """
 
     match: Match
@@ -115,6 +116,7 @@ class Series:
     since: float | None = None
     at: Point | None = None
     unit: str = ""
+    window: TimeUnit | None = None
 
     @property
     def values(self) -> Array:
@@ -183,9 +185,14 @@ def _fraction(data: Reading) -> bool:
     """
     variable = data.match.variable
     units = variable.units.strip().casefold()
-    named = not _FRACTIONS.isdisjoint(re.findall(r"[a-z]+", variable.label.casefold()))
-    is_fraction = units in _FRACTIONS or (is_dimensionless(units) if units else named)
+    is_fraction = is_dimensionless(units) if units and units not in _FRACTIONS else _says_fraction(variable)
     return is_fraction and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
+
+
+def _says_fraction(variable: Variable) -> bool:
+    """Whether a unit or a name says that something is a part of 1."""
+    words = re.findall(r"[a-z]+", f"{variable.units} {variable.label}".casefold())
+    return not _FRACTIONS.isdisjoint(words)
 
 
 def _too_smooth(observed: Array) -> bool:
@@ -228,7 +235,7 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at)
+    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at, window=axis.window)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
@@ -306,9 +313,11 @@ def check_scales(
             continue
         fraction = _is_fraction(part) and bool(np.all((run >= 0) & (run <= 1)))
         power = 2 * is_hundredfold(observed, run) if fraction else power_of_thousand(observed, run)
-        off = (
-            f"{column}: the values are about {_WORDS.get(power)} those of {names} in a run of the file's own constants"
-        )
+        off = f"{column}: the values are about {_WORDS.get(power)} those of {names}"
+        if fraction and not power and _says_fraction(part.match.variable) and float(np.median(observed)) > 1:
+            # whatever the run is: nothing that is called a share is 30
+            power, off = 2, f"{column}: the values reach {observed.max():g}, and {names} lies between 0 and 1"
+        off += " in a run of the file's own constants"
         if power and column not in chosen:
             why = "are percent" if power == 2 else "count in other units"
             lines.append(

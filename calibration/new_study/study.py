@@ -13,14 +13,16 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.clock import Clock, calendar_years, clock
+from calibration.new_study.clock import Clock, calendar_years, clock, model_unit
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder, Point, date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
 from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, roles, view
-from calibration.new_study.series import Reading, Series, check_scales, point, reading, series, shape
+from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
+from calibration.new_study.windows import Window, windowed
+from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TimeUnit
@@ -105,6 +107,7 @@ class NewStudyRequest:
     prior_width: float = SIGMA
     until: str | None = None
     scale: Mapping[str, float] = field(default_factory=dict)
+    window: Mapping[str, Window] = field(default_factory=dict)
     level_at: Point | None = None
     priors: Mapping[str, Stated] = field(default_factory=dict)
 
@@ -114,7 +117,7 @@ class NewStudy:
     """A study that was written, with what was guessed.
 
     ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them.
+    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
     folder: Path
@@ -128,6 +131,7 @@ class NewStudy:
     n_rows: int = 0
     reordered: bool = False
     notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def new_study(request: NewStudyRequest) -> NewStudy:
@@ -150,9 +154,10 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     axis = read_axis(sheet, request.time, request.dates, tuple(request.values or ()), request.until)
     axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
-    for column in request.scale:
-        if column not in columns:
-            raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: --scale")
+    for name, choices in (("--scale", request.scale), ("--window", request.window)):
+        for column in choices:
+            if column not in columns:
+                raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
     matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
@@ -165,11 +170,14 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         study = NewStudy(
             request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
             n_rows=len(sheet.rows), reordered=reordered,
+            beside=tuple(beside_equations(model, reaching(model, observed))),
         )  # fmt: skip
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
+        cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
+        late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""
         doubt = axis.doubt if any(written.kind == "flow" for written in series) else ""
-        study = replace(study, notes=tuple(filter(None, (below, doubt, *notes))))
+        study = replace(study, notes=tuple(filter(None, (below, late, doubt, *notes))), n_rows=len(sheet.rows) - cut)
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
@@ -301,14 +309,32 @@ def _series(
     if request.level_at is not None and axis.days:
         expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
         raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
-    around = request.level_at or point_in(f"{axis.column}\n{sheet.around}", axis.period)
-    stated = [request.level_at or point_in(match.column, axis.period) or around for match in matched]
+    counts = model_unit(model, request.unit)
+    spans = [_span_of(axis, data, kind, counts, request.window) for data, kind in zip(readings, shapes, strict=True)]
+    around = [request.level_at or point_in(f"{axis.column}\n{sheet.around}", span.period) for span in spans]
+    stated = [
+        request.level_at or point_in(match.column, span.period) or at
+        for match, span, at in zip(matched, spans, around, strict=True)
+    ]
     points = [point(axis, kind, at) for kind, at in zip(shapes, stated, strict=True)]
     windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
     timing = clock(model, axis, request.unit, request.origin, windows=windows)
-    parts = zip(readings, shapes, stated, strict=True)
-    read = (series(data, kind, axis, timing, model.time.initial, at) for data, kind, at in parts)
+    parts = zip(readings, shapes, spans, stated, strict=True)
+    read = (series(data, kind, span, timing, model.time.initial, at) for data, kind, span, at in parts)
     return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
+
+
+def _span_of(axis: Axis, data: Reading, kind: Shape, counts: TimeUnit | None, chosen: Mapping[str, Window]) -> Axis:
+    """The axis with the windows of one column; of what does not flow the times alone say the period."""
+    column = data.match.column
+    if kind == "flow":
+        return windowed(axis, column, counts, chosen.get(column))
+    if column in chosen:
+        expected = (
+            f"a column of what flows; {column!r} is read as {'a level' if kind == 'level' else 'a growing count'}"
+        )
+        raise InvalidValue("--window", f"{column}={chosen[column]}", expected, where="new-study")
+    return windowed(axis, "", counts, None)
 
 
 def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:
@@ -344,6 +370,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
         noises,
         study.ignored,
         request.estimate,
+        study.beside,
     )
     (draft / FILE).write_text(problem, encoding="utf-8")
     end = max(row.time for readings in study.series for row in readings.rows)

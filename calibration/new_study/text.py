@@ -46,12 +46,12 @@ def number(value: float) -> str:
 
 def table(series: Series, axis: Axis) -> str:
     """The table of a series as CSV."""
-    as_given = any(row.text != row.date for row in series.rows)
+    as_given = _renamed(series)
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
             time_column(series, axis): row.date,
-            **({axis.column + " as given": row.text} if as_given else {}),
+            **({_as_given(axis): row.text} if as_given else {}),
             value_column(series): number(row.value),
         }
         for row in series.rows
@@ -59,12 +59,22 @@ def table(series: Series, axis: Axis) -> str:
     return csv_text(rows)
 
 
+def _renamed(series: Series) -> bool:
+    """Whether the times are not the entries of the table."""
+    return any(row.text != row.date for row in series.rows)
+
+
+def _as_given(axis: Axis) -> str:
+    """The column of the table's own entries."""
+    return f"{axis.column} as given"
+
+
 def time_column(series: Series, axis: Axis) -> str:
     """What the column of times is called: as in the table, except where its entries are not those of the table.
 
     Not ``start``, which is that of windows, and not as the values are.
     """
-    if any(row.text != row.date for row in series.rows):
+    if _renamed(series):
         return "end of window" if series.windowed else "model time"
     taken = {"start", value_column(series)}
     return axis.column if axis.column not in taken else "end of window"
@@ -88,6 +98,7 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
         f"time = {toml(time_column(series, axis))}",
+        *([f"row_title = {toml(_as_given(axis))} # what a row is called"] if _renamed(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(value_column(series))}",
@@ -196,6 +207,12 @@ _SEARCHES = """\
 starts = 20
 fast_starts = 8
 seed = 1"""
+_BESIDE = """\
+# Numbers of single elements beside an equation for another, which a study can neither fit nor hold. To do either give
+# each a constant of its own in the model:
+# {names}.
+
+"""
 _FIXED = """\
 # To free one, make it a [[parameter]] with a prior.
 
@@ -205,6 +222,7 @@ _FIXED = """\
 def problem(
     title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
     candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
+    beside: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The text of problem.toml; ``parts`` are the observations."""
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
@@ -223,6 +241,8 @@ def problem(
         *parts,
         _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
     ]
+    if beside:
+        lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:
         lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
     lines.append(_METHOD[estimate] + _SEARCHES)

@@ -1,7 +1,7 @@
 """The constants of a model that could be estimated: those that reach what was observed and have a scale."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
 from cipark_sd.model.model import Model
@@ -59,3 +59,32 @@ def complements(model: Model) -> frozenset[str]:
         for part in parts
         if isinstance(part, Binary) and part.operator == "-" and part.left == Const(1.0) and isinstance(part.right, Ref)
     )
+
+
+def chains(model: Model) -> dict[str, int]:
+    """Canonical names of what a delay or smooth takes as its time, each with the most stages that share it.
+
+    DELAY N and SMOOTH N of Vensim are left out: they have no more stages than steps fit into their time.
+    """
+    longest: dict[str, int] = {}
+    for part in (part for variable in model.variables for expr in expressions(variable) for part in walk(expr)):
+        if isinstance(part, Call) and part.function in ("delay", "smooth"):
+            _, time, _, order = part.arguments
+            if isinstance(time, Ref) and isinstance(order, Const):
+                longest[time.name] = max(int(order.value), longest.get(time.name, 1))
+    return longest
+
+
+def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:
+    """Numbers of single elements, by label, of variables of which other elements are computed; zeros left out.
+
+    Such a variable is no constant, so that neither a scenario nor a fit can set the number.
+    """
+    numbers: dict[str, float] = {}
+    for variable in model.auxiliaries:
+        if variable.name not in names or not variable.dims:
+            continue
+        for piece in variable.pieces:
+            if isinstance(piece.expr, Const) and piece.expr.value and piece.subscripts in model.elements(variable):
+                numbers[model.label(variable.name, piece.subscripts)] = piece.expr.value
+    return numbers

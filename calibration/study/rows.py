@@ -25,7 +25,10 @@ MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a table, as numbers; NaN where there is no column."""
+    """One row of a table, as numbers; NaN where there is no column.
+
+    ``title`` is what people call it, such as the year in which it ends; its date where the table does not say.
+    """
 
     line: int
     date: str
@@ -39,6 +42,7 @@ class Row:
     spread: float = math.nan
     category: str = ""
     group: str = ""
+    title: str = ""
 
     def less(self, before: "Row") -> "Row":
         """What came since the row before, by the ends of both intervals."""
@@ -47,7 +51,20 @@ class Row:
 
 #: Keys of an observation whose texts are of its table, whatever variables are called.
 COLUMN_KEYS = frozenset(
-    {"table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category", "use", "where"}
+    {
+        "table",
+        "time",
+        "start_time",
+        "value",
+        "lower",
+        "upper",
+        "total",
+        "sd_column",
+        "category",
+        "use",
+        "where",
+        "row_title",
+    }
 )
 
 
@@ -65,6 +82,7 @@ class Columns:
     category: str = ""
     use: str = ""
     group: str = ""
+    title: str = ""
 
 
 def read_rows(
@@ -222,6 +240,7 @@ class _Table:
             spread=number(columns.spread, math.nan),
             category=cell(columns.category),
             group=cell(columns.group),
+            title=cell(columns.title) or cell(columns.time),
         )
         if not errors and math.isnan(lower):
             errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))

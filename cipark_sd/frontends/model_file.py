@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cipark_sd.errors import ModelFileError, UnusableInput
+from cipark_sd.errors import ModelFileError, UnusableInput, like_file
 from cipark_sd.frontends.data_files import with_series
 from cipark_sd.frontends.external_files import VENSIM_SUFFIXES, XMILE_SUFFIXES, model_bytes
 from cipark_sd.library import located
@@ -77,8 +77,6 @@ def as_model(model: Model | Path | str) -> Model:
 
 
 def _missing(path: Path) -> str:
-    import difflib
-
     folder = path.parent if path.parent.is_dir() else Path()
-    near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir() if p.is_file()], n=1)
-    return "does not exist" + (f"; did you mean {near[0]!r}?" if near else "")
+    near = like_file(path.name, (entry.name for entry in folder.iterdir() if entry.is_file()))
+    return "does not exist" + (f"; did you mean {near!r}?" if near else "")

@@ -70,6 +70,7 @@ class ObservationKind(ABC, Generic[F]):
             upper=named("upper"),
             spread=named("sd_column"),
             use=named("use"),
+            title=named("row_title"),
         )
 
     @cached_property
@@ -96,7 +97,7 @@ class ObservationKind(ABC, Generic[F]):
 
     def label(self, row: Row) -> str:
         """Of the term of a row."""
-        return f"{self.section.title} {row.date}"
+        return f"{self.section.title} {row.title}"
 
     def wrong(self, name: str, value: object, expected: str) -> None:
         """Note what is wrong with a row, or with several."""

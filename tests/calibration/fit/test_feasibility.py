@@ -45,6 +45,8 @@ def test_a_level_that_falls_below_nothing_is_named_with_its_share(tmp_path: Path
     (line,) = named(tmp_path, LEVEL, ("stock * rate * pace", "40 * rate * pace"))
     assert "'left 8' impossible: a count is around no negative number, and stock is -" in str(line)
     assert (line.n, line.at_file) == (200, False)
+    # no draw is worth a hundred-thousandth of a percent
+    assert " 5.71 % of 175 prior draws " in str(replace(line, share=10 / 175, n=175))
     # log(320 rate / size) is normal around log(0.64) with standard deviation 0.5 sqrt(2); bounds cut next to nothing
     assert line.share == pytest.approx(stats.norm.cdf(np.log(0.64) / np.sqrt(0.5)), abs=4 * np.sqrt(0.25 * 0.75 / 200))
 

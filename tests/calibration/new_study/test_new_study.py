@@ -493,6 +493,43 @@ def test_ranges_in_the_file_are_bounds(write_mdl: Write) -> None:
     assert bounds["a"] == (-np.inf, np.inf)
 
 
+@pytest.mark.parametrize(
+    ("rule", "value", "lower"),
+    [
+        # steps are 0.25: each stage stays above two of them
+        ("SMOOTH(inflow, z)", 4, 0.5),
+        ("SMOOTH3(inflow, z)", 4, 1.5),
+        ("DELAY3I(inflow, z, 1)", 40, 1.5),
+        ("DELAY N(inflow, z, 1, 3)", 4, 0.5),
+        # a plain constant has the bound of its longest chain
+        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 1.5),
+        # half the file's own value, but no less than a step for each stage
+        ("SMOOTH3(inflow, z)", 2, 1.0),
+        ("SMOOTH3(inflow, z)", 1.2, 0.75),
+        ("SMOOTH(inflow, z)", 0.45, 0.25),
+        # the file's own value stays within, whatever it is
+        ("SMOOTH3(inflow, z)", 0.72, 0.648),
+        ("inflow/z", 0.1, 0.09),
+    ],
+)
+def test_a_delay_lasts_as_many_steps_as_its_stages_need(
+    write_mdl: Write, rule: str, value: float, lower: float
+) -> None:
+    model = write_mdl(f"Level = INTEG({rule}, 5) ~~|inflow = a * Time ~~|a = 1 ~~|z = {value} ~Year~|", step=0.25)
+    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
+    (parameter,) = [p for p in written(made).space if p.name == "z"]
+    assert parameter.lower == pytest.approx(lower)
+
+
+def test_a_rate_empties_no_stock_within_half_a_step(write_mdl: Write) -> None:
+    def upper(rate: float) -> float:
+        model = write_mdl(f"Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {rate} ~1/Year~|", step=0.25)
+        made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n", force=True)
+        return next(p.upper for p in written(made).space if p.name == "k")
+
+    assert [upper(rate) for rate in (0.1, 1.5, 3.0)] == pytest.approx([2.0, 3.0, 4.0])
+
+
 def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a, 5) ~~|a = 1 ~~|")
     table = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
@@ -615,6 +652,42 @@ def test_percent_of_a_fraction_are_hundredths(
 
 
 @pytest.mark.parametrize(
+    ("label", "cells", "asked"),
+    [
+        ("Salvage share", "20.9,39.8,29.4,17.1", True),
+        ("Salvage share", "0.2,0.4,0.3,1.02", False),
+        # it may well be a multiplier, and the run says nothing of its size
+        ("Salvage pressure", "20.9,39.8,29.4,17.1", False),
+    ],
+)
+def test_a_share_far_above_one_is_asked_about_whatever_the_run_is(
+    write_mdl: Write, label: str, cells: str, asked: bool
+) -> None:
+    """Beetles that die out in the file's own run leave a share of nothing, from which 30 is no hundredfold."""
+    model = write_mdl(
+        f"Beetles = INTEG(-k * Beetles, 1) ~~|k = 9 ~~|{label} = Beetles / (Beetles + 1) ~Dmnl~|", step=0.1
+    )
+    table = f"t,{label}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1))
+    if not asked:
+        assert ask(model, table).notes == ()
+        return
+    with pytest.raises(CiparkError, match=r'reach 39.8, and .* between 0 and 1 .*--scale "Salvage share=0.01" if they'):
+        ask(model, table)
+    assert ask(model, table, scale={label: 0.01}).series[0].rows[0].value == 0.209
+    assert ask(model, table, scale={label: 1.0}, force=True).series[0].rows[0].value == 20.9
+
+
+def test_rows_that_are_cut_are_not_said_to_have_no_number(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sir.parent)
+    rows = "".join(f"{day},{n}\n" for day, n in zip(WEEK, (3, "", 7, 12, 20, 30, 40), strict=True))
+    Path("flu.csv").write_text(f"date,infected\n{rows}")
+    made = run("new-study", "sir.mdl", "flu.csv", "--until", WEEK[4])
+    assert made.exit_code == 0, made.output
+    assert f"2 rows after --until {WEEK[4]}: left out" in made.output
+    assert "one row has no number in infected or no time" in made.output
+
+
+@pytest.mark.parametrize(
     ("label", "units", "cells", "noise"),
     [
         ("positivity", "Dmnl", "0.05,0.2,0.6,0.93", "normal"),
@@ -715,6 +788,13 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
     [
         ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
+        # the one row that a text would leave is no case of its own
+        (
+            "from,to,infected\n2 Mar 2020,8 Mar 2020,3\n2 Mar 2020,8 Mar 2020,4\n9 Mar 2020,15 Mar 2020,5\n",
+            ["--time", "to"],
+            r"each time is to be there once; 'to' was taken for",
+        ),
+        ("day,infected\n1,3\n", [], r"flu.csv: one row has a time, and two are the least"),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
         (
             "day,infected\n1,3\n2,many\n3,4\n4,few\n5,6\n",
@@ -796,3 +876,21 @@ def test_a_header_may_have_an_equals_sign(sir: Path, monkeypatch: pytest.MonkeyP
     made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", "--value", named, "-o", "study"])
     assert made.exit_code == 0, made.output
     assert 'variable = "Infected"' in Path("study/problem.toml").read_text(encoding="utf-8")
+
+
+def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fit can set them, and nothing else would say that they are there."""
+    model = write_mdl(
+        "Part: north, south, west ~~|share[north] = 0.3 ~~|share[south] = 0 ~~|"
+        "share[west] = 1 - share[north] - share[south] ~~|"
+        "unseen[north] = 2 ~~|unseen[south] = a ~~|unseen[west] = a ~~|"
+        "Level = INTEG(a * share[west], 5) ~~|a = 1 ~~|"
+    )
+    monkeypatch.chdir(model.parent)
+    Path("rows.csv").write_text(ROWS)
+    made = CliRunner().invoke(cli, ["new-study", model.name, "rows.csv"])
+    assert made.exit_code == 0, made.output
+    assert "  left    share[north]: beside an equation" in made.output, made.output
+    assert "# share[north].\n" in Path("rows/problem.toml").read_text()
+    refused = CliRunner().invoke(cli, ["run", model.name, "--set", "share[north]=0.4"])
+    assert "to set the number of one element give it a constant of its own" in refused.output

@@ -9,10 +9,13 @@ import pytest
 from approved import approved
 from click.testing import CliRunner
 
+from calibration.commands.pipeline import _with_options
+from calibration.commands.settings import Settings
 from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock
 from calibration.new_study.columns import Axis, read_axis
 from calibration.new_study.table import Sheet
+from calibration.new_study.windows import windowed
 from calibration.study.problem import read_problem
 from calibration.study.time_units import TIME_UNITS, length, unit_in, unit_of
 from cipark_sd.cli import cli
@@ -233,6 +236,12 @@ def test_dates_need_a_unit_of_the_model_s_time(level: Model, units: str, spacing
     assert f"is a {spacing}" in clock_of(model, axis, spacing).note
 
 
+def test_dates_that_no_unit_is_apart_are_said_in_days_and_the_header_s_unit_is_offered(level: Model) -> None:
+    axis = axis_of("Week ending", ("2020-03-01", "2020-04-05", "2020-05-10"))
+    with pytest.raises(CiparkError, match=r"holds dates 35 days apart, .*; write --unit week where"):
+        clock_of(counting(level, "cycle"), axis)
+
+
 def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     starts = axis_of("t_start", (0, 1, 2))
     timing = clock_of(counting(level, ""), starts, windows=True)
@@ -396,8 +405,120 @@ def test_a_year_s_flow_is_that_of_the_year_and_the_console_says_so(
     assert made.exit_code == 0, made.output
     assert "births -> births, flow over a window (1985: 1985 to 1986)" in made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("b")).terms}
-    assert times["births 1986"] == (1985, 1986)
+    assert times["births 1985"] == (1985, 1986)
     assert times["stock 1986"] == (1986,)
+
+
+SPARSE = ("2020-03-08", "2020-04-12", "2020-05-17")
+WEEK_BEFORE, WEEK_AFTER = ("2020-04-05", "2020-04-12"), ("2020-04-11", "2020-04-18")
+FROM_ROW_TO_ROW = ("2020-03-08", "2020-04-12")
+
+
+@pytest.mark.parametrize(
+    ("times", "column", "window"),
+    [
+        ("date", "cases per week", WEEK_BEFORE),
+        ("date", "Weekly cases", WEEK_BEFORE),
+        ("date", "cases in the week", WEEK_BEFORE),
+        ("date", "cases (1/week)", WEEK_BEFORE),
+        ("date", "cases per day", ("2020-04-11", "2020-04-12")),
+        ("Week ending", "cases", WEEK_BEFORE),
+        ("Week ending", "cases per week", WEEK_BEFORE),
+        ("Week", "cases", WEEK_BEFORE),
+        ("Week of", "cases", WEEK_AFTER),
+        ("Week starting", "cases", WEEK_AFTER),
+        # nothing says a shorter window than the rows are apart
+        ("date", "cases", FROM_ROW_TO_ROW),
+        ("date", "cases per year", FROM_ROW_TO_ROW),
+        ("date", "weeks of waiting", FROM_ROW_TO_ROW),
+    ],
+)
+def test_a_header_says_how_long_the_windows_of_sparse_rows_are(
+    times: str, column: str, window: tuple[str, str]
+) -> None:
+    """A number per week in rows five weeks apart is that of one week, and no sum over five."""
+    axis = windowed(axis_of(times, SPARSE), column, "day", None)
+    assert tuple(date.isoformat() for date in axis.date_window(1)) == window
+    rows = windowed(axis, column, "day", "rows") if times == "date" else axis
+    assert rows.gap == 35
+
+
+@pytest.mark.parametrize(
+    ("times", "entries", "column", "window"),
+    [
+        ("Month", ("2020-01", "2020-04", "2020-07"), "cases", ("2020-03-31", "2020-04-30")),
+        ("month ending", ("2020-01-31", "2020-04-30", "2020-07-31"), "cases", ("2020-03-31", "2020-04-30")),
+        ("Year", (2000, 2005, 2010), "births", (2005, 2006)),
+        ("Year", (2000, 2005, 2010), "births per year", (2005, 2006)),
+        ("Year", (2000, 2001, 2002), "births", (2001, 2002)),
+        ("t (days)", (7, 14, 21), "cases", (7, 14)),
+        ("t (days)", (7, 14, 21), "cases per day", (13, 14)),
+        ("time", (35, 70, 105), "cases per week", (63, 70)),
+    ],
+)
+def test_windows_of_periods_and_numbers(
+    times: str, entries: tuple[object, ...], column: str, window: tuple[object, ...]
+) -> None:
+    axis = windowed(axis_of(times, entries), column, "day", None)
+    if axis.dates:
+        assert tuple(date.isoformat() for date in axis.date_window(1)) == window
+    else:
+        assert axis.number_window(1, starts=axis.years) == window
+
+
+def test_two_units_are_asked_about_once() -> None:
+    axis = axis_of("Month", ("2020-01", "2020-02", "2020-03"))
+    with pytest.raises(CiparkError) as caught:
+        windowed(axis, "cases per week", "day", None)
+    approved(str(caught.value))
+    assert windowed(axis, "cases per week", "day", "month").date_window(1)[0].isoformat() == "2020-01-31"
+    assert windowed(axis, "cases per week", "day", "week").date_window(1)[0].isoformat() == "2020-02-22"
+
+
+def test_the_command_says_the_window_and_levels_of_a_week_are_at_its_end(
+    sir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sir.parent)
+    Path("flu.csv").write_text(
+        "Week of,new infections,infected\n" + "".join(f"{day},9,{n}\n" for n, day in enumerate(SPARSE, 3))
+    )
+    new = ["new-study", "sir.mdl", "flu.csv", "--force"]
+    made = CliRunner().invoke(cli, new)
+    assert "flow over one week (2020-03-08: 2020-03-07 to 2020-03-14)" in made.output, made.output
+    assert "each at the week's end" in made.output
+    assert "\n2020-03-14,2020-03-08,3\n" in Path("flu/data/infected.csv").read_text()
+    rows = CliRunner().invoke(cli, [*new, "--window", "new infections=rows"])
+    assert "flow over a window (2020-03-08: 2020-03-07 to 2020-04-11)" in rows.output, rows.output
+    level = CliRunner().invoke(cli, [*new, "--window", "infected=week"])
+    assert (level.exit_code, "'infected' is read as a level" in level.output) == (2, True)
+    other = CliRunner().invoke(cli, [*new, "--window", "new infections=fortnight"])
+    assert (other.exit_code, "COLUMN=UNIT with one of" in other.output) == (2, True)
+
+
+def test_a_year_of_sparse_rows_is_one_year_and_its_end_is_its_own(write_mdl: Write) -> None:
+    model = write_mdl(YEARLY, final=2010)
+    model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
+    table = "Year,births,stock at year-end\n1985,2.2,110\n1990,2.4,112\n1995,2.3,115\n"
+    times = {term.label: term.quantities[0].times for term in read_problem(ask(model, table).folder).terms}
+    assert times["births 1985"] == (1985, 1986)
+    assert times["stock at year-end 1985"] == (1986,)
+
+
+def test_until_means_the_same_rows_for_a_study_and_its_fit(write_mdl: Write) -> None:
+    """The row of 1990 ends with that year, at 1991; a date still is that date."""
+    model = write_mdl(YEARLY, final=2010)
+    model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
+    table = "Year,births,stock at year-end\n1989,2.2,110\n1990,2.4,112\n1991,2.3,115\n1992,2.3,116\n"
+    cut = [row.text for part in ask(model, table, until="1990").series for row in part.rows]
+    problem = read_problem(ask(model, table, force=True).folder)
+
+    def fitted(text: str) -> list[str]:
+        return [term.label.split()[-1] for term in _with_options(problem, Settings(until=text)).fitted_terms]
+
+    assert fitted("1990") == cut == ["1989", "1990"] * 2
+    assert fitted("1991-12-31") == ["1989", "1990", "1991"] * 2
+    with pytest.raises(CiparkError, match="--until: the date is 'soon', expected"):
+        fitted("soon")
 
 
 def test_a_column_of_values_is_none_of_times_whatever_its_name() -> None:
@@ -497,8 +618,8 @@ def test_a_week_is_named_by_its_first_day(sir: Path, monkeypatch: pytest.MonkeyP
     made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
     assert made.exit_code == 0, made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("flu")).terms}
-    assert times["new infections 2020-03-08"] == (0, 7)
-    assert times["infected 2020-03-08"] == (7,)
+    assert times["new infections 2020-03-02"] == (0, 7)
+    assert times["infected 2020-03-02"] == (7,)
     assert "(2020-03-02: 2020-03-01 to 2020-03-08)" in made.output
     assert "each at the week's end" in made.output
 
