@@ -142,7 +142,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> Sweep:
     quantities = density.quantities(theta)
     logs, by_quantity, by_theta = of_values(density, quantities, theta)
     values = -logs - goal.log_prior(theta)
-    usable = np.asarray(np.isfinite(quantities).all(axis=1))
+    usable = np.asarray(np.isfinite(quantities).all(axis=1) & (values < IMPOSSIBLE))
     pairs = usable[1 : m + 1] & usable[m + 1 :]
     apart = (points[1 : m + 1] - points[m + 1 :])[pairs][:, moving]
 

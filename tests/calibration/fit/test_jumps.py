@@ -77,6 +77,14 @@ def test_jumps_are_told_from_steep_slopes(opening: Objective, tmp_path: Path) ->
     assert jumps(smooth, at_truth(smooth)).max() < 1e-6 < 0.01 < np.median(jumps(opening, at_truth(opening)))
 
 
+def test_a_place_where_the_data_are_impossible_gives_no_slope(tmp_path: Path) -> None:
+    """Just above its truth a constant makes the water 1e200: numbers still, whose slope is of nothing."""
+    goal = made(tmp_path, "IF THEN ELSE(wide > 14.000001, 1e200, IF THEN ELSE(water > level, wide, 0))")
+    sweep = swept(goal, at_truth(goal))
+    assert np.isfinite(sweep.matrix).all()
+    assert np.abs(sweep.slopes).max() < 1e6
+
+
 def test_slopes_over_a_distance_are_those_of_a_smooth_objective(tmp_path: Path) -> None:
     smooth = made(tmp_path, "wide / (1 + EXP((level - water) * 0.1))")
     point = at_truth(smooth)
