@@ -298,7 +298,7 @@ def test_half_the_step_is_said_with_its_number(study) -> None:
 #: What a user calls in Python has a documented default; nothing of ours may rest on it.
 ENTRANCES = {
     *("simulate", "start", "ensemble"),
-    *("model_response", "Setup", "ema_model"),
+    *("Setup", "ema_model"),
 }
 #: A check is handed a function that has its engine already, and the settings of a calibration name theirs.
 OTHERS = {("cipark_sd/checks/run.py", "simulate"), ("calibration/commands/calibrate.py", "calibrate")}
