@@ -1,5 +1,6 @@
 """Priors that somebody states for a new study: families of ours, frozen distributions of SciPy, or values to hold."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -94,5 +95,8 @@ def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], w
         change: dict[str, Any] = (
             {"prior": value, "role": "CAL"} if isinstance(value, Prior) else {"value": value, "role": "fixed"}
         )
+        if isinstance(value, Prior) and math.inf in map(abs, candidate.bounds):
+            # one end alone keeps a placeholder from what the time step cannot carry; what is stated says its own ends
+            change["bounds"] = (-math.inf, math.inf)
         by_key[override_key(name)] = replace(candidate, why=WHY, **change)
     return list(by_key.values())
