@@ -58,9 +58,11 @@ class Threshold:
             return f"a fall of the log density by {self.rise:.4g}, half the quantile of chi-square(1)"
         if not self.dof > 0:
             return "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
+        # what priors or several spreads have a share in is no count of numbers
+        whole = abs(self.n - round(self.n)) < 1e-6
         return (
-            f"a fall of the log density by {self.rise:.4g}, by F(1, {self.dof:g}), since the spread of the noise is "
-            f"estimated from {self.n:g} numbers"
+            f"a fall of the log density by {self.rise:.4g}, by F(1, {self.dof:.4g}), since the spread of the noise is "
+            f"estimated from {f'{self.n:g}' if whole else 'few'} numbers"
         )
 
 
@@ -71,6 +73,6 @@ def threshold_words(rules: Sequence[Threshold]) -> str:
         return low.words
     known = Threshold(low.level).rise
     return (
-        f"falls of the log density by {low.rise:.3g} to {high.rise:.3g}, more than the {known:.4g} of "
-        "chi-square(1), since the spread of each series is estimated from the few numbers to which the model is fitted"
+        f"falls of the log density by {low.rise:.3g} to {high.rise:.3g}, where chi-square(1) has {known:.4g}, since "
+        "the spread of each series is estimated from the few numbers to which the model is fitted"
     )

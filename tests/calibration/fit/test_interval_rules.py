@@ -93,4 +93,7 @@ def test_several_rules_are_told_by_their_ends() -> None:
     low, high = Threshold(0.95, 20, 15), Threshold(0.95, 6, 4)
     assert threshold_words([low, low]) == low.words
     assert threshold_words([high, low]).startswith(f"falls of the log density by {low.rise:.3g} to {high.rise:.3g}, ")
-    assert f"{stats.chi2.ppf(0.95, 1) / 2:.4g} of chi-square(1)" in threshold_words([high, low])
+    assert f"where chi-square(1) has {stats.chi2.ppf(0.95, 1) / 2:.4g}" in threshold_words([high, low])
+    assert Threshold(0.95, 6.2, 4.1).words.endswith(
+        "by F(1, 4.1), since the spread of the noise is estimated from few numbers"
+    )
