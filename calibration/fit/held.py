@@ -196,8 +196,8 @@ def _held(
     follow = information.covariance @ across
     left = alone - float(across @ follow)
     errors = np.sqrt(np.maximum(np.diag(information.covariance), 0.0))
-    widened = errors * np.sqrt([rules.of(fitted).inflation for fitted in information.names])
     with np.errstate(invalid="ignore", divide="ignore"):
+        widened = errors * np.sqrt([rules.of(fitted).inflation for fitted in information.names])
         moved = np.where(errors > 0, np.abs(follow) / widened, 0.0)
     norms = np.linalg.norm(information.sensitivities, axis=0)
     pairs = [

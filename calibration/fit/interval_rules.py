@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.fit.diagnostics import SAME, prior_information, standardised_rows
-from calibration.fit.objective import Objective
+from calibration.fit.diagnostics import SAME, prior_information, standardised, standardised_rows
+from calibration.fit.objective import Objective, fourth_order
 from calibration.fit.optimise import Optimum
 from calibration.fit.scoring import over_jumps
 from calibration.fit.threshold import Threshold
@@ -117,14 +118,12 @@ def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: fl
             numbers[name] = numbers.get(name, 0.0) + term.weight
     if not numbers:
         return IntervalRules(level, (), np.zeros((len(spreads), 0)), np.zeros(0), tuple(spreads), {})
-    free = [
-        column
-        for column, i in enumerate(goal.free)
-        if density.space.parameters[i].target == "model" and density.space.names[i] not in stepwise
-    ]
-    slopes = _slopes(goal, theta, free)
+    free = np.array(
+        [i for i, p in enumerate(goal.space) if p.target == "model" and p.name not in stepwise], dtype=np.intp
+    )
+    slopes = _slopes(goal, theta, free) if len(free) else np.zeros((len(spreads), 0))
     known = np.asarray(np.isfinite(slopes).all(axis=0))
-    columns = np.array(free, dtype=np.intp)[known]
+    columns = free[known]
     positions = goal.free[columns]
     information = prior_information(replace(goal, base=theta), goal.box(theta))[columns]
     counted = goal.with_prior[positions] * goal.prior_weight
@@ -174,23 +173,20 @@ def _basis(columns: Array) -> Array:
     return np.asarray(left[:, singular > SAME * singular[0]])
 
 
-def _slopes(goal: Objective, theta: Array, free: list[int]) -> Array:
-    """Of the standardised expected numbers by columns of the box ``(n_rows, m)``, by differences of fourth order."""
-    density, m = goal.density, len(free)
+def _slopes(goal: Objective, theta: Array, free: NDArray[np.intp]) -> Array:
+    """Of the standardised expected numbers by columns of the box ``(n_rows, m)``."""
     point = goal.box(theta)
-    # over jumps each parameter has the distance that evens them out
-    steps = over_jumps(goal, point)[free] if goal.rough else np.full(m, 1e-4)
-    columns = np.zeros((m, 0))
-    for _ in range(0 if not m else 1 if goal.rough else 3):
-        moves = np.zeros((m, len(point)))
-        moves[np.arange(m), free] = steps
-        centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * moves, 1 - 2 * moves)
-        around = goal.theta(np.vstack([centre + k * moves for k in (-2, -1, 1, 2)]))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rows = standardised_rows(density, theta, density.by_term(around))
-            values = np.stack([row for block in rows.values() for row in block], axis=-1).reshape(4, m, -1)
-        columns = (8 * (values[2] - values[1]) - (values[3] - values[0])) / (12 * steps[:, None])
-        norms = np.linalg.norm(columns, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
+
+    def numbers(box: Array) -> Array:
+        return standardised(goal.density, theta, goal.density.by_term(goal.theta(box)))
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if goal.rough:
+            # over jumps each parameter has the distance that evens them out
+            return fourth_order(numbers, point, free, over_jumps(goal, point)[free])
+        steps = np.full(len(free), 1e-4)
+        for _ in range(3):
+            slopes = fourth_order(numbers, point, free, steps)
+            norms = np.linalg.norm(slopes, axis=0)
             steps = np.where(np.isfinite(norms), np.clip(5e-3 / norms, 1e-10, 1e-4), steps / 100)
-    return columns.T
+    return slopes

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import FLAT, LEAST_PROBE, Minimum
-from calibration.fit.objective import Objective
+from calibration.fit.objective import Objective, fourth_order
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
@@ -203,14 +203,7 @@ class Squares:
 
     def slopes(self, point: Array, steps: Array) -> Array:
         """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""
-        m = len(self.moving)
-        moves = np.zeros((m, len(point)))
-        moves[np.arange(m), self.moving] = steps
-        # near a bound about a point within it
-        centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * np.abs(moves), 1 - 2 * np.abs(moves))
-        values = self.gaps(np.vstack([centre - 2 * moves, centre - moves, centre + moves, centre + 2 * moves]))
-        far_behind, behind, ahead, far_ahead = values.reshape(4, m, -1)
-        return np.asarray(((8 * (ahead - behind) - (far_ahead - far_behind)) / (12 * steps[:, None])).T)
+        return fourth_order(self.gaps, point, self.moving, steps)
 
     def prior_rows(self, point: Array) -> tuple[Array, Array]:
         """Priors as residuals: their slopes ``(n_rows, n_moving)`` and values ``(n_rows,)`` at a point."""

@@ -158,6 +158,18 @@ class Objective:
         return points, np.concatenate([ahead - point, point - behind])
 
 
+def fourth_order(numbers: Callable[[Array], Array], point: Array, columns: NDArray[np.intp], steps: Array) -> Array:
+    """Derivatives ``(n_numbers, m)`` of numbers of points ``(n, k)`` by some columns of one, over steps ``(m,)``."""
+    m = len(columns)
+    moves = np.zeros((m, len(point)))
+    moves[np.arange(m), columns] = steps
+    # near a bound about a point within it
+    centre = np.clip(np.repeat(point[None, :], m, axis=0), 2 * np.abs(moves), 1 - 2 * np.abs(moves))
+    values = numbers(np.vstack([centre - 2 * moves, centre - moves, centre + moves, centre + 2 * moves]))
+    far_behind, behind, ahead, far_ahead = values.reshape(4, m, -1)
+    return np.asarray(((8 * (ahead - behind) - (far_ahead - far_behind)) / (12 * steps[:, None])).T)
+
+
 def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
     """Derivatives ``(n,)`` from values at a point, ahead and behind ``(2 n + 1,)`` and how far those are ``(2 n,)``.
 
