@@ -10,6 +10,7 @@ from scipy import stats
 
 from calibration.fit.interval_rules import rules_at
 from calibration.fit.objective import Quantity as Predicts
+from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import profile
@@ -103,6 +104,19 @@ def profiled(problem: CalibrationProblem, estimate: str, name: str) -> Predictio
     predicts = reported(problem, prediction, choose("native"))
     rule = rules_at(optimum.goal, optimum.theta, (), 0.95).of(optimum.goal.space.names[0])
     return prediction_profile(all_free(optimum.goal), optimum.theta, name, predicts, rule=rule)
+
+
+def test_a_parameter_that_its_prior_holds_takes_no_number_from_the_noise(tmp_path: Path) -> None:
+    """Four numbers: with both parameters free two are left, and three where a prior holds the slope."""
+    spread = '[[parameter]]\nname = "spread"\ntarget = "noise"\nbounds = [0.01, 50]\n'
+    text = STUDY.replace("sd = 0.5\n", 'sd = "spread"\n').replace("mean = 1, sd = 1.5", "mean = 2, sd = 1e-4")
+    line(tmp_path, "")
+    (tmp_path / "problem.toml").write_text(text.replace("mean = 0, sd = 2 ", "mean = 0, sd = 1e4 ") + spread)
+    density = posterior(read_problem(tmp_path), choose("native"))
+    theta = np.array([1.0, 2.0, 0.3])
+    for estimate, dof in (("ml", 2), ("map", 3)):
+        goal = replace(objective(density, estimate=estimate), base=theta)  # type: ignore[arg-type]
+        assert rules_at(goal, theta, (), 0.95).of("a").dof == pytest.approx(dof, rel=1e-3)
 
 
 def closed_form(direction: np.ndarray, prior: bool) -> tuple[float, float, float]:
