@@ -472,6 +472,9 @@ def test_draws_and_bands_are_held_against_the_truth(
     assert (away["converged"].passed, away["posterior"].passed) == (True, False)
     header = "scenario,observation,time,q0.05,q0.95\n"
     made = {"grams": {8: gauntlet_data.Number(9.0, 9.0, 5.0)}, "grown": {8: gauntlet_data.Number(8.0, 9.0, 5.0)}}
+    # draws that have not converged have no forecast, so that none is counted as missed
+    none = gauntlet_intervals.forecasts(small, tmp_path, made)
+    assert (none.passed, none.of) == (False, 0)
     (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\nas fitted,grown,9,4,6\n")
     assert gauntlet_intervals.forecasts(small, tmp_path, made).passed
     (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,4,6\n")

@@ -49,9 +49,9 @@ class Forecasts(ReportPart):
                 )
 
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
-        """Every date and quantile."""
+        """Every date and quantile, of draws that have converged."""
         rows = findings.assessment.forecasts
-        return {} if rows.empty else {"forecast": rows}
+        return {} if rows.empty or not findings.bands else {"forecast": rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""

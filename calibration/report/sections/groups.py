@@ -40,8 +40,8 @@ class Groups(ReportPart):
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """A line for each group of each parameter."""
-        return {"groups": [_columns(asdict(line)) for line in findings.assessment.groups]}
+        """A line for each group of each parameter, from draws that have converged."""
+        return {"groups": [_columns(asdict(line)) for line in findings.assessment.groups] if findings.bands else []}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""

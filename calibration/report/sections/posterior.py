@@ -52,10 +52,12 @@ class Posterior(ReportPart):
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
-        """Moments and predictions, and what the data added."""
+        """Moments with their convergence; where that was reached, predictions and what the data added."""
         drawn, assessed = findings.fit.posterior, findings.assessment
-        return {
-            "posterior": posterior_table(findings.fit),
+        moments = {"posterior": posterior_table(findings.fit)}
+        if not findings.bands:
+            return moments
+        return moments | {
             "predictive": [asdict(row) for row in drawn.predicted] if drawn is not None else [],
             "contraction": [asdict(line) | {"verdict": line.verdict} for line in assessed.contractions],
             "discrepancies": [asdict(line) for line in assessed.discrepancies],

@@ -37,7 +37,7 @@ class Predictions(ReportPart):
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each prediction over the draws, at the optimum with its profile, and for each point of that."""
         fit = findings.fit
-        drawn = () if fit.posterior is None else fit.posterior.predictions
+        drawn = fit.posterior.predictions if fit.posterior is not None and findings.bands else ()
         lines = [
             {
                 "name": profile.name,

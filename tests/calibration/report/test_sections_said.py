@@ -159,7 +159,8 @@ def test_rivals_are_compared() -> None:
     assert not list(Rivals().not_run(found))
 
 
-def test_the_posterior_is_described_with_what_the_data_added() -> None:
+def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("calibration.report.sections.posterior.posterior_table", lambda fit: [])
     line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed")
     statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
     found = findings(contractions=(line,), discrepancies=(statistic,))
@@ -181,8 +182,11 @@ def test_the_posterior_is_described_with_what_the_data_added() -> None:
     assert shown["pit"].startswith("Where each fitted count (each measurement, where nothing was counted) lies within ")
     assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
     assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs"]
+    assert Posterior().tables(found).keys() == {"posterior", "predictive", "contraction", "discrepancies"}
     found.bands = False
     assert not list(Posterior().drawings(found))
+    # the moments have their convergence beside them
+    assert Posterior().tables(found).keys() == {"posterior"}
 
 
 def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
@@ -197,8 +201,10 @@ def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
     approved(last.caption)
     approved(words)
     assert shown["forecast"] == "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
-    # without bands nothing of it is on the page
+    # without bands nothing of it is on the page or in a table
+    assert Forecasts().tables(found).keys() == {"forecast"}
     found.bands = False
+    assert not Forecasts().tables(found)
     assert not list(Forecasts().sections(found, ALL))
     assert not list(Forecasts().drawings(found))
     alone = findings(forecasts=FORECASTS[FORECASTS["structure"] == OWN])
