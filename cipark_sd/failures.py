@@ -308,8 +308,8 @@ class TooManyFailed(CiparkError):
     """More runs fail than are allowed."""
 
     def __init__(self, design: str, failures: Failures, allowed: float, remedy: str = "") -> None:
-        self.failed, self.completed = failures.failed, failures.total
-        shown = "".join(f"\n  - {line}" for line in failures.lines())
+        self.failed, self.completed, self.causes = failures.failed, failures.total, failures.lines()
+        shown = "".join(f"\n  - {line}" for line in self.causes)
         remedy = remedy or "Mend the model or the ranges, or allow more with --allow-failed"
         super().__init__(
             f"{design}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "

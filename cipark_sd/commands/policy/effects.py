@@ -1,6 +1,6 @@
 """What each policy changes, and what can be said of what was expected of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -22,6 +22,7 @@ from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
+from cipark_sd.failures import TooManyFailed
 from cipark_sd.headline import Bounds, Details, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: What the second figure follows over time: this many policies with the largest effects.
 _FAN = 4
+#: At how many times.
+_TIMES = 41
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,27 @@ def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -
     order = of["median"].abs().sort_values(ascending=False, kind="stable").index
     ends = of.loc[order].drop_duplicates("median")
     return [str(policy) for policy in ends["policy"].head(_FAN)]
+
+
+def _course(analysis: Analysis, largest: Sequence[str], bars: Bars) -> "tuple[xr.Dataset, tuple[str, ...]]":
+    """The headline's outcome under the policies with the largest effects, and why not until the model's end."""
+    catalogue, time = analysis.catalogue, analysis.model.time
+    run_until = partial(
+        analysis.run,
+        [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
+        bars,
+        "the largest effects over time",
+        outcomes=[catalogue.outcome_by_id[catalogue.headline[0]]],
+        rivals=analysis.rivals[:1],
+    )
+    try:
+        return run_until(times=np.linspace(time.initial, time.final, _TIMES).tolist()), ()
+    except TooManyFailed as failure:
+        # the effects themselves are there: their runs end at the catalogue's last time
+        last = max(catalogue.times)
+        causes = "; ".join(failure.causes)
+        drawn = run_until(times=np.linspace(time.initial, last, _TIMES).tolist())
+        return drawn, (f"Effects over time end {catalogue.when(last)}, since the model breaks after it ({causes}).",)
 
 
 def effects_table(result: Effects, about: About, outcome: str) -> Table:
@@ -145,7 +169,7 @@ class EffectsPart(PolicyPart[Effects]):
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-        catalogue, model = analysis.catalogue, analysis.model
+        catalogue = analysis.catalogue
         runs = analysis.run(catalogue.policies, bars, "experiments")
         differences = table(runs)
         prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
@@ -154,15 +178,8 @@ class EffectsPart(PolicyPart[Effects]):
         headline, at = catalogue.headline
         assumed = {effect.policy for effect in classes if effect.kind == "built in"}
         largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
-        course = analysis.run(
-            [policy for policy in catalogue.policies if policy.id in (BASE, *largest)],
-            bars,
-            "the largest effects over time",
-            outcomes=[catalogue.outcome_by_id[headline]],
-            times=np.linspace(model.time.initial, model.time.final, 41).tolist(),
-            rivals=analysis.rivals[:1],
-        )
-        return Effects(runs, differences, claims, course, analysis.doubts(runs), classes)
+        course, ended = _course(analysis, largest, bars)
+        return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes)
 
     def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""

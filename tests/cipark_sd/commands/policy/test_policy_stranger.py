@@ -220,3 +220,21 @@ def test_a_knock_out_is_what_the_closed_form_says(tmp_path, write_mdl):
     assert "no growth" in shown.output
     assert "100, 0, 0" in shown.output
     assert "Of 2 mechanisms removed" in shown.output
+
+
+def test_a_model_that_breaks_after_the_last_time_has_its_effects_and_a_sentence(tmp_path):
+    (tmp_path / "boom.mdl").write_text(
+        "{UTF-8}\nstock = INTEG(stock * stock * rate, 1) ~ tons ~ |\nrate = 0.1 ~ 1/(tons*Year) ~ |\n"
+        "INITIAL TIME = 0 ~ Year ~ |\nFINAL TIME = 40 ~ Year ~ |\nTIME STEP = 0.25 ~ Year ~ |\nSAVEPER = 1 ~ Year ~ |\n"
+    )
+    (tmp_path / "policies.toml").write_text(
+        'title = "boom"\nmoney = "EUR"\ntimes = [5]\n[model]\nfile = "boom.mdl"\n'
+        '[[outcome]]\nid = "stock"\nvariable = "stock"\ntitle = "Stock"\n'
+        '[[uncertainty]]\nid = "rate"\nname = "rate"\nrange = [0.08, 0.12]\n'
+        '[[policy]]\nid = "slow"\ntitle = "A rate of 0.07"\nset = { rate = 0.07 }\n'
+    )
+    shown = run(tmp_path, *DRAWS, "-o", tmp_path / "out")
+    assert shown.exit_code == 0, shown.output
+    ended = "since the model breaks after it ("
+    assert ended in shown.output
+    assert results.load(tmp_path / "out" / "course.nc")["time"].values[-1] == 5
