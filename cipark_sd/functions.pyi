@@ -18,8 +18,7 @@ Named = Iterable[str] | Mapping[str, object]
 def show(
     file: Model | Path | str | None = None,
     *,
-    kind: Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]
-    | Iterable[Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]] = ...,
+    kind: Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"] | Iterable[Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]] = ...,
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,
@@ -29,6 +28,7 @@ def show(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -40,6 +40,7 @@ def check(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -55,6 +56,7 @@ def certify(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -64,6 +66,7 @@ def diff(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def convert(
     file: Model | Path | str,
     *,
@@ -73,6 +76,7 @@ def convert(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -96,11 +100,11 @@ def new_study(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "all"]
-    | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "all"]] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "all"] | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "all"]] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
@@ -112,6 +116,7 @@ def policy(
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
+
 def play(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -127,12 +132,14 @@ def play(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Player: ...
+
 def report(
     *folders: Path | str,
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,
 ) -> Answer: ...
+
 def calibrate(
     study: Study | Path | str | None = None,
     *,

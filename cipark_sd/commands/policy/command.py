@@ -15,14 +15,12 @@ def command(request: Request) -> Result:
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
     it the park's. Without --draws the posterior is used that cipark calibrate --posterior has left in cipark-output,
-    and of rivals that of --rivals. Without any, policies run at the best fit alone, without intervals. --draws fit
-    samples the posterior of every rival first, which takes minutes. --draws prior shows signs only, and stops where
-    the priors contradict the data. Interrupted runs resume.
+    and of rivals that of --rivals. Without any, policies run at the best fit alone, without intervals. --draws prior
+    shows signs only, and stops where the priors contradict the data. Interrupted runs resume.
 
     \b
     Examples:
       cipark policy                                what the paper's claims come to
-      cipark policy --draws fit                    fit every rival first
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             the contribution of each mechanism

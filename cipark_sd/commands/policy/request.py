@@ -23,7 +23,7 @@ class Request:
         help="Analysis to run; repeatable.  [default: decisions and effects]",
     )
     sources: tuple[str, ...] = option(
-        "--draws", multiple=True, metavar="SOURCE", help="prior, fit, FILE, FOLDER or RIVAL=FILE; repeatable."
+        "--draws", multiple=True, metavar="SOURCE", help="prior, FILE, FOLDER or RIVAL=FILE; repeatable."
     )
     n_draws: int = option(
         "--runs",

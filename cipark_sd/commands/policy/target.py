@@ -103,8 +103,6 @@ def draw_source(draws: Sequence[str], ids: Sequence[str]) -> DrawSource:
     named = [text for text in draws if text != "prior"]
     if not named:
         return "prior" if draws else "at hand"
-    if tuple(draws) == ("fit",):
-        return "fit"
     if len(draws) == 1 and Path(draws[0]).is_dir():
         return Path(draws[0])
     files: dict[str, Path] = {}

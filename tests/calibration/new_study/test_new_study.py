@@ -846,7 +846,7 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     assert rows.startswith("# EXAMPLE ROWS of great_stone")
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert page.startswith("# my_park")
-    assert "cipark policy great_stone --draws fit" in page
+    assert "cipark calibrate great_stone --posterior --rivals -o first" in page
     from cipark_sd.commands.policy.target import read_target
     from cipark_sd.study import find_study
 
