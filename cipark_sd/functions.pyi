@@ -18,7 +18,8 @@ Named = Iterable[str] | Mapping[str, object]
 def show(
     file: Model | Path | str | None = None,
     *,
-    kind: Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"] | Iterable[Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]] = ...,
+    kind: Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]
+    | Iterable[Literal["stock", "flow", "auxiliary", "constant", "lookup", "series"]] = ...,
     search: str | None = ...,
     equations: bool = ...,
     program: bool = ...,
@@ -28,7 +29,6 @@ def show(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -40,7 +40,6 @@ def check(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -56,7 +55,6 @@ def certify(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -66,7 +64,6 @@ def diff(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def convert(
     file: Model | Path | str,
     *,
@@ -76,7 +73,6 @@ def convert(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -100,11 +96,11 @@ def new_study(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
-    part: Literal["decisions", "effects", "knockouts", "attribution", "all"] | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "all"]] = ...,
+    part: Literal["decisions", "effects", "knockouts", "attribution", "all"]
+    | Iterable[Literal["decisions", "effects", "knockouts", "attribution", "all"]] = ...,
     draws: str | Iterable[str] = ...,
     runs: int | None = ...,
     rivals: str | None = ...,
@@ -116,7 +112,6 @@ def policy(
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Answer: ...
-
 def play(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -132,14 +127,12 @@ def play(
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
 ) -> Player: ...
-
 def report(
     *folders: Path | str,
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,
 ) -> Answer: ...
-
 def calibrate(
     study: Study | Path | str | None = None,
     *,

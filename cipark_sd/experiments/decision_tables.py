@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from cipark_sd.checks.expression import ExpressionError, name_problems, parse_expression
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.experiments.decisions import Decision, Decisions, Rule
-from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.model.expr import Call, Expr, references, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, kind

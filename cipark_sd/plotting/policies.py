@@ -127,7 +127,7 @@ def plot_shapley(
     Parameters
     ----------
     shapley : Dataset
-        Of :func:`cipark_sd.experiments.attribution.attribution`.
+        Of :func:`cipark_sd.commands.policy.attribution.attribution`.
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.findings import Findings
-from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.commands.policy.command import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue

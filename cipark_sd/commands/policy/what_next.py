@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings, first_of
 from cipark_sd.commands.policy.decisions import (
     DecisionsFound,
     decided,
@@ -15,10 +15,7 @@ from cipark_sd.commands.policy.decisions import (
     records,
     spread,
 )
-from cipark_sd.commands.policy.findings import Findings
-from cipark_sd.commands.policy.words import first_of
-from cipark_sd.experiments.decisions import Decision
-from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.definition import BASE, Decision, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import Row, Value, WhatNext
 from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit

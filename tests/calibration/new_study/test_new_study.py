@@ -847,7 +847,7 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert page.startswith("# my_park")
     assert "cipark calibrate great_stone --posterior --rivals -o first" in page
-    from cipark_sd.commands.policy.target import read_target
+    from cipark_sd.commands.policy.analysis import read_target
     from cipark_sd.study import find_study
 
     assert find_study(str(tmp_path / "my_park")).question().outputs

@@ -15,7 +15,7 @@ from calibration.commands.settings import Settings
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.declared import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
-from cipark_sd.commands.policy.request import Request as PolicyRequest
+from cipark_sd.commands.policy.command import Request as PolicyRequest
 from cipark_sd.commands.sensitivity import command as sensitivity
 from cipark_sd.commands.sensitivity.request import Request as SensitivityRequest
 from cipark_sd.errors import CiparkError
