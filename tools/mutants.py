@@ -85,7 +85,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "cipark_sd/wording.py": ("cipark_sd/test_headline.py", f"{_FIT}verdict_words.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/experiments/effects.py": (f"{_EXPERIMENTS}policy_effects.py", "cipark_sd/plotting/test_plotting.py"),
     "cipark_sd/commands/policy/knockouts.py": (f"{_EXPERIMENTS}knockouts.py",),
-    "cipark_sd/pages/disagreements.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
+    "cipark_sd/pages/combined.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
     "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
     "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
     "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),

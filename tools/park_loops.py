@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from cipark_sd import read_model
-from cipark_sd.plotting.loops import plot_loops
+from cipark_sd.commands.sensitivity.methods.loops import plot_loops
 from cipark_sd.sensitivities.loops import bands, common_leads, leading, loop_dominance, read_loops
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.plotting.marks import stacked
 from cipark_sd.plotting.panels import (
     REST,
     SHOWN,
@@ -15,6 +14,7 @@ from cipark_sd.plotting.panels import (
     names_of,
     note,
     outputs_of,
+    stacked,
     strongest,
     timed,
     titled,

@@ -7,9 +7,8 @@ import numpy as np
 
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
-from cipark_sd.plotting.marks import bands
 from cipark_sd.plotting.observed import Observed
-from cipark_sd.plotting.panels import timed
+from cipark_sd.plotting.panels import bands, timed
 from cipark_sd.plotting.paper import PALETTE
 
 if TYPE_CHECKING:

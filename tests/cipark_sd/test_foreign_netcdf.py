@@ -12,7 +12,7 @@ import xarray as xr
 
 from cipark_sd.commands.findings import FORMAT as OF_FINDINGS
 from cipark_sd.commands.sensitivity import findings
-from cipark_sd.commands.sensitivity.draws import read_draws
+from cipark_sd.commands.sensitivity.target import read_draws
 from cipark_sd.described import FORMAT
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import UnreadableFile, check_netcdf

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from calibration.assess.self_test import MASSES
 from calibration.fit.verification import OPTION, half_step_sentence
-from calibration.report import figures_assessment
+from calibration.report import figures_posterior
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.pages.blocks import Block, Listing, Section
@@ -35,7 +35,7 @@ class Calculation(ReportPart):
         """Ranks of the self-test."""
         assessed = findings.assessment
         if assessed.tested is not None and assessed.ranks is not None:
-            yield Drawing("self_test", figures_assessment.self_test_figure, (assessed.tested, assessed.ranks))
+            yield Drawing("self_test", figures_posterior.self_test_figure, (assessed.tested, assessed.ranks))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A sentence for each check."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
-from calibration.report import figures_assessment
+from calibration.report import figures_posterior
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, record
 from cipark_sd.headline import Bounds, Headline
@@ -58,7 +58,7 @@ class Forecasts(ReportPart):
         if len(findings.assessment.forecasts) and findings.bands:
             yield Drawing(
                 "forecast",
-                figures_assessment.forecast_figure,
+                figures_posterior.forecast_figure,
                 (own_rows(findings.assessment.forecasts), findings.fit.curves.levels),
                 {"time": findings.fit.study.time},
             )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
-from calibration.report import figures_assessment
+from calibration.report import figures_posterior
 from calibration.report.findings import Findings
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, record
 from calibration.study.groups import element_of
@@ -47,7 +47,7 @@ class Groups(ReportPart):
         """Values of all groups."""
         assessed = findings.assessment
         if assessed.groups and findings.bands:
-            yield Drawing("groups", figures_assessment.groups_figure, (assessed.groups, findings.fit.study.units))
+            yield Drawing("groups", figures_posterior.groups_figure, (assessed.groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.scores import summaries
-from calibration.report import figures_assessment
+from calibration.report import figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
@@ -30,7 +30,7 @@ class Holdout(ReportPart):
         """What each forecaster said, and what came."""
         rolling = findings.assessment.rolling
         if rolling is not None and len(rolling.scores):
-            yield Drawing("holdout", figures_assessment.holdout_figure, (rolling, findings.fit.study.calendar))
+            yield Drawing("holdout", figures_posterior.holdout_figure, (rolling, findings.fit.study.calendar))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Scores."""

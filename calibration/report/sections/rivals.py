@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from calibration.assess.rivals import Comparison
-from calibration.report import figures_assessment
+from calibration.report import figures_posterior
 from calibration.report.findings import Findings
 from calibration.report.sections.base import ReportPart, Rows
 from cipark_sd.pages.blocks import Block, Section, Table
@@ -22,7 +22,7 @@ class Rivals(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best."""
         if findings.assessment.comparison:
-            yield Drawing("rivals", figures_assessment.rivals_figure, (findings.assessment.comparison,))
+            yield Drawing("rivals", figures_posterior.rivals_figure, (findings.assessment.comparison,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The comparison."""

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
+from calibration.commands.play.command import Settings
 from calibration.commands.play.page import write
-from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.for_analyses.draws import find_draws
 from calibration.for_analyses.optima import best_fits, not_taken, optimum_of
@@ -20,7 +20,7 @@ from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.target import inputs_of
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import OUTPUT_FOLDER

@@ -14,8 +14,11 @@ from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, Verdict
-from calibration.report.drawing import DATA, GREY, MODEL, OTHER
 from calibration.report.figures_fit import (
+    DATA,
+    GREY,
+    MODEL,
+    OTHER,
     USES,
     answer_figure,
     draw_levels,

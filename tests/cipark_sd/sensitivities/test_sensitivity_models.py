@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd.commands.sensitivity.methods.sample import measures, sample
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model
@@ -20,7 +21,6 @@ from cipark_sd.sensitivities.ranking import (
     unranked,
 )
 from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sample import measures, sample
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.study import find_study
 

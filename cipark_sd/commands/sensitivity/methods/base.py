@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from cipark_sd.commands.sensitivity.request import Request
+    from cipark_sd.commands.sensitivity.command import Request
     from cipark_sd.sensitivities.ranking import Moment
     from cipark_sd.sensitivities.response import ModelResponse
 
