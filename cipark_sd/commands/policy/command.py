@@ -87,6 +87,6 @@ def command(request: Request) -> Result:
       cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc
     """
-    from cipark_sd.commands.policy.run import run
+    from cipark_sd.commands.policy.output import run
 
     return run(request)

@@ -116,6 +116,6 @@ def command(request: Request) -> Result:
       cipark sensitivity --draws draws.nc                    posterior draws, which depend on each other
       cipark sensitivity --loops 20                          which feedback loops lead, and when
     """
-    from cipark_sd.commands.sensitivity.compute import answer
+    from cipark_sd.commands.sensitivity.output import answer
 
     return answer(request)

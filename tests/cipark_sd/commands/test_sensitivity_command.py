@@ -19,8 +19,8 @@ from cipark_sd.basis import Basis
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.command import Request
-from cipark_sd.commands.sensitivity.compute import facts, parts, title
 from cipark_sd.commands.sensitivity.findings import FILE, Findings, Inputs, load
+from cipark_sd.commands.sensitivity.output import facts, parts, title
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page

@@ -13,7 +13,7 @@ from cipark_sd.basis import Basis
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.answer import First, of_effects, rests_on
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
-from cipark_sd.commands.policy.run import parts
+from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import BASE, Structure
