@@ -30,14 +30,6 @@ MOST = 0.25
 _EQUAL = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a piece of information is worth, and its Monte Carlo standard error."""
-
-    value: float
-    error: float
-
-
 @dataclass(frozen=True)
 class Compared:
     """One outcome of all alternatives at one time: doing nothing ``(n_structures, n_draws)``, and each alternative.
@@ -280,11 +272,13 @@ def measurements(
     return frame.sort_values("value", ascending=False, kind="stable", ignore_index=True)
 
 
-def _measured(name: str, worth: Worth, known: Array, better: Array, options: Sequence[str]) -> dict[str, object]:
+def _measured(
+    name: str, worth: tuple[float, float], known: Array, better: Array, options: Sequence[str]
+) -> dict[str, object]:
     below, above = np.quantile(known, [1 / 3, 2 / 3])
     low, high = (better[:, part].mean(axis=1) for part in (known <= below, known >= above))
     return {
-        "input": name, "value": worth.value, "error": worth.error,
+        "input": name, "value": worth[0], "error": worth[1],
         "below": float(below), "low_option": options[int(low.argmax())], "low": float(low.max()),
         "above": float(above), "high_option": options[int(high.argmax())], "high": float(high.max()),
     }  # fmt: skip
@@ -305,8 +299,8 @@ PENALTIES = tuple(10.0 ** np.arange(-4, 7))
 FOLDS = 10
 
 
-def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> Worth:
-    """The expected value of knowing an input perfectly (EVPPI).
+def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> tuple[float, float]:
+    """The expected value of knowing an input perfectly (EVPPI), and its Monte Carlo standard error.
 
     The utility of each policy less that of the best is regressed on what is known; a rule chooses the policy with the
     best fitted utility, and is worth what it brings in futures that it was not fitted to (:data:`FOLDS` folds). So a
@@ -337,7 +331,7 @@ def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> Wort
         members = fold == number
         chosen = smooth(design[~members], penalty, gained[:, ~members].T, design[members]).argmax(axis=1)
         brought[members] = gained[chosen, np.flatnonzero(members)]
-    return Worth(max(float(brought.mean()), 0.0), float(brought.std(ddof=1) / np.sqrt(n)))
+    return max(float(brought.mean()), 0.0), float(brought.std(ddof=1) / np.sqrt(n))
 
 
 def _checked(utilities: Array) -> Array:

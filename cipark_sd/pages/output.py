@@ -1,7 +1,6 @@
 """What a command leaves in its folder: the tables, figures and page that its parts make of its findings."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -44,32 +43,15 @@ def page_of(
     return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
 
-@dataclass(frozen=True)
-class Heading:
-    """What a page and its tables say of all their numbers.
-
-    Parameters
-    ----------
-    identity : str
-        What they were made from.
-    draws : str
-        What frames rest on, for their first column.
-    dates : Dates, optional
-        Where times are dates, for a column beside each column of times of a frame.
-    """
-
-    title: str
-    identity: str
-    draws: str = ""
-    dates: Dates | None = None
-
-
 def write(
     parts: Iterable[Part[F]],
     findings: F,
     folder: Path,
-    heading: Heading,
+    title: str,
+    identity: str,
     *,
+    draws: str = "",
+    dates: Dates | None = None,
     only: Iterable[Part[F]] | None = None,
     for_print: bool = False,
 ) -> list[Path]:
@@ -79,6 +61,12 @@ def write(
 
     Parameters
     ----------
+    title, identity : str
+        Of the page: its title, and what all its numbers were made from.
+    draws : str
+        What frames rest on, for their first column.
+    dates : Dates, optional
+        Where times are dates, for a column beside each column of times of a frame.
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
     for_print : bool
@@ -89,7 +77,7 @@ def write(
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
     written = [
-        write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
+        write_table(folder / f"{name}.csv", _dated(table, dates), draws=draws)
         for part in writing
         for name, table in part.tables(findings).items()
         # rows that there are none of have no columns either
@@ -104,7 +92,7 @@ def write(
         if (folder / f"{drawing.name}.svg").is_file()
     )
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
-    page = page_of(parts, findings, pictures, heading.title, heading.identity, left_out(folder))
+    page = page_of(parts, findings, pictures, title, identity, left_out(folder))
     return [*written, *write_page(page, folder)]
 
 

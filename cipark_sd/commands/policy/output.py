@@ -67,11 +67,18 @@ def write(
     about, every = findings.about, parts()
     next_page = what_next.page_of(findings)
     page = [] if next_page is None else [write_text(folder / FIRST, write_out(next_page, folder))]
-    dates = calendar_years(about.catalogue.time_units)
-    heading = output.Heading(about.catalogue.title, about.identity, about.label, dates)
-    # the first tells what all have found
-    only = None if drawn is None else (every[0], drawn)
-    return page + output.write(every, findings, folder, heading, only=only, for_print=for_print)
+    return page + output.write(
+        every,
+        findings,
+        folder,
+        about.catalogue.title,
+        about.identity,
+        draws=about.label,
+        dates=calendar_years(about.catalogue.time_units),
+        # the first tells what all have found
+        only=None if drawn is None else (every[0], drawn),
+        for_print=for_print,
+    )
 
 
 def kinds() -> dict[str, type]:

@@ -64,17 +64,6 @@ class ExplainedOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
-    """An uncertain input: the 5 %, 50 % and 95 % quantiles of what it is thought to be, and why."""
-
-    name: str
-    low: float
-    middle: float
-    high: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """What the results are of.
 
@@ -86,6 +75,8 @@ class Facts:
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page.
+    constants : tuple of (str, float, float, float, str)
+        What is uncertain: the 5 %, 50 % and 95 % quantiles of what each is thought to be, and why.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
     starts : tuple of str
@@ -102,7 +93,7 @@ class Facts:
     notes: tuple[str, ...]
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
-    constants: tuple[Constant, ...]
+    constants: tuple[tuple[str, float, float, float, str], ...]
     failed: tuple[str, ...] = ()
     time_units: str = ""
     starts: tuple[str, ...] = ()

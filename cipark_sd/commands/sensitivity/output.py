@@ -15,7 +15,7 @@ from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
-from cipark_sd.commands.sensitivity.findings import FILE, Constant, ExplainedOutput, Facts, Findings, Inputs, load, save
+from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Facts, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
@@ -148,7 +148,7 @@ def _sureness(findings: Findings) -> Iterator[Section]:
 def _constants(findings: Findings) -> Iterator[Section]:
     """What each constant is thought to be."""
     constants = findings.facts.constants
-    rows = tuple((c.name, f"{c.low:.4g}", f"{c.middle:.4g}", f"{c.high:.4g}", c.why) for c in constants)
+    rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
     table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
 
@@ -180,9 +180,16 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
     basis = findings.facts.basis
     text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written = [write_text(folder / "summary.txt", text)]
-    title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
-    heading = output.Heading(title, _identity(findings), basis.label, dates)
-    return written + output.write(parts(findings), findings, folder, heading, for_print=for_print)
+    return written + output.write(
+        parts(findings),
+        findings,
+        folder,
+        f"Which assumptions matter: {findings.facts.title}",
+        _identity(findings),
+        draws=basis.label,
+        dates=calendar_years(findings.facts.time_units),
+        for_print=for_print,
+    )
 
 
 write_again = output.again(FILE, load, write)
@@ -210,15 +217,15 @@ def answer(request: Request) -> Result:
     InvalidValue, UnknownName, Problems
     """
     pool = None if request.dask is None else Cluster(request.dask)
-    target = target_of(request)
-    folder = output_folder(request.output or OUTPUT_FOLDER / f"{target.study.name}-sensitivity")
+    study, question = target_of(request)
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{study.name}-sensitivity")
     record_in(folder)
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
-    inputs = inputs_of(request, target, max(request.rows, DRAWS))
+    inputs = inputs_of(request, study, question, max(request.rows, DRAWS))
     question = inputs.question
     methods = chosen_methods(request, joint=not inputs.unseen)
-    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
-    response = _response(question, request, pool, bare=not target.study.has_data, allowed=allowed)
+    allowed = study.allowed if request.allow_failed is None else request.allow_failed
+    response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = Findings(facts(request, inputs), {})
@@ -285,12 +292,12 @@ def facts(request: Request, inputs: Inputs) -> Facts:
     )
 
 
-def _spreads(factors: "Factors") -> list[Constant]:
+def _spreads(factors: "Factors") -> list[tuple[str, float, float, float, str]]:
     rng = np.random.default_rng(0)
     shares = factors.joint((rng.permuted(np.tile(np.arange(_POINTS), (len(factors), 1)), axis=1).T + 0.5) / _POINTS)
     quantiles = np.percentile(factors.from_unit(shares), (5, 50, 95), axis=0).tolist()
     why = [block.why for block in factors.blocks for _ in block.names]
-    return [Constant(*row) for row in zip(factors.names, *quantiles, why, strict=True)]
+    return list(zip(factors.names, *quantiles, why, strict=True))
 
 
 def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:

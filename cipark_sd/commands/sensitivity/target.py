@@ -1,7 +1,7 @@
 """What ``cipark sensitivity`` is asked about, what options change of it, and what constants vary over."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,15 +30,7 @@ from cipark_sd.study import STOCKS, FittedDraws, PlainModel, Study, find_study, 
 from cipark_sd.timegrid import time_label
 
 
-@dataclass(frozen=True)
-class Target:
-    """A study, and what is asked about it."""
-
-    study: Study
-    question: Question
-
-
-def target_of(request: Request) -> Target:
+def target_of(request: Request) -> tuple[Study, Question]:
     """What the user named, with what the options change but for draws; all that is wrong is told at once.
 
     Raises
@@ -46,9 +38,9 @@ def target_of(request: Request) -> Target:
     InvalidValue, UnknownName, Problems
     """
     problems = list(contradictions(request))
-    target = collected(problems, partial(_named, request, problems))
-    if target is not None:
-        question = target.question
+    named = collected(problems, partial(_named, request, problems))
+    if named is not None:
+        _, question = named
         problems += contradictions_with_question(request, question)
         by_variable = {output.variable: output for output in question.outputs}.values()
         problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
@@ -56,8 +48,8 @@ def target_of(request: Request) -> Target:
         for world in worlds.values():
             collected(problems, partial(resolve, question.model, world))
     raise_all("sensitivity", problems)
-    assert target is not None  # else there is a problem
-    return target
+    assert named is not None  # else there is a problem
+    return named
 
 
 def takes_fit(request: Request) -> bool:
@@ -93,7 +85,7 @@ def _joint() -> tuple[str, ...]:
     return tuple(method.name for method in METHODS if method.joint)
 
 
-def _named(request: Request, problems: list[CiparkError]) -> Target:
+def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Question]:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
     study: Study
@@ -121,7 +113,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         question = replace(
             question, moments=tuple(Moment(time_label(time, study.model.time.units), time) for time in request.moments)
         )
-    return Target(study, question)
+    return study, question
 
 
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:
@@ -129,14 +121,14 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainMod
 
     model = read_model(path, allow_files=request.allow_files, series=request.series)
     problems += _unknown(model, request.leave_out)
-    factors = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
+    factors, left_out = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
-    for name, reason in factors.left_out.items():
+    for name, reason in left_out.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         echo(f"note: held{why}: {', '.join(names)}", err=True)
-    return PlainModel(path.stem, path.parent, model, factors.constants)
+    return PlainModel(path.stem, path.parent, model, factors)
 
 
 def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
@@ -174,7 +166,7 @@ def _tell_stocks(model: Model) -> None:
 _SINGULAR = 1e-8
 
 
-def inputs_of(request: Request, target: Target, n: int) -> Inputs:
+def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inputs:
     """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
 
     Parameters
@@ -186,7 +178,6 @@ def inputs_of(request: Request, target: Target, n: int) -> Inputs:
     ------
     InvalidValue
     """
-    study, question = target.study, target.question
     if request.draws is not None and not request.prior:
         draws = read_draws(request.draws)
         return _after(question, draws, (f"The draws are those of {draws.source}.",))

@@ -132,7 +132,7 @@ def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest
     drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure, ())], tables=lambda _: {})
     with recorded(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
-            output.write([drawn], None, tmp_path, output.Heading("a", ""))
+            output.write([drawn], None, tmp_path, "a", "")
         assert not (tmp_path / LOG).exists()
 
 

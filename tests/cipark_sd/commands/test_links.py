@@ -78,7 +78,7 @@ def test_each_kind_of_change_is_seen(old: str, new: str, change: tuple[str, str,
     before = cp.read_model(write_mdl(POOL))
     after = cp.read_model(write_mdl(POOL.replace(old, new), name="after.mdl"))
     (difference,) = changed(before, after)
-    assert (difference.name, difference.field, difference.before, difference.after) == change
+    assert tuple(difference.values()) == change
     assert list(changed(before, before)) == []
     # what only looks different, or is only said, moves no output
     assert bool(list(moved(before, after, ("Pool",)))) == (change[0] == "Rate")

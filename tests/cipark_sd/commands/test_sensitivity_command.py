@@ -433,7 +433,7 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(path), draws=tmp_path / "draws.nc")
-    question = inputs_of(request, target_of(request), 64).question
+    question = inputs_of(request, *target_of(request), 64).question
     assert question.factors.names == ("Size[left]", "Size[right]")
     assert dict(question.scenario.overrides) == {"pace": 4.0}
 

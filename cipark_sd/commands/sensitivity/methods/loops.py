@@ -14,7 +14,6 @@ from cipark_sd.plotting.panels import COLOURS, note, stacked, timed, titled
 from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
 from cipark_sd.sensitivities.loops import (
     OTHERS,
-    CommonLead,
     bands,
     common_leads,
     leading,
@@ -88,11 +87,12 @@ class Loops(Method):
         yield Section("Leading feedback loops over time", tuple(blocks))
 
 
-def _in_words(lead: CommonLead, date: Callable[[float], str]) -> str:
+def _in_words(lead: tuple[float, float, str, float, float], date: Callable[[float], str]) -> str:
     """A span with the shares of the draws in it."""
-    low, high = f"{lead.least:.0%}", f"{lead.most:.0%}"
+    start, end, name, *shares = lead
+    low, high = (f"{share:.0%}" for share in shares)
     of = low if low == high else f"{low} to {high}"
-    return f"{lead.name} from {date(lead.start)} to {date(lead.end)} (in {of} of them)"
+    return f"{name} from {date(start)} to {date(end)} (in {of} of them)"
 
 
 def _bands_frame(scores: "xr.Dataset") -> "pd.DataFrame":
