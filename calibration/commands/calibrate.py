@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.console import echo
 from cipark_sd.engines.registry import names
@@ -174,9 +174,8 @@ def whole(request: Settings, folder: Path) -> Settings:
 def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     """What follows the posterior of a calibration, all of it in files."""
     from calibration.commands import pipeline
-    from calibration.report.collect import fit_findings
+    from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.model_checks import checks_at_estimate
     from calibration.report.output import write, write_fit
     from cipark_sd.checks.outcome import Outcome
     from cipark_sd.optional import attempt

@@ -1,7 +1,8 @@
-"""From a calibration to its findings: all that takes a run of the model, before anything is written."""
+"""From a calibration to its findings and the checks at its estimate: all that takes a run of the model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,16 @@ from calibration.sampling.tails import heavy_tails
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array, evenly
+from cipark_sd.checks.outcome import Outcome
 from cipark_sd.described import version
 from cipark_sd.engines.registry import choose
 from cipark_sd.optional import attempt
+from cipark_sd.scenarios import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cipark_sd.model.model import Model
 
 #: Draws of a fan.
 FAN = 1000
@@ -207,3 +215,41 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         fan(draws, shown, engine),
         "" if sampled.converged else sampled.obstacle,
     )
+
+
+def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -> tuple[Outcome, ...]:
+    """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
+
+    What a check sets itself wins over the estimate. Nothing when there is no such file.
+
+    Raises
+    ------
+    Problems
+        When the file cannot be read.
+    """
+    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.run import run_checks
+    from cipark_sd.engines.registry import choose, names
+    from cipark_sd.simulation import simulate
+
+    model = problem.model
+    if model.origin is None:
+        return ()
+    beside = model.origin.path.with_name(f"{model.origin.path.stem}.checks.toml")
+    if not beside.is_file():
+        return ()
+    estimate = Scenario("estimate", values_of(problem, theta))
+    # the checks make many runs, and whatever compiles the model gives the same bits
+    engine = engine if choose(engine).compiled else names(compiled=True)[0]
+
+    def at_estimate(model: "Model", scenario: Scenario, *, save: Sequence[str]) -> "xr.Dataset":
+        return simulate(model, estimate | scenario, save=save, engine=engine)
+
+    return run_checks(model, read_checks(beside, model), at_estimate, progress=lambda name, total: None)
+
+
+def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
+    """Constants that the study holds and those of the model that it estimates, at the estimate."""
+    held = {item.name: item.value for item in problem.fixed}
+    space = problem.space
+    return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))

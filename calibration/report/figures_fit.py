@@ -12,7 +12,7 @@ from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
-from cipark_sd.plotting.paper import PALETTE, WIDTH, styled
+from cipark_sd.plotting.panels import PALETTE, WIDTH, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 from cipark_sd.wording import percent
 

@@ -28,7 +28,7 @@ from calibration.report.study_facts import Observed
 from calibration.study.calendar import Calendar
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
-from cipark_sd.plotting.paper import PALETTE, styled
+from cipark_sd.plotting.panels import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
 
 if TYPE_CHECKING:

@@ -1,14 +1,17 @@
-"""What figures with a panel for each output and moment share."""
+"""What figures share: palette, letters and width of a printed page, and panels for outputs and moments.
 
+Matplotlib is imported when the first figure is drawn, and its global settings stay untouched.
+"""
+
+import functools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
 from cipark_sd.arrays import Array
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.plotting.paper import PALETTE, SMALL, TINY, WIDTH
 from cipark_sd.plotting.time_axis import of_units
 from cipark_sd.sensitivities.ranking import Moment
 
@@ -16,6 +19,45 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+P = ParamSpec("P")
+
+#: Okabe and Ito's palette (2008), which people with colour-vision deficiencies can tell apart; black is for the data.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+#: Inches across two columns of a journal's page.
+WIDTH = 7.2
+#: Letters in points, for print at that width.
+SMALL, TINY = 7, 6.5
+_STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    # names come from models, and a dollar sign in them begins no formula
+    "text.parse_math": False,
+}
+
+
+def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
+    """A function that draws a figure, with letters and lines for a printed page."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> "Figure":
+        import matplotlib as mpl
+
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
 
 #: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
 #: a factor keeps its colour in all panels.

@@ -8,8 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
-from cipark_sd.plotting.panels import ENDS, bands, finished, interval, new_figure, timed
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import ENDS, PALETTE, bands, finished, interval, new_figure, timed
 from cipark_sd.timegrid import when
 
 if TYPE_CHECKING:

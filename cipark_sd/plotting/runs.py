@@ -8,8 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
 from cipark_sd.plotting.observed import Observed
-from cipark_sd.plotting.panels import bands, timed
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import PALETTE, bands, timed
 
 if TYPE_CHECKING:
     import xarray as xr

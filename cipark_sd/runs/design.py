@@ -23,8 +23,8 @@ from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.inputs import MEGABYTE, read_text
 from cipark_sd.model.model import Model
 from cipark_sd.naming import split_key
-from cipark_sd.sensitivities.designs import BLOCK, blocks
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
+from cipark_sd.sensitivities.response import BLOCK, blocks
 
 Kind = Literal["lhs", "sobol", "random"]
 KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")

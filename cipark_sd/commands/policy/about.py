@@ -12,11 +12,11 @@ import numpy as np
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
 from cipark_sd.claims import Tally
-from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.described import version
 from cipark_sd.experiments.definition import BASE, Catalogue, Expected, Structure
 from cipark_sd.experiments.effects import Claim
 from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.records import WrongRecordError, of_this_version, read_record, write_record
 from cipark_sd.wording import labelled, listed, rounded
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.engines.registry import names
 

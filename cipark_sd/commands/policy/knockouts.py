@@ -21,8 +21,7 @@ from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.experiments.effects import paired, summary
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import interval, note
-from cipark_sd.plotting.paper import PALETTE, SMALL, TINY, WIDTH, styled
+from cipark_sd.plotting.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
 
 if TYPE_CHECKING:
     import pandas as pd

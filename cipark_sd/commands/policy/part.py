@@ -30,7 +30,7 @@ class PolicyPart(Part[Findings], Generic[R]):
     ----------
     name : str
     kind : type
-        Of the result: a frozen dataclass that :mod:`cipark_sd.commands.findings` can save and load.
+        Of the result: a frozen dataclass that :mod:`cipark_sd.pages.output` can save and load.
     needs : (str, str, str)
         What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 
 #: Times of a bare model that are analysed when nothing is said.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.records import of_this_version
 from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.ranking import Moment

@@ -21,11 +21,10 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.optional import attempt
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.sensitivities.designs import check_power_of_two
 from cipark_sd.sensitivities.evaluation import Output, Question
 from cipark_sd.sensitivities.factors import Factors, around, from_draws
 from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import output_problem
+from cipark_sd.sensitivities.response import check_power_of_two, output_problem
 from cipark_sd.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
 from cipark_sd.timegrid import time_label
 

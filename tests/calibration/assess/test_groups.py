@@ -16,7 +16,7 @@ from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections.answer import leading
-from calibration.report.sections.groups import sentences
+from calibration.report.sections.posterior import sentences
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem

@@ -21,8 +21,8 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import fitted_scenario, page, record, write
 from calibration.report.sections import answer
+from calibration.report.sections.answer import cautions
 from calibration.report.sections.base import misfit
-from calibration.report.sections.questions import cautions
 from calibration.report.study_facts import study_facts
 from cipark_sd import headline
 from cipark_sd.headline import Bounds

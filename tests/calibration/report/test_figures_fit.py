@@ -29,7 +29,7 @@ from calibration.report.figures_fit import (
 )
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal, Uniform
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import PALETTE
 from cipark_sd.plotting.time_axis import TimeAxis
 
 

@@ -27,7 +27,7 @@ from calibration.report.figures_fit import fit_figure, waterfall_figure
 from calibration.report.figures_posterior import forecast_figure, rivals_figure
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
-from calibration.report.sections.questions import warnings
+from calibration.report.sections.answer import warnings
 from calibration.study.questions import Cause, Questions
 from calibration.study.sections import Method
 from cipark_sd.checks.course import conserved, halved

@@ -12,7 +12,7 @@ from calibration.commands.new_study import new_study
 from calibration.commands.play.command import Settings as PlaySettings
 from calibration.commands.play.command import play
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
 from cipark_sd.commands.policy.command import Request as PolicyRequest
 from cipark_sd.commands.sensitivity import command as sensitivity

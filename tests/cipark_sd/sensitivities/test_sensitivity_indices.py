@@ -12,7 +12,7 @@ from cipark_sd.commands.sensitivity.methods.sample import fan, sample, swing, to
 from cipark_sd.commands.sensitivity.methods.shapley import shapley
 from cipark_sd.errors import InvalidValue
 from cipark_sd.sensitivities import response as response_module
-from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights
+from cipark_sd.sensitivities.response import BLOCK, blocks, bootstrap_weights
 from cipark_sd.sensitivities.sobol import sobol
 
 #: Stated aim for the closed forms at 1024 rows.

@@ -10,8 +10,7 @@ from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method
 from cipark_sd.pages.blocks import Block, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import COLOURS, note, stacked, timed, titled
-from cipark_sd.plotting.paper import SMALL, TINY, WIDTH, styled
+from cipark_sd.plotting.panels import COLOURS, SMALL, TINY, WIDTH, note, stacked, styled, timed, titled
 from cipark_sd.sensitivities.loops import (
     OTHERS,
     bands,

@@ -13,11 +13,22 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, 
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import ROWS, by_moment, grid, largest, names_of, note, outputs_of, timed, with_unit
-from cipark_sd.plotting.paper import PALETTE, TINY, styled
-from cipark_sd.sensitivities.designs import check_power_of_two
+from cipark_sd.plotting.panels import (
+    PALETTE,
+    ROWS,
+    TINY,
+    by_moment,
+    grid,
+    largest,
+    names_of,
+    note,
+    outputs_of,
+    styled,
+    timed,
+    with_unit,
+)
 from cipark_sd.sensitivities.ranking import Moment, dated
-from cipark_sd.sensitivities.response import ModelResponse, coordinates
+from cipark_sd.sensitivities.response import ModelResponse, check_power_of_two, coordinates
 from cipark_sd.wording import number
 
 if TYPE_CHECKING:

@@ -15,17 +15,17 @@ from cipark_sd.commands.sensitivity.methods.base import (
     Job,
     Method,
     at,
+    indices_over_time,
     interval,
     leader_sentences,
     over_outputs,
-    strongest,
+    strongest_records,
 )
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.designs import blocks, bootstrap_weights, check_power_of_two
 from cipark_sd.sensitivities.ranking import dated, ranked, sentences, unranked
-from cipark_sd.sensitivities.response import ModelResponse, coordinates
+from cipark_sd.sensitivities.response import ModelResponse, blocks, bootstrap_weights, check_power_of_two, coordinates
 from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Shapley(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The effect of the strongest constant on each output at each moment."""
-        return strongest(findings, findings.results["shapley"], "Shapley effect")
+        return strongest_records(findings, findings.results["shapley"], "Shapley effect")
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """The strongest constants."""
@@ -204,9 +204,8 @@ class Shapley(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Effects over time."""
-        from cipark_sd.plotting import indices as plot
 
-        yield Drawing("shapley-over-time", plot.indices_over_time, (findings.results["shapley"], findings.moments))
+        yield Drawing("shapley-over-time", indices_over_time, (findings.results["shapley"], findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
