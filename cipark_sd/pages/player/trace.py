@@ -1,8 +1,8 @@
 """What the native engine gives for runs of a page, and one run at the estimate with every variable.
 
 The fan's kernel gives the outcomes alone. A second kernel gives all that changes in a run, for what the page says of
-The fan has a kernel of the outcomes alone. A second kernel gives all that changes in a run, for what the page says of
-native engine's, as it does for the fan.
+causes and for its diagram; the page makes one run of it and one of the base, and checks the base against a digest of
+the native engine's, as it does for the fan.
 """
 
 import base64
