@@ -52,14 +52,8 @@ def numbers(scores: xr.Dataset) -> dict[str, Any]:
         "seed": SEED,
         "seen": float(100 * scores["reported"].to_numpy()[1:].mean()),
         "spans": [
-            {
-                "name": lead.name,
-                "start": lead.start,
-                "end": lead.end,
-                "least": 100 * lead.least,
-                "most": 100 * lead.most,
-            }
-            for lead in common_leads(scores, least=0.5)
+            {"name": name, "start": start, "end": end, "least": 100 * least, "most": 100 * most}
+            for start, end, name, least, most in common_leads(scores)
         ],
         "loops": [
             {

@@ -22,7 +22,7 @@ from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_po
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
-from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
+from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
@@ -181,7 +181,7 @@ def trajectories(
     return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
-def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
+def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
     """The fan of the observation that a first screen shows; None where there is none."""
     problem = draws.density.problem
     name = shown.first(o.name for o in problem.observations)
@@ -190,7 +190,7 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
     of = [observation for observation in problem.observations if observation.name == name]
     _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
-        return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
+        return np.asarray(np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
 def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:

@@ -210,8 +210,8 @@ def change_class(
     return _WORDS[class_of(pairs, is_change=True)] if pairs else "not decided"
 
 
-def hangs_on(compared: Compared, inputs: "pd.DataFrame", most: int = 3) -> "pd.DataFrame":
-    """What the change of each alternative hangs on: inputs with their rank correlation, the strongest first.
+def hangs_on(compared: Compared, inputs: "pd.DataFrame") -> "pd.DataFrame":
+    """What the change of each alternative hangs on: three inputs with their rank correlation, the strongest first.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def hangs_on(compared: Compared, inputs: "pd.DataFrame", most: int = 3) -> "pd.D
         strong = of[of.abs() >= least].sort_values(key=np.abs, ascending=False, kind="stable")
         rows += [
             {"alternative": alternative, "input": str(name), "correlation": float(value)}
-            for name, value in strong.head(most).items()
+            for name, value in strong.head(3).items()
         ]
     return pd.DataFrame(rows, columns=["alternative", "input", "correlation"])
 

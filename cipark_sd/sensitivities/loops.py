@@ -34,6 +34,8 @@ OTHERS = "other loops"
 MOST = 20
 #: The band over draws: 90 %, and the middle.
 BAND = (0.05, 0.5, 0.95)
+#: Seconds for the search in one run.
+TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,6 @@ def loop_dominance(
     *,
     draws: Sequence[Mapping[str, float]] = (),
     most: int = MOST,
-    timeout: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "xr.Dataset":
     """Loop scores over time at the file's own constants and at draws of them.
@@ -100,8 +101,6 @@ def loop_dominance(
         Constants by name, one mapping a draw.
     most : int
         So many loops at most stand for themselves, by their mean share in run 0; a loop that has a name always does.
-    timeout : float
-        Seconds for the search in one run.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def loop_dominance(
         raise InvalidValue("the model", model.name, "one that was read from a file", where="loop_dominance")
     runs = []
     for number, draw in enumerate(({}, *draws)):
-        runs.append(_scored(origin.path, model, draw, timeout))
+        runs.append(_scored(origin.path, model, draw))
         if progress is not None:
             progress(number + 1, len(draws) + 1)
     times, first, _ = runs[0]
@@ -173,7 +172,7 @@ def _label(variables: frozenset[str], polarity: str, names: Sequence[NamedLoop])
     return OTHERS if names else f"{polarity[:1]}: {', '.join(sorted(variables))}"
 
 
-def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float) -> Scored:
+def _scored(path: Path, model: Model, draw: Mapping[str, float]) -> Scored:
     try:
         import simlin
     except ImportError:
@@ -184,7 +183,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
         try:
             theirs = simlin.load(str(path))
             _set(theirs, model, draw)
-            scores = theirs.analyze(timeout=timeout)
+            scores = theirs.analyze(timeout=TIMEOUT)
         except simlin.SimlinError as problem:
             raise InvalidValue("the model", str(problem), "one that pysimlin runs", where=model.name) from None
     if scores.analysis_error is not None:
@@ -236,12 +235,12 @@ def _total(dominance: "xr.Dataset") -> Array:
     return np.asarray(shares.transpose("run", "loop", "time").to_numpy())
 
 
-def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
-    """Which name has the largest share when, in a run: start, end and name, for spans of at least so much time."""
-    total = _total(dominance)[run]
+def takeovers(dominance: "xr.Dataset") -> list[tuple[float, float, str]]:
+    """Which name leads when, in the file's own run: start, end and name, for spans of two units of time and more."""
+    total = _total(dominance)[0]
     times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
-    return spans(np.where(active, total.argmax(axis=0), -1), times, names, least)
+    return spans(np.where(active, total.argmax(axis=0), -1), times, names, 2.0)
 
 
 def leading(dominance: "xr.Dataset") -> Array:
@@ -259,8 +258,8 @@ def bands(dominance: "xr.Dataset") -> Array:
     return np.asarray(np.quantile(total[1:] if len(total) > 1 else total, BAND, axis=0))
 
 
-def common_leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[tuple[float, float, str, float, float]]:
-    """Spans of at least so much time in which one name leads in most draws; empty without draws.
+def common_leads(dominance: "xr.Dataset") -> list[tuple[float, float, str, float, float]]:
+    """Spans of half a unit of time and more in which one name leads in most draws; empty without draws.
 
     Each has its start, end and name, and the least and the largest share of the draws in which the name leads.
     """
@@ -270,7 +269,7 @@ def common_leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[tuple[f
     common = np.where(shares.sum(axis=0) > 0, shares.argmax(axis=0), -1)
     names = [str(name) for name in dominance["loop"].to_numpy()]
     leads_in_most = []
-    for start, end, name in spans(common, times, dominance["loop"].to_numpy(), least):
+    for start, end, name in spans(common, times, dominance["loop"].to_numpy(), 0.5):
         within = (times >= start) & (times < end) & (common == names.index(name))
         course = shares[names.index(name)][within]
         leads_in_most.append((start, end, name, float(course.min()), float(course.max())))

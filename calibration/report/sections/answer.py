@@ -47,7 +47,7 @@ class First(ReportPart):
         if shown is None:
             return
         (observed,) = (entry for entry in fit.study.observations if entry.name == shown)
-        quantiles = drawn.fan.quantiles if drawn is not None and drawn.fan is not None else None
+        quantiles = None if drawn is None else drawn.fan
         course = fit.curves.courses[shown] if quantiles is None else quantiles[2]
         name, _, units = observed.label.partition(" [")
         options = {

@@ -15,7 +15,7 @@ from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
-from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Facts, Findings, Inputs, load, save
+from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
@@ -60,12 +60,12 @@ class First(Part[Findings]):
         """One block; nothing where no method gives a headline number or a reason for having none."""
         records = [record for part in self.of for record in part.headlines(findings)]
         indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)
-        doubtful = not findings.facts.basis.sure
+        doubtful = not findings.basis.sure
         ranges = list(map(_range, [r for r in records if r.kind == "median" and r.interval is not None][:OUTPUTS]))
         reasons = list(_unranked(findings))[:OUTPUTS]
         if not ranges and not indices and not reasons:
             return
-        facts, unseen = findings.facts, findings.unseen
+        unseen = findings.unseen
         drivers = list(map(_index, _strongest(indices))) or reasons[:1]
         # posterior draws say how far outputs go; where they were not run, what moves them
         known, open_ = ([], [*ranges, *drivers]) if unseen else (ranges or drivers, drivers if ranges else [])
@@ -73,11 +73,11 @@ class First(Part[Findings]):
             "In short",
             (
                 FirstScreen(
-                    subject=f"Which assumptions matter: {facts.title}",
+                    subject=f"Which assumptions matter: {findings.title}",
                     title=title(findings, indices, reasons),
                     known=" ".join(known) or "Nothing of the world: these numbers use no data.",
                     not_known=" ".join([*open_, *(reasons if indices else [])]) or "Whether the equations are right.",
-                    assumed=f"The equations, and how far each of {len(facts.constants)} constants may lie.",
+                    assumed=f"The equations, and how far each of {len(findings.constants)} constants may lie.",
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
                     cautions=tuple(findings.rests_on[:1]) if doubtful else (),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
@@ -91,14 +91,14 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
     """The constant that moves an output most; that none can be named where shares are not known."""
     for record in indices[:1]:
         name = record.estimand.partition(" of ")[2]
-        for explained in findings.facts.outputs:
+        for explained in findings.outputs:
             driver, marker, _ = name.partition(f" for {explained.quantity} at ")
             if marker:
-                at_start = " at the start" if driver in findings.facts.starts else ""
+                at_start = " at the start" if driver in findings.starts else ""
                 return f"{driver}{at_start} moves {explained.label} most"
     if reasons:
         return "Which assumption matters most is not known from so few runs"
-    return f"How far {listed(dict.fromkeys(output.label for output in findings.facts.outputs))} can go"
+    return f"How far {listed(dict.fromkeys(output.label for output in findings.outputs))} can go"
 
 
 def _unranked(findings: Findings) -> Iterator[str]:
@@ -133,21 +133,19 @@ def _index(record: Headline) -> str:
 def _rests(findings: Findings) -> Iterator[Section]:
     """What the draws are; set apart for all but those of chains that have converged."""
     first, *notes = findings.rests_on
-    yield Section(
-        "Basis and assumptions", (Paragraph(first, warning=not findings.facts.basis.sure), *map(Paragraph, notes))
-    )
+    yield Section("Basis and assumptions", (Paragraph(first, warning=not findings.basis.sure), *map(Paragraph, notes)))
 
 
 def _sureness(findings: Findings) -> Iterator[Section]:
     """How sure the results of the methods are, and failed runs."""
     blocks: list[Block] = [block for method in _methods(findings) for block in method.sureness(findings)]
-    failed = findings.facts.failed or ("No run failed.",)
+    failed = findings.failed or ("No run failed.",)
     yield Section("How sure this is", (Listing(failed), *blocks))
 
 
 def _constants(findings: Findings) -> Iterator[Section]:
     """What each constant is thought to be."""
-    constants = findings.facts.constants
+    constants = findings.constants
     rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
     table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
@@ -172,22 +170,22 @@ def parts(findings: Findings) -> tuple[Part[Findings], ...]:
 def sentences(findings: Findings) -> list[str]:
     """What people read."""
     lines = [sentence for method in _methods(findings) for sentence in method.sentences(findings)]
-    return [*lines, *findings.facts.failed]
+    return [*lines, *findings.failed]
 
 
 def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
-    basis = findings.facts.basis
-    text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
+    basis = findings.basis
+    text = "\n\n".join([findings.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written = [write_text(folder / "summary.txt", text)]
     return written + output.write(
         parts(findings),
         findings,
         folder,
-        f"Which assumptions matter: {findings.facts.title}",
+        f"Which assumptions matter: {findings.title}",
         _identity(findings),
         draws=basis.label,
-        dates=calendar_years(findings.facts.time_units),
+        dates=calendar_years(findings.time_units),
         for_print=for_print,
     )
 
@@ -196,7 +194,7 @@ write_again = output.again(FILE, load, write)
 
 
 def _identity(findings: Findings) -> str:
-    facts = [findings.facts.basis.sentence, f"{findings.facts.model}, digest {findings.facts.model_digest[:12]}"]
+    facts = [findings.basis.sentence, f"{findings.model}, digest {findings.model_digest[:12]}"]
     for name, result in findings.results.items():
         counts = [f"{result.attrs[key]} {key}" for key in ("rows", "draws", "runs") if key in result.attrs]
         facts += [f"{name}: {', '.join(counts)}"] if counts else []
@@ -228,7 +226,7 @@ def answer(request: Request) -> Result:
     response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
-    findings = Findings(facts(request, inputs), {})
+    findings = nothing_yet(request, inputs)
     for sentence in findings.rests_on:
         echo(sentence)
     try:
@@ -238,7 +236,7 @@ def answer(request: Request) -> Result:
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         sentences_of = (failures.sentence(design) for design, failures in response.failures.items())
         failed = tuple(filter(None, sentences_of))
-        findings = replace(findings, facts=replace(findings.facts, failed=failed))
+        findings = replace(findings, failed=failed)
         save(findings, folder)
         write(findings, folder)
     except KeyboardInterrupt:
@@ -260,10 +258,10 @@ def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     return (*(method for method in METHODS if (method.default_joint if joint else method.default)), *loops)
 
 
-def facts(request: Request, inputs: Inputs) -> Facts:
-    """What the results are of."""
+def nothing_yet(request: Request, inputs: Inputs) -> Findings:
+    """Findings without results: what these will be of."""
     question = inputs.question
-    return Facts(
+    return Findings(
         title=question.title,
         model=question.model.name,
         model_digest=question.model.digest,
